@@ -1,0 +1,129 @@
+"""What an engine reports: plain values, turned into the contract's messages by the delivery.
+
+Times are seconds since the Unix epoch, as `time.time()` gives them; spans are seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from towpath._state_type import StateType
+
+RunKind = Literal["flow", "task"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """A value by content or by reference: a result or the parameters of a run."""
+
+    data: bytes | None = None
+    uri: str = ""
+    content_type: str = "application/json"
+    size_bytes: int = 0
+    sha256: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureReport:
+    """Why an attempt failed."""
+
+    type: str
+    message: str
+    stack_trace: str = ""
+    cause: FailureReport | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateReport:
+    """A state that a run has entered."""
+
+    state: StateType
+    time: float
+    attempt: int = 1
+    """Attempt it belongs to, from 1; for RETRYING, the attempt that failed."""
+    reason: str = ""
+    message: str = ""
+    failure: FailureReport | None = None
+    next_attempt_time: float | None = None
+    """For RETRYING."""
+    result: Content | None = None
+    """For COMPLETED."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """A run that has come into being."""
+
+    run_id: str
+    kind: RunKind
+    state: StateReport
+    """SCHEDULED, PENDING, RUNNING or SKIPPED, or COMPLETED with reason CACHED."""
+    display_name: str
+    flow_id: str = ""
+    flow_name: str = ""
+    task_key: str = ""
+    task_name: str = ""
+    task_index: int = 0
+    parent_run_id: str = ""
+    root_run_id: str = ""
+    """Empty when it is this run itself."""
+    parameters: Content | None = None
+    tags: Sequence[str] = ()
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    dependencies: Sequence[tuple[str, str]] = ()
+    """(upstream run id, parameter name or "")."""
+    max_attempts: int = 1
+    timeout_seconds: float | None = None
+    code_version: str = ""
+    cache_key: str = ""
+    cached_from_run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogReport:
+    """A line logged within a run."""
+
+    run_id: str
+    time: float
+    severity: int
+    """As the contract's LogSeverity: 5 debug, 9 info, 13 warning, 17 error, 21 fatal."""
+    logger: str
+    body: str
+    attempt: int = 0
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    failure: FailureReport | None = None
+
+
+class Reporter(Protocol):
+    """Takes reports and sees to it that they arrive, each once and in order.
+
+    No method waits for a network or raises because of one: a report costs microseconds and is on
+    disk when the call returns. Safe to call from any thread.
+    """
+
+    def create(self, run: RunReport) -> None:
+        """Reports a new run."""
+        ...
+
+    def transition(self, run_id: str, state: StateReport) -> None:
+        """Reports that a run changed state."""
+        ...
+
+    def rename(self, run_id: str, display_name: str) -> None:
+        """Reports another name to show for a run."""
+        ...
+
+    def log(self, line: LogReport) -> None:
+        """Reports a log line."""
+        ...
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Waits until all reported so far is acknowledged; False when time ran out first.
+
+        Returns at once when there is nowhere to deliver to.
+        """
+        ...

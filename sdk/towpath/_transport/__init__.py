@@ -1,0 +1,1 @@
+"""Ways to reach a service: gRPC, Connect over HTTP, or one embedded in this process."""

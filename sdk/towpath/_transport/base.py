@@ -1,0 +1,41 @@
+"""The one interface to a service, whatever lies between."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from google.protobuf.message import Message
+
+
+class Transport(Protocol):
+    """Calls the rpcs of a service.
+
+    Methods are named as in the contract, "towpath.api.v1.RunService/GetRun"; request and answer
+    types follow from the name. Failures are raised as `towpath.exceptions.RpcError`.
+    """
+
+    @property
+    def address(self) -> str:
+        """Where the service is, for messages: "127.0.0.1:4200", or a path when embedded."""
+        ...
+
+    def unary(self, method: str, request: Message, *, timeout_seconds: float = 10.0) -> Message:
+        """Calls a unary rpc and returns its answer."""
+        ...
+
+    def server_stream(
+        self, method: str, request: Message, *, timeout_seconds: float | None = None
+    ) -> Iterator[Message]:
+        """Calls a server-streaming rpc; closing the iterator cancels it."""
+        ...
+
+    def bidi_stream(self, method: str, requests: Iterator[bytes]) -> Iterator[Message]:
+        """Calls a bidirectional rpc with requests already serialized."""
+        ...
+
+    def close(self) -> None:
+        """Releases what the transport holds."""
+        ...

@@ -1,0 +1,1 @@
+"""The Towpath service: records what producers report, and answers what happened."""

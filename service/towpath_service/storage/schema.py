@@ -1,0 +1,265 @@
+"""The tables, the same on every database.
+
+`tenant_id` leads every primary key, unique constraint and index of tenant data. Times are whole
+microseconds since the Unix epoch, UTC (`*_us`), states and kinds the numbers of the contract's
+enums, structured values JSON text. `position` numbers what a workspace committed, without gaps, in
+commit order: watches follow it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import UUID
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_Uuid = String(36).with_variant(UUID(as_uuid=False), "postgresql")
+
+
+def _uuid(name: str, *, nullable: bool = False) -> Column[str]:
+    return Column(name, _Uuid, nullable=nullable)
+
+
+def _text(name: str, *, nullable: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=nullable)
+
+
+def _us(name: str, *, nullable: bool = True) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+def _scope() -> tuple[Column[str], Column[str]]:
+    return _uuid("tenant_id"), Column("workspace_id", String(63), nullable=False)
+
+
+workspace = Table(
+    "workspace",
+    metadata,
+    *_scope(),
+    Column("position", BigInteger, nullable=False),
+    Column("log_position", BigInteger, nullable=False),
+    _us("created_us", nullable=False),
+    PrimaryKeyConstraint("tenant_id", "workspace_id"),
+)
+
+flow = Table(
+    "flow",
+    metadata,
+    *_scope(),
+    Column("flow_id", String(63), nullable=False),
+    _text("display_name"),
+    _us("created_us", nullable=False),
+    PrimaryKeyConstraint("tenant_id", "workspace_id", "flow_id"),
+)
+
+run_count = Table(
+    "run_count",
+    metadata,
+    *_scope(),
+    Column("flow_id", String(63), nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("runs", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "workspace_id", "flow_id", "kind", "state"),
+)
+
+run = Table(
+    "run",
+    metadata,
+    _uuid("tenant_id"),
+    _uuid("run_id"),
+    Column("workspace_id", String(63), nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    _text("display_name"),
+    Column("flow_id", String(63), nullable=False),
+    _text("flow_name"),
+    _text("task_key"),
+    _text("task_name"),
+    Column("task_index", Integer, nullable=False),
+    _uuid("parent_run_id", nullable=True),
+    _uuid("root_run_id"),
+    Column("state", SmallInteger, nullable=False),
+    _text("reason"),
+    _text("message"),
+    _us("state_us", nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("inferred", Boolean, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    _us("next_attempt_us"),
+    _us("scheduled_us"),
+    _us("started_us"),
+    _us("ended_us"),
+    _us("running_us", nullable=False),
+    _text("labels"),
+    _text("tags"),
+    _text("progress", nullable=True),
+    _text("code_version"),
+    _text("cache_key"),
+    _uuid("cached_from_run_id", nullable=True),
+    _text("traceparent"),
+    _text("tracestate"),
+    _uuid("producer_id", nullable=True),
+    _us("occurred_us", nullable=False),
+    _us("created_us", nullable=False),
+    _us("updated_us", nullable=False),
+    Column("observed_late", Boolean, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "run_id"),
+    Index(None, "tenant_id", "workspace_id", "position"),
+    Index(None, "tenant_id", "workspace_id", "created_us", "run_id"),
+    Index(None, "tenant_id", "workspace_id", "state", "created_us"),
+    Index(None, "tenant_id", "workspace_id", "flow_id", "created_us"),
+    Index(None, "tenant_id", "parent_run_id", "state"),
+    Index(None, "tenant_id", "root_run_id"),
+    Index(None, "tenant_id", "producer_id", "state"),
+)
+
+run_detail = Table(
+    "run_detail",
+    metadata,
+    _uuid("tenant_id"),
+    _uuid("run_id"),
+    _text("parameters", nullable=True),
+    _text("result", nullable=True),
+    _text("failure", nullable=True),
+    _text("dependencies", nullable=True),
+    _text("retry_policy", nullable=True),
+    _us("timeout_us"),
+    PrimaryKeyConstraint("tenant_id", "run_id"),
+)
+
+run_tag = Table(
+    "run_tag",
+    metadata,
+    *_scope(),
+    Column("tag", String(63), nullable=False),
+    _uuid("run_id"),
+    PrimaryKeyConstraint("tenant_id", "workspace_id", "tag", "run_id"),
+    Index(None, "tenant_id", "run_id"),
+)
+
+run_label = Table(
+    "run_label",
+    metadata,
+    *_scope(),
+    Column("key", String(63), nullable=False),
+    Column("value", String(63), nullable=False),
+    _uuid("run_id"),
+    PrimaryKeyConstraint("tenant_id", "workspace_id", "key", "run_id"),
+    Index(None, "tenant_id", "run_id"),
+)
+
+transition = Table(
+    "transition",
+    metadata,
+    _uuid("tenant_id"),
+    _uuid("run_id"),
+    Column("revision", BigInteger, nullable=False),
+    Column("workspace_id", String(63), nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("from_state", SmallInteger, nullable=False),
+    Column("to_state", SmallInteger, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    _text("reason"),
+    _text("message"),
+    _text("failure", nullable=True),
+    _us("occurred_us", nullable=False),
+    _us("recorded_us", nullable=False),
+    Column("source", SmallInteger, nullable=False),
+    Column("inferred", Boolean, nullable=False),
+    _text("actor"),
+    _uuid("producer_id", nullable=True),
+    Column("producer_sequence", BigInteger, nullable=False),
+    _us("next_attempt_us"),
+    Column("rule", String(63), nullable=False),
+    PrimaryKeyConstraint("tenant_id", "run_id", "revision"),
+    Index(None, "tenant_id", "workspace_id", "position"),
+)
+
+producer = Table(
+    "producer",
+    metadata,
+    *_scope(),
+    _uuid("producer_id"),
+    Column("committed_sequence", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("log_sequence", BigInteger, nullable=False),
+    Column("logs_dropped", BigInteger, nullable=False),
+    _text("info"),
+    _us("committed_us"),
+    _us("seen_us", nullable=False),
+    PrimaryKeyConstraint("tenant_id", "workspace_id", "producer_id"),
+)
+
+refusal = Table(
+    "refusal",
+    metadata,
+    *_scope(),
+    _uuid("producer_id"),
+    Column("sequence", BigInteger, nullable=False),
+    Column("run_id", String(255), nullable=False),
+    _text("reason"),
+    Column("rule", String(63), nullable=False),
+    _text("message"),
+    _text("metadata"),
+    Column("current_state", SmallInteger, nullable=False),
+    Column("requested_state", SmallInteger, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    _us("occurred_us", nullable=False),
+    _us("recorded_us", nullable=False),
+    Column("confirmed", Boolean, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "workspace_id", "producer_id", "sequence"),
+    Index(None, "tenant_id", "run_id"),
+)
+
+log_line = Table(
+    "log_line",
+    metadata,
+    *_scope(),
+    _uuid("producer_id"),
+    Column("sequence", BigInteger, nullable=False),
+    _uuid("run_id"),
+    Column("position", BigInteger, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    _us("occurred_us", nullable=False),
+    Column("severity", SmallInteger, nullable=False),
+    _text("logger"),
+    _text("body"),
+    _text("attributes", nullable=True),
+    _text("failure", nullable=True),
+    Column("trace_id", String(32), nullable=False),
+    Column("span_id", String(16), nullable=False),
+    PrimaryKeyConstraint("tenant_id", "workspace_id", "producer_id", "sequence"),
+    Index(None, "tenant_id", "run_id", "position"),
+    Index(None, "tenant_id", "workspace_id", "position"),
+)
+
+deleted_run = Table(
+    "deleted_run",
+    metadata,
+    *_scope(),
+    _uuid("run_id"),
+    Column("position", BigInteger, nullable=False),
+    _us("deleted_us", nullable=False),
+    PrimaryKeyConstraint("tenant_id", "workspace_id", "run_id"),
+    Index(None, "tenant_id", "workspace_id", "position"),
+)
