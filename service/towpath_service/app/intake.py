@@ -1,0 +1,52 @@
+"""Takes in the outboxes that processes of this home left behind when they ended."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from towpath_service.app.in_process import InProcessTransport
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from towpath_service.rpc.dispatch import Dispatcher
+
+
+class Intake:
+    """Delivers waiting outboxes to the service of this process."""
+
+    def __init__(
+        self, home: Path, dispatcher: Dispatcher, *, address: str, pause_seconds: float
+    ) -> None:
+        """Delivers nothing yet.
+
+        Args:
+            home: The Towpath home whose outboxes are looked at.
+            dispatcher: The service.
+            address: Where the service can be reached, as processes know it: an outbox that was
+                meant for another server stays.
+            pause_seconds: Between two looks.
+        """
+        self._home = home
+        self._dispatcher = dispatcher
+        self._address = address
+        self._pause_seconds = pause_seconds
+
+    async def run(self) -> None:
+        """Looks again and again; never returns."""
+        loop = asyncio.get_running_loop()
+        while True:
+            transport = InProcessTransport(self._dispatcher, loop, self._address)
+            await asyncio.to_thread(_deliver, self._home, transport)
+            await asyncio.sleep(self._pause_seconds)
+
+
+def _deliver(home: Path, transport: InProcessTransport) -> None:
+    # The delivery of the SDK loads after the server has started to answer.
+    from towpath._delivery.takeover import deliver_waiting  # noqa: PLC0415 - see above
+
+    try:
+        deliver_waiting(home, transport)
+    finally:
+        transport.close()

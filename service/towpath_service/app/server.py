@@ -1,0 +1,122 @@
+"""The server process: the service behind its two ports, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+from contextlib import AsyncExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from towpath._discovery import announce_server
+
+from towpath_service.app.background import background
+from towpath_service.app.intake import Intake
+from towpath_service.app.wiring import Service, open_service
+from towpath_service.domain.errors import ServiceError
+from towpath_service.rpc.grpc_server import GrpcServer, address_of, listening_socket
+from towpath_service.web import WebServer, web_application
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractAsyncContextManager
+
+    from towpath_service.app.settings import ServerSettings
+
+
+async def serve(settings: ServerSettings, started: Callable[[str, str], None]) -> None:
+    """Serves until SIGTERM or SIGINT.
+
+    Args:
+        settings: What to serve, where.
+        started: Is called with the gRPC address and the web address once both answer.
+
+    Raises:
+        ServiceError: The database can't be opened, or a port is in use (PORT_IN_USE).
+    """
+    stop = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_told_to_stop(stop))
+        web_socket = _web_socket(settings)
+        stack.callback(web_socket.close)
+        service = await stack.enter_async_context(
+            open_service(settings.database, times=settings.times)
+        )
+        grpc_server = GrpcServer(service.dispatcher)
+        grpc_address = address_of(settings.host, _bind(grpc_server, settings))
+        web_address = f"http://{address_of(settings.host, web_socket.getsockname()[1])}"
+        web = WebServer(
+            web_application(
+                service.dispatcher,
+                service.draining,
+                hosts=None if settings.insecure else [settings.host],
+            ),
+            web_socket,
+            grace_seconds=settings.grace_seconds,
+        )
+        await grpc_server.start()
+        serving = asyncio.create_task(web.serve(), name="towpath-web")
+        serving.add_done_callback(lambda _: stop.set())
+        await stack.enter_async_context(_background(service, settings, grpc_address))
+        stack.enter_context(announce_server(settings.home, grpc_address, web_address))
+        started(grpc_address, web_address)
+        await stop.wait()
+        await grpc_server.announce_drain()
+        service.drain()
+        web.stop()
+        await asyncio.gather(grpc_server.stop(settings.grace_seconds), serving)
+
+
+def _background(
+    service: Service, settings: ServerSettings, address: str
+) -> AbstractAsyncContextManager[None]:
+    intake = Intake(
+        settings.home,
+        service.dispatcher,
+        address=address,
+        pause_seconds=settings.intake_seconds,
+    )
+    return background(
+        {
+            "reaper": service.reaper.run,
+            "liveness": service.producers.keep_alive,
+            "intake": intake.run,
+        }
+    )
+
+
+@contextmanager
+def _told_to_stop(stop: asyncio.Event) -> Iterator[None]:
+    """Sets the event at SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+def _bind(server: GrpcServer, settings: ServerSettings) -> int:
+    try:
+        return server.bind(settings.host, settings.port)
+    except OSError as error:
+        raise _cannot_listen(settings.host, settings.port, "--port", error) from error
+
+
+def _web_socket(settings: ServerSettings) -> socket.socket:
+    try:
+        return listening_socket(settings.host, settings.web_port)
+    except OSError as error:
+        raise _cannot_listen(settings.host, settings.web_port, "--web-port", error) from error
+
+
+def _cannot_listen(host: str, port: int, option: str, error: OSError) -> ServiceError:
+    if error.errno == errno.EADDRINUSE:
+        message = f"port {port} is in use: stop the other server, or choose {option}"
+    else:
+        message = f"can't listen on {address_of(host, port)}: {error.strerror or error}"
+    return ServiceError(reason="PORT_IN_USE", message=message)

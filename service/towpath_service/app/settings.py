@@ -1,0 +1,43 @@
+"""What a server is started with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from towpath_service.rpc.ingest_handler import StreamTimes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Settings of one server process."""
+
+    home: Path
+    """The Towpath home whose outboxes it takes in and to whose processes it announces itself."""
+    database: Path
+    host: str = "127.0.0.1"
+    port: int = 4200
+    """For gRPC; 0 takes a free one."""
+    web_port: int = 4201
+    """For HTTP; 0 takes a free one."""
+    insecure: bool = False
+    """Listen beyond loopback although nobody is asked who they are."""
+    grace_seconds: float = 5.0
+    """Longest wait for calls under way when the server stops."""
+    intake_seconds: float = 10.0
+    """Pause between two looks for outboxes that ended processes left behind."""
+    times: StreamTimes = field(default_factory=StreamTimes)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

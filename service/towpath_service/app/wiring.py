@@ -1,0 +1,77 @@
+"""Which part gets which: the whole wiring on one screen, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from towpath_service.application.committer import Committer
+from towpath_service.application.producers import Producers
+from towpath_service.application.queries import Queries
+from towpath_service.application.reaper import Reaper
+from towpath_service.application.watch import Draining, Watches
+from towpath_service.ports.bus import Bus
+from towpath_service.ports.clock import SystemClock
+from towpath_service.rpc.dispatch import Dispatcher, LocalAuthenticator
+from towpath_service.rpc.ingest_handler import IngestHandler, StreamTimes
+from towpath_service.rpc.log_handler import LogHandler
+from towpath_service.rpc.run_handler import FlowHandler, RunHandler
+from towpath_service.rpc.server_handler import ServerHandler
+from towpath_service.storage.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """The service without any port: what it answers, and what runs behind."""
+
+    dispatcher: Dispatcher
+    bus: Bus
+    draining: Draining
+    producers: Producers
+    reaper: Reaper
+    store: SqliteStore
+
+    def drain(self) -> None:
+        """Ends watches and asks producers to move on; calls under way go on."""
+        self.draining.event.set()
+        self.bus.notify_all()
+
+
+@asynccontextmanager
+async def open_service(
+    database: Path | None, *, times: StreamTimes | None = None
+) -> AsyncIterator[Service]:
+    """Opens the service on a database; None for one in memory."""
+    clock, bus, draining = SystemClock(), Bus(), Draining(asyncio.Event())
+    times = times or StreamTimes()
+    store = SqliteStore(database)
+    try:
+        await store.open()
+        async with Committer(store, bus, clock) as committer:
+            producers = Producers(store, committer, bus, clock)
+            queries = Queries(store, bus, clock)
+            watches = Watches(store, bus, draining)
+            handlers = (
+                IngestHandler(producers, draining, times),
+                RunHandler(queries, watches),
+                FlowHandler(queries),
+                LogHandler(producers, queries, watches),
+                ServerHandler(metadata.version("towpath")),
+            )
+            yield Service(
+                dispatcher=Dispatcher(handlers, LocalAuthenticator()),
+                bus=bus,
+                draining=draining,
+                producers=producers,
+                reaper=Reaper(store, bus, clock, silence_seconds=times.heartbeat_timeout_seconds),
+                store=store,
+            )
+    finally:
+        store.close()

@@ -1,0 +1,96 @@
+"""The commands of the group `towpath server`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from importlib import metadata
+from pathlib import Path
+
+import click
+from towpath.settings import get_settings
+
+from towpath_service.domain.errors import ServiceError
+
+_PORT = click.IntRange(0, 65535)
+
+
+@click.group()
+def server() -> None:
+    """Run the Towpath service."""
+
+
+@server.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", default=4200, type=_PORT, show_default=True, help="Port for gRPC; 0 takes a free one."
+)
+@click.option(
+    "--web-port",
+    default=4201,
+    type=_PORT,
+    show_default=True,
+    help="Port for HTTP; 0 takes a free one.",
+)
+@click.option(
+    "--database",
+    metavar="FILE",
+    help="SQLite file, or sqlite:///FILE.  [default: towpath.db in the Towpath home]",
+)
+@click.option(
+    "--insecure",
+    is_flag=True,
+    help="Listen beyond this machine although nobody is asked who it is.",
+)
+def start(host: str, port: int, web_port: int, database: str | None, *, insecure: bool) -> None:
+    """Start the service: gRPC and HTTP, one process, no set-up."""
+    # The service is heavy, and `--help` needs none of it.
+    from towpath_service.app.server import serve  # noqa: PLC0415 - see above
+    from towpath_service.app.settings import ServerSettings, is_loopback  # noqa: PLC0415 - see above
+
+    host = host.strip("[]")
+    if not is_loopback(host) and not insecure:
+        raise click.UsageError(
+            f"--host {host} would let anybody on the network read and change every run, since this"
+            " server asks nobody who they are. Keep to 127.0.0.1, or say --insecure."
+        )
+    home = get_settings().home
+    settings = ServerSettings(
+        home=home,
+        database=_database_file(database, home),
+        host=host,
+        port=port,
+        web_port=web_port,
+        insecure=insecure,
+    )
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+
+    def started(grpc_address: str, web_address: str) -> None:
+        click.echo(
+            f"Towpath {metadata.version('towpath')} - gRPC {grpc_address} - web {web_address}"
+            f" - database {settings.database} - Ctrl-C stops"
+        )
+
+    try:
+        asyncio.run(serve(settings, started))
+    except ServiceError as error:
+        raise click.ClickException(error.message) from None
+    except OSError as error:
+        raise click.ClickException(
+            f"can't use {error.filename or home}: {error.strerror or error}. Free it, or point"
+            " TOWPATH_HOME elsewhere."
+        ) from None
+
+
+def _database_file(database: str | None, home: Path) -> Path:
+    if not database:
+        return home / "towpath.db"
+    scheme, separator, rest = database.partition("://")
+    if not separator:
+        return Path(database)
+    if scheme == "sqlite" and len(rest) > 1 and rest.startswith("/"):
+        return Path(rest.removeprefix("/"))
+    raise click.UsageError(
+        f"--database {scheme}://... is not supported by this version: give a file, or"
+        " sqlite:///FILE"
+    )

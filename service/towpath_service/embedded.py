@@ -1,0 +1,94 @@
+"""The service inside another process: no ports, one background thread.
+
+It is the Transport that the SDK's entry point group `towpath.embedded` asks for. Runs of silent
+producers are left alone here: without a server, nobody watches for long enough to tell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from towpath._transport.statuses import to_rpc_error
+
+from towpath_service.app.in_process import InProcessTransport
+from towpath_service.app.wiring import open_service
+from towpath_service.domain.errors import ServiceError
+from towpath_service.rpc.errors import to_status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from towpath._transport.base import Transport
+
+    from towpath_service.app.wiring import Service
+
+
+def open_embedded(home: Path, *, in_memory: bool = False) -> Transport:
+    """Opens the service on the database of a home folder, or on one in memory.
+
+    Closing the transport ends the service and its threads.
+
+    Raises:
+        towpath.exceptions.RpcError: The database can't be opened.
+    """
+    return EmbeddedTransport(None if in_memory else home / "towpath.db")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Open:
+    service: Service
+    loop: asyncio.AbstractEventLoop
+    stop: asyncio.Event
+
+
+class EmbeddedTransport(InProcessTransport):
+    """Owns the service that it calls."""
+
+    def __init__(self, database: Path | None) -> None:
+        """Opens the service; None for a database in memory."""
+        address = "memory" if database is None else str(database)
+        opened: Future[_Open] = Future()
+        self._thread = threading.Thread(
+            target=_run, args=(database, opened), name="towpath-embedded", daemon=True
+        )
+        self._thread.start()
+        try:
+            self._opened = opened.result()
+        except ServiceError as error:
+            raise to_rpc_error(to_status(error), address) from error
+        super().__init__(self._opened.service.dispatcher, self._opened.loop, address)
+        self._owner = os.getpid()
+
+    def close(self) -> None:
+        """Ends the service: calls under way fail, watches end, what was acknowledged is kept."""
+        super().close()
+        # A forked child has neither the thread nor a loop of its own.
+        if self._owner == os.getpid() and self._thread.is_alive():
+            self._opened.loop.call_soon_threadsafe(self._opened.stop.set)
+            self._thread.join()
+
+
+def _run(database: Path | None, opened: Future[_Open]) -> None:
+    try:
+        asyncio.run(_live(database, opened))
+    except BaseException as error:
+        if opened.done():
+            raise
+        opened.set_exception(error)
+
+
+async def _live(database: Path | None, opened: Future[_Open]) -> None:
+    async with open_service(database) as service:
+        stop = asyncio.Event()
+        own = asyncio.all_tasks()
+        opened.set_result(_Open(service=service, loop=asyncio.get_running_loop(), stop=stop))
+        await stop.wait()
+        calls = asyncio.all_tasks() - own
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)

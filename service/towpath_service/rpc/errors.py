@@ -1,0 +1,134 @@
+"""From domain errors to statuses: the one table, and the one place where texts are made."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from towpath_service.domain.errors import ServiceError
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+_log = logging.getLogger(__name__)
+
+DOMAIN: Final = "towpath"
+
+# Statuses travel in HTTP/2 trailers, of which many clients take 8 KiB and no more.
+MAX_MESSAGE_CHARACTERS: Final = 500
+MAX_DETAIL_CHARACTERS: Final = 200
+MAX_VIOLATIONS: Final = 10
+
+CODES: Final = {
+    "INVALID_REQUEST": "INVALID_ARGUMENT",
+    "INVALID_FILTER": "INVALID_ARGUMENT",
+    "INVALID_PAGE_TOKEN": "INVALID_ARGUMENT",
+    "PAYLOAD_TOO_LARGE": "INVALID_ARGUMENT",
+    "CREDENTIAL_INVALID": "UNAUTHENTICATED",
+    "CREDENTIAL_EXPIRED": "UNAUTHENTICATED",
+    "CREDENTIAL_REVOKED": "UNAUTHENTICATED",
+    "PERMISSION_MISSING": "PERMISSION_DENIED",
+    "TENANT_SUSPENDED": "PERMISSION_DENIED",
+    "RESOURCE_NOT_FOUND": "NOT_FOUND",
+    "RESOURCE_EXISTS": "ALREADY_EXISTS",
+    "ETAG_MISMATCH": "ABORTED",
+    "RESOURCE_IN_USE": "FAILED_PRECONDITION",
+    "REQUEST_ID_REUSED": "ALREADY_EXISTS",
+    "TRANSITION_NOT_ALLOWED": "FAILED_PRECONDITION",
+    "STALE_ATTEMPT": "FAILED_PRECONDITION",
+    "LEASE_LOST": "FAILED_PRECONDITION",
+    "RUN_UNKNOWN": "FAILED_PRECONDITION",
+    "RUN_CONFLICT": "ALREADY_EXISTS",
+    "SEQUENCE_GAP": "OUT_OF_RANGE",
+    "PRODUCER_FENCED": "ABORTED",
+    "PRODUCER_RETIRED": "FAILED_PRECONDITION",
+    "STREAM_PROTOCOL": "INVALID_ARGUMENT",
+    "RESUME_TOKEN_EXPIRED": "OUT_OF_RANGE",
+    "RESUME_TOKEN_INVALID": "INVALID_ARGUMENT",
+    "SLOW_CONSUMER": "RESOURCE_EXHAUSTED",
+    "QUOTA_EXCEEDED": "RESOURCE_EXHAUSTED",
+    "OVERLOADED": "UNAVAILABLE",
+    "SHUTTING_DOWN": "UNAVAILABLE",
+    "CLIENT_TOO_OLD": "FAILED_PRECONDITION",
+    "FEATURE_DISABLED": "UNIMPLEMENTED",
+    "INTERNAL": "INTERNAL",
+    "DEADLINE_EXCEEDED": "DEADLINE_EXCEEDED",
+    "NO_SLOT": "RESOURCE_EXHAUSTED",
+    # These two are never sent by a server: it doesn't start. The embedded service tells them.
+    "DATABASE_TOO_NEW": "FAILED_PRECONDITION",
+    "DATABASE_UNUSABLE": "FAILED_PRECONDITION",
+}
+"""Name of the gRPC code of each reason, as the contract's errors.proto documents them."""
+
+
+def to_service_error(error: Exception) -> ServiceError:
+    """What the caller may know of an error: all of a ServiceError, nothing of any other."""
+    if isinstance(error, ServiceError) and error.reason in CODES:
+        return error
+    if isinstance(error, TimeoutError):
+        return ServiceError(
+            reason="DEADLINE_EXCEEDED",
+            message="the call took longer than the server lets one take: ask for less, or again",
+        )
+    if isinstance(error, NotImplementedError):
+        return unimplemented("this call")
+    reference = uuid4().hex[:12]
+    _log.error("a call failed, reference %s", reference, exc_info=error)
+    return ServiceError(
+        reason="INTERNAL",
+        message=f"internal error; reference {reference}",
+        metadata={"reference": reference},
+    )
+
+
+def unimplemented(feature: str) -> ServiceError:
+    """The answer to what this server can't do."""
+    return ServiceError(
+        reason="FEATURE_DISABLED",
+        message=f"this server has no {_short(feature)}: it may be older than the client",
+        metadata={"feature": feature},
+    )
+
+
+def to_status(error: ServiceError) -> status_pb2.Status:
+    """The google.rpc.Status of an error, with its details."""
+    status = status_pb2.Status(
+        code=code_pb2.Code.Value(CODES.get(error.reason, "INTERNAL")),
+        message=_short(error.message, MAX_MESSAGE_CHARACTERS),
+    )
+    for detail in _details(error):
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status
+
+
+def _details(error: ServiceError) -> list[Message]:
+    metadata = {key: _short(value) for key, value in error.metadata.items()}
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)
+    ]
+    if error.violations:
+        details.append(
+            error_details_pb2.BadRequest(
+                field_violations=[
+                    error_details_pb2.BadRequest.FieldViolation(
+                        field=_short(violation.field), description=_short(violation.description)
+                    )
+                    for violation in list(error.violations)[:MAX_VIOLATIONS]
+                ]
+            )
+        )
+    if error.retry_after_seconds is not None:
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(int(error.retry_after_seconds * 1000))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    return details
+
+
+def _short(text: str, most: int = MAX_DETAIL_CHARACTERS) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,0 +1,207 @@
+"""The gRPC server: limits, health, reflection, and the dispatcher behind generic handlers."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from grpc_status import rpc_status
+
+from towpath_service.domain.errors import ServiceError
+from towpath_service.rpc.endpoints import MAX_MESSAGE_BYTES
+from towpath_service.rpc.errors import to_status, unimplemented
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+
+    from google.protobuf.message import Message
+
+    from towpath_service.rpc.dispatch import Dispatcher
+    from towpath_service.rpc.endpoints import Endpoint
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+OPTIONS: Final = (
+    # Otherwise a second server binds the same port and takes half of the calls.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # Between a softer and a harder limit gRPC refuses at random: these are equal.
+    ("grpc.max_metadata_size", 16_384),
+    ("grpc.absolute_max_metadata_size", 16_384),
+    ("grpc.max_concurrent_streams", 100),
+    ("grpc.max_connection_age_ms", 20 * 60_000),
+    ("grpc.max_connection_age_grace_ms", 5 * 60_000),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.server_handshake_timeout_ms", 5_000),
+)
+
+
+class GrpcServer:
+    """Serves a dispatcher over gRPC."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._server = grpc.aio.server(options=OPTIONS)
+        self._health = health.aio.HealthServicer()
+        self._names = (*dispatcher.services, "")
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection(
+            (
+                *dispatcher.services,
+                health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+                reflection.SERVICE_NAME,
+            ),
+            self._server,
+        )
+        # Last, since it takes every call that nobody before it wants.
+        self._server.add_generic_rpc_handlers((_Handlers(dispatcher),))
+
+    def bind(self, host: str, port: int) -> int:
+        """Binds an address and returns the port; 0 takes a free one.
+
+        Raises:
+            OSError: The port is in use or the address is not this machine's.
+        """
+        # gRPC tells of a failure by lines on stderr, so a plain socket tries first.
+        with contextlib.closing(listening_socket(host, port)):
+            pass
+        try:
+            return self._server.add_insecure_port(address_of(host, port))
+        except RuntimeError as error:
+            raise OSError(f"can't listen on {address_of(host, port)}") from error
+
+    async def start(self) -> None:
+        """Starts to serve."""
+        await self._server.start()
+        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+
+    async def announce_drain(self) -> None:
+        """Tells health checks that no new calls are wanted."""
+        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Takes no more calls and ends when the present ones have, or the time is over."""
+        await self._server.stop(grace_seconds)
+
+    async def _set_health(self, status: Any) -> None:
+        for name in self._names:
+            await self._health.set(name, status)
+
+
+def address_of(host: str, port: int) -> str:
+    """An address as people and gRPC write it, "127.0.0.1:4200" or "[::1]:4200"."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket bound to an address.
+
+    Raises:
+        OSError: The port is in use or the address is not this machine's.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+class _Handlers(grpc.GenericRpcHandler):
+    """Takes requests as bytes, so that what can't be parsed is answered as all else is."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    def service(self, handler_call_details: Any) -> Any:
+        name = str(handler_call_details.method).removeprefix("/")
+        endpoint = self._dispatcher.endpoints.get(name)
+        if endpoint is None:
+            return grpc.stream_stream_rpc_method_handler(_refuse(name))
+        metadata = metadata_of(handler_call_details.invocation_metadata)
+        if endpoint.kind == "unary":
+            return grpc.unary_unary_rpc_method_handler(
+                self._unary(endpoint, metadata), None, _serialize
+            )
+        if endpoint.kind == "server_stream":
+            return grpc.unary_stream_rpc_method_handler(
+                self._server_stream(endpoint, metadata), None, _serialize
+            )
+        return grpc.stream_stream_rpc_method_handler(
+            self._bidi_stream(endpoint, metadata), None, _serialize
+        )
+
+    def _unary(self, endpoint: Endpoint, metadata: Mapping[str, Sequence[str]]) -> Any:
+        async def call(request: bytes, context: Context) -> Any:
+            try:
+                return await self._dispatcher.unary(endpoint, request, metadata)
+            except ServiceError as error:
+                await _abort(context, error)
+
+        return call
+
+    def _server_stream(self, endpoint: Endpoint, metadata: Mapping[str, Sequence[str]]) -> Any:
+        async def call(request: bytes, context: Context) -> AsyncGenerator[Message, None]:
+            answers = self._dispatcher.server_stream(endpoint, request, metadata)
+            async for answer in _told(answers, context):
+                yield answer
+
+        return call
+
+    def _bidi_stream(self, endpoint: Endpoint, metadata: Mapping[str, Sequence[str]]) -> Any:
+        async def call(
+            requests: AsyncIterator[bytes], context: Context
+        ) -> AsyncGenerator[Message, None]:
+            answers = self._dispatcher.bidi_stream(endpoint, requests, metadata)
+            async for answer in _told(answers, context):
+                yield answer
+
+        return call
+
+
+async def _told(
+    answers: AsyncGenerator[Message, None], context: Context
+) -> AsyncGenerator[Message, None]:
+    """The answers of a stream; its failure ends the call."""
+    try:
+        async with aclosing(answers):
+            async for answer in answers:
+                yield answer
+    except ServiceError as error:
+        await _abort(context, error)
+
+
+def _refuse(name: str) -> Any:
+    async def call(requests: AsyncIterator[bytes], context: Context) -> None:
+        del requests
+        await _abort(context, unimplemented(name))
+
+    return call
+
+
+async def _abort(context: Context, error: ServiceError) -> None:
+    await context.abort_with_status(rpc_status.to_status(to_status(error)))
+
+
+def _serialize(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+def metadata_of(pairs: Any) -> dict[str, list[str]]:
+    """Metadata with every value of each key: a repeated key must not hide."""
+    found: dict[str, list[str]] = {}
+    for key, value in pairs or ():
+        found.setdefault(str(key).lower(), []).append(
+            value if isinstance(value, str) else value.decode("latin-1")
+        )
+    return found

@@ -1,0 +1,175 @@
+"""The one module that knows connectrpc, whose interface still moves (0.x)."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final
+
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError, ErrorDetail
+from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
+from connectrpc.server import ConnectASGIApplication, Endpoint
+from google.protobuf import json_format
+from protobuf.wkt import Any as WireAny
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+
+from towpath_service.domain.errors import ServiceError
+from towpath_service.rpc.endpoints import MAX_MESSAGE_BYTES, not_a
+from towpath_service.rpc.errors import CODES, to_status
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from google.protobuf.message import Message
+
+    from towpath_service.rpc.dispatch import Dispatcher
+    from towpath_service.rpc.endpoints import Endpoint as Rpc
+
+_STREAMS: Final = {
+    "unary": StreamType.UNARY,
+    "server_stream": StreamType.SERVER_STREAM,
+    "bidi_stream": StreamType.BIDI_STREAM,
+}
+
+
+def connect_application(dispatcher: Dispatcher) -> Any:
+    """An ASGI application that answers every rpc over Connect and gRPC-Web."""
+    return _WithoutPlainGrpc(_Application(dispatcher))
+
+
+class _Application(ConnectASGIApplication[None]):
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        endpoints: Any = {f"/{rpc.name}": _endpoint(dispatcher, rpc) for rpc in _rpcs(dispatcher)}
+        super().__init__(
+            service=None,
+            endpoints=lambda _: endpoints,
+            read_max_bytes=MAX_MESSAGE_BYTES,
+            codecs=[_Binary(), _Json()],
+        )
+
+    @property
+    def path(self) -> str:
+        """Where the application is mounted."""
+        return ""
+
+
+class _WithoutPlainGrpc:
+    """Answers 415 to plain gRPC, which needs trailers that HTTP/1.1 servers don't send."""
+
+    def __init__(self, application: _Application) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        kind = Headers(scope=scope).get("content-type", "").lower()
+        if kind.startswith("application/grpc") and not kind.startswith("application/grpc-web"):
+            refusal = PlainTextResponse("plain gRPC is served on the gRPC port", status_code=415)
+            await refusal(scope, receive, send)
+            return
+        await self._application(scope, receive, send)
+
+
+class _Binary:
+    """Hands requests on as bytes: the dispatcher parses them, and words what is wrong."""
+
+    def name(self) -> str:
+        return "proto"
+
+    def encode(self, message: Message) -> bytes:
+        return message.SerializeToString()
+
+    def decode(self, data: bytes | bytearray, message_class: type[Message]) -> Any:
+        del message_class
+        return bytes(data)
+
+
+class _Json:
+    def name(self) -> str:
+        return "json"
+
+    def encode(self, message: Message) -> bytes:
+        return json_format.MessageToJson(message, indent=None).encode()
+
+    def decode(self, data: bytes | bytearray, message_class: type[Message]) -> Any:
+        message = message_class()
+        try:
+            json_format.Parse(bytes(data), message, ignore_unknown_fields=True)
+        except json_format.ParseError as error:
+            raise _to_connect(not_a(message_class, str(error))) from None
+        except (ValueError, RecursionError, TypeError, AttributeError):
+            # Bytes that are no text, numbers beyond any limit, and the like.
+            raise _to_connect(not_a(message_class)) from None
+        return message
+
+
+def _rpcs(dispatcher: Dispatcher) -> list[Rpc]:
+    return list(dispatcher.endpoints.values())
+
+
+def _endpoint(dispatcher: Dispatcher, rpc: Rpc) -> Endpoint[Any, Any]:
+    service, _, name = rpc.name.partition("/")
+    safe = rpc.without_side_effects
+    info: MethodInfo[Any, Any] = MethodInfo(
+        name=name,
+        service_name=service,
+        input=rpc.request_type,
+        output=rpc.response_type,
+        idempotency_level=IdempotencyLevel.NO_SIDE_EFFECTS if safe else IdempotencyLevel.UNKNOWN,
+        stream_type=_STREAMS[rpc.kind],
+    )
+
+    async def unary(request: Any, context: Any) -> Any:
+        try:
+            return await dispatcher.unary(rpc, request, _metadata(context))
+        except ServiceError as error:
+            raise _to_connect(error) from None
+
+    def server_stream(request: Any, context: Any) -> AsyncGenerator[Message, None]:
+        return _told(dispatcher.server_stream(rpc, request, _metadata(context)))
+
+    def bidi_stream(requests: Any, context: Any) -> AsyncGenerator[Message, None]:
+        return _told(dispatcher.bidi_stream(rpc, _received(requests), _metadata(context)))
+
+    if rpc.kind == "unary":
+        return Endpoint.unary(info, unary)
+    if rpc.kind == "server_stream":
+        return Endpoint.server_stream(info, server_stream)
+    return Endpoint.bidi_stream(info, bidi_stream)
+
+
+async def _told(answers: AsyncGenerator[Message, None]) -> AsyncGenerator[Message, None]:
+    """The answers of a stream; its failure ends the call."""
+    try:
+        async with aclosing(answers):
+            async for answer in answers:
+                yield answer
+    except ServiceError as error:
+        raise _to_connect(error) from None
+
+
+async def _received(requests: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+    """The requests of a stream; what connectrpc finds wrong with one is the caller's to know."""
+    try:
+        async for request in requests:
+            yield request
+    except ConnectError as error:
+        raise ServiceError(reason="STREAM_PROTOCOL", message=error.message) from None
+
+
+def _metadata(context: Any) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for key, value in context.request_headers.allitems():
+        found.setdefault(key.lower(), []).append(value)
+    return found
+
+
+def _to_connect(error: ServiceError) -> ConnectError:
+    status = to_status(error)
+    details = [
+        ErrorDetail(WireAny(type_url=detail.type_url, value=detail.value))
+        for detail in status.details
+    ]
+    code = CODES.get(error.reason, "INTERNAL").lower()
+    return ConnectError(Code(code), status.message, details)
