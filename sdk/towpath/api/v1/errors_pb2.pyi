@@ -128,10 +128,20 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `minimum_version`.
     """
     ERROR_REASON_FEATURE_DISABLED: _ErrorReason.ValueType  # 64
-    """UNIMPLEMENTED. The feature is off on this server. Metadata: `feature`."""
+    """UNIMPLEMENTED. The feature, or rpc, is off on or unknown to this server. Metadata: `feature`."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 65
     """INTERNAL. A bug or broken data on the server; the message says nothing about it, the server's
     log does, under the trace id. Retry only what is idempotent.
+    """
+    ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 66
+    """DEADLINE_EXCEEDED. The call took longer than the server, or the caller, lets one take."""
+    ERROR_REASON_DATABASE_TOO_NEW: _ErrorReason.ValueType  # 67
+    """FAILED_PRECONDITION. The database was made by a newer version. Only an embedded service
+    answers so: a server doesn't start.
+    """
+    ERROR_REASON_DATABASE_UNUSABLE: _ErrorReason.ValueType  # 68
+    """FAILED_PRECONDITION. The database can't be opened. Only an embedded service answers so: a
+    server doesn't start.
     """
     ERROR_REASON_NO_SLOT: _ErrorReason.ValueType  # 70
     """RESOURCE_EXHAUSTED, with `google.rpc.RetryInfo`. No concurrency slot is free within the time
@@ -249,10 +259,20 @@ ERROR_REASON_CLIENT_TOO_OLD: ErrorReason.ValueType  # 63
 `minimum_version`.
 """
 ERROR_REASON_FEATURE_DISABLED: ErrorReason.ValueType  # 64
-"""UNIMPLEMENTED. The feature is off on this server. Metadata: `feature`."""
+"""UNIMPLEMENTED. The feature, or rpc, is off on or unknown to this server. Metadata: `feature`."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 65
 """INTERNAL. A bug or broken data on the server; the message says nothing about it, the server's
 log does, under the trace id. Retry only what is idempotent.
+"""
+ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 66
+"""DEADLINE_EXCEEDED. The call took longer than the server, or the caller, lets one take."""
+ERROR_REASON_DATABASE_TOO_NEW: ErrorReason.ValueType  # 67
+"""FAILED_PRECONDITION. The database was made by a newer version. Only an embedded service
+answers so: a server doesn't start.
+"""
+ERROR_REASON_DATABASE_UNUSABLE: ErrorReason.ValueType  # 68
+"""FAILED_PRECONDITION. The database can't be opened. Only an embedded service answers so: a
+server doesn't start.
 """
 ERROR_REASON_NO_SLOT: ErrorReason.ValueType  # 70
 """RESOURCE_EXHAUSTED, with `google.rpc.RetryInfo`. No concurrency slot is free within the time
