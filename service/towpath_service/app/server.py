@@ -19,7 +19,7 @@ from towpath_service.web import WebServer, web_application
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from contextlib import AbstractAsyncContextManager
 
     from towpath_service.app.settings import ServerSettings
@@ -87,7 +87,7 @@ def _background(
 
 
 @contextmanager
-def _told_to_stop(stop: asyncio.Event) -> Iterator[None]:
+def _told_to_stop(stop: asyncio.Event) -> Generator[None]:
     """Sets the event at SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     numbers = (signal.SIGTERM, signal.SIGINT)

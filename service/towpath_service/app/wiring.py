@@ -23,7 +23,7 @@ from towpath_service.rpc.server_handler import ServerHandler
 from towpath_service.storage.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
 
@@ -47,7 +47,7 @@ class Service:
 @asynccontextmanager
 async def open_service(
     database: Path | None, *, times: StreamTimes | None = None
-) -> AsyncIterator[Service]:
+) -> AsyncGenerator[Service]:
     """Opens the service on a database; None for one in memory."""
     clock, bus, draining = SystemClock(), Bus(), Draining(asyncio.Event())
     times = times or StreamTimes()

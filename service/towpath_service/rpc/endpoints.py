@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol
 
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import DecodeError, Message
@@ -38,10 +38,8 @@ Kind = Literal["unary", "server_stream", "bidi_stream"]
 class Handler(Protocol):
     """Implements the rpcs of one service, a method each, named in snake_case."""
 
-    @property
-    def service(self) -> str:
-        """Full name of the service, "towpath.api.v1.RunService"."""
-        ...
+    service: ClassVar[str]
+    """Full name of the service, "towpath.api.v1.RunService"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,7 +58,6 @@ CODES: Final = {
     "INTERNAL": "INTERNAL",
     "DEADLINE_EXCEEDED": "DEADLINE_EXCEEDED",
     "NO_SLOT": "RESOURCE_EXHAUSTED",
-    # These two are never sent by a server: it doesn't start. The embedded service tells them.
     "DATABASE_TOO_NEW": "FAILED_PRECONDITION",
     "DATABASE_UNUSABLE": "FAILED_PRECONDITION",
 }

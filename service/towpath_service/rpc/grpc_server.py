@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -44,12 +44,16 @@ OPTIONS: Final = (
 )
 
 
+# Typed by messages, where these take and give bytes.
+_HANDLERS: Final[Any] = grpc
+
+
 class GrpcServer:
     """Serves a dispatcher over gRPC."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._server = grpc.aio.server(options=OPTIONS)
-        self._health = health.aio.HealthServicer()
+        self._health: Any = cast("Any", health).aio.HealthServicer()
         self._names = (*dispatcher.services, "")
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(
@@ -127,17 +131,17 @@ class _Handlers(grpc.GenericRpcHandler):
         name = str(handler_call_details.method).removeprefix("/")
         endpoint = self._dispatcher.endpoints.get(name)
         if endpoint is None:
-            return grpc.stream_stream_rpc_method_handler(_refuse(name))
+            return _HANDLERS.stream_stream_rpc_method_handler(_refuse(name))
         metadata = metadata_of(handler_call_details.invocation_metadata)
         if endpoint.kind == "unary":
-            return grpc.unary_unary_rpc_method_handler(
+            return _HANDLERS.unary_unary_rpc_method_handler(
                 self._unary(endpoint, metadata), None, _serialize
             )
         if endpoint.kind == "server_stream":
-            return grpc.unary_stream_rpc_method_handler(
+            return _HANDLERS.unary_stream_rpc_method_handler(
                 self._server_stream(endpoint, metadata), None, _serialize
             )
-        return grpc.stream_stream_rpc_method_handler(
+        return _HANDLERS.stream_stream_rpc_method_handler(
             self._bidi_stream(endpoint, metadata), None, _serialize
         )
 
