@@ -1,0 +1,123 @@
+"""Real server processes for scenarios: started, drained, killed, started again in place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import grpc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+DEADLINE_SECONDS = 30.0
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
+    """Waits for a condition; fails with its name after the deadline."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    """What a process of a home gets: none of this machine's own settings of Towpath."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("TOWPATH_")}
+    return kept | {"TOWPATH_HOME": str(home), "PYTHONUNBUFFERED": "1"} | settings
+
+
+@dataclass(slots=True)
+class Server:
+    """A server process on a home of its own."""
+
+    home: Path
+    port: int = field(default_factory=free_port)
+    web_port: int = field(default_factory=free_port)
+    options: Sequence[str] = ()
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """host:port of gRPC."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def web_address(self) -> str:
+        """Base URL of the web port."""
+        return f"http://127.0.0.1:{self.web_port}"
+
+    @property
+    def log(self) -> str:
+        """What the server has printed in all its lives."""
+        return (self.home / "server.log").read_text(encoding="utf-8")
+
+    @property
+    def pid(self) -> int:
+        """Id of the process."""
+        assert self.process is not None
+        return self.process.pid
+
+    def launch(self) -> None:
+        """Starts the process and returns at once."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        command = [
+            *(sys.executable, "-m", "towpath_service", "start"),
+            *("--port", str(self.port), "--web-port", str(self.web_port), *self.options),
+        ]
+        with (self.home / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, env=environment(self.home), stdout=log, stderr=log
+            )
+
+    def start(self) -> None:
+        """Starts the process and waits until both ports answer."""
+        self.launch()
+        wait_until(self._answers, f"the server answers; its log:\n{self.log}")
+
+    def stop(self) -> int:
+        """Asks the server to stop, waits for it and returns its exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.process.wait(DEADLINE_SECONDS)
+
+    def kill(self) -> None:
+        """Ends the process as the out-of-memory killer would."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(DEADLINE_SECONDS)
+
+    def restart(self) -> None:
+        """Kills the process and starts another on the same ports and database."""
+        self.kill()
+        self.start()
+
+    def channel(self) -> grpc.Channel:
+        """A new channel to the gRPC port; close it."""
+        return grpc.insecure_channel(self.address)
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, f"the server ended:\n{self.log}"
+        return all(_listens(port) for port in (self.port, self.web_port))
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
