@@ -35,18 +35,24 @@ class Intake:
 
     async def run(self) -> None:
         """Looks again and again; never returns."""
-        loop = asyncio.get_running_loop()
         while True:
-            transport = InProcessTransport(self._dispatcher, loop, self._address)
-            await asyncio.to_thread(_deliver, self._home, transport)
+            await self._deliver()
             await asyncio.sleep(self._pause_seconds)
+
+    async def _deliver(self) -> None:
+        loop = asyncio.get_running_loop()
+        transport = InProcessTransport(self._dispatcher, loop, self._address)
+        delivering = asyncio.ensure_future(asyncio.to_thread(_deliver, self._home, transport))
+        try:
+            await asyncio.shield(delivering)
+        finally:
+            # A thread can't be cancelled: it ends at its next call, and the service outlives it.
+            transport.close()
+            await asyncio.wait({delivering})
 
 
 def _deliver(home: Path, transport: InProcessTransport) -> None:
     # The delivery of the SDK loads after the server has started to answer.
     from towpath._delivery.takeover import deliver_waiting  # noqa: PLC0415 - see above
 
-    try:
-        deliver_waiting(home, transport)
-    finally:
-        transport.close()
+    deliver_waiting(home, transport)

@@ -20,8 +20,8 @@ DOMAIN: Final = "towpath"
 
 # Statuses travel in HTTP/2 trailers, of which many clients take 8 KiB and no more.
 MAX_MESSAGE_CHARACTERS: Final = 500
-MAX_DETAIL_CHARACTERS: Final = 200
-MAX_VIOLATIONS: Final = 10
+MAX_DETAIL_CHARACTERS: Final = 100
+MAX_VIOLATIONS: Final = 6
 
 CODES: Final = {
     "INVALID_REQUEST": "INVALID_ARGUMENT",
