@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import struct
 import subprocess
 import sys
 import urllib.error
@@ -112,3 +114,23 @@ def test_a_refusal_over_http_is_json_that_says_what_is_wrong(server: Server) -> 
         told = json.load(response)
     assert (response.code, told["code"]) == (400, "invalid_argument")
     assert "name" in told["message"]
+
+
+def test_a_watch_over_http_ends_well_when_the_server_drains(server: Server) -> None:
+    message = json.dumps({"parent": "workspaces/default"}).encode()
+    connection = http.client.HTTPConnection("127.0.0.1", server.web_port, timeout=DEADLINE_SECONDS)
+    try:
+        connection.request(
+            "POST",
+            "/towpath.api.v1.RunService/WatchRuns",
+            struct.pack(">BI", 0, len(message)) + message,
+            {"Content-Type": "application/connect+json"},
+        )
+        response = connection.getresponse()
+        flags, size = struct.unpack(">BI", response.read(5))
+        assert (flags, json.loads(response.read(size))["synced"]) == (0, True)
+        assert server.stop() == 0
+        *_, end = response.read().rpartition(b"\x02\0\0\0\x02")
+    finally:
+        connection.close()
+    assert end == b"{}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -10,7 +12,12 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
-from towpath.api.v1 import run_service_pb2, run_service_pb2_grpc
+from towpath.api.v1 import (
+    ingest_service_pb2,
+    ingest_service_pb2_grpc,
+    run_service_pb2,
+    run_service_pb2_grpc,
+)
 from towpath_service.rpc.endpoints import MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES
 
 if TYPE_CHECKING:
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
 
     from tests.unit.rpc.edges import Edge
 
+PRODUCER = "01978d2a-7c1e-7aaa-8bbb-0123456789ab"
 LIST = "/towpath.api.v1.RunService/ListRuns"
 
 
@@ -107,3 +115,25 @@ def test_reflection_lists_the_services_and_gives_files_that_resolve(channel: grp
     names = {service.name for service in listed.list_services_response.service}
     assert {"towpath.api.v1.RunService", "towpath.api.v1.IngestService"} <= names
     assert files.file_descriptor_response.file_descriptor_proto
+
+
+def test_a_stream_that_its_client_drops_is_closed(channel: grpc.Channel) -> None:
+    stub = ingest_service_pb2_grpc.IngestServiceStub(channel)
+    asked = ingest_service_pb2.GetProducerRequest(
+        workspace="workspaces/default", producer_id=PRODUCER
+    )
+    opening = ingest_service_pb2.OpenStream(workspace="workspaces/default", producer_id=PRODUCER)
+    never = threading.Event()
+
+    def requests() -> Iterator[Any]:
+        yield ingest_service_pb2.StreamUpdatesRequest(open=opening)
+        never.wait(30)
+
+    stream = stub.StreamUpdates(requests(), timeout=30)
+    next(stream)
+    assert stub.GetProducer(asked, timeout=20).connected
+    stream.cancel()
+    never.set()
+    deadline = time.monotonic() + 20
+    while stub.GetProducer(asked, timeout=20).connected:
+        assert time.monotonic() < deadline
