@@ -30,3 +30,114 @@ from __future__ import annotations
 
 class TowpathError(Exception):
     """Base of all errors that Towpath raises."""
+
+
+class ConfigurationError(TowpathError):
+    """A setting is wrong; the message says which, and what would be right."""
+
+
+class DefinitionError(TowpathError):
+    """A flow or task is declared wrongly."""
+
+
+class ParameterError(TowpathError, TypeError):
+    """Arguments don't fit a flow's or task's signature."""
+
+
+class MissingContextError(TowpathError, RuntimeError):
+    """Something that belongs inside a run was called outside of one."""
+
+
+class ResultError(TowpathError):
+    """A result can't be stored, or not be read back."""
+
+
+class UnhashableInputError(ResultError, TypeError):
+    """An argument can't be part of a cache key."""
+
+
+class RunError(TowpathError):
+    """A run didn't complete."""
+
+
+class FlowRunFailed(RunError):
+    """A flow ended FAILED because of its tasks, not by an exception of its own."""
+
+
+class UpstreamFailed(RunError):
+    """A run was skipped, since one upstream of it did not complete."""
+
+
+class RunTimedOut(RunError, TimeoutError):
+    """An attempt took longer than its timeout."""
+
+
+class RunCancelled(RunError):
+    """A run ended because somebody asked for it."""
+
+
+class RunCrashed(RunError):
+    """The process that executed a run was lost."""
+
+
+class OutboxError(TowpathError):
+    """The outbox can't be used."""
+
+
+class RpcError(TowpathError):
+    """A call to the service failed.
+
+    Attributes:
+        code: gRPC status code by name, "NOT_FOUND".
+        reason: Reason from the contract's ErrorReason, "" when the server gave none.
+        metadata: What the reason brings with it.
+        retry_after_seconds: When to try again, if the server said so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "UNKNOWN",
+        reason: str = "",
+        metadata: dict[str, str] | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.metadata = metadata or {}
+        self.retry_after_seconds = retry_after_seconds
+
+    def __reduce__(self) -> tuple[object, ...]:
+        state = {
+            "code": self.code,
+            "reason": self.reason,
+            "metadata": self.metadata,
+            "retry_after_seconds": self.retry_after_seconds,
+        }
+        return type(self), (str(self),), state
+
+
+class ServerUnreachable(RpcError):
+    """Nothing answered, or not in time."""
+
+
+class NotATowpathServer(RpcError):
+    """Something answered, but not as a Towpath server."""
+
+
+class NotFound(RpcError):
+    """What was asked for isn't there."""
+
+
+class Conflict(RpcError):
+    """What was asked for doesn't fit the state of things."""
+
+
+class NotSignedIn(RpcError):
+    """Unauthenticated, or forbidden."""
+
+
+class InvalidRequest(RpcError):
+    """The request breaks a rule of the contract."""

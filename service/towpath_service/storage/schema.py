@@ -87,6 +87,7 @@ run = Table(
     _uuid("tenant_id"),
     _uuid("run_id"),
     Column("workspace_id", String(63), nullable=False),
+    Column("short_id", String(8), nullable=False),
     Column("kind", SmallInteger, nullable=False),
     _text("display_name"),
     Column("flow_id", String(63), nullable=False),
@@ -130,6 +131,7 @@ run = Table(
     Index(None, "tenant_id", "workspace_id", "flow_id", "created_us"),
     Index(None, "tenant_id", "parent_run_id", "state"),
     Index(None, "tenant_id", "root_run_id"),
+    Index(None, "tenant_id", "short_id"),
     Index(None, "tenant_id", "producer_id", "state"),
 )
 

@@ -233,7 +233,7 @@ class ListRunsRequest(_message.Message):
     page_token: _builtins.str
     """`next_page_token` of the previous page; all else must be as in that call, but for page_size."""
     filter: _builtins.str
-    """Which runs: an AIP-160 expression, at most 4096 characters, over the fields `run_id`, `kind`,
+    """Which runs: an AIP-160 expression, at most 4096 characters, over the fields `run_id`, `short_id` (a suffix of at least 4 characters), `kind`,
     `display_name`, `flow`, `deployment`, `task_key`, `parent_run`, `root_run`, `state`,
     `state_reason`, `attempt`, `scheduled_time`, `start_time`, `end_time`, `create_time`,
     `run_duration`, `trigger`, `triggered_by`, `worker`, `code_version`, `creator` and

@@ -97,9 +97,7 @@ class RunState(_RunState, metaclass=_RunStateEnumTypeWrapper):
        nothing (no new revision).
      - While a run is CANCELLING, a producer's report of RUNNING, PAUSED or RETRYING is rejected
        with TRANSITION_NOT_ALLOWED; the producer should stop.
-     - Ending a run does not end its children. Non-terminal descendants are moved to CANCELLING by
-       the service when an ancestor becomes CANCELLED, FAILED, CRASHED or TIMED_OUT, unless the
-       deployment says to leave them.
+     - Ending a run does not end its children: their producer reports what becomes of them.
     """
 
 RUN_STATE_UNSPECIFIED: RunState.ValueType  # 0

@@ -1,0 +1,66 @@
+"""How processes of one home find the server that runs on it.
+
+The server writes `server.json` and holds a lock on `server.lock` for as long as it lives; the
+operating system releases it however the server ends, so a stale file misleads nobody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerAddresses:
+    """Where a server is."""
+
+    grpc: str
+    """host:port."""
+    web: str
+    """Base URL."""
+
+
+def find_server(home: Path) -> ServerAddresses | None:
+    """The server that runs on a home, if one does."""
+    try:
+        content = json.loads((home / "server.json").read_text(encoding="utf-8"))
+        addresses = ServerAddresses(grpc=content["grpc"], web=content["web"])
+        descriptor = os.open(home / "server.lock", os.O_RDWR | os.O_CLOEXEC)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return addresses
+    finally:
+        os.close(descriptor)
+    return None
+
+
+@contextmanager
+def announce_server(home: Path, grpc_address: str, web_address: str) -> Iterator[None]:
+    """Lets processes of a home find this server for as long as the context lasts.
+
+    A second server on the same home runs unannounced.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(home / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            written = home / f"server.json.{os.getpid()}"
+            content = {"grpc": grpc_address, "web": web_address, "pid": os.getpid()}
+            written.write_text(json.dumps(content), encoding="utf-8")
+            written.replace(home / "server.json")
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,34 @@
+"""The service embedded in this process, if it is installed."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from towpath.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from towpath._transport.base import Transport
+
+
+def open_embedded_transport(home: Path, *, in_memory: bool = False) -> Transport:
+    """Opens the service on the local database.
+
+    Raises:
+        ConfigurationError: The service isn't installed.
+        RpcError: The database can't be opened.
+    """
+    for entry_point in entry_points(group="towpath.embedded"):
+        try:
+            opener = entry_point.load()
+        except ImportError as error:
+            raise ConfigurationError(
+                f"the local database needs the service ({error}): pip install 'towpath[service]'"
+            ) from error
+        transport: Transport = opener(home, in_memory=in_memory)
+        return transport
+    raise ConfigurationError(
+        "the local database needs the service: pip install 'towpath[service]'"
+    )

@@ -1,0 +1,59 @@
+"""From the contract's statuses to exceptions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from google.rpc import code_pb2, error_details_pb2
+
+from towpath.exceptions import (
+    Conflict,
+    InvalidRequest,
+    NotATowpathServer,
+    NotFound,
+    NotSignedIn,
+    RpcError,
+    ServerUnreachable,
+)
+
+if TYPE_CHECKING:
+    from google.rpc import status_pb2
+
+_TYPES: Final[dict[str, type[RpcError]]] = {
+    "UNAVAILABLE": ServerUnreachable,
+    "DEADLINE_EXCEEDED": ServerUnreachable,
+    "NOT_FOUND": NotFound,
+    "UNAUTHENTICATED": NotSignedIn,
+    "PERMISSION_DENIED": NotSignedIn,
+    "INVALID_ARGUMENT": InvalidRequest,
+    "UNIMPLEMENTED": NotATowpathServer,
+    "ALREADY_EXISTS": Conflict,
+    "FAILED_PRECONDITION": Conflict,
+    "ABORTED": Conflict,
+}
+
+
+def to_rpc_error(status: status_pb2.Status, address: str) -> RpcError:
+    """The exception of a status.
+
+    Args:
+        status: As the server sent it.
+        address: Where the server is, for messages that have none of their own.
+    """
+    code = code_pb2.Code.Name(status.code)
+    info = error_details_pb2.ErrorInfo()
+    retry = error_details_pb2.RetryInfo()
+    delay: float | None = None
+    for detail in status.details:
+        if detail.Is(info.DESCRIPTOR):
+            detail.Unpack(info)
+        elif detail.Is(retry.DESCRIPTOR):
+            detail.Unpack(retry)
+            delay = retry.retry_delay.ToMilliseconds() / 1000
+    return _TYPES.get(code, RpcError)(
+        status.message or f"{address} answered {code}",
+        code=code,
+        reason=info.reason,
+        metadata=dict(info.metadata),
+        retry_after_seconds=delay,
+    )

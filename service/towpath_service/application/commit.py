@@ -1,0 +1,312 @@
+"""One batch of many producers' updates: verdicts in memory, one transaction.
+
+Invariants, each of which a test names:
+  - an update at or below its producer's watermark takes no effect again;
+  - the watermark moves in the transaction that holds the effects, and never over a gap;
+  - what was refused is in the same transaction, and is told until its producer confirms it;
+  - the stream of an older epoch commits nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from towpath_service.domain.decisions import (
+    Accepted,
+    Refused,
+    RunStatus,
+    Verdict,
+    advance,
+    decide_creation,
+    decide_transition,
+    new_status,
+)
+from towpath_service.domain.errors import ServiceError
+from towpath_service.domain.reports import (
+    Amendment,
+    Creation,
+    Heartbeat,
+    Progress,
+    StateReport,
+    Unusable,
+    Update,
+)
+from towpath_service.domain.states import RunState, Source
+from towpath_service.ports.bus import Scope
+from towpath_service.ports.ingest import (
+    ChangeSet,
+    IngestTransaction,
+    NewRun,
+    ProducerKey,
+    ProducerRecord,
+    Refusal,
+    RunKey,
+    TransitionRow,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A batch of one producer, waiting to be committed."""
+
+    producer: ProducerKey
+    actor: str
+    first_sequence: int
+    updates: Sequence[Update]
+    confirmed_sequence: int = 0
+    """Up to where the producer has seen acks."""
+    epoch: int | None = None
+    """Epoch of the stream it came on; None for the unary call."""
+    info: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a submission."""
+
+    committed_sequence: int
+    refusals: Sequence[Refusal]
+    """All that the producer hasn't confirmed."""
+
+
+class Batch:
+    """The work of one transaction."""
+
+    def __init__(self, transaction: IngestTransaction, now_us: int) -> None:
+        self._transaction = transaction
+        self._changes = ChangeSet(now_us=now_us)
+        self._producers: dict[ProducerKey, ProducerRecord] = {}
+        self._refusals: dict[ProducerKey, list[Refusal]] = {}
+        self._runs: dict[RunKey, RunStatus] = {}
+        self._new: set[RunKey] = set()
+
+    def commit(self, submissions: Sequence[Submission]) -> list[Outcome | ServiceError]:
+        """Applies submissions in order; one producer's error doesn't touch the others."""
+        self._load(submissions)
+        outcomes = [self._apply(submission) for submission in submissions]
+        self._changes.producers = list(self._producers.values())
+        self._transaction.write(self._changes)
+        return outcomes
+
+    def _load(self, submissions: Sequence[Submission]) -> None:
+        keys = {submission.producer for submission in submissions}
+        self._producers = self._transaction.producers(keys)
+        self._refusals = self._transaction.refusals(keys)
+        wanted = {
+            RunKey(submission.producer.tenant_id, update.run_id)
+            for submission in submissions
+            for update in submission.updates
+        }
+        self._runs = self._transaction.runs(wanted)
+
+    def _apply(self, submission: Submission) -> Outcome | ServiceError:
+        key = submission.producer
+        producer = self._producers.get(key) or ProducerRecord(key=key)
+        if submission.epoch is not None and submission.epoch != producer.epoch:
+            return fenced(producer)
+        expected = producer.committed_sequence + 1
+        if submission.first_sequence > expected:
+            return sequence_gap(expected, submission.first_sequence)
+        self._producers[key] = producer
+        self._confirm(key, submission.confirmed_sequence)
+        for update in submission.updates:
+            if update.sequence <= producer.committed_sequence:
+                continue
+            self._apply_update(submission, update)
+            producer.committed_sequence = update.sequence
+        producer.seen_us = self._changes.now_us
+        producer.committed_us = self._changes.now_us
+        producer.info = submission.info or producer.info
+        return Outcome(
+            committed_sequence=producer.committed_sequence,
+            refusals=tuple(self._refusals.get(key, ())),
+        )
+
+    def _confirm(self, key: ProducerKey, sequence: int) -> None:
+        waiting = self._refusals.get(key)
+        if waiting and waiting[0].sequence <= sequence:
+            self._changes.confirmed[key] = sequence
+            self._refusals[key] = [item for item in waiting if item.sequence > sequence]
+
+    def _apply_update(self, submission: Submission, update: Update) -> None:
+        key = RunKey(submission.producer.tenant_id, update.run_id)
+        run = self._runs.get(key)
+        change = update.change
+        if isinstance(change, StateReport):
+            verdict = decide_transition(run, change, update.run_id)
+            self._carry_out(submission, update, verdict, run, change)
+        elif isinstance(change, Creation):
+            verdict = decide_creation(run, change, update.run_id)
+            if isinstance(verdict, Accepted):
+                run = self._create(submission, update, key, change)
+            self._carry_out(submission, update, verdict, run, change.initial)
+        elif isinstance(change, Unusable):
+            refused = Refused(
+                reason=change.reason,
+                rule="INVALID_REQUEST",
+                message=change.message,
+                metadata=change.metadata,
+            )
+            self._refuse(submission, update, refused, run, None)
+        else:
+            self._describe(submission, update, key, run, change)
+
+    def _create(
+        self, submission: Submission, update: Update, key: RunKey, creation: Creation
+    ) -> RunStatus:
+        producer = submission.producer
+        run = new_status(creation, update.run_id, producer.producer_id)
+        self._runs[key] = run
+        self._new.add(key)
+        self._changes.new_runs.append(
+            NewRun(
+                scope=Scope(producer.tenant_id, producer.workspace_id),
+                status=run,
+                creation=creation,
+                occurred_us=update.occurred_us,
+            )
+        )
+        return run
+
+    def _carry_out(
+        self,
+        submission: Submission,
+        update: Update,
+        verdict: Verdict,
+        run: RunStatus | None,
+        report: StateReport,
+    ) -> None:
+        if isinstance(verdict, Refused):
+            self._refuse(submission, update, verdict, run, report)
+        elif isinstance(verdict, Accepted):
+            assert run is not None
+            self.transition(
+                Scope(submission.producer.tenant_id, submission.producer.workspace_id),
+                run,
+                verdict,
+                report,
+                update,
+                actor=submission.actor,
+                producer_id=submission.producer.producer_id,
+            )
+
+    def transition(
+        self,
+        scope: Scope,
+        run: RunStatus,
+        verdict: Accepted,
+        report: StateReport,
+        update: Update,
+        *,
+        actor: str,
+        producer_id: str | None,
+        source: Source = Source.PRODUCER,
+        inferred: bool = False,
+    ) -> None:
+        """Applies an accepted transition and notes all that it changes."""
+        changes = self._changes
+        key = RunKey(scope.tenant_id, run.run_id)
+        if verdict.from_state is not None:
+            self._count(scope, run, verdict.from_state, -1)
+        advance(run, verdict, report, update.occurred_us, inferred=inferred)
+        self._count(scope, run, run.state, 1)
+        if producer_id is not None:
+            run.producer_id = producer_id
+        if key not in self._new:
+            changes.changed_runs[key] = (scope, run)
+        changes.transitions.append(
+            TransitionRow(
+                scope,
+                run.run_id,
+                run.revision,
+                verdict.from_state,
+                verdict.to_state,
+                verdict.attempt,
+                report.reason,
+                report.message,
+                report.failure,
+                update.occurred_us,
+                source,
+                inferred,
+                actor,
+                producer_id,
+                update.sequence,
+                report.next_attempt_us,
+                verdict.rule,
+            )
+        )
+        if report.failure is not None:
+            changes.failures[key] = report.failure
+        elif run.state is RunState.COMPLETED and (report.result or run.attempt > 1):
+            changes.failures[key] = None
+        if report.result is not None:
+            changes.results[key] = report.result
+
+    def _count(self, scope: Scope, run: RunStatus, state: RunState, delta: int) -> None:
+        cell = (scope, run.flow_id, int(run.kind), int(state))
+        self._changes.count_deltas[cell] = self._changes.count_deltas.get(cell, 0) + delta
+
+    def _refuse(
+        self,
+        submission: Submission,
+        update: Update,
+        verdict: Refused,
+        run: RunStatus | None,
+        report: StateReport | None,
+    ) -> None:
+        refusal = Refusal(
+            producer=submission.producer,
+            sequence=update.sequence,
+            run_id=update.run_id,
+            reason=verdict.reason,
+            rule=verdict.rule,
+            message=verdict.message,
+            metadata=verdict.metadata,
+            current_state=run.state if run else None,
+            requested_state=report.state if report else None,
+            attempt=report.attempt if report else 0,
+            occurred_us=update.occurred_us,
+        )
+        self._changes.refusals.append(refusal)
+        self._refusals.setdefault(submission.producer, []).append(refusal)
+
+    def _describe(
+        self,
+        submission: Submission,
+        update: Update,
+        key: RunKey,
+        run: RunStatus | None,
+        change: Progress | Heartbeat | Amendment,
+    ) -> None:
+        if run is None:
+            verdict = decide_transition(None, StateReport(state=RunState.RUNNING), update.run_id)
+            assert isinstance(verdict, Refused)
+            self._refuse(submission, update, verdict, None, None)
+            return
+        scope = Scope(submission.producer.tenant_id, submission.producer.workspace_id)
+        if isinstance(change, Progress):
+            self._changes.progress[key] = (scope, change.content)
+        elif isinstance(change, Amendment):
+            self._changes.amendments.append((scope, update.run_id, change))
+
+
+def fenced(producer: ProducerRecord) -> ServiceError:
+    """What an older stream of a producer is told."""
+    return ServiceError(
+        reason="PRODUCER_FENCED",
+        message="a later stream of this producer is open: stop, and don't reconnect by yourself",
+        metadata={"producer_id": producer.key.producer_id, "epoch": str(producer.epoch)},
+    )
+
+
+def sequence_gap(expected: int, first: int) -> ServiceError:
+    """What a batch that begins too far on is answered."""
+    return ServiceError(
+        reason="SEQUENCE_GAP",
+        message=f"the batch begins at {first}, but {expected} is next: resend from there",
+        metadata={"expected_sequence": str(expected), "first_sequence": str(first)},
+    )

@@ -1,0 +1,123 @@
+"""Producers: their streams, their liveness, their log lines."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from towpath_service.application.commit import Outcome, Submission
+from towpath_service.domain.errors import ServiceError, not_found
+from towpath_service.ports.bus import Bus, Scope
+from towpath_service.ports.ingest import LogLine, ProducerKey, ProducerRecord, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from towpath_service.application.committer import Committer
+    from towpath_service.ports.clock import Clock
+    from towpath_service.ports.ingest import IngestStore, IngestTransaction
+
+TOUCH_INTERVAL_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A stream that has been opened."""
+
+    producer: ProducerRecord
+    refusals: Sequence[Refusal]
+    fenced: asyncio.Event
+    """Set when a later stream of the producer opens here."""
+
+
+class Producers:
+    """Opens and closes producers' streams, and records what comes on them."""
+
+    def __init__(self, store: IngestStore, committer: Committer, bus: Bus, clock: Clock) -> None:
+        self._store = store
+        self._committer = committer
+        self._bus = bus
+        self._clock = clock
+        self._open: dict[ProducerKey, asyncio.Event] = {}
+
+    async def open(
+        self, key: ProducerKey, *, last_acked_sequence: int, info: str
+    ) -> Opened:
+        """Opens a stream: the older one of the same producer is fenced off.
+
+        A producer that has seen acks beyond what is stored tells of a restored backup: its word is
+        taken, or it could never go on.
+        """
+        now_us = self._clock.now_us()
+
+        def work(transaction: IngestTransaction) -> tuple[ProducerRecord, Sequence[Refusal]]:
+            producer = transaction.producers([key]).get(key) or ProducerRecord(key=key)
+            producer.epoch += 1
+            producer.committed_sequence = max(producer.committed_sequence, last_acked_sequence)
+            producer.seen_us = now_us
+            producer.info = info or producer.info
+            refusals = transaction.refusals([key]).get(key, [])
+            transaction.write_producers([producer])
+            return producer, [item for item in refusals if item.sequence > last_acked_sequence]
+
+        producer, refusals = await self._store.write(work)
+        older = self._open.pop(key, None)
+        if older is not None:
+            older.set()
+        fenced = asyncio.Event()
+        self._open[key] = fenced
+        return Opened(producer=producer, refusals=refusals, fenced=fenced)
+
+    def closed(self, key: ProducerKey, opened: Opened) -> None:
+        """Notes that a stream has ended."""
+        if self._open.get(key) is opened.fenced:
+            del self._open[key]
+
+    def connected(self, key: ProducerKey) -> bool:
+        """Whether a stream of the producer is open here."""
+        return key in self._open
+
+    def record(self, submission: Submission) -> asyncio.Future[Outcome]:
+        """Queues updates; the future has the outcome after the commit."""
+        return self._committer.submit(submission)
+
+    async def get(self, key: ProducerKey) -> tuple[ProducerRecord, Sequence[Refusal]]:
+        """Reads a producer and its unconfirmed refusals; NOT_FOUND when there is none."""
+
+        def work(
+            transaction: IngestTransaction,
+        ) -> tuple[ProducerRecord | None, Sequence[Refusal]]:
+            return transaction.producers([key]).get(key), transaction.refusals([key]).get(key, [])
+
+        producer, refusals = await self._store.write(work)
+        if producer is None:
+            raise not_found(f"producer {key.producer_id}")
+        return producer, refusals
+
+    async def write_logs(self, key: ProducerKey, lines: Sequence[LogLine], dropped: int) -> int:
+        """Stores log lines once each, and tells how many were new."""
+        now_us = self._clock.now_us()
+
+        def work(transaction: IngestTransaction) -> int:
+            producer = transaction.producers([key]).get(key) or ProducerRecord(key=key)
+            producer.seen_us = now_us
+            producer.logs_dropped += dropped
+            transaction.write_producers([producer])
+            return transaction.write_logs(key, lines, now_us)
+
+        written = await self._store.write(work)
+        self._bus.notify(Scope(key.tenant_id, key.workspace_id))
+        return written
+
+    async def keep_alive(self) -> None:
+        """Notes every few seconds which producers have a stream open here; never returns."""
+        while True:
+            await asyncio.sleep(TOUCH_INTERVAL_SECONDS)
+            keys = list(self._open)
+            if keys:
+                now_us = self._clock.now_us()
+                try:
+                    await self._store.write(lambda tx: tx.touch_producers(keys, now_us))
+                except ServiceError:
+                    continue

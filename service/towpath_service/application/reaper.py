@@ -1,0 +1,88 @@
+"""Concludes from silence: runs whose producer is lost become CRASHED.
+
+Safe at any number of replicas: the verdict is taken inside the transaction that writes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from towpath_service.application.commit import Batch
+from towpath_service.domain.decisions import Accepted, RunStatus, decide_transition
+from towpath_service.domain.errors import ServiceError
+from towpath_service.domain.reports import StateReport, Update
+from towpath_service.domain.states import RunState, Source
+from towpath_service.ports.bus import Bus, Scope
+
+if TYPE_CHECKING:
+    from towpath_service.ports.clock import Clock
+    from towpath_service.ports.ingest import IngestStore, IngestTransaction
+
+LIMIT: Final = 500
+
+_log = logging.getLogger(__name__)
+
+
+class Reaper:
+    """Ends the runs of lost producers."""
+
+    def __init__(
+        self, store: IngestStore, bus: Bus, clock: Clock, *, silence_seconds: float = 30.0
+    ) -> None:
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._silence_seconds = silence_seconds
+
+    async def run(self) -> None:
+        """Looks again and again; never returns."""
+        while True:
+            await asyncio.sleep(self._silence_seconds / 6)
+            try:
+                while await self.reap() == LIMIT:
+                    pass
+            except ServiceError as error:
+                _log.warning("lost producers could not be looked for: %s", error)
+
+    async def reap(self) -> int:
+        """Ends at most `LIMIT` runs of lost producers, and tells how many."""
+        now_us = self._clock.now_us()
+        since_us = now_us - int(self._silence_seconds * 1e6)
+
+        def work(transaction: IngestTransaction) -> list[tuple[Scope, RunStatus]]:
+            lost = transaction.runs_of_silent_producers(since_us, LIMIT)
+            batch = Batch(transaction, now_us)
+            for scope, run in lost:
+                self._crash(batch, scope, run, now_us)
+            batch.commit([])
+            return lost
+
+        lost = await self._store.write(work)
+        for scope in {scope for scope, _ in lost}:
+            self._bus.notify(scope)
+        return len(lost)
+
+    def _crash(self, batch: Batch, scope: Scope, run: RunStatus, now_us: int) -> None:
+        report = StateReport(
+            state=RunState.CRASHED,
+            reason="PRODUCER_LOST",
+            message=f"its process reported nothing for {self._silence_seconds:g} s",
+        )
+        verdict = decide_transition(
+            run, report, run.run_id, source=Source.SYSTEM, inferring=True
+        )
+        if isinstance(verdict, Accepted):
+            update = Update(sequence=0, run_id=run.run_id, occurred_us=now_us, change=report)
+            batch.transition(
+                scope,
+                run,
+                verdict,
+                report,
+                update,
+                actor="system",
+                producer_id=None,
+                source=Source.SYSTEM,
+                inferred=True,
+            )

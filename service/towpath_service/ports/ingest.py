@@ -1,0 +1,191 @@
+"""What ingestion needs of a store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from towpath_service.domain.decisions import RunStatus
+    from towpath_service.domain.reports import Amendment, Creation
+    from towpath_service.domain.states import RunState, Source
+    from towpath_service.ports.bus import Scope
+
+Result = TypeVar("Result")
+
+
+class ProducerKey(NamedTuple):
+    """A producer within its workspace."""
+
+    tenant_id: str
+    workspace_id: str
+    producer_id: str
+
+
+class RunKey(NamedTuple):
+    """A run of a tenant."""
+
+    tenant_id: str
+    run_id: str
+
+
+@dataclass(slots=True, kw_only=True)
+class ProducerRecord:
+    """What is kept of a producer."""
+
+    key: ProducerKey
+    committed_sequence: int = 0
+    epoch: int = 0
+    log_sequence: int = 0
+    logs_dropped: int = 0
+    info: str = "{}"
+    committed_us: int | None = None
+    seen_us: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A rejected update, kept for its producer and for whoever asks why."""
+
+    producer: ProducerKey
+    sequence: int
+    run_id: str
+    reason: str
+    rule: str
+    message: str
+    metadata: Mapping[str, str]
+    current_state: RunState | None
+    requested_state: RunState | None
+    attempt: int
+    occurred_us: int
+
+
+class TransitionRow(NamedTuple):
+    """A transition to be written; the store adds position and time."""
+
+    scope: Scope
+    run_id: str
+    revision: int
+    from_state: RunState | None
+    to_state: RunState
+    attempt: int
+    reason: str
+    message: str
+    failure: str | None
+    occurred_us: int
+    source: Source
+    inferred: bool
+    actor: str
+    producer_id: str | None
+    producer_sequence: int
+    next_attempt_us: int | None
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run to be written for the first time."""
+
+    scope: Scope
+    status: RunStatus
+    creation: Creation
+    occurred_us: int
+
+
+@dataclass(slots=True, kw_only=True)
+class LogLine:
+    """A log line to be written."""
+
+    sequence: int
+    run_id: str
+    attempt: int
+    occurred_us: int
+    severity: int
+    logger: str
+    body: str
+    attributes: str | None
+    failure: str | None
+    trace_id: str
+    span_id: str
+
+
+@dataclass(slots=True, kw_only=True)
+class ChangeSet:
+    """Everything that one transaction writes."""
+
+    now_us: int
+    new_runs: list[NewRun] = field(default_factory=list["NewRun"])
+    changed_runs: dict[RunKey, tuple[Scope, RunStatus]] = field(
+        default_factory=dict["RunKey", "tuple[Scope, RunStatus]"]
+    )
+    """Runs that were there before, as they are now."""
+    count_deltas: dict[tuple[Scope, str, int, int], int] = field(
+        default_factory=dict["tuple[Scope, str, int, int]", int]
+    )
+    """Change of the number of runs by scope, flow, kind and state."""
+    transitions: list[TransitionRow] = field(default_factory=list["TransitionRow"])
+    results: dict[RunKey, str | None] = field(default_factory=dict["RunKey", "str | None"])
+    failures: dict[RunKey, str | None] = field(default_factory=dict["RunKey", "str | None"])
+    progress: dict[RunKey, tuple[Scope, str]] = field(
+        default_factory=dict["RunKey", "tuple[Scope, str]"]
+    )
+    amendments: list[tuple[Scope, str, Amendment]] = field(
+        default_factory=list["tuple[Scope, str, Amendment]"]
+    )
+    refusals: list[Refusal] = field(default_factory=list["Refusal"])
+    confirmed: dict[ProducerKey, int] = field(default_factory=dict["ProducerKey", int])
+    """Sequences up to which producers have seen their refusals."""
+    producers: list[ProducerRecord] = field(default_factory=list["ProducerRecord"])
+
+
+class IngestTransaction(Protocol):
+    """One transaction of the store: reads see what it wrote; it is committed as a whole."""
+
+    def producers(self, keys: Collection[ProducerKey]) -> dict[ProducerKey, ProducerRecord]:
+        """Reads producers; unknown ones are left out."""
+        ...
+
+    def runs(self, keys: Collection[RunKey]) -> dict[RunKey, RunStatus]:
+        """Reads where runs stand; unknown ones are left out."""
+        ...
+
+    def refusals(self, keys: Collection[ProducerKey]) -> dict[ProducerKey, list[Refusal]]:
+        """Reads the refusals that their producers haven't confirmed, by sequence."""
+        ...
+
+    def write(self, changes: ChangeSet) -> None:
+        """Writes a change set, numbering its changes in their workspaces."""
+        ...
+
+    def write_producers(self, producers: Sequence[ProducerRecord]) -> None:
+        """Writes producers alone."""
+        ...
+
+    def write_logs(self, producer: ProducerKey, lines: Sequence[LogLine], now_us: int) -> int:
+        """Writes the lines that are new, and tells how many."""
+        ...
+
+    def touch_producers(self, keys: Collection[ProducerKey], now_us: int) -> None:
+        """Notes that producers are alive."""
+        ...
+
+    def runs_of_silent_producers(
+        self, silent_since_us: int, limit: int
+    ) -> list[tuple[Scope, RunStatus]]:
+        """Reads unfinished runs whose producer was last seen before a time."""
+        ...
+
+
+class IngestStore(Protocol):
+    """A store that ingestion writes to."""
+
+    async def write(self, work: Callable[[IngestTransaction], Result]) -> Result:
+        """Runs work in one transaction; what it returns is returned after the commit.
+
+        Raises:
+            ServiceError: OVERLOADED, when the database can't take it now; nothing was written, or
+                it is unknown whether it was.
+        """
+        ...

@@ -1,0 +1,145 @@
+"""What queries need of a store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from towpath_service.domain.filters import Filter
+    from towpath_service.domain.runs import (
+        Decision,
+        FlowSummary,
+        LogEntry,
+        Run,
+        RunDetail,
+        Transition,
+    )
+    from towpath_service.ports.bus import Scope
+
+Result = TypeVar("Result")
+OrderField = Literal[
+    "create_time", "scheduled_time", "start_time", "end_time", "run_duration", "display_name"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunQuery:
+    """Which runs, in which order, from where on."""
+
+    scope: Scope
+    filter: Filter | None = None
+    order: OrderField = "create_time"
+    descending: bool = True
+    after: tuple[int | str, str] | None = None
+    """Value of the order field, and run id, of the last run before."""
+    limit: int = 50
+
+
+class Reads(Protocol):
+    """Reads that see one state of the database, and the removal of runs."""
+
+    def position(self, scope: Scope) -> int:
+        """Last position that a workspace has committed."""
+        ...
+
+    def log_position(self, scope: Scope) -> int:
+        """Last position of a workspace's log lines."""
+        ...
+
+    def runs(self, query: RunQuery) -> list[Run]:
+        """Reads a page of runs."""
+        ...
+
+    def runs_by_id(self, scope: Scope, run_ids: Collection[str]) -> dict[str, Run]:
+        """Reads runs by id; unknown ones are left out."""
+        ...
+
+    def details(self, scope: Scope, run_ids: Collection[str]) -> dict[str, RunDetail]:
+        """Reads the bulky parts of runs, with the counts of their children."""
+        ...
+
+    def descendants(self, scope: Scope, run_id: str, *, depth: int, limit: int) -> list[Run]:
+        """Reads a run and what is below it, parents before children."""
+        ...
+
+    def changed_runs(
+        self, scope: Scope, after: int, until: int, limit: int
+    ) -> list[tuple[int, str, Run | None]]:
+        """Reads what changed between two positions: (position, run id, run or None if deleted)."""
+        ...
+
+    def matching(self, scope: Scope, run_ids: Collection[str], condition: Filter) -> set[str]:
+        """Tells which of these runs match a filter now."""
+        ...
+
+    def transitions(self, scope: Scope, run_id: str, after: int, limit: int) -> list[Transition]:
+        """Reads a run's history above a revision."""
+        ...
+
+    def transitions_after(
+        self, scope: Scope, after: int, limit: int, *, root_of: str | None, states: Sequence[int]
+    ) -> list[Transition]:
+        """Reads a workspace's transitions above a position, in commit order."""
+        ...
+
+    def decisions(self, scope: Scope, run_id: str, after: int, limit: int) -> list[Decision]:
+        """Reads decisions on a run's updates, leaving out the first `after` of them."""
+        ...
+
+    def logs(
+        self,
+        scope: Scope,
+        run_ids: Collection[str],
+        condition: Filter | None,
+        *,
+        after: tuple[int, int] | None,
+        descending: bool,
+        limit: int,
+    ) -> list[LogEntry]:
+        """Reads log lines by time, then position."""
+        ...
+
+    def logs_after(
+        self, scope: Scope, run_ids: Collection[str], after: int, limit: int
+    ) -> list[LogEntry]:
+        """Reads log lines above a position, in the order they came in."""
+        ...
+
+    def dropped_logs(self, scope: Scope, run_ids: Collection[str]) -> int:
+        """How many lines the producers of these runs have dropped."""
+        ...
+
+    def flows(self, scope: Scope, after: str, limit: int) -> list[FlowSummary]:
+        """Reads a page of flows by id."""
+        ...
+
+    def counts(
+        self, scope: Scope, condition: Filter | None, start_us: int, end_us: int, bucket_us: int
+    ) -> Mapping[tuple[int, int], int]:
+        """Counts runs by (bucket number, state)."""
+        ...
+
+    def durations(
+        self, scope: Scope, condition: Filter | None, start_us: int, end_us: int, bucket_us: int
+    ) -> Mapping[int, list[int]]:
+        """Running times of ended runs by bucket number, ascending, microseconds."""
+        ...
+
+    def delete_runs(self, scope: Scope, run_ids: Sequence[str], now_us: int) -> None:
+        """Removes runs with all that belongs to them, and leaves tombstones for watches."""
+        ...
+
+
+class ReadStore(Protocol):
+    """A store that queries read from."""
+
+    async def read(self, work: Callable[[Reads], Result]) -> Result:
+        """Runs reads that see one state of the database."""
+        ...
+
+    async def remove(self, work: Callable[[Reads], Result]) -> Result:
+        """Runs a deletion in one transaction."""
+        ...

@@ -1,0 +1,192 @@
+"""Updates and log lines: from messages to the domain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from google.protobuf.json_format import MessageToJson
+from towpath.api.v1 import ingest_service_pb2, log_service_pb2, state_pb2
+
+from towpath_service.domain.reports import (
+    Amendment,
+    Change,
+    Creation,
+    Heartbeat,
+    Progress,
+    StateReport,
+    Unusable,
+    Update,
+)
+from towpath_service.domain.states import RunKind, RunState
+from towpath_service.ports.ingest import LogLine
+from towpath_service.rpc.times import to_us
+from towpath_service.rpc.validation import violations_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from google.protobuf.message import Message
+
+MAX_INLINE_BYTES: Final = 262_144
+
+_STATES: Final = {state.value: state for state in RunState}
+_PENDING: Final = StateReport(state=RunState.PENDING)
+
+
+def json_text(message: Message) -> str:
+    """A message as compact JSON text, for keeping."""
+    return MessageToJson(message, indent=None)
+
+
+def to_updates(batch: ingest_service_pb2.UpdateBatch) -> list[Update]:
+    """Converts a batch; an update that breaks a rule becomes one that will be refused."""
+    broken = bool(violations_of(batch))
+    return [
+        to_update(update, sequence, check=broken)
+        for sequence, update in enumerate(batch.updates, start=batch.first_sequence)
+    ]
+
+
+def to_update(update: ingest_service_pb2.Update, sequence: int, *, check: bool) -> Update:
+    """Converts one update.
+
+    Args:
+        update: The message.
+        sequence: Its number at its producer.
+        check: Whether its rules have yet to be checked.
+    """
+    problem = _problem(update) if check else None
+    change = problem or _change(update)
+    return Update(
+        sequence=sequence,
+        run_id=update.run_id,
+        occurred_us=to_us(update.occur_time),
+        change=change,
+    )
+
+
+def _problem(update: ingest_service_pb2.Update) -> Unusable | None:
+    violations = violations_of(update)
+    if not violations:
+        return None
+    first = violations[0]
+    return Unusable(
+        reason="INVALID_REQUEST",
+        message=f"{first.field}: {first.description}",
+        metadata={item.field: item.description for item in violations[:8]},
+    )
+
+
+def _change(update: ingest_service_pb2.Update) -> Change:
+    kind = update.WhichOneof("change")
+    if kind == "transition":
+        return _report(update.transition)
+    if kind == "create":
+        return _creation(update.create)
+    if kind == "progress":
+        return Progress(content=json_text(update.progress))
+    if kind == "amend":
+        amend = update.amend
+        return Amendment(
+            display_name=amend.display_name,
+            set_labels=dict(amend.set_labels),
+            remove_labels=tuple(amend.remove_labels),
+        )
+    if kind == "heartbeat":
+        return Heartbeat()
+    return Unusable(reason="INVALID_REQUEST", message="change: exactly one is needed", metadata={})
+
+
+def _report(report: state_pb2.TransitionReport) -> StateReport | Unusable:
+    result = None
+    if report.HasField("result"):
+        if len(report.result.data) > MAX_INLINE_BYTES:
+            return _too_large("transition.result", len(report.result.data))
+        result = json_text(report.result)
+    return StateReport(
+        state=_STATES[report.state],
+        attempt=report.attempt,
+        reason=report.reason,
+        message=report.message,
+        failure=json_text(report.failure) if report.HasField("failure") else None,
+        next_attempt_us=(
+            to_us(report.next_attempt_time) if report.HasField("next_attempt_time") else None
+        ),
+        result=result,
+        fence=report.fence,
+    )
+
+
+def _creation(create: ingest_service_pb2.RunCreation) -> Creation | Unusable:
+    initial = _report(create.initial) if create.HasField("initial") else _PENDING
+    if isinstance(initial, Unusable):
+        return initial
+    parameters = None
+    if create.HasField("parameters"):
+        if len(create.parameters.data) > MAX_INLINE_BYTES:
+            return _too_large("create.parameters", len(create.parameters.data))
+        parameters = json_text(create.parameters)
+    return Creation(
+        kind=RunKind(create.kind),
+        initial=initial,
+        display_name=create.display_name,
+        flow_id=create.flow_id,
+        flow_name=create.flow_name,
+        task_key=create.task_key,
+        task_name=create.task_name,
+        task_index=create.task_index,
+        parent_run_id=create.parent_run_id or None,
+        root_run_id=create.root_run_id,
+        parameters=parameters,
+        labels=dict(create.labels) if create.labels else None,
+        tags=tuple(create.tags),
+        dependencies=_dependencies(create.dependencies) if create.dependencies else None,
+        retry_policy=json_text(create.retry_policy) if create.HasField("retry_policy") else None,
+        timeout_us=to_us(create.timeout) if create.HasField("timeout") else None,
+        scheduled_us=to_us(create.scheduled_time) if create.HasField("scheduled_time") else None,
+        traceparent=create.trace_context.traceparent,
+        tracestate=create.trace_context.tracestate,
+        code_version=create.code_version,
+        cache_key=create.cache_key,
+        cached_from_run_id=create.cached_from_run_id or None,
+    )
+
+
+def _dependencies(dependencies: Sequence[Message]) -> str:
+    return f"[{','.join(json_text(dependency) for dependency in dependencies)}]"
+
+
+def _too_large(field: str, actual: int) -> Unusable:
+    return Unusable(
+        reason="PAYLOAD_TOO_LARGE",
+        message=f"{field}: {actual} bytes, at most {MAX_INLINE_BYTES}: store it and send its uri",
+        metadata={"limit_bytes": str(MAX_INLINE_BYTES), "actual_bytes": str(actual)},
+    )
+
+
+def to_log_line(record: log_service_pb2.LogRecord) -> LogLine:
+    """Converts one log line."""
+    attributes = None
+    if record.attributes:
+        only = log_service_pb2.LogRecord(attributes=record.attributes)
+        attributes = json_text(only)
+    return LogLine(
+        sequence=record.sequence,
+        run_id=record.run_id,
+        attempt=record.attempt,
+        occurred_us=to_us(record.occur_time),
+        severity=int(record.severity),
+        logger=record.logger,
+        body=record.body,
+        attributes=attributes,
+        failure=json_text(record.failure) if record.HasField("failure") else None,
+        trace_id=record.trace_id,
+        span_id=record.span_id,
+    )
+
+
+def info_text(info: ingest_service_pb2.ProducerInfo) -> str:
+    """A producer's description as JSON text; empty when it gave none."""
+    return json_text(info) if info.ByteSize() else ""
+
+

@@ -1,0 +1,95 @@
+"""LogService."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from towpath.api.v1 import log_service_pb2
+
+from towpath_service.domain.errors import invalid
+from towpath_service.domain.names import is_uuid
+from towpath_service.ports.ingest import LogLine, ProducerKey
+from towpath_service.rpc import convert_runs as convert
+from towpath_service.rpc.convert_updates import to_log_line
+from towpath_service.rpc.run_handler import run_scope, workspace_scope
+from towpath_service.rpc.validation import violations_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from towpath_auth import Caller
+
+    from towpath_service.application.producers import Producers
+    from towpath_service.application.queries import Queries
+    from towpath_service.application.watch import Watches
+
+
+class LogHandler:
+    """Takes and gives log lines."""
+
+    service: ClassVar[str] = "towpath.api.v1.LogService"
+
+    def __init__(self, producers: Producers, queries: Queries, watches: Watches) -> None:
+        self._producers = producers
+        self._queries = queries
+        self._watches = watches
+
+    async def write_logs(
+        self, request: log_service_pb2.WriteLogsRequest, caller: Caller
+    ) -> log_service_pb2.WriteLogsResponse:
+        """Stores lines; those that break a rule are counted and not stored."""
+        scope = workspace_scope(caller, request.workspace, "workspace")
+        if not is_uuid(request.producer_id):
+            raise invalid("producer_id", "must be a UUID in lower case")
+        key = ProducerKey(scope.tenant_id, scope.workspace_id, request.producer_id)
+        lines: list[LogLine] = []
+        problem = ""
+        broken = bool(violations_of(request))
+        for record in request.records:
+            violations = violations_of(record) if broken else []
+            if violations:
+                problem = problem or f"{violations[0].field}: {violations[0].description}"
+            else:
+                lines.append(to_log_line(record))
+        await self._producers.write_logs(key, lines, request.dropped_count)
+        return log_service_pb2.WriteLogsResponse(
+            rejected_count=len(request.records) - len(lines), message=problem
+        )
+
+    async def list_logs(
+        self, request: log_service_pb2.ListLogsRequest, caller: Caller
+    ) -> log_service_pb2.ListLogsResponse:
+        """Lists lines of a run."""
+        scope, run_id = run_scope(caller, request.parent, "parent")
+        lines, more, dropped = await self._queries.logs(
+            scope,
+            run_id,
+            size=request.page_size,
+            token=request.page_token,
+            filter_=request.filter,
+            descendants=request.include_descendants,
+            descending=request.descending,
+        )
+        return log_service_pb2.ListLogsResponse(
+            records=[convert.to_log_record(line) for line in lines],
+            next_page_token=more,
+            dropped_count=dropped,
+        )
+
+    async def tail_logs(
+        self, request: log_service_pb2.TailLogsRequest, caller: Caller
+    ) -> AsyncIterator[log_service_pb2.TailLogsResponse]:
+        """Streams lines of a run as they come in."""
+        scope, run_id = run_scope(caller, request.parent, "parent")
+        async for batch in self._watches.logs(
+            scope,
+            run_id,
+            tail_lines=request.tail_lines,
+            resume_token=request.resume_token,
+            descendants=request.include_descendants,
+            min_severity=int(request.min_severity),
+        ):
+            yield log_service_pb2.TailLogsResponse(
+                records=[convert.to_log_record(line) for line in batch.lines],
+                resume_token=batch.resume_token,
+            )

@@ -1,0 +1,120 @@
+"""Filters as SQL conditions; every value is bound."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import and_, exists, false, not_, or_
+
+from towpath_service.domain.filters import Combination, Comparison, Filter, Not
+from towpath_service.storage import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_run = schema.run.c
+_log = schema.log_line.c
+
+_RUN_COLUMNS: Final[Mapping[str, Any]] = {
+    "run_id": _run.run_id,
+    "kind": _run.kind,
+    "display_name": _run.display_name,
+    "task_key": _run.task_key,
+    "task_name": _run.task_name,
+    "state": _run.state,
+    "state_reason": _run.reason,
+    "attempt": _run.attempt,
+    "scheduled_time": _run.scheduled_us,
+    "start_time": _run.started_us,
+    "end_time": _run.ended_us,
+    "create_time": _run.created_us,
+    "run_duration": _run.running_us,
+    "code_version": _run.code_version,
+    "flow": _run.flow_id,
+    "parent_run": _run.parent_run_id,
+    "root_run": _run.root_run_id,
+}
+_LOG_COLUMNS: Final[Mapping[str, Any]] = {
+    "severity": _log.severity,
+    "logger": _log.logger,
+    "attempt": _log.attempt,
+    "occur_time": _log.occurred_us,
+    "body": _log.body,
+}
+_OPERATORS: Final[Mapping[str, Any]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def run_condition(condition: Filter) -> Any:
+    """The SQL condition of a filter over runs."""
+    return _condition(condition, _run_comparison)
+
+
+def log_condition(condition: Filter) -> Any:
+    """The SQL condition of a filter over log lines."""
+    return _condition(condition, _log_comparison)
+
+
+def _condition(condition: Filter, comparison: Any) -> Any:
+    match condition:
+        case Comparison():
+            return comparison(condition)
+        case Not():
+            return not_(_condition(condition.operand, comparison))
+        case Combination():
+            parts = [_condition(part, comparison) for part in condition.operands]
+            return and_(*parts) if condition.operator == "AND" else or_(*parts)
+
+
+def _log_comparison(term: Comparison) -> Any:
+    return _compare(_LOG_COLUMNS[term.field], term.operator, term.value)
+
+
+def _run_comparison(term: Comparison) -> Any:
+    if term.field == "tags":
+        return _has_tag(str(term.value))
+    if term.field.startswith("labels."):
+        return _has_label(term.field.removeprefix("labels."), term)
+    if term.field == "short_id":
+        return _run.short_id.endswith(str(term.value).lower(), autoescape=True)
+    value = term.value
+    if term.field in {"flow", "parent_run", "root_run"}:
+        # Resource names and bare ids both make sense here.
+        value = str(value).rpartition("/")[2]
+    return _compare(_RUN_COLUMNS[term.field], term.operator, value)
+
+
+def _compare(column: Any, operator_: str, value: str | int) -> Any:
+    if operator_ != ":":
+        compared = _OPERATORS[operator_](column, value)
+        return compared if operator_ != "!=" else or_(compared, column.is_(None))
+    text = str(value)
+    if text.endswith("*"):
+        return column.startswith(text[:-1], autoescape=True)
+    return column.contains(text, autoescape=True)
+
+
+def _has_tag(tag: str) -> Any:
+    table = schema.run_tag.c
+    return exists().where(
+        table.tenant_id == _run.tenant_id, table.run_id == _run.run_id, table.tag == tag
+    )
+
+
+def _has_label(key: str, term: Comparison) -> Any:
+    if not key:
+        return false()
+    table = schema.run_label.c
+    found = exists().where(
+        table.tenant_id == _run.tenant_id, table.run_id == _run.run_id, table.key == key
+    )
+    if term.operator == ":" and term.value == "*":
+        return found
+    return found.where(_compare(table.value, term.operator, term.value))

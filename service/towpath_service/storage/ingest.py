@@ -1,0 +1,619 @@
+"""The write side: set-based statements over one connection, the same on every database."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
+
+from towpath_service.domain.decisions import RunStatus
+from towpath_service.domain.names import short_id
+from towpath_service.domain.states import TERMINAL_STATES, RunKind, RunState
+from towpath_service.ports.bus import Scope
+from towpath_service.ports.ingest import (
+    ChangeSet,
+    LogLine,
+    ProducerKey,
+    ProducerRecord,
+    Refusal,
+    RunKey,
+)
+from towpath_service.storage import schema
+from towpath_service.storage.upserts import insert_or_ignore, upsert
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from sqlalchemy import Connection, Row, Select, Table
+
+# SQLite takes 32,766 variables in a statement; PostgreSQL takes 32,767.
+CHUNK: Final = 500
+LATE_US: Final = 60_000_000
+_UNFINISHED: Final = sorted(set(RunState) - TERMINAL_STATES)
+
+_run = schema.run.c
+_STATUS_COLUMNS: Final = (
+    _run.tenant_id,
+    _run.run_id,
+    _run.kind,
+    _run.flow_id,
+    _run.parent_run_id,
+    _run.state,
+    _run.reason,
+    _run.message,
+    _run.state_us,
+    _run.revision,
+    _run.attempt,
+    _run.inferred,
+    _run.fence,
+    _run.next_attempt_us,
+    _run.started_us,
+    _run.ended_us,
+    _run.running_us,
+    _run.producer_id,
+)
+_CHANGING: Final = (
+    "state",
+    "reason",
+    "message",
+    "state_us",
+    "revision",
+    "attempt",
+    "inferred",
+    "fence",
+    "next_attempt_us",
+    "started_us",
+    "ended_us",
+    "running_us",
+    "producer_id",
+)
+_UPDATE_RUN: Final = (
+    update(schema.run)
+    .where(_run.tenant_id == bindparam("b_tenant_id"), _run.run_id == bindparam("b_run_id"))
+    .values({name: bindparam(name) for name in (*_CHANGING, "updated_us", "position")})
+)
+
+
+class SqlIngestTransaction:
+    """An IngestTransaction over a connection in a transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def producers(self, keys: Collection[ProducerKey]) -> dict[ProducerKey, ProducerRecord]:
+        """Reads producers; unknown ones are left out."""
+        columns = schema.producer.c
+        query = select(schema.producer)
+        found: dict[ProducerKey, ProducerRecord] = {}
+        for scope, ids in _by_scope(keys):
+            for row in self._chunked(query, columns.producer_id, ids, _in_scope(columns, scope)):
+                key = ProducerKey(row.tenant_id, row.workspace_id, row.producer_id)
+                found[key] = ProducerRecord(
+                    key=key,
+                    committed_sequence=row.committed_sequence,
+                    epoch=row.epoch,
+                    log_sequence=row.log_sequence,
+                    logs_dropped=row.logs_dropped,
+                    info=row.info,
+                    committed_us=row.committed_us,
+                    seen_us=row.seen_us,
+                )
+        return found
+
+    def runs(self, keys: Collection[RunKey]) -> dict[RunKey, RunStatus]:
+        """Reads where runs stand; unknown ones are left out."""
+        found: dict[RunKey, RunStatus] = {}
+        query = select(*_STATUS_COLUMNS)
+        for tenant_id in {key.tenant_id for key in keys}:
+            ids = [key.run_id for key in keys if key.tenant_id == tenant_id]
+            for row in self._chunked(query, _run.run_id, ids, _run.tenant_id == tenant_id):
+                found[RunKey(tenant_id, row.run_id)] = _status(row)
+        return found
+
+    def refusals(self, keys: Collection[ProducerKey]) -> dict[ProducerKey, list[Refusal]]:
+        """Reads the refusals that their producers haven't confirmed, by sequence."""
+        columns = schema.refusal.c
+        query = select(schema.refusal).where(columns.confirmed.is_(False))
+        found: dict[ProducerKey, list[Refusal]] = {}
+        for scope, ids in _by_scope(keys):
+            rows = self._chunked(query, columns.producer_id, ids, _in_scope(columns, scope))
+            for row in sorted(rows, key=lambda row: cast("int", row.sequence)):
+                refusal = _refusal(row)
+                found.setdefault(refusal.producer, []).append(refusal)
+        return found
+
+    def write(self, changes: ChangeSet) -> None:
+        """Writes a change set, numbering its changes in their workspaces."""
+        positions = self._allocate(changes)
+        transitions, latest = _number_transitions(changes, positions)
+        self._insert_runs(changes, latest)
+        self._update_runs(changes, latest)
+        self._execute(insert(schema.transition), transitions)
+        self._write_details(changes)
+        self._count(changes)
+        self._write_amendments(changes, positions)
+        self._write_refusals(changes)
+        self.write_producers(changes.producers)
+
+    def write_producers(self, producers: Sequence[ProducerRecord]) -> None:
+        """Writes producers alone."""
+        if not producers:
+            return
+        statement = upsert(
+            self._connection,
+            schema.producer,
+            ("committed_sequence", "epoch", "logs_dropped", "info", "committed_us", "seen_us"),
+        )
+        rows = [
+            {
+                "tenant_id": producer.key.tenant_id,
+                "workspace_id": producer.key.workspace_id,
+                "producer_id": producer.key.producer_id,
+                "committed_sequence": producer.committed_sequence,
+                "epoch": producer.epoch,
+                "log_sequence": producer.log_sequence,
+                "logs_dropped": producer.logs_dropped,
+                "info": producer.info,
+                "committed_us": producer.committed_us,
+                "seen_us": producer.seen_us,
+            }
+            for producer in producers
+        ]
+        self._connection.execute(statement, rows)
+
+    def write_logs(self, producer: ProducerKey, lines: Sequence[LogLine], now_us: int) -> int:
+        """Writes the lines that are new, and tells how many."""
+        columns = schema.log_line.c
+        scope = Scope(producer.tenant_id, producer.workspace_id)
+        known = {
+            row.sequence
+            for row in self._chunked(
+                select(columns.sequence),
+                columns.sequence,
+                [line.sequence for line in lines],
+                and_(_in_scope(columns, scope), columns.producer_id == producer.producer_id),
+            )
+        }
+        fresh = {line.sequence: line for line in lines if line.sequence not in known}
+        if fresh:
+            first = self._advance(scope, "log_position", len(fresh), now_us)
+            rows = [
+                _log_row(producer, line, first + offset)
+                for offset, line in enumerate(fresh.values())
+            ]
+            self._connection.execute(insert(schema.log_line), rows)
+        return len(fresh)
+
+    def touch_producers(self, keys: Collection[ProducerKey], now_us: int) -> None:
+        """Notes that producers are alive."""
+        columns = schema.producer.c
+        for scope, ids in _by_scope(keys):
+            for chunk in _chunks(ids):
+                self._connection.execute(
+                    update(schema.producer)
+                    .where(_in_scope(columns, scope), columns.producer_id.in_(chunk))
+                    .values(seen_us=now_us)
+                )
+
+    def runs_of_silent_producers(
+        self, silent_since_us: int, limit: int
+    ) -> list[tuple[Scope, RunStatus]]:
+        """Reads unfinished runs whose producer was last seen before a time."""
+        producer = schema.producer.c
+        query = (
+            select(*_STATUS_COLUMNS, _run.workspace_id)
+            .join(
+                schema.producer,
+                and_(
+                    producer.tenant_id == _run.tenant_id,
+                    producer.workspace_id == _run.workspace_id,
+                    producer.producer_id == _run.producer_id,
+                ),
+            )
+            .where(producer.seen_us < silent_since_us, _run.state.in_(_UNFINISHED))
+            .where(_run.state != RunState.SCHEDULED)
+            .limit(limit)
+        )
+        return [
+            (Scope(row.tenant_id, row.workspace_id), _status(row))
+            for row in self._connection.execute(query)
+        ]
+
+    def _chunked(
+        self, query: Select[Any], column: Any, values: Sequence[Any], condition: Any
+    ) -> Iterator[Row[Any]]:
+        for chunk in _chunks(values):
+            yield from self._connection.execute(query.where(condition, column.in_(chunk)))
+
+    def _allocate(self, changes: ChangeSet) -> dict[Scope, int]:
+        needed: dict[Scope, int] = {}
+        for row in changes.transitions:
+            needed[row.scope] = needed.get(row.scope, 0) + 1
+        for scope, _ in changes.progress.values():
+            needed[scope] = needed.get(scope, 0) + 1
+        for scope, _, _ in changes.amendments:
+            needed[scope] = needed.get(scope, 0) + 1
+        return {
+            scope: self._advance(scope, "position", count, changes.now_us)
+            for scope, count in needed.items()
+        }
+
+    def _advance(self, scope: Scope, counter: str, count: int, now_us: int) -> int:
+        columns = schema.workspace.c
+        column = columns[counter]
+        where = _in_scope(columns, scope)
+        self._connection.execute(
+            insert_or_ignore(self._connection, schema.workspace),
+            {
+                "tenant_id": scope.tenant_id,
+                "workspace_id": scope.workspace_id,
+                "position": 0,
+                "log_position": 0,
+                "created_us": now_us,
+            },
+        )
+        query = (
+            update(schema.workspace)
+            .where(where)
+            .values({counter: column + count})
+            .returning(column)
+        )
+        return cast("int", self._connection.execute(query).scalar_one()) - count + 1
+
+    def _insert_runs(self, changes: ChangeSet, latest: dict[RunKey, int]) -> None:
+        if not changes.new_runs:
+            return
+        self._insert_flows(changes)
+        rows: list[dict[str, Any]] = []
+        tags: list[dict[str, Any]] = []
+        labels: list[dict[str, Any]] = []
+        for new in changes.new_runs:
+            scope, creation, run_id = new.scope, new.creation, new.status.run_id
+            key = {"tenant_id": scope.tenant_id, "workspace_id": scope.workspace_id}
+            row = _status_values(new.status)
+            row.update(
+                tenant_id=scope.tenant_id,
+                run_id=run_id,
+                workspace_id=scope.workspace_id,
+                short_id=short_id(run_id),
+                kind=int(creation.kind),
+                display_name=creation.display_name,
+                flow_id=creation.flow_id,
+                flow_name=creation.flow_name,
+                task_key=creation.task_key,
+                task_name=creation.task_name,
+                task_index=creation.task_index,
+                parent_run_id=creation.parent_run_id,
+                root_run_id=creation.root_run_id or run_id,
+                scheduled_us=creation.scheduled_us,
+                labels=json.dumps(dict(creation.labels)) if creation.labels else "{}",
+                tags=json.dumps(sorted(creation.tags)) if creation.tags else "[]",
+                progress=None,
+                code_version=creation.code_version,
+                cache_key=creation.cache_key,
+                cached_from_run_id=creation.cached_from_run_id,
+                traceparent=creation.traceparent,
+                tracestate=creation.tracestate,
+                occurred_us=new.occurred_us,
+                created_us=changes.now_us,
+                updated_us=changes.now_us,
+                observed_late=changes.now_us - new.occurred_us > LATE_US,
+                position=latest[RunKey(scope.tenant_id, run_id)],
+            )
+            rows.append(row)
+            tags.extend({**key, "tag": tag, "run_id": run_id} for tag in set(creation.tags))
+            labels.extend(
+                {**key, "key": name, "value": value, "run_id": run_id}
+                for name, value in (creation.labels or {}).items()
+            )
+        self._execute(insert(schema.run), rows)
+        self._execute(insert(schema.run_tag), tags)
+        self._execute(insert(schema.run_label), labels)
+
+    def _insert_flows(self, changes: ChangeSet) -> None:
+        flows = {
+            (new.scope, new.creation.flow_id): {
+                "tenant_id": new.scope.tenant_id,
+                "workspace_id": new.scope.workspace_id,
+                "flow_id": new.creation.flow_id,
+                "display_name": new.creation.flow_name or new.creation.flow_id,
+                "created_us": changes.now_us,
+            }
+            for new in changes.new_runs
+            if new.creation.flow_id
+        }
+        self._execute(insert_or_ignore(self._connection, schema.flow), list(flows.values()))
+
+    def _update_runs(self, changes: ChangeSet, latest: dict[RunKey, int]) -> None:
+        rows: list[dict[str, Any]] = []
+        for key, (_, status) in changes.changed_runs.items():
+            row = _status_values(status)
+            row.update(
+                b_tenant_id=key.tenant_id,
+                b_run_id=key.run_id,
+                updated_us=changes.now_us,
+                position=latest[key],
+            )
+            rows.append(row)
+        self._execute(_UPDATE_RUN, rows)
+
+    def _write_details(self, changes: ChangeSet) -> None:
+        rows: dict[RunKey, dict[str, Any]] = {}
+        for new in changes.new_runs:
+            detail = new.creation
+            if detail.parameters or detail.dependencies or detail.retry_policy or detail.timeout_us:
+                key = RunKey(new.scope.tenant_id, new.status.run_id)
+                rows[key] = {
+                    "parameters": detail.parameters,
+                    "dependencies": detail.dependencies,
+                    "retry_policy": detail.retry_policy,
+                    "timeout_us": detail.timeout_us,
+                }
+        self._upsert_details(rows)
+        outcomes: dict[RunKey, dict[str, Any]] = {}
+        for key in changes.results.keys() | changes.failures.keys():
+            outcomes[key] = {
+                "result": changes.results.get(key),
+                "failure": changes.failures.get(key),
+            }
+        self._upsert_details(outcomes)
+
+    def _upsert_details(self, rows: dict[RunKey, dict[str, Any]]) -> None:
+        if not rows:
+            return
+        columns = tuple(next(iter(rows.values())))
+        self._execute(
+            upsert(self._connection, schema.run_detail, columns),
+            [
+                {"tenant_id": key.tenant_id, "run_id": key.run_id, **row}
+                for key, row in rows.items()
+            ],
+        )
+
+    def _count(self, changes: ChangeSet) -> None:
+        rows = [
+            {
+                "tenant_id": scope.tenant_id,
+                "workspace_id": scope.workspace_id,
+                "flow_id": flow_id,
+                "kind": kind,
+                "state": state,
+                "runs": delta,
+            }
+            for (scope, flow_id, kind, state), delta in sorted(changes.count_deltas.items())
+            if delta
+        ]
+        self._execute(upsert(self._connection, schema.run_count, (), adding=("runs",)), rows)
+
+    def _write_amendments(self, changes: ChangeSet, positions: dict[Scope, int]) -> None:
+        progress: list[dict[str, Any]] = []
+        for key, (scope, content) in changes.progress.items():
+            progress.append(
+                {
+                    "b_tenant_id": key.tenant_id,
+                    "b_run_id": key.run_id,
+                    "progress": content,
+                    "updated_us": changes.now_us,
+                    "position": positions[scope],
+                }
+            )
+            positions[scope] += 1
+        self._execute(_SET_PROGRESS, progress)
+        for scope, run_id, amendment in changes.amendments:
+            self._amend(scope, run_id, amendment, positions[scope], changes.now_us)
+            positions[scope] += 1
+
+    def _amend(self, scope: Scope, run_id: str, amendment: Any, position: int, now: int) -> None:
+        where = and_(_run.tenant_id == scope.tenant_id, _run.run_id == run_id)
+        row = self._connection.execute(select(_run.labels, _run.display_name).where(where)).one()
+        labels: dict[str, str] = json.loads(row.labels)
+        labels.update(amendment.set_labels)
+        for name in amendment.remove_labels:
+            labels.pop(name, None)
+        self._connection.execute(
+            update(schema.run)
+            .where(where)
+            .values(
+                labels=json.dumps(labels),
+                display_name=amendment.display_name or row.display_name,
+                position=position,
+                updated_us=now,
+            )
+        )
+        label = schema.run_label
+        self._connection.execute(
+            delete(label).where(label.c.tenant_id == scope.tenant_id, label.c.run_id == run_id)
+        )
+        self._execute(
+            insert(label),
+            [
+                {
+                    "tenant_id": scope.tenant_id,
+                    "workspace_id": scope.workspace_id,
+                    "key": name,
+                    "value": value,
+                    "run_id": run_id,
+                }
+                for name, value in labels.items()
+            ],
+        )
+
+    def _write_refusals(self, changes: ChangeSet) -> None:
+        refusal = schema.refusal.c
+        for key, sequence in changes.confirmed.items():
+            self._connection.execute(
+                update(schema.refusal)
+                .where(
+                    refusal.tenant_id == key.tenant_id,
+                    refusal.workspace_id == key.workspace_id,
+                    refusal.producer_id == key.producer_id,
+                    refusal.sequence <= sequence,
+                    refusal.confirmed.is_(False),
+                )
+                .values(confirmed=True)
+            )
+        self._execute(
+            insert(schema.refusal),
+            [
+                {
+                    "tenant_id": item.producer.tenant_id,
+                    "workspace_id": item.producer.workspace_id,
+                    "producer_id": item.producer.producer_id,
+                    "sequence": item.sequence,
+                    "run_id": item.run_id[:255],
+                    "reason": item.reason,
+                    "rule": item.rule,
+                    "message": item.message,
+                    "metadata": json.dumps(dict(item.metadata)),
+                    "current_state": int(item.current_state or 0),
+                    "requested_state": int(item.requested_state or 0),
+                    "attempt": item.attempt,
+                    "occurred_us": item.occurred_us,
+                    "recorded_us": changes.now_us,
+                    "confirmed": False,
+                }
+                for item in changes.refusals
+            ],
+        )
+
+    def _execute(self, statement: Any, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            self._connection.execute(statement, rows)
+
+
+_SET_PROGRESS: Final = (
+    update(schema.run)
+    .where(_run.tenant_id == bindparam("b_tenant_id"), _run.run_id == bindparam("b_run_id"))
+    .values({name: bindparam(name) for name in ("progress", "updated_us", "position")})
+)
+
+
+def _number_transitions(
+    changes: ChangeSet, positions: dict[Scope, int]
+) -> tuple[list[dict[str, Any]], dict[RunKey, int]]:
+    """Rows of the transitions in order, and the last position of each run."""
+    rows: list[dict[str, Any]] = []
+    latest: dict[RunKey, int] = {}
+    for item in changes.transitions:
+        scope = item.scope
+        position = positions[scope]
+        positions[scope] = position + 1
+        latest[RunKey(scope.tenant_id, item.run_id)] = position
+        rows.append(
+            {
+                "tenant_id": scope.tenant_id,
+                "run_id": item.run_id,
+                "revision": item.revision,
+                "workspace_id": scope.workspace_id,
+                "position": position,
+                "from_state": int(item.from_state or 0),
+                "to_state": int(item.to_state),
+                "attempt": item.attempt,
+                "reason": item.reason,
+                "message": item.message,
+                "failure": item.failure,
+                "occurred_us": item.occurred_us,
+                "recorded_us": changes.now_us,
+                "source": int(item.source),
+                "inferred": item.inferred,
+                "actor": item.actor,
+                "producer_id": item.producer_id,
+                "producer_sequence": item.producer_sequence,
+                "next_attempt_us": item.next_attempt_us,
+                "rule": item.rule,
+            }
+        )
+    return rows, latest
+
+
+def _status(row: Row[Any]) -> RunStatus:
+    return RunStatus(
+        run_id=row.run_id,
+        kind=RunKind(row.kind),
+        flow_id=row.flow_id,
+        parent_run_id=row.parent_run_id,
+        state=RunState(row.state),
+        reason=row.reason,
+        message=row.message,
+        state_us=row.state_us,
+        revision=row.revision,
+        attempt=row.attempt,
+        inferred=row.inferred,
+        fence=row.fence,
+        next_attempt_us=row.next_attempt_us,
+        started_us=row.started_us,
+        ended_us=row.ended_us,
+        running_us=row.running_us,
+        producer_id=row.producer_id,
+    )
+
+
+def _status_values(status: RunStatus) -> dict[str, Any]:
+    return {
+        "state": int(status.state),
+        "reason": status.reason,
+        "message": status.message,
+        "state_us": status.state_us,
+        "revision": status.revision,
+        "attempt": status.attempt,
+        "inferred": status.inferred,
+        "fence": status.fence,
+        "next_attempt_us": status.next_attempt_us,
+        "started_us": status.started_us,
+        "ended_us": status.ended_us,
+        "running_us": status.running_us,
+        "producer_id": status.producer_id,
+    }
+
+
+def _refusal(row: Row[Any]) -> Refusal:
+    return Refusal(
+        producer=ProducerKey(row.tenant_id, row.workspace_id, row.producer_id),
+        sequence=row.sequence,
+        run_id=row.run_id,
+        reason=row.reason,
+        rule=row.rule,
+        message=row.message,
+        metadata=json.loads(row.metadata),
+        current_state=RunState(row.current_state) if row.current_state else None,
+        requested_state=RunState(row.requested_state) if row.requested_state else None,
+        attempt=row.attempt,
+        occurred_us=row.occurred_us,
+    )
+
+
+def _log_row(producer: ProducerKey, line: LogLine, position: int) -> dict[str, Any]:
+    return {
+        "tenant_id": producer.tenant_id,
+        "workspace_id": producer.workspace_id,
+        "producer_id": producer.producer_id,
+        "sequence": line.sequence,
+        "run_id": line.run_id,
+        "position": position,
+        "attempt": line.attempt,
+        "occurred_us": line.occurred_us,
+        "severity": line.severity,
+        "logger": line.logger,
+        "body": line.body,
+        "attributes": line.attributes,
+        "failure": line.failure,
+        "trace_id": line.trace_id,
+        "span_id": line.span_id,
+    }
+
+
+def _in_scope(columns: Any, scope: Scope) -> Any:
+    return and_(columns.tenant_id == scope.tenant_id, columns.workspace_id == scope.workspace_id)
+
+
+def _by_scope(keys: Iterable[ProducerKey]) -> list[tuple[Scope, list[str]]]:
+    grouped: dict[Scope, list[str]] = {}
+    for key in keys:
+        grouped.setdefault(Scope(key.tenant_id, key.workspace_id), []).append(key.producer_id)
+    return list(grouped.items())
+
+
+def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(values), CHUNK):
+        yield values[start : start + CHUNK]

@@ -1,0 +1,469 @@
+"""The read side, and the removal of runs: statements over one connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from sqlalchemy import (
+    and_,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+    update,
+)
+
+from towpath_service.domain.runs import (
+    Decision,
+    FlowSummary,
+    LogEntry,
+    Run,
+    RunDetail,
+    Transition,
+)
+from towpath_service.domain.states import TERMINAL_STATES, RunKind, RunState, Source
+from towpath_service.storage import schema
+from towpath_service.storage.conditions import log_condition, run_condition
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from sqlalchemy import Connection, Row
+
+    from towpath_service.domain.filters import Filter
+    from towpath_service.ports.bus import Scope
+    from towpath_service.ports.reads import RunQuery
+
+CHUNK: Final = 500
+
+_run = schema.run.c
+_log = schema.log_line.c
+_transition = schema.transition.c
+_RUN_COLUMNS: Final = [column for column in schema.run.c if column.name != "tenant_id"]
+_TRANSITION_COLUMNS: Final = [
+    column for column in schema.transition.c if column.name != "tenant_id"
+]
+_ORDER_COLUMNS: Final[Mapping[str, Any]] = {
+    "create_time": _run.created_us,
+    "scheduled_time": func.coalesce(_run.scheduled_us, 0),
+    "start_time": func.coalesce(_run.started_us, 0),
+    "end_time": func.coalesce(_run.ended_us, 0),
+    "run_duration": _run.running_us,
+    "display_name": _run.display_name,
+}
+
+
+class SqlReads:
+    """Reads over a connection in a transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def position(self, scope: Scope) -> int:
+        """Last position that a workspace has committed."""
+        return self._counter(scope, schema.workspace.c.position)
+
+    def log_position(self, scope: Scope) -> int:
+        """Last position of a workspace's log lines."""
+        return self._counter(scope, schema.workspace.c.log_position)
+
+    def runs(self, query: RunQuery) -> list[Run]:
+        """Reads a page of runs."""
+        column = _ORDER_COLUMNS[query.order]
+        statement = select(*_RUN_COLUMNS).where(_in(_run, query.scope))
+        if query.filter is not None:
+            statement = statement.where(run_condition(query.filter))
+        if query.after is not None:
+            place = tuple_(column, _run.run_id)
+            after = tuple_(literal(query.after[0]), literal(query.after[1]))
+            statement = statement.where(place < after if query.descending else place > after)
+        keys = (column.desc(), _run.run_id.desc()) if query.descending else (column, _run.run_id)
+        rows = self._connection.execute(statement.order_by(*keys).limit(query.limit))
+        return [_to_run(row) for row in rows]
+
+    def runs_by_id(self, scope: Scope, run_ids: Collection[str]) -> dict[str, Run]:
+        """Reads runs by id; unknown ones are left out."""
+        statement = select(*_RUN_COLUMNS).where(_in(_run, scope))
+        found: dict[str, Run] = {}
+        for chunk in _chunks(run_ids):
+            for row in self._connection.execute(statement.where(_run.run_id.in_(chunk))):
+                found[row.run_id] = _to_run(row)
+        return found
+
+    def details(self, scope: Scope, run_ids: Collection[str]) -> dict[str, RunDetail]:
+        """Reads the bulky parts of runs, with the counts of their children."""
+        counts: dict[str, dict[RunState, int]] = {}
+        details: dict[str, RunDetail] = {}
+        table = schema.run_detail.c
+        for chunk in _chunks(run_ids):
+            children = (
+                select(_run.parent_run_id, _run.state, func.count())
+                .where(_run.tenant_id == scope.tenant_id, _run.parent_run_id.in_(chunk))
+                .group_by(_run.parent_run_id, _run.state)
+            )
+            for parent, state, count in self._connection.execute(children):
+                counts.setdefault(parent, {})[RunState(state)] = count
+            rows = select(schema.run_detail).where(
+                table.tenant_id == scope.tenant_id, table.run_id.in_(chunk)
+            )
+            for row in self._connection.execute(rows):
+                details[row.run_id] = RunDetail(
+                    parameters=row.parameters,
+                    result=row.result,
+                    failure=row.failure,
+                    dependencies=row.dependencies,
+                    retry_policy=row.retry_policy,
+                    timeout_us=row.timeout_us,
+                    child_counts=counts.get(row.run_id, {}),
+                )
+        for run_id in run_ids:
+            details.setdefault(run_id, RunDetail(child_counts=counts.get(run_id, {})))
+        return details
+
+    def descendants(self, scope: Scope, run_id: str, *, depth: int, limit: int) -> list[Run]:
+        """Reads a run and what is below it, parents before children."""
+        top = self.runs_by_id(scope, [run_id])
+        found = list(top.values())
+        level = list(top)
+        for _ in range(depth):
+            if not level or len(found) > limit:
+                break
+            below: list[Run] = []
+            for chunk in _chunks(level):
+                statement = (
+                    select(*_RUN_COLUMNS)
+                    .where(_in(_run, scope), _run.parent_run_id.in_(chunk))
+                    .order_by(_run.run_id)
+                    .limit(limit + 1 - len(found) - len(below))
+                )
+                below.extend(_to_run(row) for row in self._connection.execute(statement))
+            found.extend(below)
+            level = [run.run_id for run in below if run.kind is RunKind.FLOW or depth > 1]
+        return found[: limit + 1]
+
+    def changed_runs(
+        self, scope: Scope, after: int, until: int, limit: int
+    ) -> list[tuple[int, str, Run | None]]:
+        """Reads what changed between two positions."""
+        statement = (
+            select(*_RUN_COLUMNS)
+            .where(_in(_run, scope), _run.position > after, _run.position <= until)
+            .order_by(_run.position)
+            .limit(limit)
+        )
+        gone = schema.deleted_run.c
+        deleted = (
+            select(gone.position, gone.run_id)
+            .where(_in(gone, scope), gone.position > after, gone.position <= until)
+            .order_by(gone.position)
+            .limit(limit)
+        )
+        changes: list[tuple[int, str, Run | None]] = [
+            (row.position, row.run_id, _to_run(row)) for row in self._connection.execute(statement)
+        ]
+        changes += [(row.position, row.run_id, None) for row in self._connection.execute(deleted)]
+        changes.sort(key=lambda change: change[0])
+        return changes[:limit]
+
+    def matching(self, scope: Scope, run_ids: Collection[str], condition: Filter) -> set[str]:
+        """Tells which of these runs match a filter now."""
+        statement = select(_run.run_id).where(_in(_run, scope), run_condition(condition))
+        return {
+            run_id
+            for chunk in _chunks(run_ids)
+            for run_id in self._connection.execute(statement.where(_run.run_id.in_(chunk))).scalars()
+        }
+
+    def transitions(self, scope: Scope, run_id: str, after: int, limit: int) -> list[Transition]:
+        """Reads a run's history above a revision."""
+        statement = (
+            select(*_TRANSITION_COLUMNS)
+            .where(_in(_transition, scope), _transition.run_id == run_id)
+            .where(_transition.revision > after)
+            .order_by(_transition.revision)
+            .limit(limit)
+        )
+        return [Transition(**row._mapping) for row in self._connection.execute(statement)]  # noqa: SLF001 - SQLAlchemy's public name for it
+
+    def transitions_after(
+        self, scope: Scope, after: int, limit: int, *, root_of: str | None, states: Sequence[int]
+    ) -> list[Transition]:
+        """Reads a workspace's transitions above a position, in commit order."""
+        statement = select(*_TRANSITION_COLUMNS).where(
+            _in(_transition, scope), _transition.position > after
+        )
+        if root_of is not None:
+            below = [run.run_id for run in self.descendants(scope, root_of, depth=50, limit=100_000)]
+            statement = statement.where(_transition.run_id.in_(below))
+        if states:
+            statement = statement.where(_transition.to_state.in_(states))
+        rows = self._connection.execute(statement.order_by(_transition.position).limit(limit))
+        return [Transition(**row._mapping) for row in rows]  # noqa: SLF001 - see above
+
+    def decisions(self, scope: Scope, run_id: str, after: int, limit: int) -> list[Decision]:
+        """Reads decisions on a run's updates, leaving out the first `after` of them."""
+        refusal = schema.refusal.c
+        accepted = select(
+            literal(1).label("accepted"),
+            _transition.rule,
+            _transition.reason,
+            _transition.message,
+            _transition.from_state,
+            _transition.to_state,
+            _transition.attempt,
+            _transition.revision,
+            _transition.occurred_us,
+            _transition.recorded_us,
+            _transition.source,
+            _transition.producer_id,
+            _transition.producer_sequence,
+        ).where(_in(_transition, scope), _transition.run_id == run_id)
+        refused = select(
+            literal(0),
+            refusal.rule,
+            refusal.reason,
+            refusal.message,
+            refusal.current_state,
+            refusal.requested_state,
+            refusal.attempt,
+            literal(0),
+            refusal.occurred_us,
+            refusal.recorded_us,
+            literal(int(Source.PRODUCER)),
+            refusal.producer_id,
+            refusal.sequence,
+        ).where(_in(refusal, scope), refusal.run_id == run_id)
+        both = union_all(accepted, refused).subquery()
+        statement = (
+            select(both)
+            .order_by(both.c.recorded_us, both.c.producer_sequence, both.c.revision)
+            .offset(after)
+            .limit(limit)
+        )
+        return [
+            Decision(**{**row._mapping, "accepted": bool(row.accepted)})  # noqa: SLF001 - see above
+            for row in self._connection.execute(statement)
+        ]
+
+    def logs(
+        self,
+        scope: Scope,
+        run_ids: Collection[str],
+        condition: Filter | None,
+        *,
+        after: tuple[int, int] | None,
+        descending: bool,
+        limit: int,
+    ) -> list[LogEntry]:
+        """Reads log lines by time, then position."""
+        found: list[LogEntry] = []
+        place = tuple_(_log.occurred_us, _log.position)
+        for chunk in _chunks(run_ids):
+            statement = select(*_LOG_COLUMNS).where(_in(_log, scope), _log.run_id.in_(chunk))
+            if condition is not None:
+                statement = statement.where(log_condition(condition))
+            if after is not None:
+                mark = tuple_(literal(after[0]), literal(after[1]))
+                statement = statement.where(place < mark if descending else place > mark)
+            keys = (
+                (_log.occurred_us.desc(), _log.position.desc())
+                if descending
+                else (_log.occurred_us, _log.position)
+            )
+            rows = self._connection.execute(statement.order_by(*keys).limit(limit))
+            found.extend(_to_log(row) for row in rows)
+        found.sort(key=lambda line: (line.occurred_us, line.position), reverse=descending)
+        return found[:limit]
+
+    def logs_after(
+        self, scope: Scope, run_ids: Collection[str], after: int, limit: int
+    ) -> list[LogEntry]:
+        """Reads log lines above a position, in the order they came in."""
+        found: list[LogEntry] = []
+        for chunk in _chunks(run_ids):
+            statement = (
+                select(*_LOG_COLUMNS)
+                .where(_in(_log, scope), _log.run_id.in_(chunk), _log.position > after)
+                .order_by(_log.position)
+                .limit(limit)
+            )
+            found.extend(_to_log(row) for row in self._connection.execute(statement))
+        found.sort(key=lambda line: line.position)
+        return found[:limit]
+
+    def dropped_logs(self, scope: Scope, run_ids: Collection[str]) -> int:
+        """How many lines the producers of these runs have dropped."""
+        producer = schema.producer.c
+        ids = select(_run.producer_id).where(_in(_run, scope), _run.run_id.in_(list(run_ids)[:CHUNK]))
+        statement = select(func.coalesce(func.sum(producer.logs_dropped), 0)).where(
+            _in(producer, scope), producer.producer_id.in_(ids)
+        )
+        return int(self._connection.execute(statement).scalar_one())
+
+    def flows(self, scope: Scope, after: str, limit: int) -> list[FlowSummary]:
+        """Reads a page of flows by id."""
+        flow = schema.flow.c
+        statement = (
+            select(schema.flow)
+            .where(_in(flow, scope), flow.flow_id > after)
+            .order_by(flow.flow_id)
+            .limit(limit)
+        )
+        rows = self._connection.execute(statement).all()
+        counts = self._flow_counts(scope, [row.flow_id for row in rows])
+        return [
+            FlowSummary(
+                flow_id=row.flow_id,
+                display_name=row.display_name,
+                created_us=row.created_us,
+                run_counts=counts.get(row.flow_id, {}),
+                last_run=self._last_run(scope, row.flow_id),
+            )
+            for row in rows
+        ]
+
+    def counts(
+        self, scope: Scope, condition: Filter | None, start_us: int, end_us: int, bucket_us: int
+    ) -> Mapping[tuple[int, int], int]:
+        """Counts runs by (bucket number, state)."""
+        bucket = ((_WHEN - start_us) // bucket_us).label("bucket")
+        statement = (
+            select(bucket, _run.state, func.count())
+            .where(_in(_run, scope), start_us <= _WHEN, end_us > _WHEN)
+            .group_by(bucket, _run.state)
+        )
+        if condition is not None:
+            statement = statement.where(run_condition(condition))
+        return {(row[0], row[1]): row[2] for row in self._connection.execute(statement)}
+
+    def durations(
+        self, scope: Scope, condition: Filter | None, start_us: int, end_us: int, bucket_us: int
+    ) -> Mapping[int, list[int]]:
+        """Running times of ended runs by bucket number, ascending, microseconds."""
+        bucket = ((_WHEN - start_us) // bucket_us).label("bucket")
+        statement = (
+            select(bucket, _run.running_us)
+            .where(_in(_run, scope), start_us <= _WHEN, end_us > _WHEN)
+            .where(_run.ended_us.is_not(None))
+            .order_by(_run.running_us)
+            .limit(100_000)
+        )
+        if condition is not None:
+            statement = statement.where(run_condition(condition))
+        found: dict[int, list[int]] = {}
+        for number, duration in self._connection.execute(statement):
+            found.setdefault(number, []).append(duration)
+        return found
+
+    def delete_runs(self, scope: Scope, run_ids: Sequence[str], now_us: int) -> None:
+        """Removes runs with all that belongs to them, and leaves tombstones for watches."""
+        columns = schema.workspace.c
+        advance = (
+            update(schema.workspace)
+            .where(_in(columns, scope))
+            .values(position=columns.position + len(run_ids))
+            .returning(columns.position)
+        )
+        first = self._connection.execute(advance).scalar_one() - len(run_ids) + 1
+        tombstones = [
+            {
+                "tenant_id": scope.tenant_id,
+                "workspace_id": scope.workspace_id,
+                "run_id": run_id,
+                "position": first + offset,
+                "deleted_us": now_us,
+            }
+            for offset, run_id in enumerate(run_ids)
+        ]
+        for chunk in _chunks(run_ids):
+            self._uncount(scope, chunk)
+            for table in _OF_A_RUN:
+                self._connection.execute(
+                    delete(table).where(
+                        table.c.tenant_id == scope.tenant_id, table.c.run_id.in_(chunk)
+                    )
+                )
+        self._connection.execute(insert(schema.deleted_run), tombstones)
+
+    def _uncount(self, scope: Scope, run_ids: Sequence[str]) -> None:
+        counted = (
+            select(_run.flow_id, _run.kind, _run.state, func.count())
+            .where(_in(_run, scope), _run.run_id.in_(run_ids))
+            .group_by(_run.flow_id, _run.kind, _run.state)
+        )
+        table = schema.run_count.c
+        for flow_id, kind, state, count in self._connection.execute(counted).all():
+            self._connection.execute(
+                update(schema.run_count)
+                .where(_in(table, scope), table.flow_id == flow_id)
+                .where(table.kind == kind, table.state == state)
+                .values(runs=table.runs - count)
+            )
+
+    def _counter(self, scope: Scope, column: Any) -> int:
+        statement = select(column).where(_in(schema.workspace.c, scope))
+        return cast("int", self._connection.execute(statement).scalar() or 0)
+
+    def _flow_counts(
+        self, scope: Scope, flow_ids: Sequence[str]
+    ) -> dict[str, dict[RunState, int]]:
+        table = schema.run_count.c
+        statement = select(table.flow_id, table.state, table.runs).where(
+            _in(table, scope), table.flow_id.in_(flow_ids), table.kind == int(RunKind.FLOW)
+        )
+        found: dict[str, dict[RunState, int]] = {}
+        for flow_id, state, runs in self._connection.execute(statement):
+            if runs:
+                found.setdefault(flow_id, {})[RunState(state)] = runs
+        return found
+
+    def _last_run(self, scope: Scope, flow_id: str) -> Run | None:
+        statement = (
+            select(*_RUN_COLUMNS)
+            .where(_in(_run, scope), _run.flow_id == flow_id, _run.kind == int(RunKind.FLOW))
+            .order_by(_run.created_us.desc(), _run.run_id.desc())
+            .limit(1)
+        )
+        row = self._connection.execute(statement).first()
+        return _to_run(row) if row else None
+
+
+_WHEN: Final = func.coalesce(_run.started_us, _run.scheduled_us, _run.created_us)
+_LOG_COLUMNS: Final = [
+    column for column in schema.log_line.c if column.name not in {"tenant_id", "workspace_id"}
+]
+_OF_A_RUN: Final = (
+    schema.run,
+    schema.run_detail,
+    schema.run_tag,
+    schema.run_label,
+    schema.transition,
+    schema.log_line,
+    schema.refusal,
+)
+
+
+
+def _to_run(row: Row[Any]) -> Run:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    values["kind"] = RunKind(values["kind"])
+    values["state"] = RunState(values["state"])
+    return Run(**values)
+
+
+def _to_log(row: Row[Any]) -> LogEntry:
+    return LogEntry(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def _in(columns: Any, scope: Scope) -> Any:
+    return and_(columns.tenant_id == scope.tenant_id, columns.workspace_id == scope.workspace_id)
+
+
+def _chunks(values: Collection[Any]) -> Iterator[list[Any]]:
+    listed = list(values)
+    for start in range(0, len(listed), CHUNK):
+        yield listed[start : start + CHUNK]

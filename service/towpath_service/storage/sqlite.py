@@ -1,0 +1,104 @@
+"""The store on SQLite: the embedded default."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy.exc import DBAPIError
+
+from towpath_service.domain.errors import ServiceError
+from towpath_service.storage.connections import SqliteConnections
+from towpath_service.storage.ingest import SqlIngestTransaction
+from towpath_service.storage.reads import SqlReads
+from towpath_service.storage.schema import metadata
+from towpath_service.storage.upgrade import ensure_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+    from towpath_service.ports.ingest import IngestTransaction
+    from towpath_service.ports.reads import Reads
+
+Result = TypeVar("Result")
+
+
+class SqliteStore:
+    """Runs, transitions and logs in one SQLite database."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Opens nothing yet.
+
+        Args:
+            path: The database file, made when absent; None for one in memory.
+        """
+        self._path = path
+        self._connections = SqliteConnections(path)
+
+    @property
+    def location(self) -> str:
+        """Where the database is, for people."""
+        return str(self._path) if self._path else "memory"
+
+    async def open(self) -> None:
+        """Makes or upgrades the tables.
+
+        Raises:
+            ServiceError: DATABASE_TOO_NEW, or DATABASE_UNUSABLE when the file can't be opened.
+        """
+        if self._path is None:
+            await self._connections.write(metadata.create_all)
+            return
+        location = self.location
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            await self._connections.write(lambda connection: ensure_schema(connection, location))
+        except OSError as error:
+            raise _unusable(location, error.strerror or "no access") from error
+        except DBAPIError as error:
+            raise _unusable(location, str(error.orig)) from error
+        except ServiceError as error:
+            if error.reason != "OVERLOADED":
+                raise
+            cause = getattr(error.__cause__, "orig", error.message)
+            raise _unusable(location, str(cause)) from error
+
+    async def write(self, work: Callable[[IngestTransaction], Result]) -> Result:
+        """Runs work in one transaction; what it returns is returned after the commit."""
+
+        def run(connection: Connection) -> Result:
+            return work(SqlIngestTransaction(connection))
+
+        return await self._connections.write(run)
+
+    async def read(self, work: Callable[[Reads], Result]) -> Result:
+        """Runs reads that see one state of the database."""
+
+        def run(connection: Connection) -> Result:
+            return work(SqlReads(connection))
+
+        return await self._connections.read(run)
+
+    async def remove(self, work: Callable[[Reads], Result]) -> Result:
+        """Runs a deletion in one transaction."""
+
+        def run(connection: Connection) -> Result:
+            return work(SqlReads(connection))
+
+        return await self._connections.write(run)
+
+    def close(self) -> None:
+        """Ends the threads and closes the connections."""
+        self._connections.close()
+
+
+def _unusable(location: str, cause: str) -> ServiceError:
+    return ServiceError(
+        reason="DATABASE_UNUSABLE",
+        message=(
+            f"can't open the database {location}: {cause}. Check the path and its permissions, or"
+            " point TOWPATH_HOME elsewhere"
+        ),
+    )
