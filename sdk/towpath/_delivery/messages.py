@@ -1,0 +1,168 @@
+"""Reports as the contract's messages, serialized."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from towpath._state_type import StateType
+from towpath.api.v1 import common_pb2, ingest_service_pb2, log_service_pb2, state_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    from towpath._delivery.reports import (
+        Content,
+        FailureReport,
+        LogReport,
+        RunReport,
+        StateReport,
+    )
+
+MAX_MESSAGE: Final = 8000
+MAX_TRACE: Final = 60_000
+MAX_BODY: Final = 65_000
+_NUMBERS: Final[dict[StateType, Any]] = {state: state.number for state in StateType}
+
+
+def creation(run: RunReport) -> ingest_service_pb2.Update:
+    """The update that creates a run."""
+    update = ingest_service_pb2.Update(run_id=run.run_id)
+    _set_time(update.occur_time, run.state.time)
+    kind: Any = 1 if run.kind == "flow" else 2
+    create = update.create
+    create.kind = kind
+    create.flow_id = run.flow_id
+    create.flow_name = run.flow_name[:255]
+    create.task_key = run.task_key[:255]
+    create.task_name = run.task_name[:255]
+    create.task_index = run.task_index
+    create.parent_run_id = run.parent_run_id
+    create.root_run_id = run.root_run_id
+    create.display_name = run.display_name[:255]
+    create.code_version = run.code_version[:255]
+    create.cache_key = run.cache_key[:255]
+    create.cached_from_run_id = run.cached_from_run_id
+    _fill_state(create.initial, run.state)
+    if run.parameters is not None:
+        _fill_content(create.parameters, run.parameters)
+    if run.tags:
+        create.tags.extend(sorted({tag[:63] for tag in run.tags if tag})[:64])
+    if run.labels:
+        create.labels.update(run.labels)
+    for run_id, parameter in list(run.dependencies)[:1000]:
+        create.dependencies.add(run_id=run_id, parameter=parameter)
+    if run.max_attempts > 1:
+        create.retry_policy.max_attempts = min(1000, run.max_attempts)
+    if run.timeout_seconds is not None:
+        create.timeout.FromMicroseconds(int(run.timeout_seconds * 1e6))
+    return update
+
+
+def transition(run_id: str, state: StateReport) -> ingest_service_pb2.Update:
+    """The update that reports a state."""
+    update = ingest_service_pb2.Update(run_id=run_id)
+    _set_time(update.occur_time, state.time)
+    _fill_state(update.transition, state)
+    return update
+
+
+def amendment(run_id: str, display_name: str, time: float) -> ingest_service_pb2.Update:
+    """The update that renames a run."""
+    update = ingest_service_pb2.Update(run_id=run_id)
+    _set_time(update.occur_time, time)
+    update.amend.display_name = display_name[:255]
+    return update
+
+
+def heartbeat(run_id: str, time: float) -> ingest_service_pb2.Update:
+    """The update that says a run is alive."""
+    update = ingest_service_pb2.Update(run_id=run_id)
+    _set_time(update.occur_time, time)
+    update.heartbeat.SetInParent()
+    return update
+
+
+def log_record(line: LogReport, sequence: int) -> bytes:
+    """A log line, serialized."""
+    severity: Any = line.severity
+    record = log_service_pb2.LogRecord(
+        sequence=sequence,
+        run_id=line.run_id,
+        attempt=line.attempt,
+        severity=severity,
+        logger=line.logger[:255],
+        body=line.body[:MAX_BODY],
+    )
+    _set_time(record.occur_time, line.time)
+    for key in list(line.attributes)[:32]:
+        record.attributes[key] = line.attributes[key]
+    if line.failure is not None:
+        _fill_failure(record.failure, line.failure, 0)
+    return record.SerializeToString()
+
+
+def update_batch(
+    producer_id: str, first: int, updates: Iterable[bytes], acked: int
+) -> ingest_service_pb2.RecordUpdatesRequest:
+    """The call that reports updates already serialized."""
+    batch = ingest_service_pb2.UpdateBatch(first_sequence=first, last_acked_sequence=acked)
+    for update in updates:
+        batch.updates.add().ParseFromString(update)
+    return ingest_service_pb2.RecordUpdatesRequest(
+        workspace="workspaces/default", producer_id=producer_id, batch=batch
+    )
+
+
+def log_batch(producer_id: str, records: Iterable[bytes]) -> log_service_pb2.WriteLogsRequest:
+    """The call that reports log lines already serialized."""
+    request = log_service_pb2.WriteLogsRequest(
+        workspace="workspaces/default", producer_id=producer_id
+    )
+    for record in records:
+        request.records.add().ParseFromString(record)
+    return request
+
+
+def _fill_state(report: state_pb2.TransitionReport, state: StateReport) -> None:
+    report.state = _NUMBERS[state.state]
+    report.attempt = state.attempt
+    if state.reason:
+        report.reason = state.reason
+    if state.message:
+        report.message = state.message[:MAX_MESSAGE]
+    if state.failure is not None:
+        _fill_failure(report.failure, state.failure, 0)
+    if state.next_attempt_time is not None:
+        _set_time(report.next_attempt_time, state.next_attempt_time)
+    if state.result is not None:
+        _fill_content(report.result, state.result)
+
+
+def _fill_content(payload: common_pb2.Payload, content: Content) -> None:
+    payload.content_type = content.content_type
+    payload.size_bytes = content.size_bytes
+    payload.sha256 = content.sha256
+    if content.data is not None:
+        payload.data = content.data
+    else:
+        payload.uri = content.uri
+
+
+def _fill_failure(target: common_pb2.Failure, failure: FailureReport, depth: int) -> None:
+    target.type = failure.type[:255]
+    target.message = failure.message[:MAX_MESSAGE]
+    trace = failure.stack_trace
+    if len(trace) > MAX_TRACE:
+        half = MAX_TRACE // 2
+        trace = f"{trace[:half]}\n...\n{trace[-half:]}"
+    target.stack_trace = trace
+    if failure.cause is not None and depth < 7:  # noqa: PLR2004 - the contract's depth
+        _fill_failure(target.cause, failure.cause, depth + 1)
+
+
+def _set_time(target: Timestamp, seconds: float) -> None:
+    whole = int(seconds)
+    target.seconds = whole
+    target.nanos = int((seconds - whole) * 1e9)

@@ -1,0 +1,134 @@
+"""A producer's outbox: its reports on disk until they are acknowledged."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import struct
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+import uuid_utils
+
+from towpath._delivery import messages
+from towpath._delivery.lanes import Lane
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from towpath._delivery.reports import LogReport, RunReport, StateReport
+
+UPDATES: Final = "updates"
+LOGS: Final = "logs"
+AFTER: Final = struct.Struct("<Q")
+"""Before each log line: number of the update that it follows."""
+
+
+def outboxes(home: Path) -> list[Path]:
+    """The outbox folders of a home."""
+    folder = home / "outbox"
+    return sorted(path.parent for path in folder.glob("*/meta.json"))
+
+
+def lock_outbox(folder: Path) -> int | None:
+    """Takes an outbox's lock; None while its owner lives. The caller closes the descriptor."""
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+class Outbox:
+    """The reports of this process; a Reporter whose `flush` the sender gives."""
+
+    def __init__(self, home: Path, *, target: str = "") -> None:
+        """Makes the outbox's folder and locks it for the life of the process.
+
+        Args:
+            home: The Towpath home.
+            target: Address of the server that it is for; empty when none was configured.
+        """
+        self.producer_id = str(uuid_utils.uuid7())
+        self.folder = home / "outbox" / self.producer_id
+        self.folder.mkdir(parents=True, mode=0o700)
+        self._lock_descriptor = lock_outbox(self.folder)
+        meta = {
+            "producer_id": self.producer_id,
+            "pid": os.getpid(),
+            "host": platform.node(),
+            "target": target,
+            "started": time.time(),
+        }
+        (self.folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+        self.updates = Lane(self.folder, UPDATES)
+        self.logs = Lane(self.folder, LOGS)
+        self._log_lock = threading.Lock()
+        self.open_runs: dict[str, int] = {}
+        self.reported = threading.Event()
+
+    def create(self, run: RunReport) -> None:
+        """Reports a new run."""
+        if not run.state.state.terminal:
+            self.open_runs[run.run_id] = run.state.attempt
+        self._append(messages.creation(run).SerializeToString())
+
+    def transition(self, run_id: str, state: StateReport) -> None:
+        """Reports that a run changed state."""
+        if state.state.terminal:
+            self.open_runs.pop(run_id, None)
+        self._append(messages.transition(run_id, state).SerializeToString())
+
+    def rename(self, run_id: str, display_name: str) -> None:
+        """Reports another name to show for a run."""
+        update = messages.amendment(run_id, display_name, time.time())
+        self._append(update.SerializeToString())
+
+    def beat(self) -> None:
+        """Reports that the process is alive, if it has an unfinished run."""
+        run_id = next(iter(self.open_runs), None)
+        if run_id is not None:
+            self._append(messages.heartbeat(run_id, time.time()).SerializeToString())
+
+    def log(self, line: LogReport) -> None:
+        """Reports a log line."""
+        with self._log_lock:
+            record = messages.log_record(line, self.logs.last + 1)
+            self.logs.append(AFTER.pack(self.updates.last) + record)
+        self.reported.set()
+
+    def close(self, *, remove: bool) -> None:
+        """Closes the files; removes the folder when nothing waits in it any more."""
+        self.updates.close()
+        self.logs.close()
+        if remove:
+            remove_outbox(self.folder)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Closes this process's copy of the lock."""
+        if self._lock_descriptor is not None:
+            os.close(self._lock_descriptor)
+            self._lock_descriptor = None
+
+    def _append(self, payload: bytes) -> None:
+        self.updates.append(payload)
+        if not self.reported.is_set():
+            self.reported.set()
+
+
+def remove_outbox(folder: Path) -> None:
+    """Removes an outbox's folder."""
+    for path in folder.iterdir():
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()

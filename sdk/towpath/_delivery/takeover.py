@@ -1,0 +1,155 @@
+"""Delivers the outboxes of other processes: those that ended, and those that go on writing."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from towpath._delivery import messages
+from towpath._delivery.drain import RECORD_UPDATES, Drain
+from towpath._delivery.lanes import LaneReader
+from towpath._delivery.outbox import UPDATES, lock_outbox, outboxes, remove_outbox
+from towpath._delivery.reports import StateReport
+from towpath._state_type import StateType
+from towpath.api.v1 import ingest_service_pb2
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from towpath._transport.base import Transport
+
+_TERMINAL = {state.number for state in StateType if state.terminal}
+_RETRYING = StateType.RETRYING.number
+
+
+@dataclass(slots=True, kw_only=True)
+class DeliveryReport:
+    """What a delivery of waiting outboxes came to."""
+
+    producers: int = 0
+    updates: int = 0
+    logs: int = 0
+    rejected: int = 0
+    set_aside: list[Path] = field(default_factory=list["Path"])
+    skipped: int = 0
+    """Outboxes that are for another server."""
+
+
+def deliver_waiting(
+    home: Path, transport: Transport, *, include_live: bool = False, everything: bool = False
+) -> DeliveryReport:
+    """Delivers what waits in a home's outboxes.
+
+    Args:
+        home: The Towpath home.
+        transport: Where to.
+        include_live: Also what living processes have written so far.
+        everything: Also outboxes meant for another server.
+
+    Raises:
+        RpcError: The service didn't take it; what is left waits on.
+    """
+    report = DeliveryReport()
+    for folder in outboxes(home):
+        try:
+            meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        target = meta.get("target", "")
+        if target and target != transport.address and not everything:
+            report.skipped += 1
+            continue
+        descriptor = None if meta.get("pid") == os.getpid() else lock_outbox(folder)
+        if descriptor is not None:
+            try:
+                _take_over(folder, meta, transport, report)
+            finally:
+                os.close(descriptor)
+        elif include_live and meta.get("pid") != os.getpid():
+            _deliver_all(folder, transport, report)
+    return report
+
+
+def _deliver_all(folder: Path, transport: Transport, report: DeliveryReport) -> Drain:
+    drain = Drain(folder)
+    acked, acked_logs = drain.acked, drain.acked_logs
+    while drain.deliver(transport):
+        pass
+    report.producers += 1
+    report.updates += drain.acked - acked
+    report.logs += drain.acked_logs - acked_logs
+    report.rejected += drain.rejected
+    return drain
+
+
+def _take_over(
+    folder: Path, meta: dict[str, Any], transport: Transport, report: DeliveryReport
+) -> None:
+    drain = _deliver_all(folder, transport, report)
+    lost = _unfinished(folder)
+    if lost:
+        _report_lost(folder, meta, lost, drain.acked, transport)
+    if drain.damaged:
+        aside = folder.parent.parent / "outbox-set-aside"
+        aside.mkdir(exist_ok=True)
+        folder.rename(aside / folder.name)
+        report.set_aside.append(aside / folder.name)
+    else:
+        remove_outbox(folder)
+
+
+def _unfinished(folder: Path) -> dict[str, int]:
+    """Runs that the outbox never saw end, with their attempt."""
+    drain = Drain(folder)
+    try:
+        known = json.loads((folder / "open.json").read_text(encoding="utf-8"))
+        unfinished = {str(run_id): int(attempt) for run_id, attempt in known.items()}
+    except (OSError, ValueError):
+        unfinished = {}
+    reader = LaneReader(folder, UPDATES, drain.acked + 1)
+    while frames := reader.read(1000, 1024 * 1024):
+        for frame in frames:
+            _follow(unfinished, ingest_service_pb2.Update.FromString(frame))
+    return unfinished
+
+
+def _follow(unfinished: dict[str, int], update: ingest_service_pb2.Update) -> None:
+    change = update.WhichOneof("change")
+    if change == "create":
+        report = update.create.initial
+    elif change == "transition":
+        report = update.transition
+    else:
+        return
+    if report.state in _TERMINAL:
+        unfinished.pop(update.run_id, None)
+    else:
+        attempt = report.attempt + (1 if report.state == _RETRYING else 0)
+        unfinished[update.run_id] = attempt
+
+
+def _report_lost(
+    folder: Path, meta: dict[str, Any], lost: dict[str, int], acked: int, transport: Transport
+) -> None:
+    written = max((path.stat().st_mtime for path in folder.glob("*.frames")), default=time.time())
+    message = f"its process {meta.get('pid')} on {meta.get('host')} ended without a word"
+    updates = [
+        messages.transition(
+            run_id,
+            StateReport(
+                state=StateType.CRASHED,
+                time=written,
+                attempt=attempt,
+                reason="PROCESS_LOST",
+                message=message,
+            ),
+        ).SerializeToString()
+        for run_id, attempt in reversed(lost.items())
+    ]
+    for start in range(0, len(updates), 1000):
+        chunk = updates[start : start + 1000]
+        request = messages.update_batch(folder.name, acked + start + 1, chunk, acked)
+        transport.unary(RECORD_UPDATES, request, timeout_seconds=30.0)

@@ -1,0 +1,1 @@
+"""Runs flows and tasks: attempts, retries, timeouts, dependencies, final states."""

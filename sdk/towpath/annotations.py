@@ -1,0 +1,33 @@
+"""Wrappers that say how an argument is meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class unmapped(Generic[T]):  # noqa: N801 - Prefect's name
+    """An argument of `.map` that every call gets whole."""
+
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class allow_failure(Generic[T]):  # noqa: N801 - Prefect's name
+    """A future whose failure the task takes as a value instead of being skipped."""
+
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class quote(Generic[T]):  # noqa: N801 - Prefect's name
+    """A value that is not searched for futures."""
+
+    value: T
+
+    def unquote(self) -> Any:
+        """The value."""
+        return self.value

@@ -1,0 +1,118 @@
+"""Runs that were submitted and may not have ended yet."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from towpath._engine.children import Child
+from towpath._state_type import StateType
+from towpath.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+R = TypeVar("R")
+
+__all__ = ["Future", "FutureList", "as_completed", "wait"]
+
+
+class Future(Generic[R]):
+    """A task run that was submitted."""
+
+    def __init__(self, run_id: str, child: Child) -> None:
+        self.task_run_id = run_id
+        self.child = child
+        self._done = threading.Event()
+        self._lock = threading.Lock()
+        self._callbacks: list[Callable[[], None]] = []
+
+    @property
+    def state(self) -> State[R]:
+        """What is known of the run now."""
+        return self.child.state or State(type=StateType.PENDING)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Waits until the run has ended, at most so many seconds."""
+        self._done.wait(timeout)
+
+    def result(self, timeout: float | None = None, *, raise_on_failure: bool = True) -> R:
+        """Waits for the run's result.
+
+        Args:
+            timeout: Longest wait, seconds.
+            raise_on_failure: Raise the exception that ended the run; otherwise return it.
+
+        Raises:
+            TimeoutError: The run hasn't ended in time.
+        """
+        if not self._done.wait(timeout):
+            raise TimeoutError(f"{self.child.name} has not ended within {timeout} s")
+        if not self.state.is_completed():
+            self.child.handle()
+        value: R = self.state.result(raise_on_failure=raise_on_failure)
+        return value
+
+    def done(self) -> bool:
+        """Whether the run has ended."""
+        return self._done.is_set()
+
+    def finish(self, state: State[R]) -> None:
+        """Notes how the run ended."""
+        self.child.state = state
+        with self._lock:
+            callbacks, self._callbacks = self._callbacks, []
+            self._done.set()
+        for callback in callbacks:
+            callback()
+
+    def when_done(self, callback: Callable[[], None]) -> None:
+        """Calls back once the run has ended; at once if it has."""
+        with self._lock:
+            if not self._done.is_set():
+                self._callbacks.append(callback)
+                return
+        callback()
+
+
+class FutureList(list[Future[R]]):
+    """The futures of a `.map`."""
+
+    def result(self, timeout: float | None = None, *, raise_on_failure: bool = True) -> list[R]:
+        """Waits for all results, in order."""
+        return [future.result(timeout, raise_on_failure=raise_on_failure) for future in self]
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Waits until all have ended."""
+        wait(self, timeout)
+
+
+def wait(futures: Iterable[Future[Any]], timeout: float | None = None) -> None:
+    """Waits until all have ended, at most so many seconds in all."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    for future in futures:
+        future.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+
+
+def as_completed(
+    futures: Iterable[Future[R]], timeout: float | None = None
+) -> Iterator[Future[R]]:
+    """The futures in the order in which they end.
+
+    Raises:
+        TimeoutError: Not all have ended in time.
+    """
+    waiting = list(futures)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    changed = threading.Event()
+    for future in waiting:
+        future.when_done(changed.set)
+    while waiting:
+        changed.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        changed.clear()
+        ended = [future for future in waiting if future.done()]
+        waiting = [future for future in waiting if future not in ended]
+        yield from ended
+        if waiting and deadline is not None and time.monotonic() >= deadline:
+            raise TimeoutError(f"{len(waiting)} runs have not ended within {timeout} s")
