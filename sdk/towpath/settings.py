@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import platformdirs
+
+from towpath.exceptions import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,41 @@ class Settings:
     """How a running flow shows itself in the terminal."""
 
 
+_CHOICES = {"outbox_fsync": ("never", "flush", "always"), "display": ("auto", "live", "plain", "quiet")}
+
+
 def get_settings() -> Settings:
-    """Reads the settings in force."""
+    """Reads the settings in force from TOWPATH_* variables.
+
+    Raises:
+        ConfigurationError: A value is not one of those allowed.
+    """
     home = os.environ.get("TOWPATH_HOME")
-    return Settings(home=Path(home) if home else Path(platformdirs.user_data_dir("towpath")))
+    return Settings(
+        home=Path(home).absolute() if home else Path(platformdirs.user_data_dir("towpath")),
+        server_address=os.environ.get("TOWPATH_SERVER_ADDRESS", ""),
+        server_web_address=os.environ.get("TOWPATH_SERVER_WEB_ADDRESS", ""),
+        require_server=os.environ.get("TOWPATH_REQUIRE_SERVER", "").lower() in {"1", "true", "yes"},
+        outbox_fsync=_choice("outbox_fsync", "flush"),
+        flush_timeout_seconds=_seconds("TOWPATH_FLUSH_TIMEOUT_SECONDS", 10.0),
+        log_level=os.environ.get("TOWPATH_LOG_LEVEL", "INFO"),
+        display=_choice("display", "auto"),
+    )
+
+
+def _choice(name: str, default: str) -> Any:
+    variable = f"TOWPATH_{name.upper()}"
+    value = os.environ.get(variable, default)
+    if value not in _CHOICES[name]:
+        raise ConfigurationError(
+            f"{variable} is {value!r}: it must be one of {', '.join(_CHOICES[name])}"
+        )
+    return value
+
+
+def _seconds(variable: str, default: float) -> float:
+    text = os.environ.get(variable)
+    try:
+        return float(text) if text else default
+    except ValueError:
+        raise ConfigurationError(f"{variable} is {text!r}: it must be a number of seconds") from None

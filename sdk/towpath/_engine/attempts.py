@@ -9,7 +9,8 @@ import threading
 import time
 import traceback
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from towpath._delivery.reports import FailureReport, StateReport
 from towpath._state_type import StateType
@@ -17,11 +18,13 @@ from towpath.exceptions import FlowRunFailed, RunTimedOut
 from towpath.states import State
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
+
+    from types import TracebackType
 
     from towpath.context import RunContext
 
-RetryDelay = "float | Sequence[float] | Callable[[int], Sequence[float]]"
+_OURS: Final = str(Path(__file__).parents[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +53,16 @@ def describe(error: BaseException) -> FailureReport:
     return FailureReport(
         type=f"{kind.__module__}.{kind.__qualname__}",
         message=str(error),
-        stack_trace="".join(traceback.format_exception(error)),
+        stack_trace="".join(traceback.format_exception(kind, error, _users_frames(error))),
     )
+
+
+def _users_frames(error: BaseException) -> TracebackType | None:
+    """The traceback from the first frame on that isn't ours."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OURS):
+        frames = frames.tb_next
+    return frames
 
 
 class Attempts:

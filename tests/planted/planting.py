@@ -1,0 +1,74 @@
+"""Plants a bug in a copy of the sources and tells whether the named tests notice.
+
+A test suite proves little until it has been seen to fail. Each `PlantedBug` names one change of
+the sources that breaks a promise, and the tests that must catch it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ("sdk", "service", "auth")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlantedBug:
+    """One change that breaks a promise."""
+
+    name: str
+    file: str
+    """Path from the root of the checkout."""
+    correct: str
+    """Text that stands in the file exactly once."""
+    broken: str
+    """What it is replaced by."""
+    caught_by: tuple[str, ...]
+    """pytest node ids, at least one of which must fail, and all of which pass without it."""
+
+
+def plant(bug: PlantedBug, into: Path) -> Path:
+    """Copies the sources to a folder and plants the bug there."""
+    for source in SOURCES:
+        shutil.copytree(
+            ROOT / source, into / source, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    target = into / bug.file
+    text = target.read_text(encoding="utf-8")
+    found = text.count(bug.correct)
+    if found != 1:
+        raise AssertionError(
+            f"{bug.name}: the text to break stands {found} times in {bug.file}, not once: "
+            "bring tests/planted/bugs.py up to date with the code"
+        )
+    target.write_text(text.replace(bug.correct, bug.broken), encoding="utf-8")
+    return into
+
+
+def run_tests(node_ids: tuple[str, ...], *, sources: Path) -> subprocess.CompletedProcess[str]:
+    """Runs tests of this checkout against the sources of another folder."""
+    path = os.pathsep.join(str(sources / source) for source in SOURCES)
+    return subprocess.run(  # noqa: S603 - runs this checkout's own tests
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-x",
+            "-p",
+            "no:cacheprovider",
+            "--hypothesis-seed=1",
+            *node_ids,
+        ],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": path, "TOWPATH_PLANTED": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )

@@ -1,0 +1,43 @@
+"""Every planted bug is caught by the tests that name themselves its guard."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.planted.bugs import BUGS
+from tests.planted.planting import PlantedBug, plant, run_tests
+
+TESTS_FAILED = 1
+
+
+def imported_from(sources: Path) -> str:
+    """Where a test run against these sources takes its code from."""
+    probe = "import towpath, towpath_service; print(towpath.__file__, towpath_service.__file__)"
+    result = subprocess.run(
+        ["python", "-c", probe],
+        env={"PYTHONPATH": f"{sources / 'sdk'}:{sources / 'service'}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return result.stdout
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_a_planted_bug_is_caught(bug: PlantedBug, tmp_path: Path) -> None:
+    sources = plant(bug, tmp_path / "planted")
+    outcome = run_tests(bug.caught_by, sources=sources)
+    assert outcome.returncode == TESTS_FAILED, (
+        f"{bug.name} went unnoticed (pytest exit {outcome.returncode}):\n"
+        f"{outcome.stdout[-4000:]}\n{outcome.stderr[-2000:]}"
+    )
+    assert " failed" in outcome.stdout
+
+
+def test_bugs_have_distinct_names_and_guards() -> None:
+    assert len({bug.name for bug in BUGS}) == len(BUGS) >= 8
+    assert all(bug.caught_by for bug in BUGS)
