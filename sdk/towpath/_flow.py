@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from towpath._options import delays_of, hooks_of, named
 from towpath.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from towpath.states import State
 
 P = ParamSpec("P")
@@ -93,7 +94,7 @@ class Flow(Generic[P, R]):
         return_state = bool(kwargs.pop("return_state", False))
         if self.is_async:
             return _awaited(flow_runs.run_async(self, args, kwargs), return_state)  # type: ignore[return-value]
-        return _outcome(flow_runs.run(self, args, kwargs), return_state)
+        return cast("R", _outcome(flow_runs.run(self, args, kwargs), return_state))
 
     def with_options(self, **options: Any) -> Flow[P, R]:
         """The same flow with other options."""

@@ -56,7 +56,11 @@ def validate(
 
     try:
         checked = model.model_validate(
-            {f"p_{name}": value for name, value in parameters.items() if f"p_{name}" in model.model_fields}
+            {
+                f"p_{name}": value
+                for name, value in parameters.items()
+                if f"p_{name}" in model.model_fields
+            }
         )
     except ValidationError as error:
         first = error.errors()[0]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from towpath._options import delays_of, hooks_of, named
 from towpath.annotations import unmapped
@@ -81,7 +82,7 @@ class Task(Generic[P, R]):
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         if instance is None:
             return self
-        return self.with_fn(functools.partial(self.fn, instance))
+        return self.with_fn(MethodType(self.fn, instance))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs the task here and now, and returns its result."""
@@ -91,7 +92,7 @@ class Task(Generic[P, R]):
         if self.is_async:
             return _awaited(task_runs.call_async(self, args, kwargs), return_state)  # type: ignore[return-value]
         child = task_runs.call(self, args, kwargs)
-        return _outcome(child, return_state)
+        return cast("R", _outcome(child, return_state))
 
     def submit(
         self,
@@ -145,9 +146,7 @@ class Task(Generic[P, R]):
 
     def with_fn(self, fn: Any) -> Task[..., R]:
         """The same task of another function, for methods."""
-        functools.update_wrapper(fn, self.fn)
         bound: Task[..., R] = Task(fn, **{**self._options, "name": self.name})
-        bound.is_async = self.is_async
         return bound
 
     def on_completion(self, hook: Callable[..., Any]) -> Callable[..., Any]:
@@ -168,7 +167,7 @@ class Task(Generic[P, R]):
             return self.fn()  # type: ignore[call-arg]
         from towpath._parameters import signature_of  # noqa: PLC0415 - see __call__
 
-        arguments = inspect.BoundArguments(signature_of(self.fn), parameters)  # type: ignore[arg-type]
+        arguments = inspect.BoundArguments(signature_of(self.fn), parameters)
         return self.fn(*arguments.args, **arguments.kwargs)
 
     def _add_hook(self, event: str, hook: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,12 +6,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from towpath._engine.children import Child
 from towpath._state_type import StateType
 from towpath.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from towpath._engine.children import Child
 
 R = TypeVar("R")
 
@@ -95,9 +96,7 @@ def wait(futures: Iterable[Future[Any]], timeout: float | None = None) -> None:
         future.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
 
-def as_completed(
-    futures: Iterable[Future[R]], timeout: float | None = None
-) -> Iterator[Future[R]]:
+def as_completed(futures: Iterable[Future[R]], timeout: float | None = None) -> Iterator[Future[R]]:
     """The futures in the order in which they end.
 
     Raises:

@@ -42,7 +42,10 @@ class Settings:
     """How a running flow shows itself in the terminal."""
 
 
-_CHOICES = {"outbox_fsync": ("never", "flush", "always"), "display": ("auto", "live", "plain", "quiet")}
+_CHOICES = {
+    "outbox_fsync": ("never", "flush", "always"),
+    "display": ("auto", "live", "plain", "quiet"),
+}
 
 
 def get_settings() -> Settings:
@@ -79,4 +82,6 @@ def _seconds(variable: str, default: float) -> float:
     try:
         return float(text) if text else default
     except ValueError:
-        raise ConfigurationError(f"{variable} is {text!r}: it must be a number of seconds") from None
+        raise ConfigurationError(
+            f"{variable} is {text!r}: it must be a number of seconds"
+        ) from None

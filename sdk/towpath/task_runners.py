@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ __all__ = ["InlineTaskRunner", "TaskRunner", "ThreadPoolTaskRunner"]
 class TaskRunner(Protocol):
     """Runs ready work; entered for the life of a flow run."""
 
-    def __enter__(self) -> TaskRunner: ...
+    def __enter__(self) -> Self: ...
 
     def __exit__(
         self,
@@ -37,7 +37,7 @@ class TaskRunner(Protocol):
 class InlineTaskRunner:
     """Runs each task in the thread that submits it."""
 
-    def __enter__(self) -> InlineTaskRunner:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -64,7 +64,7 @@ class ThreadPoolTaskRunner:
         self._max_workers = max_workers
         self._pool: ThreadPoolExecutor | None = None
 
-    def __enter__(self) -> ThreadPoolTaskRunner:
+    def __enter__(self) -> Self:
         self._pool = ThreadPoolExecutor(self._max_workers, thread_name_prefix="towpath-task")
         return self
 

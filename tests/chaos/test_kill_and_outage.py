@@ -11,11 +11,11 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from towpath_service.domain.states import RunState
 
 from tests.chaos.history import recorded_runs, unfinished, violations
 from tests.chaos.pipeline import WIDTH
 from tests.chaos.processes import Site, wait_until
-from towpath_service.domain.states import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ TASKS_OF_A_WAVE = WIDTH + 2
 
 @pytest.fixture
 def rounds(request: pytest.FixtureRequest) -> int:
-    return 50 if request.config.getoption("--soak") else 4
+    return 50 if request.config.getoption("--soak") else 3
 
 
 @pytest.fixture
@@ -43,7 +43,9 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def assert_complete(site: Site, *, runs_expected: int) -> None:
     runs = recorded_runs(site.database)
     assert violations(site.database) == []
-    not_completed = {run.name: run.state for run in runs.values() if run.state != RunState.COMPLETED}
+    not_completed = {
+        run.name: run.state for run in runs.values() if run.state != RunState.COMPLETED
+    }
     assert not_completed == {}
     assert len(runs) == runs_expected
 

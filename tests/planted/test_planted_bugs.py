@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.planted.bugs import BUGS
 from tests.planted.planting import PlantedBug, plant, run_tests
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TESTS_FAILED = 1
 

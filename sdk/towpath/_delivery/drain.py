@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final, cast
 from towpath._delivery import messages
 from towpath._delivery.lanes import LaneReader, segments
 from towpath._delivery.outbox import AFTER, LOGS, UPDATES
-from towpath.api.v1 import ingest_service_pb2
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from towpath._delivery.lanes import Lane
     from towpath._transport.base import Transport
+    from towpath.api.v1 import ingest_service_pb2
 
 BATCH: Final = 1000
 BATCH_BYTES: Final = 1024 * 1024

@@ -10,6 +10,7 @@ after a crash at any byte a reader gives the frames before the damage and none a
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import struct
 import sys
@@ -72,7 +73,7 @@ class Lane:
                 if not self._unwritten:
                     self._roll(self.last + 1)
             found = segments(self._folder, self._name)
-            for (_, path), (following, _) in zip(found, found[1:], strict=False):
+            for (_, path), (following, _) in itertools.pairwise(found):
                 if following <= acked + 1:
                     path.unlink(missing_ok=True)
 
@@ -99,10 +100,11 @@ class Lane:
                 self._roll(number)
             written = os.write(self._descriptor, frame)
         except OSError:
-            return False
+            written = -1
         if written < len(frame):
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, self._size)
+            if self._descriptor >= 0:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._descriptor, self._size)
             return False
         self._size += written
         return True

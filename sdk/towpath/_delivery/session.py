@@ -107,8 +107,9 @@ class Session:
         waiting = self._outbox.updates.last - self._drain.acked
         if waiting and self._settings.server_address:
             sys.stderr.write(
-                f"towpath: {waiting} updates wait in the outbox, since {self._settings.server_address}"
-                " did not take them: `towpath sync` delivers them\n"
+                f"towpath: {waiting} updates wait in the outbox, since"
+                f" {self._settings.server_address} did not take them:"
+                " `towpath sync` delivers them\n"
             )
         self._outbox.close(remove=done and not waiting)
 

@@ -53,7 +53,7 @@ def _visit_dataclass(value: Any, replace: Callable[[Future[Any], bool], Any]) ->
 
 
 def futures_in(parameters: dict[str, Any]) -> list[tuple[Future[Any], str, bool]]:
-    """Each future inside parameters, with the parameter's name and whether its failure is allowed."""
+    """Each future inside parameters, with the parameter's name and whether it may fail."""
     found: list[tuple[Future[Any], str, bool]] = []
     for name, value in parameters.items():
 

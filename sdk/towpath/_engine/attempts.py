@@ -19,7 +19,6 @@ from towpath.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
     from types import TracebackType
 
     from towpath.context import RunContext
@@ -101,7 +100,7 @@ class Attempts:
                     value = await body()
             except Exception as error:  # noqa: BLE001 - user code may raise anything
                 if isinstance(error, TimeoutError) and limit.expired():
-                    error = _timed_out(self._policy.timeout_seconds)  # noqa: PLW2901 - says more
+                    error = _timed_out(self._policy.timeout_seconds)
                 delay = self._failed(error)
                 if delay is None:
                     return self._give_up(error)
@@ -142,9 +141,7 @@ class Attempts:
     def _again(self) -> None:
         self._context.attempt += 1
         self._report(
-            StateReport(
-                state=StateType.RUNNING, time=time.time(), attempt=self._context.attempt
-            )
+            StateReport(state=StateType.RUNNING, time=time.time(), attempt=self._context.attempt)
         )
 
     def _give_up(self, error: Exception) -> State[Any]:
@@ -168,9 +165,7 @@ class Attempts:
 
     def _completed(self, value: Any) -> State[Any]:
         self._report(
-            StateReport(
-                state=StateType.COMPLETED, time=time.time(), attempt=self._context.attempt
-            )
+            StateReport(state=StateType.COMPLETED, time=time.time(), attempt=self._context.attempt)
         )
         state = State(type=StateType.COMPLETED, value=value)
         self._hook("on_completion", state)

@@ -1,4 +1,4 @@
-"""What a flow's final state depends on: its child runs, and which of their failures were handled."""
+"""What a flow's final state depends on: its child runs, and which of them were handled."""
 
 from __future__ import annotations
 

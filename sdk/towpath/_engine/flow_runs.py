@@ -120,7 +120,7 @@ def _as_child(context: RunContext) -> Child:
 
 def _call(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
     signature = inspect.signature(function)
-    arguments = inspect.BoundArguments(signature, dict(parameters))  # type: ignore[arg-type]
+    arguments = inspect.BoundArguments(signature, dict(parameters))
     return function(*arguments.args, **arguments.kwargs)
 
 

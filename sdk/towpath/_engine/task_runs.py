@@ -167,9 +167,7 @@ def submit(
         )
     waits = futures_in(parameters) + [(future, "", False) for future in wait_for]
     dependencies = [(future.task_run_id, name) for future, name, _ in waits]
-    context = begin(
-        task, parameters, StateType.PENDING, mapped=mapped, dependencies=dependencies
-    )
+    context = begin(task, parameters, StateType.PENDING, mapped=mapped, dependencies=dependencies)
     child = _child(context)
     future: Future[Any] = Future(context.run_id, child)
     child.future = future

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from google.rpc import code_pb2, status_pb2
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from google.protobuf.message import Message
+
+    from towpath.exceptions import RpcError
 
 
 class ConnectTransport:
@@ -53,7 +55,7 @@ class ConnectTransport:
             connection.close()
         if response.status == http.HTTPStatus.OK:
             return response_type(method).FromString(body)
-        self._raise(body)
+        raise self._error(body)
 
     def server_stream(
         self, method: str, request: Message, *, timeout_seconds: float | None = None
@@ -70,7 +72,7 @@ class ConnectTransport:
     def close(self) -> None:
         """Nothing is held."""
 
-    def _raise(self, body: bytes) -> NoReturn:
+    def _error(self, body: bytes) -> RpcError:
         try:
             answer = json.loads(body)
             code = str(answer["code"]).upper().replace("CANCELED", "CANCELLED")
@@ -78,7 +80,7 @@ class ConnectTransport:
                 code=code_pb2.Code.Value(code), message=answer.get("message", "")
             )
         except (ValueError, KeyError, TypeError):
-            raise NotATowpathServer(
+            return NotATowpathServer(
                 f"{self.address} answers, but not as a Towpath server: check server.web_address"
-            ) from None
-        raise to_rpc_error(status, self.address)
+            )
+        return to_rpc_error(status, self.address)

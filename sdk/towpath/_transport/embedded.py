@@ -29,6 +29,4 @@ def open_embedded_transport(home: Path, *, in_memory: bool = False) -> Transport
             ) from error
         transport: Transport = opener(home, in_memory=in_memory)
         return transport
-    raise ConfigurationError(
-        "the local database needs the service: pip install 'towpath[service]'"
-    )
+    raise ConfigurationError("the local database needs the service: pip install 'towpath[service]'")

@@ -48,11 +48,9 @@ class GrpcTransport:
 
     def unary(self, method: str, request: Message, *, timeout_seconds: float = 10.0) -> Message:
         """Calls a unary rpc and returns its answer."""
-        call = self._channel.unary_unary(
-            f"/{method}", _serialize, response_type(method).FromString
-        )
+        call = self._channel.unary_unary(f"/{method}", _serialize, response_type(method).FromString)
         try:
-            return cast("Message", call(request, timeout=timeout_seconds))
+            return call(request, timeout=timeout_seconds)
         except grpc.RpcError as error:
             raise self._converted(error) from error
 
@@ -67,7 +65,8 @@ class GrpcTransport:
 
     def bidi_stream(self, method: str, requests: Iterator[bytes]) -> Iterator[Message]:
         """Calls a bidirectional rpc with requests already serialized."""
-        multi = self._channel.stream_stream(f"/{method}", None, response_type(method).FromString)
+        parse = response_type(method).FromString
+        multi: Any = self._channel.stream_stream(f"/{method}", None, parse)
         return self._answers(multi(requests))
 
     def close(self) -> None:

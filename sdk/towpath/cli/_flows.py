@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
@@ -22,7 +23,7 @@ def group() -> None:
 def list_flows(output: str) -> None:
     """List flows, with what became of their runs."""
     with connect(get_settings()) as client:
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "id": flow.name.rpartition("/")[2],
                 "name": flow.display_name,
@@ -39,7 +40,10 @@ def list_flows(output: str) -> None:
     print_table(
         ("FLOW", "RUNS"),
         [
-            (str(row["name"]), ", ".join(f"{count} {state}" for state, count in row["runs"].items()))
+            (
+                str(row["name"]),
+                ", ".join(f"{count} {state}" for state, count in row["runs"].items()),
+            )
             for row in rows
         ],
     )

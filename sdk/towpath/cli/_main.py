@@ -41,6 +41,7 @@ class _LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
         rows = {name: text for name, (_, text) in _GROUPS.items()}
         rows["server"] = "Run the Towpath service."
         rows |= {name: command.get_short_help_str() for name, command in self.commands.items()}

@@ -40,7 +40,7 @@ def group() -> None:
 @click.option("--since", help="Age: 30m, 12h, 7d; or a time.")
 @click.option("--limit", default=50, show_default=True)
 @_OUTPUT
-def list_runs(  # noqa: PLR0913 - one parameter an option
+def list_runs(
     kind: str | None,
     state: str | None,
     flow_name: str | None,
@@ -90,7 +90,9 @@ def inspect(run_id: str, output: str) -> None:
     if output == "json":
         click.echo(json.dumps({**as_json(run), "failure": run.failure.stack_trace}, indent=2))
         return
-    click.echo(f"{run.display_name} · {run.short_id}  {_state(run.state)} {run.state_reason}".rstrip())
+    click.echo(
+        f"{run.display_name} · {run.short_id}  {_state(run.state)} {run.state_reason}".rstrip()
+    )
     click.echo(f"id       run_{run.run_id}")
     click.echo(f"flow     {run.flow_name or '-'}")
     click.echo(f"attempt  {run.attempt}")
@@ -159,7 +161,9 @@ def delete(run_id: str, *, yes: bool) -> None:
     with connect(get_settings()) as client:
         run = client.run(run_id)
         if not yes:
-            click.confirm(f"Delete {run.display_name} ({run.short_id}) and all below it?", abort=True)
+            click.confirm(
+                f"Delete {run.display_name} ({run.short_id}) and all below it?", abort=True
+            )
         client.delete(run.run_id)
     click.echo(f"deleted {run.short_id}")
 

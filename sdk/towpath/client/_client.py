@@ -77,7 +77,9 @@ class Client:
 
     def _resolve(self, short: str) -> str:
         if not short.isalnum() or len(short) < 4:  # noqa: PLR2004 - fewer fit too many
-            raise NotFound(f"{short!r} is no run id: give the whole id, or its last 4 to 8 characters")
+            raise NotFound(
+                f"{short!r} is no run id: give the whole id, or its last 4 to 8 characters"
+            )
         found = list(self.runs(filter_=f'short_id = "{short}"', limit=5))
         if not found:
             raise NotFound(f"no run has the id {short}: `towpath run ls` shows those there are")
@@ -118,9 +120,7 @@ class Client:
         request = log_service_pb2.TailLogsRequest(
             parent=f"{_PARENT}/runs/{run_id}", include_descendants=True, tail_lines=1000
         )
-        for answer in self.transport.server_stream(
-            "towpath.api.v1.LogService/TailLogs", request
-        ):
+        for answer in self.transport.server_stream("towpath.api.v1.LogService/TailLogs", request):
             yield from cast("log_service_pb2.TailLogsResponse", answer).records
 
     def delete(self, run_id: str) -> None:

@@ -11,7 +11,7 @@ import contextlib
 import logging
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from towpath_service.application.commit import Batch, Outcome, Submission
 from towpath_service.domain.errors import ServiceError
@@ -45,7 +45,7 @@ class Committer:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Committer:
+    async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="towpath-committer")
         return self
 
@@ -104,7 +104,7 @@ class Committer:
             for queued in batch:
                 _fail(queued, error)
             return
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever the database raises, nothing was acknowledged
             _log.exception("a batch of %d submissions was not committed", len(batch))
             for queued in batch:
                 _fail(queued, _broken())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from towpath_service.application.commit import Outcome, Submission
 from towpath_service.domain.errors import ServiceError, not_found
 from towpath_service.ports.bus import Bus, Scope
 from towpath_service.ports.ingest import LogLine, ProducerKey, ProducerRecord, Refusal
@@ -14,6 +14,7 @@ from towpath_service.ports.ingest import LogLine, ProducerKey, ProducerRecord, R
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from towpath_service.application.commit import Outcome, Submission
     from towpath_service.application.committer import Committer
     from towpath_service.ports.clock import Clock
     from towpath_service.ports.ingest import IngestStore, IngestTransaction
@@ -41,9 +42,7 @@ class Producers:
         self._clock = clock
         self._open: dict[ProducerKey, asyncio.Event] = {}
 
-    async def open(
-        self, key: ProducerKey, *, last_acked_sequence: int, info: str
-    ) -> Opened:
+    async def open(self, key: ProducerKey, *, last_acked_sequence: int, info: str) -> Opened:
         """Opens a stream: the older one of the same producer is fenced off.
 
         A producer that has seen acks beyond what is stored tells of a restored backup: its word is
@@ -118,6 +117,10 @@ class Producers:
             if keys:
                 now_us = self._clock.now_us()
                 try:
-                    await self._store.write(lambda tx: tx.touch_producers(keys, now_us))
+                    await self._store.write(partial(_touch, keys, now_us))
                 except ServiceError:
                     continue
+
+
+def _touch(keys: list[ProducerKey], now_us: int, transaction: IngestTransaction) -> None:
+    transaction.touch_producers(keys, now_us)

@@ -11,7 +11,6 @@ from towpath_service.domain.names import run_name
 from towpath_service.domain.runs import Bucket
 from towpath_service.domain.states import TERMINAL_STATES, RunState
 from towpath_service.domain.tokens import make_token, read_token
-from towpath_service.ports.bus import Bus, Scope
 from towpath_service.ports.reads import OrderField, Reads, RunQuery
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
         RunDetail,
         Transition,
     )
+    from towpath_service.ports.bus import Bus, Scope
     from towpath_service.ports.clock import Clock
     from towpath_service.ports.reads import ReadStore
 
@@ -323,5 +323,3 @@ def _order(order_by: str) -> tuple[OrderField, bool]:
         known = ", ".join(get_args(OrderField))
         raise invalid("order_by", f'must be one of {known}, with " desc" for descending')
     return cast("OrderField", name), direction.strip() == "desc"
-
-

@@ -14,9 +14,9 @@ from towpath_service.domain.decisions import Accepted, RunStatus, decide_transit
 from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.reports import StateReport, Update
 from towpath_service.domain.states import RunState, Source
-from towpath_service.ports.bus import Bus, Scope
 
 if TYPE_CHECKING:
+    from towpath_service.ports.bus import Bus, Scope
     from towpath_service.ports.clock import Clock
     from towpath_service.ports.ingest import IngestStore, IngestTransaction
 
@@ -70,9 +70,7 @@ class Reaper:
             reason="PRODUCER_LOST",
             message=f"its process reported nothing for {self._silence_seconds:g} s",
         )
-        verdict = decide_transition(
-            run, report, run.run_id, source=Source.SYSTEM, inferring=True
-        )
+        verdict = decide_transition(run, report, run.run_id, source=Source.SYSTEM, inferring=True)
         if isinstance(verdict, Accepted):
             update = Update(sequence=0, run_id=run.run_id, occurred_us=now_us, change=report)
             batch.transition(

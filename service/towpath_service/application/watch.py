@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 from towpath_service.application.queries import existing_run, run_ids_for_logs, watch_question
@@ -146,7 +147,7 @@ class Watches:
             query = RunQuery(
                 scope=scope, filter=condition, descending=False, after=after, limit=PAGE
             )
-            page = await self._store.read(lambda reads, query=query: reads.runs(query))
+            page = await self._store.read(partial(_runs, query))
             if page:
                 yield page
             if len(page) < PAGE:
@@ -211,9 +212,7 @@ class Watches:
             found, position = await self._store.read(work)
             if found or pace.silent:
                 pace.spoke()
-                yield Transitions(
-                    transitions=found, resume_token=make_token(question, (position,))
-                )
+                yield Transitions(transitions=found, resume_token=make_token(question, (position,)))
             else:
                 await self._bus.wait(scope, POLL_SECONDS)
 
@@ -289,3 +288,7 @@ def _position(token: str, question: tuple[str, ...]) -> int:
     if not isinstance(place[0], int):
         raise ServiceError(reason="RESUME_TOKEN_INVALID", message="begin without a token")
     return place[0]
+
+
+def _runs(query: RunQuery, reads: Reads) -> list[Run]:
+    return reads.runs(query)

@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from towpath_service.domain.reports import Creation, StateReport
 from towpath_service.domain.states import (
     TERMINAL_STATES,
     RunKind,
@@ -24,6 +23,8 @@ from towpath_service.domain.states import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from towpath_service.domain.reports import Creation, StateReport
 
 RULES: Final[Mapping[str, str]] = {
     "CREATED": "The first report of a run creates it.",

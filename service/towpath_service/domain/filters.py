@@ -246,7 +246,9 @@ def _typed(field_type: FieldType, text: str, token: _Token) -> str | int:
                 return int(float(text.removesuffix("s")) * 1e6)
             case "time":
                 moment = datetime.fromisoformat(text)
-                return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e6)
+                return int(
+                    (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e6
+                )
             case "state":
                 return int(RunState[text.upper()])
             case "kind":

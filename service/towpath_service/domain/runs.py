@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from towpath_service.domain.states import RunKind, RunState
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from towpath_service.domain.states import RunKind, RunState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import json_format
-from google.protobuf.message import Message
 from towpath.api.v1 import (
     common_pb2,
     flow_service_pb2,
@@ -17,11 +16,12 @@ from towpath.api.v1 import (
 )
 
 from towpath_service.domain import names
-from towpath_service.domain.states import RunKind, RunState
 from towpath_service.rpc.times import set_span, set_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from google.protobuf.message import Message
 
     from towpath_service.domain.runs import (
         Bucket,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         RunDetail,
         Transition,
     )
+    from towpath_service.domain.states import RunKind, RunState
 
 
 def parse_into(message: Message, text: str | None) -> None:
@@ -187,9 +188,7 @@ def to_node(run: Run, detail: RunDetail, parents: Iterable[str]) -> run_service_
     if run.ended_us is not None:
         set_time(node.end_time, run.ended_us)
     if detail.dependencies:
-        node.upstream_run_ids.extend(
-            str(item["runId"]) for item in json.loads(detail.dependencies)
-        )
+        node.upstream_run_ids.extend(str(item["runId"]) for item in json.loads(detail.dependencies))
     return node
 
 

@@ -188,5 +188,3 @@ def to_log_line(record: log_service_pb2.LogRecord) -> LogLine:
 def info_text(info: ingest_service_pb2.ProducerInfo) -> str:
     """A producer's description as JSON text; empty when it gave none."""
     return json_text(info) if info.ByteSize() else ""
-
-

@@ -85,7 +85,7 @@ class IngestHandler:
         finally:
             self._producers.closed(key, opened)
 
-    async def _serve(
+    async def _serve(  # noqa: C901 - one loop over what can happen next
         self, stream: _Stream, requests: AsyncIterator[pb.StreamUpdatesRequest]
     ) -> AsyncIterator[pb.StreamUpdatesResponse]:
         loop = asyncio.get_running_loop()
@@ -313,5 +313,3 @@ def _moved_on() -> ServiceError:
     return ServiceError(
         reason="SHUTTING_DOWN", message="the stream has ended: open a new one and resend"
     )
-
-

@@ -144,7 +144,9 @@ class RunHandler:
         """Streams runs as they change."""
         scope = workspace_scope(caller, request.parent)
         interval_us = (
-            to_us(request.min_interval) if request.HasField("min_interval") else _DEFAULT_INTERVAL_US
+            to_us(request.min_interval)
+            if request.HasField("min_interval")
+            else _DEFAULT_INTERVAL_US
         )
         full = request.view == run_service_pb2.RUN_VIEW_FULL
         async for changes in self._watches.runs(
@@ -226,9 +228,7 @@ def run_scope(caller: Caller, name: str, field: str) -> tuple[Scope, str]:
     return Scope(caller.tenant_id, workspace_id), run_id
 
 
-def _event(
-    scope: Scope, change: RunChange, details: dict[str, Any]
-) -> run_service_pb2.RunEvent:
+def _event(scope: Scope, change: RunChange, details: dict[str, Any]) -> run_service_pb2.RunEvent:
     event = run_service_pb2.RunEvent(kind=_EVENTS[change.kind])
     if change.run is not None and change.kind != "REMOVED":
         event.run.CopyFrom(convert.to_run(change.run, details.get(change.run_id)))
@@ -237,5 +237,3 @@ def _event(
         event.run.run_id = change.run_id
         event.run.revision = change.run.revision if change.run is not None else 0
     return event
-
-

@@ -1,0 +1,1 @@
+"""The store: the schema, its history, and statements over it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from towpath_service.domain.decisions import RunStatus
 from towpath_service.domain.names import short_id
@@ -25,7 +25,7 @@ from towpath_service.storage.upserts import insert_or_ignore, upsert
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from sqlalchemy import Connection, Row, Select, Table
+    from sqlalchemy import Connection, Row, Select
 
 # SQLite takes 32,766 variables in a statement; PostgreSQL takes 32,767.
 CHUNK: Final = 500
@@ -216,7 +216,7 @@ class SqlIngestTransaction:
             .limit(limit)
         )
         return [
-            (Scope(row.tenant_id, row.workspace_id), _status(row))
+            (Scope(row.tenant_id, row.workspace_id), _status(cast("Any", row)))
             for row in self._connection.execute(query)
         ]
 

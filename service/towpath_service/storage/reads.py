@@ -10,7 +10,6 @@ from sqlalchemy import (
     func,
     insert,
     literal,
-    or_,
     select,
     tuple_,
     union_all,
@@ -25,7 +24,7 @@ from towpath_service.domain.runs import (
     RunDetail,
     Transition,
 )
-from towpath_service.domain.states import TERMINAL_STATES, RunKind, RunState, Source
+from towpath_service.domain.states import RunKind, RunState, Source
 from towpath_service.storage import schema
 from towpath_service.storage.conditions import log_condition, run_condition
 
@@ -175,7 +174,9 @@ class SqlReads:
         return {
             run_id
             for chunk in _chunks(run_ids)
-            for run_id in self._connection.execute(statement.where(_run.run_id.in_(chunk))).scalars()
+            for run_id in self._connection.execute(
+                statement.where(_run.run_id.in_(chunk))
+            ).scalars()
         }
 
     def transitions(self, scope: Scope, run_id: str, after: int, limit: int) -> list[Transition]:
@@ -197,7 +198,9 @@ class SqlReads:
             _in(_transition, scope), _transition.position > after
         )
         if root_of is not None:
-            below = [run.run_id for run in self.descendants(scope, root_of, depth=50, limit=100_000)]
+            below = [
+                run.run_id for run in self.descendants(scope, root_of, depth=50, limit=100_000)
+            ]
             statement = statement.where(_transition.run_id.in_(below))
         if states:
             statement = statement.where(_transition.to_state.in_(states))
@@ -298,7 +301,9 @@ class SqlReads:
     def dropped_logs(self, scope: Scope, run_ids: Collection[str]) -> int:
         """How many lines the producers of these runs have dropped."""
         producer = schema.producer.c
-        ids = select(_run.producer_id).where(_in(_run, scope), _run.run_id.in_(list(run_ids)[:CHUNK]))
+        ids = select(_run.producer_id).where(
+            _in(_run, scope), _run.run_id.in_(list(run_ids)[:CHUNK])
+        )
         statement = select(func.coalesce(func.sum(producer.logs_dropped), 0)).where(
             _in(producer, scope), producer.producer_id.in_(ids)
         )
@@ -408,9 +413,7 @@ class SqlReads:
         statement = select(column).where(_in(schema.workspace.c, scope))
         return cast("int", self._connection.execute(statement).scalar() or 0)
 
-    def _flow_counts(
-        self, scope: Scope, flow_ids: Sequence[str]
-    ) -> dict[str, dict[RunState, int]]:
+    def _flow_counts(self, scope: Scope, flow_ids: Sequence[str]) -> dict[str, dict[RunState, int]]:
         table = schema.run_count.c
         statement = select(table.flow_id, table.state, table.runs).where(
             _in(table, scope), table.flow_id.in_(flow_ids), table.kind == int(RunKind.FLOW)
@@ -445,7 +448,6 @@ _OF_A_RUN: Final = (
     schema.log_line,
     schema.refusal,
 )
-
 
 
 def _to_run(row: Row[Any]) -> Run:

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
 
 @lru_cache(maxsize=256)
-def _insert(
-    dialect: str, table: Table, replacing: tuple[str, ...], adding: tuple[str, ...]
-) -> Any:
+def _insert(dialect: str, table: Table, replacing: tuple[str, ...], adding: tuple[str, ...]) -> Any:
     make = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = make(table)
     if not replacing and not adding:
