@@ -14,7 +14,6 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx2
-
 from towpath import flow, get_run_logger, task
 
 REPOSITORIES = ("python/cpython", "grpc/grpc", "protocolbuffers/protobuf")
@@ -42,7 +41,7 @@ class _Stand(BaseHTTPRequestHandler):
 
     seen: set[str] = set()  # noqa: RUF012 - shared by all requests on purpose
 
-    def do_GET(self) -> None:  # noqa: N802 - the library's name
+    def do_GET(self) -> None:
         """Answers one request."""
         known = self.path in self.seen
         self.seen.add(self.path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,19 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TESTS_FAILED = 1
-
-
-def imported_from(sources: Path) -> str:
-    """Where a test run against these sources takes its code from."""
-    probe = "import towpath, towpath_service; print(towpath.__file__, towpath_service.__file__)"
-    result = subprocess.run(
-        ["python", "-c", probe],
-        env={"PYTHONPATH": f"{sources / 'sdk'}:{sources / 'service'}"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return result.stdout
 
 
 @pytest.mark.timeout(600)

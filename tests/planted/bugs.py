@@ -1,0 +1,94 @@
+"""The bugs that are planted, each with the tests that must catch it."""
+
+from __future__ import annotations
+
+from tests.planted.planting import PlantedBug
+
+_COMMIT = "service/towpath_service/application/commit.py"
+_INGEST = "tests/unit/ingest/test_commit.py"
+_OUTBOX = "tests/unit/delivery/test_outbox.py"
+
+BUGS = (
+    PlantedBug(
+        name="duplicates-take-effect-again",
+        file=_COMMIT,
+        correct="if update.sequence <= producer.committed_sequence:",
+        broken="if update.sequence < 0:",
+        caught_by=(f"{_INGEST}::test_an_update_sent_again_takes_effect_once",),
+    ),
+    PlantedBug(
+        name="watermark-is-not-moved",
+        file=_COMMIT,
+        correct="            producer.committed_sequence = update.sequence\n",
+        broken="",
+        caught_by=(f"{_INGEST}::test_an_update_sent_again_takes_effect_once",),
+    ),
+    PlantedBug(
+        name="ack-without-commit",
+        file="service/towpath_service/application/committer.py",
+        correct="            for queued in batch:\n                _fail(queued, error)\n",
+        broken=(
+            "            for queued in batch:\n"
+            "                _settle(queued, Outcome(committed_sequence=9, refusals=()))\n"
+        ),
+        caught_by=(f"{_INGEST}::test_nothing_is_acknowledged_that_was_not_committed",),
+    ),
+    PlantedBug(
+        name="refusals-are-not-stored",
+        file=_COMMIT,
+        correct="        self._changes.refusals.append(refusal)\n",
+        broken="",
+        caught_by=(f"{_INGEST}::test_a_refusal_is_told_until_it_is_confirmed",),
+    ),
+    PlantedBug(
+        name="older-streams-commit",
+        file=_COMMIT,
+        correct="submission.epoch != producer.epoch",
+        broken="submission.epoch > producer.epoch",
+        caught_by=(f"{_INGEST}::test_an_older_stream_commits_nothing",),
+    ),
+    PlantedBug(
+        name="watch-resumes-one-too-far",
+        file="service/towpath_service/storage/reads.py",
+        correct="_transition.position > after\n",
+        broken="_transition.position > after + 5\n",
+        caught_by=(f"{_INGEST}::test_a_watch_resumed_anywhere_has_no_gap_and_no_repeat",),
+    ),
+    PlantedBug(
+        name="stale-attempts-are-taken",
+        file="service/towpath_service/domain/decisions.py",
+        correct="    if attempt < run.attempt:\n",
+        broken="    if attempt < 0:\n",
+        caught_by=("tests/unit/domain/test_decisions.py::test_an_older_attempt_is_refused",),
+    ),
+    PlantedBug(
+        name="downstream-of-a-failure-runs",
+        file="sdk/towpath/_engine/task_runs.py",
+        correct="        if failed:\n            _in_turn",
+        broken="        if failed and not failed:\n            _in_turn",
+        caught_by=(
+            "tests/unit/engine/test_runs.py::test_what_is_downstream_of_a_failure_never_runs",
+        ),
+    ),
+    PlantedBug(
+        name="undelivered-segments-are-deleted",
+        file="sdk/towpath/_delivery/lanes.py",
+        correct="if following <= acked + 1:",
+        broken="if following <= acked + 10:",
+        caught_by=(f"{_OUTBOX}::test_delivered_segments_go_and_the_rest_stays",),
+    ),
+    PlantedBug(
+        name="damaged-frames-are-delivered",
+        file="sdk/towpath/_delivery/lanes.py",
+        correct="if zlib.crc32(payload) != checksum:",
+        broken="if checksum < 0:",
+        caught_by=(f"{_OUTBOX}::test_a_flipped_byte_ends_what_is_read_and_is_told",),
+    ),
+    PlantedBug(
+        name="lost-processes-stay-running",
+        file="sdk/towpath/_delivery/takeover.py",
+        correct="    if lost:\n",
+        broken="    if lost and not lost:\n",
+        caught_by=(f"{_OUTBOX}::test_runs_of_a_killed_process_are_reported_crashed",),
+    ),
+)

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from towpath_service.application.commit import Submission
+from towpath_service.application.committer import Committer
+from towpath_service.application.producers import Producers
+from towpath_service.application.queries import Queries
+from towpath_service.application.reaper import Reaper
+from towpath_service.application.watch import Draining, Watches
+from towpath_service.domain.errors import ServiceError
+from towpath_service.domain.reports import Creation, StateReport, Update
+from towpath_service.domain.states import RunKind, RunState
+from towpath_service.ports.bus import Bus, Scope
+from towpath_service.ports.clock import SystemClock
+from towpath_service.ports.ingest import ProducerKey
+from towpath_service.storage.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+SCOPE = Scope("00000000-0000-7000-8000-000000000001", "default")
+NOW_US = 1_790_000_000_000_000
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+class Site:
+    """Ingestion over a store, with one producer."""
+
+    def __init__(self, store: SqliteStore, committer: Committer, bus: Bus) -> None:
+        self.store = store
+        self.committer = committer
+        self.bus = bus
+        self.key = ProducerKey(SCOPE.tenant_id, SCOPE.workspace_id, new_id())
+        self.queries = Queries(store, bus, SystemClock())
+        self.watches = Watches(store, bus, Draining(asyncio.Event()))
+        self.producers = Producers(store, committer, bus, SystemClock())
+
+    async def send(
+        self, first: int, *updates: tuple[str, Any], confirmed: int = 0, epoch: int | None = None
+    ) -> Any:
+        submission = Submission(
+            producer=self.key,
+            actor="users/local",
+            first_sequence=first,
+            updates=[
+                Update(sequence=first + n, run_id=run_id, occurred_us=NOW_US + n, change=change)
+                for n, (run_id, change) in enumerate(updates)
+            ],
+            confirmed_sequence=confirmed,
+            epoch=epoch,
+        )
+        return await self.committer.submit(submission)
+
+    async def history(self, run_id: str) -> list[str]:
+        found, _ = await self.queries.transitions(
+            SCOPE, run_id, size=100, token="", after_revision=0
+        )
+        return [RunState(item.to_state).name for item in found]
+
+
+@asynccontextmanager
+async def opened(store: SqliteStore) -> AsyncIterator[Site]:
+    await store.open()
+    bus = Bus()
+    try:
+        async with Committer(store, bus, SystemClock()) as committer:
+            yield Site(store, committer, bus)
+    finally:
+        store.close()
+
+
+@pytest.fixture(params=["memory", "file"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> SqliteStore:
+    return SqliteStore(None if request.param == "memory" else tmp_path / "towpath.db")
+
+
+def create(state: RunState = RunState.RUNNING) -> Creation:
+    return Creation(
+        kind=RunKind.FLOW, initial=StateReport(state=state), display_name="f", flow_id="f"
+    )
+
+
+DONE = StateReport(state=RunState.COMPLETED)
+
+
+async def test_an_update_sent_again_takes_effect_once(store: SqliteStore) -> None:
+    async with opened(store) as site:
+        run = new_id()
+        retrying = StateReport(state=RunState.RETRYING, attempt=1, next_attempt_us=NOW_US)
+        updates = [(run, create()), (run, retrying), (run, StateReport(state=RunState.RUNNING))]
+        first = await site.send(1, *updates)
+        again = await site.send(1, *updates, (run, DONE))
+        assert (first.committed_sequence, again.committed_sequence) == (3, 4)
+        assert again.refusals == ()
+        assert await site.history(run) == ["RUNNING", "RETRYING", "RUNNING", "COMPLETED"]
+
+
+async def test_a_gap_is_told_with_what_is_expected(store: SqliteStore) -> None:
+    async with opened(store) as site:
+        with pytest.raises(ServiceError, match="SEQUENCE_GAP") as caught:
+            await site.send(3, (new_id(), create()))
+        assert caught.value.metadata["expected_sequence"] == "1"
+
+
+async def test_a_refusal_is_told_until_it_is_confirmed(store: SqliteStore) -> None:
+    async with opened(store) as site:
+        run = new_id()
+        first = await site.send(1, (run, DONE), (run, create()))
+        assert [item.reason for item in first.refusals] == ["RUN_UNKNOWN"]
+        again = await site.send(3, (run, StateReport(state=RunState.RUNNING)))
+        assert [item.sequence for item in again.refusals] == [1]
+        confirmed = await site.send(4, (run, DONE), confirmed=2)
+        assert confirmed.refusals == ()
+        decisions, _ = await site.queries.decisions(SCOPE, run, size=10, token="")
+        assert [item.accepted for item in decisions].count(False) == 1
+
+
+async def test_an_older_stream_commits_nothing(store: SqliteStore) -> None:
+    async with opened(store) as site:
+        older = await site.producers.open(site.key, last_acked_sequence=0, info="")
+        newer = await site.producers.open(site.key, last_acked_sequence=0, info="")
+        assert older.fenced.is_set()
+        with pytest.raises(ServiceError, match="PRODUCER_FENCED"):
+            await site.send(1, (new_id(), create()), epoch=older.producer.epoch)
+        outcome = await site.send(1, (new_id(), create()), epoch=newer.producer.epoch)
+        assert outcome.committed_sequence == 1
+
+
+async def test_nothing_is_acknowledged_that_was_not_committed(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(store) as site:
+        write = store.write
+
+        async def failing(work: Any) -> Any:
+            raise ServiceError(reason="OVERLOADED", message="the disk is full")
+
+        monkeypatch.setattr(store, "write", failing)
+        run = new_id()
+        with pytest.raises(ServiceError, match="OVERLOADED"):
+            await site.send(1, (run, create()))
+        monkeypatch.setattr(store, "write", write)
+        outcome = await site.send(1, (run, create()))
+        assert outcome.committed_sequence == 1
+        assert await site.history(run) == ["RUNNING"]
+
+
+async def test_one_producers_gap_does_not_touch_another(store: SqliteStore) -> None:
+    async with opened(store) as site:
+        gap = asyncio.ensure_future(site.send(9, (new_id(), create())))
+        site.key = ProducerKey(SCOPE.tenant_id, SCOPE.workspace_id, new_id())
+        good = await site.send(1, (new_id(), create()))
+        assert good.committed_sequence == 1
+        with pytest.raises(ServiceError, match="SEQUENCE_GAP"):
+            await gap
+
+
+async def test_a_watch_resumed_anywhere_has_no_gap_and_no_repeat(store: SqliteStore) -> None:
+    async with opened(store) as site:
+        runs = [new_id() for _ in range(5)]
+        await site.send(1, *[(run, create()) for run in runs])
+        watching = site.watches.transitions(SCOPE, run_id=runs[0], resume_token="", states=())
+        first = await anext(watching)
+        await watching.aclose()
+        token = first.resume_token
+        seen = [item.position for item in first.transitions]
+        await site.send(6, (runs[0], StateReport(state=RunState.PAUSED)))
+        resumed = site.watches.transitions(SCOPE, run_id=runs[0], resume_token=token, states=())
+        message = await anext(resumed)
+        await resumed.aclose()
+        seen += [item.position for item in message.transitions]
+        assert seen == [1, 6]
+
+
+async def test_a_run_watch_tells_present_then_changed_then_gone(store: SqliteStore) -> None:
+    async with opened(store) as site:
+        run = new_id()
+        await site.send(1, (run, create()))
+        watching = site.watches.runs(
+            SCOPE,
+            filter_="state = RUNNING",
+            resume_token="",
+            skip_initial=False,
+            min_interval_seconds=0,
+        )
+        present = await anext(watching)
+        synced = await anext(watching)
+        await site.send(2, (run, DONE))
+        gone = await anext(watching)
+        await watching.aclose()
+        assert [change.kind for change in present.changes] == ["ADDED"]
+        assert synced.synced
+        assert [change.kind for change in gone.changes] == ["REMOVED"]
+
+
+async def test_pages_hold_every_run_once_and_refuse_foreign_tokens(store: SqliteStore) -> None:
+    async with opened(store) as site:
+        runs = {new_id() for _ in range(25)}
+        await site.send(1, *[(run, create()) for run in runs])
+        seen: list[str] = []
+        token = ""
+        while True:
+            page = await site.queries.runs(
+                SCOPE, size=7, token=token, filter_="kind = FLOW", order_by="", full=False
+            )
+            seen += [run.run_id for run in page.runs]
+            token = page.next_page_token
+            if not token:
+                break
+            last = token
+        assert sorted(seen) == sorted(runs)
+        with pytest.raises(ServiceError, match="INVALID_PAGE_TOKEN"):
+            await site.queries.runs(
+                SCOPE, size=7, token=last, filter_="kind = TASK", order_by="", full=False
+            )
+
+
+async def test_runs_of_a_silent_producer_crash_and_its_word_corrects_that(
+    store: SqliteStore,
+) -> None:
+    async with opened(store) as site:
+        run = new_id()
+        await site.send(1, (run, create()))
+        reaper = Reaper(store, site.bus, SystemClock(), silence_seconds=-1)
+        assert await reaper.reap() == 1
+        await site.send(2, (run, DONE))
+        decisions, _ = await site.queries.decisions(SCOPE, run, size=10, token="")
+        assert [item.rule for item in decisions] == [
+            *("CREATED", "PRODUCER_SILENT", "TRUTH_AFTER_INFERRED_CRASH")
+        ]
+
+
+async def test_a_deleted_run_is_gone_with_its_counts(store: SqliteStore) -> None:
+    async with opened(store) as site:
+        run = new_id()
+        await site.send(1, (run, create()))
+        with pytest.raises(ServiceError, match="RESOURCE_IN_USE"):
+            await site.queries.delete(SCOPE, run)
+        await site.send(2, (run, DONE))
+        flows, _ = await site.queries.flows(SCOPE, size=10, token="")
+        assert flows[0].run_counts == {RunState.COMPLETED: 1}
+        await site.queries.delete(SCOPE, run)
+        flows, _ = await site.queries.flows(SCOPE, size=10, token="")
+        assert flows[0].run_counts == {}
+        with pytest.raises(ServiceError, match="RESOURCE_NOT_FOUND"):
+            await site.queries.run(SCOPE, run)
