@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from towpath._options import delays_of, hooks_of, named
@@ -81,6 +82,11 @@ class Flow(Generic[P, R]):
             "final_state": final_state,
             **hooks,
         }
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        return Flow(MethodType(self.fn, instance), **{**self._options, "name": self.name})
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs the flow and returns its result.

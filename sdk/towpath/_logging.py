@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
 import logging
+import sys
 import time
-from typing import Final
+from typing import Any, Final
 
 from towpath._delivery.reports import LogReport
 from towpath._engine.attempts import describe
 from towpath.context import current_run
 from towpath.exceptions import MissingContextError
+from towpath.settings import get_settings
 
 _SEVERITIES: Final = ((50, 21), (40, 17), (30, 13), (20, 9), (10, 5))
 
@@ -20,7 +23,7 @@ class RunHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Reports a record; never raises."""
         run = current_run.get()
-        if run is None or record.name.startswith("grpc"):
+        if run is None or record.name.partition(".")[0] == "grpc":
             return
         try:
             severity = next((n for level, n in _SEVERITIES if record.levelno >= level), 1)
@@ -38,6 +41,39 @@ class RunHandler(logging.Handler):
             )
         except Exception:  # noqa: BLE001 - logging must not break what logs
             self.handleError(record)
+
+
+_print: Final = builtins.print
+_handler: Final = RunHandler()
+_set_up = False
+
+
+def set_up() -> None:
+    """Has what is logged and printed within runs go to the runs; the first call counts."""
+    global _set_up  # noqa: PLW0603 - a process has one root logger and one print
+    if not _set_up:
+        _set_up = True
+        _handler.setLevel(get_settings().log_level.upper())
+        logging.getLogger().addHandler(_handler)
+        builtins.print = _print_in_run
+
+
+def _print_in_run(*values: object, sep: str | None = " ", **options: Any) -> None:
+    """Prints, and in runs that ask for it logs what was printed to standard output."""
+    _print(*values, sep=sep, **options)
+    run = current_run.get()
+    if run is not None and run.log_prints and options.get("file") in {None, sys.stdout}:
+        text = (" " if sep is None else sep).join(map(str, values))
+        run.reporter.log(
+            LogReport(
+                run_id=run.run_id,
+                time=time.time(),
+                severity=9,
+                logger="stdout",
+                body=text,
+                attempt=run.attempt,
+            )
+        )
 
 
 def get_run_logger() -> logging.Logger:

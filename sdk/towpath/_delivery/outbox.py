@@ -128,7 +128,7 @@ class Outbox:
 
 def remove_outbox(folder: Path) -> None:
     """Removes an outbox's folder."""
-    for path in folder.iterdir():
-        path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            path.unlink(missing_ok=True)
         folder.rmdir()

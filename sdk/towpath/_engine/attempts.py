@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import logging
 import random
 import threading
 import time
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from towpath.context import RunContext
 
+_log: Final = logging.getLogger(__name__)
 _OURS: Final = str(Path(__file__).parents[1])
 
 
@@ -122,7 +124,11 @@ class Attempts:
             return None
         state: State[Any] = State(type=StateType.FAILED, message=str(error), exception=error)
         condition = self._policy.condition
-        if condition is not None and not condition(self._owner, self._context, state):
+        try:
+            if condition is not None and not condition(self._owner, self._context, state):
+                return None
+        except Exception:  # noqa: BLE001 - user code may raise anything
+            _log.exception("retry_condition_fn of %s failed: no retry", self._context.name)
             return None
         delay = self._policy.delay(attempt)
         now = time.time()
@@ -186,7 +192,11 @@ class Attempts:
 
     def _hook(self, event: str, state: State[Any]) -> None:
         for hook in self._policy.hooks.get(event, ()):
-            hook(self._owner, self._context, state)
+            try:
+                hook(self._owner, self._context, state)
+            except Exception:  # noqa: BLE001 - user code may raise anything
+                # What is reported of the run stands, whatever a hook does.
+                _log.exception("%s hook of %s failed", event, self._context.name)
 
 
 def _headline(error: BaseException) -> str:

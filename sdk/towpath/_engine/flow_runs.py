@@ -12,6 +12,7 @@ from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter, ensure_server
 from towpath._engine.attempts import Attempts
 from towpath._engine.children import Child, failure_of, unhandled
+from towpath._logging import set_up
 from towpath._parameters import bind, validate
 from towpath._state_type import StateType
 from towpath.context import RunContext, current_run, current_tags
@@ -33,6 +34,7 @@ def begin(flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -
     parent = current_run.get()
     if parent is None and (settings := get_settings()).require_server:
         ensure_server(settings)
+    set_up()
     reporter = parent.reporter if parent else current_reporter()
     run_id = str(uuid_utils.uuid7())
     context = RunContext(
@@ -77,7 +79,12 @@ def run(flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         context.children.clear()
         assert context.runner is not None
         with context.runner:
-            value = _call(flow.fn, context.parameters)
+            try:
+                value = _call(flow.fn, context.parameters)
+            except Exception:
+                # What was submitted needs the runner until its last run has ended.
+                _wait_for_submitted(context)
+                raise
             return _settled(flow, context, value)
 
     token = current_run.set(context)
@@ -99,7 +106,12 @@ async def run_async(
         context.children.clear()
         assert context.runner is not None
         with context.runner:
-            value = await _call(flow.fn, context.parameters)
+            try:
+                value = await _call(flow.fn, context.parameters)
+            except Exception:
+                # What was submitted needs the runner until its last run has ended.
+                _wait_for_submitted(context)
+                raise
             return _settled(flow, context, value)
 
     token = current_run.set(context)
@@ -126,15 +138,19 @@ def _call(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
 
 def _settled(flow: Flow[..., Any], context: RunContext, value: Any) -> Any:
     """The flow's value, once all it submitted has ended; raises if something failed unhandled."""
-    wait([child.future for child in context.children if child.future is not None])
-    if isinstance(value, Future):
-        return value.result()
-    if isinstance(value, list | tuple) and value and all(isinstance(i, Future) for i in value):
-        return [future.result() for future in value]
+    _wait_for_submitted(context)
     if isinstance(value, State):
         return value.result()
+    if isinstance(value, Future):
+        value = value.result()
+    elif isinstance(value, list | tuple) and value and all(isinstance(i, Future) for i in value):
+        value = [future.result() for future in value]
     if flow.final_state == "strict":
         failed = unhandled(context.children)
         if failed:
             raise failure_of(failed)
     return value
+
+
+def _wait_for_submitted(context: RunContext) -> None:
+    wait([child.future for child in context.children if child.future is not None])

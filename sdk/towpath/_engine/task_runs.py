@@ -59,6 +59,8 @@ def begin(
         tags=task.tags | (parent.tags if parent else frozenset()) | current_tags(),
         runner=parent.runner if parent else None,
         log_prints=task.log_prints or (parent.log_prints if parent else False),
+        # What a task begins is the business of the flow around it, too.
+        children=parent.children if parent else [],
     )
     reporter.create(
         RunReport(
@@ -118,7 +120,14 @@ def _prepare(
         StateType.RUNNING,
         dependencies=[(future.task_run_id, name) for future, name, _ in waits],
     )
-    return context, _child(context), parameters
+    return context, Child(context.name), parameters
+
+
+def _note(child: Child) -> None:
+    """Keeps an ended call if its flow must know of it: results of the others can be freed."""
+    parent = current_run.get()
+    if parent is not None and child.state is not None and not child.state.is_completed():
+        parent.children.append(child)
 
 
 def call(task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Child:
@@ -128,7 +137,9 @@ def call(task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         child.state = _execute(task, context, parameters)
     except BaseException as error:
         child.state = State(type=StateType.CANCELLED, exception=error)
+        _note(child)
         raise
+    _note(child)
     return child
 
 
@@ -141,9 +152,11 @@ async def call_async(task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[s
         child.state = await attempts.run_async(lambda: task.invoke(parameters))
     except BaseException as error:
         child.state = State(type=StateType.CANCELLED, exception=error)
+        _note(child)
         raise
     finally:
         current_run.reset(token)
+    _note(child)
     return child
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -375,3 +376,99 @@ def test_methods_can_be_tasks(reporter: RecordingReporter) -> None:
         return Source(40).read(2)
 
     assert reads() == 42
+
+
+def test_ordinary_logging_and_prints_within_a_run_belong_to_it(
+    reporter: RecordingReporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @task
+    def talks() -> None:
+        logging.getLogger("mine").warning("watch out")
+        print("hello", 1)  # noqa: T201 - that is what is captured
+
+    @flow(log_prints=True)
+    def talkative() -> None:
+        talks()
+        logging.getLogger("mine").debug("too fine")
+
+    talkative()
+    logging.getLogger("mine").warning("outside")
+    assert [(line.logger, line.body) for line in reporter.lines] == [
+        ("mine", "watch out"),
+        ("stdout", "hello 1"),
+    ]
+    assert capsys.readouterr().out == "hello 1\n"
+
+
+def test_returning_a_good_future_does_not_hide_a_failure(reporter: RecordingReporter) -> None:
+    @flow
+    def hides() -> object:
+        fail.submit()
+        return add.submit(1)
+
+    with pytest.raises(FlowRunFailed, match="1 failed"):
+        hides()
+
+
+def test_a_flow_that_raises_leaves_no_run_unfinished(
+    reporter: RecordingReporter, runner: TaskRunner
+) -> None:
+    @task
+    def slow() -> int:
+        time.sleep(0.02)
+        return 1
+
+    @flow(task_runner=runner)
+    def raises() -> None:
+        consume.submit(consume.submit(slow.submit()))
+        raise RuntimeError("in the flow itself")
+
+    with pytest.raises(RuntimeError, match="itself"):
+        raises()
+    assert all(states[-1].state.terminal for states in reporter.states.values())
+
+
+def test_a_failure_begun_inside_a_task_counts_for_the_flow(reporter: RecordingReporter) -> None:
+    @task
+    def nested() -> None:
+        fail.submit()
+
+    @flow
+    def around() -> None:
+        nested()
+
+    with pytest.raises(FlowRunFailed, match="1 failed"):
+        around()
+
+
+def test_hooks_and_conditions_that_raise_change_no_state(reporter: RecordingReporter) -> None:
+    def raising(*_: object) -> bool:
+        raise KeyError("hook")
+
+    @task(on_completion=[raising])
+    def fine() -> int:
+        return 1
+
+    @task(retries=1, retry_condition_fn=raising)
+    def broken() -> None:
+        raise ValueError("original")
+
+    @flow
+    def hooked() -> int:
+        with pytest.raises(ValueError, match="original"):
+            broken()
+        return fine()
+
+    assert hooked() == 1
+    assert reporter.history("broken") == ["RUNNING", "FAILED"]
+
+
+def test_methods_can_be_flows(reporter: RecordingReporter) -> None:
+    class Pipeline:
+        base = 40
+
+        @flow
+        def run(self, more: int) -> int:
+            return self.base + more
+
+    assert Pipeline().run(2) == 42

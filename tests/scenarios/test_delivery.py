@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from towpath_service.domain.states import RunState
+
+from tests.chaos.history import recorded_runs, violations
+from tests.chaos.processes import Site, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORKING = """
+import os
+from towpath import flow, task
+
+@task
+def step(n):
+    return n
+
+@flow
+def family(who, steps):
+    for n in range(steps):
+        step(n)
+
+family("before", 5)
+child = os.fork()
+family("child" if child == 0 else "parent", 20)
+if child:
+    os.waitpid(child, 0)
+"""
+
+SPANNING = """
+import sys
+from towpath import flow, task
+
+@task
+def step(n):
+    return n
+
+@flow
+def spanning():
+    step(1)
+    print("begun", flush=True)
+    sys.stdin.readline()
+    step(2)
+
+spanning()
+"""
+
+
+def python(site: Site, code: str, **options: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+        [sys.executable, "-c", code], env=site.environment, text=True, **options
+    )
+
+
+def make_site(tmp_path: Path, *, configured: bool = True) -> Site:
+    home = tmp_path / "home"
+    home.mkdir()
+    return Site(home=home, use_server=configured)
+
+
+def test_a_forked_child_reports_beside_its_parent(tmp_path: Path) -> None:
+    site = make_site(tmp_path)
+    site.start_server()
+    try:
+        process = python(site, FORKING)
+        assert process.wait(timeout=60) == 0
+        wait_until(lambda: len(recorded_runs(site.database)) == 6 + 21 + 21, "all is recorded")
+        assert {run.state for run in recorded_runs(site.database).values()} == {RunState.COMPLETED}
+        assert violations(site.database) == []
+        producers = {
+            step.producer_id for run in recorded_runs(site.database).values() for step in run.steps
+        }
+        assert len(producers) == 2
+    finally:
+        site.stop_server()
+
+
+def test_a_server_started_in_mid_flow_is_found_and_gets_everything(tmp_path: Path) -> None:
+    site = make_site(tmp_path, configured=False)
+    process = python(site, SPANNING, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout.readline() == "begun\n"
+    site.start_server()
+    try:
+        wait_until(lambda: len(recorded_runs(site.database)) == 2, "the server knows the flow")
+        process.stdin.write("\n")
+        process.stdin.close()
+        assert process.wait(timeout=60) == 0
+        wait_until(lambda: len(recorded_runs(site.database)) == 3, "all is recorded")
+        assert {run.state for run in recorded_runs(site.database).values()} == {RunState.COMPLETED}
+        assert list((site.home / "outbox").iterdir()) == []
+    finally:
+        process.stdout.close()
+        site.stop_server()
+
+
+def test_a_server_that_is_away_stops_nothing_and_sync_delivers_later(tmp_path: Path) -> None:
+    site = make_site(tmp_path)
+    process = python(site, FORKING.partition("child =")[0], stderr=subprocess.PIPE)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "`towpath sync` delivers them" in told
+    assert site.command("sync").returncode == 6
+    site.start_server()
+    try:
+        assert site.command("sync").returncode == 0
+        wait_until(lambda: len(recorded_runs(site.database)) == 6, "all is recorded")
+        assert {run.state for run in recorded_runs(site.database).values()} == {RunState.COMPLETED}
+    finally:
+        site.stop_server()
