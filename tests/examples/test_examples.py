@@ -44,6 +44,9 @@ def test_a_broken_part_costs_only_what_needs_it(tmp_path: Path) -> None:
     result = run(tmp_path, str(EXAMPLES / "fan_out.py"))
     assert result.returncode == 1
     assert "load[3] failed (ValueError: part 3 is not readable)" in result.stderr
+    assert "fan_out.py:19 in load: raise ValueError" in result.stderr
+    assert "not run: clean[3], combine" in result.stderr
+    assert "Traceback" not in result.stderr
     states = Counter((str(i["task"]), str(i["state"])) for i in listed(tmp_path, "--kind", "task"))
     assert states == {
         ("load", "COMPLETED"): 9,

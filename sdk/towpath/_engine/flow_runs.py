@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import uuid_utils
 
+from towpath import _failure
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter, ensure_server
 from towpath._engine.attempts import Attempts
@@ -35,6 +36,7 @@ def begin(flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -
     if parent is None and (settings := get_settings()).require_server:
         ensure_server(settings)
     set_up()
+    _failure.set_up()
     reporter = parent.reporter if parent else current_reporter()
     run_id = str(uuid_utils.uuid7())
     context = RunContext(
@@ -92,6 +94,7 @@ def run(flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         child.state = Attempts(context, flow.policy, flow).run(body)
     finally:
         current_run.reset(token)
+    _explain(context, child.state)
     return child.state
 
 
@@ -119,7 +122,13 @@ async def run_async(
         child.state = await Attempts(context, flow.policy, flow).run_async(body)
     finally:
         current_run.reset(token)
+    _explain(context, child.state)
     return child.state
+
+
+def _explain(context: RunContext, state: State[Any]) -> None:
+    if not context.parent_run_id and state.exception is not None:
+        _failure.attach(state.exception, context.name, context.children)
 
 
 def _as_child(context: RunContext) -> Child:
