@@ -1,15 +1,18 @@
-"""Settings of this process, from the environment, files and defaults."""
+"""Settings of this process: flag, then TOWPATH_* variable, project file, profile, default."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import platformdirs
-
+from towpath._settings.declared import VARIABLES
+from towpath._settings.layers import Resolution, resolve
 from towpath.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,46 +45,80 @@ class Settings:
     """How a running flow shows itself in the terminal."""
 
 
-_CHOICES = {
-    "outbox_fsync": ("never", "flush", "always"),
-    "display": ("auto", "live", "plain", "quiet"),
-}
+@dataclass(frozen=True, slots=True)
+class _Cached:
+    environment: tuple[object, ...]
+    files: tuple[tuple[Path, object], ...]
+    settings: Settings
+
+
+_flags: dict[str, str] = {}
+_profile = ""
+_cached: _Cached | None = None
 
 
 def get_settings() -> Settings:
-    """Reads the settings in force from TOWPATH_* variables.
+    """The settings in force; read anew when the environment, the folder or a file has changed.
 
     Raises:
-        ConfigurationError: A value is not one of those allowed.
+        ConfigurationError: Something is set wrongly; the message says where, and what is right.
     """
-    home = os.environ.get("TOWPATH_HOME")
-    return Settings(
-        home=Path(home).absolute() if home else Path(platformdirs.user_data_dir("towpath")),
-        server_address=os.environ.get("TOWPATH_SERVER_ADDRESS", ""),
-        server_web_address=os.environ.get("TOWPATH_SERVER_WEB_ADDRESS", ""),
-        require_server=os.environ.get("TOWPATH_REQUIRE_SERVER", "").lower() in {"1", "true", "yes"},
-        outbox_fsync=_choice("outbox_fsync", "flush"),
-        flush_timeout_seconds=_seconds("TOWPATH_FLUSH_TIMEOUT_SECONDS", 10.0),
-        log_level=os.environ.get("TOWPATH_LOG_LEVEL", "INFO"),
-        display=_choice("display", "auto"),
-    )
+    global _cached  # noqa: PLW0603 - one process has one environment
+    environment = _environment()
+    cached = _cached
+    if (
+        cached is not None
+        and cached.environment == environment
+        and all(_fingerprint(path) == seen for path, seen in cached.files)
+    ):
+        return cached.settings
+    resolution = resolve_settings()
+    if resolution.problems:
+        raise ConfigurationError(resolution.problems[0])
+    values: dict[str, Any] = {
+        found.setting.attribute: found.value for found in resolution.found.values()
+    }
+    settings = Settings(**values)
+    paths = [resolution.config.path, *([resolution.project.path] if resolution.project else [])]
+    files = tuple((path, _fingerprint(path)) for path in paths)
+    _cached = _Cached(environment, files, settings)
+    return settings
 
 
-def _choice(name: str, default: str) -> Any:
-    variable = f"TOWPATH_{name.upper()}"
-    value = os.environ.get(variable, default)
-    if value not in _CHOICES[name]:
-        raise ConfigurationError(
-            f"{variable} is {value!r}: it must be one of {', '.join(_CHOICES[name])}"
-        )
-    return value
+def resolve_settings() -> Resolution:
+    """The settings in force with their sources, and everything wrong with them.
+
+    Raises:
+        ConfigurationError: A file can't be read, or the profile isn't there.
+    """
+    return resolve(flags=_flags, profile=_profile)
 
 
-def _seconds(variable: str, default: float) -> float:
-    text = os.environ.get(variable)
+def use_flags(values: Mapping[str, str], *, profile: str = "") -> None:
+    """Sets what the command line of this process says, above everything else.
+
+    Args:
+        values: Settings by dotted name.
+        profile: Profile to use; empty leaves the choice to the environment and the file.
+    """
+    global _profile, _cached  # noqa: PLW0603 - one process has one command line
+    _flags.clear()
+    _flags.update(values)
+    _profile = profile
+    _cached = None
+
+
+def _environment() -> tuple[object, ...]:
     try:
-        return float(text) if text else default
-    except ValueError:
-        raise ConfigurationError(
-            f"{variable} is {text!r}: it must be a number of seconds"
-        ) from None
+        folder = os.getcwd()  # noqa: PTH109 - a Path would cost more than the rest
+    except FileNotFoundError:
+        folder = ""
+    return (folder, *map(os.environ.get, VARIABLES))
+
+
+def _fingerprint(path: Path) -> object:
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return seen.st_mtime_ns, seen.st_size, seen.st_ino

@@ -1,0 +1,197 @@
+"""Every setting, declared once as data."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Value = str | bool | float | Path
+"""What a setting can be."""
+
+Scope = Literal["project", "profile", "process"]
+"""The least personal place that may set it: a project's file, a profile, or only this process."""
+
+ENVIRONMENT_PREFIX: Final = "TOWPATH_"
+PROFILE_VARIABLE: Final = "TOWPATH_PROFILE"
+_MAX_PORT: Final = 65535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting."""
+
+    name: str
+    """As files and commands write it, "server.address"."""
+    attribute: str
+    """Its attribute of `Settings`."""
+    variable: str
+    """Its variable of the environment."""
+    read: Callable[[object], Value]
+    """Turns what was written into a value; raises ValueError or TypeError with what is right."""
+    default: Value | None
+    """None when it is worked out."""
+    scope: Scope = "project"
+    secret: bool = False
+    """Whether its value is masked wherever it is shown."""
+    help: str
+
+
+def _text(written: object) -> str:
+    if not isinstance(written, str):
+        raise TypeError("must be a text")
+    return written.strip()
+
+
+def _address(written: object) -> str:
+    text = _text(written)
+    host, _, port = text.rpartition(":")
+    plain = not re.search(r"[/@\s]", text)
+    if text and not (host and plain and port.isdecimal() and 0 < int(port) <= _MAX_PORT):
+        raise ValueError("must be host:port, such as 127.0.0.1:4200")
+    return text
+
+
+def _web_address(written: object) -> str:
+    text = _text(written).rstrip("/")
+    if not text:
+        return text
+    problem = "must be a URL of a host, such as http://127.0.0.1:4201"
+    try:
+        parts = urlsplit(text)
+        fits = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        raise ValueError(problem) from None
+    if not fits or "@" in text or parts.path or parts.query or parts.fragment:
+        raise ValueError(problem)
+    return text
+
+
+def _flag(written: object) -> bool:
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if isinstance(written, bool):
+        return written
+    if isinstance(written, str) and written.strip().lower() in words:
+        return words[written.strip().lower()]
+    raise ValueError("must be true or false")
+
+
+def _seconds(written: object) -> float:
+    problem = "must be a number of seconds, 0 or more"
+    if isinstance(written, bool) or not isinstance(written, str | int | float):
+        raise TypeError(problem)
+    try:
+        seconds = float(written)
+    except (ValueError, OverflowError):
+        raise ValueError(problem) from None
+    if not math.isfinite(seconds) or seconds < 0:
+        raise ValueError(problem)
+    return seconds
+
+
+def _home(written: object) -> Path:
+    return Path(_text(written)).expanduser().absolute()
+
+
+def _one_of(*choices: str) -> Callable[[object], str]:
+    def read(written: object) -> str:
+        for choice in choices:
+            if isinstance(written, str) and written.strip().lower() == choice.lower():
+                return choice
+        raise ValueError(f"must be one of {', '.join(choices)}")
+
+    return read
+
+
+SETTINGS: Final = (
+    Setting(
+        name="home",
+        attribute="home",
+        variable="TOWPATH_HOME",
+        read=_home,
+        default=None,
+        scope="process",
+        help="Folder of the outboxes, the local database and, when set, of config.toml.",
+    ),
+    Setting(
+        name="server.address",
+        attribute="server_address",
+        variable="TOWPATH_SERVER_ADDRESS",
+        read=_address,
+        default="",
+        scope="profile",
+        help="host:port of the service's gRPC port; empty: the server on the home, if one runs.",
+    ),
+    Setting(
+        name="server.web_address",
+        attribute="server_web_address",
+        variable="TOWPATH_SERVER_WEB_ADDRESS",
+        read=_web_address,
+        default="",
+        scope="profile",
+        help="URL of the service's web port, which forked processes report to.",
+    ),
+    Setting(
+        name="server.require",
+        attribute="require_server",
+        variable="TOWPATH_REQUIRE_SERVER",
+        read=_flag,
+        default=False,
+        help="Fail a flow at once when no server is there.",
+    ),
+    Setting(
+        name="outbox.fsync",
+        attribute="outbox_fsync",
+        variable="TOWPATH_OUTBOX_FSYNC",
+        read=_one_of("never", "flush", "always"),
+        default="flush",
+        help="When the outbox is forced to the disk: never, flush (at the end) or always.",
+    ),
+    Setting(
+        name="flush_timeout_seconds",
+        attribute="flush_timeout_seconds",
+        variable="TOWPATH_FLUSH_TIMEOUT_SECONDS",
+        read=_seconds,
+        default=10.0,
+        help="Longest wait at the end of a process for what is still unsent.",
+    ),
+    Setting(
+        name="log.level",
+        attribute="log_level",
+        variable="TOWPATH_LOG_LEVEL",
+        read=_one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+        default="INFO",
+        help="Least serious level of log lines kept and shown.",
+    ),
+    Setting(
+        name="display",
+        attribute="display",
+        variable="TOWPATH_DISPLAY",
+        read=_one_of("auto", "live", "plain", "quiet"),
+        default="auto",
+        help="How a running flow shows itself in the terminal: auto, live, plain or quiet.",
+    ),
+)
+
+BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
+VARIABLES: Final = (PROFILE_VARIABLE, *(setting.variable for setting in SETTINGS))
+
+
+def suggestion(wrong: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """The known name most like a wrong one; empty when none is."""
+    close = difflib.get_close_matches(wrong, list(known), 1, cutoff)
+    return close[0] if close else ""
+
+
+def masked(setting: Setting, value: Value) -> str:
+    """A value as it may be shown."""
+    if setting.secret and value:
+        return "********"
+    return str(value).lower() if isinstance(value, bool) else str(value)

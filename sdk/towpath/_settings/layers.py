@@ -1,0 +1,229 @@
+"""Puts the layers on top of each other: flag, environment, project, profile, default."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import platformdirs
+
+from towpath._settings.declared import (
+    BY_NAME,
+    ENVIRONMENT_PREFIX,
+    PROFILE_VARIABLE,
+    SETTINGS,
+    VARIABLES,
+    Scope,
+    Setting,
+    Value,
+    suggestion,
+)
+from towpath._settings.files import (
+    DEFAULT_PROFILE,
+    ConfigFile,
+    ProjectFile,
+    config_path,
+    find_project,
+    read_config,
+)
+from towpath.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SourceKind = Literal["flag", "environment", "project", "profile", "default"]
+
+_NEAR_MISS: Final = 0.85
+_ALLOWED: Final[Mapping[str, frozenset[Scope]]] = {
+    "flag": frozenset({"project", "profile", "process"}),
+    "environment": frozenset({"project", "profile", "process"}),
+    "profile": frozenset({"project", "profile"}),
+    "project": frozenset({"project"}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """Settings as one place writes them."""
+
+    kind: SourceKind
+    place: str
+    """For people: a path, a variable, a profile."""
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A setting's value and where it comes from."""
+
+    setting: Setting
+    value: Value
+    kind: SourceKind
+    place: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Resolution:
+    """All settings in force, and what is wrong with what was written."""
+
+    found: dict[str, Found] = field(default_factory=dict[str, Found])
+    problems: list[str] = field(default_factory=list[str])
+    config: ConfigFile
+    profile: str = DEFAULT_PROFILE
+    project: ProjectFile | None = None
+
+
+def resolve(*, flags: Mapping[str, str], profile: str = "") -> Resolution:
+    """Reads every layer.
+
+    Args:
+        flags: Settings given on the command line, by name.
+        profile: Profile given on the command line; empty when none was.
+
+    Raises:
+        ConfigurationError: A file can't be read, or the profile isn't there.
+    """
+    config = user_config()
+    resolution = Resolution(config=config, project=_project())
+    resolution.profile = chosen_profile(config, profile)
+    resolution.problems += [*map(partial(_unknown_key, config), config.unknown), *_near_misses()]
+    project = resolution.project
+    layers = [
+        Layer(kind="flag", place="the command line", values=flags),
+        Layer(kind="environment", place="", values=_environment()),
+    ]
+    if project is not None:
+        layers.append(Layer(kind="project", place=str(project.path), values=project.values))
+    layers.append(profile_layer(config, resolution.profile))
+    for layer in layers:
+        found, problems = read_layer(layer)
+        resolution.found = found | resolution.found
+        resolution.problems += problems
+    for setting in SETTINGS:
+        if setting.name not in resolution.found:
+            resolution.found[setting.name] = _default(setting)
+    return resolution
+
+
+def user_config() -> ConfigFile:
+    """The user's file, as it is now.
+
+    Raises:
+        ConfigurationError: It can't be read.
+    """
+    return read_config(config_path(os.environ.get("TOWPATH_HOME")))
+
+
+def file_problems(config: ConfigFile) -> list[str]:
+    """A line for each thing wrong with the user's file, in any of its profiles."""
+    problems = [_unknown_key(config, key) for key in config.unknown]
+    for name in config.profiles:
+        problems += read_layer(profile_layer(config, name))[1]
+    if config.profile and config.profile not in {*config.profiles, DEFAULT_PROFILE}:
+        problems.append(f"{config.path}: there is no profile {config.profile!r} to use")
+    return problems
+
+
+def chosen_profile(config: ConfigFile, flag: str = "") -> str:
+    """The profile in use: flag, environment, the file's own choice, "default".
+
+    Raises:
+        ConfigurationError: There is no such profile.
+    """
+    chosen = flag or os.environ.get(PROFILE_VARIABLE) or config.profile or DEFAULT_PROFILE
+    if chosen not in config.profiles and chosen != DEFAULT_PROFILE:
+        close = suggestion(chosen, config.profiles)
+        advice = f"did you mean {close!r}?" if close else f"`towpath profile create {chosen}`"
+        raise ConfigurationError(f"there is no profile {chosen!r} in {config.path}: {advice}")
+    return chosen
+
+
+def profile_layer(config: ConfigFile, name: str) -> Layer:
+    """What a profile says."""
+    return Layer(
+        kind="profile", place=f"{config.path}, profile {name}", values=config.profiles.get(name, {})
+    )
+
+
+def read_layer(layer: Layer) -> tuple[dict[str, Found], list[str]]:
+    """A layer's settings by name, and a line for each thing wrong with it."""
+    found: dict[str, Found] = {}
+    problems: list[str] = []
+    for name, written in layer.values.items():
+        setting = BY_NAME.get(name)
+        place = setting.variable if setting and layer.kind == "environment" else layer.place
+        if setting is None:
+            problems.append(f"{place}: {unknown_setting(name)}")
+        elif setting.scope not in _ALLOWED[layer.kind]:
+            problems.append(f"{place}: {_misplaced(setting, layer.kind)}")
+        else:
+            try:
+                value = setting.read(written)
+            except (ValueError, TypeError) as error:
+                said = "" if setting.secret else f" is {written!r}: it"
+                problems.append(f"{place}: {name}{said} {error}")
+            else:
+                found[name] = Found(setting=setting, value=value, kind=layer.kind, place=place)
+    return found, problems
+
+
+def unknown_setting(name: str) -> str:
+    """What to say of a setting that isn't one."""
+    close = suggestion(name, BY_NAME)
+    there = f"did you mean {close!r}?" if close else f"there are {', '.join(BY_NAME)}"
+    return f"there is no setting {name!r}: {there}"
+
+
+def strange_variables() -> list[str]:
+    """Variables of the environment that look like settings and aren't."""
+    known = {*VARIABLES, "TOWPATH_FULL_TRACEBACK"}
+    return sorted(
+        name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX) and name not in known
+    )
+
+
+def _environment() -> dict[str, Any]:
+    written = {setting.name: os.environ.get(setting.variable) for setting in SETTINGS}
+    # An empty variable is how shells and container files unset one.
+    return {name: value for name, value in written.items() if value}
+
+
+def _near_misses() -> list[str]:
+    # Kubernetes puts variables such as TOWPATH_PORT into pods beside a service of that name, so
+    # only what must be a slip of the pen is refused.
+    pairs = [(name, suggestion(name, VARIABLES, cutoff=_NEAR_MISS)) for name in strange_variables()]
+    return [f"{name} is no setting: did you mean {close}?" for name, close in pairs if close]
+
+
+def _misplaced(setting: Setting, kind: SourceKind) -> str:
+    if kind == "project":
+        return (
+            f"a project may not set {setting.name}, since whoever runs it would send elsewhere"
+            f" what is theirs: use a profile (`towpath config set {setting.name} ...`) or"
+            f" {setting.variable}"
+        )
+    return f"{setting.name} can only be set by {setting.variable}"
+
+
+def _unknown_key(config: ConfigFile, key: str) -> str:
+    if key.partition(".")[0] in {name.partition(".")[0] for name in BY_NAME}:
+        return f"{config.path}: {key} belongs under [profiles.NAME]"
+    close = suggestion(key, ["profile", "profiles"])
+    return f"{config.path}: there is no key {key!r}" + (f": did you mean {close!r}?" * bool(close))
+
+
+def _default(setting: Setting) -> Found:
+    value = setting.default
+    if value is None:
+        value = Path(platformdirs.user_data_dir("towpath"))
+    return Found(setting=setting, value=value, kind="default", place="")
+
+
+def _project() -> ProjectFile | None:
+    with contextlib.suppress(FileNotFoundError):  # The folder may be gone.
+        return find_project(Path.cwd())
+    return None
