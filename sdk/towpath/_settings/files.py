@@ -109,7 +109,7 @@ def find_project(start: Path) -> ProjectFile | None:
     Raises:
         ConfigurationError: A file on the way isn't TOML.
     """
-    root = next((at for at in (start, *start.parents) if (at / ".git").exists()), start)
+    root = next((at for at in (start, *start.parents) if _is_repository(at)), start)
     for folder in (start, *start.parents):
         for name in (PROJECT_NAME, _PYPROJECT):
             found = read_project(folder / name)
@@ -139,6 +139,13 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             values[f"{prefix}{key}"] = value
     return values
+
+
+def _is_repository(folder: Path) -> bool:
+    try:
+        return (folder / ".git").exists()
+    except OSError:  # Folders further up may be closed to this user.
+        return False
 
 
 def _pyproject_table(path: Path) -> dict[str, Any] | None:

@@ -2,48 +2,64 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from towpath.api.v1 import state_pb2
-from towpath.cli._tables import print_table
-from towpath.client import connect
-from towpath.settings import get_settings
+from towpath.cli._groups import CommandGroup
+from towpath.cli._run_values import local_time, rfc3339
+from towpath.cli._session import connected, list_output, note, print_json
+from towpath.cli._tables import Column, print_table
+
+if TYPE_CHECKING:
+    from towpath.client import FlowSummary
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def group() -> None:
     """See which flows there are."""
 
 
 @group.command("ls")
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table")
+@list_output
 def list_flows(output: str) -> None:
     """List flows, with what became of their runs."""
-    with connect(get_settings()) as client:
-        rows: list[dict[str, Any]] = [
-            {
-                "id": flow.name.rpartition("/")[2],
-                "name": flow.display_name,
-                "runs": {
-                    state_pb2.RunState.Name(item.state).removeprefix("RUN_STATE_"): item.count
-                    for item in flow.run_counts
-                },
-            }
-            for flow in client.flows()
-        ]
+    with connected() as client:
+        flows = list(client.flows())
     if output == "json":
-        click.echo(json.dumps(rows, indent=2))
-        return
-    print_table(
-        ("FLOW", "RUNS"),
-        [
-            (
-                str(row["name"]),
-                ", ".join(f"{count} {state}" for state, count in row["runs"].items()),
-            )
-            for row in rows
-        ],
-    )
+        print_json([_as_json(flow) for flow in flows])
+    elif output == "name":
+        for flow in flows:
+            click.echo(flow.id)
+    elif not flows:
+        note("There are no flows yet: a flow is known from its first run on.")
+    else:
+        _print(flows, wide=output == "wide")
+
+
+def _print(flows: list[FlowSummary], *, wide: bool) -> None:
+    last = [flow.last_run for flow in flows]
+    columns = [
+        Column(title="FLOW", cells=[flow.id for flow in flows]),
+        Column(title="NAME", cells=[flow.name for flow in flows], rank=2, most=40),
+        Column(title="LAST", cells=[run.short_id if run else "-" for run in last], rank=1),
+        Column(
+            title="BEGAN", cells=[local_time(run.created) if run else "-" for run in last], rank=3
+        ),
+        Column(title="RUNS", cells=[_counts(flow) for flow in flows]),
+    ]
+    print_table(columns, wide=wide)
+
+
+def _counts(flow: FlowSummary) -> str:
+    return ", ".join(f"{count} {state}" for state, count in flow.run_counts.items()) or "-"
+
+
+def _as_json(flow: FlowSummary) -> dict[str, Any]:
+    return {
+        "id": flow.id,
+        "name": flow.name,
+        "runs": {str(state): count for state, count in flow.run_counts.items()},
+        "last_run_id": flow.last_run.id if flow.last_run else None,
+        "created": rfc3339(flow.created),
+    }

@@ -1,49 +1,52 @@
-"""The groups of the command, each loaded when it is asked for, and how errors end."""
+"""The `towpath` command: its groups, each loaded when it is asked for, and how it ends."""
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from importlib import import_module
 from importlib.metadata import entry_points, version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from towpath.exceptions import TowpathError
+from towpath.cli._groups import CommandGroup
 
-_GROUPS: Final = {
-    "run": ("towpath.cli._runs", "See what runs did, and why."),
-    "flow": ("towpath.cli._flows", "See which flows there are."),
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from towpath.cli._errors import Ending
+
+_COMMANDS: Final = {
+    "completion": ("towpath.cli._completion:completion", "Print the completion of a shell."),
+    "config": ("towpath.cli._config:group", "See and change settings."),
+    "doctor": ("towpath.cli._doctor:doctor", "Find what is wrong, and what would fix it."),
+    "flow": ("towpath.cli._flows:group", "See which flows there are."),
+    "profile": ("towpath.cli._profiles:group", "Keep settings of several places apart."),
+    "run": ("towpath.cli._runs:group", "See what runs did, and why."),
+    "sync": ("towpath.cli._sync:sync", "Deliver what waits in the outboxes of this home."),
 }
+_SERVER_HELP: Final = "Run the Towpath service."
+_INTERRUPTED: Final = 130
 
 
-class _LazyGroup(click.Group):
+class _LazyGroup(CommandGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *_GROUPS, "server"})
+        return sorted({*super().list_commands(ctx), *_COMMANDS, "server"})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in _GROUPS:
-            command: click.Command = import_module(_GROUPS[cmd_name][0]).group
+        if cmd_name in _COMMANDS:
+            module, _, name = _COMMANDS[cmd_name][0].partition(":")
+            command: click.Command = getattr(import_module(module), name)
             return command
         if cmd_name == "server":
             return _server_group()
         return super().get_command(ctx, cmd_name)
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and self.get_command(ctx, args[0]) is None:
-            close = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
-            hint = f" Did you mean {close[0]!r}?" if close else " See `towpath --help`."
-            raise click.UsageError(f"there is no command {args[0]!r}.{hint}")
-        return super().resolve_command(ctx, args)
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
-        rows = {name: text for name, (_, text) in _GROUPS.items()}
-        rows["server"] = "Run the Towpath service."
+        rows = {name: text for name, (_, text) in _COMMANDS.items()}
+        rows["server"] = _SERVER_HELP
         rows |= {name: command.get_short_help_str() for name, command in self.commands.items()}
         with formatter.section("Commands"):
             formatter.write_dl(sorted(rows.items()))
@@ -62,8 +65,29 @@ def _server_group() -> click.Command | None:
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-def cli() -> None:
+@click.version_option(version("towpath"), message="%(version)s")
+@click.option("--profile", metavar="NAME", help="Profile of settings to use.")
+@click.option("--server", metavar="HOST:PORT", help="Server to talk to.")
+@click.option("-q", "--quiet", is_flag=True, help="Print data and errors only.")
+@click.option("--no-input", is_flag=True, help="Never ask.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.pass_context
+def cli(
+    ctx: click.Context,
+    profile: str | None,
+    server: str | None,
+    *,
+    quiet: bool,
+    no_input: bool,
+    debug: bool,
+) -> None:
     """Towpath: runs of Python flows and tasks, tracked."""
+    # Settings load files and modules that `--help` needs none of.
+    from towpath.cli._session import Invocation  # noqa: PLC0415 - see above
+    from towpath.settings import use_flags  # noqa: PLC0415 - see above
+
+    ctx.obj = Invocation(debug=debug, quiet=quiet, no_input=no_input, profile=profile or "")
+    use_flags({"server.address": server} if server else {}, profile=profile or "")
 
 
 @cli.command("version")
@@ -72,64 +96,48 @@ def show_version() -> None:
     click.echo(version("towpath"))
 
 
-@cli.command()
-@click.option("--everything", is_flag=True, help="Also what was meant for another server.")
-def sync(*, everything: bool) -> None:
-    """Deliver what waits in the outboxes of this home."""
-    # Only this command needs the transports.
-    from towpath._delivery.takeover import deliver_waiting  # noqa: PLC0415
-    from towpath.client._connect import open_transport  # noqa: PLC0415
-    from towpath.settings import get_settings  # noqa: PLC0415
-
-    settings = get_settings()
-    transport = open_transport(settings)
-    try:
-        report = deliver_waiting(settings.home, transport, everything=everything)
-    finally:
-        transport.close()
-    click.echo(
-        f"{report.updates} updates and {report.logs} log lines of {report.producers} processes"
-        f" delivered to {transport.address}"
-    )
-    if report.rejected:
-        rejected = settings.home / "outbox" / "rejected.jsonl"
-        click.echo(f"{report.rejected} updates were refused: see {rejected}", err=True)
-    for path in report.set_aside:
-        click.echo(f"what could not be read was set aside: {path}", err=True)
-    if report.skipped:
-        click.echo(
-            f"{report.skipped} outboxes are for another server: --everything delivers them here",
-            err=True,
-        )
-
-
 def main() -> None:
-    """Runs the command; its exit codes are documented in docs/guides/command-line.md."""
+    """Runs the command; docs/guides/command-line.md has its exit codes."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs the command with arguments, and returns its exit code.
+
+    Raises:
+        Exception: What went wrong, if `--debug` is among the arguments.
+    """
     try:
-        code: Any = cli.main(standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        result = cli.main(list(arguments), prog_name="towpath", standalone_mode=False)
+        sys.stdout.flush()
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return _INTERRUPTED
     except BrokenPipeError:
+        # Whoever read the output has seen enough; the interpreter's own flush must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except TowpathError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(_exit_code(error))
+        return 0
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        return _explained(error, arguments)
+    return result if isinstance(result, int) else 0
 
 
-def _exit_code(error: TowpathError) -> int:
-    codes = {
-        "NotFound": 3,
-        "NotSignedIn": 4,
-        "Conflict": 5,
-        "ServerUnreachable": 6,
-        "NotATowpathServer": 6,
-        "InvalidRequest": 2,
-    }
-    return codes.get(type(error).__name__, 1)
+def _explained(error: Exception, arguments: Sequence[str]) -> int:
+    # The errors' module brings the client's exceptions, which commands that succeed don't need.
+    from towpath.cli._errors import ending, show  # noqa: PLC0415 - see above
+
+    end: Ending = ending(error)
+    show(end, as_json=_wants_json(arguments))
+    return end.exit_code
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return any(
+        argument in {"-ojson", "-o=json", "--output=json"}
+        or (argument in {"-o", "--output"} and value == "json")
+        for argument, value in pairs
+    )

@@ -2,207 +2,259 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
-import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from towpath._state_type import StateType
-from towpath.api.v1 import log_service_pb2, run_service_pb2, state_pb2
-from towpath.cli._tables import print_table
-from towpath.client import connect
-from towpath.settings import get_settings
+from towpath.cli._errors import NOT_FOUND, CommandError
+from towpath.cli._groups import CommandGroup
+from towpath.cli._logs import logs
+from towpath.cli._run_values import (
+    decision_as_json,
+    detail_as_json,
+    local_time,
+    print_runs,
+    ran,
+    run_as_json,
+)
+from towpath.cli._session import (
+    confirmed,
+    connected,
+    list_output,
+    note,
+    print_json,
+    text_output,
+)
+from towpath.cli._tables import Column, print_table, printable
+from towpath.cli._watch import event_line, watch
 
 if TYPE_CHECKING:
-    from google.protobuf.timestamp_pb2 import Timestamp
-
-    from towpath.api.v1 import run_pb2
+    from towpath.client import Client, Run, Transition
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_OUTPUT = click.option(
-    "-o", "--output", type=click.Choice(["table", "json", "name"]), default="table"
-)
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def group() -> None:
-    """See what runs did, and why."""
+    """See what runs did, and why.
+
+    A RUN is given by its id or by the last 4 to 8 characters of the short one that the list shows.
+    """
+
+
+group.add_command(logs)
+group.add_command(watch)
 
 
 @group.command("ls")
-@click.option("--kind", type=click.Choice(["flow", "task"]))
-@click.option("--state", help="For example FAILED.")
-@click.option("--flow", "flow_name", help="Id of a flow.")
-@click.option("--parent", help="Runs that this run began.")
-@click.option("--since", help="Age: 30m, 12h, 7d; or a time.")
-@click.option("--limit", default=50, show_default=True)
-@_OUTPUT
+@click.option("--kind", type=click.Choice(["flow", "task"]), help="Only flow or task runs.")
+@click.option("--state", "states", multiple=True, metavar="STATE", help="Such as FAILED; repeat.")
+@click.option("--flow", metavar="FLOW", help="Only runs of this flow, by name or id.")
+@click.option("--parent", metavar="RUN", help="Only runs that this run began.")
+@click.option("--since", metavar="AGE", help="30m, 12h, 7d, or a time such as 2026-11-01.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Most runs.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with each change; Ctrl-C ends it.")
+@list_output
 def list_runs(
     kind: str | None,
-    state: str | None,
-    flow_name: str | None,
+    states: tuple[str, ...],
+    flow: str | None,
     parent: str | None,
     since: str | None,
     limit: int,
     output: str,
+    *,
+    follow: bool,
 ) -> None:
-    """List runs, newest first."""
-    if state is not None and state.upper() not in StateType.__members__:
-        raise click.BadParameter(f"there is no state {state!r}; there are {', '.join(StateType)}")
-    with connect(get_settings()) as client:
-        terms = [f"kind = {kind}"] if kind else []
-        terms += [f"state = {state.upper()}"] if state else []
-        terms += [f'flow = "{flow_name}"'] if flow_name else []
-        terms += [f'parent_run = "{client.run(parent).run_id}"'] if parent else []
-        terms += [f'create_time >= "{_since(since)}"'] if since else []
-        runs = list(client.runs(filter_=" AND ".join(terms), limit=limit))
+    """List runs, newest first.
+
+    With --follow, -o json prints one object per line, since an array would never end.
+    """
+    terms = [f"kind = {kind}"] if kind else []
+    terms += [_any_state(states)] if states else []
+    terms += [f'create_time >= "{_since(since)}"'] if since else []
+    with connected(following=follow) as client:
+        terms += [f'flow = "{_flow_id(client, flow)}"'] if flow else []
+        terms += [f'parent_run = "{client.run(parent).id}"'] if parent else []
+        filter_ = " AND ".join(terms)
+        if follow:
+            _follow(client, filter_, limit, output)
+        else:
+            _print(list(client.runs(filter_=filter_, limit=limit)), output, filtered=bool(terms))
+
+
+@group.command()
+@click.argument("run")
+@text_output
+def inspect(run: str, output: str) -> None:
+    """Show one run: its state, history, failure and arguments."""
+    with connected() as client:
+        found = client.run(run)
+        history = list(client.transitions(found.id))
     if output == "json":
-        click.echo(json.dumps([as_json(run) for run in runs], indent=2))
+        print_json(detail_as_json(found, history))
+        return
+    for title, text in _facts(found):
+        click.echo(f"{title:<9} {text}")
+    click.echo()
+    _print_history(history)
+    if found.failure is not None:
+        click.echo()
+        trace = found.failure.stack_trace or f"{found.failure.type}: {found.failure.message}"
+        click.echo(printable(trace, lines=True).rstrip())
+
+
+@group.command()
+@click.argument("run")
+@text_output
+def why(run: str, output: str) -> None:
+    """Show what was decided about a run, accepted and refused, by which rule."""
+    with connected() as client:
+        found = client.run(run)
+        decisions = list(client.decisions(found.id))
+    if output == "json":
+        print_json([decision_as_json(item) for item in decisions])
+        return
+    changes = [f"{item.before or 'new'} -> {item.after}" for item in decisions]
+    print_table(
+        [
+            Column(title="DECIDED", cells=[local_time(item.recorded) for item in decisions]),
+            Column(title="", cells=["ok" if item.accepted else "REFUSED" for item in decisions]),
+            Column(title="CHANGE", cells=changes),
+            Column(title="RULE", cells=[item.rule for item in decisions]),
+            Column(title="WHY", cells=[f"{item.reason} {item.message}" for item in decisions]),
+        ],
+        wide=True,
+    )
+
+
+@group.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def delete(runs: tuple[str, ...], *, yes: bool) -> None:
+    """Delete ended runs, each with all below it."""
+    with connected() as client:
+        found = [client.run(run) for run in runs]
+        names = ", ".join(f"{printable(run.name)} ({run.short_id})" for run in found)
+        if not confirmed(f"Delete {names} and all below?", yes=yes):
+            note("nothing was deleted")
+            raise SystemExit(1)
+        for run in found:
+            client.delete(run.id)
+            note(f"deleted {run.short_id}")
+
+
+def _print(runs: list[Run], output: str, *, filtered: bool) -> None:
+    if output == "json":
+        print_json([run_as_json(run) for run in runs])
     elif output == "name":
         for run in runs:
-            click.echo(run.run_id)
+            click.echo(f"run_{run.id}")
+    elif runs:
+        print_runs(runs, wide=output == "wide")
     else:
-        rows = [
-            (
-                run.short_id,
-                _state(run.state),
-                _local(run.start_time) if run.HasField("start_time") else "-",
-                f"{run.run_duration.ToMilliseconds() / 1000:.2f}s",
-                run.display_name,
-                f"{run.state_reason} {run.state_message}",
-            )
-            for run in runs
-        ]
-        print_table(("ID", "STATE", "STARTED", "RAN", "NAME", "WHY"), rows)
+        note("No run fits." if filtered else "There are no runs yet: run a script with a @flow.")
 
 
-@group.command()
-@click.argument("run_id")
-@_OUTPUT
-def inspect(run_id: str, output: str) -> None:
-    """Show one run: its state, history and failure."""
-    with connect(get_settings()) as client:
-        run = client.run(run_id)
-        decisions = client.decisions(run.run_id)
+def _follow(client: Client, filter_: str, limit: int, output: str) -> None:
+    runs, events = client.runs_then_changes(filter_=filter_, limit=min(limit, 500))
+    if output in {"table", "wide"}:
+        _print(runs, output, filtered=bool(filter_))
+    else:
+        for run in reversed(runs):
+            _print_followed(run, output)
+    for event in events:
+        if event.run is not None:
+            _print_followed(event.run, output)
+
+
+def _print_followed(run: Run, output: str) -> None:
     if output == "json":
-        click.echo(json.dumps({**as_json(run), "failure": run.failure.stack_trace}, indent=2))
-        return
-    click.echo(
-        f"{run.display_name} · {run.short_id}  {_state(run.state)} {run.state_reason}".rstrip()
+        click.echo(json.dumps(run_as_json(run), ensure_ascii=False))
+    elif output == "name":
+        click.echo(f"run_{run.id}")
+    else:
+        click.echo(event_line(run))
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    children = ", ".join(f"{count} {state}" for state, count in run.child_counts.items())
+    state = f"{run.state} {run.reason}".strip()
+    facts = [
+        ("run", f"{printable(run.name)} · {run.short_id}"),
+        ("id", f"run_{run.id}"),
+        ("kind", run.kind),
+        ("state", state + (f": {printable(run.message)}" if run.message else "")),
+        ("flow", printable(run.flow)),
+        ("task", printable(run.task)),
+        ("parent", f"run_{run.parent_id}" if run.parent_id else ""),
+        ("attempt", str(run.attempt)),
+        ("created", local_time(run.created) + (" (observed late)" * run.observed_late)),
+        ("started", local_time(run.started) if run.started else ""),
+        ("ended", local_time(run.ended) if run.ended else ""),
+        ("ran", ran(run)),
+        ("children", children),
+        ("tags", ", ".join(map(printable, run.tags))),
+        ("version", printable(run.code_version)),
+        ("arguments", printable(run.parameters)),
+    ]
+    return [(title, text) for title, text in facts if text]
+
+
+def _print_history(history: list[Transition]) -> None:
+    print_table(
+        [
+            Column(title="#", cells=[str(item.revision) for item in history]),
+            Column(title="WHEN", cells=[local_time(item.occurred) for item in history]),
+            Column(title="STATE", cells=[item.after for item in history]),
+            Column(title="ATTEMPT", cells=[str(item.attempt) for item in history], rank=1),
+            Column(title="WHY", cells=[f"{item.reason} {item.message}" for item in history]),
+        ],
+        wide=True,
     )
-    click.echo(f"id       run_{run.run_id}")
-    click.echo(f"flow     {run.flow_name or '-'}")
-    click.echo(f"attempt  {run.attempt}")
-    if run.state_message:
-        click.echo(f"message  {run.state_message}")
-    for item in decisions:
-        if item.verdict == run_service_pb2.RUN_VERDICT_ACCEPTED:
-            click.echo(f"{item.revision:>7}  {_local(item.occur_time)}  {_state(item.to_state)}")
-    if run.failure.stack_trace:
-        click.echo(run.failure.stack_trace.rstrip())
 
 
-@group.command()
-@click.argument("run_id")
-def why(run_id: str) -> None:
-    """Show what was decided about a run, accepted and refused, by which rule."""
-    with connect(get_settings()) as client:
-        run = client.run(run_id)
-        for item in client.decisions(run.run_id):
-            accepted = item.verdict == run_service_pb2.RUN_VERDICT_ACCEPTED
-            before = _state(item.from_state) if item.from_state else "new"
-            line = (
-                f"{_local(item.record_time)}  {'accepted' if accepted else 'REFUSED '}"
-                f"  {before} -> {_state(item.to_state)}  {item.rule}  {item.reason} {item.message}"
-            )
-            click.echo(line.rstrip())
+def _any_state(states: tuple[str, ...]) -> str:
+    names = [name.upper() for state in states for name in state.split(",")]
+    for name in names:
+        if name not in StateType.__members__:
+            close = difflib.get_close_matches(name, StateType.__members__, 1)
+            guess = f"did you mean {close[0]}?" if close else f"there are {', '.join(StateType)}"
+            raise click.BadParameter(f"there is no state {name!r}: {guess}", param_hint="--state")
+    terms = " OR ".join(f"state = {name}" for name in names)
+    return f"({terms})"
 
 
-@group.command()
-@click.argument("run_id")
-@click.option("-f", "--follow", is_flag=True, help="Go on until the run has ended.")
-def logs(run_id: str, *, follow: bool) -> None:
-    """Show the log lines of a run and of all below it."""
-    with connect(get_settings()) as client:
-        run = client.run(run_id)
-        lines = client.tail(run.run_id) if follow else client.logs(run.run_id)
-        for line in lines:
-            severity = log_service_pb2.LogSeverity.Name(line.severity).rpartition("_")[2]
-            click.echo(f"{_local(line.occur_time)}  {severity:<5}  {line.body}")
-
-
-@group.command()
-@click.argument("run_id")
-def watch(run_id: str) -> None:
-    """Wait until a run has ended, and tell each of its states; exits 1 if it failed."""
-    with connect(get_settings()) as client:
-        run = client.run(run_id)
-        shown = 0
-        while True:
-            if run.revision != shown:
-                shown = run.revision
-                click.echo(f"{_state(run.state)}  {run.display_name}  {run.state_message}".rstrip())
-            if run.HasField("end_time"):
-                break
-            time.sleep(0.5)
-            run = client.run(run.run_id)
-    codes = {"COMPLETED": 0, "CANCELLED": 7, "TIMED_OUT": 124}
-    raise SystemExit(codes.get(_state(run.state), 1))
-
-
-@group.command()
-@click.argument("run_id")
-@click.option("--yes", is_flag=True, help="Don't ask.")
-def delete(run_id: str, *, yes: bool) -> None:
-    """Delete an ended run with all below it."""
-    with connect(get_settings()) as client:
-        run = client.run(run_id)
-        if not yes:
-            click.confirm(
-                f"Delete {run.display_name} ({run.short_id}) and all below it?", abort=True
-            )
-        client.delete(run.run_id)
-    click.echo(f"deleted {run.short_id}")
-
-
-def as_json(run: run_pb2.Run) -> dict[str, Any]:
-    """A run as `-o json` prints it."""
-    return {
-        "id": run.run_id,
-        "short_id": run.short_id,
-        "kind": "flow" if run.kind == 1 else "task",
-        "name": run.display_name,
-        "flow": run.flow_name,
-        "task": run.task_name,
-        "state": _state(run.state),
-        "reason": run.state_reason,
-        "message": run.state_message,
-        "attempt": run.attempt,
-        "parent_id": run.parent_run.rpartition("/")[2] or None,
-        "tags": list(run.tags),
-        "created": run.create_time.ToJsonString(),
-        "started": run.start_time.ToJsonString() if run.HasField("start_time") else None,
-        "ended": run.end_time.ToJsonString() if run.HasField("end_time") else None,
-    }
-
-
-def _state(state: Any) -> str:
-    return state_pb2.RunState.Name(state).removeprefix("RUN_STATE_")
-
-
-def _local(moment: Timestamp) -> str:
-    return moment.ToDatetime(UTC).astimezone().strftime("%m-%d %H:%M:%S")
+def _flow_id(client: Client, wanted: str) -> str:
+    flows = list(client.flows())
+    for flow in flows:
+        if wanted in {flow.id, flow.name}:
+            return flow.id
+    known = {name for flow in flows for name in (flow.id, flow.name)}
+    close = difflib.get_close_matches(wanted, known, 1)
+    raise CommandError(
+        f"there is no flow {wanted!r}" + (f": did you mean {close[0]!r}?" if close else ""),
+        hint="`towpath flow ls` shows the flows there are",
+        code="NOT_FOUND",
+        exit_code=NOT_FOUND,
+    )
 
 
 def _since(text: str) -> str:
     match = re.fullmatch(r"(\d+)([smhdw])", text)
-    if match:
-        moment = datetime.now(UTC) - timedelta(**{_UNITS[match[2]]: int(match[1])})
-        return moment.isoformat()
     try:
-        return datetime.fromisoformat(text).astimezone(UTC).isoformat()
-    except ValueError:
-        raise click.BadParameter("--since takes an age such as 30m, 12h or 7d, or a time") from None
+        if match:
+            moment = datetime.now(UTC) - timedelta(**{_UNITS[match[2]]: int(match[1])})
+        else:
+            moment = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{text!r} is neither an age such as 30m, 12h or 7d, nor a time such as 2026-11-01",
+            param_hint="--since",
+        ) from None
+    return moment.isoformat()

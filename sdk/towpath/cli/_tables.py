@@ -1,24 +1,125 @@
-"""Plain tables: ids are never cut, and what doesn't fit the terminal is the last column's."""
+"""Plain tables: ids are never cut; what doesn't fit loses columns, then the end of the last one."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-from typing import TYPE_CHECKING
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import click
+
+from towpath._state_type import StateType
+from towpath.cli._session import colourful
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_GAP: Final = "  "
+_LAST_LEAST: Final = 12
+_UNBOUNDED: Final = 1_000_000
+_COLOURS: Final = {
+    StateType.COMPLETED: "green",
+    StateType.FAILED: "red",
+    StateType.CRASHED: "red",
+    StateType.TIMED_OUT: "red",
+    StateType.RUNNING: "cyan",
+    StateType.RETRYING: "yellow",
+    StateType.SKIPPED: "yellow",
+    StateType.CANCELLED: "yellow",
+}
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints rows under a header; the last column is cut to the terminal's width."""
-    widths = [
-        max(len(line[column]) for line in (header, *rows)) for column in range(len(header) - 1)
-    ]
-    width = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 10_000
-    for line in (header, *rows):
-        text = "  ".join(cell.ljust(size) for cell, size in zip(line, widths, strict=False))
-        text = f"{text}  {' '.join(line[-1].split())}".rstrip()
-        click.echo(text if len(text) <= width else f"{text[: width - 1]}…")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column of a table."""
+
+    title: str
+    cells: Sequence[str]
+    rank: int = 0
+    """Which goes first when room is short: the highest. Rank 0 stays."""
+    most: int = _UNBOUNDED
+    """Most characters of a cell; longer ones are cut."""
+
+
+def print_table(columns: Sequence[Column], *, wide: bool = False) -> None:
+    """Prints columns side by side, as many as the terminal has room for."""
+    bounded = sys.stdout.isatty() and not wide
+    width = shutil.get_terminal_size((80, 24)).columns if bounded else _UNBOUNDED
+    for number, line in enumerate(layout(columns, width=width)):
+        click.echo(_coloured(line) if number and colourful() else line)
+
+
+def layout(columns: Sequence[Column], *, width: int) -> list[str]:
+    """The lines of a table, header first.
+
+    Args:
+        columns: From left to right.
+        width: Most characters of a line.
+    """
+    kept = list(columns)
+    cut = {id(column): _cells(column) for column in columns}
+    while _width(kept, cut) > width and any(column.rank for column in kept):
+        kept.remove(max(kept, key=lambda column: column.rank))
+    sizes = [max(map(cells, cut[id(column)])) for column in kept[:-1]]
+    lines: list[str] = []
+    for row in zip(*(cut[id(column)] for column in kept), strict=True):
+        padded = [cell + " " * (size - cells(cell)) for cell, size in zip(row, sizes, strict=False)]
+        line = _GAP.join([*padded, row[-1]]).rstrip()
+        lines.append(shortened(line, width))
+    return lines
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """A text that can't move the cursor or change the terminal.
+
+    Args:
+        text: From anywhere.
+        lines: Keep line breaks and tabs; else all blank space becomes single spaces.
+    """
+    if not lines:
+        text = " ".join(text.split())
+    return "".join(
+        char if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cs"} else "\ufffd"
+        for char in text
+    )
+
+
+def cells(text: str) -> int:
+    """How many cells of a terminal a text takes."""
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
+    zero = sum(unicodedata.combining(char) > 0 for char in text)
+    return len(text) + wide - zero
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many cells; a cut one ends in an ellipsis."""
+    if cells(text) <= most:
+        return text
+    while text and cells(text) >= most:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def state_colour(state: StateType) -> str | None:
+    """The colour of a state, None for the terminal's own."""
+    return _COLOURS.get(state)
+
+
+def _cells(column: Column) -> list[str]:
+    return [shortened(printable(cell), column.most) for cell in (column.title, *column.cells)]
+
+
+def _width(columns: Sequence[Column], cut: dict[int, list[str]]) -> int:
+    sizes = [max(map(cells, cut[id(column)])) for column in columns]
+    last = min(sizes[-1], _LAST_LEAST)
+    return sum(sizes[:-1]) + last + len(_GAP) * (len(columns) - 1)
+
+
+def _coloured(line: str) -> str:
+    for word in line.split():
+        if word in StateType.__members__:
+            colour = state_colour(StateType(word))
+            return line.replace(word, click.style(word, fg=colour), 1) if colour else line
+    return line

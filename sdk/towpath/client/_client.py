@@ -2,142 +2,310 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+import re
+import time
+from typing import TYPE_CHECKING, Final, cast
 
 from towpath.api.v1 import (
     flow_service_pb2,
     log_service_pb2,
-    run_pb2,
     run_service_pb2,
     server_service_pb2,
 )
-from towpath.exceptions import Conflict, NotFound
+from towpath.client import _convert as convert
+from towpath.client._values import RunEvent
+from towpath.exceptions import Conflict, InvalidRequest, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from towpath._transport.base import Transport
+    from towpath.client._values import (
+        Decision,
+        FlowSummary,
+        GraphNode,
+        LogLine,
+        Run,
+        ServerInfo,
+        Transition,
+    )
 
-_RUNS = "towpath.api.v1.RunService"
-_PARENT = "workspaces/default"
-_PAGE = 200
-_UUID_LENGTH = 36
+_RUNS: Final = "towpath.api.v1.RunService"
+_LOGS: Final = "towpath.api.v1.LogService"
+_PARENT: Final = "workspaces/default"
+_PAGE: Final = 500
+_BATCH: Final = 200
+_CANDIDATES: Final = 6
+_AGAIN_SECONDS: Final = 0.1
+"""Between a stream that the service ended and the next, so that a draining one isn't flooded."""
+_SEVERITIES: Final = {"DEBUG": 5, "INFO": 9, "WARNING": 13, "ERROR": 17, "CRITICAL": 21}
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SHORT: Final = re.compile(r"[0-9a-hjkmnp-tv-z]{4,8}")
+_LOOK_ALIKES: Final = str.maketrans("oil", "011")
 
 
 class Client:
-    """Reads what a service knows."""
+    """Reads what a service knows.
+
+    Every method raises `towpath.exceptions.RpcError`, or one of its kinds, when the service can't
+    be reached or refuses.
+    """
 
     def __init__(self, transport: Transport) -> None:
+        """Calls nothing yet.
+
+        Args:
+            transport: How to reach the service; closing it is its owner's business.
+        """
         self.transport = transport
 
     def runs(
-        self, *, filter_: str = "", limit: int = 50, full: bool = False
-    ) -> Iterator[run_pb2.Run]:
+        self, *, filter_: str = "", limit: int | None = 50, full: bool = False
+    ) -> Iterator[Run]:
         """Runs, newest first.
 
         Args:
             filter_: See ListRunsRequest.filter.
-            limit: Most runs.
-            full: With parameters, results and failures.
+            limit: Most runs; None for all.
+            full: With parameters, failures and numbers of children.
         """
-        token = ""
+        request = run_service_pb2.ListRunsRequest(
+            parent=_PARENT,
+            filter=filter_,
+            view=run_service_pb2.RUN_VIEW_FULL if full else run_service_pb2.RUN_VIEW_BASIC,
+        )
         left = limit
-        view = run_service_pb2.RUN_VIEW_FULL if full else run_service_pb2.RUN_VIEW_BASIC
-        while left > 0:
-            request = run_service_pb2.ListRunsRequest(
-                parent=_PARENT,
-                filter=filter_,
-                page_size=min(left, _PAGE),
-                page_token=token,
-                view=view,
-            )
+        while left is None or left > 0:
+            request.page_size = _PAGE if left is None else min(left, _PAGE)
             answer = cast(
                 "run_service_pb2.ListRunsResponse",
                 self.transport.unary(f"{_RUNS}/ListRuns", request),
             )
-            yield from answer.runs
-            left -= len(answer.runs)
-            token = answer.next_page_token
-            if not token:
+            yield from map(convert.to_run, answer.runs)
+            left = None if left is None else left - len(answer.runs)
+            request.page_token = answer.next_page_token
+            if not answer.next_page_token:
                 return
 
-    def run(self, id_: str) -> run_pb2.Run:
-        """A run by its id, in full or in short form.
+    def run(self, id_: str) -> Run:
+        """A run by its id: a UUID, `run_` and a UUID, or the short form's last 4 to 8 characters.
 
         Raises:
-            NotFound: There is none.
+            InvalidRequest: This can't be an id.
+            NotFound: There is no such run.
             Conflict: The short form fits several.
         """
-        wanted = id_.lower().removeprefix("run_")
-        if len(wanted) != _UUID_LENGTH:
-            wanted = self._resolve(wanted)
-        request = run_service_pb2.GetRunRequest(name=f"{_PARENT}/runs/{wanted}")
+        wanted = id_.strip().lower().removeprefix("run_")
+        if not _UUID.fullmatch(wanted):
+            wanted = self._resolve(wanted.translate(_LOOK_ALIKES), id_)
+        request = run_service_pb2.GetRunRequest(name=_run_name(wanted))
         answer = self.transport.unary(f"{_RUNS}/GetRun", request)
-        return cast("run_service_pb2.GetRunResponse", answer).run
+        return convert.to_run(cast("run_service_pb2.GetRunResponse", answer).run)
 
-    def _resolve(self, short: str) -> str:
-        if not short.isalnum() or len(short) < 4:  # noqa: PLR2004 - fewer fit too many
-            raise NotFound(
-                f"{short!r} is no run id: give the whole id, or its last 4 to 8 characters"
+    def runs_by_id(self, ids: Iterable[str]) -> dict[str, Run]:
+        """Runs by their full ids; those that don't exist are left out."""
+        names = [_run_name(id_) for id_ in dict.fromkeys(ids)]
+        found: dict[str, Run] = {}
+        for start in range(0, len(names), _BATCH):
+            request = run_service_pb2.BatchGetRunsRequest(
+                parent=_PARENT, names=names[start : start + _BATCH]
             )
-        found = list(self.runs(filter_=f'short_id = "{short}"', limit=5))
-        if not found:
-            raise NotFound(f"no run has the id {short}: `towpath run ls` shows those there are")
-        if len(found) > 1:
-            names = ", ".join(f"{run.short_id} ({run.display_name})" for run in found)
-            raise Conflict(f"{short} fits several runs: {names}. Give more characters")
-        return found[0].run_id
+            answer = self.transport.unary(f"{_RUNS}/BatchGetRuns", request)
+            runs = cast("run_service_pb2.BatchGetRunsResponse", answer).runs
+            found |= {message.run_id: convert.to_run(message) for message in runs}
+        return found
 
-    def decisions(self, run_id: str) -> list[run_service_pb2.RunDecision]:
-        """What was decided about a run's updates, oldest first, at most 1,000."""
-        request = run_service_pb2.ListRunDecisionsRequest(
-            parent=f"{_PARENT}/runs/{run_id}", page_size=1000
+    def transitions(self, run_id: str) -> Iterator[Transition]:
+        """A run's history, oldest first."""
+        request = run_service_pb2.ListRunTransitionsRequest(
+            parent=_run_name(run_id), page_size=1000
         )
-        answer = self.transport.unary(f"{_RUNS}/ListRunDecisions", request)
-        return list(cast("run_service_pb2.ListRunDecisionsResponse", answer).decisions)
-
-    def logs(self, run_id: str) -> Iterator[log_service_pb2.LogRecord]:
-        """Log lines of a run and all below it, oldest first."""
-        token = ""
         while True:
-            request = log_service_pb2.ListLogsRequest(
-                parent=f"{_PARENT}/runs/{run_id}",
-                page_size=1000,
-                page_token=token,
-                include_descendants=True,
-            )
             answer = cast(
-                "log_service_pb2.ListLogsResponse",
-                self.transport.unary("towpath.api.v1.LogService/ListLogs", request),
+                "run_service_pb2.ListRunTransitionsResponse",
+                self.transport.unary(f"{_RUNS}/ListRunTransitions", request),
             )
-            yield from answer.records
-            token = answer.next_page_token
-            if not token:
+            yield from map(convert.to_transition, answer.transitions)
+            request.page_token = answer.next_page_token
+            if not answer.next_page_token:
                 return
 
-    def tail(self, run_id: str) -> Iterator[log_service_pb2.LogRecord]:
-        """Log lines of a run as they come in, until it has ended."""
-        request = log_service_pb2.TailLogsRequest(
-            parent=f"{_PARENT}/runs/{run_id}", include_descendants=True, tail_lines=1000
+    def decisions(self, run_id: str) -> Iterator[Decision]:
+        """What was decided about a run's updates, oldest first."""
+        request = run_service_pb2.ListRunDecisionsRequest(parent=_run_name(run_id), page_size=1000)
+        while True:
+            answer = cast(
+                "run_service_pb2.ListRunDecisionsResponse",
+                self.transport.unary(f"{_RUNS}/ListRunDecisions", request),
+            )
+            yield from map(convert.to_decision, answer.decisions)
+            request.page_token = answer.next_page_token
+            if not answer.next_page_token:
+                return
+
+    def graph(self, run_id: str, *, depth: int = 10) -> tuple[list[GraphNode], bool]:
+        """The tree under a run, parents first, and whether it was cut short at 10,000 runs.
+
+        Args:
+            run_id: Full id of the run.
+            depth: Levels below it, at most 10.
+        """
+        request = run_service_pb2.GetRunGraphRequest(
+            name=_run_name(run_id), depth=depth, max_nodes=10_000
         )
-        for answer in self.transport.server_stream("towpath.api.v1.LogService/TailLogs", request):
-            yield from cast("log_service_pb2.TailLogsResponse", answer).records
+        answer = cast(
+            "run_service_pb2.GetRunGraphResponse",
+            self.transport.unary(f"{_RUNS}/GetRunGraph", request),
+        )
+        return [convert.to_node(node) for node in answer.nodes], answer.truncated
+
+    def watch_runs(self, filter_: str = "") -> Iterator[RunEvent]:
+        """Changes of runs as they are committed, for ever; begins with the runs there are.
+
+        Args:
+            filter_: See ListRunsRequest.filter.
+        """
+        yield from self._watch(filter_, "")
+
+    def runs_then_changes(
+        self, *, filter_: str = "", limit: int = 50
+    ) -> tuple[list[Run], Iterator[RunEvent]]:
+        """The newest runs, and then every change of any run that matches, for ever.
+
+        Args:
+            filter_: See ListRunsRequest.filter.
+            limit: Most runs to begin with, at most 500.
+        """
+        request = run_service_pb2.ListRunsRequest(
+            parent=_PARENT, filter=filter_, page_size=min(limit, _PAGE)
+        )
+        answer = cast(
+            "run_service_pb2.ListRunsResponse", self.transport.unary(f"{_RUNS}/ListRuns", request)
+        )
+        return list(map(convert.to_run, answer.runs)), self._watch(filter_, answer.resume_token)
+
+    def _watch(self, filter_: str, resume_token: str) -> Iterator[RunEvent]:
+        request = run_service_pb2.WatchRunsRequest(
+            parent=_PARENT, filter=filter_, resume_token=resume_token
+        )
+        while True:
+            for message in self.transport.server_stream(f"{_RUNS}/WatchRuns", request):
+                answer = cast("run_service_pb2.WatchRunsResponse", message)
+                yield from map(convert.to_event, answer.events)
+                if answer.synced:
+                    yield RunEvent(kind="synced")
+                request.resume_token = answer.resume_token or request.resume_token
+            time.sleep(_AGAIN_SECONDS)
+
+    def logs(self, run_id: str, *, level: str = "DEBUG") -> Iterator[LogLine]:
+        """Log lines of a run and all below it, oldest first.
+
+        Args:
+            run_id: Full id of the run.
+            level: Least serious level, as in `logging`.
+        """
+        least = _severity(level)
+        request = log_service_pb2.ListLogsRequest(
+            parent=_run_name(run_id),
+            page_size=1000,
+            include_descendants=True,
+            filter=f"severity >= {least}" if least > _SEVERITIES["DEBUG"] else "",
+        )
+        while True:
+            answer = cast(
+                "log_service_pb2.ListLogsResponse",
+                self.transport.unary(f"{_LOGS}/ListLogs", request),
+            )
+            yield from map(convert.to_log_line, answer.records)
+            request.page_token = answer.next_page_token
+            if not answer.next_page_token:
+                return
+
+    def tail(self, run_id: str, *, level: str = "DEBUG") -> Iterator[LogLine]:
+        """Log lines of a run and all below it as they come in, until it has ended.
+
+        Begins with up to 10,000 lines that are already there. For the arguments, see `logs`.
+        """
+        request = log_service_pb2.TailLogsRequest(
+            parent=_run_name(run_id),
+            include_descendants=True,
+            tail_lines=10_000,
+        )
+        least = _severity(level)
+        while True:
+            ended = self.run(run_id).state.terminal
+            for message in self.transport.server_stream(f"{_LOGS}/TailLogs", request):
+                answer = cast("log_service_pb2.TailLogsResponse", message)
+                yield from (
+                    convert.to_log_line(line) for line in answer.records if line.severity >= least
+                )
+                request.resume_token = answer.resume_token or request.resume_token
+            # The service ends long streams, too: only one begun after the run's end said all.
+            if ended:
+                return
+            time.sleep(_AGAIN_SECONDS)
 
     def delete(self, run_id: str) -> None:
-        """Deletes an ended run with all below it."""
-        request = run_service_pb2.DeleteRunRequest(name=f"{_PARENT}/runs/{run_id}")
+        """Deletes an ended run with all below it.
+
+        Raises:
+            Conflict: It, or a run below it, hasn't ended.
+        """
+        request = run_service_pb2.DeleteRunRequest(name=_run_name(run_id))
         self.transport.unary(f"{_RUNS}/DeleteRun", request)
 
-    def flows(self) -> list[flow_service_pb2.Flow]:
-        """Flows by id, at most 500."""
-        request = flow_service_pb2.ListFlowsRequest(parent=_PARENT, page_size=500)
-        answer = self.transport.unary("towpath.api.v1.FlowService/ListFlows", request)
-        return list(cast("flow_service_pb2.ListFlowsResponse", answer).flows)
+    def flows(self) -> Iterator[FlowSummary]:
+        """Flows by id."""
+        request = flow_service_pb2.ListFlowsRequest(parent=_PARENT, page_size=_PAGE)
+        while True:
+            answer = cast(
+                "flow_service_pb2.ListFlowsResponse",
+                self.transport.unary("towpath.api.v1.FlowService/ListFlows", request),
+            )
+            yield from map(convert.to_flow, answer.flows)
+            request.page_token = answer.next_page_token
+            if not answer.next_page_token:
+                return
 
-    def server_info(self) -> server_service_pb2.GetServerInfoResponse:
+    def server_info(self, *, timeout_seconds: float = 10.0) -> ServerInfo:
         """What the service is."""
         answer = self.transport.unary(
             "towpath.api.v1.ServerService/GetServerInfo",
             server_service_pb2.GetServerInfoRequest(client="towpath-python"),
+            timeout_seconds=timeout_seconds,
         )
-        return cast("server_service_pb2.GetServerInfoResponse", answer)
+        return convert.to_server_info(cast("server_service_pb2.GetServerInfoResponse", answer))
+
+    def _resolve(self, short: str, written: str) -> str:
+        if not _SHORT.fullmatch(short):
+            raise InvalidRequest(
+                f"{written!r} is no run id: give the whole id, or the last 4 to 8 characters of its"
+                " short form",
+                code="INVALID_ARGUMENT",
+            )
+        found = list(self.runs(filter_=f'short_id = "{short}"', limit=_CANDIDATES))
+        if not found:
+            raise NotFound(f"no run has the id {written}", code="NOT_FOUND")
+        if len(found) > 1:
+            candidates = ", ".join(f"{run.short_id} ({run.name})" for run in found)
+            more = " and more" if len(found) == _CANDIDATES else ""
+            raise Conflict(
+                f"{written} fits several runs: {candidates}{more}. Give more characters, or the"
+                " whole id",
+                code="FAILED_PRECONDITION",
+            )
+        return found[0].id
+
+
+def _run_name(run_id: str) -> str:
+    return f"{_PARENT}/runs/{run_id}"
+
+
+def _severity(level: str) -> int:
+    try:
+        return _SEVERITIES[level.upper()]
+    except KeyError:
+        raise InvalidRequest(
+            f"there is no level {level!r}; there are {', '.join(_SEVERITIES)}",
+            code="INVALID_ARGUMENT",
+        ) from None

@@ -134,13 +134,13 @@ def test_without_a_server_the_local_database_takes_in_the_outbox(tmp_path: Path)
     transport = open_embedded_transport(tmp_path)
     report = deliver_waiting(tmp_path, transport)
     runs = list(Client(transport).runs())
-    logs = list(Client(transport).logs(next(run for run in runs if run.kind == 1).run_id))
+    logs = list(Client(transport).logs(next(run for run in runs if run.kind == "flow").id))
     again = deliver_waiting(tmp_path, transport)
     transport.close()
     assert (report.producers, report.updates, report.logs) == (1, 12, 5)
     assert again.producers == 0
     assert len(runs) == 6
-    assert {run.state for run in runs} == {7}
+    assert {run.state for run in runs} == {"COMPLETED"}
     assert [line.body for line in logs] == [f"step {n}" for n in range(5)]
     assert outboxes(tmp_path) == []
 
@@ -149,10 +149,10 @@ def test_runs_of_a_killed_process_are_reported_crashed(tmp_path: Path) -> None:
     assert run_pipeline(tmp_path, "die") == -9
     transport = open_embedded_transport(tmp_path)
     deliver_waiting(tmp_path, transport)
-    runs = {run.display_name: run for run in Client(transport).runs()}
+    runs = {run.name: run for run in Client(transport).runs()}
     transport.close()
-    assert (runs["pipeline"].state, runs["pipeline"].state_reason) == (10, "PROCESS_LOST")
-    assert runs["step"].state == 7
+    assert (runs["pipeline"].state, runs["pipeline"].reason) == ("CRASHED", "PROCESS_LOST")
+    assert runs["step"].state == "COMPLETED"
 
 
 def test_a_damaged_outbox_is_delivered_up_to_the_damage_and_set_aside(tmp_path: Path) -> None:
@@ -164,11 +164,11 @@ def test_a_damaged_outbox_is_delivered_up_to_the_damage_and_set_aside(tmp_path: 
     path.write_bytes(data)
     transport = open_embedded_transport(tmp_path)
     report = deliver_waiting(tmp_path, transport)
-    runs = {run.display_name: run.state for run in Client(transport).runs()}
+    runs = {run.name: run.state for run in Client(transport).runs()}
     transport.close()
     assert report.updates == 11
     assert [path.name for path in report.set_aside] == [folder.name]
-    assert runs["pipeline"] == 10
+    assert runs["pipeline"] == "CRASHED"
 
 
 def test_an_outbox_for_another_server_stays(tmp_path: Path) -> None:

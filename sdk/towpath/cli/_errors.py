@@ -1,0 +1,114 @@
+"""How commands end when something is wrong: one line, a hint, an exit code."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+import click
+
+from towpath.exceptions import (
+    ConfigurationError,
+    Conflict,
+    InvalidRequest,
+    NotATowpathServer,
+    NotFound,
+    NotSignedIn,
+    RpcError,
+    ServerUnreachable,
+    TowpathError,
+)
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+NOT_FOUND: Final = 3
+FORBIDDEN: Final = 4
+CONFLICT: Final = 5
+UNREACHABLE: Final = 6
+CANCELLED: Final = 7
+TIMED_OUT: Final = 124
+INTERRUPTED: Final = 130
+
+_SOURCES: Final = "`towpath config view --show-sources` tells where the address comes from"
+_KINDS: Final[tuple[tuple[type[TowpathError], int, str], ...]] = (
+    (ServerUnreachable, UNREACHABLE, "`towpath doctor` tells what is wrong"),
+    (NotATowpathServer, UNREACHABLE, _SOURCES),
+    (NotFound, NOT_FOUND, "`towpath run ls` shows the runs there are"),
+    (NotSignedIn, FORBIDDEN, _SOURCES),
+    (Conflict, CONFLICT, ""),
+    (InvalidRequest, USAGE, ""),
+    (ConfigurationError, USAGE, "`towpath config validate` lists all that is wrong"),
+)
+
+
+class CommandError(TowpathError):
+    """A command can't do what it was asked; says what can be done."""
+
+    def __init__(
+        self, message: str, *, hint: str = "", code: str = "FAILED", exit_code: int = 1
+    ) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.code = code
+        self.exit_code = exit_code
+
+    def __reduce__(self) -> tuple[object, ...]:
+        state = {"hint": self.hint, "code": self.code, "exit_code": self.exit_code}
+        return type(self), (str(self),), state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What is said of an error, and the exit code."""
+
+    code: str
+    message: str
+    hint: str
+    exit_code: int
+
+
+def ending(error: Exception) -> Ending:
+    """How a command ends with an error."""
+    if isinstance(error, CommandError):
+        return Ending(
+            code=error.code, message=str(error), hint=error.hint, exit_code=error.exit_code
+        )
+    if isinstance(error, click.ClickException):
+        return _usage(error)
+    for kind, exit_code, hint in _KINDS:
+        if isinstance(error, kind):
+            code = error.code if isinstance(error, RpcError) else "CONFIGURATION"
+            return Ending(code=code, message=str(error), hint=hint, exit_code=exit_code)
+    if isinstance(error, TowpathError):
+        code = error.code if isinstance(error, RpcError) else "FAILED"
+        return Ending(code=code, message=str(error), hint="", exit_code=FAILED)
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        message = f"{place}{error.strerror or error}"
+        hint = "free the way to it, or point TOWPATH_HOME elsewhere"
+        return Ending(code="FAILED", message=message, hint=hint, exit_code=FAILED)
+    message = f"something unforeseen happened: {type(error).__name__}: {error}"
+    hint = "`towpath --debug ...` shows where"
+    return Ending(code="INTERNAL", message=message, hint=hint, exit_code=FAILED)
+
+
+def show(end: Ending, *, as_json: bool) -> None:
+    """Says it on standard error, as a line with a hint or as an object."""
+    if as_json:
+        content = {"code": end.code, "message": end.message, "hint": end.hint}
+        click.echo(json.dumps(content), err=True)
+        return
+    click.echo(f"Error: {' '.join(end.message.split())}", err=True)
+    if end.hint and end.hint not in end.message:
+        click.echo(f"  {end.hint}", err=True)
+
+
+def _usage(error: click.ClickException) -> Ending:
+    hint = ""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hint = f"see `{error.ctx.command_path} --help`"
+    code = "USAGE" if error.exit_code == USAGE else "FAILED"
+    message = error.format_message()
+    return Ending(code=code, message=message, hint=hint, exit_code=error.exit_code)

@@ -1,0 +1,142 @@
+"""The `towpath` command and pipelines, as processes with a home of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from tests.scenarios.servers import DEADLINE_SECONDS, environment, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FAN_OUT = """
+from towpath import flow, get_run_logger, task
+
+@task
+def load(part):
+    get_run_logger().info("loading %s", part)
+    if part == 1:
+        get_run_logger().warning("part 1 looks odd")
+        raise ValueError("part 1 is broken")
+    return part
+
+@task
+def combine(parts):
+    return sum(parts)
+
+@flow
+def fan_out():
+    return combine.submit(load.map(range(3)))
+
+@flow
+def lonely():
+    return 1
+
+lonely()
+fan_out(return_state=True)
+"""
+
+GATED = """
+import os, sys, time
+from towpath import flow, get_run_logger, task
+
+@task
+def first():
+    get_run_logger().info("at the gate")
+
+@task
+def second(gate):
+    while not os.path.exists(gate):
+        time.sleep(0.01)
+    get_run_logger().info("through the gate")
+    if len(sys.argv) > 2:
+        raise ValueError("on the other side")
+
+@flow
+def gated(gate):
+    first()
+    second(gate)
+
+gated(sys.argv[1], return_state=True)
+"""
+
+
+def towpath(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "towpath", *arguments],
+        env=environment(home, **settings),
+        cwd=home,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+
+
+def listed(home: Path, *filters: str) -> list[dict[str, Any]]:
+    """The runs that a list prints."""
+    result = towpath(home, "run", "ls", "-o", "json", *filters)
+    assert result.returncode == 0, result.stderr
+    return list(json.loads(result.stdout))
+
+
+def pipeline(home: Path, code: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """Starts a pipeline."""
+    home.mkdir(exist_ok=True)
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment(home))
+
+
+@dataclass
+class Following:
+    """A command that goes on, and what it has printed so far."""
+
+    home: Path
+    arguments: tuple[str, ...]
+    lines: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "towpath", *self.arguments],
+            env=environment(self.home),
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.process.kill()
+        self.end()
+
+    def sees(self, *words: str) -> None:
+        """Waits for a line with these words."""
+        wait_until(
+            lambda: any(all(word in line for word in words) for line in list(self.lines)),
+            f"{words} in {self.lines}",
+        )
+
+    def end(self) -> int:
+        """Waits for the end and returns the exit code."""
+        code = self.process.wait(DEADLINE_SECONDS)
+        self._reader.join()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return code
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+import pickle
+
+import click
+import pytest
+from towpath.cli import _main
+from towpath.cli._errors import CommandError, ending, show
+from towpath.exceptions import (
+    ConfigurationError,
+    Conflict,
+    InvalidRequest,
+    NotATowpathServer,
+    NotFound,
+    NotSignedIn,
+    OutboxError,
+    RpcError,
+    ServerUnreachable,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OutboxError("full"), 1),
+        (RpcError("odd"), 1),
+        (OSError(13, "Permission denied", "/home"), 1),
+        (RuntimeError("bug"), 1),
+        (click.UsageError("wrong"), 2),
+        (ConfigurationError("wrong"), 2),
+        (InvalidRequest("wrong"), 2),
+        (NotFound("none"), 3),
+        (NotSignedIn("who"), 4),
+        (Conflict("running"), 5),
+        (ServerUnreachable("away"), 6),
+        (NotATowpathServer("odd"), 6),
+        (CommandError("x", exit_code=3), 3),
+    ],
+)
+def test_each_kind_of_error_has_its_exit_code(error: Exception, code: int) -> None:
+    assert ending(error).exit_code == code
+
+
+def test_an_error_is_one_line_and_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    show(ending(ServerUnreachable("nobody\nanswers")), as_json=False)
+    assert capsys.readouterr().err.splitlines() == [
+        "Error: nobody answers",
+        "  `towpath doctor` tells what is wrong",
+    ]
+
+
+def test_an_error_beside_json_is_an_object(capsys: pytest.CaptureFixture[str]) -> None:
+    show(ending(NotFound("no run", code="NOT_FOUND")), as_json=True)
+    said = json.loads(capsys.readouterr().err)
+    assert said["code"] == "NOT_FOUND"
+    assert said["message"] == "no run"
+    assert "towpath run ls" in said["hint"]
+
+
+def test_a_command_error_survives_pickling() -> None:
+    error = CommandError("x", hint="y", code="NOT_FOUND", exit_code=3)
+    copy = pickle.loads(pickle.dumps(error))
+    assert (str(copy), copy.hint, copy.code, copy.exit_code) == ("x", "y", "NOT_FOUND", 3)
+
+
+def broken(raised: BaseException) -> click.Command:
+    @click.command()
+    def command() -> None:
+        raise raised
+
+    return command
+
+
+def test_the_unforeseen_is_a_line_too_and_a_traceback_with_debug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(_main.cli.commands, "broken", broken(RuntimeError("oh")))
+    assert _main.run(["broken"]) == 1
+    assert "something unforeseen happened: RuntimeError: oh" in capsys.readouterr().err
+    with pytest.raises(RuntimeError):
+        _main.run(["--debug", "broken"])
+
+
+def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(_main.cli.commands, "broken", broken(KeyboardInterrupt()))
+    assert _main.run(["broken"]) == 130
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["rn"], "Did you mean 'run'?"),
+        (["run", "lss"], "Did you mean 'ls'?"),
+        (["run", "frobnicate"], "There are delete, inspect, logs, ls, watch, why."),
+        (["config", "sett"], "Did you mean 'set'?"),
+        (["run", "ls", "--stat", "FAILED"], "--state"),
+        (["run", "ls", "--limit", "0"], "--limit"),
+        (["run", "ls", "--state", "FAILLED"], "did you mean FAILED?"),
+    ],
+)
+def test_what_was_mistyped_is_guessed(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _main.run(arguments) == 2
+    said = capsys.readouterr()
+    assert says in said.err
+    assert said.out == ""
+
+
+@pytest.mark.parametrize("arguments", [["run", "list"], ["run", "get"], ["flow", "list"]])
+def test_aliases_are_the_commands_they_stand_for(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _main.run([*arguments, "--help"]) == 0
+    assert "Usage: towpath" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_completion(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _main.run(["completion", shell]) == 0
+    assert f"_TOWPATH_COMPLETE={shell}_complete" in capsys.readouterr().out
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _main.run(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for name in ("run", "flow", "sync", "config", "profile", "doctor", "server", "version"):
+        assert f"\n  {name} " in shown
