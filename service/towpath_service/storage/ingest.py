@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import and_, bindparam, delete, insert, select, update
 
-from towpath_service.domain.decisions import RunStatus
 from towpath_service.domain.names import short_id
-from towpath_service.domain.states import TERMINAL_STATES, RunKind, RunState
+from towpath_service.domain.states import TERMINAL_STATES, RunState
 from towpath_service.ports.bus import Scope
 from towpath_service.ports.ingest import (
     ChangeSet,
@@ -20,15 +19,25 @@ from towpath_service.ports.ingest import (
     RunKey,
 )
 from towpath_service.storage import schema
+from towpath_service.storage.rows import (
+    by_scope,
+    chunks,
+    in_scope,
+    log_row,
+    number_transitions,
+    status_values,
+    to_refusal,
+    to_status,
+)
 from towpath_service.storage.upserts import insert_or_ignore, upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from sqlalchemy import Connection, Row, Select
 
-# SQLite takes 32,766 variables in a statement; PostgreSQL takes 32,767.
-CHUNK: Final = 500
+    from towpath_service.domain.decisions import RunStatus
+
 LATE_US: Final = 60_000_000
 _UNFINISHED: Final = sorted(set(RunState) - TERMINAL_STATES)
 
@@ -86,8 +95,8 @@ class SqlIngestTransaction:
         columns = schema.producer.c
         query = select(schema.producer)
         found: dict[ProducerKey, ProducerRecord] = {}
-        for scope, ids in _by_scope(keys):
-            for row in self._chunked(query, columns.producer_id, ids, _in_scope(columns, scope)):
+        for scope, ids in by_scope(keys):
+            for row in self._chunked(query, columns.producer_id, ids, in_scope(columns, scope)):
                 key = ProducerKey(row.tenant_id, row.workspace_id, row.producer_id)
                 found[key] = ProducerRecord(
                     key=key,
@@ -108,7 +117,7 @@ class SqlIngestTransaction:
         for tenant_id in {key.tenant_id for key in keys}:
             ids = [key.run_id for key in keys if key.tenant_id == tenant_id]
             for row in self._chunked(query, _run.run_id, ids, _run.tenant_id == tenant_id):
-                found[RunKey(tenant_id, row.run_id)] = _status(row)
+                found[RunKey(tenant_id, row.run_id)] = to_status(row)
         return found
 
     def refusals(self, keys: Collection[ProducerKey]) -> dict[ProducerKey, list[Refusal]]:
@@ -116,17 +125,17 @@ class SqlIngestTransaction:
         columns = schema.refusal.c
         query = select(schema.refusal).where(columns.confirmed.is_(False))
         found: dict[ProducerKey, list[Refusal]] = {}
-        for scope, ids in _by_scope(keys):
-            rows = self._chunked(query, columns.producer_id, ids, _in_scope(columns, scope))
+        for scope, ids in by_scope(keys):
+            rows = self._chunked(query, columns.producer_id, ids, in_scope(columns, scope))
             for row in sorted(rows, key=lambda row: cast("int", row.sequence)):
-                refusal = _refusal(row)
+                refusal = to_refusal(row)
                 found.setdefault(refusal.producer, []).append(refusal)
         return found
 
     def write(self, changes: ChangeSet) -> None:
         """Writes a change set, numbering its changes in their workspaces."""
         positions = self._allocate(changes)
-        transitions, latest = _number_transitions(changes, positions)
+        transitions, latest = number_transitions(changes, positions)
         self._insert_runs(changes, latest)
         self._update_runs(changes, latest)
         self._execute(insert(schema.transition), transitions)
@@ -172,14 +181,14 @@ class SqlIngestTransaction:
                 select(columns.sequence),
                 columns.sequence,
                 [line.sequence for line in lines],
-                and_(_in_scope(columns, scope), columns.producer_id == producer.producer_id),
+                and_(in_scope(columns, scope), columns.producer_id == producer.producer_id),
             )
         }
         fresh = {line.sequence: line for line in lines if line.sequence not in known}
         if fresh:
             first = self._advance(scope, "log_position", len(fresh), now_us)
             rows = [
-                _log_row(producer, line, first + offset)
+                log_row(producer, line, first + offset)
                 for offset, line in enumerate(fresh.values())
             ]
             self._connection.execute(insert(schema.log_line), rows)
@@ -188,11 +197,11 @@ class SqlIngestTransaction:
     def touch_producers(self, keys: Collection[ProducerKey], now_us: int) -> None:
         """Notes that producers are alive."""
         columns = schema.producer.c
-        for scope, ids in _by_scope(keys):
-            for chunk in _chunks(ids):
+        for scope, ids in by_scope(keys):
+            for chunk in chunks(ids):
                 self._connection.execute(
                     update(schema.producer)
-                    .where(_in_scope(columns, scope), columns.producer_id.in_(chunk))
+                    .where(in_scope(columns, scope), columns.producer_id.in_(chunk))
                     .values(seen_us=now_us)
                 )
 
@@ -216,14 +225,14 @@ class SqlIngestTransaction:
             .limit(limit)
         )
         return [
-            (Scope(row.tenant_id, row.workspace_id), _status(cast("Any", row)))
+            (Scope(row.tenant_id, row.workspace_id), to_status(cast("Any", row)))
             for row in self._connection.execute(query)
         ]
 
     def _chunked(
         self, query: Select[Any], column: Any, values: Sequence[Any], condition: Any
     ) -> Iterator[Row[Any]]:
-        for chunk in _chunks(values):
+        for chunk in chunks(values):
             yield from self._connection.execute(query.where(condition, column.in_(chunk)))
 
     def _allocate(self, changes: ChangeSet) -> dict[Scope, int]:
@@ -242,7 +251,7 @@ class SqlIngestTransaction:
     def _advance(self, scope: Scope, counter: str, count: int, now_us: int) -> int:
         columns = schema.workspace.c
         column = columns[counter]
-        where = _in_scope(columns, scope)
+        where = in_scope(columns, scope)
         self._connection.execute(
             insert_or_ignore(self._connection, schema.workspace),
             {
@@ -271,7 +280,7 @@ class SqlIngestTransaction:
         for new in changes.new_runs:
             scope, creation, run_id = new.scope, new.creation, new.status.run_id
             key = {"tenant_id": scope.tenant_id, "workspace_id": scope.workspace_id}
-            row = _status_values(new.status)
+            row = status_values(new.status)
             row.update(
                 tenant_id=scope.tenant_id,
                 run_id=run_id,
@@ -328,7 +337,7 @@ class SqlIngestTransaction:
     def _update_runs(self, changes: ChangeSet, latest: dict[RunKey, int]) -> None:
         rows: list[dict[str, Any]] = []
         for key, (_, status) in changes.changed_runs.items():
-            row = _status_values(status)
+            row = status_values(status)
             row.update(
                 b_tenant_id=key.tenant_id,
                 b_run_id=key.run_id,
@@ -487,133 +496,3 @@ _SET_PROGRESS: Final = (
     .where(_run.tenant_id == bindparam("b_tenant_id"), _run.run_id == bindparam("b_run_id"))
     .values({name: bindparam(name) for name in ("progress", "updated_us", "position")})
 )
-
-
-def _number_transitions(
-    changes: ChangeSet, positions: dict[Scope, int]
-) -> tuple[list[dict[str, Any]], dict[RunKey, int]]:
-    """Rows of the transitions in order, and the last position of each run."""
-    rows: list[dict[str, Any]] = []
-    latest: dict[RunKey, int] = {}
-    for item in changes.transitions:
-        scope = item.scope
-        position = positions[scope]
-        positions[scope] = position + 1
-        latest[RunKey(scope.tenant_id, item.run_id)] = position
-        rows.append(
-            {
-                "tenant_id": scope.tenant_id,
-                "run_id": item.run_id,
-                "revision": item.revision,
-                "workspace_id": scope.workspace_id,
-                "position": position,
-                "from_state": int(item.from_state or 0),
-                "to_state": int(item.to_state),
-                "attempt": item.attempt,
-                "reason": item.reason,
-                "message": item.message,
-                "failure": item.failure,
-                "occurred_us": item.occurred_us,
-                "recorded_us": changes.now_us,
-                "source": int(item.source),
-                "inferred": item.inferred,
-                "actor": item.actor,
-                "producer_id": item.producer_id,
-                "producer_sequence": item.producer_sequence,
-                "next_attempt_us": item.next_attempt_us,
-                "rule": item.rule,
-            }
-        )
-    return rows, latest
-
-
-def _status(row: Row[Any]) -> RunStatus:
-    return RunStatus(
-        run_id=row.run_id,
-        kind=RunKind(row.kind),
-        flow_id=row.flow_id,
-        parent_run_id=row.parent_run_id,
-        state=RunState(row.state),
-        reason=row.reason,
-        message=row.message,
-        state_us=row.state_us,
-        revision=row.revision,
-        attempt=row.attempt,
-        inferred=row.inferred,
-        fence=row.fence,
-        next_attempt_us=row.next_attempt_us,
-        started_us=row.started_us,
-        ended_us=row.ended_us,
-        running_us=row.running_us,
-        producer_id=row.producer_id,
-    )
-
-
-def _status_values(status: RunStatus) -> dict[str, Any]:
-    return {
-        "state": int(status.state),
-        "reason": status.reason,
-        "message": status.message,
-        "state_us": status.state_us,
-        "revision": status.revision,
-        "attempt": status.attempt,
-        "inferred": status.inferred,
-        "fence": status.fence,
-        "next_attempt_us": status.next_attempt_us,
-        "started_us": status.started_us,
-        "ended_us": status.ended_us,
-        "running_us": status.running_us,
-        "producer_id": status.producer_id,
-    }
-
-
-def _refusal(row: Row[Any]) -> Refusal:
-    return Refusal(
-        producer=ProducerKey(row.tenant_id, row.workspace_id, row.producer_id),
-        sequence=row.sequence,
-        run_id=row.run_id,
-        reason=row.reason,
-        rule=row.rule,
-        message=row.message,
-        metadata=json.loads(row.metadata),
-        current_state=RunState(row.current_state) if row.current_state else None,
-        requested_state=RunState(row.requested_state) if row.requested_state else None,
-        attempt=row.attempt,
-        occurred_us=row.occurred_us,
-    )
-
-
-def _log_row(producer: ProducerKey, line: LogLine, position: int) -> dict[str, Any]:
-    return {
-        "tenant_id": producer.tenant_id,
-        "workspace_id": producer.workspace_id,
-        "producer_id": producer.producer_id,
-        "sequence": line.sequence,
-        "run_id": line.run_id,
-        "position": position,
-        "attempt": line.attempt,
-        "occurred_us": line.occurred_us,
-        "severity": line.severity,
-        "logger": line.logger,
-        "body": line.body,
-        "attributes": line.attributes,
-        "failure": line.failure,
-        "trace_id": line.trace_id,
-        "span_id": line.span_id,
-    }
-
-
-def _in_scope(columns: Any, scope: Scope) -> Any:
-    return and_(columns.tenant_id == scope.tenant_id, columns.workspace_id == scope.workspace_id)
-
-
-def _by_scope(keys: Iterable[ProducerKey]) -> list[tuple[Scope, list[str]]]:
-    grouped: dict[Scope, list[str]] = {}
-    for key in keys:
-        grouped.setdefault(Scope(key.tenant_id, key.workspace_id), []).append(key.producer_id)
-    return list(grouped.items())
-
-
-def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(values), CHUNK):
-        yield values[start : start + CHUNK]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import (
-    and_,
     delete,
     func,
     insert,
@@ -27,9 +26,10 @@ from towpath_service.domain.runs import (
 from towpath_service.domain.states import RunKind, RunState, Source
 from towpath_service.storage import schema
 from towpath_service.storage.conditions import log_condition, run_condition
+from towpath_service.storage.rows import CHUNK, chunks, in_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from towpath_service.ports.bus import Scope
     from towpath_service.ports.reads import RunQuery
 
-CHUNK: Final = 500
 
 _run = schema.run.c
 _log = schema.log_line.c
@@ -73,7 +72,7 @@ class SqlReads:
     def runs(self, query: RunQuery) -> list[Run]:
         """Reads a page of runs."""
         column = _ORDER_COLUMNS[query.order]
-        statement = select(*_RUN_COLUMNS).where(_in(_run, query.scope))
+        statement = select(*_RUN_COLUMNS).where(in_scope(_run, query.scope))
         if query.filter is not None:
             statement = statement.where(run_condition(query.filter))
         if query.after is not None:
@@ -86,9 +85,9 @@ class SqlReads:
 
     def runs_by_id(self, scope: Scope, run_ids: Collection[str]) -> dict[str, Run]:
         """Reads runs by id; unknown ones are left out."""
-        statement = select(*_RUN_COLUMNS).where(_in(_run, scope))
+        statement = select(*_RUN_COLUMNS).where(in_scope(_run, scope))
         found: dict[str, Run] = {}
-        for chunk in _chunks(run_ids):
+        for chunk in chunks(run_ids):
             for row in self._connection.execute(statement.where(_run.run_id.in_(chunk))):
                 found[row.run_id] = _to_run(row)
         return found
@@ -98,7 +97,7 @@ class SqlReads:
         counts: dict[str, dict[RunState, int]] = {}
         details: dict[str, RunDetail] = {}
         table = schema.run_detail.c
-        for chunk in _chunks(run_ids):
+        for chunk in chunks(run_ids):
             children = (
                 select(_run.parent_run_id, _run.state, func.count())
                 .where(_run.tenant_id == scope.tenant_id, _run.parent_run_id.in_(chunk))
@@ -132,10 +131,10 @@ class SqlReads:
             if not level or len(found) > limit:
                 break
             below: list[Run] = []
-            for chunk in _chunks(level):
+            for chunk in chunks(level):
                 statement = (
                     select(*_RUN_COLUMNS)
-                    .where(_in(_run, scope), _run.parent_run_id.in_(chunk))
+                    .where(in_scope(_run, scope), _run.parent_run_id.in_(chunk))
                     .order_by(_run.run_id)
                     .limit(limit + 1 - len(found) - len(below))
                 )
@@ -150,14 +149,14 @@ class SqlReads:
         """Reads what changed between two positions."""
         statement = (
             select(*_RUN_COLUMNS)
-            .where(_in(_run, scope), _run.position > after, _run.position <= until)
+            .where(in_scope(_run, scope), _run.position > after, _run.position <= until)
             .order_by(_run.position)
             .limit(limit)
         )
         gone = schema.deleted_run.c
         deleted = (
             select(gone.position, gone.run_id)
-            .where(_in(gone, scope), gone.position > after, gone.position <= until)
+            .where(in_scope(gone, scope), gone.position > after, gone.position <= until)
             .order_by(gone.position)
             .limit(limit)
         )
@@ -170,10 +169,10 @@ class SqlReads:
 
     def matching(self, scope: Scope, run_ids: Collection[str], condition: Filter) -> set[str]:
         """Tells which of these runs match a filter now."""
-        statement = select(_run.run_id).where(_in(_run, scope), run_condition(condition))
+        statement = select(_run.run_id).where(in_scope(_run, scope), run_condition(condition))
         return {
             run_id
-            for chunk in _chunks(run_ids)
+            for chunk in chunks(run_ids)
             for run_id in self._connection.execute(
                 statement.where(_run.run_id.in_(chunk))
             ).scalars()
@@ -183,7 +182,7 @@ class SqlReads:
         """Reads a run's history above a revision."""
         statement = (
             select(*_TRANSITION_COLUMNS)
-            .where(_in(_transition, scope), _transition.run_id == run_id)
+            .where(in_scope(_transition, scope), _transition.run_id == run_id)
             .where(_transition.revision > after)
             .order_by(_transition.revision)
             .limit(limit)
@@ -195,7 +194,7 @@ class SqlReads:
     ) -> list[Transition]:
         """Reads a workspace's transitions above a position, in commit order."""
         statement = select(*_TRANSITION_COLUMNS).where(
-            _in(_transition, scope), _transition.position > after
+            in_scope(_transition, scope), _transition.position > after
         )
         if root_of is not None:
             below = [
@@ -224,7 +223,7 @@ class SqlReads:
             _transition.source,
             _transition.producer_id,
             _transition.producer_sequence,
-        ).where(_in(_transition, scope), _transition.run_id == run_id)
+        ).where(in_scope(_transition, scope), _transition.run_id == run_id)
         refused = select(
             literal(0),
             refusal.rule,
@@ -239,7 +238,7 @@ class SqlReads:
             literal(int(Source.PRODUCER)),
             refusal.producer_id,
             refusal.sequence,
-        ).where(_in(refusal, scope), refusal.run_id == run_id)
+        ).where(in_scope(refusal, scope), refusal.run_id == run_id)
         both = union_all(accepted, refused).subquery()
         statement = (
             select(both)
@@ -265,8 +264,8 @@ class SqlReads:
         """Reads log lines by time, then position."""
         found: list[LogEntry] = []
         place = tuple_(_log.occurred_us, _log.position)
-        for chunk in _chunks(run_ids):
-            statement = select(*_LOG_COLUMNS).where(_in(_log, scope), _log.run_id.in_(chunk))
+        for chunk in chunks(run_ids):
+            statement = select(*_LOG_COLUMNS).where(in_scope(_log, scope), _log.run_id.in_(chunk))
             if condition is not None:
                 statement = statement.where(log_condition(condition))
             if after is not None:
@@ -287,10 +286,10 @@ class SqlReads:
     ) -> list[LogEntry]:
         """Reads log lines above a position, in the order they came in."""
         found: list[LogEntry] = []
-        for chunk in _chunks(run_ids):
+        for chunk in chunks(run_ids):
             statement = (
                 select(*_LOG_COLUMNS)
-                .where(_in(_log, scope), _log.run_id.in_(chunk), _log.position > after)
+                .where(in_scope(_log, scope), _log.run_id.in_(chunk), _log.position > after)
                 .order_by(_log.position)
                 .limit(limit)
             )
@@ -302,10 +301,10 @@ class SqlReads:
         """How many lines the producers of these runs have dropped."""
         producer = schema.producer.c
         ids = select(_run.producer_id).where(
-            _in(_run, scope), _run.run_id.in_(list(run_ids)[:CHUNK])
+            in_scope(_run, scope), _run.run_id.in_(list(run_ids)[:CHUNK])
         )
         statement = select(func.coalesce(func.sum(producer.logs_dropped), 0)).where(
-            _in(producer, scope), producer.producer_id.in_(ids)
+            in_scope(producer, scope), producer.producer_id.in_(ids)
         )
         return int(self._connection.execute(statement).scalar_one())
 
@@ -314,7 +313,7 @@ class SqlReads:
         flow = schema.flow.c
         statement = (
             select(schema.flow)
-            .where(_in(flow, scope), flow.flow_id > after)
+            .where(in_scope(flow, scope), flow.flow_id > after)
             .order_by(flow.flow_id)
             .limit(limit)
         )
@@ -338,7 +337,7 @@ class SqlReads:
         bucket = ((_WHEN - start_us) // bucket_us).label("bucket")
         statement = (
             select(bucket, _run.state, func.count())
-            .where(_in(_run, scope), start_us <= _WHEN, end_us > _WHEN)
+            .where(in_scope(_run, scope), start_us <= _WHEN, end_us > _WHEN)
             .group_by(bucket, _run.state)
         )
         if condition is not None:
@@ -352,7 +351,7 @@ class SqlReads:
         bucket = ((_WHEN - start_us) // bucket_us).label("bucket")
         statement = (
             select(bucket, _run.running_us)
-            .where(_in(_run, scope), start_us <= _WHEN, end_us > _WHEN)
+            .where(in_scope(_run, scope), start_us <= _WHEN, end_us > _WHEN)
             .where(_run.ended_us.is_not(None))
             .order_by(_run.running_us)
             .limit(100_000)
@@ -369,7 +368,7 @@ class SqlReads:
         columns = schema.workspace.c
         advance = (
             update(schema.workspace)
-            .where(_in(columns, scope))
+            .where(in_scope(columns, scope))
             .values(position=columns.position + len(run_ids))
             .returning(columns.position)
         )
@@ -384,7 +383,7 @@ class SqlReads:
             }
             for offset, run_id in enumerate(run_ids)
         ]
-        for chunk in _chunks(run_ids):
+        for chunk in chunks(run_ids):
             self._uncount(scope, chunk)
             for table in _OF_A_RUN:
                 self._connection.execute(
@@ -397,26 +396,26 @@ class SqlReads:
     def _uncount(self, scope: Scope, run_ids: Sequence[str]) -> None:
         counted = (
             select(_run.flow_id, _run.kind, _run.state, func.count())
-            .where(_in(_run, scope), _run.run_id.in_(run_ids))
+            .where(in_scope(_run, scope), _run.run_id.in_(run_ids))
             .group_by(_run.flow_id, _run.kind, _run.state)
         )
         table = schema.run_count.c
         for flow_id, kind, state, count in self._connection.execute(counted).all():
             self._connection.execute(
                 update(schema.run_count)
-                .where(_in(table, scope), table.flow_id == flow_id)
+                .where(in_scope(table, scope), table.flow_id == flow_id)
                 .where(table.kind == kind, table.state == state)
                 .values(runs=table.runs - count)
             )
 
     def _counter(self, scope: Scope, column: Any) -> int:
-        statement = select(column).where(_in(schema.workspace.c, scope))
+        statement = select(column).where(in_scope(schema.workspace.c, scope))
         return cast("int", self._connection.execute(statement).scalar() or 0)
 
     def _flow_counts(self, scope: Scope, flow_ids: Sequence[str]) -> dict[str, dict[RunState, int]]:
         table = schema.run_count.c
         statement = select(table.flow_id, table.state, table.runs).where(
-            _in(table, scope), table.flow_id.in_(flow_ids), table.kind == int(RunKind.FLOW)
+            in_scope(table, scope), table.flow_id.in_(flow_ids), table.kind == int(RunKind.FLOW)
         )
         found: dict[str, dict[RunState, int]] = {}
         for flow_id, state, runs in self._connection.execute(statement):
@@ -427,7 +426,7 @@ class SqlReads:
     def _last_run(self, scope: Scope, flow_id: str) -> Run | None:
         statement = (
             select(*_RUN_COLUMNS)
-            .where(_in(_run, scope), _run.flow_id == flow_id, _run.kind == int(RunKind.FLOW))
+            .where(in_scope(_run, scope), _run.flow_id == flow_id, _run.kind == int(RunKind.FLOW))
             .order_by(_run.created_us.desc(), _run.run_id.desc())
             .limit(1)
         )
@@ -459,13 +458,3 @@ def _to_run(row: Row[Any]) -> Run:
 
 def _to_log(row: Row[Any]) -> LogEntry:
     return LogEntry(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
-
-
-def _in(columns: Any, scope: Scope) -> Any:
-    return and_(columns.tenant_id == scope.tenant_id, columns.workspace_id == scope.workspace_id)
-
-
-def _chunks(values: Collection[Any]) -> Iterator[list[Any]]:
-    listed = list(values)
-    for start in range(0, len(listed), CHUNK):
-        yield listed[start : start + CHUNK]
