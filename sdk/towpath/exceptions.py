@@ -5,14 +5,10 @@
     ├── DefinitionError           a flow or task is declared wrongly
     ├── ParameterError            arguments don't fit a flow's signature
     ├── MissingContextError       called outside a flow or task run
-    ├── ResultError               a result can't be stored or read back
-    │   └── UnhashableInputError  an argument can't be part of a cache key
     ├── RunError                  a run didn't complete
     │   ├── FlowRunFailed         a flow ended FAILED by its tasks, not by an exception of its own
     │   ├── UpstreamFailed        a run was skipped, since one upstream of it did not complete
-    │   ├── RunTimedOut           an attempt took longer than its timeout
-    │   ├── RunCancelled          somebody asked for it to end
-    │   └── RunCrashed            its process was lost
+    │   └── RunTimedOut           an attempt took longer than its timeout
     ├── OutboxError               the outbox can't be used
     └── RpcError                  a call to the service failed
         ├── ServerUnreachable     nothing answered, or not in time
@@ -48,14 +44,6 @@ class MissingContextError(TowpathError, RuntimeError):
     """Something that belongs inside a run was called outside of one."""
 
 
-class ResultError(TowpathError):
-    """A result can't be stored, or not be read back."""
-
-
-class UnhashableInputError(ResultError, TypeError):
-    """An argument can't be part of a cache key."""
-
-
 class RunError(TowpathError):
     """A run didn't complete."""
 
@@ -70,14 +58,6 @@ class UpstreamFailed(RunError):
 
 class RunTimedOut(RunError, TimeoutError):
     """An attempt took longer than its timeout."""
-
-
-class RunCancelled(RunError):
-    """A run ended because somebody asked for it."""
-
-
-class RunCrashed(RunError):
-    """The process that executed a run was lost."""
 
 
 class OutboxError(TowpathError):

@@ -1,6 +1,10 @@
 """`python -m towpath_service start` is `towpath server start`."""
 
-from towpath_service.cli import server
+import sys
+
+from towpath.cli import main
 
 if __name__ == "__main__":
-    server(prog_name="python -m towpath_service")
+    # The command line owns how errors end, for this way in as for its own.
+    sys.argv.insert(1, "server")
+    main()

@@ -99,3 +99,18 @@ def test_importing_the_names_loads_nothing_heavy() -> None:
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+def test_the_service_module_ends_a_wrong_setting_in_a_message(tmp_path: Path) -> None:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("TOWPATH_")}
+    result = subprocess.run(
+        [sys.executable, "-m", "towpath_service", "start", "--port", "0", "--web-port", "0"],
+        env=kept | {"TOWPATH_HOME": str(tmp_path), "TOWPATH_LOG_LEVEL": "NOPE"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert "must be one of DEBUG" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -31,7 +31,6 @@ PAGE: Final = 500
 POLL_SECONDS: Final = 0.5
 SILENCE_SECONDS: Final = 10.0
 LIFE_SECONDS: Final = 900.0
-MAX_BELOW: Final = 100_000
 
 EventKind = Literal["ADDED", "MODIFIED", "REMOVED"]
 

@@ -25,11 +25,6 @@ def short_id(run_id: str) -> str:
     return "".join(reversed(digits))
 
 
-def workspace_name(workspace_id: str) -> str:
-    """Resource name of a workspace."""
-    return f"workspaces/{workspace_id}"
-
-
 def run_name(workspace_id: str, run_id: str) -> str:
     """Resource name of a run."""
     return f"workspaces/{workspace_id}/runs/{run_id}"

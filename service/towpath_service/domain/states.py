@@ -54,8 +54,6 @@ TERMINAL_STATES = frozenset(
     }
 )
 
-CACHED = "CACHED"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
