@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._engine.failures import place
 from towpath._state_type import StateType
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from towpath._engine.children import Child
 
 _MARK: Final = "__towpath_report__"
-_OURS: Final = str(Path(__file__).parent)
 _NAMES: Final = 8
 _previous_hook: Any = None
 
@@ -75,14 +73,5 @@ def _word(child: Child) -> str:
 
 def _places(error: BaseException | None) -> list[str]:
     """The line of the user's code that raised, if it is known."""
-    if error is None:
-        return []
-    users = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(_OURS)
-    ]
-    if not users:
-        return []
-    last = users[-1]
-    return [f"    {last.filename}:{last.lineno} in {last.name}: {last.line or ''}".rstrip(": ")]
+    found = place(error) if error is not None else ""
+    return [f"    {found}"] if found else []

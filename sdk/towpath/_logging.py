@@ -9,7 +9,7 @@ import time
 from typing import Any, Final
 
 from towpath._delivery.reports import LogReport
-from towpath._engine.attempts import describe
+from towpath._engine.failures import describe
 from towpath.context import current_run
 from towpath.exceptions import MissingContextError
 from towpath.settings import get_settings
@@ -60,17 +60,22 @@ def set_up() -> None:
 
 def _print_in_run(*values: object, sep: str | None = " ", **options: Any) -> None:
     """Prints, and in runs that ask for it logs what was printed to standard output."""
-    _print(*values, sep=sep, **options)
     run = current_run.get()
-    if run is not None and run.log_prints and options.get("file") in {None, sys.stdout}:
-        text = (" " if sep is None else sep).join(map(str, values))
+    if run is None:
+        _print(*values, sep=sep, **options)
+        return
+    # One write a line: what runs in other threads and processes prints does not get in between.
+    end = options.pop("end", None)
+    line = (" " if sep is None else sep).join(map(str, values))
+    _print(line + ("\n" if end is None else end), end="", **options)
+    if run.log_prints and options.get("file") in {None, sys.stdout}:
         run.reporter.log(
             LogReport(
                 run_id=run.run_id,
                 time=time.time(),
                 severity=9,
                 logger="stdout",
-                body=text,
+                body=line,
                 attempt=run.attempt,
             )
         )

@@ -8,17 +8,23 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from towpath._clock import Clock, system_clock
+from towpath.exceptions import MissingContextError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from towpath._delivery.reports import Reporter
-    from towpath._engine.children import Child
+    from towpath._engine.children import Children
+    from towpath._engine.interruption import Interruption
     from towpath.task_runners import TaskRunner
 
+__all__ = ["RunContext", "get_run_context", "tags"]
 
-@dataclass(slots=True, kw_only=True)
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class RunContext:
-    """The run that the present code is part of."""
+    """The run that the present code is part of; hooks and conditions get it, too."""
 
     run_id: str
     kind: Literal["flow", "task"]
@@ -30,12 +36,44 @@ class RunContext:
     reporter: Reporter
     parameters: dict[str, Any]
     tags: frozenset[str]
+    children: Children
+    owner: Any = None
+    """The Flow or Task that it is a run of."""
+    parent: RunContext | None = field(default=None, repr=False)
     runner: TaskRunner | None = None
     attempt: int = 1
+    index: int = 0
+    """Which call of its task within its parent it is, from 0."""
+    submitted: bool = False
+    """Whether it was submitted to the runner, not called."""
     log_prints: bool = False
-    children: list[Child] = field(default_factory=list["Child"])
+    persist_result: bool = False
+    """Whether results of tasks are kept that don't say so themselves."""
+    clock: Clock = system_clock
+    created: float = 0.0
+    """Seconds since the Unix epoch."""
+    interruption: Interruption | None = None
+    """Of the flow run."""
     counts: dict[str, int] = field(default_factory=dict[str, int])
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def id(self) -> str:
+        """The run's id, as Prefect's hooks know it."""
+        return self.run_id
+
+    @property
+    def run_count(self) -> int:
+        """Number of the present attempt, from 1."""
+        return self.attempt
+
+    @property
+    def flow_run(self) -> RunContext | None:
+        """The flow run that this is, or the nearest one around it."""
+        run: RunContext | None = self
+        while run is not None and run.kind != "flow":
+            run = run.parent
+        return run
 
     def next_index(self, task_key: str) -> int:
         """Which call of a task within this run the next one is, from 0."""
@@ -47,6 +85,21 @@ class RunContext:
 
 current_run: ContextVar[RunContext | None] = ContextVar("towpath_run", default=None)
 _tags: ContextVar[frozenset[str]] = ContextVar("towpath_tags", default=frozenset())
+
+
+def get_run_context() -> RunContext:
+    """The run that the present code is part of.
+
+    Raises:
+        MissingContextError: There is none.
+    """
+    run = current_run.get()
+    if run is None:
+        raise MissingContextError(
+            "there is no run here: call get_run_context() within a function decorated with @flow"
+            " or @task"
+        )
+    return run
 
 
 @contextmanager

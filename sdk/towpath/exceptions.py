@@ -5,11 +5,14 @@
     ├── DefinitionError           a flow or task is declared wrongly
     ├── ParameterError            arguments don't fit a flow's signature
     ├── MissingContextError       called outside a flow or task run
+    ├── UnhashableInputError      an argument has no stable hash, so there is no cache key
+    ├── ResultError               a result can't be stored, or read back
     ├── RunError                  a run didn't complete
     │   ├── FlowRunFailed         a flow ended FAILED by its tasks, not by an exception of its own
     │   ├── UpstreamFailed        a run was skipped, since one upstream of it did not complete
-    │   └── RunTimedOut           an attempt took longer than its timeout
-    ├── OutboxError               the outbox can't be used
+    │   ├── RunTimedOut           an attempt took longer than its timeout
+    │   ├── RunCrashed            the process that ran it ended
+    │   └── RunCancelled          it was stopped before its end
     └── RpcError                  a call to the service failed
         ├── ServerUnreachable     nothing answered, or not in time
         ├── NotATowpathServer     something else answered
@@ -44,6 +47,14 @@ class MissingContextError(TowpathError, RuntimeError):
     """Something that belongs inside a run was called outside of one."""
 
 
+class UnhashableInputError(TowpathError, TypeError):
+    """An argument has no stable hash, so no cache key can be made of it."""
+
+
+class ResultError(TowpathError):
+    """A result can't be stored, or can't be read back."""
+
+
 class RunError(TowpathError):
     """A run didn't complete."""
 
@@ -60,8 +71,23 @@ class RunTimedOut(RunError, TimeoutError):
     """An attempt took longer than its timeout."""
 
 
-class OutboxError(TowpathError):
-    """The outbox can't be used."""
+class RunCrashed(RunError):
+    """The process that ran an attempt ended without saying how the attempt ended.
+
+    Attributes:
+        reason: PROCESS_DIED, OUT_OF_MEMORY or PROCESS_EXIT.
+    """
+
+    def __init__(self, message: str, *, reason: str = "PROCESS_DIED") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self),), {"reason": self.reason}
+
+
+class RunCancelled(RunError):
+    """A run was stopped before its end."""
 
 
 class RpcError(TowpathError):

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from towpath._slots import giving_way
 from towpath._state_type import StateType
 from towpath.states import State
 
@@ -36,7 +37,9 @@ class Future(Generic[R]):
 
     def wait(self, timeout: float | None = None) -> None:
         """Waits until the run has ended, at most so many seconds."""
-        self._done.wait(timeout)
+        if not self._done.is_set():
+            with giving_way():
+                self._done.wait(timeout)
 
     def result(self, timeout: float | None = None, *, raise_on_failure: bool = True) -> R:
         """Waits for the run's result.
@@ -48,12 +51,19 @@ class Future(Generic[R]):
         Raises:
             TimeoutError: The run hasn't ended in time.
         """
-        if not self._done.wait(timeout):
+        self.wait(timeout)
+        if not self._done.is_set():
             raise TimeoutError(f"{self.child.name} has not ended within {timeout} s")
         if not self.state.is_completed():
             self.child.handle()
         value: R = self.state.result(raise_on_failure=raise_on_failure)
         return value
+
+    def final_state(self) -> State[R]:
+        """Waits for the run's final state; asking for it is dealing with it."""
+        self.wait()
+        self.child.handle_unless_completed()
+        return self.state
 
     def done(self) -> bool:
         """Whether the run has ended."""
@@ -108,7 +118,8 @@ def as_completed(futures: Iterable[Future[R]], timeout: float | None = None) -> 
     for future in waiting:
         future.when_done(changed.set)
     while waiting:
-        changed.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        with giving_way():
+            changed.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
         changed.clear()
         ended = [future for future in waiting if future.done()]
         waiting = [future for future in waiting if future not in ended]

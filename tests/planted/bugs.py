@@ -63,7 +63,7 @@ BUGS = (
     ),
     PlantedBug(
         name="downstream-of-a-failure-runs",
-        file="sdk/towpath/_engine/task_runs.py",
+        file="sdk/towpath/_engine/submissions.py",
         correct="        if failed:\n            _in_turn",
         broken="        if failed and not failed:\n            _in_turn",
         caught_by=(

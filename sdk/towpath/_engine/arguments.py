@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Final
 
 from towpath.annotations import allow_failure, quote, unmapped
 from towpath.futures import Future
@@ -11,51 +13,28 @@ from towpath.futures import Future
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Replace = Callable[[Future[Any], bool], Any]
 
-def visit(value: Any, replace: Callable[[Future[Any], bool], Any]) -> Any:
-    """A value with each future in it replaced, at any depth.
+_LEAVES: Final = frozenset({str, int, float, bool, bytes, type(None)})
+
+
+def visit(value: Any, replace: Replace) -> Any:
+    """A value with each future in it replaced, at any depth; the same object if there is none.
 
     Args:
-        value: Lists, tuples, sets, dicts and dataclasses are searched; `quote` is not.
+        value: Lists, tuples, sets, dicts, dataclasses and pydantic models are searched; `quote`
+            is not.
         replace: Is called with a future and whether its failure is allowed.
     """
-    match value:
-        case Future():
-            return replace(value, False)
-        case allow_failure():
-            return visit(value.value, lambda future, _: replace(future, True))
-        case unmapped():
-            return visit(value.value, replace)
-        case quote():
-            return value.value
-        case list() | set() | frozenset():
-            return type(value)(visit(item, replace) for item in value)
-        case tuple():
-            items = [visit(item, replace) for item in value]
-            return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
-        case dict():
-            return {visit(k, replace): visit(v, replace) for k, v in value.items()}
-        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return _visit_dataclass(value, replace)
-        case _:
-            return value
-
-
-def _visit_dataclass(value: Any, replace: Callable[[Future[Any], bool], Any]) -> Any:
-    changes = {
-        item.name: visit(getattr(value, item.name), replace)
-        for item in dataclasses.fields(value)
-        if item.init
-    }
-    if all(changes[name] is getattr(value, name) for name in changes):
-        return value
-    return dataclasses.replace(value, **changes)
+    return _visit(value, replace, ())
 
 
 def futures_in(parameters: dict[str, Any]) -> list[tuple[Future[Any], str, bool]]:
     """Each future inside parameters, with the parameter's name and whether it may fail."""
     found: list[tuple[Future[Any], str, bool]] = []
     for name, value in parameters.items():
+        if type(value) in _LEAVES:
+            continue
 
         def note(future: Future[Any], allowed: bool, name: str = name) -> Future[Any]:
             found.append((future, name, allowed))
@@ -76,3 +55,67 @@ def resolved(parameters: dict[str, Any]) -> dict[str, Any]:
         return state.value
 
     return {name: visit(value, result) for name, value in parameters.items()}
+
+
+def _visit(value: Any, replace: Replace, around: tuple[int, ...]) -> Any:
+    kind = type(value)
+    if kind in _LEAVES:
+        return value
+    if kind is Future:
+        return replace(value, False)
+    if kind is allow_failure:
+        return _visit(value.value, lambda future, _: replace(future, True), around)
+    if kind is unmapped:
+        return _visit(value.value, replace, around)
+    if kind is quote:
+        return value.value
+    if id(value) in around:
+        return value
+    return _visit_container(value, replace, (*around, id(value)))
+
+
+def _visit_container(value: Any, replace: Replace, around: tuple[int, ...]) -> Any:
+    if isinstance(value, list | set | frozenset | tuple):
+        items = [_visit(item, replace, around) for item in value]
+        if all(new is old for new, old in zip(items, value, strict=True)):
+            return value
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    if isinstance(value, dict):
+        return _visit_dict(value, replace, around)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [item.name for item in dataclasses.fields(value) if item.init]
+        changes = _changed(value, names, replace, around)
+        return dataclasses.replace(value, **changes) if changes else value
+    fields = getattr(type(value), "__pydantic_fields__", None)
+    if isinstance(fields, dict):
+        changes = _changed(value, list(fields), replace, around)
+        return value.model_copy(update=changes) if changes else value
+    return value
+
+
+def _visit_dict(value: dict[Any, Any], replace: Replace, around: tuple[int, ...]) -> Any:
+    pairs = {
+        _visit(key, replace, around): _visit(item, replace, around) for key, item in value.items()
+    }
+    if all(
+        new is old
+        for pair in zip(pairs.items(), value.items(), strict=False)
+        for new, old in zip(*pair, strict=True)
+    ):
+        return value
+    if isinstance(value, defaultdict):
+        return defaultdict(value.default_factory, pairs)
+    if type(value) is dict:
+        return pairs
+    other = copy.copy(value)
+    other.clear()
+    other.update(pairs)
+    return other
+
+
+def _changed(
+    value: Any, names: list[str], replace: Replace, around: tuple[int, ...]
+) -> dict[str, Any]:
+    found = {name: getattr(value, name) for name in names}
+    visited = {name: _visit(item, replace, around) for name, item in found.items()}
+    return {name: item for name, item in visited.items() if item is not found[name]}

@@ -3,244 +3,250 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
+import inspect
 import logging
-import random
-import threading
-import time
-import traceback
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from towpath._delivery.reports import FailureReport, StateReport
+from towpath._delivery.reports import StateReport
+from towpath._engine.coroutines import run_to_end
+from towpath._engine.failures import describe, headline
+from towpath._engine.time_limit import time_limit, timed_out
 from towpath._state_type import StateType
-from towpath.exceptions import FlowRunFailed, RunTimedOut
+from towpath.exceptions import (
+    FlowRunFailed,
+    ResultError,
+    RunCancelled,
+    RunCrashed,
+    RunTimedOut,
+    UnhashableInputError,
+)
 from towpath.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from types import TracebackType
 
+    from towpath._delivery.reports import Content
+    from towpath._engine.policy import Policy
     from towpath.context import RunContext
 
-_log: Final = logging.getLogger(__name__)
-_OURS: Final = str(Path(__file__).parents[1])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """How often, when and for how long a run is tried."""
-
-    retries: int = 0
-    delays: tuple[float, ...] = ()
-    """Seconds before each retry; the last one holds for all further ones."""
-    jitter: float = 0.0
-    condition: Callable[[Any, Any, State[Any]], bool] | None = None
-    timeout_seconds: float | None = None
-    hooks: dict[str, list[Callable[..., Any]]] = field(default_factory=dict["str", "list[Any]"])
-
-    def delay(self, retry: int) -> float:
-        """Seconds to wait before a retry, from 1."""
-        if not self.delays:
-            return 0.0
-        delay = self.delays[min(retry, len(self.delays)) - 1]
-        return delay * (1 + random.uniform(0, self.jitter)) if self.jitter else delay  # noqa: S311 - spreads load
-
-
-def describe(error: BaseException) -> FailureReport:
-    """An exception as it is reported."""
-    kind = type(error)
-    return FailureReport(
-        type=f"{kind.__module__}.{kind.__qualname__}",
-        message=str(error),
-        stack_trace="".join(traceback.format_exception(kind, error, _users_frames(error))),
-    )
-
-
-def _users_frames(error: BaseException) -> TracebackType | None:
-    """The traceback from the first frame on that isn't ours."""
-    frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OURS):
-        frames = frames.tb_next
-    return frames
+_log: Final = logging.getLogger("towpath.engine")
+_FINAL: Final = (FlowRunFailed, RunCancelled, ResultError, UnhashableInputError)
+"""What another attempt would not change."""
 
 
 class Attempts:
     """Drives one run from its first attempt to its final state."""
 
-    def __init__(self, context: RunContext, policy: Policy, owner: Any) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        policy: Policy,
+        owner: Any,
+        *,
+        keep: Callable[[Any], Content | None] | None = None,
+        limit: bool = True,
+    ) -> None:
+        """Reports nothing yet.
+
+        Args:
+            context: The run.
+            policy: Its retries, timeout and hooks.
+            owner: Its flow or task, for hooks.
+            keep: Stores a result and tells where it is; an error of it fails the attempt.
+            limit: Whether to see to the timeout here; a body that keeps it itself says no.
+        """
         self._context = context
         self._policy = policy
         self._owner = owner
+        self._keep = keep
+        self._clock = context.clock
+        self._seconds = policy.timeout_seconds if limit else None
 
     def run(self, body: Callable[[], Any]) -> State[Any]:
         """Calls a body until it returns or is given up."""
-        self._hook("on_running", State(type=StateType.RUNNING))
+        self.begin()
         while True:
             try:
-                with _time_limit(self._policy.timeout_seconds):
+                with time_limit(self._seconds):
                     value = body()
+                content = self._keep(value) if self._keep is not None else None
             except Exception as error:  # noqa: BLE001 - user code may raise anything
-                delay = self._failed(error)
+                delay = self.failed(error)
                 if delay is None:
-                    return self._give_up(error)
-                time.sleep(delay)
-                self._again()
+                    return self.give_up(error)
+                self._clock.sleep(delay)
+                self.again()
             except BaseException as error:
-                self._interrupted(error)
+                self.interrupted(error)
                 raise
             else:
-                return self._completed(value)
+                return self.completed(value, content)
 
     async def run_async(self, body: Callable[[], Awaitable[Any]]) -> State[Any]:
         """Awaits a body until it returns or is given up."""
-        self._hook("on_running", State(type=StateType.RUNNING))
+        self.begin()
         while True:
             try:
-                async with asyncio.timeout(self._policy.timeout_seconds) as limit:
+                async with asyncio.timeout(self._seconds) as limit:
                     value = await body()
+                content = self._keep(value) if self._keep is not None else None
             except Exception as error:  # noqa: BLE001 - user code may raise anything
                 if isinstance(error, TimeoutError) and limit.expired():
-                    error = _timed_out(self._policy.timeout_seconds)
-                delay = self._failed(error)
+                    error = timed_out(self._seconds)
+                delay = self.failed(error)
                 if delay is None:
-                    return self._give_up(error)
-                await asyncio.sleep(delay)
-                self._again()
+                    return self.give_up(error)
+                await self._clock.sleep_async(delay)
+                self.again()
             except BaseException as error:
-                self._interrupted(error)
+                self.interrupted(error)
                 raise
             else:
-                return self._completed(value)
+                return self.completed(value, content)
 
-    def _report(self, state: StateReport) -> None:
-        self._context.reporter.transition(self._context.run_id, state)
+    def begin(self) -> None:
+        """Tells the hooks that the first attempt begins."""
+        if self._policy.hooks:
+            self._hook("on_running", State(type=StateType.RUNNING))
 
-    def _failed(self, error: Exception) -> float | None:
+    def failed(self, error: Exception) -> float | None:
         """Seconds until the next attempt, after reporting it; None when there is none."""
         attempt = self._context.attempt
-        if attempt > self._policy.retries or isinstance(error, FlowRunFailed):
+        if attempt > self._policy.retries or isinstance(error, _FINAL):
             return None
-        state: State[Any] = State(type=StateType.FAILED, message=str(error), exception=error)
-        condition = self._policy.condition
-        try:
-            if condition is not None and not condition(self._owner, self._context, state):
-                return None
-        except Exception:  # noqa: BLE001 - user code may raise anything
-            _log.exception("retry_condition_fn of %s failed: no retry", self._context.name)
+        if not self._wants_retry(error):
             return None
         delay = self._policy.delay(attempt)
-        now = time.time()
+        now = self._clock.time()
         self._report(
             StateReport(
                 state=StateType.RETRYING,
                 time=now,
                 attempt=attempt,
-                message=_headline(error),
+                message=headline(error),
                 failure=describe(error),
                 next_attempt_time=now + delay,
             )
         )
         return delay
 
-    def _again(self) -> None:
+    def again(self) -> None:
+        """Begins the next attempt."""
         self._context.attempt += 1
         self._report(
-            StateReport(state=StateType.RUNNING, time=time.time(), attempt=self._context.attempt)
+            StateReport(
+                state=StateType.RUNNING, time=self._clock.time(), attempt=self._context.attempt
+            )
         )
+        self.begin()
 
-    def _give_up(self, error: Exception) -> State[Any]:
-        timed_out = isinstance(error, RunTimedOut)
-        kind = StateType.TIMED_OUT if timed_out else StateType.FAILED
-        message = str(error) if isinstance(error, FlowRunFailed | RunTimedOut) else _headline(error)
+    def give_up(self, error: Exception) -> State[Any]:
+        """Ends the run with the error of its last attempt."""
+        kind, reason = _ending(error)
+        ours = isinstance(error, FlowRunFailed | RunTimedOut | RunCrashed | RunCancelled)
+        message = str(error) if ours else headline(error)
         if self._context.attempt > 1:
             message = f"{message} (after {self._context.attempt} attempts)"
         self._report(
             StateReport(
                 state=kind,
-                time=time.time(),
+                time=self._clock.time(),
                 attempt=self._context.attempt,
+                reason=reason,
                 message=message,
                 failure=describe(error),
             )
         )
-        state: State[Any] = State(type=kind, message=message, exception=error)
-        self._hook("on_failure", state)
+        state: State[Any] = State(type=kind, reason=reason, message=message, exception=error)
+        self._hook(_HOOKS[kind], state)
         return state
 
-    def _completed(self, value: Any) -> State[Any]:
+    def completed(self, value: Any, content: Content | None = None) -> State[Any]:
+        """Ends the run with its result."""
         self._report(
-            StateReport(state=StateType.COMPLETED, time=time.time(), attempt=self._context.attempt)
+            StateReport(
+                state=StateType.COMPLETED,
+                time=self._clock.time(),
+                attempt=self._context.attempt,
+                result=content,
+            )
         )
         state = State(type=StateType.COMPLETED, value=value)
+        if self._policy.hooks:
+            self._hook("on_completion", state)
+        return state
+
+    def found(self, value: Any) -> State[Any]:
+        """Ends the run, which is reported already, with a result that was there."""
+        state = State(type=StateType.COMPLETED, reason="CACHED", value=value)
         self._hook("on_completion", state)
         return state
 
-    def _interrupted(self, error: BaseException) -> None:
-        kind = type(error).__name__
+    def interrupted(self, error: BaseException) -> State[Any]:
+        """Ends the run that something other than an ordinary exception ended."""
+        state = interruption(error)
         self._report(
             StateReport(
-                state=StateType.CANCELLED,
-                time=time.time(),
+                state=state.type,
+                time=self._clock.time(),
                 attempt=self._context.attempt,
-                reason="INTERRUPTED",
-                message=f"interrupted by {kind}",
+                reason=state.reason,
+                message=state.message,
             )
         )
-        self._hook("on_cancellation", State(type=StateType.CANCELLED, exception=error))
+        self._hook(_HOOKS[state.type], state)
+        return state
+
+    def _report(self, state: StateReport) -> None:
+        self._context.reporter.transition(self._context.run_id, state)
+
+    def _wants_retry(self, error: Exception) -> bool:
+        condition = self._policy.condition
+        if condition is None:
+            return True
+        state: State[Any] = State(type=StateType.FAILED, message=str(error), exception=error)
+        try:
+            return bool(condition(self._owner, self._context, state))
+        except Exception:  # noqa: BLE001 - user code may raise anything
+            _log.exception("retry_condition_fn of %s failed: no retry", self._context.name)
+            return False
 
     def _hook(self, event: str, state: State[Any]) -> None:
         for hook in self._policy.hooks.get(event, ()):
             try:
-                hook(self._owner, self._context, state)
+                outcome = hook(self._owner, self._context, state)
+                if inspect.iscoroutine(outcome):
+                    run_to_end(outcome)
             except Exception:  # noqa: BLE001 - user code may raise anything
                 # What is reported of the run stands, whatever a hook does.
                 _log.exception("%s hook of %s failed", event, self._context.name)
 
 
-def _headline(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+_HOOKS: Final = {
+    StateType.FAILED: "on_failure",
+    StateType.TIMED_OUT: "on_failure",
+    StateType.CRASHED: "on_crashed",
+    StateType.CANCELLED: "on_cancellation",
+}
 
 
-def _timed_out(seconds: float | None) -> RunTimedOut:
-    return RunTimedOut(f"took longer than its timeout of {seconds:g} s")
+def interruption(error: BaseException) -> State[Any]:
+    """The state of a run that something other than an ordinary exception ended."""
+    if isinstance(error, KeyboardInterrupt | asyncio.CancelledError | RunCancelled):
+        message = str(error) if isinstance(error, RunCancelled) else ""
+        message = message or f"interrupted by {type(error).__name__}"
+        kind, reason = StateType.CANCELLED, "INTERRUPTED"
+    else:
+        message = f"ended by {headline(error)}"
+        kind, reason = StateType.CRASHED, "PROCESS_EXIT"
+    return State(type=kind, reason=reason, message=message, exception=error)
 
 
-class _time_limit:  # noqa: N801 - reads as a statement
-    """Interrupts the thread's Python code after a time, with RunTimedOut.
-
-    Code that is inside a C call is interrupted when it comes back from there.
-    """
-
-    def __init__(self, seconds: float | None) -> None:
-        self._seconds = seconds
-        self._timer: threading.Timer | None = None
-        self._lock = threading.Lock()
-        self._over = False
-
-    def __enter__(self) -> None:
-        if self._seconds is not None:
-            thread = threading.get_ident()
-            self._timer = threading.Timer(self._seconds, self._interrupt, (thread,))
-            self._timer.daemon = True
-            self._timer.start()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._timer is None:
-            return
-        with self._lock:
-            self._timer.cancel()
-            over, self._over = self._over, True
-        if over and kind is not RunTimedOut:
-            raise _timed_out(self._seconds)
-        if over:
-            raise _timed_out(self._seconds) from None
-
-    def _interrupt(self, thread: int) -> None:
-        with self._lock:
-            if not self._over:
-                self._over = True
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(thread), ctypes.py_object(RunTimedOut)
-                )
+def _ending(error: Exception) -> tuple[StateType, str]:
+    if isinstance(error, RunTimedOut):
+        return StateType.TIMED_OUT, ""
+    if isinstance(error, RunCrashed):
+        return StateType.CRASHED, error.reason
+    if isinstance(error, RunCancelled):
+        return StateType.CANCELLED, "INTERRUPTED"
+    return StateType.FAILED, ""

@@ -9,7 +9,7 @@ from towpath._state_type import StateType
 from towpath.exceptions import FlowRunFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from towpath.futures import Future
     from towpath.states import State
@@ -28,18 +28,54 @@ class Child:
 
     def handle(self) -> None:
         """Notes that the flow's code dealt with what became of this run."""
-        self.handled = True
-        for cause in self.causes:
-            cause.handle()
+        waiting = [self]
+        while waiting:
+            child = waiting.pop()
+            child.handled = True
+            waiting += [cause for cause in child.causes if not cause.handled]
+
+    def handle_unless_completed(self) -> None:
+        """Notes that what became of this run, if it failed, is raised or given to the caller."""
+        if self.failed:
+            self.handle()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the run ended otherwise than intended."""
+        return self.state is not None and not self.state.is_completed()
 
 
-def unhandled(children: Iterable[Child]) -> list[Child]:
-    """The children that didn't complete and that nobody dealt with."""
-    return [
-        child
-        for child in children
-        if child.state is not None and not child.state.is_completed() and not child.handled
-    ]
+class Children:
+    """The runs that one flow run began, in order; those that completed are let go."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, Child] = {}
+
+    def __iter__(self) -> Iterator[Child]:
+        return iter(list(self._kept.values()))
+
+    def add(self, child: Child) -> None:
+        """Keeps a run until it completes, or for good when it doesn't."""
+        self._kept[id(child)] = child
+
+    def settle(self, child: Child) -> None:
+        """Notes that a run has ended: completed ones, and their results, need not be kept."""
+        if child.failed:
+            self._kept[id(child)] = child
+        else:
+            self._kept.pop(id(child), None)
+
+    def clear(self) -> None:
+        """Forgets all, for another attempt of the flow."""
+        self._kept.clear()
+
+    def waited_for(self) -> list[Future[Any]]:
+        """The submitted runs that haven't ended."""
+        return [c.future for c in self if c.future is not None and not c.future.done()]
+
+    def unhandled(self) -> list[Child]:
+        """Those that didn't complete and that nobody dealt with."""
+        return [child for child in self if child.failed and not child.handled]
 
 
 def failure_of(children: list[Child]) -> FlowRunFailed:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-import time
 from typing import TYPE_CHECKING, Any
 
 import uuid_utils
 
 from towpath import _failure
+from towpath._clock import current_clock, system_clock
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter, ensure_server
 from towpath._engine.attempts import Attempts
-from towpath._engine.children import Child, failure_of, unhandled
+from towpath._engine.caching import ResultEntry
+from towpath._engine.children import Child, Children, failure_of
+from towpath._engine.generators import Driver
+from towpath._engine.interruption import Interruption
 from towpath._logging import set_up
 from towpath._parameters import bind, validate
+from towpath._source import version_of
 from towpath._state_type import StateType
 from towpath.context import RunContext, current_run, current_tags
 from towpath.futures import Future, wait
@@ -22,24 +27,173 @@ from towpath.settings import get_settings
 from towpath.states import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Generator
 
     from towpath._flow import Flow
+    from towpath.task_runners import TaskRunner
 
 
-def begin(flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunContext:
-    """Validates the arguments, then reports a flow run as RUNNING."""
+class FlowRun:
+    """One run of a flow, from its arguments to its final state."""
+
+    def __init__(self, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Validates the arguments, then reports the run as RUNNING.
+
+        Raises:
+            ParameterError: The arguments don't fit; nothing was reported.
+        """
+        self._flow = flow
+        self._parent = current_run.get()
+        self._run = _begin(flow, args, kwargs, self._parent)
+        self._child = Child(self._run.name)
+        if self._parent is not None:
+            self._parent.children.add(self._child)
+        results = flow.result_policy
+        keep = ResultEntry(results, self._run, {}).keep if results.persists(self._run) else None
+        self._attempts = Attempts(self._run, flow.policy, flow, keep=keep)
+
+    def to_end(self) -> Child:
+        """Runs an ordinary function."""
+
+        def body() -> Any:
+            self._run.children.clear()
+            with self._runner:
+                try:
+                    return self._settled(_call(self._flow, self._run.parameters))
+                except BaseException as error:
+                    self._leave(error)
+                    raise
+
+        token = current_run.set(self._run)
+        try:
+            return self._ended(self._attempts.run(body))
+        except BaseException as error:
+            self._aborted(error)
+            raise
+        finally:
+            current_run.reset(token)
+
+    async def to_end_async(self) -> Child:
+        """Runs a coroutine function."""
+
+        async def body() -> Any:
+            self._run.children.clear()
+            with self._runner:
+                try:
+                    value = await _call(self._flow, self._run.parameters)
+                    await self._wait_for_submitted_async()
+                    return self._settled(value)
+                except Exception:
+                    await self._wait_for_submitted_async()
+                    raise
+                except BaseException as error:
+                    self._leave(error)
+                    raise
+
+        token = current_run.set(self._run)
+        try:
+            return self._ended(await self._attempts.run_async(body))
+        except BaseException as error:
+            self._aborted(error)
+            raise
+        finally:
+            current_run.reset(token)
+
+    def stream(self) -> Generator[Any, Any, Any]:
+        """Runs a generator function, item by item."""
+        driver = Driver(self._run, self._attempts, self._ended)
+        with self._runner:
+            try:
+                return (
+                    yield from driver.stream(
+                        lambda: _call(self._flow, self._run.parameters), self._settled
+                    )
+                )
+            except BaseException as error:
+                self._leave(error)
+                raise
+
+    async def stream_async(self) -> AsyncGenerator[Any, Any]:
+        """Runs an async generator function, item by item."""
+        driver = Driver(self._run, self._attempts, self._ended)
+        with self._runner:
+            try:
+                items = driver.stream_async(
+                    lambda: _call(self._flow, self._run.parameters), self._settled
+                )
+                async for item in items:
+                    yield item
+            except BaseException as error:
+                self._leave(error)
+                raise
+
+    @property
+    def _runner(self) -> TaskRunner:
+        assert self._run.runner is not None
+        return self._run.runner
+
+    def _ended(self, state: State[Any]) -> Child:
+        self._child.state = state
+        if self._parent is not None:
+            self._parent.children.settle(self._child)
+        elif state.exception is not None:
+            _failure.attach(state.exception, self._run.name, self._run.children)
+        return self._child
+
+    def _aborted(self, error: BaseException) -> None:
+        if self._child.state is None:
+            self._child.state = State(type=StateType.CANCELLED, exception=error)
+
+    def _settled(self, value: Any) -> Any:
+        """The flow's value once all it submitted has ended; raises for what nobody handled."""
+        self._wait_for_submitted()
+        if isinstance(value, State):
+            return value.result()
+        if isinstance(value, Future):
+            value = value.result()
+        elif (
+            isinstance(value, list | tuple) and value and all(isinstance(i, Future) for i in value)
+        ):
+            value = [future.result() for future in value]
+        if self._flow.final_state == "strict":
+            failed = self._run.children.unhandled()
+            if failed:
+                raise failure_of(failed)
+        return value
+
+    def _leave(self, error: BaseException) -> None:
+        """What was submitted needs the runner until its last run has ended."""
+        if not isinstance(error, Exception | GeneratorExit):
+            assert self._run.interruption is not None
+            self._run.interruption.request()
+            self._runner.interrupt()
+        self._wait_for_submitted()
+
+    def _wait_for_submitted(self) -> None:
+        # What ran may have submitted more.
+        while waiting := self._run.children.waited_for():
+            wait(waiting)
+
+    async def _wait_for_submitted_async(self) -> None:
+        while waiting := self._run.children.waited_for():
+            await asyncio.to_thread(wait, waiting)
+
+
+def _begin(
+    flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], parent: RunContext | None
+) -> RunContext:
     parameters = bind(flow.fn, args, kwargs, owner=f"flow {flow.name!r}")
     if flow.validate_parameters:
         parameters = validate(flow.fn, parameters, owner=f"flow {flow.name!r}")
-    parent = current_run.get()
-    if parent is None and (settings := get_settings()).require_server:
+    settings = get_settings()
+    if parent is None and settings.require_server:
         ensure_server(settings)
     set_up()
     _failure.set_up()
-    reporter = parent.reporter if parent else current_reporter()
+    clock = parent.clock if parent else current_clock.get() or system_clock
+    persist = flow.result_policy.persist
     run_id = str(uuid_utils.uuid7())
-    context = RunContext(
+    run = RunContext(
         run_id=run_id,
         kind="flow",
         name=flow.run_name(parameters),
@@ -47,119 +201,38 @@ def begin(flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -
         flow_name=flow.name,
         root_run_id=parent.root_run_id if parent else run_id,
         parent_run_id=parent.run_id if parent else "",
-        reporter=reporter,
+        reporter=parent.reporter if parent else current_reporter(),
         parameters=parameters,
         tags=flow.tags | current_tags(),
+        children=Children(),
+        owner=flow,
+        parent=parent,
         runner=flow.task_runner.duplicate(),
         log_prints=flow.log_prints,
+        persist_result=(parent.persist_result if parent else False) if persist is None else persist,
+        clock=clock,
+        created=clock.time(),
+        interruption=Interruption(),
     )
-    reporter.create(
+    run.reporter.create(
         RunReport(
             run_id=run_id,
             kind="flow",
-            state=StateReport(state=StateType.RUNNING, time=time.time()),
-            display_name=context.name,
+            state=StateReport(state=StateType.RUNNING, time=run.created),
+            display_name=run.name,
             flow_id=flow.flow_id,
             flow_name=flow.name,
-            parent_run_id=context.parent_run_id,
-            root_run_id="" if parent is None else context.root_run_id,
-            tags=sorted(context.tags),
+            parent_run_id=run.parent_run_id,
+            root_run_id="" if parent is None else run.root_run_id,
+            tags=sorted(run.tags),
             max_attempts=flow.policy.retries + 1,
             timeout_seconds=flow.policy.timeout_seconds,
-            code_version=flow.version or "",
+            code_version=flow.version or version_of(flow.fn),
         )
     )
-    return context
+    return run
 
 
-def run(flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> State[Any]:
-    """Runs a flow of an ordinary function to its final state."""
-    context = begin(flow, args, kwargs)
-    child = _as_child(context)
-
-    def body() -> Any:
-        context.children.clear()
-        assert context.runner is not None
-        with context.runner:
-            try:
-                value = _call(flow.fn, context.parameters)
-            except Exception:
-                # What was submitted needs the runner until its last run has ended.
-                _wait_for_submitted(context)
-                raise
-            return _settled(flow, context, value)
-
-    token = current_run.set(context)
-    try:
-        child.state = Attempts(context, flow.policy, flow).run(body)
-    finally:
-        current_run.reset(token)
-    _explain(context, child.state)
-    return child.state
-
-
-async def run_async(
-    flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> State[Any]:
-    """Runs a flow of a coroutine function to its final state."""
-    context = begin(flow, args, kwargs)
-    child = _as_child(context)
-
-    async def body() -> Any:
-        context.children.clear()
-        assert context.runner is not None
-        with context.runner:
-            try:
-                value = await _call(flow.fn, context.parameters)
-            except Exception:
-                # What was submitted needs the runner until its last run has ended.
-                _wait_for_submitted(context)
-                raise
-            return _settled(flow, context, value)
-
-    token = current_run.set(context)
-    try:
-        child.state = await Attempts(context, flow.policy, flow).run_async(body)
-    finally:
-        current_run.reset(token)
-    _explain(context, child.state)
-    return child.state
-
-
-def _explain(context: RunContext, state: State[Any]) -> None:
-    if not context.parent_run_id and state.exception is not None:
-        _failure.attach(state.exception, context.name, context.children)
-
-
-def _as_child(context: RunContext) -> Child:
-    child = Child(context.name)
-    parent = current_run.get()
-    if parent is not None:
-        parent.children.append(child)
-    return child
-
-
-def _call(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
-    signature = inspect.signature(function)
-    arguments = inspect.BoundArguments(signature, dict(parameters))
-    return function(*arguments.args, **arguments.kwargs)
-
-
-def _settled(flow: Flow[..., Any], context: RunContext, value: Any) -> Any:
-    """The flow's value, once all it submitted has ended; raises if something failed unhandled."""
-    _wait_for_submitted(context)
-    if isinstance(value, State):
-        return value.result()
-    if isinstance(value, Future):
-        value = value.result()
-    elif isinstance(value, list | tuple) and value and all(isinstance(i, Future) for i in value):
-        value = [future.result() for future in value]
-    if flow.final_state == "strict":
-        failed = unhandled(context.children)
-        if failed:
-            raise failure_of(failed)
-    return value
-
-
-def _wait_for_submitted(context: RunContext) -> None:
-    wait([child.future for child in context.children if child.future is not None])
+def _call(flow: Flow[..., Any], parameters: dict[str, Any]) -> Any:
+    arguments = inspect.BoundArguments(inspect.signature(flow.fn), dict(parameters))
+    return flow.fn(*arguments.args, **arguments.kwargs)

@@ -1,52 +1,54 @@
-"""Task runs: called directly, or submitted and run once what they wait for has ended."""
+"""Task runs: made, called where the code stands, and brought to their final state."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import uuid_utils
 
+from towpath._clock import current_clock, system_clock
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter
 from towpath._engine.arguments import futures_in, resolved
-from towpath._engine.attempts import Attempts
-from towpath._engine.children import Child
+from towpath._engine.attempts import Attempts, interruption
+from towpath._engine.caching import ResultEntry
+from towpath._engine.children import Child, Children
+from towpath._engine.coroutines import run_to_end
+from towpath._engine.generators import Driver
+from towpath._engine.skipping import skipped, upstream_failures
+from towpath._logging import set_up
 from towpath._parameters import bind
 from towpath._state_type import StateType
 from towpath.context import RunContext, current_run, current_tags
-from towpath.exceptions import MissingContextError, UpstreamFailed
-from towpath.futures import Future
-from towpath.states import State
+from towpath.futures import wait
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 
+    from towpath._engine.caching import Hit
     from towpath._task import Task
-    from towpath.task_runners import TaskRunner
+    from towpath.futures import Future
+    from towpath.states import State
 
-_quick = threading.local()
+Waits = list[tuple["Future[Any]", str, bool]]
 
 
-def begin(
-    task: Task[..., Any],
-    parameters: dict[str, Any],
-    state: StateType,
-    *,
-    mapped: bool = False,
-    dependencies: Sequence[tuple[str, str]] = (),
+def new_run(
+    task: Task[..., Any], parameters: dict[str, Any], *, mapped: bool = False
 ) -> RunContext:
-    """Reports a task run."""
+    """The run that a call of a task makes; not reported yet."""
     parent = current_run.get()
-    reporter = parent.reporter if parent else current_reporter()
     index = parent.next_index(task.task_key) if parent else 0
     run_id = str(uuid_utils.uuid7())
     name = task.run_name(parameters)
     if name is None:
         name = f"{task.name}[{index}]" if mapped or index else task.name
-    context = RunContext(
+    if parent is None:
+        set_up()
+    clock = parent.clock if parent else current_clock.get() or system_clock
+    return RunContext(
         run_id=run_id,
         kind="task",
         name=name,
@@ -54,225 +56,262 @@ def begin(
         flow_name=parent.flow_name if parent else "",
         root_run_id=parent.root_run_id if parent else run_id,
         parent_run_id=parent.run_id if parent else "",
-        reporter=reporter,
+        reporter=parent.reporter if parent else current_reporter(),
         parameters=parameters,
         tags=task.tags | (parent.tags if parent else frozenset()) | current_tags(),
+        # What a task begins is the business of the flow around it, too.
+        children=parent.children if parent else Children(),
+        owner=task,
+        parent=parent,
         runner=parent.runner if parent else None,
         log_prints=task.log_prints or (parent.log_prints if parent else False),
-        # What a task begins is the business of the flow around it, too.
-        children=parent.children if parent else [],
+        persist_result=parent.persist_result if parent else False,
+        clock=clock,
+        created=clock.time(),
+        index=index,
     )
-    reporter.create(
+
+
+def report_new(
+    run: RunContext,
+    state: StateReport,
+    *,
+    waits: Waits | None = None,
+    cache_key: str = "",
+    cached_from: str = "",
+) -> None:
+    """Reports that a run has come into being."""
+    task: Task[..., Any] = run.owner
+    run.reporter.create(
         RunReport(
-            run_id=run_id,
+            run_id=run.run_id,
             kind="task",
-            state=StateReport(state=state, time=time.time()),
-            display_name=name,
-            flow_id=context.flow_id,
-            flow_name=context.flow_name,
+            state=state,
+            display_name=run.name,
+            flow_id=run.flow_id,
+            flow_name=run.flow_name,
             task_key=task.task_key,
             task_name=task.name,
-            task_index=index,
-            parent_run_id=context.parent_run_id,
-            root_run_id="" if parent is None else context.root_run_id,
-            tags=sorted(context.tags) if context.tags else (),
-            dependencies=dependencies,
+            task_index=run.index,
+            parent_run_id=run.parent_run_id,
+            root_run_id="" if run.parent is None else run.root_run_id,
+            tags=sorted(run.tags) if run.tags else (),
+            dependencies=[(f.task_run_id, name) for f, name, _ in waits] if waits else (),
             max_attempts=task.policy.retries + 1,
             timeout_seconds=task.policy.timeout_seconds,
+            code_version=task.version or "",
+            cache_key=cache_key,
+            cached_from_run_id=cached_from,
         )
     )
-    return context
 
 
-def _child(context: RunContext) -> Child:
-    child = Child(context.name)
-    parent = current_run.get()
-    if parent is not None:
-        parent.children.append(child)
-    return child
+@dataclass(slots=True, kw_only=True)
+class Results:
+    """What is known of a run's result before it runs."""
+
+    entry: ResultEntry | None = None
+    hit: Hit | None = None
+    problem: Exception | None = None
+    """Why there is no cache key; the run fails with it."""
+
+    @classmethod
+    def look_up(cls, run: RunContext, parameters: dict[str, Any]) -> Results:
+        """Looks for a result to use again, if the task asks for that."""
+        policy = run.owner.result_policy
+        if not policy.persists(run):
+            return _NO_RESULTS
+        try:
+            entry = ResultEntry(policy, run, parameters)
+        except Exception as error:  # noqa: BLE001 - cache_key_fn is the user's code
+            return cls(problem=error)
+        return cls(entry=entry, hit=entry.look_up())
+
+    @property
+    def key(self) -> str:
+        """The cache key; empty without one."""
+        return self.entry.key if self.entry is not None else ""
+
+    def cached(self, run: RunContext) -> StateReport:
+        """The state of a run whose result was there."""
+        assert self.hit is not None
+        return StateReport(
+            state=StateType.COMPLETED,
+            time=run.clock.time(),
+            reason="CACHED",
+            message=f"result of run {self.hit.run_id}",
+            result=self.hit.content,
+        )
 
 
-def _execute(task: Task[..., Any], context: RunContext, parameters: dict[str, Any]) -> State[Any]:
-    token = current_run.set(context)
+_NO_RESULTS = Results()
+
+
+def attempts_of(run: RunContext, results: Results) -> Attempts:
+    """The attempts of a task run."""
+    keep = results.entry.keep if results.entry is not None else None
+    remote = run.runner is not None and run.runner.remote and run.submitted
+    return Attempts(run, run.owner.policy, run.owner, keep=keep, limit=not remote)
+
+
+def execute(run: RunContext, parameters: dict[str, Any], results: Results) -> State[Any]:
+    """Brings a run that is RUNNING to its final state, in this thread."""
+    task: Task[..., Any] = run.owner
+    attempts = attempts_of(run, results)
+    token = current_run.set(run)
     try:
-        if task.is_async:
-            attempts = Attempts(context, task.policy, task)
-            return asyncio.run(attempts.run_async(lambda: task.invoke(parameters)))
-        return Attempts(context, task.policy, task).run(lambda: task.invoke(parameters))
+        if results.problem is not None:
+            return attempts.give_up(results.problem)
+        runner = run.runner
+        if runner is not None and runner.remote and run.submitted:
+            return attempts.run(lambda: runner.perform(task, run, parameters))
+        if task.awaited:
+            state: State[Any] = run_to_end(attempts.run_async(lambda: task.body(parameters)))
+            return state
+        return attempts.run(lambda: task.body(parameters))
     finally:
         current_run.reset(token)
 
 
-def _prepare(
-    task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[RunContext, Child, dict[str, Any]]:
+@dataclass(slots=True, kw_only=True)
+class _Called:
+    """A task called where the code stands: its run, reported as far as it has come."""
+
+    run: RunContext
+    parameters: dict[str, Any]
+    results: Results = field(default_factory=Results)
+    child: Child
+
+    def settle(self, state: State[Any]) -> Child:
+        self.child.state = state
+        if self.run.parent is not None:
+            self.run.parent.children.settle(self.child)
+        return self.child
+
+
+def _waits(
+    task: Task[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    wait_for: Iterable[Future[Any]],
+) -> tuple[dict[str, Any], Waits]:
     parameters = bind(task.fn, args, kwargs, owner=f"task {task.name!r}")
     waits = futures_in(parameters)
-    if waits:
-        for future, _, allowed in waits:
-            future.wait()
-            if not allowed and not future.state.is_completed():
-                future.result()
+    waits += [(future, "", False) for future in wait_for]
+    return parameters, waits
+
+
+def _begin(task: Task[..., Any], parameters: dict[str, Any], waits: Waits) -> _Called:
+    """Reports a run whose upstream has ended: as RUNNING, CACHED or SKIPPED."""
+    failed = upstream_failures(waits) if waits else []
+    if not failed:
         parameters = resolved(parameters)
-    context = begin(
-        task,
-        parameters,
-        StateType.RUNNING,
-        dependencies=[(future.task_run_id, name) for future, name, _ in waits],
-    )
-    return context, Child(context.name), parameters
+    run = new_run(task, parameters)
+    called = _Called(run=run, parameters=parameters, child=Child(run.name))
+    if failed:
+        state = skipped(called.child, failed)
+        report = StateReport(
+            state=state.type, time=run.created, reason=state.reason, message=state.message
+        )
+        report_new(run, report, waits=waits)
+        called.settle(state)
+        return called
+    called.results = results = Results.look_up(run, parameters)
+    if results.hit is not None:
+        report_new(
+            run,
+            results.cached(run),
+            waits=waits,
+            cache_key=results.key,
+            cached_from=results.hit.run_id,
+        )
+        called.settle(attempts_of(run, results).found(results.hit.value))
+        return called
+    running = StateReport(state=StateType.RUNNING, time=run.created)
+    report_new(run, running, waits=waits, cache_key=results.key)
+    return called
 
 
-def _note(child: Child) -> None:
-    """Keeps an ended call if its flow must know of it: results of the others can be freed."""
-    parent = current_run.get()
-    if parent is not None and child.state is not None and not child.state.is_completed():
-        parent.children.append(child)
-
-
-def call(task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Child:
+def call(
+    task: Task[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    wait_for: Sequence[Future[Any]] = (),
+) -> Child:
     """Runs a task of an ordinary function here and now."""
-    context, child, parameters = _prepare(task, args, kwargs)
+    parameters, waits = _waits(task, args, kwargs, wait_for)
+    if waits:
+        wait([future for future, _, _ in waits])
+    called = _begin(task, parameters, waits)
+    if called.child.state is not None:
+        return called.child
     try:
-        child.state = _execute(task, context, parameters)
+        return called.settle(execute(called.run, called.parameters, called.results))
     except BaseException as error:
-        child.state = State(type=StateType.CANCELLED, exception=error)
-        _note(child)
+        called.settle(interruption(error))
         raise
-    _note(child)
-    return child
 
 
-async def call_async(task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Child:
+async def call_async(
+    task: Task[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    wait_for: Sequence[Future[Any]] = (),
+) -> Child:
     """Runs a task of a coroutine function here and now."""
-    context, child, parameters = _prepare(task, args, kwargs)
-    token = current_run.set(context)
+    parameters, waits = _waits(task, args, kwargs, wait_for)
+    if waits:
+        await asyncio.to_thread(wait, [future for future, _, _ in waits])
+    called = _begin(task, parameters, waits)
+    if called.child.state is not None:
+        return called.child
+    attempts = attempts_of(called.run, called.results)
+    if called.results.problem is not None:
+        return called.settle(attempts.give_up(called.results.problem))
+    token = current_run.set(called.run)
     try:
-        attempts = Attempts(context, task.policy, task)
-        child.state = await attempts.run_async(lambda: task.invoke(parameters))
+        return called.settle(await attempts.run_async(lambda: task.body(called.parameters)))
     except BaseException as error:
-        child.state = State(type=StateType.CANCELLED, exception=error)
-        _note(child)
+        called.settle(interruption(error))
         raise
     finally:
         current_run.reset(token)
-    _note(child)
-    return child
 
 
-def submit(
+def stream(
     task: Task[..., Any],
-    parameters: dict[str, Any],
-    *,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
     wait_for: Sequence[Future[Any]] = (),
-    mapped: bool = False,
-) -> Future[Any]:
-    """Submits a task run: it begins once all it waits for has ended.
-
-    Raises:
-        MissingContextError: Outside a flow there is nothing to run it.
-    """
-    parent = current_run.get()
-    if parent is None or parent.runner is None:
-        raise MissingContextError(
-            f"{task.name}.submit() needs a flow around it to run in: call it within a function"
-            f" decorated with @flow, or call {task.name}() directly"
-        )
-    waits = futures_in(parameters) + [(future, "", False) for future in wait_for]
-    dependencies = [(future.task_run_id, name) for future, name, _ in waits]
-    context = begin(task, parameters, StateType.PENDING, mapped=mapped, dependencies=dependencies)
-    child = _child(context)
-    future: Future[Any] = Future(context.run_id, child)
-    child.future = future
-    _Submission(task, context, future, waits, parent.runner).wait()
-    return future
+) -> Generator[Any, Any, Any]:
+    """Runs a task of a generator function, item by item."""
+    parameters, waits = _waits(task, args, kwargs, wait_for)
+    wait([future for future, _, _ in waits])
+    called = _begin(task, parameters, waits)
+    if called.child.state is not None:
+        called.child.handle_unless_completed()
+        return called.child.state.result()
+    driver = Driver(called.run, attempts_of(called.run, called.results), called.settle)
+    return (yield from driver.stream(lambda: task.invoke(called.parameters), _as_it_is))
 
 
-class _Submission:
-    """A submitted run that counts down what it waits for."""
-
-    def __init__(
-        self,
-        task: Task[..., Any],
-        context: RunContext,
-        future: Future[Any],
-        waits: list[tuple[Future[Any], str, bool]],
-        runner: TaskRunner,
-    ) -> None:
-        self._task = task
-        self._context = context
-        self._future = future
-        self._waits = waits
-        self._runner = runner
-        self._missing = len(waits) + 1
-        self._lock = threading.Lock()
-
-    def wait(self) -> None:
-        for future, _, _ in self._waits:
-            future.when_done(self._one_less)
-        self._one_less()
-
-    def _one_less(self) -> None:
-        with self._lock:
-            self._missing -= 1
-            if self._missing:
-                return
-        failed = [
-            future
-            for future, _, allowed in self._waits
-            if not allowed and not future.state.is_completed()
-        ]
-        if failed:
-            _in_turn(lambda: self._skip(failed))
-        else:
-            self._runner.run(self._run)
-
-    def _run(self) -> None:
-        try:
-            parameters = resolved(self._context.parameters)
-            self._context.reporter.transition(
-                self._context.run_id, StateReport(state=StateType.RUNNING, time=time.time())
-            )
-            state = _execute(self._task, self._context, parameters)
-        except BaseException as error:  # noqa: BLE001 - a thread of ours must not lose it
-            state = State(type=StateType.CANCELLED, exception=error, message=str(error))
-        self._future.finish(state)
-
-    def _skip(self, failed: list[Future[Any]]) -> None:
-        child = self._future.child
-        child.causes = [future.child for future in failed]
-        root = child.causes[0]
-        while root.causes:
-            root = root.causes[0]
-        what = root.state.type.value.lower().replace("_", " ") if root.state else ""
-        message = f"not run: {root.name} {what} ({root.state.message if root.state else ''})"
-        self._context.reporter.transition(
-            self._context.run_id,
-            StateReport(
-                state=StateType.SKIPPED,
-                time=time.time(),
-                reason="UPSTREAM_FAILED",
-                message=message,
-            ),
-        )
-        error = UpstreamFailed(message)
-        error.__cause__ = root.state.exception if root.state else None
-        self._future.finish(
-            State(
-                type=StateType.SKIPPED, reason="UPSTREAM_FAILED", message=message, exception=error
-            )
-        )
-
-
-def _in_turn(work: Any) -> None:
-    """Runs work after the work of this thread that led to it: long chains don't nest."""
-    queue: list[Any] | None = getattr(_quick, "queue", None)
-    if queue is not None:
-        queue.append(work)
+async def stream_async(
+    task: Task[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    wait_for: Sequence[Future[Any]] = (),
+) -> AsyncGenerator[Any, Any]:
+    """Runs a task of an async generator function, item by item."""
+    parameters, waits = _waits(task, args, kwargs, wait_for)
+    await asyncio.to_thread(wait, [future for future, _, _ in waits])
+    called = _begin(task, parameters, waits)
+    if called.child.state is not None:
+        called.child.state.result()
         return
-    _quick.queue = queue = [work]
-    try:
-        while queue:
-            queue.pop(0)()
-    finally:
-        _quick.queue = None
+    driver = Driver(called.run, attempts_of(called.run, called.results), called.settle)
+    async for item in driver.stream_async(lambda: task.invoke(called.parameters), _as_it_is):
+        yield item
+
+
+def _as_it_is(value: Any) -> Any:
+    return value

@@ -14,7 +14,7 @@ from towpath.exceptions import (
     NotATowpathServer,
     NotFound,
     NotSignedIn,
-    OutboxError,
+    ResultError,
     RpcError,
     ServerUnreachable,
 )
@@ -23,7 +23,7 @@ from towpath.exceptions import (
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (OutboxError("full"), 1),
+        (ResultError("full"), 1),
         (RpcError("odd"), 1),
         (OSError(13, "Permission denied", "/home"), 1),
         (RuntimeError("bug"), 1),

@@ -1,0 +1,41 @@
+"""The time that runs live in: the system's, or a test's own."""
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Tells the time and lets it pass."""
+
+    def time(self) -> float:
+        """Seconds since the Unix epoch."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Returns once so many seconds have passed."""
+        ...
+
+    async def sleep_async(self, seconds: float) -> None:
+        """Returns once so many seconds have passed; others run meanwhile."""
+        ...
+
+
+class SystemClock:
+    """The system's time."""
+
+    sleep = staticmethod(time.sleep)
+    time = staticmethod(time.time)
+
+    async def sleep_async(self, seconds: float) -> None:
+        """Returns once so many seconds have passed; others run meanwhile."""
+        # Importing towpath stays light: asyncio is there by the time a coroutine runs.
+        from asyncio import sleep  # noqa: PLC0415 - see above
+
+        await sleep(seconds)
+
+
+current_clock: ContextVar[Clock | None] = ContextVar("towpath_clock", default=None)
+system_clock = SystemClock()

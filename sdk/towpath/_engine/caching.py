@@ -1,0 +1,131 @@
+"""Results of task runs: kept where that is asked for, and found again instead of computed."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from towpath._delivery.reports import Content
+from towpath._results.store import ResultStore, StoredResult
+from towpath.cache_policies import DEFAULT
+from towpath.exceptions import ResultError, UnhashableInputError
+from towpath.settings import get_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from towpath._engine.policy import ResultPolicy
+    from towpath._task import Task
+    from towpath.context import RunContext
+
+_log: Final = logging.getLogger("towpath.engine")
+
+
+_folder: ContextVar[Path | None] = ContextVar("towpath_results_folder", default=None)
+
+
+@contextmanager
+def use_results_folder(folder: Path) -> Iterator[None]:
+    """Has results of runs in this context lie elsewhere than in the Towpath home."""
+    token = _folder.set(folder)
+    try:
+        yield
+    finally:
+        _folder.reset(token)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A result found instead of computed."""
+
+    value: Any
+    run_id: str
+    """The run that computed it."""
+    content: Content
+
+
+class ResultEntry:
+    """Where one run's result is looked up and kept."""
+
+    def __init__(self, policy: ResultPolicy, run: RunContext, inputs: Mapping[str, Any]) -> None:
+        """Works out the run's cache key.
+
+        Raises:
+            UnhashableInputError: An argument has no stable hash, and the policy was asked for.
+        """
+        self._policy = policy
+        self._run = run
+        self._store = ResultStore(_folder.get() or get_settings().home / "results")
+        self.key = self._key_of(inputs)
+
+    def look_up(self) -> Hit | None:
+        """The result of an earlier run with the same key, unless it has expired."""
+        if not self.key or self._policy.refresh:
+            return None
+        try:
+            found = self._store.read(self.key)
+        except ResultError as error:
+            _log.warning("%s is computed anew: %s", self._run.name, error)
+            return None
+        if found is None:
+            return None
+        stored, value = found
+        if stored.expires is not None and self._run.clock.time() >= stored.expires:
+            return None
+        return Hit(value=value, run_id=stored.run_id, content=_content(stored))
+
+    def keep(self, value: Any) -> Content | None:
+        """Stores a result.
+
+        Raises:
+            ResultError: It can't be serialized.
+        """
+        after = self._policy.expiration
+        expires = self._run.clock.time() + after.total_seconds() if after is not None else None
+        try:
+            stored = self._store.write(
+                self.key or f"run:{self._run.run_id}",
+                value,
+                run_id=self._run.run_id,
+                serializer=self._policy.serializer,
+                expires=expires,
+            )
+        except OSError as error:
+            # The value is there and the flow can go on with it: a full disk costs the cache only.
+            _log.warning("the result of %s could not be stored: %s", self._run.name, error)
+            return None
+        return _content(stored)
+
+    def _key_of(self, inputs: Mapping[str, Any]) -> str:
+        if self._run.kind == "flow":
+            return ""
+        policy = self._policy.cache
+        try:
+            key = (policy or DEFAULT).compute_key(self._run, inputs)
+        except UnhashableInputError as error:
+            if policy is not None:
+                raise
+            _log.warning("%s is not cached: %s", self._run.name, error)
+            return ""
+        return f"{_identity(self._run.owner)}:{key}" if key else ""
+
+
+def _identity(task: Task[..., Any]) -> str:
+    """What tells tasks apart: scripts all call their module __main__, so their file counts."""
+    if task.fn.__module__ == "__main__":
+        return f"{inspect.getfile(inspect.unwrap(task.fn))}:{task.task_key}"
+    return task.task_key
+
+
+def _content(stored: StoredResult) -> Content:
+    return Content(
+        uri=stored.uri,
+        content_type=stored.content_type,
+        size_bytes=stored.size_bytes,
+        sha256=bytes.fromhex(stored.sha256),
+    )

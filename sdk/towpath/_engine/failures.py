@@ -1,0 +1,93 @@
+"""Exceptions as they are reported: type, message, and the frames that are the user's."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from towpath._delivery.reports import FailureReport
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_OURS: Final = str(Path(__file__).parents[1])
+_REMOTE: Final = "__towpath_remote__"
+_MOST_CAUSES: Final = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteTrace:
+    """What is left of a traceback once its exception has crossed a process boundary."""
+
+    stack_trace: str
+    place: str
+    """Last line of the user's code, as `place` gives it."""
+
+
+def describe(error: BaseException) -> FailureReport:
+    """An exception, with what caused it, as it is reported."""
+    return _described(error, 0)
+
+
+def headline(error: BaseException) -> str:
+    """Type and text of an exception on one line."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def place(error: BaseException) -> str:
+    """The line of the user's code that raised, if it is known; empty otherwise."""
+    remote = _remote(error)
+    if remote is not None:
+        return remote.place
+    users = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(_OURS)
+    ]
+    if not users:
+        return ""
+    last = users[-1]
+    return f"{last.filename}:{last.lineno} in {last.name}: {last.line or ''}".rstrip(": ")
+
+
+def keep_trace(error: BaseException) -> RemoteTrace:
+    """What to send along with an exception to another process."""
+    return RemoteTrace(stack_trace=_stack_trace(error), place=place(error))
+
+
+def restore_trace(error: BaseException, trace: RemoteTrace) -> None:
+    """Gives an exception that came from another process its trace back."""
+    setattr(error, _REMOTE, trace)
+
+
+def _described(error: BaseException, depth: int) -> FailureReport:
+    kind = type(error)
+    cause = error.__cause__
+    return FailureReport(
+        type=f"{kind.__module__}.{kind.__qualname__}",
+        message=str(error),
+        stack_trace=_stack_trace(error),
+        cause=_described(cause, depth + 1) if cause is not None and depth < _MOST_CAUSES else None,
+    )
+
+
+def _remote(error: BaseException) -> RemoteTrace | None:
+    remote = getattr(error, _REMOTE, None)
+    return remote if isinstance(remote, RemoteTrace) else None
+
+
+def _stack_trace(error: BaseException) -> str:
+    remote = _remote(error)
+    if remote is not None:
+        return remote.stack_trace
+    return "".join(traceback.format_exception(type(error), error, _users_frames(error)))
+
+
+def _users_frames(error: BaseException) -> TracebackType | None:
+    """The traceback from the first frame on that isn't ours."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OURS):
+        frames = frames.tb_next
+    return frames

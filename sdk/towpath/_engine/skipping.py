@@ -1,0 +1,35 @@
+"""Runs that do not run, since one upstream of them did not complete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from towpath._state_type import StateType
+from towpath.exceptions import UpstreamFailed
+from towpath.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from towpath._engine.children import Child
+    from towpath.futures import Future
+
+
+def upstream_failures(waits: Iterable[tuple[Future[Any], str, bool]]) -> list[Future[Any]]:
+    """Those of the ended upstream runs that keep a run from running."""
+    return [
+        future for future, _, allowed in waits if not allowed and not future.state.is_completed()
+    ]
+
+
+def skipped(child: Child, failed: list[Future[Any]]) -> State[Any]:
+    """The state of a run that is not run; names the first cause of all."""
+    child.causes = [future.child for future in failed]
+    root = child.causes[0]
+    while root.causes:
+        root = root.causes[0]
+    what = root.state.type.value.lower().replace("_", " ") if root.state else ""
+    message = f"not run: {root.name} {what} ({root.state.message if root.state else ''})"
+    error = UpstreamFailed(message)
+    error.__cause__ = root.state.exception if root.state else None
+    return State(type=StateType.SKIPPED, reason="UPSTREAM_FAILED", message=message, exception=error)

@@ -1,0 +1,153 @@
+"""Submitted task runs: each begins once all it waits for has ended."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from towpath._delivery.reports import StateReport
+from towpath._engine.arguments import futures_in, resolved
+from towpath._engine.attempts import interruption
+from towpath._engine.children import Child
+from towpath._engine.skipping import skipped, upstream_failures
+from towpath._engine.task_runs import Results, attempts_of, execute, new_run, report_new
+from towpath._state_type import StateType
+from towpath.context import current_run
+from towpath.exceptions import MissingContextError, RunCancelled
+from towpath.futures import Future
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from towpath._engine.task_runs import Waits
+    from towpath._task import Task
+    from towpath.context import RunContext
+    from towpath.states import State
+    from towpath.task_runners import TaskRunner
+
+_quick = threading.local()
+
+
+def submit(
+    task: Task[..., Any],
+    parameters: dict[str, Any],
+    *,
+    wait_for: Sequence[Future[Any]] = (),
+    mapped: bool = False,
+) -> Future[Any]:
+    """Submits a task run: it begins once all it waits for has ended.
+
+    Raises:
+        MissingContextError: Outside a flow there is nothing to run it.
+    """
+    parent = current_run.get()
+    if parent is None or parent.runner is None:
+        raise MissingContextError(
+            f"{task.name}.submit() needs a flow around it to run in: call it within a function"
+            f" decorated with @flow, or call {task.name}() directly"
+        )
+    waits = futures_in(parameters)
+    waits += [(future, "", False) for future in wait_for]
+    run = new_run(task, parameters, mapped=mapped)
+    run.submitted = True
+    report_new(run, StateReport(state=StateType.PENDING, time=run.created), waits=waits)
+    child = Child(run.name)
+    future: Future[Any] = Future(run.run_id, child)
+    child.future = future
+    parent.children.add(child)
+    _Submission(run, future, waits, parent.runner).wait()
+    return future
+
+
+class _Submission:
+    """A submitted run that counts down what it waits for."""
+
+    def __init__(
+        self, run: RunContext, future: Future[Any], waits: Waits, runner: TaskRunner
+    ) -> None:
+        self._run = run
+        self._future = future
+        self._waits = waits
+        self._runner = runner
+        self._missing = len(waits) + 1
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        for future, _, _ in self._waits:
+            future.when_done(self._one_less)
+        self._one_less()
+
+    def _one_less(self) -> None:
+        with self._lock:
+            self._missing -= 1
+            if self._missing:
+                return
+        failed = upstream_failures(self._waits)
+        if failed:
+            _in_turn(lambda: self._skip(failed))
+        else:
+            self._runner.run(self._work)
+
+    def _work(self) -> None:
+        flow_run = self._run.flow_run
+        assert flow_run is not None
+        assert flow_run.interruption is not None
+        try:
+            with flow_run.interruption.here():
+                state = self._to_end()
+        except KeyboardInterrupt as error:
+            # The task ran in the thread of the flow's own code, which is to hear of it.
+            self._end(interruption(error))
+            raise
+        except RunCancelled as error:
+            state = attempts_of(self._run, Results()).interrupted(error)
+        except BaseException as error:  # noqa: BLE001 - a thread of ours must not lose it
+            state = interruption(error)
+        self._end(state)
+
+    def _to_end(self) -> State[Any]:
+        run = self._run
+        try:
+            parameters = run.parameters = resolved(run.parameters)
+        except Exception as error:  # noqa: BLE001 - containers of users may raise anything
+            return attempts_of(run, Results()).give_up(error)
+        results = Results.look_up(run, parameters)
+        if results.hit is not None:
+            run.reporter.transition(run.run_id, results.cached(run))
+            return attempts_of(run, results).found(results.hit.value)
+        run.reporter.transition(
+            run.run_id, StateReport(state=StateType.RUNNING, time=run.clock.time())
+        )
+        return execute(run, parameters, results)
+
+    def _skip(self, failed: list[Future[Any]]) -> None:
+        state = skipped(self._future.child, failed)
+        self._run.reporter.transition(
+            self._run.run_id,
+            StateReport(
+                state=state.type,
+                time=self._run.clock.time(),
+                reason=state.reason,
+                message=state.message,
+            ),
+        )
+        self._end(state)
+
+    def _end(self, state: State[Any]) -> None:
+        self._future.child.state = state
+        self._run.children.settle(self._future.child)
+        self._future.finish(state)
+
+
+def _in_turn(work: Any) -> None:
+    """Runs work after the work of this thread that led to it: long chains don't nest."""
+    queue: list[Any] | None = getattr(_quick, "queue", None)
+    if queue is not None:
+        queue.append(work)
+        return
+    _quick.queue = queue = [work]
+    try:
+        while queue:
+            queue.pop(0)()
+    finally:
+        _quick.queue = None

@@ -1,0 +1,152 @@
+"""Stored results: files under one folder, each written whole or not at all.
+
+A file is one line of JSON, what is known of the result, then its bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from towpath._results import encoding
+from towpath.exceptions import ResultError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from towpath._engine.policy import Serializer
+
+_TYPES: Final = {"json": "application/json", "pickle": "application/x-python-pickle"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredResult:
+    """What is known of a stored result."""
+
+    uri: str
+    """Where it lies, a file: URI."""
+    content_type: str
+    size_bytes: int
+    sha256: str
+    """Of its bytes, hexadecimal."""
+    run_id: str
+    """The run that gave it."""
+    expires: float | None
+    """Seconds since the Unix epoch; None for never."""
+
+
+class ResultStore:
+    """Results by key in a folder of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        """Makes nothing yet.
+
+        Args:
+            folder: Where results lie; made with the first one.
+        """
+        self._folder = folder
+
+    def write(
+        self, key: str, value: Any, *, run_id: str, serializer: Serializer, expires: float | None
+    ) -> StoredResult:
+        """Stores a result under a key, in the place of an older one.
+
+        Raises:
+            ResultError: It can't be serialized.
+            OSError: The disk doesn't take it.
+        """
+        data = _serialized(value, serializer)
+        path = self._path(key)
+        stored = StoredResult(
+            uri=path.as_uri(),
+            content_type=_TYPES[serializer],
+            size_bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            run_id=run_id,
+            expires=expires,
+        )
+        head = {"key": key, "serializer": serializer, "run_id": run_id, "expires": expires}
+        head["sha256"] = stored.sha256
+        self._write_whole(path, json.dumps(head).encode() + b"\n" + data)
+        return stored
+
+    def read(self, key: str) -> tuple[StoredResult, Any] | None:
+        """What was stored under a key, and the value; None when there is nothing.
+
+        Raises:
+            ResultError: It is there and can't be read back.
+        """
+        path = self._path(key)
+        try:
+            head_line, _, data = path.read_bytes().partition(b"\n")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ResultError(f"the stored result {path} can't be read: {error}") from error
+        try:
+            head = json.loads(head_line)
+            _check(data, head["sha256"])
+            value = _deserialized(data, head["serializer"])
+        except Exception as error:
+            raise ResultError(
+                f"the stored result {path} can't be read back ({error}); remove the file, or run"
+                " with refresh_cache=True to write it anew"
+            ) from error
+        stored = StoredResult(
+            uri=path.as_uri(),
+            content_type=_TYPES[head["serializer"]],
+            size_bytes=len(data),
+            sha256=head["sha256"],
+            run_id=head["run_id"],
+            expires=head["expires"],
+        )
+        return stored, value
+
+    def _path(self, key: str) -> Path:
+        name = hashlib.sha256(key.encode()).hexdigest()
+        return self._folder / name[:2] / name
+
+    def _write_whole(self, path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        written = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+        try:
+            descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+            written.replace(path)
+        except OSError:
+            written.unlink(missing_ok=True)
+            raise
+
+
+def _check(data: bytes, sha256: str) -> None:
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ValueError("its bytes have changed")
+
+
+def _serialized(value: Any, serializer: Serializer) -> bytes:
+    if serializer == "json":
+        try:
+            return encoding.dumps(value)
+        except encoding.NotEncodableError as error:
+            raise ResultError(
+                f"the result can't be stored as JSON: {error}. Return plain values, set"
+                ' result_serializer="pickle", or don\'t persist it (persist_result=False)'
+            ) from error
+    try:
+        return pickle.dumps(value)
+    except Exception as error:
+        raise ResultError(
+            f"the result can't be pickled: {error}. Return plain values, or don't persist it"
+            " (persist_result=False)"
+        ) from error
+
+
+def _deserialized(data: bytes, serializer: str) -> Any:
+    # A pickle is read only where this user wrote it: results lie in a folder of the user's own.
+    return encoding.loads(data) if serializer == "json" else pickle.loads(data)  # noqa: S301 - see above

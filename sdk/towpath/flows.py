@@ -1,0 +1,7 @@
+"""Flows, under the name that Prefect has for their module."""
+
+from __future__ import annotations
+
+from towpath._flow import Flow, flow
+
+__all__ = ["Flow", "flow"]

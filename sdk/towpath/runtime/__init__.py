@@ -1,0 +1,14 @@
+"""What runs here: `flow_run` and `task_run`, whose attributes are those of the current runs.
+
+    from towpath.runtime import flow_run, task_run
+
+    flow_run.name, flow_run.parameters, task_run.run_count
+
+Outside of runs attributes are None, or empty.
+"""
+
+from __future__ import annotations
+
+from towpath.runtime import flow_run, task_run
+
+__all__ = ["flow_run", "task_run"]

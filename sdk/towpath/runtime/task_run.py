@@ -1,0 +1,51 @@
+"""The task run that this code is part of; read its attributes when you need them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from towpath.context import RunContext, current_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    id: str | None  # noqa: A001 - Prefect's name
+    """Id of the run."""
+    name: str | None
+    """Name of the run."""
+    task_name: str | None
+    """Name of the task."""
+    parameters: dict[str, Any]
+    """The arguments by parameter."""
+    tags: list[str]
+    """The run's tags, in order."""
+    run_count: int
+    """Number of the present attempt, from 1; 0 outside of runs."""
+
+__all__ = ["id", "name", "parameters", "run_count", "tags", "task_name"]
+
+_READERS: Final[dict[str, tuple[Callable[[RunContext], Any], Any]]] = {
+    "id": (lambda run: run.run_id, None),
+    "name": (lambda run: run.name, None),
+    "parameters": (lambda run: dict(run.parameters), {}),
+    "run_count": (lambda run: run.attempt, 0),
+    "tags": (lambda run: sorted(run.tags), []),
+    "task_name": (lambda run: run.owner.name, None),
+}
+
+
+def __getattr__(attribute: str) -> Any:
+    found = _READERS.get(attribute)
+    if found is None:
+        raise AttributeError(
+            f"towpath.runtime.task_run has no {attribute!r}; there are {', '.join(__all__)}"
+        )
+    run = current_run.get()
+    read, otherwise = found
+    if run is None or run.kind != "task":
+        return type(otherwise)() if otherwise is not None else None
+    return read(run)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,21 @@
+"""Flows and tasks under test: in process, without a server, a port or a wait.
+
+    from towpath.testing import harness
+
+    def test_the_retry_waits_a_minute():
+        with harness() as towpath:
+            my_flow()
+        assert towpath.run("fetch").states == ["RUNNING", "RETRYING", "RUNNING", "COMPLETED"]
+        assert towpath.clock.elapsed == 60
+
+With pytest the fixture `towpath_harness` gives one to each test. Time is virtual: delays between
+attempts pass at once and are counted. Nothing is written outside of a temporary folder, and each
+harness stands alone, in parallel tests too.
+"""
+
+from __future__ import annotations
+
+from towpath.testing._clock import VirtualClock
+from towpath.testing._harness import Harness, LogLine, Run, harness
+
+__all__ = ["Harness", "LogLine", "Run", "VirtualClock", "harness"]
