@@ -170,7 +170,8 @@ class LaneReader:
             payload = data[start + _HEADER.size : start + _HEADER.size + length]
             if len(payload) < length:
                 break
-            if zlib.crc32(payload) != checksum:
+            # A disk that lost power may give zeros back: no frame is empty.
+            if not length or zlib.crc32(payload) != checksum:
                 self.damaged = True
                 break
             found.append(payload)
@@ -180,9 +181,11 @@ class LaneReader:
         return found
 
     def _find(self) -> bool:
-        candidates = [item for item in segments(self._folder, self._name) if item[0] <= self.next]
+        # One look: between two, the owner may begin its first segment.
+        found = segments(self._folder, self._name)
+        candidates = [item for item in found if item[0] <= self.next]
         if not candidates:
-            self.damaged = bool(segments(self._folder, self._name))
+            self.damaged = bool(found)
             return False
         first, self._file = candidates[-1]
         skipped = self.next - first

@@ -181,3 +181,33 @@ def test_an_outbox_for_another_server_stays(tmp_path: Path) -> None:
     transport.close()
     assert (report.producers, report.skipped) == (0, 1)
     assert outboxes(tmp_path) == [folder]
+
+
+def test_a_reader_that_looks_while_the_first_segment_begins_sees_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane = Lane(tmp_path, "updates")
+    look = lanes.segments
+
+    def begin_after_the_look(folder: Path, name: str) -> list[tuple[int, Path]]:
+        found = look(folder, name)
+        if not lane.last:
+            lane.append(b"first")
+        return found
+
+    monkeypatch.setattr(lanes, "segments", begin_after_the_look)
+    reader = LaneReader(tmp_path, "updates")
+    assert reader.read(10, 1000) + reader.read(10, 1000) == [b"first"]
+    assert not reader.damaged
+
+
+def test_zeros_that_a_lost_disk_gives_back_are_no_frames(tmp_path: Path) -> None:
+    lane = Lane(tmp_path, "updates")
+    lane.append(b"whole")
+    lane.close()
+    ((_, path),) = lanes.segments(tmp_path, "updates")
+    with path.open("ab") as file:
+        file.write(bytes(4096))
+    reader = LaneReader(tmp_path, "updates")
+    assert reader.read(10, 100_000) == [b"whole"]
+    assert reader.damaged
