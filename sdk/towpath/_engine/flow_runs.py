@@ -12,6 +12,7 @@ from towpath import _failure
 from towpath._clock import current_clock, system_clock
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter, ensure_server
+from towpath._display import observed
 from towpath._engine.attempts import Attempts
 from towpath._engine.caching import ResultEntry
 from towpath._engine.children import Child, Children, failure_of
@@ -201,7 +202,7 @@ def _begin(
         flow_name=flow.name,
         root_run_id=parent.root_run_id if parent else run_id,
         parent_run_id=parent.run_id if parent else "",
-        reporter=parent.reporter if parent else current_reporter(),
+        reporter=parent.reporter if parent else observed(current_reporter()),
         parameters=parameters,
         tags=flow.tags | current_tags(),
         children=Children(),

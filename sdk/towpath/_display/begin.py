@@ -1,0 +1,77 @@
+"""Whether and how a root flow run is shown."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Final, Literal
+
+from towpath._delivery.session import Session
+from towpath._display.hub import Hub
+from towpath._display.live import LiveView
+from towpath._display.observer import Observer
+from towpath._display.plain import PlainView
+from towpath.settings import get_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TextIO
+
+    from towpath._delivery.reports import Reporter
+
+Mode = Literal["live", "plain", "quiet"]
+
+_hubs: Final[dict[Mode, Hub]] = {}
+_forked = False
+
+
+def observed(reporter: Reporter) -> Reporter:
+    """The reporter for a root flow run: itself, or one that shows the run and passes all on.
+
+    Only what goes to the process's own session is shown: who reports elsewhere looks there.
+    """
+    if _forked or not isinstance(reporter, Session):
+        return reporter
+    mode = mode_of(get_settings().display, sys.stderr, os.environ)
+    if mode == "quiet":
+        return reporter
+    hub = _hubs.get(mode)
+    if hub is None:
+        hub = _hubs[mode] = Hub(LiveView if mode == "live" else PlainView)
+    return Observer(reporter, hub, hub.page())
+
+
+def mode_of(display: str, stream: TextIO | None, environment: Mapping[str, str]) -> Mode:
+    """What a setting comes to with a standard error and an environment."""
+    automatic = display == "auto"
+    if display == "quiet" or stream is None or stream.closed or _is_worker():
+        return "quiet"
+    if automatic and "PYTEST_CURRENT_TEST" in environment:
+        return "quiet"
+    if display == "plain" or not stream.isatty() or environment.get("TERM") == "dumb":
+        return "plain"
+    if automatic and (environment.get("NO_COLOR") or not _redraws(environment)):
+        return "plain"
+    return "live"
+
+
+def _redraws(environment: Mapping[str, str]) -> bool:
+    """Whether the terminal knows escape sequences; old consoles of Windows don't."""
+    return sys.platform != "win32" or "WT_SESSION" in environment
+
+
+def _is_worker() -> bool:
+    """Whether another Python process began this one as its helper."""
+    processes = sys.modules.get("multiprocessing.process")
+    return processes is not None and processes.parent_process() is not None
+
+
+def _let_go_after_fork() -> None:
+    global _forked  # noqa: PLW0603 - a process is forked or not
+    _forked = True
+    for hub in _hubs.values():
+        hub.let_go()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_after_fork)

@@ -1,0 +1,147 @@
+"""The thread that shows the root flow runs of this process, however many go on at once."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import threading
+import time
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from towpath._display.model import Told, Tree
+    from towpath._display.observer import Observer
+
+FRAME_SECONDS: Final = 0.1
+
+
+class View(Protocol):
+    """Shows trees; every method but `prepare` is called by one thread at a time."""
+
+    prompt: bool
+    """Whether what is urgent is shown at once, not with the next frame."""
+
+    def page(self) -> Told | None:
+        """Who is told of each state of a root flow run; None when the trees are enough."""
+        ...
+
+    def prepare(self) -> None:
+        """Does what takes long before the first frame."""
+        ...
+
+    def show(self, trees: Sequence[Tree], now: float) -> None:
+        """Shows the present state of what goes on."""
+        ...
+
+    def end(self, tree: Tree, others: Sequence[Tree]) -> None:
+        """Shows what became of a root flow run."""
+        ...
+
+    def close(self) -> None:
+        """Leaves the terminal as it was, for good or until the next frame."""
+        ...
+
+    def let_go(self) -> None:
+        """In a forked child: gives up the terminal, which stays the parent's."""
+        ...
+
+
+class Hub:
+    """Collects the notes of observers in a thread of its own and has a view show them."""
+
+    def __init__(self, view: Callable[[threading.RLock], View]) -> None:
+        # Re-entrant: a signal handler of the user's may print while its thread prints.
+        self._lock = threading.RLock()
+        self._view = view(self._lock)
+        self._observers: list[Observer] = []
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._idle = False
+        self._closed = False
+
+    def page(self) -> Told | None:
+        """Who is told of each state of a new root flow run."""
+        return self._view.page()
+
+    def begin(self, observer: Observer) -> None:
+        """Shows a root flow run from now on."""
+        if self._closed:
+            observer.stop()
+            return
+        self._observers.append(observer)
+        if self._view.prompt:
+            with self._lock, contextlib.suppress(OSError, ValueError):
+                observer.take_notes()
+        if self._thread is None:
+            self._start()
+        elif self._idle:
+            self._wake.set()
+
+    def hurry(self) -> None:
+        """Shows what there is soon, if the view wants that."""
+        if self._view.prompt and not self._wake.is_set():
+            self._wake.set()
+
+    def end(self, observer: Observer) -> None:
+        """Shows what became of a root flow run, before its caller goes on."""
+        with self._lock:
+            if observer not in self._observers:
+                return
+            with contextlib.suppress(OSError, ValueError):
+                observer.take_notes()
+            self._observers.remove(observer)
+            observer.stop()
+            with contextlib.suppress(OSError, ValueError):
+                self._view.end(observer.tree, [other.tree for other in self._observers])
+
+    def close(self) -> None:
+        """Shows nothing more; what goes on goes on unseen."""
+        self._closed = True
+        self._wake.set()
+        with self._lock:
+            for observer in self._observers:
+                observer.stop()
+            self._observers.clear()
+            with contextlib.suppress(OSError, ValueError):
+                self._view.close()
+
+    def let_go(self) -> None:
+        """In a forked child: shows nothing more and leaves the terminal to the parent."""
+        self._closed = True
+        for observer in self._observers:
+            observer.stop()
+        self._view.let_go()
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="towpath-display", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:
+            # The interpreter ends: flows that run now are not shown.
+            self.close()
+        else:
+            atexit.register(self.close)
+
+    def _run(self) -> None:
+        while not self._closed:
+            self._idle = not self._observers
+            self._wake.wait(None if self._idle and not self._observers else FRAME_SECONDS)
+            self._idle = False
+            self._wake.clear()
+            try:
+                self._frame()
+            except Exception:  # noqa: BLE001 - what shows a flow must not disturb it
+                self.close()
+
+    def _frame(self) -> None:
+        now = time.time()
+        if any(now - o.tree.began > FRAME_SECONDS for o in self._observers if o.tree.root):
+            self._view.prepare()
+        with self._lock:
+            for observer in self._observers:
+                observer.take_notes()
+            trees = [observer.tree for observer in self._observers]
+            if trees:
+                self._view.show(trees, now)

@@ -1,0 +1,230 @@
+"""What the display knows of a root flow run: its tasks by name, in memory that ended runs leave."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from towpath._display.words import printable, state_word
+from towpath._state_type import StateType
+
+if TYPE_CHECKING:
+    from towpath._delivery.reports import RunReport, StateReport
+
+_KEPT: Final = 8
+_MOST_NAMES: Final = 200
+_OTHERS: Final = "others"
+_ACTIVE: Final = frozenset(
+    {StateType.RUNNING, StateType.RETRYING, StateType.PAUSED, StateType.CANCELLING}
+)
+TROUBLES: Final = frozenset({StateType.FAILED, StateType.TIMED_OUT, StateType.CRASHED})
+
+
+@dataclass(slots=True, kw_only=True)
+class OpenRun:
+    """A run that has not ended."""
+
+    name: str
+    kind: str
+    group: Group
+    max_attempts: int
+    state: StateType
+    since: float
+    """When its first attempt began, or it came into being."""
+    attempt: int = 1
+    next_attempt_time: float | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A run that did not complete."""
+
+    name: str
+    state: StateType
+    message: str
+
+    @property
+    def sentence(self) -> str:
+        """What became of it, and why."""
+        return ending(self.state, self.message)
+
+
+def ending(state: StateType, message: str) -> str:
+    """A state with why, "failed: ValueError: no", "not run: load failed"."""
+    word, message = state_word(state), printable(message)
+    if message.startswith(f"{word}:") or not message:
+        return message or word
+    return f"{word}: {message}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Group:
+    """All runs of one name beneath the same parents."""
+
+    name: str
+    counts: Counter[StateType] = field(default_factory=Counter[StateType])
+    groups: dict[str, Group] = field(default_factory=dict[str, "Group"])
+    active: dict[str, OpenRun] = field(default_factory=dict[str, OpenRun])
+    retrying: dict[str, OpenRun] = field(default_factory=dict[str, OpenRun])
+    troubles: list[Ended] = field(default_factory=list[Ended])
+    """The first few that failed."""
+    not_run: list[Ended] = field(default_factory=list[Ended])
+    """The first few that were skipped."""
+    began: float = 0.0
+    ended: float = 0.0
+
+    @property
+    def total(self) -> int:
+        """How many runs there have been."""
+        return self.counts.total()
+
+    @property
+    def state(self) -> StateType:
+        """The state to show for all: what goes on, else the worst that happened."""
+        for state in (StateType.RETRYING, StateType.RUNNING):
+            if self.counts[state]:
+                return state
+        failed = next((s for s in TROUBLES if self.counts[s]), None)
+        waiting = self.counts[StateType.PENDING] or self.counts[StateType.SCHEDULED]
+        if waiting:
+            return StateType.PENDING
+        for state in (StateType.CANCELLED, StateType.SKIPPED):
+            if self.counts[state] and failed is None:
+                return state
+        return failed or StateType.COMPLETED
+
+    def below(self, name: str) -> Group:
+        """The group of a name within this one; past a limit all new names share one."""
+        if name not in self.groups and len(self.groups) >= _MOST_NAMES:
+            name = _OTHERS
+        return self.groups.setdefault(name, Group(name=name))
+
+    def ran(self, now: float) -> float:
+        """Seconds since the first run began, or until the last one ended."""
+        if not self.began:
+            return 0.0
+        return max(0.0, (now if self.active else self.ended or now) - self.began)
+
+
+class Told(Protocol):
+    """Is called with each run that enters a state."""
+
+    def __call__(self, tree: Tree, run: OpenRun, state: StateReport) -> None:
+        """Takes a run of a tree with the state it has entered."""
+        ...
+
+
+class Tree:
+    """A root flow run and all below it.
+
+    Args:
+        told: Called with each run that enters a state.
+    """
+
+    def __init__(self, told: Told | None = None) -> None:
+        self.root: Group | None = None
+        self.run_id = ""
+        self.name = ""
+        self.state = StateType.PENDING
+        """The root's."""
+        self.message = ""
+        self.tasks: Counter[StateType] = Counter()
+        """Runs below the root, by state."""
+        self.troubles: list[Ended] = []
+        self.not_run: list[Ended] = []
+        self.told: Final = told
+        self._open: dict[str, OpenRun] = {}
+
+    @property
+    def began(self) -> float:
+        """When the root began; 0 before."""
+        return self.root.began if self.root is not None else 0.0
+
+    @property
+    def open_runs(self) -> int:
+        """How many runs have not ended."""
+        return len(self._open)
+
+    def create(self, run: RunReport) -> None:
+        """Takes in a new run."""
+        name = printable(run.display_name)
+        if self.root is None:
+            self.root, self.run_id, self.name = Group(name=name), run.run_id, name
+            group = self.root
+        else:
+            parent = self._open.get(run.parent_run_id)
+            above = parent.group if parent is not None else self.root
+            group = above.below(printable(run.task_name or run.flow_name or run.display_name))
+        opened = OpenRun(
+            name=name,
+            kind=run.kind,
+            group=group,
+            max_attempts=run.max_attempts,
+            state=run.state.state,
+            since=run.state.time,
+        )
+        self._open[run.run_id] = opened
+        self._enter(run.run_id, opened, run.state, before=None)
+
+    def transition(self, run_id: str, state: StateReport) -> None:
+        """Takes in a run's new state."""
+        run = self._open.get(run_id)
+        if run is not None:
+            self._enter(run_id, run, state, before=run.state)
+
+    def rename(self, run_id: str, display_name: str) -> None:
+        """Takes in a run's new name."""
+        run = self._open.get(run_id)
+        if run is not None:
+            run.name = printable(display_name)
+            if run_id == self.run_id and self.root is not None:
+                self.name = self.root.name = run.name
+
+    def _enter(
+        self, run_id: str, run: OpenRun, state: StateReport, *, before: StateType | None
+    ) -> None:
+        group, now = run.group, state.state
+        if before is not None:
+            self._count(run_id, group, before, -1)
+        self._count(run_id, group, now, 1)
+        if now is StateType.RUNNING and before in {None, StateType.PENDING, StateType.SCHEDULED}:
+            run.since = state.time
+            group.began = group.began or state.time
+        run.state, run.attempt, run.message = now, state.attempt, state.message
+        run.next_attempt_time = state.next_attempt_time
+        _keep(group.active, run_id, run, inside=now in _ACTIVE)
+        _keep(group.retrying, run_id, run, inside=now is StateType.RETRYING)
+        if run_id == self.run_id:
+            self.state, self.message = now, printable(state.message)
+        if now.terminal:
+            del self._open[run_id]
+            group.ended = max(group.ended, state.time)
+            self._note(run_id, run, state)
+        if self.told is not None:
+            self.told(self, run, state)
+
+    def _count(self, run_id: str, group: Group, state: StateType, by: int) -> None:
+        group.counts[state] += by
+        if run_id != self.run_id:
+            self.tasks[state] += by
+
+    def _note(self, run_id: str, run: OpenRun, state: StateReport) -> None:
+        ended = Ended(name=run.name, state=state.state, message=state.message)
+        if state.state in TROUBLES:
+            lists = (run.group.troubles, self.troubles)
+        elif state.state is StateType.SKIPPED:
+            lists = (run.group.not_run, self.not_run)
+        else:
+            return
+        for kept in lists if run_id != self.run_id else lists[:1]:
+            if len(kept) < _KEPT:
+                kept.append(ended)
+
+
+def _keep(runs: dict[str, OpenRun], run_id: str, run: OpenRun, *, inside: bool) -> None:
+    if inside:
+        runs.setdefault(run_id, run)
+    else:
+        runs.pop(run_id, None)

@@ -1,0 +1,98 @@
+"""Notes what is reported of one root flow run, and passes it on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol
+
+from towpath._delivery.reports import RunReport, StateReport
+from towpath._display.model import TROUBLES, Tree
+from towpath._state_type import TERMINAL_STATES, StateType
+
+if TYPE_CHECKING:
+    from towpath._delivery.reports import Reporter
+    from towpath._display.model import Told
+
+_URGENT: Final = TROUBLES | {StateType.RETRYING, StateType.SKIPPED}
+
+Note = RunReport | tuple[str, StateReport] | tuple[str, str]
+
+
+class Audience(Protocol):
+    """Whom an observer tells."""
+
+    def begin(self, observer: Observer) -> None:
+        """A root flow run has begun."""
+        ...
+
+    def hurry(self) -> None:
+        """Something to be told at once is among the notes."""
+        ...
+
+    def end(self, observer: Observer) -> None:
+        """The root flow run has ended."""
+        ...
+
+
+class Observer:
+    """A reporter that keeps notes for a display: an append to a deque for each report."""
+
+    def __init__(
+        self,
+        reporter: Reporter,
+        audience: Audience,
+        told: Told | None = None,
+    ) -> None:
+        self.tree: Final = Tree(told)
+        self.log: Final = reporter.log
+        self.flush: Final = reporter.flush
+        self._reporter = reporter
+        self._audience = audience
+        self._notes: deque[Note] = deque()
+        self._root = ""
+        self._over = False
+
+    def create(self, run: RunReport) -> None:
+        """Reports a new run."""
+        self._reporter.create(run)
+        if self._over:
+            return
+        self._notes.append(run)
+        if not self._root:
+            self._root = run.run_id
+            self._audience.begin(self)
+
+    def transition(self, run_id: str, state: StateReport) -> None:
+        """Reports that a run changed state."""
+        self._reporter.transition(run_id, state)
+        if self._over:
+            return
+        self._notes.append((run_id, state))
+        if run_id == self._root and state.state in TERMINAL_STATES:
+            self._audience.end(self)
+        elif state.state in _URGENT:
+            self._audience.hurry()
+
+    def rename(self, run_id: str, display_name: str) -> None:
+        """Reports another name to show for a run."""
+        self._reporter.rename(run_id, display_name)
+        if not self._over:
+            self._notes.append((run_id, display_name))
+
+    def take_notes(self) -> None:
+        """Brings the tree up to date; called by one thread at a time."""
+        with contextlib.suppress(IndexError):
+            while True:
+                note = self._notes.popleft()
+                if isinstance(note, RunReport):
+                    self.tree.create(note)
+                elif isinstance(note[1], StateReport):
+                    self.tree.transition(note[0], note[1])
+                else:
+                    self.tree.rename(note[0], note[1])
+
+    def stop(self) -> None:
+        """Keeps no more notes; reports go on being passed on."""
+        self._over = True
+        self._notes.clear()

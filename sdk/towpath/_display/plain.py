@@ -1,0 +1,135 @@
+"""Lines for what matters: for logs of CI, cron and pipes, and terminals that can't redraw."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from towpath._display.ending import end_line
+from towpath._display.model import TROUBLES, ending
+from towpath._display.words import counted, printable, span
+from towpath._state_type import StateType
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Sequence
+
+    from towpath._delivery.reports import StateReport
+    from towpath._display.model import OpenRun, Tree
+
+MOST_LINES: Final = 20
+"""Of each kind, in a flow run; and most flow runs told from begin to end."""
+_FIRST_PROGRESS_SECONDS: Final = 5.0
+_RAREST_PROGRESS_SECONDS: Final = 60.0
+_TOLD: Final = TROUBLES | {StateType.COMPLETED, StateType.RETRYING, StateType.SKIPPED}
+
+
+class PlainView:
+    """Writes a line when a flow begins, a task ends badly or is retried, and a flow ends.
+
+    Completed tasks are told one by one up to a limit, then counted every few seconds.
+    """
+
+    prompt = True
+
+    def __init__(self, lock: threading.RLock) -> None:
+        del lock
+        self._pages = 0
+        self._unsaid: Counter[StateType] = Counter()
+
+    def page(self) -> Page:
+        """Who is told of each state of a root flow run."""
+        self._pages += 1
+        return Page(brief=self._pages > MOST_LINES)
+
+    def prepare(self) -> None:
+        """Lines need no preparation."""
+
+    def show(self, trees: Sequence[Tree], now: float) -> None:
+        """Counts, every few seconds, what is no longer told one by one."""
+        for tree in trees:
+            if isinstance(tree.told, Page):
+                tree.told.progress(tree, now)
+
+    def end(self, tree: Tree, others: Sequence[Tree]) -> None:
+        """Tells the end of a root flow run; of many that went well, only how many."""
+        del others
+        page = tree.told
+        if isinstance(page, Page) and page.brief and tree.state is StateType.COMPLETED:
+            self._unsaid[tree.state] += 1
+        else:
+            _write(time.time(), end_line(tree))
+
+    def close(self) -> None:
+        """Counts the flow runs that nothing was said of."""
+        if self._unsaid:
+            count = self._unsaid.total()
+            _write(time.time(), f"{count:,} more flow runs completed")
+            self._unsaid.clear()
+
+    def let_go(self) -> None:
+        """A forked child has nothing to give up."""
+
+
+class Page:
+    """The lines of one root flow run.
+
+    Args:
+        brief: Only what went wrong.
+    """
+
+    def __init__(self, *, brief: bool = False) -> None:
+        self.brief: Final = brief
+        self._said: Counter[StateType] = Counter()
+        self._counted: Counter[StateType] = Counter()
+        self._progress_at = 0.0
+        self._pause = _FIRST_PROGRESS_SECONDS
+
+    def __call__(self, tree: Tree, run: OpenRun, state: StateReport) -> None:
+        """Tells of a run's new state, if it matters and has not been told too often."""
+        now = state.state
+        if run.group is tree.root:
+            if now is StateType.RETRYING:
+                _write(state.time, f"{run.name}  {retry(run, state.time)}")
+            elif now is StateType.RUNNING and state.attempt == 1 and not self.brief:
+                _write(state.time, f"{run.name}  began")
+                self._progress_at = state.time + self._pause
+        elif now in _TOLD and not (self.brief and now is StateType.COMPLETED):
+            self._said[now] += 1
+            if self._said[now] <= MOST_LINES:
+                _write(state.time, f"{run.name}  {_told(run, state)}")
+
+    def progress(self, tree: Tree, now: float) -> None:
+        """Counts the runs below by state, when that is due and has changed."""
+        flooded = any(count > MOST_LINES for count in self._said.values())
+        if flooded and now >= self._progress_at and tree.tasks != self._counted:
+            self._counted = tree.tasks.copy()
+            self._pause = min(self._pause * 2, _RAREST_PROGRESS_SECONDS)
+            self._progress_at = now + self._pause
+            _write(now, f"{tree.name}  {', '.join(text for _, text in counted(tree.tasks))}")
+
+
+def retry(run: OpenRun, now: float) -> str:
+    """A run that will be tried again: "attempt 1/3 failed, next in 4 s: ValueError: no"."""
+    left = max(0.0, (run.next_attempt_time or now) - now)
+    when = f", next in {left:.0f} s" if round(left) else ""
+    why = f": {printable(run.message)}" if run.message else ""
+    return f"attempt {run.attempt}/{run.max_attempts} failed{when}{why}"
+
+
+def _told(run: OpenRun, state: StateReport) -> str:
+    if state.state is StateType.RETRYING:
+        return retry(run, state.time)
+    if state.state is StateType.COMPLETED:
+        how = "from cache" if state.reason == "CACHED" else span(state.time - run.since, digits=1)
+        return f"completed ({how})" if state.reason == "CACHED" else f"completed after {how}"
+    return ending(state.state, state.message)
+
+
+def _write(when: float, text: str) -> None:
+    stream = sys.stderr
+    clock = time.strftime("%H:%M:%S", time.localtime(when))
+    stream.write(f"{clock}  {text}\n")
+    stream.flush()
