@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._display import ending
 from towpath._engine.failures import place
 from towpath._state_type import StateType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
     from towpath._engine.children import Child
@@ -22,6 +24,14 @@ if TYPE_CHECKING:
 _MARK: Final = "__towpath_report__"
 _NAMES: Final = 8
 _previous_hook: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    flow_name: str
+    lines: tuple[str, ...]
+    rest: tuple[str, ...]
+    """What is left to say when the display has told of the failures."""
 
 
 def attach(error: BaseException, flow_name: str, children: Iterable[Child]) -> None:
@@ -39,7 +49,21 @@ def attach(error: BaseException, flow_name: str, children: Iterable[Child]) -> N
     if not ended:
         lines += _places(error)
     lines.append("  look closer: towpath run ls --state FAILED")
-    setattr(error, _MARK, "\n".join(lines))
+    setattr(error, _MARK, _Report(flow_name, tuple(lines), tuple(_whereabouts(error, ended))))
+
+
+def _whereabouts(error: BaseException, ended: Sequence[Child]) -> list[str]:
+    """What the display's summary of a failed flow run leaves to say."""
+    found = [
+        place
+        for child in ended
+        if child.state and not child.causes
+        for place in _places(child.state.exception)
+    ]
+    return [
+        *(dict.fromkeys(found) if ended else _places(error)),
+        "  look closer: towpath run ls --state FAILED",
+    ]
 
 
 def set_up() -> None:
@@ -55,7 +79,8 @@ def _report(kind: type[BaseException], error: BaseException, frames: TracebackTy
     if report is None or os.environ.get("TOWPATH_FULL_TRACEBACK") == "1":
         _previous_hook(kind, error, frames)
     else:
-        sys.stderr.write(f"{report}\n")
+        told = ending.told == report.flow_name
+        sys.stderr.write("".join(f"{line}\n" for line in (report.rest if told else report.lines)))
 
 
 def _headline(error: BaseException) -> str:

@@ -19,7 +19,7 @@ told = ""
 
 def end_line(tree: Tree) -> str:
     """A root flow run in one sentence: how it ended, after how long, what became of its tasks."""
-    ran = span(tree.root.ran(tree.root.ended), digits=1) if tree.root is not None else ""
+    ran = span(tree.ran(0.0), digits=1)
     line = f"{tree.name} · {short_id(tree.run_id)}  {state_word(tree.state)} after {ran}"
     counts = ", ".join(text for _, text in counted(tree.tasks))
     if tree.state is not StateType.COMPLETED and tree.message and not tree.troubles:
@@ -61,6 +61,6 @@ def _symbol(state: StateType, *, colour: bool) -> str:
     return _painted(state_symbol(state), state_colour(state) or "", colour)
 
 
-def _painted(text: str, style: str, colour: bool) -> str:  # noqa: FBT001 - says if, not how
+def _painted(text: str, style: str, colour: bool) -> str:
     code = _CODES.get(style)
     return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text

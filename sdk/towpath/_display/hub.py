@@ -137,7 +137,7 @@ class Hub:
 
     def _frame(self) -> None:
         now = time.time()
-        if any(now - o.tree.began > FRAME_SECONDS for o in self._observers if o.tree.root):
+        if any(observer.tree.ran(now) > FRAME_SECONDS for observer in self._observers):
             self._view.prepare()
         with self._lock:
             for observer in self._observers:

@@ -51,7 +51,7 @@ class LiveView:
         if self._drawn is None:
             return
         if not self._screen.is_open:
-            if not any(tree.began and now - tree.began > _QUICK_SECONDS for tree in trees):
+            if not any(tree.ran(now) > _QUICK_SECONDS for tree in trees):
                 return
             self._screen.open()
         columns, height = self._screen.size

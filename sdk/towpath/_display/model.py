@@ -72,8 +72,8 @@ class Group:
     """The first few that failed."""
     not_run: list[Ended] = field(default_factory=list[Ended])
     """The first few that were skipped."""
-    began: float = 0.0
-    ended: float = 0.0
+    began: float | None = None
+    ended: float | None = None
 
     @property
     def total(self) -> int:
@@ -103,9 +103,10 @@ class Group:
 
     def ran(self, now: float) -> float:
         """Seconds since the first run began, or until the last one ended."""
-        if not self.began:
+        if self.began is None:
             return 0.0
-        return max(0.0, (now if self.active else self.ended or now) - self.began)
+        end = now if self.active or self.ended is None else self.ended
+        return max(0.0, end - self.began)
 
 
 class Told(Protocol):
@@ -137,10 +138,9 @@ class Tree:
         self.told: Final = told
         self._open: dict[str, OpenRun] = {}
 
-    @property
-    def began(self) -> float:
-        """When the root began; 0 before."""
-        return self.root.began if self.root is not None else 0.0
+    def ran(self, now: float) -> float:
+        """Seconds since the root began, or until it ended."""
+        return self.root.ran(now) if self.root is not None else 0.0
 
     @property
     def open_runs(self) -> int:
@@ -191,7 +191,7 @@ class Tree:
         self._count(run_id, group, now, 1)
         if now is StateType.RUNNING and before in {None, StateType.PENDING, StateType.SCHEDULED}:
             run.since = state.time
-            group.began = group.began or state.time
+            group.began = state.time if group.began is None else group.began
         run.state, run.attempt, run.message = now, state.attempt, state.message
         run.next_attempt_time = state.next_attempt_time
         _keep(group.active, run_id, run, inside=now in _ACTIVE)
@@ -200,7 +200,7 @@ class Tree:
             self.state, self.message = now, printable(state.message)
         if now.terminal:
             del self._open[run_id]
-            group.ended = max(group.ended, state.time)
+            group.ended = max(group.ended or 0.0, state.time)
             self._note(run_id, run, state)
         if self.told is not None:
             self.told(self, run, state)

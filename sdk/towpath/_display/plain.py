@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from math import ceil
 from typing import TYPE_CHECKING, Final
 
 from towpath._display.ending import end_line
@@ -114,7 +115,7 @@ class Page:
 def retry(run: OpenRun, now: float) -> str:
     """A run that will be tried again: "attempt 1/3 failed, next in 4 s: ValueError: no"."""
     left = max(0.0, (run.next_attempt_time or now) - now)
-    when = f", next in {left:.0f} s" if round(left) else ""
+    when = f", next in {ceil(left)} s" if left else ""
     why = f": {printable(run.message)}" if run.message else ""
     return f"attempt {run.attempt}/{run.max_attempts} failed{when}{why}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
+from math import ceil
 from typing import TYPE_CHECKING, Final
 
 from towpath._display.ending import cause
@@ -65,7 +66,7 @@ def _group(group: Group, depth: int, now: float) -> Iterator[Row]:
         depth=depth,
         state=group.state,
         name=group.name,
-        seconds=group.ran(now) if group.began else None,
+        seconds=group.ran(now) if group.began is not None else None,
         counts=counted(group.counts) if group.total > 1 else (),
         remark=_remark(group, now),
     )
@@ -110,8 +111,9 @@ def attempt(run: OpenRun, now: float) -> str:
     """Which attempt a run is at: "attempt 2/3, next in 4 s: ValueError: no"; empty at its first."""
     if run.state is StateType.RETRYING:
         left = max(0.0, (run.next_attempt_time or now) - now)
-        return f"attempt {run.attempt + 1}/{run.max_attempts}, next in {left:.0f} s: " + printable(
-            run.message
+        return (
+            f"attempt {run.attempt + 1}/{run.max_attempts}, next in {ceil(left)} s: "
+            + printable(run.message)
         )
     return f"attempt {run.attempt}/{run.max_attempts}" if run.attempt > 1 else ""
 

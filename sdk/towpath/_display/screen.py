@@ -23,7 +23,7 @@ _CLEAR_BELOW: Final = "\x1b[J"
 _AS_ONE: Final = ("\x1b[?2026h", "\x1b[?2026l")
 """Has terminals that know it show a frame at once; others ignore it."""
 _REDRAW_SECONDS: Final = 0.03
-_ASCII: Final = str.maketrans("✓✗●↻–■·…›", "+x*r-#..>")
+_ASCII: Final = str.maketrans("✓✗●↻■·…", "+x*r#..")
 
 
 class Screen:

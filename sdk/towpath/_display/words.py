@@ -30,7 +30,7 @@ _SYMBOLS: Final = {
     StateType.TIMED_OUT: "✗",
     StateType.RUNNING: "●",
     StateType.RETRYING: "↻",
-    StateType.SKIPPED: "–",
+    StateType.SKIPPED: "-",
     StateType.CANCELLED: "■",
 }
 _WAITING: Final = "·"

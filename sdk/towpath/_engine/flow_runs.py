@@ -12,7 +12,7 @@ from towpath import _failure
 from towpath._clock import current_clock, system_clock
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter, ensure_server
-from towpath._display import observed
+from towpath._display.begin import observed
 from towpath._engine.attempts import Attempts
 from towpath._engine.caching import ResultEntry
 from towpath._engine.children import Child, Children, failure_of

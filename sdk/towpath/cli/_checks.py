@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from towpath._delivery.outbox import lock_outbox, outboxes
 from towpath._discovery import find_server
+from towpath._display.words import span
 from towpath._settings.layers import file_problems, strange_variables
 from towpath._transport.grpc import GrpcTransport
-from towpath.cli._run_values import span
 from towpath.client import Client
 from towpath.client._connect import open_transport, server_address
 from towpath.exceptions import ConfigurationError, RpcError, TowpathError

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from towpath._display.words import printable
 from towpath.cli._errors import FAILED, UNREACHABLE
 from towpath.cli._session import colourful, print_json, text_output
-from towpath.cli._tables import printable
 
 if TYPE_CHECKING:
     from towpath.cli._checks import Check

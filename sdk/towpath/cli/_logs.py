@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from towpath._display.words import printable
 from towpath.cli._run_values import local_time, log_line_as_json
 from towpath.cli._session import connected, note, print_json, text_output
-from towpath.cli._tables import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from towpath._display.words import span
 from towpath._state_type import StateType
 from towpath.cli._tables import Column, print_table
 
@@ -114,19 +115,15 @@ def print_runs(runs: Sequence[Run], *, wide: bool) -> None:
 
 def ran(run: Run, now: datetime | None = None) -> str:
     """How long a run has been running."""
+    return span(running_seconds(run, now))
+
+
+def running_seconds(run: Run, now: datetime | None = None) -> float:
+    """Seconds that a run has been running, up to now if it still is."""
     seconds = run.running_seconds
     if run.state is StateType.RUNNING:
         seconds += max(0.0, ((now or datetime.now(UTC)) - run.state_since).total_seconds())
-    return span(seconds)
-
-
-def span(seconds: float) -> str:
-    """A span of time, short."""
-    if seconds < 60:  # noqa: PLR2004 - a minute
-        return f"{seconds:.2f}s"
-    minutes, left = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{left:02}s"
+    return seconds
 
 
 def local_time(moment: datetime | None) -> str:

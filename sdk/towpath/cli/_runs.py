@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from towpath._display.words import printable
 from towpath._state_type import StateType
 from towpath.cli._errors import NOT_FOUND, CommandError
 from towpath.cli._groups import CommandGroup
@@ -30,7 +31,7 @@ from towpath.cli._session import (
     print_json,
     text_output,
 )
-from towpath.cli._tables import Column, print_table, printable
+from towpath.cli._tables import Column, print_table
 from towpath.cli._watch import event_line, watch
 
 if TYPE_CHECKING:

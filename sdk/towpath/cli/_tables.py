@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from towpath._display.words import printable, state_colour
 from towpath._state_type import StateType
 from towpath.cli._session import colourful
 
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
 _GAP: Final = "  "
 _LAST_LEAST: Final = 12
 _UNBOUNDED: Final = 1_000_000
-_COLOURS: Final = {
-    StateType.COMPLETED: "green",
-    StateType.FAILED: "red",
-    StateType.CRASHED: "red",
-    StateType.TIMED_OUT: "red",
-    StateType.RUNNING: "cyan",
-    StateType.RETRYING: "yellow",
-    StateType.SKIPPED: "yellow",
-    StateType.CANCELLED: "yellow",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,21 +62,6 @@ def layout(columns: Sequence[Column], *, width: int) -> list[str]:
     return lines
 
 
-def printable(text: str, *, lines: bool = False) -> str:
-    """A text that can't move the cursor or change the terminal.
-
-    Args:
-        text: From anywhere.
-        lines: Keep line breaks and tabs; else all blank space becomes single spaces.
-    """
-    if not lines:
-        text = " ".join(text.split())
-    return "".join(
-        char if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cs"} else "\ufffd"
-        for char in text
-    )
-
-
 def cells(text: str) -> int:
     """How many cells of a terminal a text takes."""
     wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
@@ -100,11 +76,6 @@ def shortened(text: str, most: int) -> str:
     while text and cells(text) >= most:
         text = text[:-1]
     return f"{text}…"
-
-
-def state_colour(state: StateType) -> str | None:
-    """The colour of a state, None for the terminal's own."""
-    return _COLOURS.get(state)
 
 
 def _cells(column: Column) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -9,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from towpath._display.model import Group
+from towpath._display.rows import Row
+from towpath._display.words import counted, printable, state_colour
 from towpath._state_type import StateType
 from towpath.cli._errors import CANCELLED, FAILED, NOT_FOUND, OK, TIMED_OUT, CommandError
-from towpath.cli._run_values import local_time, ran
+from towpath.cli._run_values import local_time, ran, running_seconds
 from towpath.cli._session import colourful, connected, note
-from towpath.cli._tables import printable, state_colour
 from towpath.settings import get_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from rich.console import RenderableType
 
     from towpath.client import Client, Run
@@ -135,19 +136,19 @@ class LiveView:
         self._names.setdefault(name, Counter())[run.state] += 1
 
     def _render(self) -> RenderableType:
-        from rich.table import Table  # noqa: PLC0415 - see `shown`
-        from rich.text import Text  # noqa: PLC0415 - see `shown`
+        from towpath._display.table import table  # noqa: PLC0415 - see `shown`
 
-        table = Table.grid(padding=(0, 2))
-        head = f"{self._run.state} · {ran(self._run, datetime.now(UTC))}"
-        table.add_row(Text(printable(self._run.name), style="bold"), Text(head))
-        for name, counts in list(self._names.items()):
-            text = Text(no_wrap=True, overflow="ellipsis")
-            for state, count in _in_order(counts):
-                text.append(f"{count} {state}  ", style=state_colour(state) or "")
-            table.add_row(Text(f"  {printable(name)}"), text)
-        return table
+        head = Row(
+            depth=0,
+            state=self._run.state,
+            name=printable(self._run.name),
+            seconds=running_seconds(self._run, datetime.now(UTC)),
+        )
+        names = [_row(name, counts) for name, counts in list(self._names.items())]
+        columns, height = shutil.get_terminal_size()
+        return table([head, *names][: max(1, height - 1)], columns)
 
 
-def _in_order(counts: Counter[StateType]) -> Iterable[tuple[StateType, int]]:
-    return [(state, counts[state]) for state in StateType if counts[state] > 0]
+def _row(name: str, counts: Counter[StateType]) -> Row:
+    group = Group(name=printable(name), counts=counts)
+    return Row(depth=1, state=group.state, name=group.name, counts=counted(counts))
