@@ -189,7 +189,7 @@ def test_a_summary_is_left_and_the_failure_told_once(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_flow_gives_the_terminal_back(tmp_path: Path) -> None:
-    code = f"try:\n{re.sub('^', '    ', WAITING, flags=re.M)}\nfinally:\n    {PROBE}\n"
+    code = f"try:\n{re.sub('^', '    ', WAITING, flags=re.MULTILINE)}\nfinally:\n    {PROBE}\n"
     terminal = Terminal(tmp_path, code)
     terminal.read_until("ready")
     terminal.process.send_signal(signal.SIGINT)
@@ -208,7 +208,7 @@ def test_no_color_has_plain_lines(tmp_path: Path) -> None:
 
 def test_without_a_terminal_lines_tell_of_what_matters(tmp_path: Path) -> None:
     result = script(tmp_path, SCRIPT, TOWPATH_DISPLAY="plain")
-    told = re.findall(r"^\d\d:\d\d:\d\d  (.*)$", result.stderr, flags=re.M)
+    told = re.findall(r"^\d\d:\d\d:\d\d  (.*)$", result.stderr, flags=re.MULTILINE)
     assert told[0] == "nightly  began"
     assert "load[2]  failed: ValueError: part 2 is not readable" in told
     assert re.match(r"nightly · \w{8}  failed after", told[-1])

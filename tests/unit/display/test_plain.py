@@ -7,14 +7,14 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-
-from tests.unit.display.reports import ROOT, root, state, task
-from tests.unit.recording import RecordingReporter
 from towpath._display.begin import mode_of, observed
 from towpath._display.hub import Hub
 from towpath._display.observer import Observer
 from towpath._display.plain import PlainView
 from towpath._state_type import StateType
+
+from tests.unit.display.reports import ROOT, root, state, task
+from tests.unit.recording import RecordingReporter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

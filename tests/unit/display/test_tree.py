@@ -6,13 +6,13 @@ from io import StringIO
 
 import pytest
 from rich.console import Console
-
-from tests.unit.display.reports import ROOT, root, state, task
 from towpath._display.ending import summary
 from towpath._display.model import Tree
 from towpath._display.rows import rows
 from towpath._display.table import table
 from towpath._state_type import StateType
+
+from tests.unit.display.reports import ROOT, root, state, task
 
 
 @pytest.fixture
