@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath._display import ending
@@ -22,16 +21,10 @@ if TYPE_CHECKING:
     from towpath._engine.children import Child
 
 _MARK: Final = "__towpath_report__"
+_REST: Final = "__towpath_rest__"
+"""The flow run's name, and what is left to say once the display has told of its failures."""
 _NAMES: Final = 8
 _previous_hook: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Report:
-    flow_name: str
-    lines: tuple[str, ...]
-    rest: tuple[str, ...]
-    """What is left to say when the display has told of the failures."""
 
 
 def attach(error: BaseException, flow_name: str, children: Iterable[Child]) -> None:
@@ -49,7 +42,8 @@ def attach(error: BaseException, flow_name: str, children: Iterable[Child]) -> N
     if not ended:
         lines += _places(error)
     lines.append("  look closer: towpath run ls --state FAILED")
-    setattr(error, _MARK, _Report(flow_name, tuple(lines), tuple(_whereabouts(error, ended))))
+    setattr(error, _MARK, "\n".join(lines))
+    setattr(error, _REST, (flow_name, "\n".join(_whereabouts(error, ended))))
 
 
 def _whereabouts(error: BaseException, ended: Sequence[Child]) -> list[str]:
@@ -79,8 +73,8 @@ def _report(kind: type[BaseException], error: BaseException, frames: TracebackTy
     if report is None or os.environ.get("TOWPATH_FULL_TRACEBACK") == "1":
         _previous_hook(kind, error, frames)
     else:
-        told = ending.told == report.flow_name
-        sys.stderr.write("".join(f"{line}\n" for line in (report.rest if told else report.lines)))
+        flow_name, rest = getattr(error, _REST)
+        sys.stderr.write(f"{rest if ending.told == flow_name else report}\n")
 
 
 def _headline(error: BaseException) -> str:
