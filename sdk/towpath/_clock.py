@@ -14,7 +14,7 @@ class Clock(Protocol):
         """Seconds since the Unix epoch."""
         ...
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float, /) -> None:
         """Returns once so many seconds have passed."""
         ...
 
@@ -26,8 +26,10 @@ class Clock(Protocol):
 class SystemClock:
     """The system's time."""
 
-    sleep = staticmethod(time.sleep)
-    time = staticmethod(time.time)
+    def __init__(self) -> None:
+        # As attributes, and not methods around them: the time is told with every report.
+        self.time = time.time
+        self.sleep = time.sleep
 
     async def sleep_async(self, seconds: float) -> None:
         """Returns once so many seconds have passed; others run meanwhile."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
 
@@ -47,7 +47,7 @@ def find_server(home: Path) -> ServerAddresses | None:
 
 
 @contextmanager
-def announce_server(home: Path, grpc_address: str, web_address: str) -> Iterator[None]:
+def announce_server(home: Path, grpc_address: str, web_address: str) -> Generator[None]:
     """Lets processes of a home find this server for as long as the context lasts.
 
     A second server on the same home runs unannounced.

@@ -268,4 +268,8 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
     if fn is not None:
         return Flow(fn, **options)
-    return lambda function: Flow(function, **options)
+
+    def decorate(function: Callable[..., Any]) -> Flow[..., Any]:
+        return Flow(function, **options)
+
+    return decorate

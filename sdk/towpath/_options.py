@@ -39,14 +39,16 @@ class Definition:
         Raises:
             DefinitionError: It is none, or takes a parameter of a name that calls reserve.
         """
-        self._binding = type(fn) if isinstance(fn, staticmethod | classmethod) else MethodType
-        function = fn.__func__ if isinstance(fn, staticmethod | classmethod) else fn
+        kind_of_fn: type[Any] = fn.__class__
+        wrapped = kind_of_fn in {staticmethod, classmethod}
+        self._binding: type[Any] = kind_of_fn if wrapped else MethodType
+        function: Any = fn.__func__ if wrapped else fn
         if not callable(function):
             raise DefinitionError(f"@{kind} decorates a function, not {fn!r}")
         functools.update_wrapper(cast("Any", self), function)
         self._original = fn
         self.fn = function
-        code = getattr(inspect.unwrap(function), "__code__", None)
+        code: Any = getattr(inspect.unwrap(function), "__code__", None)
         names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
         taken = [name for name in RESERVED if name in names]
         if taken:
@@ -105,7 +107,8 @@ def policy_of(
         DefinitionError: One of them is unknown or makes no sense.
     """
     known = _hooks_of(owner, hooks)
-    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+    number: Any = retries
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
         raise DefinitionError(f"retries of a {owner} is a number from 0 up, not {retries!r}")
     if timeout_seconds is not None and not timeout_seconds > 0:
         raise DefinitionError(

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
 _MOST_THREADS: Final = 100_000
 _held = threading.local()
@@ -49,7 +49,7 @@ class Slots:
         self._pool.shutdown(wait=True)
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
+    def aside(self) -> Generator[None]:
         """Gives this thread's slot away for as long as it waits."""
         with self._lock:
             following = self._queue.popleft() if self._queue else None
@@ -77,7 +77,7 @@ class Slots:
 
 
 @contextmanager
-def giving_way() -> Iterator[None]:
+def giving_way() -> Generator[None]:
     """Around waiting for other runs: lets them have this thread's slot, if it holds one."""
     slots: Slots | None = getattr(_held, "slots", None)
     if slots is None:

@@ -317,7 +317,7 @@ class Task(Definition, Generic[P, R]):
         """Calls the function for its whole result: the list of what a generator gives."""
         outcome = self.invoke(parameters)
         if type(outcome) is GeneratorType:
-            return list(outcome)
+            return list(cast("Generator[Any, Any, Any]", outcome))
         return _collected(outcome) if self.is_async_generator else outcome
 
     def _of(self, fn: Any, options: dict[str, Any]) -> Task[..., Any]:
@@ -419,4 +419,8 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
     if fn is not None:
         return Task(fn, **options)
-    return lambda function: Task(function, **options)
+
+    def decorate(function: Callable[..., Any]) -> Task[..., Any]:
+        return Task(function, **options)
+
+    return decorate

@@ -12,7 +12,7 @@ from towpath._clock import Clock, system_clock
 from towpath.exceptions import MissingContextError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from towpath._delivery.reports import Reporter
     from towpath._engine.children import Children
@@ -103,7 +103,7 @@ def get_run_context() -> RunContext:
 
 
 @contextmanager
-def tags(*names: str) -> Iterator[frozenset[str]]:
+def tags(*names: str) -> Generator[frozenset[str]]:
     """Adds tags to the runs that begin within the context."""
     token = _tags.set(_tags.get() | frozenset(names))
     try:

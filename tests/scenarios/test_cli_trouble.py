@@ -16,14 +16,14 @@ from tests.scenarios.commands import FAN_OUT, GATED, pipeline, towpath
 from tests.scenarios.servers import free_port, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
     from tests.scenarios.servers import Server
 
 
 @contextmanager
-def web_server() -> Iterator[str]:
+def web_server() -> Generator[str]:
     """Something that answers, and is no Towpath server."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -40,7 +40,7 @@ def web_server() -> Iterator[str]:
 
 
 @contextmanager
-def rude_server() -> Iterator[str]:
+def rude_server() -> Generator[str]:
     """Something that takes connections and hangs up."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 

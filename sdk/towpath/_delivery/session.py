@@ -24,7 +24,7 @@ from towpath.exceptions import RpcError, ServerUnreachable
 from towpath.settings import Settings, get_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from towpath._delivery.reports import LogReport, Reporter, RunReport, StateReport
     from towpath._transport.base import Transport
@@ -221,7 +221,7 @@ def current_reporter() -> Reporter:
 
 
 @contextmanager
-def use_reporter(reporter: Reporter) -> Iterator[None]:
+def use_reporter(reporter: Reporter) -> Generator[None]:
     """Has everything in this context report elsewhere."""
     token = _override.set(reporter)
     try:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     Replace = Callable[[Future[Any], bool], Any]
 
+_SEQUENCES: Final[tuple[type[Any], ...]] = (list, set, frozenset, tuple)
 _LEAVES: Final = frozenset({str, int, float, bool, bytes, type(None)})
 
 
@@ -58,7 +59,7 @@ def resolved(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def _visit(value: Any, replace: Replace, around: tuple[int, ...]) -> Any:
-    kind = type(value)
+    kind: type[Any] = value.__class__
     if kind in _LEAVES:
         return value
     if kind is Future:
@@ -75,22 +76,27 @@ def _visit(value: Any, replace: Replace, around: tuple[int, ...]) -> Any:
 
 
 def _visit_container(value: Any, replace: Replace, around: tuple[int, ...]) -> Any:
-    if isinstance(value, list | set | frozenset | tuple):
+    kind: type[Any] = value.__class__
+    if any(issubclass(kind, sequence) for sequence in _SEQUENCES):
         items = [_visit(item, replace, around) for item in value]
         if all(new is old for new, old in zip(items, value, strict=True)):
             return value
-        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-    if isinstance(value, dict):
+        return _rebuilt(kind, items)
+    if issubclass(kind, dict):
         return _visit_dict(value, replace, around)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [item.name for item in dataclasses.fields(value) if item.init]
+    if dataclasses.is_dataclass(kind):
+        names = [item.name for item in dataclasses.fields(kind) if item.init]
         changes = _changed(value, names, replace, around)
         return dataclasses.replace(value, **changes) if changes else value
-    fields = getattr(type(value), "__pydantic_fields__", None)
-    if isinstance(fields, dict):
+    fields: Any = getattr(kind, "__pydantic_fields__", None)
+    if fields is not None:
         changes = _changed(value, list(fields), replace, around)
         return value.model_copy(update=changes) if changes else value
     return value
+
+
+def _rebuilt(kind: Callable[..., Any], items: list[Any]) -> Any:
+    return kind(*items) if hasattr(kind, "_fields") else kind(items)
 
 
 def _visit_dict(value: dict[Any, Any], replace: Replace, around: tuple[int, ...]) -> Any:

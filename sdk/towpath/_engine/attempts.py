@@ -86,8 +86,9 @@ class Attempts:
         """Awaits a body until it returns or is given up."""
         self.begin()
         while True:
+            limit = asyncio.timeout(self._seconds)
             try:
-                async with asyncio.timeout(self._seconds) as limit:
+                async with limit:
                     value = await body()
                 content = self._keep(value) if self._keep is not None else None
             except Exception as error:  # noqa: BLE001 - user code may raise anything

@@ -16,11 +16,10 @@ from towpath.exceptions import ResultError, UnhashableInputError
 from towpath.settings import get_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
     from towpath._engine.policy import ResultPolicy
-    from towpath._task import Task
     from towpath.context import RunContext
 
 _log: Final = logging.getLogger("towpath.engine")
@@ -30,7 +29,7 @@ _folder: ContextVar[Path | None] = ContextVar("towpath_results_folder", default=
 
 
 @contextmanager
-def use_results_folder(folder: Path) -> Iterator[None]:
+def use_results_folder(folder: Path) -> Generator[None]:
     """Has results of runs in this context lie elsewhere than in the Towpath home."""
     token = _folder.set(folder)
     try:
@@ -115,11 +114,11 @@ class ResultEntry:
         return f"{_identity(self._run.owner)}:{key}" if key else ""
 
 
-def _identity(task: Task[..., Any]) -> str:
+def _identity(task: Any) -> str:
     """What tells tasks apart: scripts all call their module __main__, so their file counts."""
     if task.fn.__module__ == "__main__":
         return f"{inspect.getfile(inspect.unwrap(task.fn))}:{task.task_key}"
-    return task.task_key
+    return str(task.task_key)
 
 
 def _content(stored: StoredResult) -> Content:

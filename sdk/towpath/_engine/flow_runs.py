@@ -148,13 +148,12 @@ class FlowRun:
     def _settled(self, value: Any) -> Any:
         """The flow's value once all it submitted has ended; raises for what nobody handled."""
         self._wait_for_submitted()
-        if isinstance(value, State):
+        kind: type[Any] = value.__class__
+        if kind is State:
             return value.result()
-        if isinstance(value, Future):
+        if kind is Future:
             value = value.result()
-        elif (
-            isinstance(value, list | tuple) and value and all(isinstance(i, Future) for i in value)
-        ):
+        elif issubclass(kind, list | tuple) and value and all(type(i) is Future for i in value):
             value = [future.result() for future in value]
         if self._flow.final_state == "strict":
             failed = self._run.children.unhandled()

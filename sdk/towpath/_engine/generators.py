@@ -14,7 +14,7 @@ from towpath._engine.time_limit import time_limit, timed_out
 from towpath.context import current_run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+    from collections.abc import AsyncGenerator, Callable, Generator
 
     from towpath._engine.attempts import Attempts
     from towpath.context import RunContext
@@ -90,11 +90,13 @@ class Driver:
         while True:
             given = 0
             inner = make()
+            limit = asyncio.timeout(None)
             try:
                 while True:
+                    limit = asyncio.timeout(self._seconds)
                     with self._in_run():
                         try:
-                            async with asyncio.timeout(self._seconds) as limit:
+                            async with limit:
                                 item = await anext(inner)
                         except StopAsyncIteration:
                             settle(None)
@@ -122,7 +124,7 @@ class Driver:
                 return
 
     @contextmanager
-    def _in_run(self) -> Iterator[None]:
+    def _in_run(self) -> Generator[None]:
         """Around each step: the consumer's code between steps is not part of the run."""
         token = current_run.set(self._run)
         try:
@@ -131,7 +133,7 @@ class Driver:
             current_run.reset(token)
 
     @contextmanager
-    def _within(self) -> Iterator[None]:
+    def _within(self) -> Generator[None]:
         """The same, for as long as a step may take."""
         with self._in_run(), time_limit(self._seconds):
             yield

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from towpath.exceptions import RunCancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 
 class Interruption:
@@ -22,7 +22,7 @@ class Interruption:
         self.requested = False
 
     @contextmanager
-    def here(self) -> Iterator[None]:
+    def here(self) -> Generator[None]:
         """Around a task in this thread: raises RunCancelled in it when that is requested."""
         thread = threading.get_ident()
         with self._lock:

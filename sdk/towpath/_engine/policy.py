@@ -74,7 +74,8 @@ def policy_of_results(
         raise DefinitionError(
             f"result_serializer is one of {', '.join(SERIALIZERS)}, not {serializer!r}"
         )
-    if cache_policy is not None and not isinstance(cache_policy, CachePolicy):
+    given: Any = cache_policy
+    if given is not None and not isinstance(given, CachePolicy):
         raise DefinitionError(
             f"cache_policy is made of the policies in towpath.cache_policies, not {cache_policy!r};"
             " a function that makes keys is cache_key_fn"

@@ -48,6 +48,7 @@ def new_run(
     if parent is None:
         set_up()
     clock = parent.clock if parent else current_clock.get() or system_clock
+    inherited: frozenset[str] = parent.tags if parent else frozenset()
     return RunContext(
         run_id=run_id,
         kind="task",
@@ -58,7 +59,7 @@ def new_run(
         parent_run_id=parent.run_id if parent else "",
         reporter=parent.reporter if parent else current_reporter(),
         parameters=parameters,
-        tags=task.tags | (parent.tags if parent else frozenset()) | current_tags(),
+        tags=task.tags | inherited | current_tags(),
         # What a task begins is the business of the flow around it, too.
         children=parent.children if parent else Children(),
         owner=task,

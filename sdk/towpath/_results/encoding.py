@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _TAG: Final = "$"
-_PLAIN: Final = frozenset({type(None), bool, int, str})
+_PLAIN: Final[frozenset[type[Any]]] = frozenset({type(None), bool, int, str})
+_SEQUENCES: Final[frozenset[type[Any]]] = frozenset({list, tuple, set, frozenset})
 _TEXTS: Final[dict[type, tuple[str, Callable[[Any], str], Callable[[str], Any]]]] = {
     dt.datetime: ("datetime", lambda v: v.isoformat(), dt.datetime.fromisoformat),
     dt.date: ("date", lambda v: v.isoformat(), dt.date.fromisoformat),
@@ -82,7 +83,7 @@ class _Encoder:
             raise NotEncodableError(f"{where or 'the value'} contains itself") from None
 
     def _encoded(self, value: Any, where: str) -> Any:
-        kind = type(value)
+        kind: type[Any] = value.__class__
         if kind in _PLAIN:
             return value
         if kind in _TEXTS:
@@ -94,13 +95,13 @@ class _Encoder:
             return float(value) if math.isfinite(value) else {_TAG: "float", "v": repr(value)}
         if isinstance(value, dt.timedelta):
             return {_TAG: "timedelta", "v": [value.days, value.seconds, value.microseconds]}
-        if kind in {list, tuple, set, frozenset}:
+        if kind in _SEQUENCES:
             return self._sequence(value, kind, where)
         if kind is dict:
             return self._mapping(value, where)
         return self._object(value, kind, where)
 
-    def _sequence(self, value: Any, kind: type, where: str) -> Any:
+    def _sequence(self, value: Any, kind: type[Any], where: str) -> Any:
         items = [self._encoded(item, f"{where}[{i}]") for i, item in enumerate(value)]
         if kind is list:
             return items
@@ -119,11 +120,11 @@ class _Encoder:
             pairs.sort(key=_canonical)
         return {_TAG: "dict", "v": pairs}
 
-    def _object(self, value: Any, kind: type, where: str) -> Any:
+    def _object(self, value: Any, kind: type[Any], where: str) -> Any:
         fields: Mapping[str, Any] | None = None
+        name = "dataclass"
         if dataclasses.is_dataclass(kind):
             fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(kind) if f.init}
-            name = "dataclass"
         elif hasattr(kind, "__pydantic_fields__"):
             fields = dict(value)
             name = "model"
@@ -134,15 +135,15 @@ class _Encoder:
             return self._hashed(value, kind, where)
         raise NotEncodableError(f"{where or 'it'} is a {_name_of(kind)}")
 
-    def _hashed(self, value: Any, kind: type, where: str) -> Any:
-        if isinstance(value, type) or type(value).__name__ in {"function", "builtin_function"}:
+    def _hashed(self, value: Any, kind: type[Any], where: str) -> Any:
+        if issubclass(kind, type) or kind.__name__ in {"function", "builtin_function_or_method"}:
             return {_TAG: "code", "v": f"{value.__module__}:{value.__qualname__}"}
         if kind.__module__ == "numpy" and kind.__name__ == "ndarray" and not value.dtype.hasobject:
             digest = hashlib.sha256(value.tobytes()).hexdigest()
             return {_TAG: "ndarray", "v": [str(value.dtype), list(value.shape), digest]}
         raise NotEncodableError(f"{where or 'it'} is a {_name_of(kind)}")
 
-    def _named(self, kind: type, where: str) -> str:
+    def _named(self, kind: type[Any], where: str) -> str:
         if not self._hashing and "<locals>" in kind.__qualname__:
             raise NotEncodableError(
                 f"{where or 'it'} is a {_name_of(kind)}, a class within a function"
@@ -154,7 +155,7 @@ def _canonical(encoded: Any) -> str:
     return json.dumps(encoded, sort_keys=True, separators=(",", ":"))
 
 
-def _name_of(kind: type) -> str:
+def _name_of(kind: type[Any]) -> str:
     return (
         kind.__qualname__
         if kind.__module__ == "builtins"
@@ -163,14 +164,15 @@ def _name_of(kind: type) -> str:
 
 
 def _decode(value: Any) -> Any:
-    if isinstance(value, list):
+    shape: type[Any] = value.__class__
+    if shape is list:
         return [_decode(item) for item in value]
-    if not isinstance(value, dict):
+    if shape is not dict:
         return value
-    kind = value.get(_TAG)
+    kind: Any = value.get(_TAG)
     if kind is None:
         return {key: _decode(item) for key, item in value.items()}
-    content = value["v"]
+    content: Any = value["v"]
     if kind in _FROM_TEXT:
         return _FROM_TEXT[kind](content)
     if kind in {"dataclass", "model", "enum"}:

@@ -45,9 +45,9 @@ def to_rpc_error(status: status_pb2.Status, address: str) -> RpcError:
     retry = error_details_pb2.RetryInfo()
     delay: float | None = None
     for detail in status.details:
-        if detail.Is(info.DESCRIPTOR):
+        if detail.type_url.endswith(f"/{info.DESCRIPTOR.full_name}"):
             detail.Unpack(info)
-        elif detail.Is(retry.DESCRIPTOR):
+        elif detail.type_url.endswith(f"/{retry.DESCRIPTOR.full_name}"):
             detail.Unpack(retry)
             delay = retry.retry_delay.ToMilliseconds() / 1000
     return _TYPES.get(code, RpcError)(

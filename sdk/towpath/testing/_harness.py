@@ -16,7 +16,7 @@ from towpath._engine.caching import use_results_folder
 from towpath.testing._clock import VirtualClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from towpath._delivery.reports import LogReport, RunReport, StateReport
 
@@ -129,7 +129,7 @@ class Harness:
 
 
 @contextmanager
-def harness() -> Iterator[Harness]:
+def harness() -> Generator[Harness]:
     """Has every flow and task in this context report to a harness of its own.
 
     Nothing is sent anywhere, delays between attempts take no time, and stored results lie in a
