@@ -1,14 +1,17 @@
 """Fans out over ten parts, of which one is broken, and shows what its failure costs.
 
-The other parts run, what needs the broken one does not, and the script ends with exit code 1.
+The other nine parts are loaded and cleaned, and `tally`, which takes failures as values, counts
+them. `combine` needs every part, so it is skipped; the flow fails, and the script ends with exit
+code 1.
 
     python examples/fan_out.py
 """
 
 from __future__ import annotations
 
-from towpath import flow, task
+from towpath import allow_failure, flow, task
 
+PARTS = 10
 BROKEN = 3
 
 
@@ -27,6 +30,12 @@ def clean(value: int) -> int:
 
 
 @task
+def tally(values: list[int | BaseException]) -> int:
+    """Counts the parts that are clean, whatever became of the others."""
+    return sum(isinstance(value, int) for value in values)
+
+
+@task
 def combine(values: list[int]) -> int:
     """Needs every part."""
     return sum(values)
@@ -34,9 +43,11 @@ def combine(values: list[int]) -> int:
 
 @flow
 def fan_out() -> int:
-    """Loads and cleans ten parts, then combines them."""
-    parts = [clean.submit(load.submit(part)) for part in range(10)]
-    return combine.submit(parts).result()
+    """Loads and cleans ten parts, then counts and combines them."""
+    cleaned = clean.map(load.map(range(PARTS)))
+    total = combine.submit(cleaned)
+    print(f"{tally.submit(allow_failure(cleaned)).result()} of {PARTS} parts are clean")
+    return total.result()
 
 
 if __name__ == "__main__":

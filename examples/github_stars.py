@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx2
+from stand_in import stand_in
 from towpath import flow, get_run_logger, task
 
-REPOSITORIES = ("python/cpython", "grpc/grpc", "protocolbuffers/protobuf")
+GITHUB = "https://api.github.com"
+REPOSITORIES = ["python/cpython", "grpc/grpc", "protocolbuffers/protobuf"]
 
 
 @task(retries=3, retry_delay_seconds=[0.1, 0.5, 2])
@@ -36,25 +36,6 @@ def github_stars(base: str, repositories: list[str]) -> dict[str, int]:
     return {name: future.result() for name, future in futures.items()}
 
 
-class _Stand(BaseHTTPRequestHandler):
-    """Answers as GitHub would, but turns every first request away."""
-
-    seen: set[str] = set()  # noqa: RUF012 - shared by all requests on purpose
-
-    def do_GET(self) -> None:
-        """Answers one request."""
-        known = self.path in self.seen
-        self.seen.add(self.path)
-        body = json.dumps({"stargazers_count": len(self.path) * 1000}).encode()
-        self.send_response(200 if known else 503)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
-
-
 def reachable(base: str) -> bool:
     """Whether GitHub answers."""
     try:
@@ -63,19 +44,25 @@ def reachable(base: str) -> bool:
         return False
 
 
-def main() -> None:
+def stars_of(path: str) -> bytes:
+    """What the stand-in answers for a repository."""
+    return json.dumps({"stargazers_count": len(path) * 1000}).encode()
+
+
+def report(base: str) -> None:
     """Runs the flow and prints what it counted."""
-    base = "https://api.github.com"
-    stand = None
-    if "--offline" in sys.argv or not reachable(base):
-        stand = ThreadingHTTPServer(("127.0.0.1", 0), _Stand)
-        threading.Thread(target=stand.serve_forever, daemon=True).start()
-        base = f"http://127.0.0.1:{stand.server_port}"
-        print("GitHub is not asked: a stand-in on this machine answers")
-    for name, stars in github_stars(base, list(REPOSITORIES)).items():
+    for name, stars in github_stars(base, REPOSITORIES).items():
         print(f"{name:30} {stars:>8}")
-    if stand is not None:
-        stand.shutdown()
+
+
+def main() -> None:
+    """Asks GitHub or the stand-in."""
+    if "--offline" not in sys.argv and reachable(GITHUB):
+        report(GITHUB)
+        return
+    print("GitHub is not asked: a stand-in on this machine answers")
+    with stand_in(stars_of) as base:
+        report(base)
 
 
 if __name__ == "__main__":

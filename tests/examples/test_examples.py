@@ -1,116 +1,117 @@
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections import Counter
-from pathlib import Path
+import gzip
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
-import pytest
+from tests.examples.places import serving
+from tests.scenarios.servers import free_port
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+if TYPE_CHECKING:
+    from pathlib import Path
 
+    from tests.examples.places import Place
 
-def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("TOWPATH_")}
-    return subprocess.run(
-        [sys.executable, *arguments],
-        env=kept | {"TOWPATH_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+STATIONS = ("Hilltop-9104", "Millbrook-9101", "Orchard Row-9102", "Ring Road-9103")
+DAYS = len(STATIONS) * 2 * 2
 
 
-def listed(home: Path, *filters: str) -> list[dict[str, object]]:
-    result = run(home, "-m", "towpath", "run", "ls", "-o", "json", *filters)
-    assert result.returncode == 0, result.stderr
-    return list(json.loads(result.stdout))
+def rows(database: Path, query: str) -> list[Any]:
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(query).fetchall()
 
 
-def test_the_stars_are_counted_although_every_first_request_fails(tmp_path: Path) -> None:
-    result = run(tmp_path, str(EXAMPLES / "github_stars.py"), "--offline")
-    assert result.returncode == 0, result.stderr
+def test_the_stars_are_counted_although_every_first_request_fails(place: Place) -> None:
+    result = place.example("github_stars.py", "--offline")
+    assert (result.returncode, result.stderr) == (0, "")
     assert "python/cpython" in result.stdout
-    tasks = listed(tmp_path, "--kind", "task")
-    assert [(item["state"], item["attempt"]) for item in tasks] == [("COMPLETED", 2)] * 3
-    (flow_run,) = listed(tmp_path, "--kind", "flow")
-    assert (flow_run["state"], flow_run["name"]) == ("COMPLETED", "github_stars")
+    assert place.tasks() == {("fetch_stars", "COMPLETED", 2): 3}
+    assert (place.flow_run()["name"], place.flow_run()["state"]) == ("github_stars", "COMPLETED")
 
 
-def test_a_broken_part_costs_only_what_needs_it(tmp_path: Path) -> None:
-    result = run(tmp_path, str(EXAMPLES / "fan_out.py"))
+def test_a_broken_part_costs_only_what_needs_it(place: Place) -> None:
+    result = place.example("fan_out.py")
     assert result.returncode == 1
+    assert result.stdout == "9 of 10 parts are clean\n"
     assert "load[3] failed (ValueError: part 3 is not readable)" in result.stderr
-    assert "fan_out.py:19 in load: raise ValueError" in result.stderr
+    assert "fan_out.py:22 in load: raise ValueError" in result.stderr
     assert "not run: clean[3], combine" in result.stderr
     assert "Traceback" not in result.stderr
-    states = Counter((str(i["task"]), str(i["state"])) for i in listed(tmp_path, "--kind", "task"))
-    assert states == {
-        ("load", "COMPLETED"): 9,
-        ("load", "FAILED"): 1,
-        ("clean", "COMPLETED"): 9,
-        ("clean", "SKIPPED"): 1,
-        ("combine", "SKIPPED"): 1,
+    assert place.tasks() == {
+        ("load", "COMPLETED", 1): 9,
+        ("load", "FAILED", 1): 1,
+        ("clean", "COMPLETED", 1): 9,
+        ("clean", "SKIPPED", 1): 1,
+        ("combine", "SKIPPED", 1): 1,
+        ("tally", "COMPLETED", 1): 1,
     }
+    assert place.flow_run()["state"] == "FAILED"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "says"),
-    [
-        (("run", "inspect", "zzzzzzzz"), 3, "towpath run ls"),
-        (("rn",), 2, "Did you mean 'run'"),
-        (("run", "ls", "--state", "BROKEN"), 2, "there are SCHEDULED"),
-        (("run", "ls", "--since", "yesterday"), 2, "30m, 12h or 7d"),
-    ],
-)
-def test_a_wrong_command_ends_in_one_line_that_says_what_to_do(
-    tmp_path: Path, arguments: tuple[str, ...], code: int, says: str
-) -> None:
-    result = run(tmp_path, "-m", "towpath", *arguments)
-    assert result.returncode == code
-    assert says in result.stderr
-    assert "Traceback" not in result.stderr
+def test_sound_rows_of_sound_stations_are_loaded(place: Place) -> None:
+    result = place.example("air_quality.py")
+    assert (result.returncode, result.stderr.count("Traceback")) == (0, 0)
+    assert result.stdout.count("2026-03-0") == DAYS
+    assert result.stdout.count("rejected: line ") == 8
+    assert "rejected: line 16: no value" in result.stdout
+    assert "left out: Quayside-9105 reports pm25 in ppm, not in µg/m³" in result.stdout
+    database = place.home / "examples" / "air_quality.db"
+    assert rows(database, "SELECT DISTINCT station FROM days ORDER BY 1") == [
+        (s,) for s in STATIONS
+    ]
+    assert rows(database, "SELECT count(*), sum(hours) FROM days") == [(DAYS, 4 * 2 * 48 - 7)]
+    assert place.tasks() == {
+        ("fetch", "COMPLETED", 2): 1,
+        ("parse", "COMPLETED", 1): 1,
+        ("validate", "COMPLETED", 1): 1,
+        ("sum_up", "COMPLETED", 1): 4,
+        ("sum_up", "FAILED", 1): 1,
+        ("load", "COMPLETED", 1): 1,
+    }
+    assert place.flow_run()["state"] == "COMPLETED"
 
 
-def test_a_server_that_is_away_is_exit_code_6(tmp_path: Path) -> None:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("TOWPATH_")}
-    result = subprocess.run(
-        [sys.executable, "-m", "towpath", "run", "ls"],
-        env=kept | {"TOWPATH_HOME": str(tmp_path), "TOWPATH_SERVER_ADDRESS": "127.0.0.1:1"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert result.returncode == 6
-    assert "towpath server start" in result.stderr
+def test_loading_twice_replaces_what_was_there(place: Place) -> None:
+    database = place.home / "twice.db"
+    for _ in range(2):
+        assert place.example("air_quality.py", "--database", str(database)).returncode == 0
+    assert rows(database, "SELECT count(*) FROM days") == [(DAYS,)]
+    assert rows(database, "SELECT count(*) FROM rejected") == [(8,)]
+    assert len(place.listed("--kind", "flow")) == 2
 
 
-def test_importing_the_names_loads_nothing_heavy() -> None:
-    probe = (
-        "import sys; import towpath; from towpath import flow, task;"
-        "heavy = {'pydantic', 'grpc', 'google.protobuf', 'rich', 'sqlalchemy', 'towpath_service'};"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.strip() == "[]"
+def test_the_shipped_file_is_read_when_nothing_answers(place: Place) -> None:
+    result = place.example("air_quality.py", "--url", f"http://127.0.0.1:{free_port()}/")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("2026-03-0") == DAYS
+    assert place.tasks()["fetch", "FAILED", 4] == 1
+    assert place.tasks()["read_shipped", "COMPLETED", 1] == 1
+    assert place.flow_run()["state"] == "COMPLETED"
 
 
-def test_the_service_module_ends_a_wrong_setting_in_a_message(tmp_path: Path) -> None:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("TOWPATH_")}
-    result = subprocess.run(
-        [sys.executable, "-m", "towpath_service", "start", "--port", "0", "--web-port", "0"],
-        env=kept | {"TOWPATH_HOME": str(tmp_path), "TOWPATH_LOG_LEVEL": "NOPE"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert result.returncode == 2
-    assert "must be one of DEBUG" in result.stderr
-    assert "Traceback" not in result.stderr
+def test_a_gzipped_file_of_the_archive_is_read(place: Place) -> None:
+    header = b"location_id,sensors_id,location,datetime,lat,lon,parameter,units,value"
+    row = "1,11,Pier,2026-01-01T01:00:00+01:00,54.2,12.1,pm25,µg/m³,3.5".encode()
+    with serving(gzip.compress(header + b"\n" + row + b"\n")) as url:
+        result = place.example("air_quality.py", "--url", url)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[1].split() == [
+        "Pier",
+        "pm25",
+        "2026-01-01",
+        "1",
+        "3.5",
+        "3.5",
+    ]
+    assert place.tasks()["fetch", "COMPLETED", 1] == 1
+
+
+def test_a_file_of_another_format_fails_the_flow_and_loads_nothing(place: Place) -> None:
+    with serving(b"station,when,value\na,b,1\n") as url:
+        result = place.example("air_quality.py", "--url", url)
+    assert result.returncode == 1
+    assert "the file has no column location_id, location, datetime" in result.stderr
+    assert not (place.home / "examples").exists()
+    assert place.tasks() == {("fetch", "COMPLETED", 1): 1, ("parse", "FAILED", 1): 1}
+    assert place.flow_run()["state"] == "FAILED"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Final, cast
 
@@ -58,6 +59,10 @@ class Drain:
         self.damaged = self._update_reader.damaged or self._log_reader.damaged
         return sent_updates or sent_logs
 
+    def torn(self) -> bool:
+        """Whether the outbox ends within a report: for one whose owner is gone."""
+        return self._update_reader.torn() or self._log_reader.torn()
+
     def _deliver_updates(self, transport: Transport) -> bool:
         waiting = self._waiting_updates = self._waiting_updates or self._read(
             UPDATES, self._update_reader
@@ -100,7 +105,8 @@ class Drain:
         lane = self._lanes[name]
         if not found and lane is not None and not reader.damaged:
             found = lane.unwritten(reader.next)[:BATCH]
-            reader.next += len(found)
+            if found:
+                reader.skip_to(reader.next + len(found))
         return found
 
     def _keep_rejected(self, rejections: list[ingest_service_pb2.UpdateRejection]) -> None:
@@ -108,7 +114,8 @@ class Drain:
             return
         self.rejected += len(rejections)
         path = self._folder.parent / "rejected.jsonl"
-        with path.open("a", encoding="utf-8") as file:
+        # A full disk doesn't hold delivery up.
+        with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as file:
             for item in rejections:
                 entry = {
                     "producer_id": self._producer_id,

@@ -40,6 +40,8 @@ class Lane:
         self._lock = threading.Lock()
         self._size = 0
         self._descriptor = -1
+        self._next = 1
+        """Number of the frame that the segment's end is the place of."""
         self._unwritten: deque[tuple[int, bytes]] = deque()
         self._warned = False
         self.last = 0
@@ -61,8 +63,10 @@ class Lane:
             return self.last
 
     def unwritten(self, first: int) -> list[bytes]:
-        """Payloads from a number on that the disk hasn't taken."""
+        """Payloads from a number on that the disk hasn't taken; none if it has taken the first."""
         with self._lock:
+            if not self._unwritten or self._unwritten[0][0] > first:
+                return []
             return [frame[_HEADER.size :] for number, frame in self._unwritten if number >= first]
 
     def forget(self, acked: int) -> None:
@@ -71,7 +75,8 @@ class Lane:
             while self._unwritten and self._unwritten[0][0] <= acked:
                 self._unwritten.popleft()
                 if not self._unwritten:
-                    self._roll(self.last + 1)
+                    with contextlib.suppress(OSError):  # else with the next frame
+                        self._roll(self.last + 1)
             found = segments(self._folder, self._name)
             for (_, path), (following, _) in itertools.pairwise(found):
                 if following <= acked + 1:
@@ -96,7 +101,7 @@ class Lane:
 
     def _write(self, number: int, frame: bytes) -> bool:
         try:
-            if self._descriptor < 0 or self._size >= SEGMENT_BYTES:
+            if self._descriptor < 0 or self._size >= SEGMENT_BYTES or number != self._next:
                 self._roll(number)
             written = os.write(self._descriptor, frame)
         except OSError:
@@ -107,6 +112,7 @@ class Lane:
                     os.ftruncate(self._descriptor, self._size)
             return False
         self._size += written
+        self._next = number + 1
         return True
 
     def _roll(self, first: int) -> None:
@@ -116,6 +122,7 @@ class Lane:
             os.close(self._descriptor)
         self._descriptor = descriptor
         self._size = 0
+        self._next = first
 
     def _warn(self) -> None:
         if not self._warned:
@@ -149,6 +156,18 @@ class LaneReader:
             if not chunk and not self._advance():
                 break
         return found
+
+    def skip_to(self, number: int) -> None:
+        """Goes on with this frame, since those before it were had from elsewhere."""
+        self.next = number
+        self._file, self._offset = None, 0
+
+    def torn(self) -> bool:
+        """Whether part of a frame follows what was read."""
+        try:
+            return self._file is not None and self._file.stat().st_size > self._offset
+        except FileNotFoundError:
+            return False
 
     def _read_file(self, most: int, most_bytes: int) -> list[bytes]:
         if self._file is None and not self._find():
@@ -187,12 +206,15 @@ class LaneReader:
         if not candidates:
             self.damaged = bool(found)
             return False
+        wanted = self.next
         first, self._file = candidates[-1]
-        skipped = self.next - first
         self.next, self._offset = first, 0
-        while skipped and (chunk := self._read_file(skipped, SEGMENT_BYTES)):
-            skipped -= len(chunk)
-        return not skipped
+        while self.next < wanted and self._read_file(wanted - self.next, SEGMENT_BYTES):
+            pass
+        if self.next < wanted:
+            self.skip_to(wanted)
+            return False
+        return True
 
     def _advance(self) -> bool:
         """Goes on to the segment that begins where this one ended."""
@@ -200,4 +222,6 @@ class LaneReader:
             if first == self.next and path != self._file:
                 self._file, self._offset = path, 0
                 return True
+            if first > self.next:
+                self.damaged = self._file is not None
         return False

@@ -12,7 +12,7 @@ import random
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
@@ -187,8 +187,9 @@ class Session:
         self._persisted_segment = self._drain.acked
         path = self._outbox.folder / "open.json"
         written = path.with_suffix(".new")
-        written.write_text(json.dumps(dict(self._outbox.open_runs)), encoding="utf-8")
-        written.replace(path)
+        with suppress(OSError):  # a full disk doesn't hold delivery up
+            written.write_text(json.dumps(dict(self._outbox.open_runs)), encoding="utf-8")
+            written.replace(path)
 
 
 _session: Session | None = None

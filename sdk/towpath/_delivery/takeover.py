@@ -89,10 +89,11 @@ def _take_over(
     folder: Path, meta: dict[str, Any], transport: Transport, report: DeliveryReport
 ) -> None:
     drain = _deliver_all(folder, transport, report)
+    damaged = drain.damaged or drain.torn()
     lost = _unfinished(folder)
     if lost:
-        _report_lost(folder, meta, lost, drain.acked, transport)
-    if drain.damaged:
+        _report_lost(folder, _end_of(meta, damaged=damaged), lost, drain.acked, transport)
+    if damaged:
         aside = folder.parent.parent / "outbox-set-aside"
         aside.mkdir(exist_ok=True)
         folder.rename(aside / folder.name)
@@ -131,11 +132,17 @@ def _follow(unfinished: dict[str, int], update: ingest_service_pb2.Update) -> No
         unfinished[update.run_id] = attempt
 
 
+def _end_of(meta: dict[str, Any], *, damaged: bool) -> str:
+    process = f"its process {meta.get('pid')} on {meta.get('host')}"
+    if damaged:
+        return f"what {process} reported of its end can't be read: the outbox is damaged"
+    return f"{process} ended without a word"
+
+
 def _report_lost(
-    folder: Path, meta: dict[str, Any], lost: dict[str, int], acked: int, transport: Transport
+    folder: Path, message: str, lost: dict[str, int], acked: int, transport: Transport
 ) -> None:
     written = max((path.stat().st_mtime for path in folder.glob("*.frames")), default=time.time())
-    message = f"its process {meta.get('pid')} on {meta.get('host')} ended without a word"
     updates = [
         messages.transition(
             run_id,

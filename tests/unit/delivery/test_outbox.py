@@ -4,19 +4,22 @@ import errno
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from towpath._delivery import lanes
+from towpath._delivery.drain import Drain
 from towpath._delivery.lanes import Lane, LaneReader, segments
 from towpath._delivery.outbox import outboxes
 from towpath._delivery.takeover import deliver_waiting
 from towpath._transport.embedded import open_embedded_transport
+from towpath.api.v1.ingest_service_pb2 import RecordUpdatesResponse, Update
 from towpath.client import Client
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 PIPELINE = """
@@ -121,12 +124,100 @@ def test_a_full_disk_keeps_frames_in_memory_in_order_and_writes_them_later(
         monkeypatch.setattr(os, "write", failing)
         lane.append(b"waiting")
     monkeypatch.setattr(os, "write", write)
-    assert lane.unwritten(1) == [b"waiting", b"waiting"]
+    assert lane.unwritten(2) == [b"waiting", b"waiting"]
+    assert lane.unwritten(1) == []
     assert "Make room" in capsys.readouterr().err
     lane.append(b"last")
     lane.close()
     found = LaneReader(tmp_path, "updates").read(10, 10**6)
     assert found == [b"first", b"waiting", b"waiting", b"last"]
+
+
+class Taking:
+    """A server that acknowledges everything, and what it was sent by number."""
+
+    address = "taking:1"
+
+    def __init__(self) -> None:
+        self.taken: dict[int, str] = {}
+        self.meanwhile: Callable[[], None] | None = None
+
+    def unary(self, method: str, request: Any, *, timeout_seconds: float = 10.0) -> Any:
+        for number, update in enumerate(request.batch.updates, request.batch.first_sequence):
+            assert number not in self.taken
+            self.taken[number] = update.run_id
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return RecordUpdatesResponse()
+
+
+def test_frames_sent_from_memory_are_not_sent_again_when_the_disk_takes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane, server = Lane(tmp_path, "updates"), Taking()
+    drain = Drain(tmp_path, updates=lane)
+    write = os.write
+
+    def append(*names: str) -> None:
+        for name in names:
+            lane.append(Update(run_id=name).SerializeToString())
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "no space")
+
+    def room_is_made() -> None:
+        monkeypatch.setattr(os, "write", write)
+        append("4")
+
+    append("1")
+    monkeypatch.setattr(os, "write", full)
+    append("2", "3")
+    assert drain.deliver(server)
+    server.meanwhile = room_is_made
+    assert drain.deliver(server)
+    append("5")
+    monkeypatch.setattr(os, "write", full)
+    append("6", "7")
+    while drain.deliver(server):
+        pass
+    append("8")
+    monkeypatch.setattr(os, "write", write)
+    append("9")
+    while drain.deliver(server):
+        pass
+    lane.close()
+    assert server.taken == {number: str(number) for number in range(1, 10)}
+    assert not drain.damaged
+
+
+def test_segments_that_leave_a_gap_are_damage(tmp_path: Path) -> None:
+    lane = Lane(tmp_path, "updates")
+    lane.append(b"first")
+    lane.close()
+    (tmp_path / "updates-000000000003.frames").touch()
+    reader = LaneReader(tmp_path, "updates")
+    assert reader.read(10, 10**6) == [b"first"]
+    assert reader.damaged
+
+
+def test_a_disk_that_is_full_to_the_last_file_holds_no_delivery_up(tmp_path: Path) -> None:
+    lane = Lane(tmp_path, "updates")
+    with pytest.MonkeyPatch.context() as patch:
+
+        def full(*arguments: object) -> int:
+            raise OSError(errno.ENOSPC, "no space")
+
+        lane.append(b"first")
+        patch.setattr(os, "write", full)
+        patch.setattr(os, "open", full)
+        lane.append(b"second")
+        lane.forget(2)
+    lane.append(b"third")
+    lane.close()
+    assert [first for first, _ in segments(tmp_path, "updates")] == [1, 3]
+    lane.forget(3)
+    assert LaneReader(tmp_path, "updates", 3).read(10, 10**6) == [b"third"]
 
 
 def test_without_a_server_the_local_database_takes_in_the_outbox(tmp_path: Path) -> None:
@@ -169,6 +260,21 @@ def test_a_damaged_outbox_is_delivered_up_to_the_damage_and_set_aside(tmp_path: 
     assert report.updates == 11
     assert [path.name for path in report.set_aside] == [folder.name]
     assert runs["pipeline"] == "CRASHED"
+
+
+def test_an_outbox_that_ends_within_a_report_is_set_aside_and_told(tmp_path: Path) -> None:
+    run_pipeline(tmp_path, "end")
+    (folder,) = outboxes(tmp_path)
+    path = segments(folder, "updates")[0][1]
+    os.truncate(path, path.stat().st_size - 5)
+    transport = open_embedded_transport(tmp_path)
+    report = deliver_waiting(tmp_path, transport)
+    runs = {run.name: run for run in Client(transport).runs()}
+    transport.close()
+    assert report.updates == 11
+    assert [path.name for path in report.set_aside] == [folder.name]
+    assert (runs["pipeline"].state, runs["pipeline"].reason) == ("CRASHED", "PROCESS_LOST")
+    assert "the outbox is damaged" in runs["pipeline"].message
 
 
 def test_an_outbox_for_another_server_stays(tmp_path: Path) -> None:
