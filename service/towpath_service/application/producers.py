@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from towpath_service.application.commit import adopt_watermark
 from towpath_service.domain.errors import ServiceError, not_found
 from towpath_service.ports.bus import Bus, Scope
 from towpath_service.ports.ingest import LogLine, ProducerKey, ProducerRecord, Refusal
@@ -30,6 +31,8 @@ class Opened:
     refusals: Sequence[Refusal]
     fenced: asyncio.Event
     """Set when a later stream of the producer opens here."""
+    lost_first_sequence: int = 0
+    """First update that is lost, when the producer had seen acks beyond what is stored; else 0."""
 
 
 class Producers:
@@ -50,23 +53,28 @@ class Producers:
         """
         now_us = self._clock.now_us()
 
-        def work(transaction: IngestTransaction) -> tuple[ProducerRecord, Sequence[Refusal]]:
+        def work(
+            transaction: IngestTransaction,
+        ) -> tuple[ProducerRecord, Sequence[Refusal], int]:
             producer = transaction.producers([key]).get(key) or ProducerRecord(key=key)
             producer.epoch += 1
-            producer.committed_sequence = max(producer.committed_sequence, last_acked_sequence)
+            lost_first = adopt_watermark(producer, last_acked_sequence)
             producer.seen_us = now_us
             producer.info = info or producer.info
             refusals = transaction.refusals([key]).get(key, [])
             transaction.write_producers([producer])
-            return producer, [item for item in refusals if item.sequence > last_acked_sequence]
+            unseen = [item for item in refusals if item.sequence > last_acked_sequence]
+            return producer, unseen, lost_first
 
-        producer, refusals = await self._store.write(work)
+        producer, refusals, lost_first = await self._store.write(work)
         older = self._open.pop(key, None)
         if older is not None:
             older.set()
         fenced = asyncio.Event()
         self._open[key] = fenced
-        return Opened(producer=producer, refusals=refusals, fenced=fenced)
+        return Opened(
+            producer=producer, refusals=refusals, fenced=fenced, lost_first_sequence=lost_first
+        )
 
     def closed(self, key: ProducerKey, opened: Opened) -> None:
         """Notes that a stream has ended."""
