@@ -41,6 +41,7 @@ class Lane:
         self._size = 0
         self._descriptor = -1
         self._unwritten: deque[tuple[int, bytes]] = deque()
+        self._on_disk = 0
         self._warned = False
         self.last = 0
 
@@ -61,17 +62,23 @@ class Lane:
             return self.last
 
     def unwritten(self, first: int) -> list[bytes]:
-        """Payloads from a number on that the disk hasn't taken."""
+        """Payloads from a number on that the disk hasn't taken; none if it has the first."""
         with self._lock:
+            if not self._unwritten or self._unwritten[0][0] > first:
+                return []
             return [frame[_HEADER.size :] for number, frame in self._unwritten if number >= first]
+
+    @property
+    def first_waiting(self) -> int:
+        """Number of the first frame that the disk hasn't taken; the next one's if it has all."""
+        with self._lock:
+            return self._unwritten[0][0] if self._unwritten else self.last + 1
 
     def forget(self, acked: int) -> None:
         """Drops what has been delivered: whole segments, and frames in memory."""
         with self._lock:
             while self._unwritten and self._unwritten[0][0] <= acked:
                 self._unwritten.popleft()
-                if not self._unwritten:
-                    self._roll(self.last + 1)
             found = segments(self._folder, self._name)
             for (_, path), (following, _) in itertools.pairwise(found):
                 if following <= acked + 1:
@@ -96,7 +103,8 @@ class Lane:
 
     def _write(self, number: int, frame: bytes) -> bool:
         try:
-            if self._descriptor < 0 or self._size >= SEGMENT_BYTES:
+            # Frames delivered from memory were never written: what follows needs a segment anew.
+            if self._descriptor < 0 or self._size >= SEGMENT_BYTES or number > self._on_disk + 1:
                 self._roll(number)
             written = os.write(self._descriptor, frame)
         except OSError:
@@ -107,6 +115,7 @@ class Lane:
                     os.ftruncate(self._descriptor, self._size)
             return False
         self._size += written
+        self._on_disk = number
         return True
 
     def _roll(self, first: int) -> None:
@@ -186,9 +195,11 @@ class LaneReader:
             return False
         first, self._file = candidates[-1]
         skipped = self.next - first
-        self.next, self._offset = first, 0
+        wanted, self.next, self._offset = self.next, first, 0
         while skipped and (chunk := self._read_file(skipped, SEGMENT_BYTES)):
             skipped -= len(chunk)
+        if skipped:
+            self._file, self.next = None, wanted
         return not skipped
 
     def _advance(self) -> bool:

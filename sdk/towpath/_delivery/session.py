@@ -1,6 +1,7 @@
 """The process's reporter: its outbox, and the one thread that drains it.
 
-A forked child gets an outbox of its own and reports over HTTP, since gRPC does not survive a fork.
+To a server it keeps a stream open over gRPC. A forked child gets an outbox of its own and reports
+by calls over HTTP, since gRPC does not survive a fork.
 """
 
 from __future__ import annotations
@@ -8,14 +9,16 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import random
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
+from towpath._delivery.backoff import MOST_SECONDS, Backoff
+from towpath._delivery.couriers import Courier, StreamCourier, UnaryCourier
+from towpath._delivery.directives import ignore_directive
 from towpath._delivery.drain import Drain
 from towpath._delivery.outbox import Outbox
 from towpath._delivery.takeover import deliver_waiting
@@ -24,16 +27,20 @@ from towpath.exceptions import RpcError, ServerUnreachable
 from towpath.settings import Settings, get_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from towpath._delivery.directives import Directive
     from towpath._delivery.reports import LogReport, Reporter, RunReport, StateReport
     from towpath._transport.base import Transport
 
 LINGER_SECONDS: Final = 0.005
 LOOK_SECONDS: Final = 1.0
 BEAT_SECONDS: Final = 10.0
-MAX_PAUSE_SECONDS: Final = 5.0
 AWAY_PATIENCE_SECONDS: Final = 1.0
+HASTY_SECONDS: Final = 5.0
+"""A connection that the server ends sooner is answered as a failure is."""
+FINAL_REASONS: Final = frozenset({"PRODUCER_FENCED", "PRODUCER_RETIRED", "CLIENT_TOO_OLD"})
+"""Why a server takes no more from this producer, however often it is asked."""
 
 _override: ContextVar[Reporter | None] = ContextVar("towpath_reporter", default=None)
 _lock = threading.Lock()
@@ -42,7 +49,20 @@ _lock = threading.Lock()
 class Session:
     """An outbox and its sender."""
 
-    def __init__(self, settings: Settings, *, forked: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        forked: bool = False,
+        on_directive: Callable[[Directive], None] = ignore_directive,
+    ) -> None:
+        """Makes the outbox and starts the sender.
+
+        Args:
+            settings: What is in force.
+            forked: Whether this process was forked from one that had a session.
+            on_directive: Called in the sender's thread with what the server wants done with a run.
+        """
         self.pid = os.getpid()
         self._settings = settings
         self._forked = forked
@@ -50,8 +70,11 @@ class Session:
         self._drain = Drain(
             self._outbox.folder, updates=self._outbox.updates, logs=self._outbox.logs
         )
+        self._on_directive = on_directive
+        self._backoff = Backoff()
         self._reachable = False
         self._stopping = False
+        self._hurry = threading.Event()
         self._progress = threading.Condition()
         self._persisted_segment = 0
         self._thread = threading.Thread(target=self._run, name="towpath-sender", daemon=True)
@@ -81,6 +104,7 @@ class Session:
         deadline = time.monotonic() + timeout_seconds
         began = time.monotonic()
         self._outbox.reported.set()
+        self._hurry.set()
         with self._progress:
             while self._drain.acked < updates or self._drain.acked_logs < logs:
                 now = time.monotonic()
@@ -103,6 +127,7 @@ class Session:
         done = self.flush(self._settings.flush_timeout_seconds)
         self._stopping = True
         self._outbox.reported.set()
+        self._hurry.set()
         self._thread.join(timeout=2.0)
         waiting = self._outbox.updates.last - self._drain.acked
         if waiting and self._settings.server_address:
@@ -136,7 +161,6 @@ class Session:
         return GrpcTransport(address)
 
     def _run(self) -> None:
-        pause = 0.1
         while not self._stopping:
             address = self._server()
             if not address:
@@ -146,39 +170,70 @@ class Session:
                     time.sleep(0.05)
                 continue
             transport = self._connect(address)
+            acked, began = self._drain.acked, time.monotonic()
             try:
-                self._deliver(transport, address)
-                pause = 0.1
+                pause = self._deliver(transport, address)
+                hasty = time.monotonic() - began < HASTY_SECONDS
+                self._pause(self._backoff.pause(pause) if hasty else pause)
             except RpcError as error:
-                pause = 0.1 if self._reachable else min(MAX_PAUSE_SECONDS, pause * 2)
+                if error.reason in FINAL_REASONS:
+                    self._give_up(error)
+                    return
                 self._reachable = False
-                time.sleep(error.retry_after_seconds or random.uniform(0, pause))  # noqa: S311 - spreads load
+                if self._drain.acked > acked or time.monotonic() - began > MOST_SECONDS:
+                    self._backoff.reset()
+                self._pause(self._backoff.pause(error.retry_after_seconds))
             finally:
                 transport.close()
 
-    def _deliver(self, transport: Transport, address: str) -> None:
+    def _pause(self, seconds: float) -> None:
+        """Waits before the next connection; a flush cuts it short."""
+        if not self._stopping and self._hurry.wait(seconds):
+            self._hurry.clear()
+
+    def _give_up(self, error: RpcError) -> None:
+        self._reachable = False
+        sys.stderr.write(
+            f"towpath: the server takes no more reports from this process ({error}). Its flows go"
+            f" on; what they report from now on stays in {self._outbox.folder}. Start the process"
+            " anew to report again.\n"
+        )
+
+    def _courier(self, transport: Transport) -> Courier:
+        if self._forked:
+            return UnaryCourier(self._drain, transport)
+        return StreamCourier(self._drain, self._outbox, transport, self._on_directive)
+
+    def _deliver(self, transport: Transport, address: str) -> float:
+        """Delivers over one connection; returns how long to wait before the next."""
         beat_at = time.monotonic() + BEAT_SECONDS
         took_over = False
-        while not self._stopping or self._drain.acked < self._outbox.updates.last:
-            self._outbox.reported.clear()
-            if self._drain.deliver(transport):
-                self._reachable = True
-                self._keep_open_runs()
-                with self._progress:
-                    self._progress.notify_all()
-                continue
-            if self._stopping:
-                return
-            if not took_over and self._reachable and not self._forked:
-                took_over = True
-                deliver_waiting(self._settings.home, transport)
-            if not self._outbox.reported.wait(LOOK_SECONDS):
-                if self._server() != address:
-                    return
-                if time.monotonic() >= beat_at:
-                    self._outbox.beat()
-                    beat_at = time.monotonic() + BEAT_SECONDS
-            time.sleep(LINGER_SECONDS)
+        with closing(self._courier(transport)) as courier:
+            while not self._stopping or self._drain.acked < self._outbox.updates.last:
+                self._outbox.reported.clear()
+                moved = courier.step()
+                self._reachable = self._reachable or courier.reached
+                if courier.ended:
+                    return courier.pause_seconds
+                if moved:
+                    self._keep_open_runs()
+                    with self._progress:
+                        self._progress.notify_all()
+                    continue
+                if self._stopping:
+                    return 0.0
+                if not took_over and courier.reached and courier.idle and not self._forked:
+                    took_over = True
+                    deliver_waiting(self._settings.home, transport)
+                if not self._outbox.reported.wait(LOOK_SECONDS):
+                    if self._server() != address:
+                        return 0.0
+                    if time.monotonic() >= beat_at and not courier.is_sign_of_life:
+                        self._outbox.beat()
+                        beat_at = time.monotonic() + BEAT_SECONDS
+                if not courier.has_news:
+                    time.sleep(LINGER_SECONDS)
+        return 0.0
 
     def _keep_open_runs(self) -> None:
         """Notes which runs are unfinished, in case the segments that say so are gone."""
