@@ -42,11 +42,14 @@ class Backlog:
         self.rejected = 0
         self.restored = 0
         """How often the service was found to have lost what it had acknowledged."""
+        self.past_gap = False
+        """Whether the service still lacks updates before the next, which are told to be lost."""
         self._folder = folder
         self._lane = lane
         self.acked = self.first_kept - 1
         self._reader = LaneReader(folder, UPDATES, self.acked + 1)
         self._ahead: deque[bytes] = deque()
+        self._told_lost: tuple[int, int] | None = None
 
     @property
     def damaged(self) -> bool:
@@ -103,7 +106,7 @@ class Backlog:
         if self._lane is not None:
             self._lane.forget(committed)
 
-    def resume(self, committed: int, *, lost_first: int = 0) -> bool:
+    def resume(self, committed: int) -> None:
         """Goes on after a break with the first update that the service lacks.
 
         Below what it had acknowledged, it has lost data: then what is kept is taken again, and the
@@ -111,25 +114,21 @@ class Backlog:
 
         Args:
             committed: All up to this one are in the service's database.
-            lost_first: First update that the service knows to be lost, if any.
-
-        Returns:
-            Whether the service must be told to go on without updates that nobody has any more.
         """
         start = max(committed, self.first_kept - 1)
-        lost_first = lost_first or (committed + 1 if committed < start else 0)
-        if lost_first:
-            self._tell_lost(lost_first, start)
+        self.past_gap = committed < start
+        if self.past_gap and self._told_lost != (committed + 1, start):
+            self._told_lost = (committed + 1, start)
+            self._tell_lost(committed + 1, start)
         if start < self.acked:
             _warn(
                 "the server lacks updates that it had acknowledged, as after it was restored from a"
                 f" backup: {self.acked - start} of them are sent again"
             )
-        if start < self.acked or lost_first:
+        if start < self.acked or self.past_gap:
             self.restored += 1
             self.acked = start
         self._go_to(start + 1)
-        return committed < start
 
     def _go_to(self, first: int) -> None:
         self._ahead.clear()

@@ -105,8 +105,9 @@ class StreamCourier:
         self._duplex = ThreadedDuplex(transport, STREAM_UPDATES, outbox.reported.set)
         opening = messages.stream_opening(
             backlog.producer_id,
-            # Less than what was acknowledged: the server then tells of all that it lacks.
-            last_acked=backlog.first_kept - 1,
+            # The server takes a higher number than its own as it is, without a word of what it
+            # lacks: it is given one when that is known, and what is kept is sent again before.
+            last_acked=backlog.first_kept - 1 if backlog.past_gap else 0,
             waiting=outbox.updates.last - backlog.acked,
             run_ids=list(outbox.open_runs),
             info=messages.producer_info(),

@@ -37,7 +37,6 @@ class Drain:
         self.backlog = Backlog(folder, updates)
         self._folder = folder
         self._waiting_updates: list[bytes] = []
-        self._after_loss = False
         self._log_lane = logs
         self._waiting_logs: list[bytes] = []
         self._restored = 0
@@ -100,22 +99,22 @@ class Drain:
             return False
         first = self.acked + 1
         request = messages.update_batch(self.backlog.producer_id, first, waiting, self.acked)
-        request.resume_after_loss = self._after_loss
+        request.resume_after_loss = self.backlog.past_gap
         try:
             answer = cast(
                 "ingest_service_pb2.RecordUpdatesResponse",
                 transport.unary(RECORD_UPDATES, request, timeout_seconds=30.0),
             )
         except RpcError as error:
-            if error.reason != "SEQUENCE_GAP" or self._after_loss:
+            if error.reason != "SEQUENCE_GAP" or self.backlog.past_gap:
                 raise
             self._waiting_updates = []
             expected = int(error.metadata["expected_sequence"])
-            self._after_loss = self.backlog.resume(expected - 1)
+            self.backlog.resume(expected - 1)
             return True
         self.backlog.acknowledge(first + len(waiting) - 1, answer.ack.rejections)
+        self.backlog.past_gap = False
         self._waiting_updates = []
-        self._after_loss = False
         return True
 
     def _begin_logs(self) -> None:

@@ -124,7 +124,7 @@ def update_batch(
 def stream_opening(
     producer_id: str,
     *,
-    last_acked: int,
+    last_acked: int = 0,
     waiting: int = 0,
     run_ids: Iterable[str] = (),
     info: ingest_service_pb2.ProducerInfo | None = None,

@@ -224,7 +224,7 @@ class Session:
                     return 0.0
                 if not took_over and courier.reached and courier.idle and not self._forked:
                     took_over = True
-                    deliver_waiting(self._settings.home, transport)
+                    self._take_over(transport)
                 if not self._outbox.reported.wait(LOOK_SECONDS):
                     if self._server() != address:
                         return 0.0
@@ -234,6 +234,18 @@ class Session:
                 if not courier.has_news:
                     time.sleep(LINGER_SECONDS)
         return 0.0
+
+    def _take_over(self, transport: Transport) -> None:
+        """Delivers what ended processes left; what is wrong with that is no trouble of this one."""
+        try:
+            deliver_waiting(self._settings.home, transport)
+        except ServerUnreachable:
+            raise
+        except RpcError as error:
+            sys.stderr.write(
+                f"towpath: what an ended process reported could not be delivered ({error}):"
+                " `towpath sync` tries again\n"
+            )
 
     def _keep_open_runs(self) -> None:
         """Notes which runs are unfinished, in case the segments that say so are gone."""

@@ -137,10 +137,13 @@ class UpdateStream:
                 code="ABORTED",
                 reason="PRODUCER_FENCED",
             )
-        self._backlog.resume(opened.committed_sequence, lost_first=opened.lost_first_sequence)
+        self._backlog.resume(opened.committed_sequence)
         self._backlog.acknowledge(opened.committed_sequence, opened.rejections)
         self._allow(opened.window)
         self.opened = True
+        if self._backlog.past_gap:
+            # What is lost has been told; the opening of the next stream tells the service.
+            self._leave(ingest_service_pb2.ReconnectRequest())
 
     def _follow(self, ack: ingest_service_pb2.UpdateAck) -> ingest_service_pb2.UpdateAck:
         while self._in_flight and self._in_flight[0].last <= ack.committed_sequence:

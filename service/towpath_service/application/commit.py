@@ -301,24 +301,21 @@ class Batch:
             self._changes.amendments.append((scope, update.run_id, change))
 
 
-def adopt_watermark(producer: ProducerRecord, sequence: int) -> int:
+def adopt_watermark(producer: ProducerRecord, sequence: int) -> None:
     """Takes a producer's word for what was stored, since it keeps no earlier update any more.
 
-    Only a database that was restored from a backup knows less than its producers. Returns the first
-    update that is lost by it, 0 when none is.
+    Only a database that was restored from a backup knows less than its producers.
     """
     if producer.committed_sequence >= sequence:
-        return 0
-    first = producer.committed_sequence + 1
+        return
     _log.warning(
         "updates %d to %d of producer %s are lost: it has seen them acknowledged, and this database"
         " doesn't have them, as after it was restored from a backup",
-        first,
+        producer.committed_sequence + 1,
         sequence,
         producer.key.producer_id,
     )
     producer.committed_sequence = sequence
-    return first
 
 
 def fenced(producer: ProducerRecord) -> ServiceError:

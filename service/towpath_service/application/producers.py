@@ -31,8 +31,6 @@ class Opened:
     refusals: Sequence[Refusal]
     fenced: asyncio.Event
     """Set when a later stream of the producer opens here."""
-    lost_first_sequence: int = 0
-    """First update that is lost, when the producer had seen acks beyond what is stored; else 0."""
 
 
 class Producers:
@@ -62,28 +60,23 @@ class Producers:
         """
         now_us = self._clock.now_us()
 
-        def work(
-            transaction: IngestTransaction,
-        ) -> tuple[ProducerRecord, Sequence[Refusal], int]:
+        def work(transaction: IngestTransaction) -> tuple[ProducerRecord, Sequence[Refusal]]:
             producer = transaction.producers([key]).get(key) or ProducerRecord(key=key)
             producer.epoch += 1
-            lost_first = adopt_watermark(producer, last_acked_sequence)
+            adopt_watermark(producer, last_acked_sequence)
             producer.seen_us = now_us
             producer.info = info or producer.info
             refusals = transaction.refusals([key]).get(key, [])
             transaction.write_producers([producer])
-            unseen = [item for item in refusals if item.sequence > last_acked_sequence]
-            return producer, unseen, lost_first
+            return producer, [item for item in refusals if item.sequence > last_acked_sequence]
 
-        producer, refusals, lost_first = await self._store.write(work)
+        producer, refusals = await self._store.write(work)
         older = self._open.pop(key, None)
         if older is not None:
             older.set()
         fenced = asyncio.Event()
         self._open[key] = fenced
-        return Opened(
-            producer=producer, refusals=refusals, fenced=fenced, lost_first_sequence=lost_first
-        )
+        return Opened(producer=producer, refusals=refusals, fenced=fenced)
 
     def closed(self, key: ProducerKey, opened: Opened) -> None:
         """Notes that a stream has ended."""

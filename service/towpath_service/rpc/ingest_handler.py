@@ -137,7 +137,6 @@ class IngestHandler:
                 epoch=opened.producer.epoch,
                 window=_window(),
                 rejections=[to_rejection(item) for item in opened.refusals],
-                lost_first_sequence=opened.lost_first_sequence,
             )
         )
         frame = answer.opened

@@ -39,12 +39,9 @@ class FakeService:
         self.committed = min(self.committed, committed)
         self.applied = [number for number in self.applied if number <= committed]
 
-    def adopt(self, sequence: int) -> int:
-        """Takes the producer's word; returns the first update that is lost, or 0."""
-        if sequence <= self.committed:
-            return 0
-        first, self.committed = self.committed + 1, sequence
-        return first
+    def adopt(self, sequence: int) -> None:
+        """Takes the producer's word for what was committed."""
+        self.committed = max(self.committed, sequence)
 
     def commit(self, batch: pb.UpdateBatch) -> None:
         """Takes a batch, or raises SEQUENCE_GAP."""
@@ -143,14 +140,13 @@ class FakeDuplex:
     def _open(self, opening: pb.OpenStream) -> None:
         self._service.epoch += 1
         self._epoch = self._service.epoch
-        lost = self._service.adopt(opening.last_acked_sequence)
+        self._service.adopt(opening.last_acked_sequence)
         self.answer(
             opened=pb.StreamOpened(
                 committed_sequence=self._service.committed,
                 epoch=self._epoch,
                 window=self._service.window,
                 rejections=self._service.rejections(opening.last_acked_sequence),
-                lost_first_sequence=lost,
             )
         )
 

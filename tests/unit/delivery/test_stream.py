@@ -38,7 +38,10 @@ class Producer:
 
     def connect(self) -> tuple[UpdateStream, FakeDuplex]:
         duplex = FakeDuplex(self.service)
-        opening = messages.stream_opening(PRODUCER, last_acked=self.backlog.first_kept - 1)
+        past_gap = self.backlog.past_gap
+        opening = messages.stream_opening(
+            PRODUCER, last_acked=self.backlog.first_kept - 1 if past_gap else 0
+        )
         stream = UpdateStream(
             self.backlog,
             duplex,
@@ -296,6 +299,10 @@ def test_what_a_restored_server_and_the_outbox_both_lack_is_told(
     assert 50 < kept <= 100
     producer.service.restore(50)
     producer.report(1)
+    stream, duplex = producer.connect()
+    producer.deliver(stream, duplex)
+    assert duplex.half_closed
+    assert producer.service.committed == 50
     producer.deliver(*producer.connect())
     assert producer.service.applied == [*range(1, 51), *range(kept, 102)]
     told = [item for item in producer.rejected() if item["reason"] == "SERVER_LOST"]

@@ -102,8 +102,9 @@ class StreamMachine(RuleBasedStateMachine):
             self.folder.cleanup()
 
     def finish(self) -> None:
-        self.connect()
-        self.producer.deliver(self.stream, self.duplex)  # type: ignore[arg-type]
+        for _ in range(2):
+            self.connect()
+            self.producer.deliver(self.stream, self.duplex)  # type: ignore[arg-type]
         last = self.producer.lane.last
         self.producer.lane.close()
         assert self.producer.backlog.acked == last

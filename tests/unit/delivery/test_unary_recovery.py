@@ -71,7 +71,7 @@ def test_a_server_that_sees_a_gap_for_ever_is_not_asked_for_ever(
     drain = Drain(tmp_path / PRODUCER, updates=lane)
     deliver(drain, FakeUnaryTransport(service))
     service.restore(0)
-    service.adopt = lambda _: 0  # type: ignore[method-assign] - an older server doesn't
+    service.adopt = lambda _: None  # type: ignore[method-assign] - an older server doesn't
     lane.append(update(101))
     with pytest.raises(RpcError, match="a gap"):
         deliver(drain, FakeUnaryTransport(service))

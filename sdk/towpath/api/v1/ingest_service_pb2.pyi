@@ -181,8 +181,8 @@ class OpenStream(_message.Message):
     """Sequence number up to which the producer has seen acks, 0 for none. Lets the server drop
     stored rejections. A value above the server's own `committed_sequence` means that the server
     has lost data (it was restored from a backup): it adopts the value, answers with it, and
-    publishes an event that names the lost range. A producer that still keeps updates it has seen
-    acks for may give the number before the first of them, and is then told what to send again.
+    publishes an event that names the lost range. A producer may give less than it has seen, 0 too,
+    to be told what the server has before it decides what to send again and what is lost.
     """
     backlog_updates: _builtins.int
     """Number of updates waiting at the producer, so that the server can size the window. 0 if not
@@ -275,15 +275,10 @@ class StreamOpened(_message.Message):
     HEARTBEAT_TIMEOUT_FIELD_NUMBER: _builtins.int
     DEDUPE_RETENTION_FIELD_NUMBER: _builtins.int
     SERVER_TIME_FIELD_NUMBER: _builtins.int
-    LOST_FIRST_SEQUENCE_FIELD_NUMBER: _builtins.int
     committed_sequence: _builtins.int
     """Every update up to this sequence number has its verdict. Send from the next one."""
     epoch: _builtins.int
     """Number of this stream among the producer's, growing; an older one is fenced off."""
-    lost_first_sequence: _builtins.int
-    """First update that the server lacks, when it had lost data and took over the open's
-    `last_acked_sequence`: those from here up to `committed_sequence` are lost. 0 otherwise.
-    """
     @_builtins.property
     def window(self) -> Global___SendWindow:
         """How much may be in flight."""
@@ -330,11 +325,10 @@ class StreamOpened(_message.Message):
         heartbeat_timeout: _duration_pb2.Duration | None = ...,
         dedupe_retention: _duration_pb2.Duration | None = ...,
         server_time: _timestamp_pb2.Timestamp | None = ...,
-        lost_first_sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ack_interval", b"ack_interval", "dedupe_retention", b"dedupe_retention", "heartbeat_interval", b"heartbeat_interval", "heartbeat_timeout", b"heartbeat_timeout", "server_time", b"server_time", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack_interval", b"ack_interval", "committed_sequence", b"committed_sequence", "dedupe_retention", b"dedupe_retention", "epoch", b"epoch", "heartbeat_interval", b"heartbeat_interval", "heartbeat_timeout", b"heartbeat_timeout", "lost_first_sequence", b"lost_first_sequence", "rejections", b"rejections", "server_time", b"server_time", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack_interval", b"ack_interval", "committed_sequence", b"committed_sequence", "dedupe_retention", b"dedupe_retention", "epoch", b"epoch", "heartbeat_interval", b"heartbeat_interval", "heartbeat_timeout", b"heartbeat_timeout", "rejections", b"rejections", "server_time", b"server_time", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
