@@ -7,6 +7,9 @@ from tests.planted.planting import PlantedBug
 _COMMIT = "service/towpath_service/application/commit.py"
 _INGEST = "tests/unit/ingest/test_commit.py"
 _OUTBOX = "tests/unit/delivery/test_outbox.py"
+_STREAM = "tests/unit/delivery/test_stream.py"
+_STREAMING = "tests/scenarios/test_stream_delivery.py"
+_MACHINE = "tests/unit/delivery/test_stream_machine.py::TestStreamMachine"
 
 BUGS = (
     PlantedBug(
@@ -90,5 +93,32 @@ BUGS = (
         correct="    if lost:\n",
         broken="    if lost and not lost:\n",
         caught_by=(f"{_OUTBOX}::test_runs_of_a_killed_process_are_reported_crashed",),
+    ),
+    PlantedBug(
+        name="streams-resume-one-too-far",
+        file="sdk/towpath/_delivery/backlog.py",
+        correct="        self._go_to(start + 1)\n",
+        broken="        self._go_to(start + 2)\n",
+        caught_by=(
+            f"{_STREAM}::test_after_a_lost_ack_the_next_stream_goes_on_at_the_servers_watermark",
+            _MACHINE,
+        ),
+    ),
+    PlantedBug(
+        name="windows-are-overrun",
+        file="sdk/towpath/_delivery/stream.py",
+        correct="window.max_inflight_updates - sum(",
+        broken="window.max_inflight_updates + 1 - sum(",
+        caught_by=(
+            f"{_STREAM}::test_several_batches_fly_at_once_and_no_more_than_the_window_allows",
+            _MACHINE,
+        ),
+    ),
+    PlantedBug(
+        name="restored-servers-are-not-noticed",
+        file="sdk/towpath/_delivery/couriers.py",
+        correct="last_acked=backlog.first_kept - 1 if backlog.past_gap else 0",
+        broken="last_acked=backlog.acked",
+        caught_by=(f"{_STREAMING}::test_a_server_restored_from_a_backup_gets_again_what_is_kept",),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -14,10 +15,28 @@ from typing import TYPE_CHECKING
 import grpc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 DEADLINE_SECONDS = 30.0
+
+_WITH_TIMES = """
+import asyncio, json, sys
+from pathlib import Path
+from towpath_service.app.server import serve
+from towpath_service.app.settings import ServerSettings
+from towpath_service.rpc.ingest_handler import StreamTimes
+
+home, port, web_port, times = sys.argv[1:]
+settings = ServerSettings(
+    home=Path(home),
+    database=Path(home) / "towpath.db",
+    port=int(port),
+    web_port=int(web_port),
+    times=StreamTimes(**json.loads(times)),
+)
+asyncio.run(serve(settings, lambda grpc, web: None))
+"""
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
@@ -49,6 +68,8 @@ class Server:
     port: int = field(default_factory=free_port)
     web_port: int = field(default_factory=free_port)
     options: Sequence[str] = ()
+    times: Mapping[str, float] = field(default_factory=dict)
+    """Fields of `StreamTimes` that differ; no option of the command sets them."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -75,13 +96,9 @@ class Server:
     def launch(self) -> None:
         """Starts the process and returns at once."""
         self.home.mkdir(parents=True, exist_ok=True)
-        command = [
-            *(sys.executable, "-m", "towpath_service", "start"),
-            *("--port", str(self.port), "--web-port", str(self.web_port), *self.options),
-        ]
         with (self.home / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                command, env=environment(self.home), stdout=log, stderr=log
+                self._command(), env=environment(self.home), stdout=log, stderr=log
             )
 
     def start(self) -> None:
@@ -110,6 +127,13 @@ class Server:
     def channel(self) -> grpc.Channel:
         """A new channel to the gRPC port; close it."""
         return grpc.insecure_channel(self.address)
+
+    def _command(self) -> list[str]:
+        if not self.times:
+            ports = ("--port", str(self.port), "--web-port", str(self.web_port))
+            return [sys.executable, "-m", "towpath_service", "start", *ports, *self.options]
+        where = (str(self.home), str(self.port), str(self.web_port), json.dumps(self.times))
+        return [sys.executable, "-c", _WITH_TIMES, *where]
 
     def _answers(self) -> bool:
         assert self.process is not None

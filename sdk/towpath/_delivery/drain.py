@@ -1,14 +1,14 @@
-"""Carries an outbox's frames to a service, in order, each with a verdict before the next batch."""
+"""Carries an outbox's frames to a service by unary calls, in order, one batch at a time."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 from typing import TYPE_CHECKING, Final, cast
 
 from towpath._delivery import messages
+from towpath._delivery.backlog import BATCH, BATCH_BYTES, Backlog
 from towpath._delivery.lanes import LaneReader, segments
-from towpath._delivery.outbox import AFTER, LOGS, UPDATES
+from towpath._delivery.outbox import AFTER, LOGS
+from towpath.exceptions import RpcError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from towpath._transport.base import Transport
     from towpath.api.v1 import ingest_service_pb2
 
-BATCH: Final = 1000
-BATCH_BYTES: Final = 1024 * 1024
 RECORD_UPDATES: Final = "towpath.api.v1.IngestService/RecordUpdates"
 WRITE_LOGS: Final = "towpath.api.v1.LogService/WriteLogs"
 
@@ -36,17 +34,32 @@ class Drain:
             updates: Its writing ends, when this process owns it.
             logs: See `updates`.
         """
+        self.backlog = Backlog(folder, updates)
         self._folder = folder
-        self._producer_id = folder.name
-        self._lanes = {UPDATES: updates, LOGS: logs}
-        self.acked = _first(folder, UPDATES) - 1
-        self.acked_logs = _first(folder, LOGS) - 1
-        self.rejected = 0
-        self.damaged = False
-        self._update_reader = LaneReader(folder, UPDATES, self.acked + 1)
-        self._log_reader = LaneReader(folder, LOGS, self.acked_logs + 1)
         self._waiting_updates: list[bytes] = []
+        self._log_lane = logs
         self._waiting_logs: list[bytes] = []
+        self._restored = 0
+        self._begin_logs()
+
+    @property
+    def acked(self) -> int:
+        """Every update up to this has its verdict."""
+        return self.backlog.acked
+
+    @property
+    def rejected(self) -> int:
+        """How many updates were refused for good."""
+        return self.backlog.rejected
+
+    @property
+    def damaged(self) -> bool:
+        """Whether there is something that can't be read."""
+        return self.backlog.damaged or self._log_reader.damaged
+
+    def torn(self) -> bool:
+        """Whether the outbox ends within a report: for one whose owner is gone."""
+        return self.backlog.torn() or self._log_reader.torn()
 
     def deliver(self, transport: Transport) -> bool:
         """Delivers a batch of each lane; False when there was nothing to deliver.
@@ -55,78 +68,72 @@ class Drain:
             RpcError: The service didn't take it; calling again goes on from there.
         """
         sent_updates = self._deliver_updates(transport)
-        sent_logs = self._deliver_logs(transport)
-        self.damaged = self._update_reader.damaged or self._log_reader.damaged
+        sent_logs = self.deliver_logs(transport)
         return sent_updates or sent_logs
 
-    def torn(self) -> bool:
-        """Whether the outbox ends within a report: for one whose owner is gone."""
-        return self._update_reader.torn() or self._log_reader.torn()
+    def deliver_logs(self, transport: Transport) -> bool:
+        """Delivers a batch of the log lines whose updates are acknowledged.
 
-    def _deliver_updates(self, transport: Transport) -> bool:
-        waiting = self._waiting_updates = self._waiting_updates or self._read(
-            UPDATES, self._update_reader
-        )
-        if not waiting:
-            return False
-        first = self.acked + 1
-        request = messages.update_batch(self._producer_id, first, waiting, self.acked)
-        answer = cast(
-            "ingest_service_pb2.RecordUpdatesResponse",
-            transport.unary(RECORD_UPDATES, request, timeout_seconds=30.0),
-        )
-        rejections = [item for item in answer.ack.rejections if item.sequence > self.acked]
-        self._keep_rejected(rejections)
-        self.acked += len(waiting)
-        self._waiting_updates = []
-        lane = self._lanes[UPDATES]
-        if lane is not None:
-            lane.forget(self.acked)
-        return True
+        Returns:
+            Whether there were any.
 
-    def _deliver_logs(self, transport: Transport) -> bool:
-        waiting = self._waiting_logs = self._waiting_logs or self._read(LOGS, self._log_reader)
+        Raises:
+            RpcError: The service didn't take it; calling again goes on from there.
+        """
+        if self._restored != self.backlog.restored:
+            self._begin_logs()
+        waiting = self._waiting_logs = self._waiting_logs or self._read_logs()
         ready = [line for line in waiting if AFTER.unpack_from(line)[0] <= self.acked]
         if not ready:
             return False
         records = [line[AFTER.size :] for line in ready]
-        transport.unary(
-            WRITE_LOGS, messages.log_batch(self._producer_id, records), timeout_seconds=30.0
-        )
+        request = messages.log_batch(self.backlog.producer_id, records)
+        transport.unary(WRITE_LOGS, request, timeout_seconds=30.0)
         self.acked_logs += len(ready)
         self._waiting_logs = waiting[len(ready) :]
-        lane = self._lanes[LOGS]
-        if lane is not None:
-            lane.forget(self.acked_logs)
+        if self._log_lane is not None:
+            self._log_lane.forget(self.acked_logs)
         return True
 
-    def _read(self, name: str, reader: LaneReader) -> list[bytes]:
-        found = reader.read(BATCH, BATCH_BYTES)
-        lane = self._lanes[name]
-        if not found and lane is not None and not reader.damaged:
-            found = lane.unwritten(reader.next)[:BATCH]
+    def _deliver_updates(self, transport: Transport) -> bool:
+        waiting = self._waiting_updates = self._waiting_updates or self.backlog.take(
+            BATCH, BATCH_BYTES, whatever_its_size=True
+        )
+        if not waiting:
+            return False
+        first = self.acked + 1
+        request = messages.update_batch(self.backlog.producer_id, first, waiting, self.acked)
+        request.resume_after_loss = self.backlog.past_gap
+        try:
+            answer = cast(
+                "ingest_service_pb2.RecordUpdatesResponse",
+                transport.unary(RECORD_UPDATES, request, timeout_seconds=30.0),
+            )
+        except RpcError as error:
+            if error.reason != "SEQUENCE_GAP" or self.backlog.past_gap:
+                raise
+            self._waiting_updates = []
+            expected = int(error.metadata["expected_sequence"])
+            self.backlog.resume(expected - 1)
+            return True
+        self.backlog.acknowledge(first + len(waiting) - 1, answer.ack.rejections)
+        self.backlog.past_gap = False
+        self._waiting_updates = []
+        return True
+
+    def _begin_logs(self) -> None:
+        """Begins with the first line that is kept; the service knows those it has."""
+        found = segments(self._folder, LOGS)
+        self._restored = self.backlog.restored
+        self.acked_logs = found[0][0] - 1 if found else 0
+        self._log_reader = LaneReader(self._folder, LOGS, self.acked_logs + 1)
+        self._waiting_logs = []
+
+    def _read_logs(self) -> list[bytes]:
+        found = self._log_reader.read(BATCH, BATCH_BYTES)
+        if not found and self._log_lane is not None and not self._log_reader.damaged:
+            found = self._log_lane.unwritten(self._log_reader.next)[:BATCH]
             if found:
-                reader.skip_to(reader.next + len(found))
+                first = self._log_reader.next + len(found)
+                self._log_reader = LaneReader(self._folder, LOGS, first)
         return found
-
-    def _keep_rejected(self, rejections: list[ingest_service_pb2.UpdateRejection]) -> None:
-        if not rejections:
-            return
-        self.rejected += len(rejections)
-        path = self._folder.parent / "rejected.jsonl"
-        # A full disk doesn't hold delivery up.
-        with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as file:
-            for item in rejections:
-                entry = {
-                    "producer_id": self._producer_id,
-                    "sequence": item.sequence,
-                    "run_id": item.run_id,
-                    "reason": item.reason,
-                    "message": item.message,
-                }
-                file.write(json.dumps(entry) + "\n")
-
-
-def _first(folder: Path, name: str) -> int:
-    found = segments(folder, name)
-    return found[0][0] if found else 1

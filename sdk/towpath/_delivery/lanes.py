@@ -69,6 +69,12 @@ class Lane:
                 return []
             return [frame[_HEADER.size :] for number, frame in self._unwritten if number >= first]
 
+    @property
+    def first_waiting(self) -> int:
+        """Number of the first frame that the disk hasn't taken; the next one's if it has all."""
+        with self._lock:
+            return self._unwritten[0][0] if self._unwritten else self.last + 1
+
     def forget(self, acked: int) -> None:
         """Drops what has been delivered: whole segments, and frames in memory."""
         with self._lock:

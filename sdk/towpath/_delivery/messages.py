@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import time
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath._state_type import StateType
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 MAX_MESSAGE: Final = 8000
 MAX_TRACE: Final = 60_000
 MAX_BODY: Final = 65_000
+MAX_RUN_IDS: Final = 10_000
+_LOADED: Final = time.time()
 _NUMBERS: Final[dict[StateType, Any]] = {state: state.number for state in StateType}
 
 
@@ -115,6 +121,48 @@ def update_batch(
     )
 
 
+def stream_opening(
+    producer_id: str,
+    *,
+    last_acked: int = 0,
+    waiting: int = 0,
+    run_ids: Iterable[str] = (),
+    info: ingest_service_pb2.ProducerInfo | None = None,
+) -> bytes:
+    """The first message of a stream, serialized."""
+    opening = ingest_service_pb2.OpenStream(
+        workspace="workspaces/default",
+        producer_id=producer_id,
+        last_acked_sequence=last_acked,
+        backlog_updates=waiting,
+        run_ids=list(run_ids)[:MAX_RUN_IDS],
+        info=info,
+    )
+    return ingest_service_pb2.StreamUpdatesRequest(open=opening).SerializeToString()
+
+
+def stream_batch(first: int, updates: Iterable[bytes], acked: int) -> tuple[bytes, int]:
+    """A message of a stream with updates already serialized, and the size of its batch."""
+    batch = ingest_service_pb2.UpdateBatch(first_sequence=first, last_acked_sequence=acked)
+    batch.send_time.GetCurrentTime()
+    # Parsing each update only to write the same bytes again would double the work.
+    body = batch.SerializeToString() + b"".join(_field(2, update) for update in updates)
+    return _field(2, body), len(body)
+
+
+def producer_info() -> ingest_service_pb2.ProducerInfo:
+    """What this process is."""
+    info = ingest_service_pb2.ProducerInfo(
+        client="towpath-python",
+        client_version=version("towpath")[:63],
+        runtime=f"python {platform.python_version()}",
+        host=platform.node()[:255],
+        process_id=os.getpid(),
+    )
+    _set_time(info.start_time, _LOADED)
+    return info
+
+
 def log_batch(producer_id: str, records: Iterable[bytes]) -> log_service_pb2.WriteLogsRequest:
     """The call that reports log lines already serialized."""
     request = log_service_pb2.WriteLogsRequest(
@@ -123,6 +171,17 @@ def log_batch(producer_id: str, records: Iterable[bytes]) -> log_service_pb2.Wri
     for record in records:
         request.records.add().ParseFromString(record)
     return request
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A field of a message whose content has a length, as protobuf encodes it."""
+    length = len(content)
+    head = bytearray([number << 3 | 2])
+    while length > 0x7F:  # noqa: PLR2004 - seven bits a byte
+        head.append(length & 0x7F | 0x80)
+        length >>= 7
+    head.append(length)
+    return bytes(head) + content
 
 
 def _fill_state(report: state_pb2.TransitionReport, state: StateReport) -> None:

@@ -10,6 +10,31 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 
+class Duplex(Protocol):
+    """One call of a bidirectional rpc, for a thread that must not wait on it."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the service has ended the call well, and all its answers are taken."""
+        ...
+
+    def send(self, request: bytes) -> None:
+        """Sends a request; returns at once."""
+        ...
+
+    def half_close(self) -> None:
+        """Tells the service that no more requests come."""
+        ...
+
+    def receive(self) -> Message | None:
+        """Takes the next answer; None when none has come.
+
+        Raises:
+            RpcError: The call has failed, and all its answers are taken.
+        """
+        ...
+
+
 class Transport(Protocol):
     """Calls the rpcs of a service.
 

@@ -26,6 +26,8 @@ _OPTIONS: Final = (
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.enable_http_proxy", 0),
+    # Otherwise a new channel inherits the failed connection of one closed before, and its pause.
+    ("grpc.use_local_subchannel_pool", 1),
 )
 
 

@@ -55,7 +55,9 @@ async def open_service(
     try:
         await store.open()
         async with Committer(store, bus, clock) as committer:
-            producers = Producers(store, committer, bus, clock)
+            producers = Producers(
+                store, committer, bus, clock, touch_seconds=times.heartbeat_timeout_seconds / 6
+            )
             queries = Queries(store, bus, clock)
             watches = Watches(store, bus, draining)
             handlers = (

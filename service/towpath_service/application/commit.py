@@ -9,6 +9,7 @@ Invariants, each of which a test names:
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,8 @@ from towpath_service.ports.ingest import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
@@ -62,6 +65,8 @@ class Submission:
     epoch: int | None = None
     """Epoch of the stream it came on; None for the unary call."""
     info: str = ""
+    resume_after_loss: bool = False
+    """Whether the producer knows of the gap before it and keeps nothing of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +113,8 @@ class Batch:
         producer = self._producers.get(key) or ProducerRecord(key=key)
         if submission.epoch is not None and submission.epoch != producer.epoch:
             return fenced(producer)
+        if submission.resume_after_loss:
+            adopt_watermark(producer, submission.first_sequence - 1)
         expected = producer.committed_sequence + 1
         if submission.first_sequence > expected:
             return sequence_gap(expected, submission.first_sequence)
@@ -292,6 +299,23 @@ class Batch:
             self._changes.progress[key] = (scope, change.content)
         elif isinstance(change, Amendment):
             self._changes.amendments.append((scope, update.run_id, change))
+
+
+def adopt_watermark(producer: ProducerRecord, sequence: int) -> None:
+    """Takes a producer's word for what was stored, since it keeps no earlier update any more.
+
+    Only a database that was restored from a backup knows less than its producers.
+    """
+    if producer.committed_sequence >= sequence:
+        return
+    _log.warning(
+        "updates %d to %d of producer %s are lost: it has seen them acknowledged, and this database"
+        " doesn't have them, as after it was restored from a backup",
+        producer.committed_sequence + 1,
+        sequence,
+        producer.key.producer_id,
+    )
+    producer.committed_sequence = sequence
 
 
 def fenced(producer: ProducerRecord) -> ServiceError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from towpath_service.application.commit import adopt_watermark
 from towpath_service.domain.errors import ServiceError, not_found
 from towpath_service.ports.bus import Bus, Scope
 from towpath_service.ports.ingest import LogLine, ProducerKey, ProducerRecord, Refusal
@@ -35,11 +36,20 @@ class Opened:
 class Producers:
     """Opens and closes producers' streams, and records what comes on them."""
 
-    def __init__(self, store: IngestStore, committer: Committer, bus: Bus, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: IngestStore,
+        committer: Committer,
+        bus: Bus,
+        clock: Clock,
+        *,
+        touch_seconds: float = TOUCH_INTERVAL_SECONDS,
+    ) -> None:
         self._store = store
         self._committer = committer
         self._bus = bus
         self._clock = clock
+        self._touch_seconds = touch_seconds
         self._open: dict[ProducerKey, asyncio.Event] = {}
 
     async def open(self, key: ProducerKey, *, last_acked_sequence: int, info: str) -> Opened:
@@ -53,7 +63,7 @@ class Producers:
         def work(transaction: IngestTransaction) -> tuple[ProducerRecord, Sequence[Refusal]]:
             producer = transaction.producers([key]).get(key) or ProducerRecord(key=key)
             producer.epoch += 1
-            producer.committed_sequence = max(producer.committed_sequence, last_acked_sequence)
+            adopt_watermark(producer, last_acked_sequence)
             producer.seen_us = now_us
             producer.info = info or producer.info
             refusals = transaction.refusals([key]).get(key, [])
@@ -110,9 +120,13 @@ class Producers:
         return written
 
     async def keep_alive(self) -> None:
-        """Notes every few seconds which producers have a stream open here; never returns."""
+        """Notes every few seconds which producers have a stream open here; never returns.
+
+        The stream is enough: gRPC answers pings by itself, so that a process which can't report, as
+        one that holds its interpreter's lock, is not taken for lost while its connection lives.
+        """
         while True:
-            await asyncio.sleep(TOUCH_INTERVAL_SECONDS)
+            await asyncio.sleep(self._touch_seconds)
             keys = list(self._open)
             if keys:
                 now_us = self._clock.now_us()

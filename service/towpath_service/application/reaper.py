@@ -37,7 +37,12 @@ class Reaper:
         self._silence_seconds = silence_seconds
 
     async def run(self) -> None:
-        """Looks again and again; never returns."""
+        """Looks again and again; never returns.
+
+        What a producer could not say while no service ran proves nothing, so the first look comes
+        when the producers have had their time to be back.
+        """
+        await asyncio.sleep(self._silence_seconds)
         while True:
             await asyncio.sleep(self._silence_seconds / 6)
             try:

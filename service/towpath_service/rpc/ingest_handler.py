@@ -34,7 +34,9 @@ WINDOW_BYTES: Final = 8 * 1024 * 1024
 BATCH_UPDATES: Final = 1000
 BATCH_BYTES: Final = 1024 * 1024
 ROTATION_SECONDS: Final = 900.0
-LINGER_AFTER_RECONNECT_SECONDS: Final = 30.0
+# A process that holds its interpreter's lock answers pings and no messages: it gets time to move.
+LINGER_AFTER_ROTATION_SECONDS: Final = 300.0
+LINGER_AFTER_DRAIN_SECONDS: Final = 30.0
 DEDUPE_RETENTION_SECONDS: Final = 30 * 86_400
 
 
@@ -117,7 +119,7 @@ class IngestHandler:
                 if not told_to_move and (draining.done() or loop.time() >= rotation_at):
                     told_to_move = True
                     yield _reconnect(draining=draining.done())
-                    rotation_at = loop.time() + LINGER_AFTER_RECONNECT_SECONDS
+                    rotation_at = loop.time() + _linger(draining=draining.done())
                 elif told_to_move and loop.time() >= rotation_at:
                     raise _moved_on()
         finally:
@@ -161,6 +163,7 @@ class IngestHandler:
                 updates=to_updates(request.batch),
                 confirmed_sequence=request.batch.last_acked_sequence,
                 info=info_text(request.info),
+                resume_after_loss=request.resume_after_loss,
             )
         )
         return pb.RecordUpdatesResponse(ack=_ack(outcome))
@@ -301,6 +304,10 @@ def _next(
 def _reconnect(*, draining: bool) -> pb.StreamUpdatesResponse:
     reason = pb.RECONNECT_REASON_DRAIN if draining else pb.RECONNECT_REASON_ROTATION
     return pb.StreamUpdatesResponse(reconnect=pb.ReconnectRequest(reason=reason))
+
+
+def _linger(*, draining: bool) -> float:
+    return LINGER_AFTER_DRAIN_SECONDS if draining else LINGER_AFTER_ROTATION_SECONDS
 
 
 def _protocol(violation: str) -> ServiceError:

@@ -45,7 +45,12 @@ class Site:
         self.producers = Producers(store, committer, bus, SystemClock())
 
     async def send(
-        self, first: int, *updates: tuple[str, Any], confirmed: int = 0, epoch: int | None = None
+        self,
+        first: int,
+        *updates: tuple[str, Any],
+        confirmed: int = 0,
+        epoch: int | None = None,
+        resume_after_loss: bool = False,
     ) -> Any:
         submission = Submission(
             producer=self.key,
@@ -57,6 +62,7 @@ class Site:
             ],
             confirmed_sequence=confirmed,
             epoch=epoch,
+            resume_after_loss=resume_after_loss,
         )
         return await self.committer.submit(submission)
 
@@ -109,6 +115,32 @@ async def test_a_gap_is_told_with_what_is_expected(store: SqliteStore) -> None:
         with pytest.raises(ServiceError, match="SEQUENCE_GAP") as caught:
             await site.send(3, (new_id(), create()))
         assert caught.value.metadata["expected_sequence"] == "1"
+
+
+async def test_a_gap_is_passed_over_for_a_producer_that_keeps_nothing_of_it(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(store) as site:
+        run = new_id()
+        outcome = await site.send(8, (run, create()), resume_after_loss=True)
+        assert outcome.committed_sequence == 8
+        assert "updates 1 to 7" in caplog.text
+        again = await site.send(3, (new_id(), create()), resume_after_loss=True)
+        assert again.committed_sequence == 8
+
+
+async def test_a_stream_opened_beyond_what_is_stored_is_taken_at_its_word(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(store) as site:
+        await site.send(1, (new_id(), create()))
+        lost = await site.producers.open(site.key, last_acked_sequence=5, info="")
+        assert lost.producer.committed_sequence == 5
+        assert "updates 2 to 5" in caplog.text
+        caplog.clear()
+        less = await site.producers.open(site.key, last_acked_sequence=0, info="")
+        assert less.producer.committed_sequence == 5
+        assert caplog.text == ""
 
 
 async def test_a_refusal_is_told_until_it_is_confirmed(store: SqliteStore) -> None:
@@ -237,6 +269,24 @@ async def test_runs_of_a_silent_producer_crash_and_its_word_corrects_that(
         assert [item.rule for item in decisions] == [
             *("CREATED", "PRODUCER_SILENT", "TRUTH_AFTER_INFERRED_CRASH")
         ]
+
+
+async def test_silence_from_before_the_start_proves_nothing(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) > 2:
+            raise asyncio.CancelledError
+
+    async with opened(store) as site:
+        reaper = Reaper(store, site.bus, SystemClock(), silence_seconds=30)
+        monkeypatch.setattr("towpath_service.application.reaper.asyncio.sleep", wait)
+        with pytest.raises(asyncio.CancelledError):
+            await reaper.run()
+    assert waited == [30, 5.0, 5.0]
 
 
 async def test_a_deleted_run_is_gone_with_its_counts(store: SqliteStore) -> None:

@@ -181,7 +181,8 @@ class OpenStream(_message.Message):
     """Sequence number up to which the producer has seen acks, 0 for none. Lets the server drop
     stored rejections. A value above the server's own `committed_sequence` means that the server
     has lost data (it was restored from a backup): it adopts the value, answers with it, and
-    publishes an event that names the lost range.
+    publishes an event that names the lost range. A producer may give less than it has seen, 0 too,
+    to be told what the server has before it decides what to send again and what is lost.
     """
     backlog_updates: _builtins.int
     """Number of updates waiting at the producer, so that the server can size the window. 0 if not
@@ -906,10 +907,17 @@ class RecordUpdatesRequest(_message.Message):
     PRODUCER_ID_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
     INFO_FIELD_NUMBER: _builtins.int
+    RESUME_AFTER_LOSS_FIELD_NUMBER: _builtins.int
     workspace: _builtins.str
     """"workspaces/{workspace}"."""
     producer_id: _builtins.str
     """Id of the producer, a lower-case UUID."""
+    resume_after_loss: _builtins.bool
+    """That the producer was answered SEQUENCE_GAP and keeps nothing from `expected_sequence` up to
+    this batch any more: the server has lost data (it was restored from a backup). It takes the
+    sequence number before the batch's first for its `committed_sequence`, and publishes an event
+    that names the lost range, as for an open.
+    """
     @_builtins.property
     def batch(self) -> Global___UpdateBatch:
         """The updates."""
@@ -925,10 +933,11 @@ class RecordUpdatesRequest(_message.Message):
         producer_id: _builtins.str = ...,
         batch: Global___UpdateBatch | None = ...,
         info: Global___ProducerInfo | None = ...,
+        resume_after_loss: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "info", b"info"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "info", b"info", "producer_id", b"producer_id", "workspace", b"workspace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "info", b"info", "producer_id", b"producer_id", "resume_after_loss", b"resume_after_loss", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,189 @@
+"""A producer's updates on their way from the outbox to their verdicts.
+
+Invariants: updates are taken in order, each once between two `resume`s; one is forgotten only when
+the service has given its verdict; every rejection is kept in `rejected.jsonl` before its update is
+forgotten.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from towpath._delivery.lanes import LaneReader, segments
+from towpath._delivery.outbox import UPDATES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from towpath._delivery.lanes import Lane
+    from towpath.api.v1 import ingest_service_pb2
+
+BATCH: Final = 1000
+BATCH_BYTES: Final = 1024 * 1024
+FRAMING_BYTES: Final = 6
+"""What a message adds to each update within it, at most."""
+
+
+class Backlog:
+    """The updates of one outbox that wait for their verdict."""
+
+    def __init__(self, folder: Path, lane: Lane | None = None) -> None:
+        """Takes nothing yet.
+
+        Args:
+            folder: The outbox.
+            lane: Its writing end, when this process owns it.
+        """
+        self.producer_id = folder.name
+        self.rejected = 0
+        self.restored = 0
+        """How often the service was found to have lost what it had acknowledged."""
+        self.past_gap = False
+        """Whether the service still lacks updates before the next, which are told to be lost."""
+        self._folder = folder
+        self._lane = lane
+        self.acked = self.first_kept - 1
+        self._reader = LaneReader(folder, UPDATES, self.acked + 1)
+        self._ahead: deque[bytes] = deque()
+        self._told_lost: tuple[int, int] | None = None
+
+    @property
+    def damaged(self) -> bool:
+        """Whether there is something that can't be read."""
+        return self._reader.damaged
+
+    def torn(self) -> bool:
+        """Whether the lane ends within an update: for an outbox whose owner is gone."""
+        return self._reader.torn()
+
+    @property
+    def first_kept(self) -> int:
+        """Number of the first update that can still be sent; the next one's if there is none."""
+        found = segments(self._folder, UPDATES)
+        if self._lane is None:
+            return found[0][0] if found else 1
+        return min([self._lane.first_waiting, *(first for first, _ in found)])
+
+    @property
+    def next(self) -> int:
+        """Number of the update that is taken next."""
+        return self._reader.next - len(self._ahead)
+
+    def take(self, most: int, most_bytes: int, *, whatever_its_size: bool = False) -> list[bytes]:
+        """Takes the next updates, as many as there are within the limits.
+
+        Args:
+            most: Number of updates.
+            most_bytes: Their size, with what framing adds.
+            whatever_its_size: Whether the first is taken even if it is larger than that.
+        """
+        if not self._ahead:
+            self._ahead.extend(self._read())
+        taken: list[bytes] = []
+        size = 0
+        while self._ahead and len(taken) < most:
+            size += len(self._ahead[0]) + FRAMING_BYTES
+            if size > most_bytes and not (whatever_its_size and not taken):
+                break
+            taken.append(self._ahead.popleft())
+        return taken
+
+    def acknowledge(
+        self, committed: int, rejections: Iterable[ingest_service_pb2.UpdateRejection]
+    ) -> None:
+        """Takes note of verdicts, and forgets the updates that they are about.
+
+        Args:
+            committed: All up to this one have their verdict.
+            rejections: All that the service still tells of, those of earlier calls too.
+        """
+        if committed <= self.acked:
+            return
+        self._keep_rejected([item for item in rejections if item.sequence > self.acked])
+        self.acked = committed
+        if committed >= self.next:
+            self._go_to(committed + 1)
+        if self._lane is not None:
+            self._lane.forget(committed)
+
+    def resume(self, committed: int) -> None:
+        """Goes on after a break with the first update that the service lacks.
+
+        Below what it had acknowledged, it has lost data: then what is kept is taken again, and the
+        rest is told to be lost.
+
+        Args:
+            committed: All up to this one are in the service's database.
+        """
+        start = max(committed, self.first_kept - 1)
+        self.past_gap = committed < start
+        if self.past_gap and self._told_lost != (committed + 1, start):
+            self._told_lost = (committed + 1, start)
+            self._tell_lost(committed + 1, start)
+        if start < self.acked:
+            _warn(
+                "the server lacks updates that it had acknowledged, as after it was restored from a"
+                f" backup: {self.acked - start} of them are sent again"
+            )
+        if start < self.acked or self.past_gap:
+            self.restored += 1
+            self.acked = start
+        self._go_to(start + 1)
+
+    def _go_to(self, first: int) -> None:
+        self._ahead.clear()
+        self._reader = LaneReader(self._folder, UPDATES, first)
+
+    def _read(self) -> list[bytes]:
+        found = self._reader.read(BATCH, BATCH_BYTES)
+        if not found and self._lane is not None and not self._reader.damaged:
+            found = self._lane.unwritten(self._reader.next)[:BATCH]
+            if found:
+                self._go_to(self._reader.next + len(found))
+        return found
+
+    def _tell_lost(self, first: int, last: int) -> None:
+        message = (
+            "the server acknowledged these updates and has lost them, as after it was restored"
+            " from a backup, and this outbox keeps them no more"
+        )
+        entry = {"sequence": first, "last_sequence": last, "run_id": "", "reason": "SERVER_LOST"}
+        self._write_rejected([{**entry, "message": message}])
+        self.rejected += last - first + 1
+        _warn(
+            f"updates {first} to {last} of producer {self.producer_id} are lost: {message};"
+            f" see {self._rejected_path}"
+        )
+
+    def _keep_rejected(self, rejections: list[ingest_service_pb2.UpdateRejection]) -> None:
+        if not rejections:
+            return
+        self.rejected += len(rejections)
+        self._write_rejected(
+            {
+                "sequence": item.sequence,
+                "run_id": item.run_id,
+                "reason": item.reason,
+                "message": item.message,
+            }
+            for item in rejections
+        )
+
+    @property
+    def _rejected_path(self) -> Path:
+        return self._folder.parent / "rejected.jsonl"
+
+    def _write_rejected(self, entries: Iterable[dict[str, Any]]) -> None:
+        # A full disk doesn't hold delivery up.
+        with suppress(OSError), self._rejected_path.open("a", encoding="utf-8") as file:
+            for entry in entries:
+                file.write(json.dumps({"producer_id": self.producer_id} | entry) + "\n")
+
+
+def _warn(text: str) -> None:
+    sys.stderr.write(f"towpath: {text}\n")

@@ -1,0 +1,218 @@
+"""The one thread of a process that delivers its outbox."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Final
+
+from towpath._delivery.backoff import MOST_SECONDS, Backoff
+from towpath._delivery.couriers import Courier, StreamCourier, UnaryCourier
+from towpath._delivery.drain import Drain
+from towpath._delivery.takeover import deliver_waiting
+from towpath._discovery import find_server
+from towpath.exceptions import RpcError, ServerUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from towpath._delivery.directives import Directive
+    from towpath._delivery.outbox import Outbox
+    from towpath._transport.base import Transport
+    from towpath.settings import Settings
+
+LINGER_SECONDS: Final = 0.005
+LOOK_SECONDS: Final = 1.0
+BEAT_SECONDS: Final = 10.0
+AWAY_PATIENCE_SECONDS: Final = 1.0
+HASTY_SECONDS: Final = 5.0
+"""A connection that the server ends sooner is answered as a failure is."""
+FINAL_REASONS: Final = frozenset({"PRODUCER_FENCED", "PRODUCER_RETIRED", "CLIENT_TOO_OLD"})
+"""Why a server takes no more from this producer, however often it is asked."""
+
+
+class Sender:
+    """Delivers an outbox for as long as its process lives, to whatever server there is."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        outbox: Outbox,
+        *,
+        forked: bool,
+        on_directive: Callable[[Directive], None],
+    ) -> None:
+        """Starts the thread.
+
+        Args:
+            settings: What is in force.
+            outbox: What to deliver.
+            forked: Whether this process was forked from one that had a sender.
+            on_directive: Called in the thread with what the server wants done with a run.
+        """
+        self._settings = settings
+        self._outbox = outbox
+        self._forked = forked
+        self._on_directive = on_directive
+        self._drain = Drain(outbox.folder, updates=outbox.updates, logs=outbox.logs)
+        self._backoff = Backoff()
+        self._reachable = False
+        self._stopping = False
+        self._hurry = threading.Event()
+        self._progress = threading.Condition()
+        self._persisted_segment = 0
+        self._thread = threading.Thread(target=self._run, name="towpath-sender", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many updates wait for their verdict."""
+        return self._outbox.updates.last - self._drain.acked
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Waits until all reported so far is acknowledged; False when time ran out first."""
+        updates, logs = self._outbox.updates.last, self._outbox.logs.last
+        if not self._server():
+            return self._drain.acked >= updates and self._drain.acked_logs >= logs
+        deadline = time.monotonic() + timeout_seconds
+        began = time.monotonic()
+        self._outbox.reported.set()
+        self._hurry.set()
+        with self._progress:
+            while self._drain.acked < updates or self._drain.acked_logs < logs:
+                now = time.monotonic()
+                away = not self._reachable and now - began > AWAY_PATIENCE_SECONDS
+                if now >= deadline or away or not self._thread.is_alive():
+                    return False
+                self._progress.wait(min(0.05, deadline - now))
+        return True
+
+    def stop(self) -> None:
+        """Ends the thread, or leaves it when it doesn't end soon."""
+        self._stopping = True
+        self._outbox.reported.set()
+        self._hurry.set()
+        self._thread.join(timeout=2.0)
+
+    def _server(self) -> str:
+        """Where to deliver; empty when there is nowhere."""
+        configured = self._settings.server_address
+        if configured and not self._forked:
+            return configured
+        if configured and self._settings.server_web_address:
+            return self._settings.server_web_address
+        found = find_server(self._settings.home)
+        if found is None:
+            return ""
+        return found.web if self._forked else found.grpc
+
+    def _connect(self, address: str) -> Transport:
+        # Reporting itself needs no transport; a process that finds no server never loads gRPC.
+        if self._forked:
+            from towpath._transport.connect import ConnectTransport  # noqa: PLC0415 - see above
+
+            return ConnectTransport(address)
+        from towpath._transport.grpc import GrpcTransport  # noqa: PLC0415 - see above
+
+        return GrpcTransport(address)
+
+    def _run(self) -> None:
+        while not self._stopping:
+            address = self._server()
+            if not address:
+                self._outbox.reported.clear()
+                self._outbox.reported.wait(LOOK_SECONDS)
+                if self._outbox.reported.is_set():
+                    time.sleep(0.05)
+                continue
+            transport = self._connect(address)
+            acked, began = self._drain.acked, time.monotonic()
+            try:
+                pause = self._deliver(transport, address)
+                hasty = time.monotonic() - began < HASTY_SECONDS
+                self._pause(self._backoff.pause(pause) if hasty else pause)
+            except RpcError as error:
+                if error.reason in FINAL_REASONS:
+                    self._give_up(error)
+                    return
+                self._reachable = False
+                if self._drain.acked > acked or time.monotonic() - began > MOST_SECONDS:
+                    self._backoff.reset()
+                self._pause(self._backoff.pause(error.retry_after_seconds))
+            finally:
+                transport.close()
+
+    def _pause(self, seconds: float) -> None:
+        """Waits before the next connection; a flush cuts it short."""
+        if not self._stopping and self._hurry.wait(seconds):
+            self._hurry.clear()
+
+    def _give_up(self, error: RpcError) -> None:
+        self._reachable = False
+        sys.stderr.write(
+            f"towpath: the server takes no more reports from this process ({error}). Its flows go"
+            f" on; what they report from now on stays in {self._outbox.folder}. Start the process"
+            " anew to report again.\n"
+        )
+
+    def _courier(self, transport: Transport) -> Courier:
+        if self._forked:
+            return UnaryCourier(self._drain, transport)
+        return StreamCourier(self._drain, self._outbox, transport, self._on_directive)
+
+    def _deliver(self, transport: Transport, address: str) -> float:
+        """Delivers over one connection; returns how long to wait before the next."""
+        beat_at = time.monotonic() + BEAT_SECONDS
+        took_over = False
+        with closing(self._courier(transport)) as courier:
+            while not self._stopping or self._drain.acked < self._outbox.updates.last:
+                self._outbox.reported.clear()
+                moved = courier.step()
+                self._reachable = self._reachable or courier.reached
+                if courier.ended:
+                    return courier.pause_seconds
+                if moved:
+                    self._keep_open_runs()
+                    with self._progress:
+                        self._progress.notify_all()
+                    continue
+                if self._stopping:
+                    return 0.0
+                if not took_over and courier.reached and courier.idle and not self._forked:
+                    took_over = True
+                    self._take_over(transport)
+                if not self._outbox.reported.wait(LOOK_SECONDS):
+                    if self._server() != address:
+                        return 0.0
+                    if time.monotonic() >= beat_at and not courier.is_sign_of_life:
+                        self._outbox.beat()
+                        beat_at = time.monotonic() + BEAT_SECONDS
+                if not courier.has_news:
+                    time.sleep(LINGER_SECONDS)
+        return 0.0
+
+    def _take_over(self, transport: Transport) -> None:
+        """Delivers what ended processes left; what is wrong with that is no trouble of this one."""
+        try:
+            deliver_waiting(self._settings.home, transport)
+        except ServerUnreachable:
+            raise
+        except RpcError as error:
+            sys.stderr.write(
+                f"towpath: what an ended process reported could not be delivered ({error}):"
+                " `towpath sync` tries again\n"
+            )
+
+    def _keep_open_runs(self) -> None:
+        """Notes which runs are unfinished, in case the segments that say so are gone."""
+        if self._drain.acked - self._persisted_segment < 5000:  # noqa: PLR2004 - a few segments
+            return
+        self._persisted_segment = self._drain.acked
+        path = self._outbox.folder / "open.json"
+        written = path.with_suffix(".new")
+        with suppress(OSError):  # a full disk doesn't hold delivery up
+            written.write_text(json.dumps(dict(self._outbox.open_runs)), encoding="utf-8")
+            written.replace(path)
