@@ -14,6 +14,7 @@ from towpath.api.v1 import ingest_service_pb2 as pb
 from towpath_service.application.commit import Outcome, Submission, fenced
 from towpath_service.domain.errors import ServiceError, invalid
 from towpath_service.domain.names import is_uuid
+from towpath_service.domain.tokens import make_consistency_token
 from towpath_service.ports.ingest import ProducerKey, Refusal
 from towpath_service.rpc.convert_runs import parse_into
 from towpath_service.rpc.convert_updates import info_text, to_updates
@@ -33,6 +34,7 @@ WINDOW_UPDATES: Final = 10_000
 WINDOW_BYTES: Final = 8 * 1024 * 1024
 BATCH_UPDATES: Final = 1000
 BATCH_BYTES: Final = 1024 * 1024
+LAST_SEQUENCE: Final = (1 << 63) - 1
 ROTATION_SECONDS: Final = 900.0
 # A process that holds its interpreter's lock answers pings and no messages: it gets time to move.
 LINGER_AFTER_ROTATION_SECONDS: Final = 300.0
@@ -73,6 +75,7 @@ class IngestHandler:
         check(first)
         opening = first.open
         scope = workspace_scope(caller, opening.workspace, "open.workspace")
+        _check_producer(opening.producer_id, "open.producer_id")
         key = ProducerKey(scope.tenant_id, scope.workspace_id, opening.producer_id)
         opened = await self._producers.open(
             key,
@@ -152,12 +155,12 @@ class IngestHandler:
     ) -> pb.RecordUpdatesResponse:
         """Takes one batch and waits for its verdict."""
         scope = workspace_scope(caller, request.workspace, "workspace")
-        if not is_uuid(request.producer_id):
-            raise invalid("producer_id", "must be a UUID in lower case")
+        _check_producer(request.producer_id, "producer_id")
         _check_batch(request.batch)
+        key = ProducerKey(scope.tenant_id, scope.workspace_id, request.producer_id)
         outcome = await self._producers.record(
             Submission(
-                producer=ProducerKey(scope.tenant_id, scope.workspace_id, request.producer_id),
+                producer=key,
                 actor=caller.principal,
                 first_sequence=request.batch.first_sequence,
                 updates=to_updates(request.batch),
@@ -166,7 +169,7 @@ class IngestHandler:
                 resume_after_loss=request.resume_after_loss,
             )
         )
-        return pb.RecordUpdatesResponse(ack=_ack(outcome))
+        return pb.RecordUpdatesResponse(ack=_ack(outcome, key))
 
     async def get_producer(
         self, request: pb.GetProducerRequest, caller: Caller
@@ -244,7 +247,7 @@ class _Stream:
             self._updates_in_flight -= updates
             self._bytes_in_flight -= size
         assert outcome is not None
-        return pb.StreamUpdatesResponse(ack=_ack(outcome))
+        return pb.StreamUpdatesResponse(ack=_ack(outcome, self._key))
 
     def abandon(self) -> None:
         """Asks for no verdict any more: the producer will hear of them on its next stream."""
@@ -267,9 +270,10 @@ def to_rejection(refusal: Refusal) -> pb.UpdateRejection:
     )
 
 
-def _ack(outcome: Outcome) -> pb.UpdateAck:
+def _ack(outcome: Outcome, key: ProducerKey) -> pb.UpdateAck:
     return pb.UpdateAck(
         committed_sequence=outcome.committed_sequence,
+        consistency_token=make_consistency_token(key.tenant_id, key.workspace_id, outcome.position),
         rejections=[to_rejection(item) for item in outcome.refusals],
     )
 
@@ -283,9 +287,16 @@ def _window() -> pb.SendWindow:
     )
 
 
+def _check_producer(producer_id: str, field: str) -> None:
+    if not is_uuid(producer_id):
+        raise invalid(field, "must be a UUID in lower case")
+
+
 def _check_batch(batch: pb.UpdateBatch) -> None:
     if batch.first_sequence < 1:
         raise _protocol("batch.first_sequence: must be 1 or more")
+    if batch.first_sequence + len(batch.updates) > LAST_SEQUENCE:
+        raise _protocol(f"batch.first_sequence: the last update's must be below {LAST_SEQUENCE}")
     if not batch.updates:
         raise _protocol("batch.updates: at least one is needed")
     if len(batch.updates) > BATCH_UPDATES:
