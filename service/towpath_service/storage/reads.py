@@ -187,7 +187,7 @@ class SqlReads:
             .order_by(_transition.revision)
             .limit(limit)
         )
-        return [Transition(**row._mapping) for row in self._connection.execute(statement)]  # noqa: SLF001 - SQLAlchemy's public name for it
+        return [Transition(**_values(row)) for row in self._connection.execute(statement)]
 
     def transitions_after(
         self, scope: Scope, after: int, limit: int, *, root_of: str | None, states: Sequence[int]
@@ -204,7 +204,7 @@ class SqlReads:
         if states:
             statement = statement.where(_transition.to_state.in_(states))
         rows = self._connection.execute(statement.order_by(_transition.position).limit(limit))
-        return [Transition(**row._mapping) for row in rows]  # noqa: SLF001 - see above
+        return [Transition(**_values(row)) for row in rows]
 
     def decisions(self, scope: Scope, run_id: str, after: int, limit: int) -> list[Decision]:
         """Reads decisions on a run's updates, leaving out the first `after` of them."""
@@ -247,7 +247,7 @@ class SqlReads:
             .limit(limit)
         )
         return [
-            Decision(**{**row._mapping, "accepted": bool(row.accepted)})  # noqa: SLF001 - see above
+            Decision(**{**_values(row), "accepted": bool(row.accepted)})
             for row in self._connection.execute(statement)
         ]
 
@@ -449,12 +449,17 @@ _OF_A_RUN: Final = (
 )
 
 
+def _values(row: Row[Any]) -> dict[str, Any]:
+    """A row by column; `_mapping` is SQLAlchemy's public name for it."""
+    return dict(row._mapping)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
+
 def _to_run(row: Row[Any]) -> Run:
-    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    values = _values(row)
     values["kind"] = RunKind(values["kind"])
     values["state"] = RunState(values["state"])
     return Run(**values)
 
 
 def _to_log(row: Row[Any]) -> LogEntry:
-    return LogEntry(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    return LogEntry(**_values(row))
