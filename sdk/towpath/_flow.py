@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 S = TypeVar("S")
 T = TypeVar("T")
 FinalState = Literal["strict", "return_value"]
@@ -40,12 +41,14 @@ FinalState = Literal["strict", "return_value"]
 __all__ = ["Flow", "flow"]
 
 
-class Flow(Definition, Generic[P, R]):
+class Flow(Definition, Generic[P, R_co]):
     """A function whose runs are tracked."""
+
+    fn: Callable[P, R_co]
 
     def __init__(  # noqa: PLR0913 - Prefect's options
         self,
-        fn: Callable[P, R],
+        fn: Callable[P, R_co],
         *,
         name: str | None = None,
         description: str | None = None,
@@ -111,11 +114,11 @@ class Flow(Definition, Generic[P, R]):
         }
 
     @overload
-    def __get__(self, instance: None, owner: type | None = None) -> Flow[P, R]: ...
+    def __get__(self, instance: None, owner: type | None = None) -> Flow[P, R_co]: ...
     @overload
     def __get__(
-        self: Flow[Concatenate[S, Q], R], instance: S, owner: type | None = None
-    ) -> Flow[Q, R]: ...
+        self: Flow[Concatenate[S, Q], R_co], instance: S, owner: type | None = None
+    ) -> Flow[Q, R_co]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         bound = self._bound(instance, owner)
         return self if bound is None else self._of(bound, {"name": self.name})
@@ -124,7 +127,7 @@ class Flow(Definition, Generic[P, R]):
         return f"<flow {self.name!r}>"
 
     @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
     @overload
     def __call__(
         self: Flow[..., Coroutine[Any, Any, T]],
@@ -140,9 +143,9 @@ class Flow(Definition, Generic[P, R]):
         return_state: Literal[True],
         wait_for: Iterable[Any] = (),
         **kwargs: Any,
-    ) -> State[R]: ...
+    ) -> State[R_co]: ...
     @overload
-    def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R: ...
+    def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R_co: ...
     def __call__(  # type: ignore[misc] # a flow has no parameters of these names: see RESERVED
         self,
         *args: Any,
@@ -178,9 +181,9 @@ class Flow(Definition, Generic[P, R]):
             return _awaited(run, return_state)
         return _outcome(run.to_end(), return_state)
 
-    def with_options(self, **options: Any) -> Flow[P, R]:
+    def with_options(self, **options: Any) -> Flow[P, R_co]:
         """The same flow with other options."""
-        return cast("Flow[P, R]", self._of(self._original, options))
+        return cast("Flow[P, R_co]", self._of(self._original, options))
 
     def run_name(self, parameters: dict[str, Any]) -> str:
         """The name of a run."""

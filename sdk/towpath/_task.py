@@ -42,18 +42,21 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 S = TypeVar("S")
 T = TypeVar("T")
 
 __all__ = ["Task", "task"]
 
 
-class Task(Definition, Generic[P, R]):
+class Task(Definition, Generic[P, R_co]):
     """A function whose calls are tracked, retried, timed and, if asked for, cached."""
+
+    fn: Callable[P, R_co]
 
     def __init__(  # noqa: PLR0913 - Prefect's options
         self,
-        fn: Callable[P, R],
+        fn: Callable[P, R_co],
         *,
         name: str | None = None,
         description: str | None = None,
@@ -123,11 +126,11 @@ class Task(Definition, Generic[P, R]):
         }
 
     @overload
-    def __get__(self, instance: None, owner: type | None = None) -> Task[P, R]: ...
+    def __get__(self, instance: None, owner: type | None = None) -> Task[P, R_co]: ...
     @overload
     def __get__(
-        self: Task[Concatenate[S, Q], R], instance: S, owner: type | None = None
-    ) -> Task[Q, R]: ...
+        self: Task[Concatenate[S, Q], R_co], instance: S, owner: type | None = None
+    ) -> Task[Q, R_co]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         bound = self._bound(instance, owner)
         return self if bound is None else self._of(bound, {"name": self.name})
@@ -142,7 +145,7 @@ class Task(Definition, Generic[P, R]):
         return super().__reduce_ex__(protocol)
 
     @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
     @overload
     def __call__(
         self: Task[..., Coroutine[Any, Any, T]],
@@ -158,9 +161,9 @@ class Task(Definition, Generic[P, R]):
         return_state: Literal[True],
         wait_for: Iterable[Future[Any]] = (),
         **kwargs: Any,
-    ) -> State[R]: ...
+    ) -> State[R_co]: ...
     @overload
-    def __call__(self, *args: Any, wait_for: Iterable[Future[Any]], **kwargs: Any) -> R: ...
+    def __call__(self, *args: Any, wait_for: Iterable[Future[Any]], **kwargs: Any) -> R_co: ...
     def __call__(  # type: ignore[misc] # a task has no parameters of these names: see RESERVED
         self,
         *args: Any,
@@ -204,7 +207,15 @@ class Task(Definition, Generic[P, R]):
     ) -> Future[T]: ...
     @overload
     def submit(
-        self: Task[..., Generator[T, Any, Any]] | Task[..., AsyncGenerator[T, Any]],
+        self: Task[..., Generator[T, Any, Any]],
+        *args: Any,
+        return_state: Literal[False] = False,
+        wait_for: Iterable[Future[Any]] = (),
+        **kwargs: Any,
+    ) -> Future[list[T]]: ...
+    @overload
+    def submit(
+        self: Task[..., AsyncGenerator[T, Any]],
         *args: Any,
         return_state: Literal[False] = False,
         wait_for: Iterable[Future[Any]] = (),
@@ -217,7 +228,7 @@ class Task(Definition, Generic[P, R]):
         return_state: Literal[False] = False,
         wait_for: Iterable[Future[Any]] = (),
         **kwargs: Any,
-    ) -> Future[R]: ...
+    ) -> Future[R_co]: ...
     @overload
     def submit(
         self: Task[..., Coroutine[Any, Any, T]],
@@ -233,7 +244,7 @@ class Task(Definition, Generic[P, R]):
         return_state: Literal[True],
         wait_for: Iterable[Future[Any]] = (),
         **kwargs: Any,
-    ) -> State[R]: ...
+    ) -> State[R_co]: ...
     def submit(
         self,
         *args: Any,
@@ -269,7 +280,14 @@ class Task(Definition, Generic[P, R]):
     ) -> FutureList[T]: ...
     @overload
     def map(
-        self: Task[..., Generator[T, Any, Any]] | Task[..., AsyncGenerator[T, Any]],
+        self: Task[..., Generator[T, Any, Any]],
+        *args: Any,
+        wait_for: Iterable[Future[Any]] = (),
+        **kwargs: Any,
+    ) -> FutureList[list[T]]: ...
+    @overload
+    def map(
+        self: Task[..., AsyncGenerator[T, Any]],
         *args: Any,
         wait_for: Iterable[Future[Any]] = (),
         **kwargs: Any,
@@ -277,7 +295,7 @@ class Task(Definition, Generic[P, R]):
     @overload
     def map(
         self, *args: Any, wait_for: Iterable[Future[Any]] = (), **kwargs: Any
-    ) -> FutureList[R]: ...
+    ) -> FutureList[R_co]: ...
     def map(self, *args: Any, wait_for: Iterable[Future[Any]] = (), **kwargs: Any) -> Any:
         """Submits a call for each item; arguments in `unmapped`, and strings, go to every call.
 
@@ -295,9 +313,9 @@ class Task(Definition, Generic[P, R]):
             for one in _each(self.name, parameters)
         )
 
-    def with_options(self, **options: Any) -> Task[P, R]:
+    def with_options(self, **options: Any) -> Task[P, R_co]:
         """The same task with other options."""
-        return cast("Task[P, R]", self._of(self._original, options))
+        return cast("Task[P, R_co]", self._of(self._original, options))
 
     def run_name(self, parameters: dict[str, Any]) -> str | None:
         """The name of a run, if it is to have one of its own."""

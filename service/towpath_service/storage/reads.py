@@ -247,7 +247,7 @@ class SqlReads:
             .limit(limit)
         )
         return [
-            Decision(**{**_values(row), "accepted": bool(row.accepted)})
+            Decision(**_values(row, accepted=bool(row.accepted)))
             for row in self._connection.execute(statement)
         ]
 
@@ -449,9 +449,9 @@ _OF_A_RUN: Final = (
 )
 
 
-def _values(row: Row[Any]) -> dict[str, Any]:
-    """A row by column; `_mapping` is SQLAlchemy's public name for it."""
-    return dict(row._mapping)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+def _values(row: Row[Any], **others: object) -> dict[str, Any]:
+    """A row by column, some of them replaced; `_mapping` is SQLAlchemy's public name for it."""
+    return {**row._mapping, **others}  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
 def _to_run(row: Row[Any]) -> Run:

@@ -1,0 +1,82 @@
+"""What users write; type checkers must know what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from datetime import timedelta
+from typing import assert_type
+
+from towpath import Flow, State, Task, flow, get_run_logger, tags, task, unmapped
+from towpath.cache_policies import INPUTS, TASK_SOURCE
+from towpath.futures import Future, FutureList, as_completed, wait
+from towpath.task_runners import ProcessPoolTaskRunner
+
+
+@task
+def add(a: int, b: int = 1) -> int:
+    return a + b
+
+
+@task(retries=3, retry_delay_seconds=[1, 2, 4], timeout_seconds=10, tags=["io"])
+async def fetch(url: str) -> bytes:
+    return url.encode()
+
+
+@task(cache_policy=INPUTS + TASK_SOURCE - "b", cache_expiration=timedelta(hours=1))
+def pages(most: int) -> Generator[str, None, None]:
+    yield from map(str, range(most))
+
+
+@task
+async def events() -> AsyncGenerator[float, None]:
+    yield 1.0
+
+
+class Source:
+    @task
+    def read(self, count: int) -> list[str]:
+        return [""] * count
+
+
+@flow(task_runner=ProcessPoolTaskRunner(max_workers=2), log_prints=True)
+def pipeline(count: int) -> str:
+    assert_type(add(1), int)
+    assert_type(add.submit(1), Future[int])
+    assert_type(add.submit(1).result(), int)
+    assert_type(add.map([1, 2], b=unmapped(3)), FutureList[int])
+    assert_type(add.map([1, 2]).result(), list[int])
+    assert_type(add(1, return_state=True), State[int])
+    assert_type(add.submit(1, return_state=True), State[int])
+    assert_type(add(1, wait_for=[add.submit(1)]), int)
+    assert_type(fetch.submit("u"), Future[bytes])
+    assert_type(fetch.map(["u"]).result(), list[bytes])
+    assert_type(pages(3), Generator[str, None, None])
+    assert_type(pages.submit(3).result(), list[str])
+    assert_type(events.submit().result(), list[float])
+    assert_type(Source().read(2), list[str])
+    assert_type(Source().read.submit(2), Future[list[str]])
+    assert_type(add.fn(1, 2), int)
+    assert_type(add.with_options(retries=1)(1), int)
+    futures = [add.submit(number) for number in range(count)]
+    wait(futures)
+    for future in as_completed(futures):
+        assert_type(future, Future[int])
+    with tags("nightly"):
+        get_run_logger().info("counted")
+    return "done"
+
+
+@flow
+async def modern(url: str) -> int:
+    assert_type(await fetch(url), bytes)
+    return len(await fetch(url))
+
+
+@pipeline.on_failure
+def alert(flow_: object, run: object, state: State[str]) -> None: ...
+
+
+assert_type(pipeline(3), str)
+assert_type(pipeline(3, return_state=True), State[str])
+as_task: Task[[int], str] = task(lambda number: str(number))
+as_flow: Flow[[int], str] = pipeline

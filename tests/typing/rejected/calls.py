@@ -1,0 +1,37 @@
+"""What users get wrong; each marked line must be an error to type checkers, and no other."""
+
+from __future__ import annotations
+
+from towpath import flow, task
+
+
+@task
+def add(a: int, b: int = 1) -> int:
+    return a + b
+
+
+@task
+async def fetch(url: str) -> bytes:
+    return url.encode()
+
+
+@flow
+def pipeline(count: int) -> str:
+    add("one")  # wrong
+    add(1, c=2)  # wrong
+    add()  # wrong
+    number: str = add(1)  # wrong
+    other: str = add.submit(1).result()  # wrong
+    return number + other
+
+
+pipeline("three")  # wrong
+pipeline(3).missing  # wrong
+task(retrys=3)(len)  # wrong
+flow(timeout_seconds="soon")(len)  # wrong
+state: int = pipeline(3, return_state=True)  # wrong
+
+
+@flow
+async def modern() -> int:
+    return await fetch(1)  # wrong
