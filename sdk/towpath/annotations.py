@@ -7,6 +7,8 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
+__all__ = ["allow_failure", "quote", "unmapped"]
+
 
 @dataclass(frozen=True, slots=True)
 class unmapped(Generic[T]):  # noqa: N801 - Prefect's name
