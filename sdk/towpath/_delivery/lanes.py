@@ -34,9 +34,17 @@ def segments(folder: Path, lane: str) -> list[tuple[int, Path]]:
 class Lane:
     """The writing end of a lane; one process owns it. Safe to call from any thread."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, *, sync_each: bool = False) -> None:
+        """Writes nothing yet.
+
+        Args:
+            folder: Where the segments lie.
+            name: Of the lane, which the segments' names begin with.
+            sync_each: Whether each frame is forced to the disk before `append` returns.
+        """
         self._folder = folder
         self._name = name
+        self._sync_each = sync_each
         self._lock = threading.Lock()
         self._size = 0
         self._descriptor = -1
@@ -119,6 +127,9 @@ class Lane:
             return False
         self._size += written
         self._next = number + 1
+        if self._sync_each:
+            with contextlib.suppress(OSError):
+                os.fsync(self._descriptor)
         return True
 
     def _roll(self, first: int) -> None:

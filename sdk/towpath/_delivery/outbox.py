@@ -51,12 +51,13 @@ def lock_outbox(folder: Path) -> int | None:
 class Outbox:
     """The reports of this process; a Reporter whose `flush` the sender gives."""
 
-    def __init__(self, home: Path, *, target: str = "") -> None:
+    def __init__(self, home: Path, *, target: str = "", sync_each: bool = False) -> None:
         """Makes the outbox's folder and locks it for the life of the process.
 
         Args:
             home: The Towpath home.
             target: Address of the server that it is for; empty when none was configured.
+            sync_each: Whether each state is forced to the disk before the user's code goes on.
         """
         self.producer_id = str(uuid_utils.uuid7())
         self.folder = home / "outbox" / self.producer_id
@@ -70,7 +71,7 @@ class Outbox:
             "started": time.time(),
         }
         (self.folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-        self.updates = Lane(self.folder, UPDATES)
+        self.updates = Lane(self.folder, UPDATES, sync_each=sync_each)
         self.logs = Lane(self.folder, LOGS)
         self._log_lock = threading.Lock()
         self.open_runs: dict[str, int] = {}

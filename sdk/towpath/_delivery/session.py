@@ -50,7 +50,11 @@ class Session:
         """
         self.pid = os.getpid()
         self._settings = settings
-        self._outbox = Outbox(settings.home, target=settings.server_address)
+        self._outbox = Outbox(
+            settings.home,
+            target=settings.server_address,
+            sync_each=settings.outbox_fsync == "always",
+        )
         self._sender = Sender(settings, self._outbox, forked=forked, on_directive=on_directive)
 
     def create(self, run: RunReport) -> None:

@@ -317,3 +317,16 @@ def test_zeros_that_a_lost_disk_gives_back_are_no_frames(tmp_path: Path) -> None
     reader = LaneReader(tmp_path, "updates")
     assert reader.read(10, 100_000) == [b"whole"]
     assert reader.damaged
+
+
+@pytest.mark.parametrize(("sync_each", "synced"), [(True, 3), (False, 0)])
+def test_each_frame_is_forced_to_the_disk_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync_each: bool, synced: int
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(os, "fsync", calls.append)
+    lane = Lane(tmp_path, "updates", sync_each=sync_each)
+    for _ in range(3):
+        lane.append(b"frame")
+    lane.close()
+    assert len(calls) == synced
