@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import and_, bindparam, delete, insert, select, update
 
-from towpath_service.domain.names import short_id
 from towpath_service.domain.states import TERMINAL_STATES, RunState
 from towpath_service.ports.bus import Scope
 from towpath_service.ports.ingest import (
@@ -19,15 +18,21 @@ from towpath_service.ports.ingest import (
     RunKey,
 )
 from towpath_service.storage import schema
+from towpath_service.storage.bulk import insert_rows, update_rows
 from towpath_service.storage.rows import (
     by_scope,
     chunks,
     in_scope,
     log_row,
-    number_transitions,
-    status_values,
     to_refusal,
+)
+from towpath_service.storage.run_rows import (
+    CHANGED_COLUMNS,
+    STATUS_COLUMNS,
+    changed_row,
+    new_row,
     to_status,
+    transition_rows,
 )
 from towpath_service.storage.upserts import insert_or_ignore, upsert
 
@@ -38,50 +43,9 @@ if TYPE_CHECKING:
 
     from towpath_service.domain.decisions import RunStatus
 
-LATE_US: Final = 60_000_000
 _UNFINISHED: Final = sorted(set(RunState) - TERMINAL_STATES)
 
 _run = schema.run.c
-_STATUS_COLUMNS: Final = (
-    _run.tenant_id,
-    _run.run_id,
-    _run.kind,
-    _run.flow_id,
-    _run.parent_run_id,
-    _run.state,
-    _run.reason,
-    _run.message,
-    _run.state_us,
-    _run.revision,
-    _run.attempt,
-    _run.inferred,
-    _run.fence,
-    _run.next_attempt_us,
-    _run.started_us,
-    _run.ended_us,
-    _run.running_us,
-    _run.producer_id,
-)
-_CHANGING: Final = (
-    "state",
-    "reason",
-    "message",
-    "state_us",
-    "revision",
-    "attempt",
-    "inferred",
-    "fence",
-    "next_attempt_us",
-    "started_us",
-    "ended_us",
-    "running_us",
-    "producer_id",
-)
-_UPDATE_RUN: Final = (
-    update(schema.run)
-    .where(_run.tenant_id == bindparam("b_tenant_id"), _run.run_id == bindparam("b_run_id"))
-    .values({name: bindparam(name) for name in (*_CHANGING, "updated_us", "position")})
-)
 
 
 class SqlIngestTransaction:
@@ -113,11 +77,11 @@ class SqlIngestTransaction:
     def runs(self, keys: Collection[RunKey]) -> dict[RunKey, RunStatus]:
         """Reads where runs stand; unknown ones are left out."""
         found: dict[RunKey, RunStatus] = {}
-        query = select(*_STATUS_COLUMNS)
+        query = select(*STATUS_COLUMNS)
         for tenant_id in {key.tenant_id for key in keys}:
             ids = [key.run_id for key in keys if key.tenant_id == tenant_id]
             for row in self._chunked(query, _run.run_id, ids, _run.tenant_id == tenant_id):
-                found[RunKey(tenant_id, row.run_id)] = to_status(row)
+                found[RunKey(tenant_id, row[0])] = to_status(row)
         return found
 
     def refusals(self, keys: Collection[ProducerKey]) -> dict[ProducerKey, list[Refusal]]:
@@ -135,10 +99,10 @@ class SqlIngestTransaction:
     def write(self, changes: ChangeSet) -> None:
         """Writes a change set, numbering its changes in their workspaces."""
         positions = self._allocate(changes)
-        transitions, latest = number_transitions(changes, positions)
+        transitions, latest = transition_rows(changes, positions)
         self._insert_runs(changes, latest)
         self._update_runs(changes, latest)
-        self._execute(insert(schema.transition), transitions)
+        insert_rows(self._connection, schema.transition, transitions)
         self._write_details(changes)
         self._count(changes)
         self._write_amendments(changes, positions)
@@ -211,7 +175,7 @@ class SqlIngestTransaction:
         """Reads unfinished runs whose producer was last seen before a time."""
         producer = schema.producer.c
         query = (
-            select(*_STATUS_COLUMNS, _run.workspace_id)
+            select(_run.tenant_id, _run.workspace_id, *STATUS_COLUMNS)
             .join(
                 schema.producer,
                 and_(
@@ -225,8 +189,8 @@ class SqlIngestTransaction:
             .limit(limit)
         )
         return [
-            (Scope(row.tenant_id, row.workspace_id), to_status(cast("Any", row)))
-            for row in self._connection.execute(query)
+            (Scope(tenant_id, workspace_id), to_status(status))
+            for tenant_id, workspace_id, *status in self._connection.execute(query)
         ]
 
     def _chunked(
@@ -274,51 +238,18 @@ class SqlIngestTransaction:
         if not changes.new_runs:
             return
         self._insert_flows(changes)
-        rows: list[dict[str, Any]] = []
-        tags: list[dict[str, Any]] = []
-        labels: list[dict[str, Any]] = []
+        rows: list[tuple[Any, ...]] = []
+        tags: list[tuple[Any, ...]] = []
+        labels: list[tuple[Any, ...]] = []
         for new in changes.new_runs:
             scope, creation, run_id = new.scope, new.creation, new.status.run_id
-            key = {"tenant_id": scope.tenant_id, "workspace_id": scope.workspace_id}
-            row = status_values(new.status)
-            row.update(
-                tenant_id=scope.tenant_id,
-                run_id=run_id,
-                workspace_id=scope.workspace_id,
-                short_id=short_id(run_id),
-                kind=int(creation.kind),
-                display_name=creation.display_name,
-                flow_id=creation.flow_id,
-                flow_name=creation.flow_name,
-                task_key=creation.task_key,
-                task_name=creation.task_name,
-                task_index=creation.task_index,
-                parent_run_id=creation.parent_run_id,
-                root_run_id=creation.root_run_id or run_id,
-                scheduled_us=creation.scheduled_us,
-                labels=json.dumps(dict(creation.labels)) if creation.labels else "{}",
-                tags=json.dumps(sorted(creation.tags)) if creation.tags else "[]",
-                progress=None,
-                code_version=creation.code_version,
-                cache_key=creation.cache_key,
-                cached_from_run_id=creation.cached_from_run_id,
-                traceparent=creation.traceparent,
-                tracestate=creation.tracestate,
-                occurred_us=new.occurred_us,
-                created_us=changes.now_us,
-                updated_us=changes.now_us,
-                observed_late=changes.now_us - new.occurred_us > LATE_US,
-                position=latest[RunKey(scope.tenant_id, run_id)],
-            )
-            rows.append(row)
-            tags.extend({**key, "tag": tag, "run_id": run_id} for tag in set(creation.tags))
-            labels.extend(
-                {**key, "key": name, "value": value, "run_id": run_id}
-                for name, value in (creation.labels or {}).items()
-            )
-        self._execute(insert(schema.run), rows)
-        self._execute(insert(schema.run_tag), tags)
-        self._execute(insert(schema.run_label), labels)
+            rows.append(new_row(new, changes.now_us, latest[RunKey(scope.tenant_id, run_id)]))
+            tags.extend((*scope, tag, run_id) for tag in set(creation.tags))
+            if creation.labels:
+                labels.extend((*scope, *label, run_id) for label in creation.labels.items())
+        insert_rows(self._connection, schema.run, rows)
+        insert_rows(self._connection, schema.run_tag, tags)
+        insert_rows(self._connection, schema.run_label, labels)
 
     def _insert_flows(self, changes: ChangeSet) -> None:
         flows = {
@@ -335,17 +266,11 @@ class SqlIngestTransaction:
         self._execute(insert_or_ignore(self._connection, schema.flow), list(flows.values()))
 
     def _update_runs(self, changes: ChangeSet, latest: dict[RunKey, int]) -> None:
-        rows: list[dict[str, Any]] = []
-        for key, (_, status) in changes.changed_runs.items():
-            row = status_values(status)
-            row.update(
-                b_tenant_id=key.tenant_id,
-                b_run_id=key.run_id,
-                updated_us=changes.now_us,
-                position=latest[key],
-            )
-            rows.append(row)
-        self._execute(_UPDATE_RUN, rows)
+        rows = [
+            changed_row(key.tenant_id, status, changes.now_us, latest[key])
+            for key, (_, status) in changes.changed_runs.items()
+        ]
+        update_rows(self._connection, schema.run, CHANGED_COLUMNS, rows)
 
     def _write_details(self, changes: ChangeSet) -> None:
         rows: dict[RunKey, dict[str, Any]] = {}

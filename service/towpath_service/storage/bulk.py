@@ -1,0 +1,102 @@
+"""Many rows in few statements, given as tuples.
+
+SQLAlchemy makes a dict of every row and runs it through processors, which costs more than the
+database does; and sqlite3 lets go of the interpreter's lock at every row of an `executemany`, after
+which a busy event loop keeps it for milliseconds. So rows are tuples in the order of their columns,
+and on SQLite a statement takes hundreds of them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import and_, bindparam, insert, update
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Table
+
+    Row = tuple[Any, ...]
+
+# SQLite takes 32,766 variables in a statement.
+MAX_VARIABLES: Final = 16_000
+_SMALLER: Final = 16
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Inserts rows, each a tuple of all columns of the table in their order."""
+    if not rows:
+        return
+    if connection.dialect.name != "sqlite":
+        names = list(table.c.keys())
+        connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+        return
+    _in_chunks(connection, _inserting, table, tuple(table.c.keys()), rows)
+
+
+def update_rows(
+    connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row]
+) -> None:
+    """Updates rows by their primary key.
+
+    Args:
+        connection: Where.
+        table: What is updated.
+        columns: The columns of the primary key, then those that are set.
+        rows: Values in the order of the columns; no key twice.
+    """
+    if not rows:
+        return
+    if connection.dialect.name != "sqlite":
+        names = [f"b_{name}" for name in columns]
+        statement = _updating_one(table, columns)
+        connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
+        return
+    _in_chunks(connection, _updating, table, columns, rows)
+
+
+def _in_chunks(
+    connection: Connection, make: Any, table: Table, columns: tuple[str, ...], rows: Sequence[Row]
+) -> None:
+    most = MAX_VARIABLES // len(columns)
+    start = 0
+    for size in (most, most // _SMALLER, 1):
+        statement = make(table, columns, size)
+        for at in range(start, len(rows) - size + 1, size):
+            values = tuple(chain.from_iterable(rows[at : at + size]))
+            connection.exec_driver_sql(statement, values)
+            start = at + size
+
+
+@lru_cache(maxsize=64)
+def _inserting(table: Table, columns: tuple[str, ...], rows: int) -> str:
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {_marks(columns, rows)}"  # noqa: S608 - names of the schema
+
+
+@lru_cache(maxsize=64)
+def _updating(table: Table, columns: tuple[str, ...], rows: int) -> str:
+    keys = len(table.primary_key)
+    setting = ", ".join(f"{name} = new.{name}" for name in columns[keys:])
+    meeting = " AND ".join(f"{table.name}.{name} = new.{name}" for name in columns[:keys])
+    return (
+        f"WITH new ({', '.join(columns)}) AS (VALUES {_marks(columns, rows)})"  # noqa: S608 - names of the schema
+        f" UPDATE {table.name} SET {setting} FROM new WHERE {meeting}"
+    )
+
+
+@lru_cache(maxsize=64)
+def _updating_one(table: Table, columns: tuple[str, ...]) -> Any:
+    keys = len(table.primary_key)
+    return (
+        update(table)
+        .where(and_(*(table.c[name] == bindparam(f"b_{name}") for name in columns[:keys])))
+        .values({name: bindparam(f"b_{name}") for name in columns[keys:]})
+    )
+
+
+def _marks(columns: tuple[str, ...], rows: int) -> str:
+    one = f"({', '.join('?' * len(columns))})"
+    return ", ".join([one] * rows)
