@@ -8,16 +8,17 @@ and on SQLite a statement takes hundreds of them.
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, bindparam, insert, update
+from sqlalchemy import and_, bindparam, insert, select, update
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection, Table
+    from sqlalchemy import Column, Connection, Table
 
     Row = tuple[Any, ...]
 
@@ -56,6 +57,42 @@ def update_rows(
         connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
         return
     _in_chunks(connection, _updating, table, columns, rows)
+
+
+def read_rows(
+    connection: Connection,
+    columns: Sequence[Column[Any]],
+    *,
+    condition: tuple[Column[str], str],
+    among: tuple[Column[str], Sequence[str]],
+) -> list[Sequence[Any]]:
+    """Reads numbers and texts of one table; truth values may come as numbers.
+
+    Args:
+        connection: Where from.
+        columns: What is read of each row.
+        condition: A column and the value it has.
+        among: A column and the values of which it has one.
+    """
+    column, value = condition
+    picked, values = among
+    if connection.dialect.name != "sqlite":
+        query = select(*columns).where(column == value, picked.in_(values))
+        return list(connection.execute(query).all())
+    statement = _reading(tuple(columns), column, picked)
+    found = connection.exec_driver_sql(statement, (value, json.dumps(values))).scalar_one()
+    rows: list[Sequence[Any]] = json.loads(found)
+    return rows
+
+
+@lru_cache(maxsize=16)
+def _reading(columns: tuple[Column[Any], ...], column: Column[str], picked: Column[str]) -> str:
+    # All rows as one: each row that SQLite hands over by itself is a chance to lose the lock.
+    names = ", ".join(item.name for item in columns)
+    return (
+        f"SELECT json_group_array(json_array({names})) FROM {column.table.name}"  # noqa: S608 - names of the schema
+        f" WHERE {column.name} = ? AND {picked.name} IN (SELECT value FROM json_each(?))"
+    )
 
 
 def _in_chunks(

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 READERS: Final = 2
+# Indexes are rewritten all over: with SQLite's 1000, each page is copied back many times over.
+CHECKPOINT_PAGES: Final = 4000
 BUSY_TIMEOUT_SECONDS: Final = 30.0
 RETRY_AFTER_SECONDS: Final = 1.0
 
@@ -114,6 +116,7 @@ def _engine(path: Path | None) -> Engine:
         )
         if path is not None:
             connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute("PRAGMA cache_size=-16000")

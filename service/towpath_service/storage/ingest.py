@@ -18,7 +18,7 @@ from towpath_service.ports.ingest import (
     RunKey,
 )
 from towpath_service.storage import schema
-from towpath_service.storage.bulk import insert_rows, update_rows
+from towpath_service.storage.bulk import insert_rows, read_rows, update_rows
 from towpath_service.storage.rows import (
     by_scope,
     chunks,
@@ -77,11 +77,14 @@ class SqlIngestTransaction:
     def runs(self, keys: Collection[RunKey]) -> dict[RunKey, RunStatus]:
         """Reads where runs stand; unknown ones are left out."""
         found: dict[RunKey, RunStatus] = {}
-        query = select(*STATUS_COLUMNS)
         for tenant_id in {key.tenant_id for key in keys}:
-            ids = [key.run_id for key in keys if key.tenant_id == tenant_id]
-            for row in self._chunked(query, _run.run_id, ids, _run.tenant_id == tenant_id):
-                found[RunKey(tenant_id, row[0])] = to_status(row)
+            rows = read_rows(
+                self._connection,
+                STATUS_COLUMNS,
+                condition=(_run.tenant_id, tenant_id),
+                among=(_run.run_id, [key.run_id for key in keys if key.tenant_id == tenant_id]),
+            )
+            found.update((RunKey(tenant_id, row[0]), to_status(row)) for row in rows)
         return found
 
     def refusals(self, keys: Collection[ProducerKey]) -> dict[ProducerKey, list[Refusal]]:
