@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 OPTIONS: Final = (
     # Otherwise a second server binds the same port and takes half of the calls.
     ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # Twice what is taken: what is beyond is refused by gRPC, without details, so what is only
+    # somewhat too large gets through to where the limit and the reason are told.
+    ("grpc.max_receive_message_length", 2 * MAX_MESSAGE_BYTES),
     # Between a softer and a harder limit gRPC refuses at random: these are equal.
     ("grpc.max_metadata_size", 16_384),
     ("grpc.absolute_max_metadata_size", 16_384),

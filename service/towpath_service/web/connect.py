@@ -5,18 +5,16 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
-from connectrpc.code import Code
-from connectrpc.errors import ConnectError, ErrorDetail
+from connectrpc.errors import ConnectError
 from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.server import ConnectASGIApplication, Endpoint
 from google.protobuf import json_format
-from protobuf.wkt import Any as WireAny
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 
 from towpath_service.domain.errors import ServiceError
 from towpath_service.rpc.endpoints import MAX_MESSAGE_BYTES, not_a
-from towpath_service.rpc.errors import CODES, to_status
+from towpath_service.web.refusals import Refusals, refusal, to_connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -44,6 +42,7 @@ class _Application(ConnectASGIApplication[None]):
         super().__init__(
             service=None,
             endpoints=lambda _: endpoints,
+            interceptors=[Refusals()],
             read_max_bytes=MAX_MESSAGE_BYTES,
             codecs=[_Binary(), _Json()],
         )
@@ -97,10 +96,10 @@ class _Json:
         try:
             json_format.Parse(bytes(data), message, ignore_unknown_fields=True)
         except json_format.ParseError as error:
-            raise _to_connect(not_a(message_class, str(error))) from None
+            raise to_connect(not_a(message_class, str(error))) from None
         except (ValueError, RecursionError, TypeError, AttributeError):
             # Bytes that are no text, numbers beyond any limit, and the like.
-            raise _to_connect(not_a(message_class)) from None
+            raise to_connect(not_a(message_class)) from None
         return message
 
 
@@ -124,7 +123,7 @@ def _endpoint(dispatcher: Dispatcher, rpc: Rpc) -> Endpoint[Any, Any]:
         try:
             return await dispatcher.unary(rpc, request, _metadata(context))
         except ServiceError as error:
-            raise _to_connect(error) from None
+            raise to_connect(error) from None
 
     def server_stream(request: Any, context: Any) -> AsyncGenerator[Message, None]:
         return _told(dispatcher.server_stream(rpc, request, _metadata(context)))
@@ -146,7 +145,7 @@ async def _told(answers: AsyncGenerator[Message, None]) -> AsyncGenerator[Messag
             async for answer in answers:
                 yield answer
     except ServiceError as error:
-        raise _to_connect(error) from None
+        raise to_connect(error) from None
 
 
 async def _received(requests: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
@@ -155,7 +154,10 @@ async def _received(requests: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
         async for request in requests:
             yield request
     except ConnectError as error:
-        raise ServiceError(reason="STREAM_PROTOCOL", message=error.message) from None
+        found = refusal(error, malformed="STREAM_PROTOCOL")
+        if found is None:
+            raise
+        raise found from None
 
 
 def _metadata(context: Any) -> dict[str, list[str]]:
@@ -163,13 +165,3 @@ def _metadata(context: Any) -> dict[str, list[str]]:
     for key, value in context.request_headers.allitems():
         found.setdefault(key.lower(), []).append(value)
     return found
-
-
-def _to_connect(error: ServiceError) -> ConnectError:
-    status = to_status(error)
-    details = [
-        ErrorDetail(WireAny(type_url=detail.type_url, value=detail.value))
-        for detail in status.details
-    ]
-    code = CODES.get(error.reason, "INTERNAL").lower()
-    return ConnectError(Code(code), status.message, details)

@@ -75,14 +75,22 @@ def test_a_request_over_its_rpcs_limit_is_refused_with_details(channel: grpc.Cha
     assert info_of(error).metadata["limit_bytes"] == str(MAX_REQUEST_BYTES)
 
 
-def test_a_message_over_the_servers_limit_is_refused_unread(channel: grpc.Channel) -> None:
-    error = failure(channel, LIST, b"\x0a" * (MAX_MESSAGE_BYTES + 1))
+def test_a_message_over_every_limit_is_refused_with_details(channel: grpc.Channel) -> None:
+    method = "/towpath.api.v1.IngestService/RecordUpdates"
+    error = failure(channel, method, b"\x0a" * (MAX_MESSAGE_BYTES + 1))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert info_of(error).reason == "PAYLOAD_TOO_LARGE"
+    assert info_of(error).metadata["limit_bytes"] == str(MAX_MESSAGE_BYTES)
+
+
+def test_a_message_far_over_every_limit_is_refused_unread(channel: grpc.Channel) -> None:
+    error = failure(channel, LIST, b"\x0a" * (2 * MAX_MESSAGE_BYTES + 1))
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 def test_a_small_request_that_unpacks_to_a_large_one_is_refused(channel: grpc.Channel) -> None:
     error = failure(
-        channel, LIST, b"\0" * (MAX_MESSAGE_BYTES + 1), compression=grpc.Compression.Gzip
+        channel, LIST, b"\0" * (2 * MAX_MESSAGE_BYTES + 1), compression=grpc.Compression.Gzip
     )
     assert error.code() in {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INVALID_ARGUMENT}
 

@@ -94,15 +94,58 @@ def test_a_body_that_is_no_message_is_an_invalid_argument(
 
 
 @pytest.mark.parametrize("body", [b"x" * (MAX_MESSAGE_BYTES + 1)])
-def test_an_oversized_body_is_refused(edge: Edge, body: bytes) -> None:
+def test_an_oversized_body_is_refused_with_the_limit(edge: Edge, body: bytes) -> None:
     reply = edge.http(LIST, body, content_type="application/proto")
-    assert reply.json["code"] == "resource_exhausted"
+    assert (reply.status, reply.json["code"]) == (400, "invalid_argument")
+    assert info_of(reply.json).reason == "PAYLOAD_TOO_LARGE"
+    assert info_of(reply.json).metadata["limit_bytes"] == str(MAX_MESSAGE_BYTES)
 
 
 def test_a_body_that_unpacks_to_an_oversized_one_is_refused(edge: Edge) -> None:
     body = gzip.compress(b"\0" * (MAX_MESSAGE_BYTES + 1))
     reply = edge.http(LIST, body, content_type="application/proto", content_encoding="gzip")
-    assert reply.json["code"] == "resource_exhausted"
+    assert info_of(reply.json).reason == "PAYLOAD_TOO_LARGE"
+
+
+def test_an_unknown_encoding_is_refused_with_a_reason(edge: Edge) -> None:
+    reply = edge.http(LIST, REQUEST, content_type="application/proto", content_encoding="br")
+    assert reply.json["code"] == "unimplemented"
+    assert info_of(reply.json).reason == "FEATURE_DISABLED"
+
+
+COMPRESSED, END = 0b1, 0b10
+UPDATES = "/towpath.api.v1.IngestService/StreamUpdates"
+
+
+@pytest.mark.parametrize("path", [WATCH, UPDATES])
+@pytest.mark.parametrize(
+    "body",
+    [
+        frame(b"{}", COMPRESSED),
+        frame(b"{}", END),
+        frame(b"{}", 0x40),
+        frame(b"{"),
+        frame(b"{}")[:-1],
+        b"\0\0",
+        b"\0\xff\xff\xff\xff",
+    ],
+    ids=["compressed", "end", "flags", "json", "short", "cut", "huge"],
+)
+def test_a_malformed_envelope_is_an_invalid_argument_with_a_reason(
+    edge: Edge, path: str, body: bytes
+) -> None:
+    reply = edge.http(path, body, content_type="application/connect+json")
+    error = json.loads(frames(reply.body)[-1][1])["error"]
+    assert error["code"] == "invalid_argument"
+    assert info_of(error).reason in {"INVALID_REQUEST", "STREAM_PROTOCOL", "PAYLOAD_TOO_LARGE"}
+
+
+def test_a_malformed_envelope_over_grpc_web_is_an_invalid_argument(edge: Edge) -> None:
+    body = frame(REQUEST, COMPRESSED)
+    reply = edge.http(LIST, body, content_type="application/grpc-web+proto")
+    told = reply.body + "".join(f"{k}:{v}\n" for k, v in reply.headers.items()).encode()
+    assert b"grpc-status:3" in told.replace(b" ", b"")
+    assert b"grpc-status-details-bin" in told
 
 
 @pytest.mark.parametrize(
