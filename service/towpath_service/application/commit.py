@@ -10,7 +10,7 @@ Invariants, each of which a test names:
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from towpath_service.domain.decisions import (
@@ -68,6 +68,11 @@ class Submission:
     resume_after_loss: bool = False
     """Whether the producer knows of the gap before it and keeps nothing of it."""
 
+    @property
+    def scope(self) -> Scope:
+        """The workspace it is for."""
+        return Scope(self.producer.tenant_id, self.producer.workspace_id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -76,6 +81,8 @@ class Outcome:
     committed_sequence: int
     refusals: Sequence[Refusal]
     """All that the producer hasn't confirmed."""
+    position: int = 0
+    """Where the workspace stood after the commit."""
 
 
 class Batch:
@@ -95,7 +102,19 @@ class Batch:
         outcomes = [self._apply(submission) for submission in submissions]
         self._changes.producers = list(self._producers.values())
         self._transaction.write(self._changes)
-        return outcomes
+        return self._positioned(submissions, outcomes)
+
+    def _positioned(
+        self, submissions: Sequence[Submission], outcomes: Sequence[Outcome | ServiceError]
+    ) -> list[Outcome | ServiceError]:
+        scopes = {submission.scope for submission in submissions}
+        positions = {scope: self._transaction.position(scope) for scope in scopes}
+        return [
+            replace(outcome, position=positions[submission.scope])
+            if isinstance(outcome, Outcome)
+            else outcome
+            for submission, outcome in zip(submissions, outcomes, strict=True)
+        ]
 
     def _load(self, submissions: Sequence[Submission]) -> None:
         keys = {submission.producer for submission in submissions}
@@ -171,7 +190,7 @@ class Batch:
         self._new.add(key)
         self._changes.new_runs.append(
             NewRun(
-                scope=Scope(producer.tenant_id, producer.workspace_id),
+                scope=submission.scope,
                 status=run,
                 creation=creation,
                 occurred_us=update.occurred_us,
@@ -192,7 +211,7 @@ class Batch:
         elif isinstance(verdict, Accepted):
             assert run is not None
             self.transition(
-                Scope(submission.producer.tenant_id, submission.producer.workspace_id),
+                submission.scope,
                 run,
                 verdict,
                 report,
@@ -294,7 +313,7 @@ class Batch:
             assert isinstance(verdict, Refused)
             self._refuse(submission, update, verdict, None, None)
             return
-        scope = Scope(submission.producer.tenant_id, submission.producer.workspace_id)
+        scope = submission.scope
         if isinstance(change, Progress):
             self._changes.progress[key] = (scope, change.content)
         elif isinstance(change, Amendment):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast, get_args
 
+from towpath_service.application.freshness import read_fresh
 from towpath_service.domain.errors import ServiceError, invalid, not_found
 from towpath_service.domain.filters import LOG_FIELDS, RUN_FIELDS, parse_filter
 from towpath_service.domain.names import run_name
@@ -80,14 +81,16 @@ class Queries:
         self._bus = bus
         self._clock = clock
 
-    async def run(self, scope: Scope, run_id: str) -> tuple[Run, RunDetail]:
-        """Reads a run; NOT_FOUND when there is none."""
+    async def run(
+        self, scope: Scope, run_id: str, *, consistency_token: str = ""
+    ) -> tuple[Run, RunDetail]:
+        """Reads a run as fresh as the token asks; NOT_FOUND when there is none."""
 
         def work(reads: Reads) -> tuple[Run, RunDetail]:
             run = existing_run(reads, scope, run_id)
             return run, reads.details(scope, [run_id])[run_id]
 
-        return await self._store.read(work)
+        return await read_fresh(self._store, self._bus, scope, consistency_token, work)
 
     async def batch(
         self, scope: Scope, run_ids: Sequence[str], *, full: bool
@@ -101,9 +104,17 @@ class Queries:
         return await self._store.read(work)
 
     async def runs(
-        self, scope: Scope, *, size: int, token: str, filter_: str, order_by: str, full: bool
+        self,
+        scope: Scope,
+        *,
+        size: int,
+        token: str,
+        filter_: str,
+        order_by: str,
+        full: bool,
+        consistency_token: str = "",
     ) -> RunPage:
-        """Reads a page of runs."""
+        """Reads a page of runs, as fresh as the token asks."""
         order, descending = _order(order_by)
         condition = parse_filter(filter_, RUN_FIELDS)
         question = ("ListRuns", scope.tenant_id, scope.workspace_id, filter_, order_by)
@@ -132,7 +143,7 @@ class Queries:
             details = reads.details(scope, [run.run_id for run in runs]) if full else {}
             return RunPage(runs=runs, details=details, next_page_token=more, resume_token=resume)
 
-        return await self._store.read(work)
+        return await read_fresh(self._store, self._bus, scope, consistency_token, work)
 
     async def transitions(
         self, scope: Scope, run_id: str, *, size: int, token: str, after_revision: int
@@ -270,16 +281,19 @@ class Queries:
 
         return await self._store.read(work)
 
-    async def delete(self, scope: Scope, run_id: str) -> None:
+    async def delete(self, scope: Scope, run_id: str, *, etag: str = "") -> None:
         """Deletes an ended run with all below it.
 
         Raises:
-            ServiceError: NOT_FOUND, or RESOURCE_IN_USE when it or a run below hasn't ended.
+            ServiceError: NOT_FOUND, ETAG_MISMATCH when an etag is given that is not the run's, or
+                RESOURCE_IN_USE when it or a run below hasn't ended.
         """
         now_us = self._clock.now_us()
 
         def work(reads: Reads) -> None:
-            existing_run(reads, scope, run_id)
+            run = existing_run(reads, scope, run_id)
+            if etag and etag != run.etag:
+                raise _etag_mismatch(run_name(scope.workspace_id, run_id))
             runs = reads.descendants(scope, run_id, depth=ALL_LEVELS, limit=MAX_DELETED)
             for run in runs:
                 if run.state not in TERMINAL_STATES:
@@ -304,6 +318,14 @@ def existing_run(reads: Reads, scope: Scope, run_id: str) -> Run:
     if run is None:
         raise not_found(run_name(scope.workspace_id, run_id))
     return run
+
+
+def _etag_mismatch(name: str) -> ServiceError:
+    return ServiceError(
+        reason="ETAG_MISMATCH",
+        message=f"{name} has changed since its etag was read: read it again, then decide",
+        metadata={"resource": name},
+    )
 
 
 def run_ids_for_logs(reads: Reads, scope: Scope, run_id: str, *, descendants: bool) -> list[str]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from towpath_service.domain.tokens import make_etag
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -70,6 +72,11 @@ class Run:
     updated_us: int
     observed_late: bool
     position: int
+
+    @property
+    def etag(self) -> str:
+        """Version of what users may set; state changes leave it alone."""
+        return make_etag(self.display_name, self.labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

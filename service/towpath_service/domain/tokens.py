@@ -12,7 +12,7 @@ import hashlib
 import json
 from typing import Final
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.domain.errors import ServiceError, invalid
 
 _CHECK_BYTES: Final = 9
 
@@ -43,6 +43,41 @@ def read_token(
         )
     place: list[int | str] = json.loads(content)
     return place
+
+
+def make_consistency_token(tenant_id: str, workspace_id: str, position: int) -> str:
+    """A token for what a workspace had committed up to a position."""
+    return make_token(("Consistency", tenant_id, workspace_id), (position,))
+
+
+def read_consistency_token(token: str, tenant_id: str, workspace_id: str) -> int:
+    """The position that an answer must show; 0 for no token.
+
+    Raises:
+        ServiceError: INVALID_REQUEST, when the token is damaged or of another workspace.
+    """
+    if not token:
+        return 0
+    try:
+        place = read_token(token, ("Consistency", tenant_id, workspace_id))
+    except ServiceError:
+        place = []
+    match place:
+        case [int(position)]:
+            return position
+        case _:
+            raise invalid(
+                "consistency_token",
+                "must be one that this workspace's acks gave: pass it on as it is, or none",
+            )
+
+
+def make_etag(*fields: str) -> str:
+    """A version of fields: the same while they are, another once one changes."""
+    digest = hashlib.blake2b(digest_size=_CHECK_BYTES)
+    for value in fields:
+        digest.update(f"{len(value)}\0{value}".encode())
+    return base64.urlsafe_b64encode(digest.digest()).decode()
 
 
 def _check(question: tuple[str, ...], content: bytes) -> bytes:

@@ -155,6 +155,10 @@ class IngestTransaction(Protocol):
         """Reads the refusals that their producers haven't confirmed, by sequence."""
         ...
 
+    def position(self, scope: Scope) -> int:
+        """Last position of a workspace, that of this transaction's own writes included."""
+        ...
+
     def write(self, changes: ChangeSet) -> None:
         """Writes a change set, numbering its changes in their workspaces."""
         ...

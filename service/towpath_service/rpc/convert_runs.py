@@ -74,6 +74,7 @@ def to_run(run: Run, detail: RunDetail | None = None) -> run_pb2.Run:
         cache_key=run.cache_key,
         observed_late=run.observed_late,
         trigger=run_pb2.TRIGGER_KIND_CODE,
+        etag=run.etag,
     )
     if run.labels != "{}":
         message.labels.update(json.loads(run.labels))

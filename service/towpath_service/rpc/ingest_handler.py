@@ -14,6 +14,7 @@ from towpath.api.v1 import ingest_service_pb2 as pb
 from towpath_service.application.commit import Outcome, Submission, fenced
 from towpath_service.domain.errors import ServiceError, invalid
 from towpath_service.domain.names import is_uuid
+from towpath_service.domain.tokens import make_consistency_token
 from towpath_service.ports.ingest import ProducerKey, Refusal
 from towpath_service.rpc.convert_runs import parse_into
 from towpath_service.rpc.convert_updates import info_text, to_updates
@@ -155,9 +156,10 @@ class IngestHandler:
         if not is_uuid(request.producer_id):
             raise invalid("producer_id", "must be a UUID in lower case")
         _check_batch(request.batch)
+        key = ProducerKey(scope.tenant_id, scope.workspace_id, request.producer_id)
         outcome = await self._producers.record(
             Submission(
-                producer=ProducerKey(scope.tenant_id, scope.workspace_id, request.producer_id),
+                producer=key,
                 actor=caller.principal,
                 first_sequence=request.batch.first_sequence,
                 updates=to_updates(request.batch),
@@ -166,7 +168,7 @@ class IngestHandler:
                 resume_after_loss=request.resume_after_loss,
             )
         )
-        return pb.RecordUpdatesResponse(ack=_ack(outcome))
+        return pb.RecordUpdatesResponse(ack=_ack(outcome, key))
 
     async def get_producer(
         self, request: pb.GetProducerRequest, caller: Caller
@@ -244,7 +246,7 @@ class _Stream:
             self._updates_in_flight -= updates
             self._bytes_in_flight -= size
         assert outcome is not None
-        return pb.StreamUpdatesResponse(ack=_ack(outcome))
+        return pb.StreamUpdatesResponse(ack=_ack(outcome, self._key))
 
     def abandon(self) -> None:
         """Asks for no verdict any more: the producer will hear of them on its next stream."""
@@ -267,9 +269,10 @@ def to_rejection(refusal: Refusal) -> pb.UpdateRejection:
     )
 
 
-def _ack(outcome: Outcome) -> pb.UpdateAck:
+def _ack(outcome: Outcome, key: ProducerKey) -> pb.UpdateAck:
     return pb.UpdateAck(
         committed_sequence=outcome.committed_sequence,
+        consistency_token=make_consistency_token(key.tenant_id, key.workspace_id, outcome.position),
         rejections=[to_rejection(item) for item in outcome.refusals],
     )
 

@@ -37,7 +37,9 @@ class RunHandler:
     ) -> run_service_pb2.GetRunResponse:
         """Reads a run."""
         scope, run_id = run_scope(caller, request.name, "name")
-        run, detail = await self._queries.run(scope, run_id)
+        run, detail = await self._queries.run(
+            scope, run_id, consistency_token=request.consistency_token
+        )
         return run_service_pb2.GetRunResponse(run=convert.to_run(run, detail))
 
     async def batch_get_runs(
@@ -64,6 +66,7 @@ class RunHandler:
             filter_=request.filter,
             order_by=request.order_by,
             full=request.view == run_service_pb2.RUN_VIEW_FULL,
+            consistency_token=request.consistency_token,
         )
         return run_service_pb2.ListRunsResponse(
             runs=[convert.to_run(run, page.details.get(run.run_id)) for run in page.runs],
@@ -92,7 +95,7 @@ class RunHandler:
     ) -> run_service_pb2.DeleteRunResponse:
         """Deletes an ended run with all below it."""
         scope, run_id = run_scope(caller, request.name, "name")
-        await self._queries.delete(scope, run_id)
+        await self._queries.delete(scope, run_id, etag=request.etag)
         return run_service_pb2.DeleteRunResponse()
 
     async def list_run_transitions(

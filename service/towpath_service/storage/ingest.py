@@ -99,6 +99,12 @@ class SqlIngestTransaction:
                 found.setdefault(refusal.producer, []).append(refusal)
         return found
 
+    def position(self, scope: Scope) -> int:
+        """Last position of a workspace, that of this transaction's own writes included."""
+        columns = schema.workspace.c
+        query = select(columns.position).where(in_scope(columns, scope))
+        return cast("int", self._connection.execute(query).scalar() or 0)
+
     def write(self, changes: ChangeSet) -> None:
         """Writes a change set, numbering its changes in their workspaces."""
         positions = self._allocate(changes)
