@@ -90,6 +90,11 @@ class Committer:
             batch.append(queued)
         return batch
 
+    async def _commit_apart(self, batch: Sequence[_Queued]) -> None:
+        """Commits one by one, so that what can't be committed fails for its own producer only."""
+        for queued in batch:
+            await self._commit([queued])
+
     async def _commit(self, batch: Sequence[_Queued]) -> None:
         submissions = [queued.submission for queued in batch]
         now_us = self._clock.now_us()
@@ -105,6 +110,9 @@ class Committer:
                 _fail(queued, error)
             return
         except Exception:  # noqa: BLE001 - whatever the database raises, nothing was acknowledged
+            if len(batch) > 1:
+                await self._commit_apart(batch)
+                return
             _log.exception("a batch of %d submissions was not committed", len(batch))
             for queued in batch:
                 _fail(queued, _broken())

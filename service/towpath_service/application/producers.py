@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from towpath_service.ports.ingest import IngestStore, IngestTransaction
 
 TOUCH_INTERVAL_SECONDS: Final = 5.0
+MOST_DROPPED: Final = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +112,7 @@ class Producers:
         def work(transaction: IngestTransaction) -> int:
             producer = transaction.producers([key]).get(key) or ProducerRecord(key=key)
             producer.seen_us = now_us
-            producer.logs_dropped += dropped
+            producer.logs_dropped = min(MOST_DROPPED, producer.logs_dropped + max(0, dropped))
             transaction.write_producers([producer])
             return transaction.write_logs(key, lines, now_us)
 

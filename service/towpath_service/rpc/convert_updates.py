@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from google.protobuf.json_format import MessageToJson
+from google.protobuf.json_format import MessageToJson, SerializeToJsonError
 from towpath.api.v1 import ingest_service_pb2, log_service_pb2, state_pb2
 
+from towpath_service.domain.errors import ServiceError, invalid
 from towpath_service.domain.reports import (
     Amendment,
     Change,
@@ -19,13 +20,15 @@ from towpath_service.domain.reports import (
 )
 from towpath_service.domain.states import RunKind, RunState
 from towpath_service.ports.ingest import LogLine
-from towpath_service.rpc.times import to_us
+from towpath_service.rpc.times import span_us, to_us
 from towpath_service.rpc.validation import violations_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from google.protobuf.message import Message
+
+    from towpath_service.domain.errors import FieldViolation
 
 MAX_INLINE_BYTES: Final = 262_144
 
@@ -34,8 +37,15 @@ _PENDING: Final = StateReport(state=RunState.PENDING)
 
 
 def json_text(message: Message) -> str:
-    """A message as compact JSON text, for keeping."""
-    return MessageToJson(message, indent=None)
+    """A message as compact JSON text, for keeping.
+
+    Raises:
+        ServiceError: INVALID_REQUEST, when a time or span in it is none.
+    """
+    try:
+        return MessageToJson(message, indent=None)
+    except SerializeToJsonError as error:
+        raise invalid(message.DESCRIPTOR.name, str(error)) from None
 
 
 def to_updates(batch: ingest_service_pb2.UpdateBatch) -> list[Update]:
@@ -55,20 +65,25 @@ def to_update(update: ingest_service_pb2.Update, sequence: int, *, check: bool) 
         sequence: Its number at its producer.
         check: Whether its rules have yet to be checked.
     """
-    problem = _problem(update) if check else None
-    change = problem or _change(update)
-    return Update(
-        sequence=sequence,
-        run_id=update.run_id,
-        occurred_us=to_us(update.occur_time),
-        change=change,
-    )
+    occurred_us = 0
+    change: Change | None
+    try:
+        change = _problem(update) if check else None
+        if change is None:
+            occurred_us = to_us(update.occur_time, "occur_time")
+            _lower_case(update.run_id, "run_id")
+            change = _change(update)
+    except ServiceError as error:
+        change = _unusable(error.violations)
+    return Update(sequence=sequence, run_id=update.run_id, occurred_us=occurred_us, change=change)
 
 
 def _problem(update: ingest_service_pb2.Update) -> Unusable | None:
     violations = violations_of(update)
-    if not violations:
-        return None
+    return _unusable(violations) if violations else None
+
+
+def _unusable(violations: Sequence[FieldViolation]) -> Unusable:
     first = violations[0]
     return Unusable(
         reason="INVALID_REQUEST",
@@ -110,7 +125,9 @@ def _report(report: state_pb2.TransitionReport) -> StateReport | Unusable:
         message=report.message,
         failure=json_text(report.failure) if report.HasField("failure") else None,
         next_attempt_us=(
-            to_us(report.next_attempt_time) if report.HasField("next_attempt_time") else None
+            to_us(report.next_attempt_time, "transition.next_attempt_time")
+            if report.HasField("next_attempt_time")
+            else None
         ),
         result=result,
         fence=report.fence,
@@ -135,21 +152,32 @@ def _creation(create: ingest_service_pb2.RunCreation) -> Creation | Unusable:
         task_key=create.task_key,
         task_name=create.task_name,
         task_index=create.task_index,
-        parent_run_id=create.parent_run_id or None,
-        root_run_id=create.root_run_id,
+        parent_run_id=_lower_case(create.parent_run_id, "create.parent_run_id") or None,
+        root_run_id=_lower_case(create.root_run_id, "create.root_run_id"),
         parameters=parameters,
         labels=dict(create.labels) if create.labels else None,
         tags=tuple(create.tags),
         dependencies=_dependencies(create.dependencies) if create.dependencies else None,
         retry_policy=json_text(create.retry_policy) if create.HasField("retry_policy") else None,
-        timeout_us=to_us(create.timeout) if create.HasField("timeout") else None,
-        scheduled_us=to_us(create.scheduled_time) if create.HasField("scheduled_time") else None,
+        timeout_us=span_us(create.timeout, "create.timeout")
+        if create.HasField("timeout")
+        else None,
+        scheduled_us=to_us(create.scheduled_time, "create.scheduled_time")
+        if create.HasField("scheduled_time")
+        else None,
         traceparent=create.trace_context.traceparent,
         tracestate=create.trace_context.tracestate,
         code_version=create.code_version,
         cache_key=create.cache_key,
         cached_from_run_id=create.cached_from_run_id or None,
     )
+
+
+def _lower_case(run_id: str, field: str) -> str:
+    """An id that resource names can hold; protovalidate takes capitals too."""
+    if run_id != run_id.lower():
+        raise invalid(field, "must be a UUID in lower case")
+    return run_id
 
 
 def _dependencies(dependencies: Sequence[Message]) -> str:
@@ -165,7 +193,7 @@ def _too_large(field: str, actual: int) -> Unusable:
 
 
 def to_log_line(record: log_service_pb2.LogRecord) -> LogLine:
-    """Converts one log line."""
+    """Converts one log line; INVALID_REQUEST when a time in it is none."""
     attributes = None
     if record.attributes:
         only = log_service_pb2.LogRecord(attributes=record.attributes)
@@ -174,7 +202,7 @@ def to_log_line(record: log_service_pb2.LogRecord) -> LogLine:
         sequence=record.sequence,
         run_id=record.run_id,
         attempt=record.attempt,
-        occurred_us=to_us(record.occur_time),
+        occurred_us=to_us(record.occur_time, "occur_time"),
         severity=int(record.severity),
         logger=record.logger,
         body=record.body,

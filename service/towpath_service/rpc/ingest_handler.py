@@ -34,6 +34,7 @@ WINDOW_UPDATES: Final = 10_000
 WINDOW_BYTES: Final = 8 * 1024 * 1024
 BATCH_UPDATES: Final = 1000
 BATCH_BYTES: Final = 1024 * 1024
+LAST_SEQUENCE: Final = (1 << 63) - 1
 ROTATION_SECONDS: Final = 900.0
 # A process that holds its interpreter's lock answers pings and no messages: it gets time to move.
 LINGER_AFTER_ROTATION_SECONDS: Final = 300.0
@@ -74,6 +75,7 @@ class IngestHandler:
         check(first)
         opening = first.open
         scope = workspace_scope(caller, opening.workspace, "open.workspace")
+        _check_producer(opening.producer_id, "open.producer_id")
         key = ProducerKey(scope.tenant_id, scope.workspace_id, opening.producer_id)
         opened = await self._producers.open(
             key,
@@ -153,8 +155,7 @@ class IngestHandler:
     ) -> pb.RecordUpdatesResponse:
         """Takes one batch and waits for its verdict."""
         scope = workspace_scope(caller, request.workspace, "workspace")
-        if not is_uuid(request.producer_id):
-            raise invalid("producer_id", "must be a UUID in lower case")
+        _check_producer(request.producer_id, "producer_id")
         _check_batch(request.batch)
         key = ProducerKey(scope.tenant_id, scope.workspace_id, request.producer_id)
         outcome = await self._producers.record(
@@ -286,9 +287,16 @@ def _window() -> pb.SendWindow:
     )
 
 
+def _check_producer(producer_id: str, field: str) -> None:
+    if not is_uuid(producer_id):
+        raise invalid(field, "must be a UUID in lower case")
+
+
 def _check_batch(batch: pb.UpdateBatch) -> None:
     if batch.first_sequence < 1:
         raise _protocol("batch.first_sequence: must be 1 or more")
+    if batch.first_sequence + len(batch.updates) > LAST_SEQUENCE:
+        raise _protocol(f"batch.first_sequence: the last update's must be below {LAST_SEQUENCE}")
     if not batch.updates:
         raise _protocol("batch.updates: at least one is needed")
     if len(batch.updates) > BATCH_UPDATES:

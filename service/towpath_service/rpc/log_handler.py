@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from towpath.api.v1 import log_service_pb2
 
-from towpath_service.domain.errors import invalid
+from towpath_service.domain.errors import ServiceError, invalid
 from towpath_service.domain.names import is_uuid
 from towpath_service.ports.ingest import LogLine, ProducerKey
 from towpath_service.rpc import convert_runs as convert
@@ -49,8 +49,11 @@ class LogHandler:
             violations = violations_of(record) if broken else []
             if violations:
                 problem = problem or f"{violations[0].field}: {violations[0].description}"
-            else:
+                continue
+            try:
                 lines.append(to_log_line(record))
+            except ServiceError as error:
+                problem = problem or error.message
         await self._producers.write_logs(key, lines, request.dropped_count)
         return log_service_pb2.WriteLogsResponse(
             rejected_count=len(request.records) - len(lines), message=problem

@@ -9,7 +9,7 @@ from towpath.api.v1 import flow_service_pb2, run_service_pb2
 from towpath_service.domain.names import parse_run, parse_workspace, run_name
 from towpath_service.ports.bus import Scope
 from towpath_service.rpc import convert_runs as convert
-from towpath_service.rpc.times import to_us
+from towpath_service.rpc.times import span_us, to_us
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -82,9 +82,9 @@ class RunHandler:
         buckets = await self._queries.aggregate(
             workspace_scope(caller, request.parent),
             request.filter,
-            to_us(span.start_time),
-            to_us(span.end_time) if span.HasField("end_time") else None,
-            to_us(request.bucket) if request.HasField("bucket") else None,
+            to_us(span.start_time, "time_range.start_time"),
+            to_us(span.end_time, "time_range.end_time") if span.HasField("end_time") else None,
+            span_us(request.bucket, "bucket") if request.HasField("bucket") else None,
         )
         return run_service_pb2.AggregateRunsResponse(
             buckets=[convert.to_aggregate(bucket) for bucket in buckets]
@@ -147,7 +147,7 @@ class RunHandler:
         """Streams runs as they change."""
         scope = workspace_scope(caller, request.parent)
         interval_us = (
-            to_us(request.min_interval)
+            span_us(request.min_interval, "min_interval")
             if request.HasField("min_interval")
             else _DEFAULT_INTERVAL_US
         )

@@ -196,6 +196,26 @@ async def test_one_producers_gap_does_not_touch_another(store: SqliteStore) -> N
             await gap
 
 
+async def test_what_no_database_takes_fails_for_its_own_producer_only(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(store) as site:
+        good = new_id()
+        poison = Submission(
+            producer=ProducerKey(SCOPE.tenant_id, SCOPE.workspace_id, new_id()),
+            actor="users/local",
+            first_sequence=1,
+            updates=[Update(sequence=1, run_id=new_id(), occurred_us=1 << 70, change=create())],
+        )
+        failing = site.committer.submit(poison)
+        outcome = await site.send(1, (good, create()))
+        assert outcome.committed_sequence == 1
+        assert await site.history(good) == ["RUNNING"]
+        with pytest.raises(ServiceError, match="OVERLOADED"):
+            await failing
+        assert "was not committed" in caplog.text
+
+
 async def test_a_watch_resumed_anywhere_has_no_gap_and_no_repeat(store: SqliteStore) -> None:
     async with opened(store) as site:
         runs = [new_id() for _ in range(5)]
