@@ -22,7 +22,7 @@ import grpc
 import psutil
 
 from tests.benchmarks.bare import replay
-from tests.benchmarks.producer import Load, Order, build, send
+from tests.benchmarks.producer import Load, Order, build_all, send
 from tests.scenarios.servers import Server
 
 MEBI = 1 << 20
@@ -32,7 +32,7 @@ def main() -> None:
     """Runs all of it."""
     options = _options()
     each = options.updates // options.producers
-    loads = [build(each, options.batch, options.order) for _ in range(options.producers)]
+    loads = build_all(options.producers, each, options.batch, options.order)
     with tempfile.TemporaryDirectory() as folder:
         server = Server(home=Path(folder))
         server.start()
@@ -40,7 +40,7 @@ def main() -> None:
             process = psutil.Process(server.pid)
             time.sleep(1)
             idle = process.memory_info().rss
-            _send_all(server, [build(200, 100, options.order)])
+            _send_all(server, build_all(1, 200, 100, options.order))
             rate = _measure(server, process, loads)
             after = process.memory_info().rss
             print(f"server's memory: idle {idle / MEBI:.0f} MiB, after {after / MEBI:.0f} MiB")

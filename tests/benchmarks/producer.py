@@ -37,10 +37,15 @@ class Load:
         return self.batches[-1][0]
 
 
-def build(updates: int, batch: int, order: Order) -> Load:
+def build_all(producers: int, updates: int, batch: int, order: Order) -> list[Load]:
+    """Builds what producers report that run side by side: their runs' ids alternate."""
+    ids = [str(uuid_utils.uuid7()) for _ in range(producers * updates // 2)]
+    return [_build(ids[place::producers], batch, order) for place in range(producers)]
+
+
+def _build(runs: Sequence[str], batch: int, order: Order) -> Load:
     """Builds what a flow with many small tasks reports: half creations, half completions."""
     flow_run = str(uuid_utils.uuid7())
-    runs = [str(uuid_utils.uuid7()) for _ in range(updates // 2)]
     created = [_creation(run, index, flow_run) for index, run in enumerate(runs)]
     completed = [_completion(run) for run in runs]
     if order == "apart":

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, bindparam, insert, select, update
@@ -25,17 +26,22 @@ if TYPE_CHECKING:
 # SQLite takes 32,766 variables in a statement.
 MAX_VARIABLES: Final = 16_000
 _SMALLER: Final = 16
+_first_two: Final = itemgetter(0, 1)
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Inserts rows, each a tuple of all columns of the table in their order."""
+    """Inserts rows, each a tuple of all columns of the table in their order.
+
+    They go in by their first columns, those of the primary key: neighbours in the index come one
+    after the other, whoever sent them.
+    """
     if not rows:
         return
     if connection.dialect.name != "sqlite":
         names = list(table.c.keys())
         connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
         return
-    _in_chunks(connection, _inserting, table, tuple(table.c.keys()), rows)
+    _in_chunks(connection, _inserting, table, tuple(table.c.keys()), sorted(rows, key=_first_two))
 
 
 def update_rows(
@@ -56,7 +62,7 @@ def update_rows(
         statement = _updating_one(table, columns)
         connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
         return
-    _in_chunks(connection, _updating, table, columns, rows)
+    _in_chunks(connection, _updating, table, columns, sorted(rows, key=_first_two))
 
 
 def read_rows(
