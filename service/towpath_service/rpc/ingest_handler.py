@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from towpath_service.application.producers import Opened, Producers
     from towpath_service.application.watch import Draining
 
-WINDOW_UPDATES: Final = 10_000
+# Half a second of work: what one producer has in flight, all others wait for.
+WINDOW_UPDATES: Final = 3_000
 WINDOW_BYTES: Final = 8 * 1024 * 1024
 BATCH_UPDATES: Final = 1000
 BATCH_BYTES: Final = 1024 * 1024
