@@ -72,7 +72,7 @@ class Flow(Definition, Generic[P, R_co]):
         super().__init__(fn, kind="flow")
         self.name = name or self.fn.__name__
         self.flow_id = _slug(self.name)
-        self.description = description or inspect.getdoc(self.fn) or ""
+        self.description = description or inspect.cleandoc(self.fn.__doc__ or "")
         self.version = version
         self.tags = frozenset(tags)
         self.log_prints = log_prints

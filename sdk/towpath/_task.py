@@ -80,7 +80,7 @@ class Task(Definition, Generic[P, R_co]):
         """Wraps a function; see `task`."""
         super().__init__(fn, kind="task")
         self.name = name or self.fn.__name__
-        self.description = description or inspect.getdoc(self.fn) or ""
+        self.description = description or inspect.cleandoc(self.fn.__doc__ or "")
         self.version = version
         self.tags = frozenset(tags)
         self.task_key = f"{self.fn.__module__}.{self.fn.__qualname__}"
