@@ -20,6 +20,7 @@ from towpath_service.domain.reports import (
 )
 from towpath_service.domain.states import RunKind, RunState
 from towpath_service.ports.ingest import LogLine
+from towpath_service.rpc.plain_updates import is_plain
 from towpath_service.rpc.times import span_us, to_us
 from towpath_service.rpc.validation import violations_of
 
@@ -50,25 +51,18 @@ def json_text(message: Message) -> str:
 
 def to_updates(batch: ingest_service_pb2.UpdateBatch) -> list[Update]:
     """Converts a batch; an update that breaks a rule becomes one that will be refused."""
-    broken = bool(violations_of(batch))
     return [
-        to_update(update, sequence, check=broken)
+        to_update(update, sequence)
         for sequence, update in enumerate(batch.updates, start=batch.first_sequence)
     ]
 
 
-def to_update(update: ingest_service_pb2.Update, sequence: int, *, check: bool) -> Update:
-    """Converts one update.
-
-    Args:
-        update: The message.
-        sequence: Its number at its producer.
-        check: Whether its rules have yet to be checked.
-    """
+def to_update(update: ingest_service_pb2.Update, sequence: int) -> Update:
+    """Converts one update, whose number at its producer is given."""
     occurred_us = 0
     change: Change | None
     try:
-        change = _problem(update) if check else None
+        change = None if is_plain(update) else _problem(update)
         if change is None:
             occurred_us = to_us(update.occur_time, "occur_time")
             _lower_case(update.run_id, "run_id")
