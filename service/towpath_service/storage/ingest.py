@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from sqlalchemy import and_, bindparam, delete, insert, select, update
+from sqlalchemy import and_, insert, select, update
 
 from towpath_service.domain.states import TERMINAL_STATES, RunState
 from towpath_service.ports.bus import Scope
@@ -18,6 +18,7 @@ from towpath_service.ports.ingest import (
     RunKey,
 )
 from towpath_service.storage import schema
+from towpath_service.storage.amendments import write_amendments, write_progress
 from towpath_service.storage.bulk import insert_rows, read_rows, update_rows
 from towpath_service.storage.rows import (
     by_scope,
@@ -114,7 +115,8 @@ class SqlIngestTransaction:
         insert_rows(self._connection, schema.transition, transitions)
         self._write_details(changes)
         self._count(changes)
-        self._write_amendments(changes, positions)
+        write_progress(self._connection, changes, positions)
+        write_amendments(self._connection, changes, positions)
         self._write_refusals(changes)
         self.write_producers(changes.producers)
 
@@ -329,59 +331,6 @@ class SqlIngestTransaction:
         ]
         self._execute(upsert(self._connection, schema.run_count, (), adding=("runs",)), rows)
 
-    def _write_amendments(self, changes: ChangeSet, positions: dict[Scope, int]) -> None:
-        progress: list[dict[str, Any]] = []
-        for key, (scope, content) in changes.progress.items():
-            progress.append(
-                {
-                    "b_tenant_id": key.tenant_id,
-                    "b_run_id": key.run_id,
-                    "progress": content,
-                    "updated_us": changes.now_us,
-                    "position": positions[scope],
-                }
-            )
-            positions[scope] += 1
-        self._execute(_SET_PROGRESS, progress)
-        for scope, run_id, amendment in changes.amendments:
-            self._amend(scope, run_id, amendment, positions[scope], changes.now_us)
-            positions[scope] += 1
-
-    def _amend(self, scope: Scope, run_id: str, amendment: Any, position: int, now: int) -> None:
-        where = and_(_run.tenant_id == scope.tenant_id, _run.run_id == run_id)
-        row = self._connection.execute(select(_run.labels, _run.display_name).where(where)).one()
-        labels: dict[str, str] = json.loads(row.labels)
-        labels.update(amendment.set_labels)
-        for name in amendment.remove_labels:
-            labels.pop(name, None)
-        self._connection.execute(
-            update(schema.run)
-            .where(where)
-            .values(
-                labels=json.dumps(labels),
-                display_name=amendment.display_name or row.display_name,
-                position=position,
-                updated_us=now,
-            )
-        )
-        label = schema.run_label
-        self._connection.execute(
-            delete(label).where(label.c.tenant_id == scope.tenant_id, label.c.run_id == run_id)
-        )
-        self._execute(
-            insert(label),
-            [
-                {
-                    "tenant_id": scope.tenant_id,
-                    "workspace_id": scope.workspace_id,
-                    "key": name,
-                    "value": value,
-                    "run_id": run_id,
-                }
-                for name, value in labels.items()
-            ],
-        )
-
     def _write_refusals(self, changes: ChangeSet) -> None:
         refusal = schema.refusal.c
         for key, sequence in changes.confirmed.items():
@@ -423,10 +372,3 @@ class SqlIngestTransaction:
     def _execute(self, statement: Any, rows: list[dict[str, Any]]) -> None:
         if rows:
             self._connection.execute(statement, rows)
-
-
-_SET_PROGRESS: Final = (
-    update(schema.run)
-    .where(_run.tenant_id == bindparam("b_tenant_id"), _run.run_id == bindparam("b_run_id"))
-    .values({name: bindparam(name) for name in ("progress", "updated_us", "position")})
-)

@@ -1,0 +1,83 @@
+"""What runs say of themselves beside their states: progress, names, labels."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import and_, bindparam, delete, select, update
+
+from towpath_service.storage import schema
+from towpath_service.storage.bulk import insert_rows
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from towpath_service.domain.reports import Amendment
+    from towpath_service.ports.bus import Scope
+    from towpath_service.ports.ingest import ChangeSet
+
+_run = schema.run.c
+_SET_PROGRESS: Final = (
+    update(schema.run)
+    .where(_run.tenant_id == bindparam("b_tenant_id"), _run.run_id == bindparam("b_run_id"))
+    .values({name: bindparam(name) for name in ("progress", "updated_us", "position")})
+)
+
+
+def write_progress(connection: Connection, changes: ChangeSet, positions: dict[Scope, int]) -> None:
+    """Writes how far runs have come; the next position of each workspace is moved on."""
+    rows: list[dict[str, object]] = []
+    for key, (scope, content) in changes.progress.items():
+        rows.append(
+            {
+                "b_tenant_id": key.tenant_id,
+                "b_run_id": key.run_id,
+                "progress": content,
+                "updated_us": changes.now_us,
+                "position": positions[scope],
+            }
+        )
+        positions[scope] += 1
+    if rows:
+        connection.execute(_SET_PROGRESS, rows)
+
+
+def write_amendments(
+    connection: Connection, changes: ChangeSet, positions: dict[Scope, int]
+) -> None:
+    """Writes new names and labels; the next position of each workspace is moved on."""
+    for scope, run_id, amendment in changes.amendments:
+        _amend(connection, scope, run_id, amendment, positions[scope], changes.now_us)
+        positions[scope] += 1
+
+
+def _amend(
+    connection: Connection,
+    scope: Scope,
+    run_id: str,
+    amendment: Amendment,
+    position: int,
+    now_us: int,
+) -> None:
+    where = and_(_run.tenant_id == scope.tenant_id, _run.run_id == run_id)
+    row = connection.execute(select(_run.labels, _run.display_name).where(where)).one()
+    labels: dict[str, str] = json.loads(row.labels)
+    labels.update(amendment.set_labels)
+    for name in amendment.remove_labels:
+        labels.pop(name, None)
+    connection.execute(
+        update(schema.run)
+        .where(where)
+        .values(
+            labels=json.dumps(labels),
+            display_name=amendment.display_name or row.display_name,
+            position=position,
+            updated_us=now_us,
+        )
+    )
+    label = schema.run_label
+    connection.execute(
+        delete(label).where(label.c.tenant_id == scope.tenant_id, label.c.run_id == run_id)
+    )
+    insert_rows(connection, label, [(*scope, *item, run_id) for item in labels.items()])
