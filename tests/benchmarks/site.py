@@ -92,6 +92,7 @@ def running_site() -> Iterator[Site]:
     """Starts the server, gives it a second to settle, and stops it in the end."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["TOWPATH_HOME"] = folder
+        os.environ["TOWPATH_DISPLAY"] = "quiet"
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "towpath", "server", "start"),
