@@ -14,6 +14,7 @@ from towpath.context import current_run
 from towpath.exceptions import MissingContextError
 from towpath.settings import get_settings
 
+RUN_LOGGER: Final = "towpath.runs"
 _SEVERITIES: Final = ((50, 21), (40, 17), (30, 13), (20, 9), (10, 5))
 
 
@@ -93,9 +94,11 @@ def get_run_logger() -> logging.Logger:
             "get_run_logger() was called outside a flow or task run: call it within one, or use"
             " logging.getLogger()"
         )
-    logger = logging.getLogger("towpath.runs")
+    logger = logging.getLogger(RUN_LOGGER)
     if not any(isinstance(handler, RunHandler) for handler in logger.handlers):
-        logger.addHandler(RunHandler())
+        handler = RunHandler()
+        handler.setLevel(get_settings().log_level.upper())
+        logger.addHandler(handler)
         logger.setLevel(logging.DEBUG)
         logger.propagate = False
     return logger

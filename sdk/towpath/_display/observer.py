@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._display.model import TROUBLES, Tree
+from towpath._display.words import log_line
+from towpath._logging import RUN_LOGGER
 from towpath._state_type import TERMINAL_STATES, StateType
+from towpath.context import current_run
 
 if TYPE_CHECKING:
-    from towpath._delivery.reports import Reporter
+    from towpath._delivery.reports import LogReport, Reporter
     from towpath._display.model import Told
 
 _URGENT: Final = TROUBLES | {StateType.RETRYING, StateType.SKIPPED}
@@ -45,7 +49,6 @@ class Observer:
         told: Told | None = None,
     ) -> None:
         self.tree: Final = Tree(told)
-        self.log: Final = reporter.log
         self.flush: Final = reporter.flush
         self._reporter = reporter
         self._audience = audience
@@ -79,6 +82,13 @@ class Observer:
         self._reporter.rename(run_id, display_name)
         if not self._over:
             self._notes.append((run_id, display_name))
+
+    def log(self, line: LogReport) -> None:
+        """Reports a log line, and shows it if a run's own logger wrote it."""
+        self._reporter.log(line)
+        if line.logger == RUN_LOGGER and not self._over:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(log_line(line, current_run.get()))
 
     def take_notes(self) -> None:
         """Brings the tree up to date; called by one thread at a time."""

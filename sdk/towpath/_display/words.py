@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
@@ -9,6 +10,9 @@ from towpath._state_type import StateType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from towpath._delivery.reports import LogReport
+    from towpath.context import RunContext
 
 _MINUTE: Final = 60
 _CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -34,6 +38,7 @@ _SYMBOLS: Final = {
     StateType.CANCELLED: "■",
 }
 _WAITING: Final = "·"
+_SEVERITIES: Final = ((21, "FATAL"), (17, "ERROR"), (13, "WARNING"), (9, "INFO"), (0, "DEBUG"))
 _SPOKEN: Final = {StateType.SKIPPED: "not run"}
 
 
@@ -86,6 +91,21 @@ def span(seconds: float, *, digits: int = 2) -> str:
     minutes, left = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{left:02}s"
+
+
+def log_line(line: LogReport, run: RunContext | None) -> str:
+    """A log line as the terminal shows it, line break included.
+
+    Args:
+        line: As it was reported.
+        run: The run that code here is in, which the line is of unless a process sent it.
+    """
+    severity = next(name for least, name in _SEVERITIES if line.severity >= least)
+    name = f"{printable(run.name)}  " if run is not None and run.run_id == line.run_id else ""
+    at = time.strftime("%H:%M:%S", time.localtime(line.time))
+    body = printable(line.body, lines=True).replace("\n", "\n          ")
+    trace = printable(line.failure.stack_trace, lines=True) if line.failure is not None else ""
+    return f"{at}  {severity}  {name}{body}\n{trace}"
 
 
 def short_id(run_id: str) -> str:
