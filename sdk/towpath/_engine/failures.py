@@ -5,12 +5,9 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from towpath._delivery.reports import FailureReport
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 _OURS: Final = str(Path(__file__).parents[1])
 _REMOTE: Final = "__towpath_remote__"
@@ -82,12 +79,19 @@ def _stack_trace(error: BaseException) -> str:
     remote = _remote(error)
     if remote is not None:
         return remote.stack_trace
-    return "".join(traceback.format_exception(type(error), error, _users_frames(error)))
+    described = traceback.TracebackException.from_exception(error)
+    _hide_our_frames(described)
+    return "".join(described.format())
 
 
-def _users_frames(error: BaseException) -> TracebackType | None:
-    """The traceback from the first frame on that isn't ours."""
-    frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OURS):
-        frames = frames.tb_next
-    return frames
+def _hide_our_frames(described: traceback.TracebackException) -> None:
+    """Leaves the user's frames, of causes too; all where there is none of the user's."""
+    chain: list[traceback.TracebackException | None] = [described]
+    while chain:
+        link = chain.pop()
+        if link is None:
+            continue
+        users = [frame for frame in link.stack if not frame.filename.startswith(_OURS)]
+        if users:
+            link.stack = traceback.StackSummary.from_list(users)
+        chain += [link.__cause__, link.__context__]

@@ -472,3 +472,19 @@ def test_methods_can_be_flows(reporter: RecordingReporter) -> None:
             return self.base + more
 
     assert Pipeline().run(2) == 42
+
+
+def test_stack_traces_show_the_users_lines_only(reporter: RecordingReporter) -> None:
+    @flow
+    def shows() -> None:
+        consume.submit(fail.submit("deep")).result()
+
+    with pytest.raises(UpstreamFailed):
+        shows()
+    failure = reporter.last("shows").failure
+    assert failure is not None
+    assert "in fail" in failure.stack_trace
+    assert "in shows" in failure.stack_trace
+    assert "_engine" not in failure.stack_trace
+    assert failure.cause is not None
+    assert failure.cause.message == "deep"
