@@ -12,6 +12,7 @@ import sys
 import tempfile
 from importlib import resources
 from pathlib import Path
+from typing import Any, cast
 
 from google.protobuf import descriptor_pb2
 from grpc_tools import protoc
@@ -83,7 +84,7 @@ def _finish(target: Path) -> None:
 
 
 def _run(*arguments: str) -> None:
-    if protoc.main(["protoc", *arguments]) != 0:
+    if cast("Any", protoc).main(["protoc", *arguments]) != 0:
         sys.exit(f"protoc failed: {' '.join(arguments)}")
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from towpath._display.rows import Row
+    from towpath._state_type import StateType
 
 
 def table(shown: Sequence[Row], columns: int) -> Text:
@@ -35,9 +36,9 @@ def drawn(shown: Sequence[Row], columns: int) -> list[str]:
     return captured.get().splitlines()
 
 
-def counts_text(counts: Sequence[tuple[object, str]]) -> Text:
+def counts_text(counts: Sequence[tuple[StateType, str]]) -> Text:
     """Counts by state, each in its state's colour."""
-    parts = [Text(text, style=state_colour(state) or "") for state, text in counts]  # type: ignore[arg-type]
+    parts = [Text(text, style=state_colour(state) or "") for state, text in counts]
     return Text(" · ", style="dim").join(parts)
 
 

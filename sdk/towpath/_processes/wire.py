@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import cloudpickle
 
@@ -75,7 +75,7 @@ class Ended:
 
 def dump(value: Any) -> bytes:
     """A message, pickled; functions and classes of scripts by value."""
-    data: bytes = cloudpickle.dumps(value)
+    data: bytes = cast("Any", cloudpickle).dumps(value)
     return data
 
 

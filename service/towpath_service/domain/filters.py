@@ -60,6 +60,13 @@ LOG_FIELDS: Final[Mapping[str, FieldType]] = {
     "occur_time": "time",
     "body": "text",
 }
+_OPERATORS: Final[Mapping[FieldType, tuple[Operator, ...]]] = {
+    "text": ("=", "!=", ":"),
+    "tags": (":",),
+    "kind": ("=", "!="),
+    "state": ("=", "!="),
+}
+_ORDERED: Final[tuple[Operator, ...]] = ("=", "!=", "<", "<=", ">", ">=")
 SEVERITIES: Final = {"TRACE": 1, "DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": 17, "FATAL": 21}
 
 
@@ -192,9 +199,9 @@ class _Parser:
         value = self._take("a value")
         if value.kind == "symbol":
             raise _error("a value is missing", value.position, value.text)
-        _check_operator(field_type, operator)
+        allowed = _allowed_operator(field_type, operator)
         text = _unquoted(value)
-        return Comparison(token.text, operator.text, _typed(field_type, text, value))  # type: ignore[arg-type]
+        return Comparison(token.text, allowed, _typed(field_type, text, value))
 
     def _field_type(self, token: _Token) -> FieldType:
         if token.kind == "word" and "tags" in self._fields and token.text.startswith("labels."):
@@ -229,12 +236,12 @@ def _unquoted(token: _Token) -> str:
     return re.sub(r"\\(.)", r"\1", token.text[1:-1])
 
 
-def _check_operator(field_type: FieldType, operator: _Token) -> None:
-    allowed = {"text": "= != :", "tags": ":", "kind": "= !=", "state": "= !="}.get(
-        field_type, "= != < <= > >="
-    )
-    if operator.text not in allowed.split():
-        raise _error(f"this field takes {allowed}", operator.position, operator.text)
+def _allowed_operator(field_type: FieldType, operator: _Token) -> Operator:
+    allowed = _OPERATORS.get(field_type, _ORDERED)
+    for candidate in allowed:
+        if candidate == operator.text:
+            return candidate
+    raise _error(f"this field takes {' '.join(allowed)}", operator.position, operator.text)
 
 
 def _typed(field_type: FieldType, text: str, token: _Token) -> str | int:

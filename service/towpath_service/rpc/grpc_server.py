@@ -57,7 +57,7 @@ class GrpcServer:
         self._server = grpc.aio.server(options=OPTIONS)
         self._health: Any = cast("Any", health).aio.HealthServicer()
         self._names = (*dispatcher.services, "")
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        cast("Any", health_pb2_grpc).add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(
             (
                 *dispatcher.services,
@@ -196,7 +196,7 @@ def _refuse(name: str) -> Any:
 
 
 async def _abort(context: Context, error: ServiceError) -> None:
-    await context.abort_with_status(rpc_status.to_status(to_status(error)))
+    await context.abort_with_status(cast("Any", rpc_status).to_status(to_status(error)))
 
 
 def _serialize(message: Message) -> bytes:

@@ -125,7 +125,7 @@ def _engine(path: Path | None) -> Engine:
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
 
     @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction] - an event
+    def begin(connection: Connection) -> None:
         writes = path is None or connection.info.get("writes")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 

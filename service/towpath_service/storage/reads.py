@@ -31,7 +31,7 @@ from towpath_service.storage.rows import CHUNK, chunks, in_scope
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection, MappingResult, RowMapping, Select
 
     from towpath_service.domain.filters import Filter
     from towpath_service.ports.bus import Scope
@@ -80,16 +80,15 @@ class SqlReads:
             after = tuple_(literal(query.after[0]), literal(query.after[1]))
             statement = statement.where(place < after if query.descending else place > after)
         keys = (column.desc(), _run.run_id.desc()) if query.descending else (column, _run.run_id)
-        rows = self._connection.execute(statement.order_by(*keys).limit(query.limit))
-        return [_to_run(row) for row in rows]
+        return [_to_run(row) for row in self._rows(statement.order_by(*keys).limit(query.limit))]
 
     def runs_by_id(self, scope: Scope, run_ids: Collection[str]) -> dict[str, Run]:
         """Reads runs by id; unknown ones are left out."""
         statement = select(*_RUN_COLUMNS).where(in_scope(_run, scope))
         found: dict[str, Run] = {}
         for chunk in chunks(run_ids):
-            for row in self._connection.execute(statement.where(_run.run_id.in_(chunk))):
-                found[row.run_id] = _to_run(row)
+            for row in self._rows(statement.where(_run.run_id.in_(chunk))):
+                found[row["run_id"]] = _to_run(row)
         return found
 
     def details(self, scope: Scope, run_ids: Collection[str]) -> dict[str, RunDetail]:
@@ -138,7 +137,7 @@ class SqlReads:
                     .order_by(_run.run_id)
                     .limit(limit + 1 - len(found) - len(below))
                 )
-                below.extend(_to_run(row) for row in self._connection.execute(statement))
+                below.extend(_to_run(row) for row in self._rows(statement))
             found.extend(below)
             level = [run.run_id for run in below if run.kind is RunKind.FLOW or depth > 1]
         return found[: limit + 1]
@@ -161,7 +160,7 @@ class SqlReads:
             .limit(limit)
         )
         changes: list[tuple[int, str, Run | None]] = [
-            (row.position, row.run_id, _to_run(row)) for row in self._connection.execute(statement)
+            (row["position"], row["run_id"], _to_run(row)) for row in self._rows(statement)
         ]
         changes += [(row.position, row.run_id, None) for row in self._connection.execute(deleted)]
         changes.sort(key=lambda change: change[0])
@@ -187,7 +186,7 @@ class SqlReads:
             .order_by(_transition.revision)
             .limit(limit)
         )
-        return [Transition(**_values(row)) for row in self._connection.execute(statement)]
+        return [Transition(**row) for row in self._rows(statement)]
 
     def transitions_after(
         self, scope: Scope, after: int, limit: int, *, root_of: str | None, states: Sequence[int]
@@ -203,8 +202,8 @@ class SqlReads:
             statement = statement.where(_transition.run_id.in_(below))
         if states:
             statement = statement.where(_transition.to_state.in_(states))
-        rows = self._connection.execute(statement.order_by(_transition.position).limit(limit))
-        return [Transition(**_values(row)) for row in rows]
+        rows = self._rows(statement.order_by(_transition.position).limit(limit))
+        return [Transition(**row) for row in rows]
 
     def decisions(self, scope: Scope, run_id: str, after: int, limit: int) -> list[Decision]:
         """Reads decisions on a run's updates, leaving out the first `after` of them."""
@@ -246,10 +245,7 @@ class SqlReads:
             .offset(after)
             .limit(limit)
         )
-        return [
-            Decision(**_values(row, accepted=bool(row.accepted)))
-            for row in self._connection.execute(statement)
-        ]
+        return [_to_decision(row) for row in self._rows(statement)]
 
     def logs(
         self,
@@ -276,8 +272,8 @@ class SqlReads:
                 if descending
                 else (_log.occurred_us, _log.position)
             )
-            rows = self._connection.execute(statement.order_by(*keys).limit(limit))
-            found.extend(_to_log(row) for row in rows)
+            rows = self._rows(statement.order_by(*keys).limit(limit))
+            found.extend(LogEntry(**row) for row in rows)
         found.sort(key=lambda line: (line.occurred_us, line.position), reverse=descending)
         return found[:limit]
 
@@ -293,7 +289,7 @@ class SqlReads:
                 .order_by(_log.position)
                 .limit(limit)
             )
-            found.extend(_to_log(row) for row in self._connection.execute(statement))
+            found.extend(LogEntry(**row) for row in self._rows(statement))
         found.sort(key=lambda line: line.position)
         return found[:limit]
 
@@ -430,8 +426,11 @@ class SqlReads:
             .order_by(_run.created_us.desc(), _run.run_id.desc())
             .limit(1)
         )
-        row = self._connection.execute(statement).first()
+        row = self._rows(statement).first()
         return _to_run(row) if row else None
+
+    def _rows(self, statement: Select[Any]) -> MappingResult:
+        return self._connection.execute(statement).mappings()
 
 
 _WHEN: Final = func.coalesce(_run.started_us, _run.scheduled_us, _run.created_us)
@@ -449,17 +448,14 @@ _OF_A_RUN: Final = (
 )
 
 
-def _values(row: Row[Any], **others: object) -> dict[str, Any]:
-    """A row by column, some of them replaced; `_mapping` is SQLAlchemy's public name for it."""
-    return {**row._mapping, **others}  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-
-
-def _to_run(row: Row[Any]) -> Run:
-    values = _values(row)
+def _to_run(row: RowMapping) -> Run:
+    values: dict[str, Any] = {**row}
     values["kind"] = RunKind(values["kind"])
     values["state"] = RunState(values["state"])
     return Run(**values)
 
 
-def _to_log(row: Row[Any]) -> LogEntry:
-    return LogEntry(**_values(row))
+def _to_decision(row: RowMapping) -> Decision:
+    values: dict[str, Any] = {**row}
+    values["accepted"] = bool(values["accepted"])
+    return Decision(**values)

@@ -39,7 +39,7 @@ def connect_application(dispatcher: Dispatcher) -> Any:
 class _Application(ConnectASGIApplication[None]):
     def __init__(self, dispatcher: Dispatcher) -> None:
         endpoints: Any = {f"/{rpc.name}": _endpoint(dispatcher, rpc) for rpc in _rpcs(dispatcher)}
-        super().__init__(
+        super().__init__(  # pyright: ignore[reportUnknownMemberType] - it leaves generics open
             service=None,
             endpoints=lambda _: endpoints,
             interceptors=[Refusals()],
