@@ -1,34 +1,92 @@
+"""The contract's check, as `poe contract` runs it, refuses what would break clients."""
+
 from __future__ import annotations
 
 import shutil
 import subprocess
 from pathlib import Path
 
-PROTOS = Path(__file__).parents[2] / "protos"
+import pytest
+
+from tests.packaging.declared import PYPROJECT, ROOT
+
+API = Path("protos/towpath/api/v1")
+(COMMAND,) = (
+    step["shell"]
+    for step in PYPROJECT["tool"]["poe"]["tasks"]["contract"]["sequence"]
+    if "buf breaking" in step.get("shell", "")
+)
 
 
-def breaking(folder: Path) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "protos", tmp_path / "protos")
+    return tmp_path
+
+
+def change(file: Path, before: str, after: str) -> None:
+    written = file.read_text("utf-8")
+    assert written.count(before) == 1
+    file.write_text(written.replace(before, after), "utf-8")
+
+
+def check(tree: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["buf", "breaking", "--against", "released.binpb"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
+        COMMAND, shell=True, cwd=tree, capture_output=True, text=True, check=False
     )
 
 
-def test_a_renumbered_field_is_refused_and_an_added_one_is_not(tmp_path: Path) -> None:
-    folder = tmp_path / "protos"
-    shutil.copytree(PROTOS, folder)
-    common = folder / "towpath" / "api" / "v1" / "common.proto"
-    written = common.read_text()
-    field = "string content_type = 1 "
-    assert field in written
+BREAKING = {
+    "a field renumbered": ("common.proto", "string content_type = 1 ", "string content_type = 98 "),
+    "a field renamed": ("common.proto", "string content_type = 1 ", "string media_type = 1 "),
+    "a field of another type": ("common.proto", "int64 size_bytes = 4 ", "string size_bytes = 4 "),
+    "a field removed": ("common.proto", "  bool non_retryable = 4;\n", ""),
+    "a value renumbered": ("state.proto", "RUN_STATE_PENDING = 2;", "RUN_STATE_PENDING = 97;"),
+    "an rpc removed": (
+        "run_service.proto",
+        "  rpc DeleteRun(DeleteRunRequest) returns (DeleteRunResponse);\n",
+        "",
+    ),
+    "a stream made a single answer": (
+        "run_service.proto",
+        "returns (stream WatchRunsResponse)",
+        "returns (WatchRunsResponse)",
+    ),
+}
+ADDED = {
+    "a field": (
+        "common.proto",
+        "  bool non_retryable = 4;\n",
+        "  bool non_retryable = 4;\n  bool added = 99;\n",
+    ),
+    "a value": (
+        "state.proto",
+        "RUN_STATE_PENDING = 2;",
+        "RUN_STATE_PENDING = 2;\n  RUN_STATE_ADDED = 99;",
+    ),
+}
 
-    common.write_text(written.replace(field, f"string added = 99;\n  {field}", 1))
-    assert breaking(folder).returncode == 0
 
-    common.write_text(written.replace(field, "string content_type = 98 ", 1))
-    refused = breaking(folder)
+def test_the_contract_as_it_is_passes(tree: Path) -> None:
+    assert check(tree).returncode == 0
+
+
+@pytest.mark.parametrize("breaking", BREAKING)
+def test_what_would_break_clients_is_refused(tree: Path, breaking: str) -> None:
+    name, before, after = BREAKING[breaking]
+    change(tree / API / name, before, after)
+    refused = check(tree)
     assert refused.returncode != 0
-    assert "content_type" in refused.stdout
+    assert f"towpath/api/v1/{name}:" in refused.stdout
+
+
+@pytest.mark.parametrize("addition", ADDED)
+def test_additions_pass(tree: Path, addition: str) -> None:
+    name, before, after = ADDED[addition]
+    change(tree / API / name, before, after)
+    assert check(tree).returncode == 0
+
+
+def test_without_a_record_nothing_passes(tree: Path) -> None:
+    (tree / "protos" / "released.binpb").unlink()
+    assert check(tree).returncode != 0
