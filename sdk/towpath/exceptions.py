@@ -26,6 +26,29 @@ Errors say what to do, carry what they know as fields, and survive pickling.
 
 from __future__ import annotations
 
+__all__ = [
+    "ConfigurationError",
+    "Conflict",
+    "DefinitionError",
+    "FlowRunFailed",
+    "InvalidRequest",
+    "MissingContextError",
+    "NotATowpathServer",
+    "NotFound",
+    "NotSignedIn",
+    "ParameterError",
+    "ResultError",
+    "RpcError",
+    "RunCancelled",
+    "RunCrashed",
+    "RunError",
+    "RunTimedOut",
+    "ServerUnreachable",
+    "TowpathError",
+    "UnhashableInputError",
+    "UpstreamFailed",
+]
+
 
 class TowpathError(Exception):
     """Base of all errors that Towpath raises."""

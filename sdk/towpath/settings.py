@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+__all__ = ["Settings", "get_settings"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
