@@ -26,7 +26,7 @@ from towpath_service.domain.runs import (
 from towpath_service.domain.states import RunKind, RunState, Source
 from towpath_service.storage import schema
 from towpath_service.storage.conditions import log_condition, run_condition
-from towpath_service.storage.rows import CHUNK, chunks, in_scope
+from towpath_service.storage.rows import chunks, in_scope
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -296,13 +296,17 @@ class SqlReads:
     def dropped_logs(self, scope: Scope, run_ids: Collection[str]) -> int:
         """How many lines the producers of these runs have dropped."""
         producer = schema.producer.c
-        ids = select(_run.producer_id).where(
-            in_scope(_run, scope), _run.run_id.in_(list(run_ids)[:CHUNK])
-        )
-        statement = select(func.coalesce(func.sum(producer.logs_dropped), 0)).where(
-            in_scope(producer, scope), producer.producer_id.in_(ids)
-        )
-        return int(self._connection.execute(statement).scalar_one())
+        producers: set[str] = set()
+        for some in chunks(run_ids):
+            ids = select(_run.producer_id).where(in_scope(_run, scope), _run.run_id.in_(some))
+            producers.update(self._connection.execute(ids.distinct()).scalars())
+        dropped = 0
+        for some in chunks(producers):
+            statement = select(func.coalesce(func.sum(producer.logs_dropped), 0)).where(
+                in_scope(producer, scope), producer.producer_id.in_(some)
+            )
+            dropped += int(self._connection.execute(statement).scalar_one())
+        return dropped
 
     def flows(self, scope: Scope, after: str, limit: int) -> list[FlowSummary]:
         """Reads a page of flows by id."""

@@ -323,3 +323,16 @@ async def test_a_deleted_run_is_gone_with_its_counts(store: SqliteStore) -> None
         assert flows[0].run_counts == {}
         with pytest.raises(ServiceError, match="RESOURCE_NOT_FOUND"):
             await site.queries.run(SCOPE, run)
+
+
+async def test_dropped_lines_are_counted_once_a_producer_over_any_number_of_runs(
+    store: SqliteStore,
+) -> None:
+    async with opened(store) as site:
+        runs = [new_id() for _ in range(1201)]
+        await site.send(1, *((run, create()) for run in runs[:-1]))
+        await site.producers.write_logs(site.key, [], 5)
+        site.key = ProducerKey(SCOPE.tenant_id, SCOPE.workspace_id, new_id())
+        await site.send(1, (runs[-1], create()))
+        await site.producers.write_logs(site.key, [], 7)
+        assert await store.read(lambda reads: reads.dropped_logs(SCOPE, runs)) == 12
