@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from towpath.api.v1 import (
     flow_service_pb2,
@@ -120,28 +120,14 @@ class Client:
         request = run_service_pb2.ListRunTransitionsRequest(
             parent=_run_name(run_id), page_size=1000
         )
-        while True:
-            answer = cast(
-                "run_service_pb2.ListRunTransitionsResponse",
-                self.transport.unary(f"{_RUNS}/ListRunTransitions", request),
-            )
-            yield from map(convert.to_transition, answer.transitions)
-            request.page_token = answer.next_page_token
-            if not answer.next_page_token:
-                return
+        for page in self._pages(f"{_RUNS}/ListRunTransitions", request):
+            yield from map(convert.to_transition, page.transitions)
 
     def decisions(self, run_id: str) -> Iterator[Decision]:
         """What was decided about a run's updates, oldest first."""
         request = run_service_pb2.ListRunDecisionsRequest(parent=_run_name(run_id), page_size=1000)
-        while True:
-            answer = cast(
-                "run_service_pb2.ListRunDecisionsResponse",
-                self.transport.unary(f"{_RUNS}/ListRunDecisions", request),
-            )
-            yield from map(convert.to_decision, answer.decisions)
-            request.page_token = answer.next_page_token
-            if not answer.next_page_token:
-                return
+        for page in self._pages(f"{_RUNS}/ListRunDecisions", request):
+            yield from map(convert.to_decision, page.decisions)
 
     def graph(self, run_id: str, *, depth: int = 10) -> tuple[list[GraphNode], bool]:
         """The tree under a run, parents first, and whether it was cut short at 10,000 runs.
@@ -211,15 +197,8 @@ class Client:
             include_descendants=True,
             filter=f"severity >= {least}" if least > _SEVERITIES["DEBUG"] else "",
         )
-        while True:
-            answer = cast(
-                "log_service_pb2.ListLogsResponse",
-                self.transport.unary(f"{_LOGS}/ListLogs", request),
-            )
-            yield from map(convert.to_log_line, answer.records)
-            request.page_token = answer.next_page_token
-            if not answer.next_page_token:
-                return
+        for page in self._pages(f"{_LOGS}/ListLogs", request):
+            yield from map(convert.to_log_line, page.records)
 
     def tail(self, run_id: str, *, level: str = "DEBUG") -> Iterator[LogLine]:
         """Log lines of a run and all below it as they come in, until it has ended.
@@ -257,15 +236,8 @@ class Client:
     def flows(self) -> Iterator[FlowSummary]:
         """Flows by id."""
         request = flow_service_pb2.ListFlowsRequest(parent=_PARENT, page_size=_PAGE)
-        while True:
-            answer = cast(
-                "flow_service_pb2.ListFlowsResponse",
-                self.transport.unary("towpath.api.v1.FlowService/ListFlows", request),
-            )
-            yield from map(convert.to_flow, answer.flows)
-            request.page_token = answer.next_page_token
-            if not answer.next_page_token:
-                return
+        for page in self._pages("towpath.api.v1.FlowService/ListFlows", request):
+            yield from map(convert.to_flow, page.flows)
 
     def server_info(self, *, timeout_seconds: float = 10.0) -> ServerInfo:
         """What the service is."""
@@ -295,6 +267,15 @@ class Client:
                 code="FAILED_PRECONDITION",
             )
         return found[0].id
+
+    def _pages(self, method: str, request: Any) -> Iterator[Any]:
+        """The answers of an rpc that lists, page after page as they are asked for."""
+        while True:
+            answer: Any = self.transport.unary(method, request)
+            yield answer
+            request.page_token = answer.next_page_token
+            if not answer.next_page_token:
+                return
 
 
 def _run_name(run_id: str) -> str:
