@@ -134,6 +134,5 @@ class Drain:
         if not found and self._log_lane is not None and not self._log_reader.damaged:
             found = self._log_lane.unwritten(self._log_reader.next)[:BATCH]
             if found:
-                first = self._log_reader.next + len(found)
-                self._log_reader = LaneReader(self._folder, LOGS, first)
+                self._log_reader.skip_to(self._log_reader.next + len(found))
         return found
