@@ -18,7 +18,8 @@ from typing import (
 )
 
 from towpath._engine.policy import policy_of_results
-from towpath._options import HOOKS, Definition, named, policy_of
+from towpath._options import HOOKS, Definition, named, options_given, policy_of
+from towpath.cache_policies import NO_CACHE
 from towpath.exceptions import DefinitionError
 from towpath.task_runners import TaskRunner, ThreadPoolTaskRunner
 
@@ -69,6 +70,7 @@ class Flow(Definition, Generic[P, R_co]):
         **hooks: Any,
     ) -> None:
         """Wraps a function; see `flow`."""
+        self._options = options_given(locals())
         super().__init__(fn, kind="flow")
         self.name = name or self.fn.__name__
         self.flow_id = _slug(self.name)
@@ -91,27 +93,9 @@ class Flow(Definition, Generic[P, R_co]):
             hooks=hooks,
         )
         self.result_policy = policy_of_results(
-            persist_result=persist_result, serializer=result_serializer
+            persist_result=persist_result, serializer=result_serializer, cache_policy=NO_CACHE
         )
         self._template = flow_run_name
-        self._options: dict[str, Any] = {
-            "name": name,
-            "description": description,
-            "version": version,
-            "tags": self.tags,
-            "flow_run_name": flow_run_name,
-            "retries": retries,
-            "retry_delay_seconds": retry_delay_seconds,
-            "retry_jitter_factor": retry_jitter_factor,
-            "retry_condition_fn": retry_condition_fn,
-            "timeout_seconds": timeout_seconds,
-            "log_prints": log_prints,
-            "persist_result": persist_result,
-            "result_serializer": result_serializer,
-            "task_runner": task_runner,
-            "validate_parameters": validate_parameters,
-            "final_state": final_state,
-        }
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Flow[P, R_co]: ...
@@ -165,18 +149,20 @@ class Flow(Definition, Generic[P, R_co]):
             ParameterError: The arguments don't fit; nothing has run.
             FlowRunFailed: A task failed and the flow's code didn't deal with it.
         """
-        from towpath._engine.flow_runs import FlowRun  # noqa: PLC0415 - loads with the first call
+        from towpath._engine import flow_runs  # noqa: PLC0415 - loads with the first call
 
         for future in wait_for:
             future.result()
-        run = FlowRun(self, args, kwargs)
+        parameters = flow_runs.parameters_of(self, args, kwargs)
         if self.is_generator or self.is_async_generator:
             if return_state:
                 raise DefinitionError(
                     f"{self.name} gives items one by one, so there is no state to return yet:"
                     " read its run with `towpath run inspect`"
                 )
-            return run.stream() if self.is_generator else run.stream_async()
+            stream = flow_runs.stream if self.is_generator else flow_runs.stream_async
+            return stream(self, parameters)
+        run = flow_runs.FlowRun(self, parameters)
         if self.is_async:
             return _awaited(run, return_state)
         return _outcome(run.to_end(), return_state)

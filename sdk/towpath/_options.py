@@ -91,6 +91,16 @@ class Definition:
         return MethodType(self.fn, owner if self._binding is classmethod else instance)
 
 
+def options_given(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The options among the arguments of a constructor, for a definition like it.
+
+    Args:
+        arguments: Its `locals()` before anything else; hooks stand in their policy.
+    """
+    others = {"self", "fn", "hooks", "__class__"}
+    return {name: value for name, value in arguments.items() if name not in others}
+
+
 def policy_of(
     owner: str,
     *,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, get_type_hints
 
-from towpath.exceptions import ParameterError
+from towpath.exceptions import DefinitionError, ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,8 +76,8 @@ def validate(
 @lru_cache(maxsize=1024)
 def _model(function: Callable[..., Any]) -> Any:
     fields = {
-        f"p_{name}": (parameter.annotation, ...)
-        for name, parameter in inspect.signature(function, eval_str=True).parameters.items()
+        f"p_{name}": (_type_of(function, name, parameter.annotation), ...)
+        for name, parameter in inspect.signature(function).parameters.items()
         if parameter.annotation is not parameter.empty
         and parameter.kind not in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}
     }
@@ -87,3 +88,17 @@ def _model(function: Callable[..., Any]) -> Any:
     definitions: dict[str, Any] = fields
     config = ConfigDict(arbitrary_types_allowed=True)
     return create_model("Parameters", __config__=config, **definitions)
+
+
+def _type_of(function: Callable[..., Any], name: str, annotation: Any) -> Any:
+    """The type that a parameter's annotation means, which may be a text."""
+    known: dict[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
+    try:
+        alone = SimpleNamespace(__annotations__={name: annotation})
+        return get_type_hints(alone, globalns=known, include_extras=True)[name]
+    except NameError as error:
+        raise DefinitionError(
+            f"parameter {name!r} is annotated {annotation!r}, which can't be looked up when the"
+            f" flow runs: {error}. Import it outside of TYPE_CHECKING, or leave arguments as they"
+            " are with validate_parameters=False"
+        ) from None

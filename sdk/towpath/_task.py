@@ -26,7 +26,7 @@ from typing import (
 )
 
 from towpath._engine.policy import policy_of_results
-from towpath._options import HOOKS, Definition, named, policy_of
+from towpath._options import HOOKS, Definition, named, options_given, policy_of
 from towpath.annotations import allow_failure, quote, unmapped
 from towpath.exceptions import DefinitionError, ParameterError
 
@@ -78,6 +78,7 @@ class Task(Definition, Generic[P, R_co]):
         **hooks: Any,
     ) -> None:
         """Wraps a function; see `task`."""
+        self._options = options_given(locals())
         super().__init__(fn, kind="task")
         self.name = name or self.fn.__name__
         self.description = description or inspect.cleandoc(self.fn.__doc__ or "")
@@ -105,25 +106,6 @@ class Task(Definition, Generic[P, R_co]):
             refresh=refresh_cache,
         )
         self._template = task_run_name
-        self._options: dict[str, Any] = {
-            "name": name,
-            "description": description,
-            "version": version,
-            "tags": self.tags,
-            "task_run_name": task_run_name,
-            "retries": retries,
-            "retry_delay_seconds": retry_delay_seconds,
-            "retry_jitter_factor": retry_jitter_factor,
-            "retry_condition_fn": retry_condition_fn,
-            "timeout_seconds": timeout_seconds,
-            "log_prints": log_prints,
-            "persist_result": persist_result,
-            "result_serializer": result_serializer,
-            "cache_policy": cache_policy,
-            "cache_key_fn": cache_key_fn,
-            "cache_expiration": cache_expiration,
-            "refresh_cache": refresh_cache,
-        }
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Task[P, R_co]: ...

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -87,10 +86,8 @@ def test_what_holds_the_gil_is_stopped_at_its_timeout(recorded: Harness) -> None
     def impatient() -> None:
         hold_the_gil.submit().result()
 
-    began = time.monotonic()
     with pytest.raises(RunTimedOut):
         impatient()
-    assert time.monotonic() - began < 30
     assert recorded.run("hold_the_gil").state == "TIMED_OUT"
 
 

@@ -27,6 +27,7 @@ from tests.conformance.work import (
     Order,
     SpoiltError,
     add,
+    await_release,
     consume,
     count_to,
     count_to_async,
@@ -46,6 +47,8 @@ from tests.conformance.work import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from towpath.task_runners import TaskRunner
     from towpath.testing import Harness
 
@@ -282,31 +285,39 @@ def test_coroutines_can_be_submitted_from_an_async_flow(
     assert asyncio.run(modern()) == [2, 4, 6]
 
 
+# Not inline: a task that runs in the loop's own thread holds the loop by its nature.
+@pytest.mark.parametrize("name", ["threads", "processes"])
+@pytest.mark.parametrize("streams", [False, True], ids=["coroutine", "generator"])
 def test_the_end_of_an_async_flow_lets_its_loop_go_on(
-    runner: TaskRunner, recorded: Harness, tmp_path: Path
+    name: str, streams: bool, recorded: Harness, tmp_path: Path
 ) -> None:
-    if runner is RUNNERS["inline"]:
-        return  # A task that runs in the loop's own thread holds the loop by its nature.
-    ticks: list[int] = []
+    async def main() -> None:
+        body_ended = asyncio.Event()
 
-    async def tick() -> None:
-        while True:
-            ticks.append(1)
-            await asyncio.sleep(0.001)
+        @flow(task_runner=RUNNERS[name])
+        async def ends() -> None:
+            await_release.submit(tmp_path)
+            body_ended.set()
 
-    @flow(task_runner=runner, final_state="return_value")
-    async def waits() -> None:
-        endless.submit()
+        @flow(task_runner=RUNNERS[name])
+        async def gives() -> AsyncGenerator[int, None]:
+            await_release.submit(tmp_path)
+            yield 1
+            body_ended.set()
 
-    async def both() -> int:
-        ticking = asyncio.create_task(tick())
-        await asyncio.sleep(0)
-        before = len(ticks)
-        await waits()
-        ticking.cancel()
-        return len(ticks) - before
+        async def release() -> None:
+            await body_ended.wait()
+            (tmp_path / "released").touch()
 
-    assert asyncio.run(both()) > 5
+        releasing = asyncio.create_task(release())
+        if streams:
+            assert [item async for item in gives()] == [1]
+        else:
+            await ends()
+        await releasing
+
+    asyncio.run(main())
+    assert recorded.run("await_release").state == "COMPLETED"
 
 
 def test_log_lines_and_prints_arrive_in_order(runner: TaskRunner, recorded: Harness) -> None:

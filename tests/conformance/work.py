@@ -201,3 +201,9 @@ def raise_unsendable() -> None:
 
 class OddError(Exception):
     """An error that no pickle takes."""
+
+
+@task(timeout_seconds=20)
+def await_release(folder: Path) -> None:
+    while not (folder / "released").exists():
+        time.sleep(0.005)

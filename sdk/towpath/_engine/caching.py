@@ -101,8 +101,6 @@ class ResultEntry:
         return _content(stored)
 
     def _key_of(self, inputs: Mapping[str, Any]) -> str:
-        if self._run.kind == "flow":
-            return ""
         policy = self._policy.cache
         try:
             key = (policy or DEFAULT).compute_key(self._run, inputs)

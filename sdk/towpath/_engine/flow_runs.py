@@ -13,7 +13,7 @@ from towpath._clock import current_clock, system_clock
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter, ensure_server
 from towpath._display.begin import observed
-from towpath._engine.attempts import Attempts
+from towpath._engine.attempts import Attempts, interruption
 from towpath._engine.caching import ResultEntry
 from towpath._engine.children import Child, Children, failure_of
 from towpath._engine.generators import Driver
@@ -37,15 +37,11 @@ if TYPE_CHECKING:
 class FlowRun:
     """One run of a flow, from its arguments to its final state."""
 
-    def __init__(self, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Validates the arguments, then reports the run as RUNNING.
-
-        Raises:
-            ParameterError: The arguments don't fit; nothing was reported.
-        """
+    def __init__(self, flow: Flow[..., Any], parameters: dict[str, Any]) -> None:
+        """Reports the run as RUNNING."""
         self._flow = flow
         self._parent = current_run.get()
-        self._run = _begin(flow, args, kwargs, self._parent)
+        self._run = _begin(flow, parameters, self._parent)
         self._child = Child(self._run.name)
         if self._parent is not None:
             self._parent.children.add(self._child)
@@ -57,10 +53,9 @@ class FlowRun:
         """Runs an ordinary function."""
 
         def body() -> Any:
-            self._run.children.clear()
             with self._runner:
                 try:
-                    return self._settled(_call(self._flow, self._run.parameters))
+                    return self._settled(self._fresh())
                 except BaseException as error:
                     self._leave(error)
                     raise
@@ -78,12 +73,9 @@ class FlowRun:
         """Runs a coroutine function."""
 
         async def body() -> Any:
-            self._run.children.clear()
             with self._runner:
                 try:
-                    value = await _call(self._flow, self._run.parameters)
-                    await self._wait_for_submitted_async()
-                    return self._settled(value)
+                    return await self._settled_async(await self._fresh())
                 except Exception:
                     await self._wait_for_submitted_async()
                     raise
@@ -105,11 +97,7 @@ class FlowRun:
         driver = Driver(self._run, self._attempts, self._ended)
         with self._runner:
             try:
-                return (
-                    yield from driver.stream(
-                        lambda: _call(self._flow, self._run.parameters), self._settled
-                    )
-                )
+                return (yield from driver.stream(self._fresh, self._settled))
             except BaseException as error:
                 self._leave(error)
                 raise
@@ -119,14 +107,23 @@ class FlowRun:
         driver = Driver(self._run, self._attempts, self._ended)
         with self._runner:
             try:
-                items = driver.stream_async(
-                    lambda: _call(self._flow, self._run.parameters), self._settled
-                )
-                async for item in items:
+                async for item in driver.stream_async(self._fresh, self._settled_async):
                     yield item
+            except Exception:
+                await self._wait_for_submitted_async()
+                raise
             except BaseException as error:
                 self._leave(error)
                 raise
+
+    def _fresh(self) -> Any:
+        """The flow's function called for another attempt."""
+        self._run.children.clear()
+        return _call(self._flow, self._run.parameters)
+
+    async def _settled_async(self, value: Any) -> Any:
+        await self._wait_for_submitted_async()
+        return self._settled(value)
 
     @property
     def _runner(self) -> TaskRunner:
@@ -143,7 +140,7 @@ class FlowRun:
 
     def _aborted(self, error: BaseException) -> None:
         if self._child.state is None:
-            self._child.state = State(type=StateType.CANCELLED, exception=error)
+            self._child.state = interruption(error)
 
     def _settled(self, value: Any) -> Any:
         """The flow's value once all it submitted has ended; raises for what nobody handled."""
@@ -179,12 +176,35 @@ class FlowRun:
             await asyncio.to_thread(wait, waiting)
 
 
+def parameters_of(
+    flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """The arguments of a call by parameter, checked and converted as the flow wants it.
+
+    Raises:
+        ParameterError: They don't fit.
+    """
+    owner = f"flow {flow.name!r}"
+    parameters = bind(flow.fn, args, kwargs, owner=owner)
+    return validate(flow.fn, parameters, owner=owner) if flow.validate_parameters else parameters
+
+
+def stream(flow: Flow[..., Any], parameters: dict[str, Any]) -> Generator[Any, Any, Any]:
+    """Runs a flow of a generator function, from the first item asked for."""
+    return (yield from FlowRun(flow, parameters).stream())
+
+
+async def stream_async(
+    flow: Flow[..., Any], parameters: dict[str, Any]
+) -> AsyncGenerator[Any, Any]:
+    """Runs a flow of an async generator function, from the first item asked for."""
+    async for item in FlowRun(flow, parameters).stream_async():
+        yield item
+
+
 def _begin(
-    flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], parent: RunContext | None
+    flow: Flow[..., Any], parameters: dict[str, Any], parent: RunContext | None
 ) -> RunContext:
-    parameters = bind(flow.fn, args, kwargs, owner=f"flow {flow.name!r}")
-    if flow.validate_parameters:
-        parameters = validate(flow.fn, parameters, owner=f"flow {flow.name!r}")
     settings = get_settings()
     if parent is None and settings.require_server:
         ensure_server(settings)

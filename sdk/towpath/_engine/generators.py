@@ -14,7 +14,7 @@ from towpath._engine.time_limit import time_limit, timed_out
 from towpath.context import current_run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
     from towpath._engine.attempts import Attempts
     from towpath.context import RunContext
@@ -83,7 +83,7 @@ class Driver:
                 return value
 
     async def stream_async(
-        self, make: Callable[[], AsyncGenerator[Any, Any]], settle: Callable[[Any], Any]
+        self, make: Callable[[], AsyncGenerator[Any, Any]], settle: Callable[[Any], Awaitable[Any]]
     ) -> AsyncGenerator[Any, Any]:
         """The items of an async generator, each step within the run."""
         self._attempts.begin()
@@ -99,7 +99,7 @@ class Driver:
                             async with limit:
                                 item = await anext(inner)
                         except StopAsyncIteration:
-                            settle(None)
+                            await settle(None)
                             break
                     given += 1
                     yield item

@@ -310,9 +310,14 @@ async def stream_async(
         called.child.state.result()
         return
     driver = Driver(called.run, attempts_of(called.run, called.results), called.settle)
-    async for item in driver.stream_async(lambda: task.invoke(called.parameters), _as_it_is):
+    items = driver.stream_async(lambda: task.invoke(called.parameters), _as_it_is_async)
+    async for item in items:
         yield item
 
 
 def _as_it_is(value: Any) -> Any:
+    return value
+
+
+async def _as_it_is_async(value: Any) -> Any:
     return value

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from towpath import flow, task
-from towpath.exceptions import DefinitionError, FlowRunFailed, RunTimedOut
+from towpath.exceptions import DefinitionError, FlowRunFailed, ParameterError, RunTimedOut
 from towpath.runtime import flow_run, task_run
 
 if TYPE_CHECKING:
@@ -176,3 +176,28 @@ def test_static_and_class_methods_can_be_tasks(towpath_harness: Harness) -> None
         return [Source.read(2), Source().read.submit(1).result(), Source().plain(3)]
 
     assert reads() == [42, 41, 3]
+
+
+def test_a_flow_whose_items_nobody_asks_for_never_ran(towpath_harness: Harness) -> None:
+    @flow
+    def gives(count: int) -> Generator[int, None, None]:
+        yield from range(count)
+
+    unused = gives(3)
+    assert towpath_harness.runs == []
+    with pytest.raises(ParameterError, match="'count'"):
+        gives("three")
+    assert list(unused) == [0, 1, 2]
+    assert towpath_harness.run("gives").states == ["RUNNING", "COMPLETED"]
+
+
+def test_another_attempt_of_a_flow_is_judged_by_its_own_tasks(towpath_harness: Harness) -> None:
+    @flow(retries=1)
+    def gives() -> Generator[int, None, None]:
+        if flow_run.run_count == 1:
+            fails.submit().wait()
+            raise ConnectionError("away")
+        yield 1
+
+    assert list(gives()) == [1]
+    assert towpath_harness.run("gives").state == "COMPLETED"

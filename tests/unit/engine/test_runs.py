@@ -488,3 +488,17 @@ def test_stack_traces_show_the_users_lines_only(reporter: RecordingReporter) -> 
     assert "_engine" not in failure.stack_trace
     assert failure.cause is not None
     assert failure.cause.message == "deep"
+
+
+def test_annotations_that_only_checkers_know_are_told_of(reporter: RecordingReporter) -> None:
+    @flow
+    def returns() -> Iterator[int]:  # not needed to check arguments
+        return iter(())
+
+    @flow
+    def takes(items: Iterator[int]) -> None: ...
+
+    assert list(returns()) == []
+    with pytest.raises(DefinitionError, match=r"'items'.*TYPE_CHECKING.*validate_parameters=False"):
+        takes([])
+    takes.with_options(validate_parameters=False)([])
