@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -37,6 +37,8 @@ from tests.conformance.work import (
     leave,
     mark,
     nap,
+    nap_async,
+    nap_on,
     nested,
     node,
     runs_a_flow,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from towpath.task_runners import TaskRunner
+    from towpath.tasks import Task
     from towpath.testing import Harness
 
 DONE = ["PENDING", "RUNNING", "COMPLETED"]
@@ -445,8 +448,9 @@ def test_futures_come_as_they_complete(runner: TaskRunner, recorded: Harness) ->
     assert collects() == {1, 2, 3, 4, 5}
 
 
+@pytest.mark.parametrize("napping", [nap, nap_on, nap_async], ids=lambda task: task.name)
 def test_ctrl_c_leaves_no_run_unfinished(
-    runner: TaskRunner, recorded: Harness, tmp_path: Path
+    napping: Task[..., Any], runner: TaskRunner, recorded: Harness, tmp_path: Path
 ) -> None:
     def press() -> None:
         while not (tmp_path / "napping").exists():
@@ -455,7 +459,7 @@ def test_ctrl_c_leaves_no_run_unfinished(
 
     @flow(task_runner=runner)
     def interrupted() -> None:
-        naps = [nap.submit(tmp_path) for _ in range(6)]
+        naps = [napping.submit(tmp_path) for _ in range(6)]
         consume.submit(naps)
         wait(naps)
 
@@ -466,7 +470,7 @@ def test_ctrl_c_leaves_no_run_unfinished(
     pressing.join()
     states = {run.name: run.state for run in recorded.runs}
     assert states["interrupted"] == "CANCELLED"
-    assert states["nap"] == "CANCELLED"
+    assert states[napping.name] == "CANCELLED"
     assert set(states.values()) <= {"CANCELLED", "SKIPPED"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import re
@@ -152,6 +153,21 @@ def nap(folder: Path) -> None:
     (folder / "napping").touch()
     for _ in range(30_000):
         time.sleep(0.001)
+
+
+@task
+def nap_on(folder: Path) -> None:
+    (folder / "napping").touch()
+    for _ in range(300):
+        with contextlib.suppress(Exception):
+            for _ in range(100):
+                time.sleep(0.001)
+
+
+@task
+async def nap_async(folder: Path) -> None:
+    (folder / "napping").touch()
+    await asyncio.sleep(30)
 
 
 @task

@@ -1,45 +1,91 @@
-"""Ctrl-C for a whole flow run: what has not begun does not begin, what runs is asked to stop."""
+"""Ctrl-C for a whole flow run: what has not begun does not begin, what runs is asked to stop.
+
+Only the body of a task is interrupted, never what reports it: an exception that arrives amid the
+bookkeeping would be lost there, or would lose what was to be kept.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from towpath.exceptions import RunCancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Awaitable, Callable
+
+
+class _Stop(BaseException):
+    """Raised in a task's thread. `except Exception` in the user's code lets it pass."""
 
 
 class Interruption:
-    """Whether a flow run was interrupted, and the threads that run its tasks."""
+    """Whether a flow run was interrupted, and how to stop the bodies of its tasks."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._threads: set[int] = set()
+        self._stops: dict[object, Callable[[], object]] = {}
         self.requested = False
 
-    @contextmanager
-    def here(self) -> Generator[None]:
-        """Around a task in this thread: raises RunCancelled in it when that is requested."""
+    def check(self) -> None:
+        """Raises RunCancelled when the flow was interrupted: what would begin now does not."""
+        if self.requested:
+            raise RunCancelled("not begun, since the flow was interrupted")
+
+    def run(self, body: Callable[[], Any]) -> Any:
+        """Calls a task's body in this thread.
+
+        Raises:
+            RunCancelled: The flow was interrupted before or while it ran.
+        """
         thread = threading.get_ident()
-        with self._lock:
-            if self.requested:
-                raise RunCancelled("not begun, since the flow was interrupted")
-            self._threads.add(thread)
+        key = object()
         try:
-            yield
+            self._begin(key, partial(_raise_in, thread, _Stop))
+            try:
+                return body()
+            finally:
+                with self._lock:
+                    self._stops.pop(key, None)
+                    if self.requested:
+                        _raise_in(thread, None)
+        except _Stop:
+            raise RunCancelled("stopped, since the flow was interrupted") from None
+
+    async def run_async(self, body: Callable[[], Awaitable[Any]]) -> Any:
+        """Awaits a task's body, which is cancelled when the flow is interrupted.
+
+        Raises:
+            RunCancelled: The flow was interrupted before.
+        """
+        running = asyncio.current_task()
+        assert running is not None
+        key = object()
+        self._begin(key, partial(asyncio.get_running_loop().call_soon_threadsafe, running.cancel))
+        try:
+            return await body()
         finally:
             with self._lock:
-                self._threads.discard(thread)
+                self._stops.pop(key, None)
 
     def request(self) -> None:
-        """Raises RunCancelled in the Python code of all tasks under way."""
+        """Stops the bodies of all tasks under way."""
         with self._lock:
             self.requested = True
-            for thread in self._threads:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(thread), ctypes.py_object(RunCancelled)
-                )
+            for stop in self._stops.values():
+                stop()
+
+    def _begin(self, key: object, stop: Callable[[], object]) -> None:
+        with self._lock:
+            self.check()
+            self._stops[key] = stop
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """Raises in another thread's Python code; None takes back what was not raised yet."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error)
+    )

@@ -93,8 +93,8 @@ class _Submission:
         assert flow_run is not None
         assert flow_run.interruption is not None
         try:
-            with flow_run.interruption.here():
-                state = self._to_end()
+            flow_run.interruption.check()
+            state = self._to_end()
         except KeyboardInterrupt as error:
             # The task ran in the thread of the flow's own code, which is to hear of it.
             self._end(interruption(error))

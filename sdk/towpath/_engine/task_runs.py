@@ -25,7 +25,7 @@ from towpath.context import RunContext, current_run, current_tags
 from towpath.futures import wait
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 
     from towpath._engine.caching import Hit
     from towpath._task import Task
@@ -166,12 +166,22 @@ def execute(run: RunContext, parameters: dict[str, Any], results: Results) -> St
         runner = run.runner
         if runner is not None and runner.remote and run.submitted:
             return attempts.run(lambda: runner.perform(task, run, parameters))
+        body = _body(run, parameters)
         if task.awaited:
-            state: State[Any] = run_to_end(attempts.run_async(lambda: task.body(parameters)))
+            state: State[Any] = run_to_end(attempts.run_async(body))
             return state
-        return attempts.run(lambda: task.body(parameters))
+        return attempts.run(body)
     finally:
         current_run.reset(token)
+
+
+def _body(run: RunContext, parameters: dict[str, Any]) -> Callable[[], Any]:
+    task: Task[..., Any] = run.owner
+    interruption = run.flow_run.interruption if run.submitted and run.flow_run else None
+    if interruption is None:
+        return lambda: task.body(parameters)
+    stoppable = interruption.run_async if task.awaited else interruption.run
+    return lambda: stoppable(lambda: task.body(parameters))
 
 
 @dataclass(slots=True, kw_only=True)

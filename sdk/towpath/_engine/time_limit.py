@@ -38,6 +38,11 @@ class time_limit:  # noqa: N801 - reads as a statement
         with self._lock:
             self._timer.cancel()
             over, self._over = self._over, True
+            if over:
+                # What is not raised yet would strike later, wherever the thread is then.
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(threading.get_ident()), None
+                )
         if over and kind is not RunTimedOut:
             raise timed_out(self._seconds)
         if over:

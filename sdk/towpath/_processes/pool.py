@@ -72,8 +72,8 @@ class WorkerPool:
 
     def interrupt(self) -> None:
         """Kills all workers; calls under way raise RunCancelled."""
-        self._interrupted = True
         with self._lock:
+            self._interrupted = True
             for worker in self._all:
                 worker.kill()
 
@@ -86,6 +86,8 @@ class WorkerPool:
 
     def _take(self) -> _Worker:
         with self._lock:
+            if self._interrupted:
+                raise RunCancelled("not begun, since the flow was interrupted")
             while self._idle:
                 worker = self._idle.pop()
                 if worker.lives():
