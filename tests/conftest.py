@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.postgres.fixtures import database, empty_postgres_dsn, postgres, postgres_dsn, template
+
+__all__ = ["database", "empty_postgres_dsn", "postgres", "postgres_dsn", "template"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the long forms of the fault tests")

@@ -6,11 +6,15 @@ import asyncio
 import logging
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from towpath.settings import get_settings
 
 from towpath_service.domain.errors import ServiceError
+
+if TYPE_CHECKING:
+    from towpath_service.storage.postgres_url import PostgresUrl
 
 _PORT = click.IntRange(0, 65535)
 
@@ -34,8 +38,10 @@ def server() -> None:
 )
 @click.option(
     "--database",
-    metavar="FILE",
-    help="SQLite file, or sqlite:///FILE.  [default: towpath.db in the Towpath home]",
+    metavar="FILE|URL",
+    envvar="TOWPATH_SERVER_DATABASE",
+    help="SQLite file, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE."
+    "  [default: towpath.db in the Towpath home]",
 )
 @click.option(
     "--insecure",
@@ -57,7 +63,7 @@ def start(host: str, port: int, web_port: int, database: str | None, *, insecure
     home = get_settings().home
     settings = ServerSettings(
         home=home,
-        database=_database_file(database, home),
+        database=_database_of(database, home),
         host=host,
         port=port,
         web_port=web_port,
@@ -65,10 +71,13 @@ def start(host: str, port: int, web_port: int, database: str | None, *, insecure
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
 
+    database_ = settings.database
+    location = str(database_) if isinstance(database_, Path) else database_.display
+
     def started(grpc_address: str, web_address: str) -> None:
         click.echo(
             f"Towpath {metadata.version('towpath')} - gRPC {grpc_address} - web {web_address}"
-            f" - database {settings.database} - Ctrl-C stops"
+            f" - database {location} - Ctrl-C stops"
         )
 
     try:
@@ -82,7 +91,7 @@ def start(host: str, port: int, web_port: int, database: str | None, *, insecure
         ) from None
 
 
-def _database_file(database: str | None, home: Path) -> Path:
+def _database_of(database: str | None, home: Path) -> Path | PostgresUrl:
     if not database:
         return home / "towpath.db"
     scheme, separator, rest = database.partition("://")
@@ -90,7 +99,11 @@ def _database_file(database: str | None, home: Path) -> Path:
         return Path(database)
     if scheme == "sqlite" and len(rest) > 1 and rest.startswith("/"):
         return Path(rest.removeprefix("/"))
+    if scheme in {"postgresql", "postgres"}:
+        from towpath_service.storage.postgres_url import parse_postgres_url  # noqa: PLC0415 - heavy
+
+        return parse_postgres_url(database)
     raise click.UsageError(
-        f"--database {scheme}://... is not supported by this version: give a file, or"
-        " sqlite:///FILE"
+        f"--database {scheme}://... is not supported: give a file, sqlite:///FILE or"
+        " postgresql://USER:PASSWORD@HOST/DATABASE"
     )

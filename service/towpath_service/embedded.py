@@ -11,6 +11,7 @@ import os
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from towpath._transport.statuses import to_rpc_error
@@ -21,11 +22,10 @@ from towpath_service.domain.errors import ServiceError
 from towpath_service.rpc.errors import to_status
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from towpath._transport.base import Transport
 
     from towpath_service.app.wiring import Service
+    from towpath_service.storage.postgres_url import PostgresUrl
 
 
 def open_embedded(home: Path, *, in_memory: bool = False) -> Transport:
@@ -49,9 +49,9 @@ class _Open:
 class EmbeddedTransport(InProcessTransport):
     """Owns the service that it calls."""
 
-    def __init__(self, database: Path | None) -> None:
+    def __init__(self, database: Path | PostgresUrl | None) -> None:
         """Opens the service; None for a database in memory."""
-        address = "memory" if database is None else str(database)
+        address = _address(database)
         opened: Future[_Open] = Future()
         self._thread = threading.Thread(
             target=_run, args=(database, opened), name="towpath-embedded", daemon=True
@@ -73,7 +73,13 @@ class EmbeddedTransport(InProcessTransport):
             self._thread.join()
 
 
-def _run(database: Path | None, opened: Future[_Open]) -> None:
+def _address(database: Path | PostgresUrl | None) -> str:
+    if database is None:
+        return "memory"
+    return str(database) if isinstance(database, Path) else database.display
+
+
+def _run(database: Path | PostgresUrl | None, opened: Future[_Open]) -> None:
     try:
         asyncio.run(_live(database, opened))
     except BaseException as error:
@@ -82,7 +88,7 @@ def _run(database: Path | None, opened: Future[_Open]) -> None:
         opened.set_exception(error)
 
 
-async def _live(database: Path | None, opened: Future[_Open]) -> None:
+async def _live(database: Path | PostgresUrl | None, opened: Future[_Open]) -> None:
     async with open_service(database) as service:
         stop = asyncio.Event()
         own = asyncio.all_tasks()

@@ -11,6 +11,8 @@ from towpath_service.rpc.ingest_handler import StreamTimes
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from towpath_service.storage.postgres_url import PostgresUrl
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
@@ -18,7 +20,7 @@ class ServerSettings:
 
     home: Path
     """The Towpath home whose outboxes it takes in and to whose processes it announces itself."""
-    database: Path
+    database: Path | PostgresUrl
     host: str = "127.0.0.1"
     port: int = 4200
     """For gRPC; 0 takes a free one."""

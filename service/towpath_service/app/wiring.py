@@ -20,11 +20,15 @@ from towpath_service.rpc.ingest_handler import IngestHandler, StreamTimes
 from towpath_service.rpc.log_handler import LogHandler
 from towpath_service.rpc.run_handler import FlowHandler, RunHandler
 from towpath_service.rpc.server_handler import ServerHandler
+from towpath_service.storage.postgres import PostgresStore
+from towpath_service.storage.postgres_url import PostgresUrl
 from towpath_service.storage.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
+
+    from towpath_service.ports.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +40,7 @@ class Service:
     draining: Draining
     producers: Producers
     reaper: Reaper
-    store: SqliteStore
+    store: Store
 
     def drain(self) -> None:
         """Ends watches and asks producers to move on; calls under way go on."""
@@ -46,14 +50,16 @@ class Service:
 
 @asynccontextmanager
 async def open_service(
-    database: Path | None, *, times: StreamTimes | None = None
+    database: Path | PostgresUrl | None, *, times: StreamTimes | None = None
 ) -> AsyncGenerator[Service]:
-    """Opens the service on a database; None for one in memory."""
+    """Opens the service on a database; a path is SQLite's, None is one in memory."""
     clock, bus, draining = SystemClock(), Bus(), Draining(asyncio.Event())
     times = times or StreamTimes()
-    store = SqliteStore(database)
+    store = _store(database)
+    listening: asyncio.Task[None] | None = None
     try:
         await store.open()
+        listening = asyncio.create_task(store.listen(bus), name="towpath-listener")
         async with Committer(store, bus, clock) as committer:
             producers = Producers(
                 store, committer, bus, clock, touch_seconds=times.heartbeat_timeout_seconds / 6
@@ -76,4 +82,13 @@ async def open_service(
                 store=store,
             )
     finally:
+        if listening is not None:
+            listening.cancel()
+            await asyncio.wait([listening])
         store.close()
+
+
+def _store(database: Path | PostgresUrl | None) -> Store:
+    if isinstance(database, PostgresUrl):
+        return PostgresStore(database)
+    return SqliteStore(database)

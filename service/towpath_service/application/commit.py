@@ -118,6 +118,7 @@ class Batch:
 
     def _load(self, submissions: Sequence[Submission]) -> None:
         keys = {submission.producer for submission in submissions}
+        self._transaction.claim(keys, self._changes.now_us)
         self._producers = self._transaction.producers(keys)
         self._refusals = self._transaction.refusals(keys)
         wanted = {

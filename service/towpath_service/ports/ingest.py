@@ -143,6 +143,13 @@ class ChangeSet:
 class IngestTransaction(Protocol):
     """One transaction of the store: reads see what it wrote; it is committed as a whole."""
 
+    def claim(self, keys: Collection[ProducerKey], now_us: int) -> None:
+        """Lets no other transaction work on these producers until this one ends.
+
+        Those that are unknown are known from then on.
+        """
+        ...
+
     def producers(self, keys: Collection[ProducerKey]) -> dict[ProducerKey, ProducerRecord]:
         """Reads producers; unknown ones are left out."""
         ...

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import and_, bindparam, delete, select, update
+from sqlalchemy import and_, delete, select
 
 from towpath_service.storage import schema
-from towpath_service.storage.bulk import insert_rows
+from towpath_service.storage.bulk import insert_rows, update_rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -18,29 +18,19 @@ if TYPE_CHECKING:
     from towpath_service.ports.ingest import ChangeSet
 
 _run = schema.run.c
-_SET_PROGRESS: Final = (
-    update(schema.run)
-    .where(_run.tenant_id == bindparam("b_tenant_id"), _run.run_id == bindparam("b_run_id"))
-    .values({name: bindparam(name) for name in ("progress", "updated_us", "position")})
+_PROGRESS_COLUMNS: Final = ("tenant_id", "run_id", "progress", "updated_us", "position")
+_AMENDED_COLUMNS: Final = (
+    *("tenant_id", "run_id", "labels", "display_name", "updated_us", "position"),
 )
 
 
 def write_progress(connection: Connection, changes: ChangeSet, positions: dict[Scope, int]) -> None:
     """Writes how far runs have come; the next position of each workspace is moved on."""
-    rows: list[dict[str, object]] = []
+    rows: list[tuple[object, ...]] = []
     for key, (scope, content) in changes.progress.items():
-        rows.append(
-            {
-                "b_tenant_id": key.tenant_id,
-                "b_run_id": key.run_id,
-                "progress": content,
-                "updated_us": changes.now_us,
-                "position": positions[scope],
-            }
-        )
+        rows.append((*key, content, changes.now_us, positions[scope]))
         positions[scope] += 1
-    if rows:
-        connection.execute(_SET_PROGRESS, rows)
+    update_rows(connection, schema.run, _PROGRESS_COLUMNS, rows)
 
 
 def write_amendments(
@@ -66,16 +56,9 @@ def _amend(
     labels.update(amendment.set_labels)
     for name in amendment.remove_labels:
         labels.pop(name, None)
-    connection.execute(
-        update(schema.run)
-        .where(where)
-        .values(
-            labels=json.dumps(labels),
-            display_name=amendment.display_name or row.display_name,
-            position=position,
-            updated_us=now_us,
-        )
-    )
+    name = amendment.display_name or row.display_name
+    amended = (scope.tenant_id, run_id, json.dumps(labels), name, now_us, position)
+    update_rows(connection, schema.run, _AMENDED_COLUMNS, [amended])
     label = schema.run_label
     connection.execute(
         delete(label).where(label.c.tenant_id == scope.tenant_id, label.c.run_id == run_id)

@@ -3,7 +3,7 @@
 SQLAlchemy makes a dict of every row and runs it through processors, which costs more than the
 database does; and sqlite3 lets go of the interpreter's lock at every row of an `executemany`, after
 which a busy event loop keeps it for milliseconds. So rows are tuples in the order of their columns,
-and on SQLite a statement takes hundreds of them.
+and a statement takes hundreds of them on SQLite, all of them on PostgreSQL (`arrays.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, bindparam, insert, select, update
+from towpath_service.storage.arrays import (
+    conflict_clause,
+    insert_arrays,
+    read_among,
+    update_arrays,
+    upsert_arrays,
+)
+from towpath_service.storage.upserts import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,9 +44,8 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
     """
     if not rows:
         return
-    if connection.dialect.name != "sqlite":
-        names = list(table.c.keys())
-        connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+    if connection.dialect.name == "postgresql":
+        insert_arrays(connection, table, rows)
         return
     _in_chunks(connection, _inserting, table, tuple(table.c.keys()), sorted(rows, key=_first_two))
 
@@ -57,12 +63,39 @@ def update_rows(
     """
     if not rows:
         return
-    if connection.dialect.name != "sqlite":
-        names = [f"b_{name}" for name in columns]
-        statement = _updating_one(table, columns)
-        connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
+    if connection.dialect.name == "postgresql":
+        update_arrays(connection, table, columns, rows)
         return
     _in_chunks(connection, _updating, table, columns, sorted(rows, key=_first_two))
+
+
+def upsert_rows(
+    connection: Connection,
+    table: Table,
+    columns: tuple[str, ...],
+    rows: Sequence[Row],
+    *,
+    replacing: tuple[str, ...] = (),
+    adding: tuple[str, ...] = (),
+) -> None:
+    """Inserts rows; those whose key is there already are left alone or changed.
+
+    Args:
+        connection: Where.
+        table: Where to.
+        columns: What the rows hold.
+        rows: The rows; no key twice.
+        replacing: Columns that take the new value when the key is there.
+        adding: Columns that the new value is added to then.
+    """
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        conflict = conflict_clause(table, replacing, adding)
+        upsert_arrays(connection, table, columns, sorted(rows, key=_first_two), conflict=conflict)
+        return
+    statement = upsert(connection, table, replacing, adding=adding)
+    connection.execute(statement, [dict(zip(columns, row, strict=True)) for row in rows])
 
 
 def read_rows(
@@ -72,7 +105,7 @@ def read_rows(
     condition: tuple[Column[str], str],
     among: tuple[Column[str], Sequence[str]],
 ) -> list[Sequence[Any]]:
-    """Reads numbers and texts of one table; truth values may come as numbers.
+    """Reads numbers and texts of one table, and locks the rows; truth values may come as numbers.
 
     Args:
         connection: Where from.
@@ -82,9 +115,8 @@ def read_rows(
     """
     column, value = condition
     picked, values = among
-    if connection.dialect.name != "sqlite":
-        query = select(*columns).where(column == value, picked.in_(values))
-        return list(connection.execute(query).all())
+    if connection.dialect.name == "postgresql":
+        return read_among(connection, columns, condition=condition, among=among)
     statement = _reading(tuple(columns), column, picked)
     found = connection.exec_driver_sql(statement, (value, json.dumps(values))).scalar_one()
     rows: list[Sequence[Any]] = json.loads(found)
@@ -127,16 +159,6 @@ def _updating(table: Table, columns: tuple[str, ...], rows: int) -> str:
     return (
         f"WITH new ({', '.join(columns)}) AS (VALUES {_marks(columns, rows)})"  # noqa: S608 - names of the schema
         f" UPDATE {table.name} SET {setting} FROM new WHERE {meeting}"
-    )
-
-
-@lru_cache(maxsize=64)
-def _updating_one(table: Table, columns: tuple[str, ...]) -> Any:
-    keys = len(table.primary_key)
-    return (
-        update(table)
-        .where(and_(*(table.c[name] == bindparam(f"b_{name}") for name in columns[:keys])))
-        .values({name: bindparam(f"b_{name}") for name in columns[keys:]})
     )
 
 

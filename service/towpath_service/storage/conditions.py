@@ -5,9 +5,10 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, exists, false, not_, or_
+from sqlalchemy import Text, and_, cast, exists, false, not_, or_
 
 from towpath_service.domain.filters import Combination, Comparison, Filter, Not
+from towpath_service.domain.names import is_uuid
 from towpath_service.storage import schema
 
 if TYPE_CHECKING:
@@ -88,7 +89,16 @@ def _run_comparison(term: Comparison) -> Any:
     if term.field in {"flow", "parent_run", "root_run"}:
         # Resource names and bare ids both make sense here.
         value = str(value).rpartition("/")[2]
+    if term.field in {"run_id", "parent_run", "root_run"}:
+        return _compare_id(_RUN_COLUMNS[term.field], term.operator, str(value))
     return _compare(_RUN_COLUMNS[term.field], term.operator, value)
+
+
+def _compare_id(column: Any, operator_: str, value: str) -> Any:
+    if operator_ in {"=", "!="} and is_uuid(value):
+        return _compare(column, operator_, value)
+    # PostgreSQL keeps ids as numbers; part of one, or what is none, compares with their texts.
+    return _compare(cast(column, Text), operator_, value)
 
 
 def _compare(column: Any, operator_: str, value: str | int) -> Any:
@@ -97,8 +107,8 @@ def _compare(column: Any, operator_: str, value: str | int) -> Any:
         return compared if operator_ != "!=" else or_(compared, column.is_(None))
     text = str(value)
     if text.endswith("*"):
-        return column.startswith(text[:-1], autoescape=True)
-    return column.contains(text, autoescape=True)
+        return column.istartswith(text[:-1], autoescape=True)
+    return column.icontains(text, autoescape=True)
 
 
 def _has_tag(tag: str) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import and_, select, update
 
+from towpath_service.domain.names import is_uuid
 from towpath_service.domain.states import TERMINAL_STATES, RunState
 from towpath_service.ports.bus import Scope
 from towpath_service.ports.ingest import (
@@ -19,12 +19,16 @@ from towpath_service.ports.ingest import (
 )
 from towpath_service.storage import schema
 from towpath_service.storage.amendments import write_amendments, write_progress
-from towpath_service.storage.bulk import insert_rows, read_rows, update_rows
+from towpath_service.storage.bulk import insert_rows, read_rows, update_rows, upsert_rows
 from towpath_service.storage.rows import (
+    PRODUCER_CHANGES,
+    PRODUCER_COLUMNS,
     by_scope,
     chunks,
     in_scope,
     log_row,
+    producer_row,
+    refusal_row,
     to_refusal,
 )
 from towpath_service.storage.run_rows import (
@@ -35,7 +39,6 @@ from towpath_service.storage.run_rows import (
     to_status,
     transition_rows,
 )
-from towpath_service.storage.upserts import insert_or_ignore, upsert
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -44,6 +47,12 @@ if TYPE_CHECKING:
 
     from towpath_service.domain.decisions import RunStatus
 
+_FLOW_COLUMNS: Final = tuple(schema.flow.c.keys())
+_WORKSPACE_COLUMNS: Final = tuple(schema.workspace.c.keys())
+_DESCRIPTION_COLUMNS: Final = (
+    *("tenant_id", "run_id", "parameters", "dependencies", "retry_policy", "timeout_us"),
+)
+_OUTCOME_COLUMNS: Final = ("tenant_id", "run_id", "result", "failure")
 _UNFINISHED: Final = sorted(set(RunState) - TERMINAL_STATES)
 
 _run = schema.run.c
@@ -54,6 +63,23 @@ class SqlIngestTransaction:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._positions: dict[Scope, int] = {}
+        self.changed: set[Scope] = set()
+        """Workspaces that this transaction has written to."""
+
+    def claim(self, keys: Collection[ProducerKey], now_us: int) -> None:
+        """Lets no other transaction work on these producers until this one ends."""
+        if self._connection.dialect.name == "sqlite":
+            return  # Its transactions come one after the other.
+        rows = [producer_row(ProducerRecord(key=key, seen_us=now_us)) for key in sorted(keys)]
+        # An update that changes nothing locks the row, whether or not it was there.
+        upsert_rows(
+            self._connection,
+            schema.producer,
+            PRODUCER_COLUMNS,
+            rows,
+            adding=("committed_sequence",),
+        )
 
     def producers(self, keys: Collection[ProducerKey]) -> dict[ProducerKey, ProducerRecord]:
         """Reads producers; unknown ones are left out."""
@@ -78,7 +104,9 @@ class SqlIngestTransaction:
     def runs(self, keys: Collection[RunKey]) -> dict[RunKey, RunStatus]:
         """Reads where runs stand; unknown ones are left out."""
         found: dict[RunKey, RunStatus] = {}
-        for tenant_id in {key.tenant_id for key in keys}:
+        # An update may name anything as its run; what is no id names none.
+        keys = [key for key in keys if is_uuid(key.run_id)]
+        for tenant_id in sorted({key.tenant_id for key in keys}):
             rows = read_rows(
                 self._connection,
                 STATUS_COLUMNS,
@@ -102,6 +130,8 @@ class SqlIngestTransaction:
 
     def position(self, scope: Scope) -> int:
         """Last position of a workspace, that of this transaction's own writes included."""
+        if scope in self._positions:
+            return self._positions[scope]
         columns = schema.workspace.c
         query = select(columns.position).where(in_scope(columns, scope))
         return cast("int", self._connection.execute(query).scalar() or 0)
@@ -122,29 +152,13 @@ class SqlIngestTransaction:
 
     def write_producers(self, producers: Sequence[ProducerRecord]) -> None:
         """Writes producers alone."""
-        if not producers:
-            return
-        statement = upsert(
+        upsert_rows(
             self._connection,
             schema.producer,
-            ("committed_sequence", "epoch", "logs_dropped", "info", "committed_us", "seen_us"),
+            PRODUCER_COLUMNS,
+            [producer_row(producer) for producer in producers],
+            replacing=PRODUCER_CHANGES,
         )
-        rows = [
-            {
-                "tenant_id": producer.key.tenant_id,
-                "workspace_id": producer.key.workspace_id,
-                "producer_id": producer.key.producer_id,
-                "committed_sequence": producer.committed_sequence,
-                "epoch": producer.epoch,
-                "log_sequence": producer.log_sequence,
-                "logs_dropped": producer.logs_dropped,
-                "info": producer.info,
-                "committed_us": producer.committed_us,
-                "seen_us": producer.seen_us,
-            }
-            for producer in producers
-        ]
-        self._connection.execute(statement, rows)
 
     def write_logs(self, producer: ProducerKey, lines: Sequence[LogLine], now_us: int) -> int:
         """Writes the lines that are new, and tells how many."""
@@ -166,7 +180,7 @@ class SqlIngestTransaction:
                 log_row(producer, line, first + offset)
                 for offset, line in enumerate(fresh.values())
             ]
-            self._connection.execute(insert(schema.log_line), rows)
+            insert_rows(self._connection, schema.log_line, rows)
         return len(fresh)
 
     def touch_producers(self, keys: Collection[ProducerKey], now_us: int) -> None:
@@ -174,10 +188,15 @@ class SqlIngestTransaction:
         columns = schema.producer.c
         for scope, ids in by_scope(keys):
             for chunk in chunks(ids):
+                where = and_(in_scope(columns, scope), columns.producer_id.in_(chunk))
+                if self._connection.dialect.name == "postgresql":
+                    # One that is locked is being heard of by whoever locks it.
+                    free = (
+                        select(columns.producer_id).where(where).with_for_update(skip_locked=True)
+                    )
+                    where = and_(in_scope(columns, scope), columns.producer_id.in_(free))
                 self._connection.execute(
-                    update(schema.producer)
-                    .where(in_scope(columns, scope), columns.producer_id.in_(chunk))
-                    .values(seen_us=now_us)
+                    update(schema.producer).where(where).values(seen_us=now_us)
                 )
 
     def runs_of_silent_producers(
@@ -197,7 +216,9 @@ class SqlIngestTransaction:
             )
             .where(producer.seen_us < silent_since_us, _run.state.in_(_UNFINISHED))
             .where(_run.state != RunState.SCHEDULED)
+            .order_by(_run.run_id)
             .limit(limit)
+            .with_for_update(of=schema.run, skip_locked=True)
         )
         return [
             (Scope(tenant_id, workspace_id), to_status(status))
@@ -220,30 +241,28 @@ class SqlIngestTransaction:
             needed[scope] = needed.get(scope, 0) + 1
         return {
             scope: self._advance(scope, "position", count, changes.now_us)
-            for scope, count in needed.items()
+            for scope, count in sorted(needed.items())
         }
 
     def _advance(self, scope: Scope, counter: str, count: int, now_us: int) -> int:
         columns = schema.workspace.c
         column = columns[counter]
-        where = in_scope(columns, scope)
-        self._connection.execute(
-            insert_or_ignore(self._connection, schema.workspace),
-            {
-                "tenant_id": scope.tenant_id,
-                "workspace_id": scope.workspace_id,
-                "position": 0,
-                "log_position": 0,
-                "created_us": now_us,
-            },
-        )
         query = (
             update(schema.workspace)
-            .where(where)
+            .where(in_scope(columns, scope))
             .values({counter: column + count})
             .returning(column)
         )
-        return cast("int", self._connection.execute(query).scalar_one()) - count + 1
+        last = self._connection.execute(query).scalar()
+        if last is None:
+            upsert_rows(
+                self._connection, schema.workspace, _WORKSPACE_COLUMNS, [(*scope, 0, 0, now_us)]
+            )
+            last = self._connection.execute(query).scalar_one()
+        self.changed.add(scope)
+        if counter == "position":
+            self._positions[scope] = cast("int", last)
+        return cast("int", last) - count + 1
 
     def _insert_runs(self, changes: ChangeSet, latest: dict[RunKey, int]) -> None:
         if not changes.new_runs:
@@ -264,17 +283,16 @@ class SqlIngestTransaction:
 
     def _insert_flows(self, changes: ChangeSet) -> None:
         flows = {
-            (new.scope, new.creation.flow_id): {
-                "tenant_id": new.scope.tenant_id,
-                "workspace_id": new.scope.workspace_id,
-                "flow_id": new.creation.flow_id,
-                "display_name": new.creation.flow_name or new.creation.flow_id,
-                "created_us": changes.now_us,
-            }
+            (*new.scope, new.creation.flow_id): (
+                *new.scope,
+                new.creation.flow_id,
+                new.creation.flow_name or new.creation.flow_id,
+                changes.now_us,
+            )
             for new in changes.new_runs
             if new.creation.flow_id
         }
-        self._execute(insert_or_ignore(self._connection, schema.flow), list(flows.values()))
+        upsert_rows(self._connection, schema.flow, _FLOW_COLUMNS, list(flows.values()))
 
     def _update_runs(self, changes: ChangeSet, latest: dict[RunKey, int]) -> None:
         rows = [
@@ -284,52 +302,33 @@ class SqlIngestTransaction:
         update_rows(self._connection, schema.run, CHANGED_COLUMNS, rows)
 
     def _write_details(self, changes: ChangeSet) -> None:
-        rows: dict[RunKey, dict[str, Any]] = {}
+        described: dict[RunKey, tuple[Any, ...]] = {}
         for new in changes.new_runs:
             detail = new.creation
             if detail.parameters or detail.dependencies or detail.retry_policy or detail.timeout_us:
                 key = RunKey(new.scope.tenant_id, new.status.run_id)
-                rows[key] = {
-                    "parameters": detail.parameters,
-                    "dependencies": detail.dependencies,
-                    "retry_policy": detail.retry_policy,
-                    "timeout_us": detail.timeout_us,
-                }
-        self._upsert_details(rows)
-        outcomes: dict[RunKey, dict[str, Any]] = {}
-        for key in changes.results.keys() | changes.failures.keys():
-            outcomes[key] = {
-                "result": changes.results.get(key),
-                "failure": changes.failures.get(key),
-            }
-        self._upsert_details(outcomes)
+                described[key] = (
+                    *(*key, detail.parameters, detail.dependencies),
+                    *(detail.retry_policy, detail.timeout_us),
+                )
+        self._upsert_details(_DESCRIPTION_COLUMNS, list(described.values()))
+        ended = [
+            (*key, changes.results.get(key), changes.failures.get(key))
+            for key in changes.results.keys() | changes.failures.keys()
+        ]
+        self._upsert_details(_OUTCOME_COLUMNS, ended)
 
-    def _upsert_details(self, rows: dict[RunKey, dict[str, Any]]) -> None:
-        if not rows:
-            return
-        columns = tuple(next(iter(rows.values())))
-        self._execute(
-            upsert(self._connection, schema.run_detail, columns),
-            [
-                {"tenant_id": key.tenant_id, "run_id": key.run_id, **row}
-                for key, row in rows.items()
-            ],
-        )
+    def _upsert_details(self, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+        upsert_rows(self._connection, schema.run_detail, columns, rows, replacing=columns[2:])
 
     def _count(self, changes: ChangeSet) -> None:
         rows = [
-            {
-                "tenant_id": scope.tenant_id,
-                "workspace_id": scope.workspace_id,
-                "flow_id": flow_id,
-                "kind": kind,
-                "state": state,
-                "runs": delta,
-            }
+            (*scope, flow_id, kind, state, delta)
             for (scope, flow_id, kind, state), delta in sorted(changes.count_deltas.items())
             if delta
         ]
-        self._execute(upsert(self._connection, schema.run_count, (), adding=("runs",)), rows)
+        columns = tuple(schema.run_count.c.keys())
+        upsert_rows(self._connection, schema.run_count, columns, rows, adding=("runs",))
 
     def _write_refusals(self, changes: ChangeSet) -> None:
         refusal = schema.refusal.c
@@ -345,30 +344,5 @@ class SqlIngestTransaction:
                 )
                 .values(confirmed=True)
             )
-        self._execute(
-            insert(schema.refusal),
-            [
-                {
-                    "tenant_id": item.producer.tenant_id,
-                    "workspace_id": item.producer.workspace_id,
-                    "producer_id": item.producer.producer_id,
-                    "sequence": item.sequence,
-                    "run_id": item.run_id[:255],
-                    "reason": item.reason,
-                    "rule": item.rule,
-                    "message": item.message,
-                    "metadata": json.dumps(dict(item.metadata)),
-                    "current_state": int(item.current_state or 0),
-                    "requested_state": int(item.requested_state or 0),
-                    "attempt": item.attempt,
-                    "occurred_us": item.occurred_us,
-                    "recorded_us": changes.now_us,
-                    "confirmed": False,
-                }
-                for item in changes.refusals
-            ],
-        )
-
-    def _execute(self, statement: Any, rows: list[dict[str, Any]]) -> None:
-        if rows:
-            self._connection.execute(statement, rows)
+        rows = [refusal_row(item, changes.now_us) for item in changes.refusals]
+        insert_rows(self._connection, schema.refusal, rows)

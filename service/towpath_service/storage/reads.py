@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import (
+    BigInteger,
     delete,
     func,
     insert,
@@ -60,6 +61,8 @@ class SqlReads:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.changed: set[Scope] = set()
+        """Workspaces that this transaction has removed something from."""
 
     def position(self, scope: Scope) -> int:
         """Last position that a workspace has committed."""
@@ -77,7 +80,8 @@ class SqlReads:
             statement = statement.where(run_condition(query.filter))
         if query.after is not None:
             place = tuple_(column, _run.run_id)
-            after = tuple_(literal(query.after[0]), literal(query.after[1]))
+            value, run_id = query.after
+            after = tuple_(literal(value, column.type), literal(run_id, _run.run_id.type))
             statement = statement.where(place < after if query.descending else place > after)
         keys = (column.desc(), _run.run_id.desc()) if query.descending else (column, _run.run_id)
         return [_to_run(row) for row in self._rows(statement.order_by(*keys).limit(query.limit))]
@@ -265,7 +269,7 @@ class SqlReads:
             if condition is not None:
                 statement = statement.where(log_condition(condition))
             if after is not None:
-                mark = tuple_(literal(after[0]), literal(after[1]))
+                mark = tuple_(literal(after[0], BigInteger), literal(after[1], BigInteger))
                 statement = statement.where(place < mark if descending else place > mark)
             keys = (
                 (_log.occurred_us.desc(), _log.position.desc())
@@ -365,6 +369,13 @@ class SqlReads:
 
     def delete_runs(self, scope: Scope, run_ids: Sequence[str], now_us: int) -> None:
         """Removes runs with all that belongs to them, and leaves tombstones for watches."""
+        for chunk in chunks(sorted(run_ids)):
+            # Runs are locked before their workspace, as ingestion does.
+            locking = select(_run.run_id).where(
+                _run.tenant_id == scope.tenant_id, _run.run_id.in_(chunk)
+            )
+            self._connection.execute(locking.order_by(_run.run_id).with_for_update()).all()
+        self.changed.add(scope)
         columns = schema.workspace.c
         advance = (
             update(schema.workspace)

@@ -9,7 +9,8 @@ from sqlalchemy import and_
 
 from towpath_service.domain.states import RunState
 from towpath_service.ports.bus import Scope
-from towpath_service.ports.ingest import LogLine, ProducerKey, Refusal
+from towpath_service.ports.ingest import LogLine, ProducerKey, ProducerRecord, Refusal
+from towpath_service.storage import schema
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 # SQLite takes 32,766 variables in a statement; PostgreSQL takes 32,767.
 CHUNK: Final = 500
+
+PRODUCER_COLUMNS: Final = tuple(schema.producer.c.keys())
+PRODUCER_CHANGES: Final = (
+    *("committed_sequence", "epoch", "logs_dropped", "info", "committed_us", "seen_us"),
+)
 
 
 def to_refusal(row: Row[Any]) -> Refusal:
@@ -37,25 +43,56 @@ def to_refusal(row: Row[Any]) -> Refusal:
     )
 
 
-def log_row(producer: ProducerKey, line: LogLine, position: int) -> dict[str, Any]:
-    """The row of a log line."""
-    return {
-        "tenant_id": producer.tenant_id,
-        "workspace_id": producer.workspace_id,
-        "producer_id": producer.producer_id,
-        "sequence": line.sequence,
-        "run_id": line.run_id,
-        "position": position,
-        "attempt": line.attempt,
-        "occurred_us": line.occurred_us,
-        "severity": line.severity,
-        "logger": line.logger,
-        "body": line.body,
-        "attributes": line.attributes,
-        "failure": line.failure,
-        "trace_id": line.trace_id,
-        "span_id": line.span_id,
-    }
+def refusal_row(refusal: Refusal, now_us: int) -> tuple[Any, ...]:
+    """All columns of a refusal that its producer hasn't confirmed."""
+    return (
+        *refusal.producer,
+        refusal.sequence,
+        refusal.run_id[:255],
+        refusal.reason,
+        refusal.rule,
+        refusal.message,
+        json.dumps(dict(refusal.metadata)),
+        int(refusal.current_state or 0),
+        int(refusal.requested_state or 0),
+        refusal.attempt,
+        refusal.occurred_us,
+        now_us,
+        False,
+    )
+
+
+def producer_row(producer: ProducerRecord) -> tuple[Any, ...]:
+    """The `PRODUCER_COLUMNS` of a producer."""
+    return (
+        *producer.key,
+        producer.committed_sequence,
+        producer.epoch,
+        producer.log_sequence,
+        producer.logs_dropped,
+        producer.info,
+        producer.committed_us,
+        producer.seen_us,
+    )
+
+
+def log_row(producer: ProducerKey, line: LogLine, position: int) -> tuple[Any, ...]:
+    """All columns of a log line."""
+    return (
+        *producer,
+        line.sequence,
+        line.run_id,
+        position,
+        line.attempt,
+        line.occurred_us,
+        line.severity,
+        line.logger,
+        line.body,
+        line.attributes,
+        line.failure,
+        line.trace_id,
+        line.span_id,
+    )
 
 
 def in_scope(columns: Any, scope: Scope) -> Any:

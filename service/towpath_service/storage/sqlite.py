@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import DBAPIError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from towpath_service.ports.bus import Bus
     from towpath_service.ports.ingest import IngestTransaction
     from towpath_service.ports.reads import Reads
 
@@ -88,6 +90,10 @@ class SqliteStore:
             return work(SqlReads(connection))
 
         return await self._connections.write(run)
+
+    async def listen(self, _bus: Bus) -> None:
+        """Hears of nothing: other processes seldom write to the same file, and waits end."""
+        await asyncio.Event().wait()
 
     def close(self) -> None:
         """Ends the threads and closes the connections."""

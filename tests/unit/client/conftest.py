@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 from towpath._transport.embedded import open_embedded_transport
 from towpath.client import Client
+from towpath_service.embedded import EmbeddedTransport
+from towpath_service.storage.postgres_url import parse_postgres_url
 
 from tests.unit.client.filling import Producer
 
@@ -16,10 +18,15 @@ if TYPE_CHECKING:
     from towpath._transport.base import Transport
 
 
-@pytest.fixture
-def transport(tmp_path: Path) -> Iterator[Transport]:
-    """A real service on a database in memory."""
-    with closing(open_embedded_transport(tmp_path, in_memory=True)) as opened:
+@pytest.fixture(params=["sqlite", "postgres"])
+def transport(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Transport]:
+    """A real service on each database."""
+    if request.param == "postgres":
+        dsn = request.getfixturevalue("postgres_dsn")
+        opening: Transport = EmbeddedTransport(parse_postgres_url(dsn))
+    else:
+        opening = open_embedded_transport(tmp_path, in_memory=True)
+    with closing(opening) as opened:
         yield opened
 
 

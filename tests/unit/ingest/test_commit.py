@@ -18,6 +18,8 @@ from towpath_service.domain.states import RunKind, RunState
 from towpath_service.ports.bus import Bus, Scope
 from towpath_service.ports.clock import SystemClock
 from towpath_service.ports.ingest import ProducerKey
+from towpath_service.storage.postgres import PostgresStore
+from towpath_service.storage.postgres_url import parse_postgres_url
 from towpath_service.storage.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -84,8 +86,10 @@ async def opened(store: SqliteStore) -> AsyncIterator[Site]:
         store.close()
 
 
-@pytest.fixture(params=["memory", "file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> SqliteStore:
+@pytest.fixture(params=["memory", "file", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> SqliteStore | PostgresStore:
+    if request.param == "postgres":
+        return PostgresStore(parse_postgres_url(request.getfixturevalue("postgres_dsn")))
     return SqliteStore(None if request.param == "memory" else tmp_path / "towpath.db")
 
 

@@ -11,9 +11,11 @@ from tests.unit.rpc.edges import Edge, open_edge
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from towpath_service.storage.postgres_url import PostgresUrl
+
 
 @pytest.fixture(scope="module")
-def edge() -> Iterator[Edge]:
-    """The real service, on a database in memory, behind both ports."""
-    with open_edge() as opened:
+def edge(database: PostgresUrl | None) -> Iterator[Edge]:
+    """The real service, on each database, behind both ports."""
+    with open_edge(database) as opened:
         yield opened

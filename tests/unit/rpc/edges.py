@@ -20,6 +20,8 @@ from towpath_service.web import WebServer, web_application
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
+    from towpath_service.storage.postgres_url import PostgresUrl
+
 HOST = "127.0.0.1"
 
 
@@ -76,11 +78,11 @@ class Edge:
 
 
 @contextmanager
-def open_edge() -> Generator[Edge]:
+def open_edge(database: PostgresUrl | None = None) -> Generator[Edge]:
     opened: Future[tuple[Edge, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def live() -> None:
-        async with open_service(None) as service:
+        async with open_service(database) as service:
             grpc_server = GrpcServer(service.dispatcher)
             port = grpc_server.bind(HOST, 0)
             listener = listening_socket(HOST, 0)

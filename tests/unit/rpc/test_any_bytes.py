@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
     from towpath_service.rpc.dispatch import Dispatcher
     from towpath_service.rpc.endpoints import Endpoint
+    from towpath_service.storage.postgres_url import PostgresUrl
 
 LEAKS = re.compile(
     r"Traceback|File \"|\.py\b|/work|/home|/tmp|sqlite|SELECT |INSERT |site-packages|0x[0-9a-f]{8}",
@@ -164,10 +165,10 @@ async def ask(dispatcher: Dispatcher, endpoint: Endpoint, sent: list[bytes]) -> 
 @MODEST
 @given(data=st.data())
 def test_no_request_makes_the_service_fail(
-    caplog: pytest.LogCaptureFixture, data: st.DataObject
+    caplog: pytest.LogCaptureFixture, database: PostgresUrl | None, data: st.DataObject
 ) -> None:
     async def run() -> None:
-        async with open_service(None) as service:
+        async with open_service(database) as service:
             for endpoint in service.dispatcher.endpoints.values():
                 sent = data.draw(st.lists(requests(endpoint), min_size=1, max_size=3))
                 await ask(service.dispatcher, endpoint, sent)

@@ -10,7 +10,7 @@ from towpath.api.v1 import ingest_service_pb2, run_service_pb2
 from towpath_service.app.wiring import Service, open_service
 from towpath_service.application import freshness
 from towpath_service.domain.errors import ServiceError
-from towpath_service.domain.tokens import make_consistency_token
+from towpath_service.domain.tokens import make_consistency_token, read_consistency_token
 
 from tests.unit.rpc import producing
 from tests.unit.rpc.producing import creation, new_id, recording, rename, transition
@@ -18,14 +18,16 @@ from tests.unit.rpc.producing import creation, new_id, recording, rename, transi
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from towpath_service.storage.postgres_url import PostgresUrl
+
 TENANT = "00000000-0000-7000-8000-000000000001"
 BEYOND = make_consistency_token(TENANT, "default", 10**6)
 ELSEWHERE = make_consistency_token(TENANT, "other", 1)
 
 
 @pytest_asyncio.fixture
-async def service() -> AsyncIterator[Service]:
-    async with open_service(None) as opened:
+async def service(database: PostgresUrl | None) -> AsyncIterator[Service]:
+    async with open_service(database) as opened:
         yield opened
 
 
@@ -88,8 +90,9 @@ async def test_a_read_waits_for_what_its_token_covers(
         await wait(scope, 0)
 
     monkeypatch.setattr(service.bus, "wait", meanwhile)
-    await record(service, producer, 1, creation(run))
-    token = make_consistency_token(TENANT, "default", 2)
+    ack = await record(service, producer, 1, creation(run))
+    position = read_consistency_token(ack.consistency_token, TENANT, "default")
+    token = make_consistency_token(TENANT, "default", position + 1)
     assert (await get(service, run, token)).state == producing.COMPLETED
 
 

@@ -1,0 +1,146 @@
+"""Many rows in one statement on PostgreSQL: an array for each column, unnested by the server.
+
+The statement's text is the same for any number of rows, so that it is parsed once per connection.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Boolean
+from sqlalchemy.dialects import postgresql
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Column, Connection, Table
+
+    Row = tuple[Any, ...]
+
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+# PostgreSQL's texts hold any character but this one.
+_NUL = "\0"
+_INSTEAD = "\N{REPLACEMENT CHARACTER}"
+
+
+def insert_arrays(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Inserts rows of all columns of a table."""
+    upsert_arrays(connection, table, tuple(table.c.keys()), rows, conflict="")
+
+
+def upsert_arrays(
+    connection: Connection,
+    table: Table,
+    columns: tuple[str, ...],
+    rows: Sequence[Row],
+    *,
+    conflict: str,
+) -> None:
+    """Inserts rows of some columns.
+
+    Args:
+        connection: Where.
+        table: Where to.
+        columns: What the rows hold.
+        rows: The rows; no key twice unless the conflict is ignored.
+        conflict: What to do about a key that is there: a clause as `conflict_clause` makes it.
+    """
+    connection.exec_driver_sql(_inserting(table, columns, conflict), _arrays(table, columns, rows))
+
+
+def update_arrays(
+    connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row]
+) -> None:
+    """Updates rows by their primary key, whose columns come first."""
+    connection.exec_driver_sql(_updating(table, columns), _arrays(table, columns, rows))
+
+
+def read_among(
+    connection: Connection,
+    columns: Sequence[Column[Any]],
+    *,
+    condition: tuple[Column[str], str],
+    among: tuple[Column[str], Sequence[str]],
+) -> list[Sequence[Any]]:
+    """Reads rows of a table and locks them until the transaction ends, in the order of one column.
+
+    Whoever locks several rows does so in this order, so that no two wait for each other.
+    """
+    column, value = condition
+    picked, values = among
+    statement = _reading(tuple(columns), column, picked)
+    return list(connection.exec_driver_sql(statement, (value, list(values))).all())
+
+
+@lru_cache(maxsize=256)
+def conflict_clause(
+    table: Table, replacing: tuple[str, ...] = (), adding: tuple[str, ...] = ()
+) -> str:
+    """ON CONFLICT: which columns take the new value, and to which it is added."""
+    if not replacing and not adding:
+        return " ON CONFLICT DO NOTHING"
+    keys = ", ".join(column.name for column in table.primary_key)
+    setting = [f"{name} = excluded.{name}" for name in replacing]
+    setting += [f"{name} = {table.name}.{name} + excluded.{name}" for name in adding]
+    return f" ON CONFLICT ({keys}) DO UPDATE SET {', '.join(setting)}"
+
+
+@lru_cache(maxsize=256)
+def _inserting(table: Table, columns: tuple[str, ...], conflict: str) -> str:
+    return (
+        f"INSERT INTO {table.name} ({', '.join(columns)})"  # noqa: S608 - names of the schema
+        f" SELECT * FROM {_unnested(table, columns)}{conflict}"
+    )
+
+
+@lru_cache(maxsize=64)
+def _updating(table: Table, columns: tuple[str, ...]) -> str:
+    keys = len(table.primary_key)
+    setting = ", ".join(f"{name} = new.{name}" for name in columns[keys:])
+    meeting = " AND ".join(f"{table.name}.{name} = new.{name}" for name in columns[:keys])
+    return (
+        f"UPDATE {table.name} SET {setting} FROM {_unnested(table, columns)}"  # noqa: S608 - names of the schema
+        f" AS new({', '.join(columns)}) WHERE {meeting}"
+    )
+
+
+@lru_cache(maxsize=64)
+def _reading(columns: tuple[Column[Any], ...], column: Column[str], picked: Column[str]) -> str:
+    names = ", ".join(
+        f"{item.name}::text" if type_name(item) == "UUID" else item.name for item in columns
+    )
+    return (
+        f"SELECT {names} FROM {column.table.name} WHERE {column.name} = $1::{type_name(column)}"  # noqa: S608 - names of the schema
+        f" AND {picked.name} = ANY($2::{type_name(picked)}[]) ORDER BY {picked.name} FOR UPDATE"
+    )
+
+
+def _unnested(table: Table, columns: tuple[str, ...]) -> str:
+    arrays = (
+        f"${number}::{type_name(table.c[name])}[]" for number, name in enumerate(columns, start=1)
+    )
+    return f"unnest({', '.join(arrays)})"
+
+
+@lru_cache(maxsize=512)
+def type_name(column: Column[Any]) -> str:
+    """What PostgreSQL calls the type of a column."""
+    return column.type.compile(_DIALECT).partition(" COLLATE")[0]
+
+
+def _arrays(table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> tuple[list[Any], ...]:
+    return tuple(
+        _array(table.c[name], values)
+        for name, values in zip(columns, zip(*rows, strict=True), strict=True)
+    )
+
+
+def _array(column: Column[Any], values: Sequence[Any]) -> list[Any]:
+    if isinstance(column.type, Boolean):
+        return [None if value is None else bool(value) for value in values]
+    if type_name(column).startswith(("TEXT", "VARCHAR")):
+        return [
+            value.replace(_NUL, _INSTEAD) if value and _NUL in value else value for value in values
+        ]
+    return list(values)

@@ -1,0 +1,154 @@
+"""Connections to PostgreSQL: a pool that writes, a pool that reads, each on a loop of its own.
+
+Work is given as a function of a plain Connection and runs on the loop that owns the connections, so
+that the verdicts on a large batch don't hold up the loop that talks to producers.
+
+A transaction that met another one (a deadlock, a key that was inserted meanwhile) or lost its
+connection is run again, which is safe for work that looks at the database before it writes: what a
+commit whose answer was lost has stored is found there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from towpath_service.domain.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from sqlalchemy import Connection
+
+    from towpath_service.storage.postgres_url import PostgresUrl
+
+Result = TypeVar("Result")
+
+WRITERS: Final = 4
+READERS: Final = 4
+POOL_WAIT_SECONDS: Final = 10.0
+COMMAND_SECONDS: Final = 60.0
+TRIES: Final = 6
+FIRST_PAUSE_SECONDS: Final = 0.02
+RETRY_AFTER_SECONDS: Final = 1.0
+
+# Of the server, for every connection. A statement of ours takes milliseconds; one that takes so
+# long waits for something that a later try may find gone.
+SERVER_SETTINGS: Final = {
+    "application_name": "towpath",
+    "statement_timeout": "30000",
+    "lock_timeout": "10000",
+    "idle_in_transaction_session_timeout": "60000",
+    "jit": "off",
+}
+
+# Classes and codes of errors after which the same transaction may well succeed: it met another
+# one, the server goes away or comes back, or has no room (appendix A of PostgreSQL's manual).
+_MET_ANOTHER: Final = frozenset({"40001", "40P01", "23505", "55P03"})
+_AWAY: Final = ("08", "57P", "53")
+
+_log = logging.getLogger(__name__)
+
+
+class Pool:
+    """Connections of one kind, on a thread with a loop of its own."""
+
+    def __init__(self, url: PostgresUrl, *, size: int, name: str, reads: bool) -> None:
+        """Connects to nothing yet; starts the thread."""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self._thread.start()
+        self.engine = _engine(url, size=size, reads=reads)
+
+    async def run(self, work: Callable[[Connection], Result], *, tries: int = TRIES) -> Result:
+        """Runs work in a transaction, again when it met another one or lost its connection.
+
+        Raises:
+            ServiceError: OVERLOADED, when the database can't do it now.
+        """
+        running = asyncio.run_coroutine_threadsafe(self._run(work, tries), self._loop)
+        return await asyncio.wrap_future(running)
+
+    def close(self) -> None:
+        """Closes the connections and ends the thread."""
+        if self._loop.is_closed():
+            return
+        asyncio.run_coroutine_threadsafe(self.engine.dispose(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def call(self, coroutine: Coroutine[Any, Any, Result]) -> asyncio.Future[Result]:
+        """Runs a coroutine on the loop of the connections."""
+        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
+
+    async def _run(self, work: Callable[[Connection], Result], tries: int) -> Result:
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            tries -= 1
+            try:
+                async with self.engine.begin() as connection:
+                    return await connection.run_sync(work)
+            except (DBAPIError, OSError, asyncpg.PostgresError, PoolTimeoutError) as error:
+                if not _may_succeed_later(error):
+                    raise
+                if tries <= 0:
+                    raise _unavailable(error) from error
+                _log.info("a transaction is run again: %s", error)
+            await asyncio.sleep(pause)
+            pause *= 2
+
+
+def _engine(url: PostgresUrl, *, size: int, reads: bool) -> AsyncEngine:
+    connecting: dict[str, Any] = {"command_timeout": COMMAND_SECONDS, "timeout": 10.0}
+    if url.pooled:
+        # A pooler gives every transaction another connection: nothing may outlive one there.
+        connecting["statement_cache_size"] = 0
+        connecting["prepared_statement_cache_size"] = 0
+        connecting["prepared_statement_name_func"] = str
+    else:
+        connecting["server_settings"] = SERVER_SETTINGS
+    options = (
+        {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        if reads
+        else {"isolation_level": "READ COMMITTED"}
+    )
+    return create_async_engine(
+        url.url,
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=POOL_WAIT_SECONDS,
+        connect_args=connecting,
+        execution_options=options,
+    )
+
+
+def _may_succeed_later(error: BaseException) -> bool:
+    if isinstance(error, OSError | PoolTimeoutError):
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    cause: Any = getattr(error, "orig", error)
+    code: str = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or ""
+    if code:
+        return code in _MET_ANOTHER or code.startswith(_AWAY)
+    return isinstance(error, InterfaceError) or isinstance(cause, OSError | TimeoutError)
+
+
+def _unavailable(error: BaseException) -> ServiceError:
+    cause = getattr(error, "orig", None) or error
+    return ServiceError(
+        reason="OVERLOADED",
+        message="the database can't take this now: try again",
+        metadata={"cause": type(cause.__cause__ or cause).__name__},
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )

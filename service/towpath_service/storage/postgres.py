@@ -1,0 +1,150 @@
+"""The store on PostgreSQL: for any number of replicas."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+
+from towpath_service.domain.errors import ServiceError
+from towpath_service.ports.bus import Scope
+from towpath_service.storage.ingest import SqlIngestTransaction
+from towpath_service.storage.pools import READERS, WRITERS, Pool
+from towpath_service.storage.reads import SqlReads
+from towpath_service.storage.upgrade import ensure_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from sqlalchemy import Connection
+
+    from towpath_service.ports.bus import Bus
+    from towpath_service.ports.ingest import IngestTransaction
+    from towpath_service.ports.reads import Reads
+    from towpath_service.storage.postgres_url import PostgresUrl
+
+Result = TypeVar("Result")
+
+CHANNEL: Final = "towpath_changes"
+_FIRST_PAUSE_SECONDS: Final = 0.1
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+_NOTIFY: Final = "SELECT pg_notify($1, scope) FROM unnest($2::text[]) AS scope"
+
+_log = logging.getLogger(__name__)
+
+
+class PostgresStore:
+    """Runs, transitions and logs in one PostgreSQL database."""
+
+    def __init__(self, url: PostgresUrl) -> None:
+        """Connects to nothing yet."""
+        self._url = url
+        self._writers = Pool(url, size=WRITERS, name="towpath-writer", reads=False)
+        self._readers = Pool(url, size=READERS, name="towpath-reader", reads=True)
+
+    @property
+    def location(self) -> str:
+        """Where the database is, for people."""
+        return self._url.display
+
+    async def open(self) -> None:
+        """Checks that the database has the schema that this version works with.
+
+        Raises:
+            ServiceError: DATABASE_UNUSABLE when it can't be reached, or says no; otherwise as
+                `ensure_schema` does.
+        """
+        try:
+            await self._writers.run(lambda connection: ensure_schema(connection, self.location))
+        except (DBAPIError, OSError, asyncpg.PostgresError) as error:
+            raise _unusable(self.location, str(getattr(error, "orig", error))) from error
+        except ServiceError as error:
+            if error.reason != "OVERLOADED":
+                raise
+            raise _unusable(self.location, str(error.__cause__)) from error
+
+    async def write(self, work: Callable[[IngestTransaction], Result]) -> Result:
+        """Runs work in one transaction; what it returns is returned after the commit."""
+
+        def run(connection: Connection) -> Result:
+            transaction = SqlIngestTransaction(connection)
+            result = work(transaction)
+            _announce(connection, transaction.changed)
+            return result
+
+        return await self._writers.run(run)
+
+    async def read(self, work: Callable[[Reads], Result]) -> Result:
+        """Runs reads that see one state of the database."""
+        return await self._readers.run(lambda connection: work(SqlReads(connection)))
+
+    async def remove(self, work: Callable[[Reads], Result]) -> Result:
+        """Runs a deletion in one transaction."""
+
+        def run(connection: Connection) -> Result:
+            reads = SqlReads(connection)
+            result = work(reads)
+            _announce(connection, reads.changed)
+            return result
+
+        return await self._writers.run(run, tries=1)
+
+    async def listen(self, bus: Bus) -> None:
+        """Wakes those who wait here for what other replicas commit; never returns.
+
+        Who listens through a pooler hears nothing: waits end by their own time there.
+        """
+        if self._url.pooled:
+            await asyncio.Event().wait()
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                await self._listen(bus)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                _log.warning("word of other replicas is cut off: %s", error)
+            else:
+                pause = _FIRST_PAUSE_SECONDS
+            await asyncio.sleep(pause)
+            pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
+
+    async def _listen(self, bus: Bus) -> None:
+        """Listens until the connection ends."""
+        ended = asyncio.Event()
+
+        def heard(_connection: object, _pid: int, _channel: str, payload: object) -> None:
+            tenant_id, _, workspace_id = str(payload).partition("/")
+            bus.notify(Scope(tenant_id, workspace_id))
+
+        connection = await asyncpg.connect(self._url.dsn, timeout=10)
+        try:
+            connection.add_termination_listener(lambda _: ended.set())
+            await connection.add_listener(CHANNEL, heard)
+            # What was committed while nobody listened.
+            bus.notify_all()
+            await ended.wait()
+        finally:
+            connection.terminate()
+
+    def close(self) -> None:
+        """Ends the threads and closes the connections."""
+        self._writers.close()
+        self._readers.close()
+
+
+def _announce(connection: Connection, scopes: Collection[Scope]) -> None:
+    """Tells all replicas, once this transaction is committed, what it has changed."""
+    if scopes:
+        connection.exec_driver_sql(_NOTIFY, (CHANNEL, ["/".join(scope) for scope in scopes]))
+
+
+def _unusable(location: str, cause: str) -> ServiceError:
+    return ServiceError(
+        reason="DATABASE_UNUSABLE",
+        message=(
+            f"can't use the database {location}: {cause}. Check that it runs, its address, user and"
+            " password"
+        ),
+    )

@@ -1,0 +1,72 @@
+"""Fixtures: a server for the whole run of tests, a database of its own for a test."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from towpath_service.storage.postgres import PostgresStore
+from towpath_service.storage.postgres_url import PostgresUrl, parse_postgres_url
+
+from tests.postgres.server import DSN_VARIABLE, Databases, name_of, postgres_for_tests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Databases]:
+    """A server on which tests make databases."""
+    dsn = os.environ.get(DSN_VARIABLE)
+    if dsn:
+        yield Databases(dsn)
+        return
+    with postgres_for_tests() as server:
+        yield Databases(server.dsn())
+
+
+@pytest.fixture(scope="session")
+def template(postgres: Databases) -> Iterator[str]:
+    """Name of a database that has the tables and nothing in them."""
+    dsn = asyncio.run(postgres.create())
+    asyncio.run(_upgrade(dsn))
+    yield name_of(dsn)
+    asyncio.run(postgres.drop(dsn))
+
+
+@pytest.fixture
+def postgres_dsn(postgres: Databases, template: str) -> Iterator[str]:
+    """How to reach a database with tables that nobody else uses."""
+    dsn = asyncio.run(postgres.create(template))
+    yield dsn
+    asyncio.run(postgres.drop(dsn))
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> Iterator[PostgresUrl | None]:
+    """What `open_service` is given: each database once for all tests of a module."""
+    if request.param == "sqlite":
+        yield None
+        return
+    postgres: Databases = request.getfixturevalue("postgres")
+    dsn = asyncio.run(postgres.create(request.getfixturevalue("template")))
+    yield parse_postgres_url(dsn)
+    asyncio.run(postgres.drop(dsn))
+
+
+@pytest.fixture
+def empty_postgres_dsn(postgres: Databases) -> Iterator[str]:
+    """How to reach a database without tables that nobody else uses."""
+    dsn = asyncio.run(postgres.create())
+    yield dsn
+    asyncio.run(postgres.drop(dsn))
+
+
+async def _upgrade(dsn: str) -> None:
+    store = PostgresStore(parse_postgres_url(dsn))
+    try:
+        await store.open()
+    finally:
+        store.close()
