@@ -11,21 +11,31 @@ machine's cores; one run, nothing warmed but one small stream.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import grpc
 import psutil
 
+from tests.benchmarks import bare_postgres
 from tests.benchmarks.bare import replay
 from tests.benchmarks.producer import Load, Order, build_all, send
+from tests.postgres import PostgresServer, postgres_for_tests
+from tests.postgres.fixtures import upgrade
 from tests.scenarios.servers import Server
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 MEBI = 1 << 20
+# Its own defaults but for the sizes; every commit is on disk when it is acknowledged.
+POSTGRES_SETTINGS = {"shared_buffers": "256MB", "max_wal_size": "4GB"}
 
 
 def main() -> None:
@@ -33,8 +43,11 @@ def main() -> None:
     options = _options()
     each = options.updates // options.producers
     loads = build_all(options.producers, each, options.batch, options.order)
-    with tempfile.TemporaryDirectory() as folder:
-        server = Server(home=Path(folder))
+    with tempfile.TemporaryDirectory() as folder, _postgres(options.database) as postgres:
+        database = ("--database", postgres.dsn()) if postgres else ()
+        server = Server(home=Path(folder), options=database)
+        if postgres:
+            asyncio.run(upgrade(postgres.dsn()))
         server.start()
         try:
             process = psutil.Process(server.pid)
@@ -48,9 +61,22 @@ def main() -> None:
                 print(server.log)
         finally:
             server.stop()
-        bare, used = replay(_database(server.home), Path(folder) / "bare.db", options.batch)
-        print(f"sqlite3 alone: {bare:.0f} updates/s, processor {used:.2f} s")
+        if postgres:
+            bare, used = bare_postgres.replay(postgres.dsn(), options.batch)
+        else:
+            bare, used = replay(_database(server.home), Path(folder) / "bare.db", options.batch)
+        alone = "asyncpg" if postgres else "sqlite3"
+        print(f"{alone} alone: {bare:.0f} updates/s, processor {used:.2f} s")
         print(f"ratio: {rate / bare:.2f}; {os.cpu_count()} cores")
+
+
+@contextmanager
+def _postgres(database: str) -> Iterator[PostgresServer | None]:
+    if database == "sqlite":
+        yield None
+        return
+    with postgres_for_tests(POSTGRES_SETTINGS) as server:
+        yield server
 
 
 def _measure(server: Server, process: psutil.Process, loads: list[Load]) -> float:
@@ -95,6 +121,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--producers", type=int, default=2, help="each with a stream of its own")
     parser.add_argument("--batch", type=int, default=1000, help="updates in a message")
     parser.add_argument("--order", choices=get_args(Order), default="together")
+    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--keep-log", action="store_true", help="print what the server logged")
     return parser.parse_args()
 

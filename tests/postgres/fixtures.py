@@ -31,7 +31,7 @@ def postgres() -> Iterator[Databases]:
 def template(postgres: Databases) -> Iterator[str]:
     """Name of a database that has the tables and nothing in them."""
     dsn = asyncio.run(postgres.create())
-    asyncio.run(_upgrade(dsn))
+    asyncio.run(upgrade(dsn))
     yield name_of(dsn)
     asyncio.run(postgres.drop(dsn))
 
@@ -64,7 +64,8 @@ def empty_postgres_dsn(postgres: Databases) -> Iterator[str]:
     asyncio.run(postgres.drop(dsn))
 
 
-async def _upgrade(dsn: str) -> None:
+async def upgrade(dsn: str) -> None:
+    """Makes the tables of a database."""
     store = PostgresStore(parse_postgres_url(dsn))
     try:
         await store.open()

@@ -133,6 +133,7 @@ def _settle(queued: _Queued, outcome: Outcome | ServiceError) -> None:
 def _fail(queued: _Queued, error: ServiceError) -> None:
     if not queued.outcome.done():
         queued.outcome.set_exception(error)
+        queued.outcome.exception()  # Whoever waited may have gone: that is no event.
 
 
 def _shutting_down() -> ServiceError:
