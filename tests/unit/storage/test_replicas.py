@@ -198,6 +198,18 @@ async def test_the_same_batch_at_two_replicas_takes_effect_once(postgres_dsn: st
         await check(postgres_dsn)
 
 
+async def test_a_watermark_never_goes_back(postgres_dsn: str) -> None:
+    async with replicas(postgres_dsn, 3) as all_:
+        for _ in range(10):
+            producer, run = new_producer(), new_id()
+            await all_[0].send(producer, 1, [(run, CREATE)])
+            await asyncio.gather(
+                *(all_[k % 3].send(producer, 2, [(run, RUNNING)] * k) for k in range(9, 0, -1))
+            )
+            found, _ = await all_[0].producers.get(producer)
+            assert found.committed_sequence == 10
+
+
 async def test_a_run_that_two_producers_begin_is_begun_once(postgres_dsn: str) -> None:
     async with replicas(postgres_dsn, 2) as all_:
         for _ in range(10):
