@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, cast, get_args
 
 from towpath_service.application.freshness import read_fresh
 from towpath_service.domain.errors import ServiceError, invalid, not_found
-from towpath_service.domain.filters import LOG_FIELDS, RUN_FIELDS, parse_filter
+from towpath_service.domain.filters import LOG_FIELDS, RUN_FIELDS, counted_cells, parse_filter
 from towpath_service.domain.names import run_name
 from towpath_service.domain.runs import Bucket
 from towpath_service.domain.states import TERMINAL_STATES, RunState
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from towpath_service.domain.runs import (
         Decision,
         FlowSummary,
+        GraphNode,
         LogEntry,
         Run,
         RunDetail,
@@ -57,8 +58,7 @@ class RunPage:
 class Graph:
     """The tree under a run."""
 
-    runs: Sequence[Run]
-    details: dict[str, RunDetail]
+    runs: Sequence[GraphNode]
     truncated: bool
     resume_token: str
 
@@ -183,13 +183,13 @@ class Queries:
         limit = most or 1000
 
         def work(reads: Reads) -> Graph:
-            existing_run(reads, scope, run_id)
-            runs = reads.descendants(scope, run_id, depth=depth or 1, limit=limit)
+            runs = reads.graph(scope, run_id, depth=depth or 1, limit=limit)
+            if not runs:
+                raise not_found(run_name(scope.workspace_id, run_id))
             condition = f'root_run = "{run_id}"'
             place = (reads.position(scope),)
             return Graph(
                 runs=runs[:limit],
-                details=reads.details(scope, [run.run_id for run in runs[:limit]]),
                 truncated=len(runs) > limit,
                 resume_token=make_token(watch_question(scope, condition), place),
             )
@@ -204,12 +204,16 @@ class Queries:
         end = self._clock.now_us() + 1 if end_us is None else end_us
         if end <= start_us:
             raise invalid("time_range", "must end after it starts")
+        totals = counted_cells(condition) if start_us <= 0 and not (end_us or bucket_us) else None
         width = bucket_us or end - start_us
         if (end - start_us) / width > MAX_BUCKETS:
             raise invalid("bucket", f"must be wide enough for at most {MAX_BUCKETS} buckets")
 
         def work(reads: Reads) -> list[Bucket]:
-            counts = reads.counts(scope, condition, start_us, end, width)
+            if totals is None:
+                counts = reads.counts(scope, condition, start_us, end, width)
+            else:
+                counts = {(0, state): count for state, count in reads.totals(scope, totals).items()}
             durations = reads.durations(scope, condition, start_us, end, width)
             return [
                 Bucket(

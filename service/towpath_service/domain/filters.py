@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.states import RunKind, RunState
@@ -96,6 +96,38 @@ class Combination:
 
 
 Filter = Comparison | Not | Combination
+
+
+class CountedCells(NamedTuple):
+    """Which of the kept counts a filter asks for: those that agree where something is given."""
+
+    flow_id: str | None = None
+    kind: int | None = None
+    state: int | None = None
+
+
+def counted_cells(condition: Filter | None) -> CountedCells | None:
+    """What a filter that only compares flow, kind and state for equality asks for; else None."""
+    if condition is None:
+        return CountedCells()
+    terms = condition.operands if isinstance(condition, Combination) else (condition,)
+    if isinstance(condition, Combination) and condition.operator != "AND":
+        return None
+    given: dict[str, str | int] = {}
+    for term in terms:
+        if not isinstance(term, Comparison) or term.operator != "=" or term.field in given:
+            return None
+        given[term.field] = term.value
+    flow = given.pop("flow", None)
+    kind, state = given.pop("kind", None), given.pop("state", None)
+    if given:
+        return None
+    return CountedCells(
+        None if flow is None else str(flow).rpartition("/")[2],
+        None if kind is None else int(kind),
+        None if state is None else int(state),
+    )
+
 
 _TOKEN = re.compile(
     r'\s*(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<symbol><=|>=|!=|[()=<>:])'

@@ -6,7 +6,7 @@ Times are microseconds since the Unix epoch, UTC; structured values are JSON tex
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from towpath_service.domain.tokens import make_etag
 
@@ -77,6 +77,21 @@ class Run:
     def etag(self) -> str:
         """Version of what users may set; state changes leave it alone."""
         return make_etag(self.display_name, self.labels)
+
+
+class GraphNode(NamedTuple):
+    """What drawing a run takes."""
+
+    run_id: str
+    parent_run_id: str | None
+    kind: RunKind
+    display_name: str
+    state: RunState
+    revision: int
+    started_us: int | None
+    ended_us: int | None
+    dependencies: str | None
+    """JSON text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from towpath_service.domain.filters import Filter
+    from towpath_service.domain.filters import CountedCells, Filter
     from towpath_service.domain.runs import (
         Decision,
         FlowSummary,
+        GraphNode,
         LogEntry,
         Run,
         RunDetail,
@@ -63,6 +64,10 @@ class Reads(Protocol):
 
     def descendants(self, scope: Scope, run_id: str, *, depth: int, limit: int) -> list[Run]:
         """Reads a run and what is below it, parents before children."""
+        ...
+
+    def graph(self, scope: Scope, run_id: str, *, depth: int, limit: int) -> list[GraphNode]:
+        """Reads a run and what is below it, parents before children, at most `limit` + 1."""
         ...
 
     def changed_runs(
@@ -122,10 +127,17 @@ class Reads(Protocol):
         """Counts runs by (bucket number, state)."""
         ...
 
+    def totals(self, scope: Scope, cells: CountedCells) -> Mapping[int, int]:
+        """Numbers of runs by state, as they are kept: whenever the runs were."""
+        ...
+
     def durations(
         self, scope: Scope, condition: Filter | None, start_us: int, end_us: int, bucket_us: int
     ) -> Mapping[int, list[int]]:
-        """Running times of ended runs by bucket number, ascending, microseconds."""
+        """Running times by bucket number, ascending, microseconds.
+
+        They are those of the latest 2,000 runs that have ended.
+        """
         ...
 
     def delete_runs(self, scope: Scope, run_ids: Sequence[str], now_us: int) -> None:

@@ -19,7 +19,7 @@ from towpath_service.domain import names
 from towpath_service.rpc.times import set_span, set_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Mapping
 
     from google.protobuf.message import Message
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Bucket,
         Decision,
         FlowSummary,
+        GraphNode,
         LogEntry,
         Run,
         RunDetail,
@@ -173,7 +174,7 @@ def to_decision(item: Decision) -> run_service_pb2.RunDecision:
     return message
 
 
-def to_node(run: Run, detail: RunDetail, parents: Iterable[str]) -> run_service_pb2.RunGraphNode:
+def to_node(run: GraphNode, parents: Container[str]) -> run_service_pb2.RunGraphNode:
     """A run in a graph; its parent only if that is in the graph too."""
     parent = run.parent_run_id
     node = run_service_pb2.RunGraphNode(
@@ -188,8 +189,8 @@ def to_node(run: Run, detail: RunDetail, parents: Iterable[str]) -> run_service_
         set_time(node.start_time, run.started_us)
     if run.ended_us is not None:
         set_time(node.end_time, run.ended_us)
-    if detail.dependencies:
-        node.upstream_run_ids.extend(str(item["runId"]) for item in json.loads(detail.dependencies))
+    if run.dependencies:
+        node.upstream_run_ids.extend(str(item["runId"]) for item in json.loads(run.dependencies))
     return node
 
 

@@ -136,7 +136,7 @@ class RunHandler:
         )
         present = {run.run_id for run in graph.runs}
         return run_service_pb2.GetRunGraphResponse(
-            nodes=[convert.to_node(run, graph.details[run.run_id], present) for run in graph.runs],
+            nodes=[convert.to_node(run, present) for run in graph.runs],
             truncated=graph.truncated,
             resume_token=graph.resume_token,
         )

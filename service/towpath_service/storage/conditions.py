@@ -9,6 +9,7 @@ from sqlalchemy import Text, and_, cast, exists, false, not_, or_
 
 from towpath_service.domain.filters import Combination, Comparison, Filter, Not
 from towpath_service.domain.names import is_uuid
+from towpath_service.domain.states import RunKind
 from towpath_service.storage import schema
 
 if TYPE_CHECKING:
@@ -91,7 +92,14 @@ def _run_comparison(term: Comparison) -> Any:
         value = str(value).rpartition("/")[2]
     if term.field in {"run_id", "parent_run", "root_run"}:
         return _compare_id(_RUN_COLUMNS[term.field], term.operator, str(value))
+    if term.field == "kind" and term.operator == "=" and value == RunKind.FLOW:
+        return is_flow_run()
     return _compare(_RUN_COLUMNS[term.field], term.operator, value)
+
+
+def is_flow_run() -> Any:
+    """The condition that runs are of flows, spelled as the partial indexes have it."""
+    return _run.kind == schema.FLOW
 
 
 def _compare_id(column: Any, operator_: str, value: str) -> Any:

@@ -26,7 +26,8 @@ from towpath_service.domain.runs import (
 )
 from towpath_service.domain.states import RunKind, RunState, Source
 from towpath_service.storage import schema
-from towpath_service.storage.conditions import log_condition, run_condition
+from towpath_service.storage.conditions import is_flow_run, log_condition, run_condition
+from towpath_service.storage.graph import graph_nodes
 from towpath_service.storage.rows import chunks, in_scope
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, MappingResult, RowMapping, Select
 
-    from towpath_service.domain.filters import Filter
+    from towpath_service.domain.filters import CountedCells, Filter
+    from towpath_service.domain.runs import GraphNode
     from towpath_service.ports.bus import Scope
     from towpath_service.ports.reads import RunQuery
 
@@ -145,6 +147,10 @@ class SqlReads:
             found.extend(below)
             level = [run.run_id for run in below if run.kind is RunKind.FLOW or depth > 1]
         return found[: limit + 1]
+
+    def graph(self, scope: Scope, run_id: str, *, depth: int, limit: int) -> list[GraphNode]:
+        """Reads a run and what is below it, parents before children, at most `limit` + 1."""
+        return graph_nodes(self._connection, scope, run_id, depth=depth, limit=limit)
 
     def changed_runs(
         self, scope: Scope, after: int, until: int, limit: int
@@ -322,14 +328,15 @@ class SqlReads:
             .limit(limit)
         )
         rows = self._connection.execute(statement).all()
-        counts = self._flow_counts(scope, [row.flow_id for row in rows])
+        ids = [row.flow_id for row in rows]
+        counts, last_runs = self._flow_counts(scope, ids), self._last_runs(scope, ids)
         return [
             FlowSummary(
                 flow_id=row.flow_id,
                 display_name=row.display_name,
                 created_us=row.created_us,
                 run_counts=counts.get(row.flow_id, {}),
-                last_run=self._last_run(scope, row.flow_id),
+                last_run=last_runs.get(row.flow_id),
             )
             for row in rows
         ]
@@ -348,24 +355,37 @@ class SqlReads:
             statement = statement.where(run_condition(condition))
         return {(row[0], row[1]): row[2] for row in self._connection.execute(statement)}
 
+    def totals(self, scope: Scope, cells: CountedCells) -> Mapping[int, int]:
+        """Numbers of runs by state, as they are kept: whenever the runs were."""
+        table = schema.run_count.c
+        statement = select(table.state, func.sum(table.runs)).where(in_scope(table, scope))
+        for column, value in zip((table.flow_id, table.kind, table.state), cells, strict=True):
+            if value is not None:
+                statement = statement.where(column == value)
+        rows = self._connection.execute(statement.group_by(table.state))
+        return {state: int(runs) for state, runs in rows if runs}
+
     def durations(
         self, scope: Scope, condition: Filter | None, start_us: int, end_us: int, bucket_us: int
     ) -> Mapping[int, list[int]]:
-        """Running times of ended runs by bucket number, ascending, microseconds."""
+        """Running times by bucket number, ascending, microseconds.
+
+        They are those of the latest 2,000 runs that have ended.
+        """
         bucket = ((_WHEN - start_us) // bucket_us).label("bucket")
         statement = (
             select(bucket, _run.running_us)
             .where(in_scope(_run, scope), start_us <= _WHEN, end_us > _WHEN)
             .where(_run.ended_us.is_not(None))
-            .order_by(_run.running_us)
-            .limit(100_000)
+            .order_by(_run.created_us.desc())
+            .limit(_SAMPLE)
         )
         if condition is not None:
             statement = statement.where(run_condition(condition))
         found: dict[int, list[int]] = {}
         for number, duration in self._connection.execute(statement):
             found.setdefault(number, []).append(duration)
-        return found
+        return {number: sorted(durations) for number, durations in found.items()}
 
     def delete_runs(self, scope: Scope, run_ids: Sequence[str], now_us: int) -> None:
         """Removes runs with all that belongs to them, and leaves tombstones for watches."""
@@ -434,20 +454,28 @@ class SqlReads:
                 found.setdefault(flow_id, {})[RunState(state)] = runs
         return found
 
-    def _last_run(self, scope: Scope, flow_id: str) -> Run | None:
-        statement = (
-            select(*_RUN_COLUMNS)
-            .where(in_scope(_run, scope), _run.flow_id == flow_id, _run.kind == int(RunKind.FLOW))
+    def _last_runs(self, scope: Scope, flow_ids: Sequence[str]) -> dict[str, Run]:
+        """The latest flow run of each flow."""
+        flow = schema.flow.c
+        latest = (
+            select(_run.run_id)
+            .where(in_scope(_run, scope), _run.flow_id == flow.flow_id, is_flow_run())
             .order_by(_run.created_us.desc(), _run.run_id.desc())
             .limit(1)
+            .scalar_subquery()
         )
-        row = self._rows(statement).first()
-        return _to_run(row) if row else None
+        statement = select(flow.flow_id, latest).where(
+            in_scope(flow, scope), flow.flow_id.in_(flow_ids)
+        )
+        ids = {run_id: flow_id for flow_id, run_id in self._connection.execute(statement) if run_id}
+        return {ids[run_id]: run for run_id, run in self.runs_by_id(scope, list(ids)).items()}
 
     def _rows(self, statement: Select[Any]) -> MappingResult:
         return self._connection.execute(statement).mappings()
 
 
+# Enough for a median and a 95th percentile, and read in milliseconds.
+_SAMPLE: Final = 2_000
 _WHEN: Final = func.coalesce(_run.started_us, _run.scheduled_us, _run.created_us)
 _LOG_COLUMNS: Final = [
     column for column in schema.log_line.c if column.name not in {"tenant_id", "workspace_id"}

@@ -8,6 +8,8 @@ commit order: watches follow it.
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -20,6 +22,8 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    column,
+    literal_column,
 )
 from sqlalchemy.dialects.postgresql import UUID
 
@@ -48,6 +52,15 @@ def _us(name: str, *, nullable: bool = True) -> Column[int]:
 
 def _scope() -> tuple[Column[str], Column[str]]:
     return _uuid("tenant_id"), Column("workspace_id", String(63), nullable=False)
+
+
+FLOW: Final = literal_column("1", SmallInteger)
+"""The kind of flow runs as a literal: a database matches no bound value with a partial index."""
+
+
+def _of_flow_runs(name: str, *columns: str) -> Index:
+    of_flows = column("kind", SmallInteger) == FLOW
+    return Index(name, "tenant_id", *columns, postgresql_where=of_flows, sqlite_where=of_flows)
 
 
 workspace = Table(
@@ -129,6 +142,9 @@ run = Table(
     Index(None, "tenant_id", "workspace_id", "created_us", "run_id"),
     Index(None, "tenant_id", "workspace_id", "state", "created_us"),
     Index(None, "tenant_id", "workspace_id", "flow_id", "created_us"),
+    # There is one flow run to hundreds of task runs, and people look for flow runs.
+    _of_flow_runs("ix_run_flow_runs", "workspace_id", "created_us", "run_id"),
+    _of_flow_runs("ix_run_flow_runs_of_flow", "workspace_id", "flow_id", "created_us", "run_id"),
     Index(None, "tenant_id", "parent_run_id", "state"),
     Index(None, "tenant_id", "root_run_id"),
     Index(None, "tenant_id", "short_id"),

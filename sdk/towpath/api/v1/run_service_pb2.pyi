@@ -384,7 +384,9 @@ class RunAggregate(_message.Message):
 
     @_builtins.property
     def run_duration_p50(self) -> _duration_pb2.Duration:
-        """Median of the run durations of terminal runs; unset when there are none."""
+        """Median of the run durations of terminal runs, the latest 2,000 of all buckets together; unset
+        when there are none.
+        """
 
     @_builtins.property
     def run_duration_p95(self) -> _duration_pb2.Duration:

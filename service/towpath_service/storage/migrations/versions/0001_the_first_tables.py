@@ -248,6 +248,20 @@ def upgrade() -> None:
             unique=False,
         )
         batch_op.create_index(
+            "ix_run_flow_runs",
+            ["tenant_id", "workspace_id", "created_us", "run_id"],
+            unique=False,
+            postgresql_where=sa.text("kind = 1"),
+            sqlite_where=sa.text("kind = 1"),
+        )
+        batch_op.create_index(
+            "ix_run_flow_runs_of_flow",
+            ["tenant_id", "workspace_id", "flow_id", "created_us", "run_id"],
+            unique=False,
+            postgresql_where=sa.text("kind = 1"),
+            sqlite_where=sa.text("kind = 1"),
+        )
+        batch_op.create_index(
             batch_op.f("ix_run_tenant_id_workspace_id_position"),
             ["tenant_id", "workspace_id", "position"],
             unique=False,
@@ -416,6 +430,8 @@ def downgrade() -> None:
     op.drop_table("run_detail")
     op.drop_table("run_count")
     with op.batch_alter_table("run", schema=None) as batch_op:
+        batch_op.drop_index("ix_run_flow_runs")
+        batch_op.drop_index("ix_run_flow_runs_of_flow")
         batch_op.drop_index(batch_op.f("ix_run_tenant_id_workspace_id_state_created_us"))
         batch_op.drop_index(batch_op.f("ix_run_tenant_id_workspace_id_position"))
         batch_op.drop_index(batch_op.f("ix_run_tenant_id_workspace_id_flow_id_created_us"))
