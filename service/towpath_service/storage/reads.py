@@ -375,11 +375,13 @@ class SqlReads:
         bucket = ((_WHEN - start_us) // bucket_us).label("bucket")
         statement = (
             select(bucket, _run.running_us)
-            .where(in_scope(_run, scope), start_us <= _WHEN, end_us > _WHEN)
-            .where(_run.ended_us.is_not(None))
+            .where(in_scope(_run, scope), _run.ended_us.is_not(None))
             .order_by(_run.created_us.desc())
             .limit(_SAMPLE)
         )
+        if start_us > 0:
+            # Of a span that holds all of them a planner believes that it holds few, and sorts all.
+            statement = statement.where(start_us <= _WHEN, end_us > _WHEN)
         if condition is not None:
             statement = statement.where(run_condition(condition))
         found: dict[int, list[int]] = {}
