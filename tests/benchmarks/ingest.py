@@ -26,12 +26,12 @@ import psutil
 from tests.benchmarks import bare_postgres
 from tests.benchmarks.bare import replay
 from tests.benchmarks.producer import Load, Order, build_all, send
-from tests.postgres import PostgresServer, postgres_for_tests
+from tests.postgres import postgres_for_tests
 from tests.postgres.fixtures import upgrade
 from tests.scenarios.servers import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 MEBI = 1 << 20
 # Its own defaults but for the sizes; every commit is on disk when it is acknowledged.
@@ -43,11 +43,8 @@ def main() -> None:
     options = _options()
     each = options.updates // options.producers
     loads = build_all(options.producers, each, options.batch, options.order)
-    with tempfile.TemporaryDirectory() as folder, _postgres(options.database) as postgres:
-        database = ("--database", postgres.dsn()) if postgres else ()
+    with tempfile.TemporaryDirectory() as folder, database_options(options.database) as database:
         server = Server(home=Path(folder), options=database)
-        if postgres:
-            asyncio.run(upgrade(postgres.dsn()))
         server.start()
         try:
             process = psutil.Process(server.pid)
@@ -61,22 +58,24 @@ def main() -> None:
                 print(server.log)
         finally:
             server.stop()
-        if postgres:
-            bare, used = bare_postgres.replay(postgres.dsn(), options.batch)
+        if database:
+            bare, used = bare_postgres.replay(database[-1], options.batch)
         else:
             bare, used = replay(_database(server.home), Path(folder) / "bare.db", options.batch)
-        alone = "asyncpg" if postgres else "sqlite3"
+        alone = "asyncpg" if database else "sqlite3"
         print(f"{alone} alone: {bare:.0f} updates/s, processor {used:.2f} s")
         print(f"ratio: {rate / bare:.2f}; {os.cpu_count()} cores")
 
 
 @contextmanager
-def _postgres(database: str) -> Iterator[PostgresServer | None]:
+def database_options(database: str) -> Iterator[Sequence[str]]:
+    """Options of the server for a database that is made here."""
     if database == "sqlite":
-        yield None
+        yield ()
         return
     with postgres_for_tests(POSTGRES_SETTINGS) as server:
-        yield server
+        asyncio.run(upgrade(server.dsn()))
+        yield ("--database", server.dsn())
 
 
 def _measure(server: Server, process: psutil.Process, loads: list[Load]) -> float:

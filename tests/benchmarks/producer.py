@@ -46,8 +46,8 @@ def build_all(producers: int, updates: int, batch: int, order: Order) -> list[Lo
 def _build(runs: Sequence[str], batch: int, order: Order) -> Load:
     """Builds what a flow with many small tasks reports: half creations, half completions."""
     flow_run = str(uuid_utils.uuid7())
-    created = [_creation(run, index, flow_run) for index, run in enumerate(runs)]
-    completed = [_completion(run) for run in runs]
+    created = [creation(run, index, flow_run) for index, run in enumerate(runs)]
+    completed = [completion(run) for run in runs]
     if order == "apart":
         reported = created + completed
     else:
@@ -90,7 +90,8 @@ def send(load: Load, channel: grpc.Channel) -> None:
     assert acked == load.updates
 
 
-def _creation(run_id: str, index: int, flow_run: str) -> pb.Update:
+def creation(run_id: str, index: int, flow_run: str) -> pb.Update:
+    """What the beginning of a task run reports."""
     update = pb.Update(run_id=run_id)
     update.occur_time.FromNanoseconds(time.time_ns())
     create = update.create
@@ -105,7 +106,8 @@ def _creation(run_id: str, index: int, flow_run: str) -> pb.Update:
     return update
 
 
-def _completion(run_id: str) -> pb.Update:
+def completion(run_id: str) -> pb.Update:
+    """What its end reports."""
     update = pb.Update(run_id=run_id)
     update.occur_time.FromNanoseconds(time.time_ns())
     update.transition.state = COMPLETED  # type: ignore[assignment]
