@@ -6,15 +6,12 @@ import asyncio
 import logging
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from towpath.settings import get_settings
 
+from towpath_service.db_cli import database_of, database_option, db
 from towpath_service.domain.errors import ServiceError
-
-if TYPE_CHECKING:
-    from towpath_service.storage.postgres_url import PostgresUrl
 
 _PORT = click.IntRange(0, 65535)
 
@@ -22,6 +19,9 @@ _PORT = click.IntRange(0, 65535)
 @click.group()
 def server() -> None:
     """Run the Towpath service."""
+
+
+server.add_command(db)
 
 
 @server.command()
@@ -36,13 +36,7 @@ def server() -> None:
     show_default=True,
     help="Port for HTTP; 0 takes a free one.",
 )
-@click.option(
-    "--database",
-    metavar="FILE|URL",
-    envvar="TOWPATH_SERVER_DATABASE",
-    help="SQLite file, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE."
-    "  [default: towpath.db in the Towpath home]",
-)
+@database_option
 @click.option(
     "--insecure",
     is_flag=True,
@@ -63,7 +57,7 @@ def start(host: str, port: int, web_port: int, database: str | None, *, insecure
     home = get_settings().home
     settings = ServerSettings(
         home=home,
-        database=_database_of(database, home),
+        database=database_of(database, home),
         host=host,
         port=port,
         web_port=web_port,
@@ -89,21 +83,3 @@ def start(host: str, port: int, web_port: int, database: str | None, *, insecure
             f"can't use {error.filename or home}: {error.strerror or error}. Free it, or point"
             " TOWPATH_HOME elsewhere."
         ) from None
-
-
-def _database_of(database: str | None, home: Path) -> Path | PostgresUrl:
-    if not database:
-        return home / "towpath.db"
-    scheme, separator, rest = database.partition("://")
-    if not separator:
-        return Path(database)
-    if scheme == "sqlite" and len(rest) > 1 and rest.startswith("/"):
-        return Path(rest.removeprefix("/"))
-    if scheme in {"postgresql", "postgres"}:
-        from towpath_service.storage.postgres_url import parse_postgres_url  # noqa: PLC0415 - heavy
-
-        return parse_postgres_url(database)
-    raise click.UsageError(
-        f"--database {scheme}://... is not supported: give a file, sqlite:///FILE or"
-        " postgresql://USER:PASSWORD@HOST/DATABASE"
-    )

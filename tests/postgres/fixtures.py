@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from towpath_service.storage.postgres import PostgresStore
+from towpath_service.storage.maintenance import at_database
 from towpath_service.storage.postgres_url import PostgresUrl, parse_postgres_url
+from towpath_service.storage.upgrade import upgrade as upgrade_schema
 
 from tests.postgres.server import DSN_VARIABLE, Databases, name_of, postgres_for_tests
 
@@ -66,8 +68,4 @@ def empty_postgres_dsn(postgres: Databases) -> Iterator[str]:
 
 async def upgrade(dsn: str) -> None:
     """Makes the tables of a database."""
-    store = PostgresStore(parse_postgres_url(dsn))
-    try:
-        await store.open()
-    finally:
-        store.close()
+    await at_database(parse_postgres_url(dsn), partial(upgrade_schema, revision="head"))

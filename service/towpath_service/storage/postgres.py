@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import asyncpg
@@ -12,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from towpath_service.domain.errors import ServiceError
 from towpath_service.ports.bus import Scope
 from towpath_service.storage.ingest import SqlIngestTransaction
+from towpath_service.storage.maintenance import unusable
 from towpath_service.storage.pools import READERS, WRITERS, Pool
 from towpath_service.storage.reads import SqlReads
 from towpath_service.storage.upgrade import ensure_schema
@@ -58,13 +60,13 @@ class PostgresStore:
                 `ensure_schema` does.
         """
         try:
-            await self._writers.run(lambda connection: ensure_schema(connection, self.location))
+            await self._writers.run(partial(ensure_schema, where=self.location, automatic=False))
         except (DBAPIError, OSError, asyncpg.PostgresError) as error:
-            raise _unusable(self.location, str(getattr(error, "orig", error))) from error
+            raise unusable(self.location, str(getattr(error, "orig", error))) from error
         except ServiceError as error:
             if error.reason != "OVERLOADED":
                 raise
-            raise _unusable(self.location, str(error.__cause__)) from error
+            raise unusable(self.location, str(error.__cause__)) from error
 
     async def write(self, work: Callable[[IngestTransaction], Result]) -> Result:
         """Runs work in one transaction; what it returns is returned after the commit."""
@@ -138,13 +140,3 @@ def _announce(connection: Connection, scopes: Collection[Scope]) -> None:
     """Tells all replicas, once this transaction is committed, what it has changed."""
     if scopes:
         connection.exec_driver_sql(_NOTIFY, (CHANNEL, ["/".join(scope) for scope in scopes]))
-
-
-def _unusable(location: str, cause: str) -> ServiceError:
-    return ServiceError(
-        reason="DATABASE_UNUSABLE",
-        message=(
-            f"can't use the database {location}: {cause}. Check that it runs, its address, user and"
-            " password"
-        ),
-    )

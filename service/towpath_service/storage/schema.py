@@ -8,7 +8,7 @@ commit order: watches follow it.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -27,6 +27,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import UUID
 
+if TYPE_CHECKING:
+    from sqlalchemy.types import TypeEngine
+
+# Rows that every commit updates find room on their own page.
+_ROOM: Final = {"fillfactor": 50}
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -35,7 +41,13 @@ metadata = MetaData(
     }
 )
 
+# Compared byte by byte, as SQLite does.
+_Text = Text().with_variant(Text(collation="C"), "postgresql")
 _Uuid = String(36).with_variant(UUID(as_uuid=False), "postgresql")
+
+
+def _string(length: int) -> TypeEngine[str]:
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
 def _uuid(name: str, *, nullable: bool = False) -> Column[str]:
@@ -43,7 +55,7 @@ def _uuid(name: str, *, nullable: bool = False) -> Column[str]:
 
 
 def _text(name: str, *, nullable: bool = False) -> Column[str]:
-    return Column(name, Text, nullable=nullable)
+    return Column(name, _Text, nullable=nullable)
 
 
 def _us(name: str, *, nullable: bool = True) -> Column[int]:
@@ -51,7 +63,7 @@ def _us(name: str, *, nullable: bool = True) -> Column[int]:
 
 
 def _scope() -> tuple[Column[str], Column[str]]:
-    return _uuid("tenant_id"), Column("workspace_id", String(63), nullable=False)
+    return _uuid("tenant_id"), Column("workspace_id", _string(63), nullable=False)
 
 
 FLOW: Final = literal_column("1", SmallInteger)
@@ -63,6 +75,14 @@ def _of_flow_runs(name: str, *columns: str) -> Index:
     return Index(name, "tenant_id", *columns, postgresql_where=of_flows, sqlite_where=of_flows)
 
 
+schema_info = Table(
+    "schema_info",
+    metadata,
+    # One row: of the whole database, not of a tenant.
+    Column("only", SmallInteger, primary_key=True, autoincrement=False),
+    Column("oldest_service", _string(4), nullable=False),
+)
+
 workspace = Table(
     "workspace",
     metadata,
@@ -71,13 +91,14 @@ workspace = Table(
     Column("log_position", BigInteger, nullable=False),
     _us("created_us", nullable=False),
     PrimaryKeyConstraint("tenant_id", "workspace_id"),
+    postgresql_with=_ROOM,
 )
 
 flow = Table(
     "flow",
     metadata,
     *_scope(),
-    Column("flow_id", String(63), nullable=False),
+    Column("flow_id", _string(63), nullable=False),
     _text("display_name"),
     _us("created_us", nullable=False),
     PrimaryKeyConstraint("tenant_id", "workspace_id", "flow_id"),
@@ -87,11 +108,12 @@ run_count = Table(
     "run_count",
     metadata,
     *_scope(),
-    Column("flow_id", String(63), nullable=False),
+    Column("flow_id", _string(63), nullable=False),
     Column("kind", SmallInteger, nullable=False),
     Column("state", SmallInteger, nullable=False),
     Column("runs", BigInteger, nullable=False),
     PrimaryKeyConstraint("tenant_id", "workspace_id", "flow_id", "kind", "state"),
+    postgresql_with=_ROOM,
 )
 
 run = Table(
@@ -99,11 +121,11 @@ run = Table(
     metadata,
     _uuid("tenant_id"),
     _uuid("run_id"),
-    Column("workspace_id", String(63), nullable=False),
-    Column("short_id", String(8), nullable=False),
+    Column("workspace_id", _string(63), nullable=False),
+    Column("short_id", _string(8), nullable=False),
     Column("kind", SmallInteger, nullable=False),
     _text("display_name"),
-    Column("flow_id", String(63), nullable=False),
+    Column("flow_id", _string(63), nullable=False),
     _text("flow_name"),
     _text("task_key"),
     _text("task_name"),
@@ -169,7 +191,7 @@ run_tag = Table(
     "run_tag",
     metadata,
     *_scope(),
-    Column("tag", String(63), nullable=False),
+    Column("tag", _Text, nullable=False),
     _uuid("run_id"),
     PrimaryKeyConstraint("tenant_id", "workspace_id", "tag", "run_id"),
     Index(None, "tenant_id", "run_id"),
@@ -179,8 +201,8 @@ run_label = Table(
     "run_label",
     metadata,
     *_scope(),
-    Column("key", String(63), nullable=False),
-    Column("value", String(63), nullable=False),
+    Column("key", _Text, nullable=False),
+    Column("value", _Text, nullable=False),
     _uuid("run_id"),
     PrimaryKeyConstraint("tenant_id", "workspace_id", "key", "run_id"),
     Index(None, "tenant_id", "run_id"),
@@ -192,7 +214,7 @@ transition = Table(
     _uuid("tenant_id"),
     _uuid("run_id"),
     Column("revision", BigInteger, nullable=False),
-    Column("workspace_id", String(63), nullable=False),
+    Column("workspace_id", _string(63), nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("from_state", SmallInteger, nullable=False),
     Column("to_state", SmallInteger, nullable=False),
@@ -208,7 +230,7 @@ transition = Table(
     _uuid("producer_id", nullable=True),
     Column("producer_sequence", BigInteger, nullable=False),
     _us("next_attempt_us"),
-    Column("rule", String(63), nullable=False),
+    Column("rule", _string(63), nullable=False),
     PrimaryKeyConstraint("tenant_id", "run_id", "revision"),
     Index(None, "tenant_id", "workspace_id", "position"),
 )
@@ -226,6 +248,7 @@ producer = Table(
     _us("committed_us"),
     _us("seen_us", nullable=False),
     PrimaryKeyConstraint("tenant_id", "workspace_id", "producer_id"),
+    postgresql_with=_ROOM,
 )
 
 refusal = Table(
@@ -234,9 +257,9 @@ refusal = Table(
     *_scope(),
     _uuid("producer_id"),
     Column("sequence", BigInteger, nullable=False),
-    Column("run_id", String(255), nullable=False),
+    Column("run_id", _string(255), nullable=False),
     _text("reason"),
-    Column("rule", String(63), nullable=False),
+    Column("rule", _string(63), nullable=False),
     _text("message"),
     _text("metadata"),
     Column("current_state", SmallInteger, nullable=False),
@@ -264,8 +287,8 @@ log_line = Table(
     _text("body"),
     _text("attributes", nullable=True),
     _text("failure", nullable=True),
-    Column("trace_id", String(32), nullable=False),
-    Column("span_id", String(16), nullable=False),
+    Column("trace_id", _string(32), nullable=False),
+    Column("span_id", _string(16), nullable=False),
     PrimaryKeyConstraint("tenant_id", "workspace_id", "producer_id", "sequence"),
     Index(None, "tenant_id", "run_id", "position"),
     Index(None, "tenant_id", "workspace_id", "position"),

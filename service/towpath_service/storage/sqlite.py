@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import DBAPIError
@@ -56,7 +57,7 @@ class SqliteStore:
         location = self.location
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            await self._connections.write(lambda connection: ensure_schema(connection, location))
+            await self._connections.write(partial(ensure_schema, where=location, automatic=True))
         except OSError as error:
             raise _unusable(location, error.strerror or "no access") from error
         except DBAPIError as error:

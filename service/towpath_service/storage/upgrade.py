@@ -1,4 +1,9 @@
-"""Brings a database to the schema that this version works with."""
+"""Brings a database to the schema that this version works with, and tells whether it may.
+
+Revisions are numbers of four digits, so that they compare as texts. A migration that only adds to
+the schema leaves `schema_info.oldest_service` alone: services of earlier revisions go on working
+while replicas are replaced one by one. One that takes something away sets it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,9 @@ from sqlalchemy import inspect, text
 from towpath_service.domain.errors import ServiceError
 
 if TYPE_CHECKING:
+    from io import StringIO
+
+    from alembic.config import Config
     from sqlalchemy import Connection
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
@@ -17,7 +25,9 @@ MIGRATIONS: Final = Path(__file__).with_name("migrations")
 HEAD: Final = "0001"
 """Newest revision of the tree; kept here so that an up-to-date database opens without Alembic."""
 
-KNOWN: Final = frozenset({HEAD})
+# Any number will do, as long as nobody else in the database takes it: "towpath" as digits.
+_UPGRADE_LOCK: Final = 8_697_284
+_LOCK_TIMEOUT: Final = "10s"
 
 
 def current_revision(connection: Connection) -> str | None:
@@ -27,36 +37,101 @@ def current_revision(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def ensure_schema(connection: Connection, where: str) -> None:
-    """Upgrades an older database.
+def ensure_schema(connection: Connection, where: str, *, automatic: bool) -> None:
+    """Sees to it that this version can work with a database.
 
     Args:
         connection: A connection in a transaction.
         where: The database, for messages.
+        automatic: Whether an older one is upgraded here and now.
 
     Raises:
-        ServiceError: The database was made by a newer version.
+        ServiceError: DATABASE_TOO_OLD, or DATABASE_TOO_NEW when it was upgraded by a newer version
+            and no longer suits this one.
     """
     revision = current_revision(connection)
     if revision == HEAD:
         return
-    if revision is not None and revision not in KNOWN:
-        raise ServiceError(
-            reason="DATABASE_TOO_NEW",
-            message=(
-                f"{where} was made by a newer Towpath (its schema is {revision}, this version knows"
-                f" {HEAD}): upgrade towpath, or point TOWPATH_HOME at another folder"
-            ),
-        )
-    upgrade(connection, "head")
+    if revision is not None and revision > HEAD:
+        _check_newer(connection, where, revision)
+    elif automatic:
+        upgrade(connection, "head")
+    else:
+        raise _too_old(where, revision)
 
 
 def upgrade(connection: Connection, revision: str) -> None:
-    """Runs the migrations up to a revision."""
+    """Runs the migrations up to a revision; two at once come one after the other."""
     from alembic import command  # noqa: PLC0415 - 0.2 s that an up-to-date database saves
+
+    _take_turns(connection)
+    command.upgrade(_config(connection), revision)
+
+
+def downgrade(connection: Connection, revision: str) -> None:
+    """Takes migrations back, down to a revision; "base" is an empty database."""
+    from alembic import command  # noqa: PLC0415 - see above
+
+    _take_turns(connection)
+    command.downgrade(_config(connection), revision)
+
+
+def statements(connection: Connection, buffer: StringIO) -> None:
+    """Writes what an upgrade to the newest revision would run, a statement after the other."""
+    from alembic import command  # noqa: PLC0415 - see above
+
+    config = _config(connection)
+    config.output_buffer = buffer
+    command.upgrade(config, f"{current_revision(connection) or 'base'}:head", sql=True)
+
+
+def revisions() -> list[str]:
+    """All revisions of the tree, oldest first."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - see above
+
+    tree = ScriptDirectory(str(MIGRATIONS))
+    return sorted(script.revision for script in tree.walk_revisions())
+
+
+def _config(connection: Connection) -> Config:
     from alembic.config import Config  # noqa: PLC0415 - see above
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+    return config
+
+
+def _take_turns(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        # Whoever waits for a lock on a table makes all others wait behind it.
+        connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
+
+
+def _check_newer(connection: Connection, where: str, revision: str) -> None:
+    oldest = None
+    if inspect(connection).has_table("schema_info"):
+        oldest = connection.execute(text("SELECT oldest_service FROM schema_info")).scalar()
+    if oldest is None or oldest > HEAD:
+        raise ServiceError(
+            reason="DATABASE_TOO_NEW",
+            message=(
+                f"{where} was upgraded by a newer Towpath (its schema is {revision}, this version"
+                f" works with {HEAD}): upgrade towpath, or use another database. To go back, let"
+                f" the newer version run: towpath server db downgrade --to {HEAD}"
+            ),
+        )
+
+
+def _too_old(where: str, revision: str | None) -> ServiceError:
+    state = f"has the schema {revision}" if revision else "is empty"
+    return ServiceError(
+        reason="DATABASE_TOO_OLD",
+        message=(
+            f"{where} {state}, and this version works with {HEAD}. Look at what it would do with"
+            " `towpath server db plan`, then run `towpath server db upgrade`, both with the same"
+            " --database"
+        ),
+    )

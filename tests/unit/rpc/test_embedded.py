@@ -164,6 +164,7 @@ def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     open_embedded(tmp_path).close()
     with sqlite3.connect(tmp_path / "towpath.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE schema_info SET oldest_service = '9998'")
     connection.close()
     before = set(threading.enumerate())
     with pytest.raises(Conflict, match="newer Towpath") as raised:

@@ -1,4 +1,4 @@
-"""Runs migrations over the connection that the caller hands in."""
+"""Runs migrations over the connection that the caller hands in, or prints them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,20 @@ from alembic import context
 
 from towpath_service.storage import schema
 
-context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=schema.metadata,
-    transactional_ddl=True,
-    render_as_batch=True,
-)
+connection = context.config.attributes["connection"]
+if context.is_offline_mode():
+    context.configure(
+        dialect_name=connection.dialect.name,
+        target_metadata=schema.metadata,
+        transactional_ddl=True,
+        literal_binds=True,
+    )
+else:
+    context.configure(
+        connection=connection,
+        target_metadata=schema.metadata,
+        transactional_ddl=True,
+        render_as_batch=True,
+    )
 with context.begin_transaction():
     context.run_migrations()

@@ -10,8 +10,24 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+# Compared byte by byte, as SQLite does.
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+# Rows that every commit updates find room on their own page.
+ROOM = {"fillfactor": 50}
+
+
+def string(length: int) -> sa.types.TypeEngine[str]:
+    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+
 
 def upgrade() -> None:
+    info = op.create_table(
+        "schema_info",
+        sa.Column("only", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("oldest_service", string(4), nullable=False),
+        sa.PrimaryKeyConstraint("only", name=op.f("pk_schema_info")),
+    )
+    op.bulk_insert(info, [{"only": 1, "oldest_service": revision}])
     op.create_table(
         "deleted_run",
         sa.Column(
@@ -19,7 +35,7 @@ def upgrade() -> None:
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
             nullable=False,
         ),
-        sa.Column("workspace_id", sa.String(length=63), nullable=False),
+        sa.Column("workspace_id", string(63), nullable=False),
         sa.Column(
             "run_id",
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
@@ -43,9 +59,9 @@ def upgrade() -> None:
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
             nullable=False,
         ),
-        sa.Column("workspace_id", sa.String(length=63), nullable=False),
-        sa.Column("flow_id", sa.String(length=63), nullable=False),
-        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("workspace_id", string(63), nullable=False),
+        sa.Column("flow_id", string(63), nullable=False),
+        sa.Column("display_name", TEXT, nullable=False),
         sa.Column("created_us", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "workspace_id", "flow_id", name=op.f("pk_flow")),
     )
@@ -56,7 +72,7 @@ def upgrade() -> None:
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
             nullable=False,
         ),
-        sa.Column("workspace_id", sa.String(length=63), nullable=False),
+        sa.Column("workspace_id", string(63), nullable=False),
         sa.Column(
             "producer_id",
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
@@ -72,12 +88,12 @@ def upgrade() -> None:
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("occurred_us", sa.BigInteger(), nullable=False),
         sa.Column("severity", sa.SmallInteger(), nullable=False),
-        sa.Column("logger", sa.Text(), nullable=False),
-        sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("attributes", sa.Text(), nullable=True),
-        sa.Column("failure", sa.Text(), nullable=True),
-        sa.Column("trace_id", sa.String(length=32), nullable=False),
-        sa.Column("span_id", sa.String(length=16), nullable=False),
+        sa.Column("logger", TEXT, nullable=False),
+        sa.Column("body", TEXT, nullable=False),
+        sa.Column("attributes", TEXT, nullable=True),
+        sa.Column("failure", TEXT, nullable=True),
+        sa.Column("trace_id", string(32), nullable=False),
+        sa.Column("span_id", string(16), nullable=False),
         sa.PrimaryKeyConstraint(
             "tenant_id", "workspace_id", "producer_id", "sequence", name=op.f("pk_log_line")
         ),
@@ -101,7 +117,7 @@ def upgrade() -> None:
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
             nullable=False,
         ),
-        sa.Column("workspace_id", sa.String(length=63), nullable=False),
+        sa.Column("workspace_id", string(63), nullable=False),
         sa.Column(
             "producer_id",
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
@@ -111,12 +127,13 @@ def upgrade() -> None:
         sa.Column("epoch", sa.BigInteger(), nullable=False),
         sa.Column("log_sequence", sa.BigInteger(), nullable=False),
         sa.Column("logs_dropped", sa.BigInteger(), nullable=False),
-        sa.Column("info", sa.Text(), nullable=False),
+        sa.Column("info", TEXT, nullable=False),
         sa.Column("committed_us", sa.BigInteger(), nullable=True),
         sa.Column("seen_us", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint(
             "tenant_id", "workspace_id", "producer_id", name=op.f("pk_producer")
         ),
+        postgresql_with=ROOM,
     )
     op.create_table(
         "refusal",
@@ -125,18 +142,18 @@ def upgrade() -> None:
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
             nullable=False,
         ),
-        sa.Column("workspace_id", sa.String(length=63), nullable=False),
+        sa.Column("workspace_id", string(63), nullable=False),
         sa.Column(
             "producer_id",
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
             nullable=False,
         ),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
-        sa.Column("run_id", sa.String(length=255), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("rule", sa.String(length=63), nullable=False),
-        sa.Column("message", sa.Text(), nullable=False),
-        sa.Column("metadata", sa.Text(), nullable=False),
+        sa.Column("run_id", string(255), nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("rule", string(63), nullable=False),
+        sa.Column("message", TEXT, nullable=False),
+        sa.Column("metadata", TEXT, nullable=False),
         sa.Column("current_state", sa.SmallInteger(), nullable=False),
         sa.Column("requested_state", sa.SmallInteger(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
@@ -164,14 +181,14 @@ def upgrade() -> None:
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
             nullable=False,
         ),
-        sa.Column("workspace_id", sa.String(length=63), nullable=False),
-        sa.Column("short_id", sa.String(length=8), nullable=False),
+        sa.Column("workspace_id", string(63), nullable=False),
+        sa.Column("short_id", string(8), nullable=False),
         sa.Column("kind", sa.SmallInteger(), nullable=False),
-        sa.Column("display_name", sa.Text(), nullable=False),
-        sa.Column("flow_id", sa.String(length=63), nullable=False),
-        sa.Column("flow_name", sa.Text(), nullable=False),
-        sa.Column("task_key", sa.Text(), nullable=False),
-        sa.Column("task_name", sa.Text(), nullable=False),
+        sa.Column("display_name", TEXT, nullable=False),
+        sa.Column("flow_id", string(63), nullable=False),
+        sa.Column("flow_name", TEXT, nullable=False),
+        sa.Column("task_key", TEXT, nullable=False),
+        sa.Column("task_name", TEXT, nullable=False),
         sa.Column("task_index", sa.Integer(), nullable=False),
         sa.Column(
             "parent_run_id",
@@ -184,8 +201,8 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("state", sa.SmallInteger(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("message", TEXT, nullable=False),
         sa.Column("state_us", sa.BigInteger(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
@@ -196,18 +213,18 @@ def upgrade() -> None:
         sa.Column("started_us", sa.BigInteger(), nullable=True),
         sa.Column("ended_us", sa.BigInteger(), nullable=True),
         sa.Column("running_us", sa.BigInteger(), nullable=False),
-        sa.Column("labels", sa.Text(), nullable=False),
-        sa.Column("tags", sa.Text(), nullable=False),
-        sa.Column("progress", sa.Text(), nullable=True),
-        sa.Column("code_version", sa.Text(), nullable=False),
-        sa.Column("cache_key", sa.Text(), nullable=False),
+        sa.Column("labels", TEXT, nullable=False),
+        sa.Column("tags", TEXT, nullable=False),
+        sa.Column("progress", TEXT, nullable=True),
+        sa.Column("code_version", TEXT, nullable=False),
+        sa.Column("cache_key", TEXT, nullable=False),
         sa.Column(
             "cached_from_run_id",
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
             nullable=True,
         ),
-        sa.Column("traceparent", sa.Text(), nullable=False),
-        sa.Column("tracestate", sa.Text(), nullable=False),
+        sa.Column("traceparent", TEXT, nullable=False),
+        sa.Column("tracestate", TEXT, nullable=False),
         sa.Column(
             "producer_id",
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
@@ -279,14 +296,15 @@ def upgrade() -> None:
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
             nullable=False,
         ),
-        sa.Column("workspace_id", sa.String(length=63), nullable=False),
-        sa.Column("flow_id", sa.String(length=63), nullable=False),
+        sa.Column("workspace_id", string(63), nullable=False),
+        sa.Column("flow_id", string(63), nullable=False),
         sa.Column("kind", sa.SmallInteger(), nullable=False),
         sa.Column("state", sa.SmallInteger(), nullable=False),
         sa.Column("runs", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint(
             "tenant_id", "workspace_id", "flow_id", "kind", "state", name=op.f("pk_run_count")
         ),
+        postgresql_with=ROOM,
     )
     op.create_table(
         "run_detail",
@@ -300,11 +318,11 @@ def upgrade() -> None:
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
             nullable=False,
         ),
-        sa.Column("parameters", sa.Text(), nullable=True),
-        sa.Column("result", sa.Text(), nullable=True),
-        sa.Column("failure", sa.Text(), nullable=True),
-        sa.Column("dependencies", sa.Text(), nullable=True),
-        sa.Column("retry_policy", sa.Text(), nullable=True),
+        sa.Column("parameters", TEXT, nullable=True),
+        sa.Column("result", TEXT, nullable=True),
+        sa.Column("failure", TEXT, nullable=True),
+        sa.Column("dependencies", TEXT, nullable=True),
+        sa.Column("retry_policy", TEXT, nullable=True),
         sa.Column("timeout_us", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "run_id", name=op.f("pk_run_detail")),
     )
@@ -315,9 +333,9 @@ def upgrade() -> None:
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
             nullable=False,
         ),
-        sa.Column("workspace_id", sa.String(length=63), nullable=False),
-        sa.Column("key", sa.String(length=63), nullable=False),
-        sa.Column("value", sa.String(length=63), nullable=False),
+        sa.Column("workspace_id", string(63), nullable=False),
+        sa.Column("key", TEXT, nullable=False),
+        sa.Column("value", TEXT, nullable=False),
         sa.Column(
             "run_id",
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
@@ -339,8 +357,8 @@ def upgrade() -> None:
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
             nullable=False,
         ),
-        sa.Column("workspace_id", sa.String(length=63), nullable=False),
-        sa.Column("tag", sa.String(length=63), nullable=False),
+        sa.Column("workspace_id", string(63), nullable=False),
+        sa.Column("tag", TEXT, nullable=False),
         sa.Column(
             "run_id",
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
@@ -368,19 +386,19 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("revision", sa.BigInteger(), nullable=False),
-        sa.Column("workspace_id", sa.String(length=63), nullable=False),
+        sa.Column("workspace_id", string(63), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("from_state", sa.SmallInteger(), nullable=False),
         sa.Column("to_state", sa.SmallInteger(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("message", sa.Text(), nullable=False),
-        sa.Column("failure", sa.Text(), nullable=True),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("message", TEXT, nullable=False),
+        sa.Column("failure", TEXT, nullable=True),
         sa.Column("occurred_us", sa.BigInteger(), nullable=False),
         sa.Column("recorded_us", sa.BigInteger(), nullable=False),
         sa.Column("source", sa.SmallInteger(), nullable=False),
         sa.Column("inferred", sa.Boolean(), nullable=False),
-        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("actor", TEXT, nullable=False),
         sa.Column(
             "producer_id",
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
@@ -388,7 +406,7 @@ def upgrade() -> None:
         ),
         sa.Column("producer_sequence", sa.BigInteger(), nullable=False),
         sa.Column("next_attempt_us", sa.BigInteger(), nullable=True),
-        sa.Column("rule", sa.String(length=63), nullable=False),
+        sa.Column("rule", string(63), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "run_id", "revision", name=op.f("pk_transition")),
     )
     with op.batch_alter_table("transition", schema=None) as batch_op:
@@ -405,15 +423,17 @@ def upgrade() -> None:
             sa.String(length=36).with_variant(sa.UUID(as_uuid=False), "postgresql"),
             nullable=False,
         ),
-        sa.Column("workspace_id", sa.String(length=63), nullable=False),
+        sa.Column("workspace_id", string(63), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("log_position", sa.BigInteger(), nullable=False),
         sa.Column("created_us", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "workspace_id", name=op.f("pk_workspace")),
+        postgresql_with=ROOM,
     )
 
 
 def downgrade() -> None:
+    op.drop_table("schema_info")
     op.drop_table("workspace")
     with op.batch_alter_table("transition", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_transition_tenant_id_workspace_id_position"))

@@ -1,0 +1,67 @@
+"""A single connection to a database for whoever looks after it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from towpath_service.domain.errors import ServiceError
+from towpath_service.storage.connections import SqliteConnections
+from towpath_service.storage.postgres_url import PostgresUrl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+Result = TypeVar("Result")
+
+CONNECT_SECONDS = 10.0
+
+
+async def at_database(database: Path | PostgresUrl, work: Callable[[Connection], Result]) -> Result:
+    """Runs work in one transaction on a connection that is opened for it.
+
+    Raises:
+        ServiceError: DATABASE_UNUSABLE, with what the database said.
+    """
+    try:
+        if isinstance(database, PostgresUrl):
+            return await _at_postgres(database, work)
+        connections = SqliteConnections(database)
+        try:
+            return await connections.write(work)
+        finally:
+            connections.close()
+    except (DBAPIError, OSError) as error:
+        cause = str(getattr(error, "orig", None) or error)
+        raise unusable(_display(database), cause) from error
+
+
+def unusable(location: str, cause: str) -> ServiceError:
+    """What is told of a database that says no."""
+    return ServiceError(
+        reason="DATABASE_UNUSABLE",
+        message=(
+            f"can't use the database {location}: {cause}. Check that it runs, its address, user and"
+            " password"
+        ),
+    )
+
+
+async def _at_postgres(url: PostgresUrl, work: Callable[[Connection], Result]) -> Result:
+    connecting = {"timeout": CONNECT_SECONDS, "server_settings": {"application_name": "towpath-db"}}
+    engine = create_async_engine(url.url, poolclass=NullPool, connect_args=connecting)
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(work)
+    finally:
+        await engine.dispose()
+
+
+def _display(database: Path | PostgresUrl) -> str:
+    return database.display if isinstance(database, PostgresUrl) else str(database)

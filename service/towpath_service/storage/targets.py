@@ -1,0 +1,51 @@
+"""The database that a user names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import ArgumentError
+
+from towpath_service.domain.errors import ServiceError
+from towpath_service.storage.postgres_url import parse_postgres_url
+
+if TYPE_CHECKING:
+    from towpath_service.storage.postgres_url import PostgresUrl
+
+
+def parse_database(text: str | None, home: Path) -> Path | PostgresUrl:
+    """A file for SQLite, or where a PostgreSQL database is.
+
+    Args:
+        text: FILE, sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/DATABASE; empty for the
+            default.
+        home: The Towpath home, where the default is.
+
+    Raises:
+        ServiceError: DATABASE_UNUSABLE, saying what would do.
+    """
+    if not text:
+        return home / "towpath.db"
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return Path(text)
+    if scheme == "sqlite" and len(rest) > 1 and rest.startswith("/"):
+        return Path(rest.removeprefix("/"))
+    if scheme in {"postgresql", "postgres"} and rest:
+        try:
+            return parse_postgres_url(text)
+        except (ArgumentError, ValueError) as error:
+            raise _unknown(scheme) from error
+    raise _unknown(scheme)
+
+
+def _unknown(scheme: str) -> ServiceError:
+    # What follows the scheme may hold a password.
+    return ServiceError(
+        reason="DATABASE_UNUSABLE",
+        message=(
+            f"{scheme}://... names no database: give a file, sqlite:///FILE, or"
+            " postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        ),
+    )
