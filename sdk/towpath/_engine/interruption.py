@@ -63,8 +63,9 @@ class Interruption:
         """
         running = asyncio.current_task()
         assert running is not None
+        loop = asyncio.get_running_loop()
         key = object()
-        self._begin(key, partial(asyncio.get_running_loop().call_soon_threadsafe, running.cancel))
+        self._begin(key, lambda: loop.call_soon_threadsafe(running.cancel))
         try:
             return await body()
         finally:

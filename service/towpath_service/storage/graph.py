@@ -70,7 +70,9 @@ def graph_nodes(
 
 
 def _read(connection: Connection, statement: Any) -> list[GraphNode]:
-    return [
-        GraphNode(run_id, parent, _KINDS[kind], name, _STATES[state], *rest)
-        for run_id, parent, kind, name, state, *rest in connection.execute(statement)
-    ]
+    nodes: list[GraphNode] = []
+    for row in connection.execute(statement):
+        columns: tuple[Any, ...] = tuple(row)
+        run_id, parent, kind, name, state = columns[:5]
+        nodes.append(GraphNode(run_id, parent, _KINDS[kind], name, _STATES[state], *columns[5:]))
+    return nodes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
@@ -116,13 +116,17 @@ class PostgresStore:
         """Listens until the connection ends."""
         ended = asyncio.Event()
 
+        def lost(_connection: object) -> None:
+            ended.set()
+
         def heard(_connection: object, _pid: int, _channel: str, payload: object) -> None:
             tenant_id, _, workspace_id = str(payload).partition("/")
             bus.notify(Scope(tenant_id, workspace_id))
 
-        connection = await asyncpg.connect(self._url.dsn, timeout=10)
+        connect: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        connection: Any = await connect(self._url.dsn, timeout=10)
         try:
-            connection.add_termination_listener(lambda _: ended.set())
+            connection.add_termination_listener(lost)
             await connection.add_listener(CHANNEL, heard)
             # What was committed while nobody listened.
             bus.notify_all()

@@ -92,7 +92,7 @@ class SqliteStore:
 
         return await self._connections.write(run)
 
-    async def listen(self, _bus: Bus) -> None:
+    async def listen(self, bus: Bus) -> None:  # noqa: ARG002 - as every store has it
         """Hears of nothing: other processes seldom write to the same file, and waits end."""
         await asyncio.Event().wait()
 
