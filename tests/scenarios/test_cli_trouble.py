@@ -106,6 +106,7 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     assert towpath(tmp_path, "run", "ls").returncode == 0
     with sqlite3.connect(tmp_path / "towpath.db") as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.execute("UPDATE schema_info SET oldest_service = '9998'")
     database.close()
     result = towpath(tmp_path, "run", "ls")
     assert result.returncode not in {0, 6}

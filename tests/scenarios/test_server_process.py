@@ -127,16 +127,36 @@ def test_listening_beyond_this_machine_is_possible_when_asked_for(
     assert server.stop() == 0
 
 
-@pytest.mark.parametrize(
-    "database", ["postgresql://user:hunter2@host/db", "mysql://h/d", "sqlite://"]
-)
+@pytest.mark.parametrize("database", ["mysql://user:hunter2@h/d", "sqlite://", "postgresql://"])
 def test_a_database_that_is_not_supported_is_refused_without_telling_its_password(
     tmp_path: Path, database: str
 ) -> None:
     ended = start(tmp_path, "--database", database, "--port", "0", "--web-port", "0")
     assert ended.returncode == 2
-    assert "not supported by this version" in ended.stderr
+    assert "names no database: give a file" in ended.stderr
     assert "hunter2" not in ended.stderr
+
+
+def test_a_database_that_cannot_be_reached_is_told_without_its_password(tmp_path: Path) -> None:
+    database = f"postgresql://user:hunter2@127.0.0.1:{free_port()}/db"
+    ended = start(tmp_path, "--database", database, "--port", "0", "--web-port", "0")
+    assert ended.returncode == 1
+    assert "can't use the database postgresql://user:***@" in ended.stderr
+    assert "hunter2" not in ended.stderr
+
+
+def test_a_server_on_postgres_answers(
+    make_server: Callable[..., Server], postgres_dsn: str
+) -> None:
+    server = make_server(options=("--database", postgres_dsn))
+    server.start()
+    with server.channel() as channel:
+        answer = run_service_pb2_grpc.RunServiceStub(channel).ListRuns(
+            run_service_pb2.ListRunsRequest(parent=WORKSPACE), timeout=DEADLINE_SECONDS
+        )
+    assert answer.resume_token
+    assert not answer.runs
+    assert server.stop() == 0
 
 
 @pytest.mark.parametrize("prefix", ["", "sqlite:///"])

@@ -20,7 +20,6 @@ from towpath_service.rpc.ingest_handler import IngestHandler, StreamTimes
 from towpath_service.rpc.log_handler import LogHandler
 from towpath_service.rpc.run_handler import FlowHandler, RunHandler
 from towpath_service.rpc.server_handler import ServerHandler
-from towpath_service.storage.postgres import PostgresStore
 from towpath_service.storage.postgres_url import PostgresUrl
 from towpath_service.storage.sqlite import SqliteStore
 
@@ -90,5 +89,8 @@ async def open_service(
 
 def _store(database: Path | PostgresUrl | None) -> Store:
     if isinstance(database, PostgresUrl):
+        # Its driver and the asyncio half of SQLAlchemy are of no use to a server on SQLite.
+        from towpath_service.storage.postgres import PostgresStore  # noqa: PLC0415 - 15 MB
+
         return PostgresStore(database)
     return SqliteStore(database)
