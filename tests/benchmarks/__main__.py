@@ -1,29 +1,23 @@
-"""The engine against a real server on SQLite: `poe bench [tasks]`, `poe bench memory [tasks]`.
+"""`poe bench NAME [options]` runs a benchmark, `poe bench` lists them.
 
-docs/benchmarks.md tells the method.
+docs/benchmarks.md tells the methods and the numbers of the last runs.
 """
 
 from __future__ import annotations
 
 import sys
+from typing import Final
 
-from tests.benchmarks.memory import TASKS, measure_memory
-from tests.benchmarks.site import running_site
-from tests.benchmarks.speed import measure_speed
+from tests.benchmarks.command import run_command
 
-SPEED_TASKS = 5000
-
-
-def main(arguments: list[str]) -> None:
-    """Measures speed, or memory when asked for."""
-    memory = arguments[:1] == ["memory"]
-    tasks = [int(argument) for argument in arguments[memory:]]
-    with running_site() as site:
-        if memory:
-            measure_memory(site, *(tasks or [TASKS]))
-        else:
-            measure_speed(site, *(tasks or [SPEED_TASKS]))
-
+BENCHMARKS: Final = {
+    "engine": "tests.benchmarks.engine",
+    "memory": "tests.benchmarks.memory",
+    "ingest": "tests.benchmarks.ingest",
+    "latency": "tests.benchmarks.latency",
+    "reads": "tests.benchmarks.reads",
+    "compare": "tests.benchmarks.compared.compare",
+}
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(run_command(BENCHMARKS, sys.argv[1:]))

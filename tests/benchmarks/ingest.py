@@ -1,4 +1,4 @@
-"""The service alone, against raw producers: `poe bench-ingest --updates 100000 --producers 2`.
+"""The service alone, against raw producers: `poe bench ingest --updates 100000 --producers 2`.
 
 Method: a server process on free ports with a home of its own on SQLite. Threads of this process
 send batches that were built and serialized before the clock starts, each over a stream of its own,
@@ -10,7 +10,6 @@ machine's cores; one run, nothing warmed but one small stream.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import tempfile
@@ -25,12 +24,14 @@ import psutil
 
 from tests.benchmarks import bare_postgres
 from tests.benchmarks.bare import replay
+from tests.benchmarks.command import Benchmark
 from tests.benchmarks.producer import Load, Order, build_all, send
 from tests.postgres import postgres_for_tests
 from tests.postgres.fixtures import upgrade
 from tests.scenarios.servers import Server
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator, Sequence
 
 MEBI = 1 << 20
@@ -38,9 +39,8 @@ MEBI = 1 << 20
 POSTGRES_SETTINGS = {"shared_buffers": "256MB", "max_wal_size": "4GB"}
 
 
-def main() -> None:
+def _run(options: argparse.Namespace) -> None:
     """Runs all of it."""
-    options = _options()
     each = options.updates // options.producers
     loads = build_all(options.producers, each, options.batch, options.order)
     with tempfile.TemporaryDirectory() as folder, database_options(options.database) as database:
@@ -114,16 +114,21 @@ def _database(home: Path) -> Path:
     return found
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measures how fast the service records updates.")
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--updates", type=int, default=100_000, help="in all")
     parser.add_argument("--producers", type=int, default=2, help="each with a stream of its own")
     parser.add_argument("--batch", type=int, default=1000, help="updates in a message")
     parser.add_argument("--order", choices=get_args(Order), default="together")
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--keep-log", action="store_true", help="print what the server logged")
-    return parser.parse_args()
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(
+    summary="the service alone: updates a second of raw producers, beside the database alone",
+    method=(
+        "threads send batches built beforehand over streams to a server process until all is"
+        " acknowledged; then the database's client alone writes the same rows."
+    ),
+    add_options=_add_options,
+    run=_run,
+)

@@ -1,4 +1,4 @@
-"""Time from sending an update to its ack: `python -m tests.benchmarks.latency --rate 1000`.
+"""Time from sending an update to its ack: `poe bench latency --rate 1000`.
 
 Method: a server process on PostgreSQL (fsync on) or SQLite. Producers, each a stream of its own in
 a thread of this process, send one update a message at a steady pace that doesn't wait for acks; a
@@ -8,7 +8,6 @@ after the commit. The first second isn't counted.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import statistics
 import tempfile
@@ -22,19 +21,20 @@ import grpc
 import uuid_utils
 from towpath.api.v1 import ingest_service_pb2 as pb
 
+from tests.benchmarks.command import Benchmark
 from tests.benchmarks.ingest import database_options
 from tests.benchmarks.producer import METHOD, WORKSPACE, completion, creation
 from tests.scenarios.servers import Server
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
 
 WARM_UP_SECONDS = 1.0
 
 
-def main() -> None:
+def _run(options: argparse.Namespace) -> None:
     """Sends for a while and prints how long acks took."""
-    options = _options()
     with (
         tempfile.TemporaryDirectory() as folder,
         database_options(options.database) as database,
@@ -107,14 +107,19 @@ def _produce(address: str, pace: float, seconds: float) -> list[float]:
     return took
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measures how long an ack takes.")
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=float, default=1000.0, help="updates a second, in all")
     parser.add_argument("--producers", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="postgres")
-    return parser.parse_args()
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(
+    summary="the time from sending an update to its ack",
+    method=(
+        "threads send one update a message at a steady pace to a server process; the first second"
+        " isn't counted, a late message counts from when it was due."
+    ),
+    add_options=_add_options,
+    run=_run,
+)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.benchmarks.command import Benchmark, positive
 from tests.benchmarks.flows import called, submitted
+from tests.benchmarks.site import running_site
 
 if TYPE_CHECKING:
+    import argparse
+
     from tests.benchmarks.site import Site
 
 TASKS = 100_000
@@ -30,3 +34,23 @@ def measure_memory(site: Site, tasks: int) -> None:
 def _print(site: Site, name: str, when: str) -> None:
     pipeline, server = site.megabytes()
     print(f"{name:9} {when}: pipeline {pipeline:4.0f} MB, server {server:4.0f} MB")
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tasks", type=positive, default=TASKS, help="in a flow run")
+
+
+def _run(options: argparse.Namespace) -> None:
+    with running_site() as site:
+        measure_memory(site, options.tasks)
+
+
+BENCHMARK = Benchmark(
+    summary="memory of a pipeline and of its server over one long flow run",
+    method=(
+        "resident memory of this process, the pipeline, and of a server process on SQLite, at marks"
+        " on the way through a flow of no-op tasks, and when all is recorded."
+    ),
+    add_options=_add_options,
+    run=_run,
+)

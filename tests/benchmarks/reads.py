@@ -1,4 +1,4 @@
-"""Reads on many runs: `python -m tests.benchmarks.reads --runs 1000000`.
+"""Reads on many runs: `poe bench reads --runs 1000000`.
 
 Method: PostgreSQL is filled by one statement a table, with flow runs of 1,000 task runs each over
 90 days, 3 of 100 failed, 1 of 20 tagged, then analyzed. A server process answers over gRPC, one
@@ -8,7 +8,6 @@ about other places each time where there are other places. All share the machine
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import hashlib
 import random
@@ -24,11 +23,13 @@ import asyncpg
 from towpath.api.v1 import flow_service_pb2, run_service_pb2
 from towpath_service.domain.tokens import make_token
 
+from tests.benchmarks.command import Benchmark
 from tests.postgres import postgres_for_tests
 from tests.postgres.fixtures import upgrade
 from tests.scenarios.servers import Server
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Mapping
 
     import grpc
@@ -84,9 +85,8 @@ class Question:
     make: Callable[[], Any]
 
 
-def main() -> None:
+def _run(options: argparse.Namespace) -> None:
     """Fills a database and asks."""
-    options = _options()
     with (
         tempfile.TemporaryDirectory() as folder,
         postgres_for_tests(SETTINGS) as postgres,
@@ -213,12 +213,17 @@ async def _fill(dsn: str, runs: int) -> int:
     return first_us
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measures reads on many runs.")
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=int, default=1_000_000)
     parser.add_argument("--calls", type=int, default=60, help="of each kind of question")
-    return parser.parse_args()
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(
+    summary="reads on many runs: pages, counts, graphs",
+    method=(
+        "PostgreSQL is filled by statements, a server process answers over gRPC one call after the"
+        " other, about other places each time."
+    ),
+    add_options=_add_options,
+    run=_run,
+)

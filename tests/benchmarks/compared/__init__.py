@@ -1,0 +1,1 @@
+"""Towpath beside Prefect 3: the same pipelines, each with a server of its own, in one run."""
