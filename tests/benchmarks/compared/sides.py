@@ -125,7 +125,7 @@ def _prefect_environment(home: Path, api: str) -> dict[str, str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_LEVEL": "WARNING",
-        # Towpath's default. Prefect's is a thread for each task, which is slower.
+        # Towpath's default. Prefect's is a thread for each task, which was no faster.
         "PREFECT_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS": "16",
     }
 
