@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from towpath_service.storage import schema
-from towpath_service.storage.arrays import conflict_clause, type_name
+from towpath_service.storage.arrays import type_name
 
 from tests.postgres.fixtures import upgrade
 from tests.postgres.server import Databases
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Table
 
 CHANGED = ("state", "state_us", "revision", "ended_us", "running_us", "updated_us", "position")
+REPLACING = " ON CONFLICT (tenant_id, run_id) DO UPDATE SET " + ", ".join(
+    f"{name} = excluded.{name}" for name in CHANGED
+)
 
 
 def replay(recorded: str, batch: int) -> tuple[float, float]:
@@ -41,7 +44,7 @@ async def _replay(recorded: str, batch: int) -> tuple[float, float]:
     target = await databases.create()
     await upgrade(target)
     connection = await asyncpg.connect(target)
-    upsert = _statement(schema.run, conflict_clause(schema.run, CHANGED))
+    upsert = _statement(schema.run, REPLACING)
     insert = _statement(schema.transition, "")
     await connection.execute(_statement(schema.producer, ""), *_columns([producer]))
     began, used = time.perf_counter(), time.process_time()

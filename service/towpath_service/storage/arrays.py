@@ -24,18 +24,13 @@ _NUL = "\0"
 _INSTEAD = "\N{REPLACEMENT CHARACTER}"
 
 
-def insert_arrays(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Inserts rows of all columns of a table."""
-    upsert_arrays(connection, table, tuple(table.c.keys()), rows, conflict="")
-
-
-def upsert_arrays(
+def insert_arrays(
     connection: Connection,
     table: Table,
     columns: tuple[str, ...],
     rows: Sequence[Row],
     *,
-    conflict: str,
+    conflict: str = "",
 ) -> None:
     """Inserts rows of some columns.
 
@@ -43,8 +38,8 @@ def upsert_arrays(
         connection: Where.
         table: Where to.
         columns: What the rows hold.
-        rows: The rows; no key twice unless the conflict is ignored.
-        conflict: What to do about a key that is there: a clause as `conflict_clause` makes it.
+        rows: The rows.
+        conflict: What to do about a key that is there: an ON CONFLICT clause.
     """
     connection.exec_driver_sql(_inserting(table, columns, conflict), _arrays(table, columns, rows))
 
@@ -71,19 +66,6 @@ def read_among(
     picked, values = among
     statement = _reading(tuple(columns), column, picked)
     return list(connection.exec_driver_sql(statement, (value, list(values))).all())
-
-
-@lru_cache(maxsize=256)
-def conflict_clause(
-    table: Table, replacing: tuple[str, ...] = (), adding: tuple[str, ...] = ()
-) -> str:
-    """ON CONFLICT: which columns take the new value, and to which it is added."""
-    if not replacing and not adding:
-        return " ON CONFLICT DO NOTHING"
-    keys = ", ".join(column.name for column in table.primary_key)
-    setting = [f"{name} = excluded.{name}" for name in replacing]
-    setting += [f"{name} = {table.name}.{name} + excluded.{name}" for name in adding]
-    return f" ON CONFLICT ({keys}) DO UPDATE SET {', '.join(setting)}"
 
 
 @lru_cache(maxsize=256)

@@ -9,22 +9,15 @@ and a statement takes hundreds of them on SQLite, all of them on PostgreSQL (`ar
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from towpath_service.storage.arrays import (
-    conflict_clause,
-    insert_arrays,
-    read_among,
-    update_arrays,
-    upsert_arrays,
-)
-from towpath_service.storage.upserts import upsert
+from towpath_service.storage.arrays import insert_arrays, read_among, update_arrays
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Column, Connection, Table
 
@@ -42,12 +35,7 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
     They go in by their first columns, those of the primary key: neighbours in the index come one
     after the other, whoever sent them.
     """
-    if not rows:
-        return
-    if connection.dialect.name == "postgresql":
-        insert_arrays(connection, table, rows)
-        return
-    _in_chunks(connection, _inserting, table, tuple(table.c.keys()), sorted(rows, key=_first_two))
+    _insert(connection, table, tuple(table.c.keys()), rows, "")
 
 
 def update_rows(
@@ -63,10 +51,11 @@ def update_rows(
     """
     if not rows:
         return
+    rows = sorted(rows, key=_first_two)
     if connection.dialect.name == "postgresql":
         update_arrays(connection, table, columns, rows)
-        return
-    _in_chunks(connection, _updating, table, columns, sorted(rows, key=_first_two))
+    else:
+        _in_chunks(connection, partial(_updating, table, columns), len(columns), rows)
 
 
 def upsert_rows(
@@ -88,14 +77,7 @@ def upsert_rows(
         replacing: Columns that take the new value when the key is there.
         adding: Columns that the new value is added to then.
     """
-    if not rows:
-        return
-    if connection.dialect.name == "postgresql":
-        conflict = conflict_clause(table, replacing, adding)
-        upsert_arrays(connection, table, columns, sorted(rows, key=_first_two), conflict=conflict)
-        return
-    statement = upsert(connection, table, replacing, adding=adding)
-    connection.execute(statement, [dict(zip(columns, row, strict=True)) for row in rows])
+    _insert(connection, table, columns, rows, _conflict(table, replacing, adding))
 
 
 def read_rows(
@@ -133,22 +115,52 @@ def _reading(columns: tuple[Column[Any], ...], column: Column[str], picked: Colu
     )
 
 
-def _in_chunks(
-    connection: Connection, make: Any, table: Table, columns: tuple[str, ...], rows: Sequence[Row]
+def _insert(
+    connection: Connection,
+    table: Table,
+    columns: tuple[str, ...],
+    rows: Sequence[Row],
+    conflict: str,
 ) -> None:
-    most = MAX_VARIABLES // len(columns)
+    if not rows:
+        return
+    rows = sorted(rows, key=_first_two)
+    if connection.dialect.name == "postgresql":
+        insert_arrays(connection, table, columns, rows, conflict=conflict)
+    else:
+        _in_chunks(connection, partial(_inserting, table, columns, conflict), len(columns), rows)
+
+
+@lru_cache(maxsize=64)
+def _conflict(table: Table, replacing: tuple[str, ...], adding: tuple[str, ...]) -> str:
+    """What both databases are told about a key that is there."""
+    if not replacing and not adding:
+        return " ON CONFLICT DO NOTHING"
+    keys = ", ".join(column.name for column in table.primary_key)
+    setting = [f"{name} = excluded.{name}" for name in replacing]
+    setting += [f"{name} = {table.name}.{name} + excluded.{name}" for name in adding]
+    return f" ON CONFLICT ({keys}) DO UPDATE SET {', '.join(setting)}"
+
+
+def _in_chunks(
+    connection: Connection, make: Callable[[int], str], width: int, rows: Sequence[Row]
+) -> None:
+    most = MAX_VARIABLES // width
     start = 0
     for size in (most, most // _SMALLER, 1):
-        statement = make(table, columns, size)
+        statement = make(size)
         for at in range(start, len(rows) - size + 1, size):
             values = tuple(chain.from_iterable(rows[at : at + size]))
             connection.exec_driver_sql(statement, values)
             start = at + size
 
 
-@lru_cache(maxsize=64)
-def _inserting(table: Table, columns: tuple[str, ...], rows: int) -> str:
-    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {_marks(columns, rows)}"  # noqa: S608 - names of the schema
+@lru_cache(maxsize=256)
+def _inserting(table: Table, columns: tuple[str, ...], conflict: str, rows: int) -> str:
+    return (
+        f"INSERT INTO {table.name} ({', '.join(columns)})"  # noqa: S608 - names of the schema
+        f" VALUES {_marks(columns, rows)}{conflict}"
+    )
 
 
 @lru_cache(maxsize=64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,12 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, create_engine, select
 from towpath_service.storage import bulk
-from towpath_service.storage.bulk import insert_rows, read_rows, update_rows
+from towpath_service.storage.bulk import insert_rows, read_rows, update_rows, upsert_rows
+from towpath_service.storage.maintenance import at_database
+from towpath_service.storage.postgres_url import parse_postgres_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
     from sqlalchemy import Connection
+    from towpath_service.storage.postgres_url import PostgresUrl
+
+    At = Callable[[Callable[[Connection], Any]], Any]
 
 PLACE = Table(
     "place",
@@ -31,18 +38,15 @@ NUMBERS = st.none() | st.integers(min_value=-(2**63), max_value=2**63 - 1)
 ROWS = st.lists(st.tuples(NUMBERS, st.none() | TEXTS, NUMBERS), max_size=120)
 
 
-@pytest.fixture(params=["sqlite", "any other"])
-def connection(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Connection]:
-    """A database; under another name it is written to as every other one is."""
+@pytest.fixture(params=["sqlite", "postgres"])
+def at(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> At:
+    """Runs work on a connection to a new database that has the table."""
     monkeypatch.setattr(bulk, "MAX_VARIABLES", 32 * len(COLUMNS))
-    engine = create_engine("sqlite://")
-    with engine.connect() as opened:
-        PLACE.create(opened)
-        monkeypatch.setattr(opened.dialect, "name", request.param)
-        yield opened
-    engine.dispose()
+    database: Path | PostgresUrl = tmp_path / "places.db"
+    if request.param == "postgres":
+        database = parse_postgres_url(request.getfixturevalue("empty_postgres_dsn"))
+    asyncio.run(at_database(database, PLACE.metadata.create_all))
+    return lambda work: asyncio.run(at_database(database, work))
 
 
 def all_of(connection: Connection) -> list[tuple[Any, ...]]:
@@ -75,28 +79,60 @@ def test_every_row_is_inserted_updated_and_read_as_it_is(content: list[Any]) -> 
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 31, 32, 33, 64, 97])
-def test_any_number_of_rows_is_written(connection: Connection, count: int) -> None:
+def test_any_number_of_rows_is_written(at: At, count: int) -> None:
     rows = [row(number, number, "a", None) for number in range(count)]
-    insert_rows(connection, PLACE, rows)
-    assert all_of(connection) == rows
     changed = [row(number, -number, None, 1) for number in range(count)]
-    update_rows(connection, PLACE, COLUMNS, changed)
-    assert all_of(connection) == changed
+    at(lambda connection: insert_rows(connection, PLACE, rows))
+    assert at(all_of) == rows
+    at(lambda connection: update_rows(connection, PLACE, COLUMNS, changed))
+    assert at(all_of) == changed
 
 
-def test_only_the_rows_that_are_asked_for_are_read(connection: Connection) -> None:
-    insert_rows(connection, PLACE, [row(number, number, "", 0) for number in range(5)])
-    insert_rows(connection, PLACE, [("other", "0001", 9, "", 0)])
-    found = read_rows(
-        connection,
-        [PLACE.c.name, PLACE.c.size],
-        condition=(PLACE.c.tenant, "t"),
-        among=(PLACE.c.name, ["0001", "0003", "9999"]),
+@pytest.mark.parametrize("count", [0, 1, 32, 97])
+def test_rows_that_are_there_are_left_replaced_or_added_to(at: At, count: int) -> None:
+    there = [row(number, 10, "old", 1) for number in range(0, count, 2)]
+    new = [row(number, 5, "new", 2) for number in range(count)]
+    at(lambda connection: insert_rows(connection, PLACE, there))
+    at(lambda connection: upsert_rows(connection, PLACE, COLUMNS, new))
+    assert at(all_of) == [
+        row(n, *((5, "new", 2) if n % 2 else (10, "old", 1))) for n in range(count)
+    ]
+    at(
+        lambda connection: upsert_rows(
+            connection, PLACE, COLUMNS, new, replacing=("note",), adding=("size",)
+        )
+    )
+    sums = [row(n, *((10, "new", 2) if n % 2 else (15, "new", 1))) for n in range(count)]
+    assert at(all_of) == sums
+
+
+def test_only_the_rows_that_are_asked_for_are_read(at: At) -> None:
+    rows = [row(number, number, "", 0) for number in range(5)]
+    at(lambda connection: insert_rows(connection, PLACE, [*rows, ("other", "0001", 9, "", 0)]))
+    found = at(
+        lambda connection: read_rows(
+            connection,
+            [PLACE.c.name, PLACE.c.size],
+            condition=(PLACE.c.tenant, "t"),
+            among=(PLACE.c.name, ["0001", "0003", "9999"]),
+        )
     )
     assert sorted(map(tuple, found)) == [("0001", 1), ("0003", 3)]
 
 
-def test_rows_that_are_not_named_stay(connection: Connection) -> None:
-    insert_rows(connection, PLACE, [row(1, 1, "", 0), row(2, 2, "", 0)])
-    update_rows(connection, PLACE, ("tenant", "name", "size"), [("t", "0002", 7)])
-    assert all_of(connection) == [row(1, 1, "", 0), row(2, 7, "", 0)]
+def test_rows_that_are_not_named_stay(at: At) -> None:
+    rows = [row(1, 1, "", 0), row(2, 2, "", 0)]
+    at(lambda connection: insert_rows(connection, PLACE, rows))
+    columns = ("tenant", "name", "size")
+    at(lambda connection: update_rows(connection, PLACE, columns, [("t", "0002", 7)]))
+    assert at(all_of) == [row(1, 1, "", 0), row(2, 7, "", 0)]
+
+
+def test_what_postgres_has_no_character_for_is_replaced(empty_postgres_dsn: str) -> None:
+    def work(connection: Connection) -> list[tuple[Any, ...]]:
+        PLACE.create(connection)
+        insert_rows(connection, PLACE, [row(1, 1, "a\0b", 0)])
+        return all_of(connection)
+
+    stored = asyncio.run(at_database(parse_postgres_url(empty_postgres_dsn), work))
+    assert stored == [row(1, 1, "a\N{REPLACEMENT CHARACTER}b", 0)]
