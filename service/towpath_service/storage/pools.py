@@ -24,7 +24,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from towpath_service.domain.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from sqlalchemy import Connection
 
@@ -52,7 +52,8 @@ SERVER_SETTINGS: Final = {
 
 # Classes and codes of errors after which the same transaction may well succeed: it met another
 # one, the server goes away or comes back, or has no room (appendix A of PostgreSQL's manual).
-_MET_ANOTHER: Final = frozenset({"40001", "40P01", "23505", "55P03"})
+_KEY_IS_THERE: Final = "23505"
+_MET_ANOTHER: Final = frozenset({"40001", "40P01", "55P03", _KEY_IS_THERE})
 _AWAY: Final = ("08", "57P", "53")
 
 _log = logging.getLogger(__name__)
@@ -86,10 +87,6 @@ class Pool:
         self._thread.join()
         self._loop.close()
 
-    def call(self, coroutine: Coroutine[Any, Any, Result]) -> asyncio.Future[Result]:
-        """Runs a coroutine on the loop of the connections."""
-        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
-
     async def _run(self, work: Callable[[Connection], Result], tries: int) -> Result:
         pause = FIRST_PAUSE_SECONDS
         while True:
@@ -101,6 +98,9 @@ class Pool:
                 if not _may_succeed_later(error):
                     raise
                 if tries <= 0:
+                    if _code(error) == _KEY_IS_THERE:
+                        # No later try will find it gone: the work itself names a key twice.
+                        raise
                     raise _unavailable(error) from error
                 _log.info("a transaction is run again: %s", error)
             await asyncio.sleep(pause)
@@ -137,11 +137,16 @@ def _may_succeed_later(error: BaseException) -> bool:
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    cause: Any = getattr(error, "orig", error)
-    code: str = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or ""
+    code = _code(error)
     if code:
         return code in _MET_ANOTHER or code.startswith(_AWAY)
+    cause = getattr(error, "orig", error)
     return isinstance(error, InterfaceError) or isinstance(cause, OSError | TimeoutError)
+
+
+def _code(error: BaseException) -> str:
+    """PostgreSQL's code of an error, "" when it didn't come from there."""
+    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
 
 
 def _unavailable(error: BaseException) -> ServiceError:
