@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from importlib import metadata
-from pathlib import Path
 
 import click
 from towpath.settings import get_settings
@@ -47,6 +46,7 @@ def start(host: str, port: int, web_port: int, database: str | None, *, insecure
     # The service is heavy, and `--help` needs none of it.
     from towpath_service.app.server import serve  # noqa: PLC0415 - see above
     from towpath_service.app.settings import ServerSettings, is_loopback  # noqa: PLC0415 - see above
+    from towpath_service.storage.targets import location_of  # noqa: PLC0415 - see above
 
     host = host.strip("[]")
     if not is_loopback(host) and not insecure:
@@ -65,13 +65,10 @@ def start(host: str, port: int, web_port: int, database: str | None, *, insecure
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
 
-    database_ = settings.database
-    location = str(database_) if isinstance(database_, Path) else database_.display
-
     def started(grpc_address: str, web_address: str) -> None:
         click.echo(
             f"Towpath {metadata.version('towpath')} - gRPC {grpc_address} - web {web_address}"
-            f" - database {location} - Ctrl-C stops"
+            f" - database {location_of(settings.database)} - Ctrl-C stops"
         )
 
     try:

@@ -11,7 +11,6 @@ import os
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from towpath._transport.statuses import to_rpc_error
@@ -20,8 +19,11 @@ from towpath_service.app.in_process import InProcessTransport
 from towpath_service.app.wiring import open_service
 from towpath_service.domain.errors import ServiceError
 from towpath_service.rpc.errors import to_status
+from towpath_service.storage.targets import location_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from towpath._transport.base import Transport
 
     from towpath_service.app.wiring import Service
@@ -51,7 +53,7 @@ class EmbeddedTransport(InProcessTransport):
 
     def __init__(self, database: Path | PostgresUrl | None) -> None:
         """Opens the service; None for a database in memory."""
-        address = _address(database)
+        address = location_of(database)
         opened: Future[_Open] = Future()
         self._thread = threading.Thread(
             target=_run, args=(database, opened), name="towpath-embedded", daemon=True
@@ -71,12 +73,6 @@ class EmbeddedTransport(InProcessTransport):
         if self._owner == os.getpid() and self._thread.is_alive():
             self._opened.loop.call_soon_threadsafe(self._opened.stop.set)
             self._thread.join()
-
-
-def _address(database: Path | PostgresUrl | None) -> str:
-    if database is None:
-        return "memory"
-    return str(database) if isinstance(database, Path) else database.display
 
 
 def _run(database: Path | PostgresUrl | None, opened: Future[_Open]) -> None:

@@ -141,7 +141,7 @@ def test_a_database_that_cannot_be_reached_is_told_without_its_password(tmp_path
     database = f"postgresql://user:hunter2@127.0.0.1:{free_port()}/db"
     ended = start(tmp_path, "--database", database, "--port", "0", "--web-port", "0")
     assert ended.returncode == 1
-    assert "can't use the database postgresql://user:***@" in ended.stderr
+    assert "can't open the database postgresql://user:***@" in ended.stderr
     assert "hunter2" not in ended.stderr
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.pool import NullPool
 from towpath_service.domain.errors import ServiceError
 from towpath_service.storage.connections import SqliteConnections
 from towpath_service.storage.postgres_url import PostgresUrl
+from towpath_service.storage.targets import unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,18 +40,11 @@ async def at_database(database: Path | PostgresUrl, work: Callable[[Connection],
             connections.close()
     except (DBAPIError, OSError) as error:
         cause = str(getattr(error, "orig", None) or error)
-        raise unusable(_display(database), cause) from error
-
-
-def unusable(location: str, cause: str) -> ServiceError:
-    """What is told of a database that says no."""
-    return ServiceError(
-        reason="DATABASE_UNUSABLE",
-        message=(
-            f"can't use the database {location}: {cause}. Check that it runs, its address, user and"
-            " password"
-        ),
-    )
+        raise unusable(database, cause) from error
+    except ServiceError as error:
+        if error.reason != "OVERLOADED":
+            raise
+        raise unusable(database, str(getattr(error.__cause__, "orig", error.message))) from error
 
 
 async def _at_postgres(url: PostgresUrl, work: Callable[[Connection], Result]) -> Result:
@@ -61,7 +55,3 @@ async def _at_postgres(url: PostgresUrl, work: Callable[[Connection], Result]) -
             return await connection.run_sync(work)
     finally:
         await engine.dispose()
-
-
-def _display(database: Path | PostgresUrl) -> str:
-    return database.display if isinstance(database, PostgresUrl) else str(database)

@@ -32,7 +32,7 @@ _LOCKS: Final = (
     (r"UPDATE|DELETE|INSERT", "ROW EXCLUSIVE", "touches rows"),
 )
 _TABLE: Final = re.compile(
-    r"(?:TABLE|INDEX .*? ON|INTO|UPDATE|FROM)\s+(?:IF \w+ (?:NOT )?EXISTS\s+)?\"?(\w+)",
+    r"(?:TABLE|INDEX .*? ON|INTO|UPDATE|FROM)\s+(?:IF (?:NOT )?EXISTS\s+)?\"?(\w+)",
     re.IGNORECASE,
 )
 _SETTING: Final = re.compile(r"(BEGIN|COMMIT|SET)\b", re.IGNORECASE)

@@ -13,9 +13,9 @@ from sqlalchemy.exc import DBAPIError
 from towpath_service.domain.errors import ServiceError
 from towpath_service.ports.bus import Scope
 from towpath_service.storage.ingest import SqlIngestTransaction
-from towpath_service.storage.maintenance import unusable
 from towpath_service.storage.pools import READERS, WRITERS, Pool
 from towpath_service.storage.reads import SqlReads
+from towpath_service.storage.targets import location_of, unusable
 from towpath_service.storage.upgrade import ensure_schema
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class PostgresStore:
     @property
     def location(self) -> str:
         """Where the database is, for people."""
-        return self._url.display
+        return location_of(self._url)
 
     async def open(self) -> None:
         """Checks that the database has the schema that this version works with.
@@ -62,11 +62,11 @@ class PostgresStore:
         try:
             await self._writers.run(partial(ensure_schema, where=self.location, automatic=False))
         except (DBAPIError, OSError, asyncpg.PostgresError) as error:
-            raise unusable(self.location, str(getattr(error, "orig", error))) from error
+            raise unusable(self._url, str(getattr(error, "orig", error))) from error
         except ServiceError as error:
             if error.reason != "OVERLOADED":
                 raise
-            raise unusable(self.location, str(error.__cause__)) from error
+            raise unusable(self._url, str(error.__cause__)) from error
 
     async def write(self, work: Callable[[IngestTransaction], Result]) -> Result:
         """Runs work in one transaction; what it returns is returned after the commit."""

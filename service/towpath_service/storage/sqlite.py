@@ -13,6 +13,7 @@ from towpath_service.storage.connections import SqliteConnections
 from towpath_service.storage.ingest import SqlIngestTransaction
 from towpath_service.storage.reads import SqlReads
 from towpath_service.storage.schema import metadata
+from towpath_service.storage.targets import location_of, unusable
 from towpath_service.storage.upgrade import ensure_schema
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class SqliteStore:
     @property
     def location(self) -> str:
         """Where the database is, for people."""
-        return str(self._path) if self._path else "memory"
+        return location_of(self._path)
 
     async def open(self) -> None:
         """Makes or upgrades the tables.
@@ -59,14 +60,14 @@ class SqliteStore:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             await self._connections.write(partial(ensure_schema, where=location, automatic=True))
         except OSError as error:
-            raise _unusable(location, error.strerror or "no access") from error
+            raise unusable(self._path, error.strerror or "no access") from error
         except DBAPIError as error:
-            raise _unusable(location, str(error.orig)) from error
+            raise unusable(self._path, str(error.orig)) from error
         except ServiceError as error:
             if error.reason != "OVERLOADED":
                 raise
             cause = getattr(error.__cause__, "orig", error.message)
-            raise _unusable(location, str(cause)) from error
+            raise unusable(self._path, str(cause)) from error
 
     async def write(self, work: Callable[[IngestTransaction], Result]) -> Result:
         """Runs work in one transaction; what it returns is returned after the commit."""
@@ -99,13 +100,3 @@ class SqliteStore:
     def close(self) -> None:
         """Ends the threads and closes the connections."""
         self._connections.close()
-
-
-def _unusable(location: str, cause: str) -> ServiceError:
-    return ServiceError(
-        reason="DATABASE_UNUSABLE",
-        message=(
-            f"can't open the database {location}: {cause}. Check the path and its permissions, or"
-            " point TOWPATH_HOME elsewhere"
-        ),
-    )

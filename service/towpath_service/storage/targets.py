@@ -1,4 +1,4 @@
-"""The database that a user names."""
+"""The database that a user names, and what is said of it."""
 
 from __future__ import annotations
 
@@ -38,6 +38,26 @@ def parse_database(text: str | None, home: Path) -> Path | PostgresUrl:
         except (ArgumentError, ValueError) as error:
             raise _unknown(scheme) from error
     raise _unknown(scheme)
+
+
+def location_of(database: Path | PostgresUrl | None) -> str:
+    """Where a database is, for people: without a password."""
+    if database is None:
+        return "memory"
+    return str(database) if isinstance(database, Path) else database.display
+
+
+def unusable(database: Path | PostgresUrl | None, cause: str) -> ServiceError:
+    """What is told of a database that can't be opened or says no."""
+    advice = (
+        "Check the path and its permissions, or point TOWPATH_HOME elsewhere"
+        if database is None or isinstance(database, Path)
+        else "Check that it runs, its address, user and password"
+    )
+    return ServiceError(
+        reason="DATABASE_UNUSABLE",
+        message=f"can't open the database {location_of(database)}: {cause}. {advice}",
+    )
 
 
 def _unknown(scheme: str) -> ServiceError:

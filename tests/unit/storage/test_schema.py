@@ -201,6 +201,7 @@ def test_a_plan_tells_every_statement_and_changes_nothing(empty: Path | Postgres
             *("ACCESS EXCLUSIVE", "may rewrite the table"),
         ),
         ("UPDATE run SET state = 7", "ROW EXCLUSIVE", "touches rows"),
+        ("DROP TABLE IF EXISTS run", "ACCESS EXCLUSIVE", "brief"),
         ("VACUUM FULL run", "ACCESS EXCLUSIVE", "not known: taken for the strongest"),
     ],
 )
@@ -236,6 +237,7 @@ def test_the_commands_say_what_they_did(empty: Path | PostgresUrl) -> None:
         (["upgrade", "--to", "4711"], "there is no revision '4711'"),
         (["downgrade", "--to", "4711", "--yes"], "there is no revision '4711'"),
         (["size", "--database", "/nowhere/towpath.db"], "there is no database /nowhere"),
+        (["size", "--database", __file__], "Check the path"),
         (["size", "--database", "mysql://me:secret@host/db"], "postgresql://USER:PASSWORD"),
         (["size", "--database", "postgresql://me:secret@127.0.0.1:1/db"], "me:***@127.0.0.1:1"),
     ],
