@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -327,6 +329,30 @@ async def test_a_deleted_run_is_gone_with_its_counts(store: SqliteStore) -> None
         assert flows[0].run_counts == {}
         with pytest.raises(ServiceError, match="RESOURCE_NOT_FOUND"):
             await site.queries.run(SCOPE, run)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        *("", "state = COMPLETED", "kind = TASK", "flow = g", "flow = g AND state = RUNNING"),
+        *("flow = workspaces/default/flows/f AND kind = FLOW", "flow = none"),
+        *("state != RUNNING", "flow = f OR flow = g", "NOT state = RUNNING", 'display_name = "f"'),
+        "state = RUNNING AND state = COMPLETED",
+    ],
+)
+async def test_kept_counts_say_what_counting_says(store: SqliteStore, condition: str) -> None:
+    async with opened(store) as site:
+        updates: list[tuple[str, Any]] = []
+        for flow_id, kind, ends in product("fg", RunKind, (True, False, False)):
+            run = new_id()
+            updates.append((run, replace(create(), flow_id=flow_id, kind=kind)))
+            if ends:
+                updates.append((run, DONE))
+        await site.send(1, *updates)
+        aggregate = site.queries.aggregate
+        kept = await aggregate(SCOPE, condition, 0, None, None)
+        counted = await aggregate(SCOPE, condition, 1, None, None)
+        assert [item.counts for item in kept] == [item.counts for item in counted]
 
 
 async def test_dropped_lines_are_counted_once_a_producer_over_any_number_of_runs(
