@@ -19,6 +19,8 @@ import zlib
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from towpath._delivery.system_calls import write_at_once
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -117,7 +119,7 @@ class Lane:
         try:
             if self._descriptor < 0 or self._size >= SEGMENT_BYTES or number != self._next:
                 self._roll(number)
-            written = os.write(self._descriptor, frame)
+            written = write_at_once(self._descriptor, frame)
         except OSError:
             written = -1
         if written < len(frame):

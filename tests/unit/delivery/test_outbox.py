@@ -111,7 +111,7 @@ def test_a_full_disk_keeps_frames_in_memory_in_order_and_writes_them_later(
 ) -> None:
     lane = Lane(tmp_path, "updates")
     lane.append(b"first")
-    write = os.write
+    write = lanes.write_at_once
 
     def full(descriptor: int, data: bytes) -> int:
         write(descriptor, data[:3])
@@ -121,9 +121,9 @@ def test_a_full_disk_keeps_frames_in_memory_in_order_and_writes_them_later(
         return write(descriptor, data[:3])
 
     for failing in (full, partly):
-        monkeypatch.setattr(os, "write", failing)
+        monkeypatch.setattr(lanes, "write_at_once", failing)
         lane.append(b"waiting")
-    monkeypatch.setattr(os, "write", write)
+    monkeypatch.setattr(lanes, "write_at_once", write)
     assert lane.unwritten(2) == [b"waiting", b"waiting"]
     assert lane.unwritten(1) == []
     assert "Make room" in capsys.readouterr().err
@@ -157,7 +157,7 @@ def test_frames_sent_from_memory_are_not_sent_again_when_the_disk_takes_them(
 ) -> None:
     lane, server = Lane(tmp_path, "updates"), Taking()
     drain = Drain(tmp_path, updates=lane)
-    write = os.write
+    write = lanes.write_at_once
 
     def append(*names: str) -> None:
         for name in names:
@@ -167,22 +167,22 @@ def test_frames_sent_from_memory_are_not_sent_again_when_the_disk_takes_them(
         raise OSError(errno.ENOSPC, "no space")
 
     def room_is_made() -> None:
-        monkeypatch.setattr(os, "write", write)
+        monkeypatch.setattr(lanes, "write_at_once", write)
         append("4")
 
     append("1")
-    monkeypatch.setattr(os, "write", full)
+    monkeypatch.setattr(lanes, "write_at_once", full)
     append("2", "3")
     assert drain.deliver(server)
     server.meanwhile = room_is_made
     assert drain.deliver(server)
     append("5")
-    monkeypatch.setattr(os, "write", full)
+    monkeypatch.setattr(lanes, "write_at_once", full)
     append("6", "7")
     while drain.deliver(server):
         pass
     append("8")
-    monkeypatch.setattr(os, "write", write)
+    monkeypatch.setattr(lanes, "write_at_once", write)
     append("9")
     while drain.deliver(server):
         pass
@@ -209,7 +209,7 @@ def test_a_disk_that_is_full_to_the_last_file_holds_no_delivery_up(tmp_path: Pat
             raise OSError(errno.ENOSPC, "no space")
 
         lane.append(b"first")
-        patch.setattr(os, "write", full)
+        patch.setattr(lanes, "write_at_once", full)
         patch.setattr(os, "open", full)
         lane.append(b"second")
         lane.forget(2)
