@@ -11,6 +11,7 @@ from towpath.settings import get_settings
 
 from towpath_service.db_cli import database_of, database_option, db
 from towpath_service.domain.errors import ServiceError
+from towpath_service.keep_options import keep_options
 
 _PORT = click.IntRange(0, 65535)
 
@@ -36,16 +37,28 @@ server.add_command(db)
     help="Port for HTTP; 0 takes a free one.",
 )
 @database_option
+@keep_options
 @click.option(
     "--insecure",
     is_flag=True,
     help="Listen beyond this machine although nobody is asked who it is.",
 )
-def start(host: str, port: int, web_port: int, database: str | None, *, insecure: bool) -> None:
+def start(
+    host: str,
+    port: int,
+    web_port: int,
+    database: str | None,
+    *,
+    keep_runs: float | None,
+    keep_transitions: float | None,
+    keep_logs: float | None,
+    insecure: bool,
+) -> None:
     """Start the service: gRPC and HTTP, one process, no set-up."""
     # The service is heavy, and `--help` needs none of it.
     from towpath_service.app.server import serve  # noqa: PLC0415 - see above
     from towpath_service.app.settings import ServerSettings, is_loopback  # noqa: PLC0415 - see above
+    from towpath_service.application.retention import Keep  # noqa: PLC0415 - see above
     from towpath_service.storage.targets import location_of  # noqa: PLC0415 - see above
 
     host = host.strip("[]")
@@ -62,6 +75,7 @@ def start(host: str, port: int, web_port: int, database: str | None, *, insecure
         port=port,
         web_port=web_port,
         insecure=insecure,
+        keep=Keep(runs=keep_runs, transitions=keep_transitions, logs=keep_logs),
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
 

@@ -11,6 +11,7 @@ import click
 from towpath.settings import get_settings
 
 from towpath_service.domain.errors import ServiceError
+from towpath_service.keep_options import keep_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,6 +111,36 @@ def plan(database: str | None) -> None:
 
 @db.command()
 @database_option
+@keep_options
+def prune(
+    database: str | None,
+    keep_runs: float | None,
+    keep_transitions: float | None,
+    keep_logs: float | None,
+) -> None:
+    """Remove now what is older than is kept, which a running server does by the hour."""
+    from towpath_service.app.wiring import open_service  # noqa: PLC0415 - heavy
+    from towpath_service.application.retention import Keep  # noqa: PLC0415 - heavy
+
+    target = _existing(database)
+    keep = Keep(runs=keep_runs, transitions=keep_transitions, logs=keep_logs)
+
+    async def sweep() -> str:
+        async with open_service(target, keep=keep) as service:
+            removed = await service.retention.sweep(pausing=False)
+            return (
+                f"Removed {removed.runs:,} runs, {removed.transitions:,} transitions of others,"
+                f" {removed.logs:,} log lines."
+            )
+
+    try:
+        click.echo(asyncio.run(sweep()))
+    except ServiceError as error:
+        raise click.ClickException(error.message) from None
+
+
+@db.command()
+@database_option
 def size(database: str | None) -> None:
     """Show how large the database is, table by table."""
     from rich.console import Console  # noqa: PLC0415 - heavy
@@ -137,16 +168,21 @@ def _at(
 ) -> Result:
     from towpath_service.storage.maintenance import at_database  # noqa: PLC0415 - heavy
 
+    target = _existing(database, create=create)
+    try:
+        return asyncio.run(at_database(target, lambda connection: _explained(work, connection)))
+    except ServiceError as error:
+        raise click.ClickException(error.message) from None
+
+
+def _existing(database: str | None, *, create: bool = False) -> Path | PostgresUrl:
     target = database_of(database, get_settings().home)
     if isinstance(target, Path) and not (create or target.exists()):
         raise click.ClickException(
             f"there is no database {target} yet: `towpath server start` makes it, or name another"
             " with --database"
         )
-    try:
-        return asyncio.run(at_database(target, lambda connection: _explained(work, connection)))
-    except ServiceError as error:
-        raise click.ClickException(error.message) from None
+    return target
 
 
 def _explained(work: Callable[[Connection], Result], connection: Connection) -> Result:

@@ -10,11 +10,13 @@ import asyncio
 import os
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from towpath._transport.statuses import to_rpc_error
 
+from towpath_service.app.ages import keep_from_environment
 from towpath_service.app.in_process import InProcessTransport
 from towpath_service.app.wiring import open_service
 from towpath_service.domain.errors import ServiceError
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
     from towpath_service.app.wiring import Service
     from towpath_service.storage.postgres_url import PostgresUrl
+
+PRUNING_SECONDS: Final = 0.2
 
 
 def open_embedded(home: Path, *, in_memory: bool = False) -> Transport:
@@ -85,7 +89,7 @@ def _run(database: Path | PostgresUrl | None, opened: Future[_Open]) -> None:
 
 
 async def _live(database: Path | PostgresUrl | None, opened: Future[_Open]) -> None:
-    async with open_service(database) as service:
+    async with open_service(database, keep=keep_from_environment()) as service:
         stop = asyncio.Event()
         own = asyncio.all_tasks()
         opened.set_result(_Open(service=service, loop=asyncio.get_running_loop(), stop=stop))
@@ -94,3 +98,6 @@ async def _live(database: Path | PostgresUrl | None, opened: Future[_Open]) -> N
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
+        # No server lives long enough here: each that closes does a little.
+        with suppress(ServiceError):
+            await service.retention.sweep(seconds=PRUNING_SECONDS, pausing=False)

@@ -46,7 +46,7 @@ async def serve(settings: ServerSettings, started: Callable[[str, str], None]) -
         web_socket = _web_socket(settings)
         stack.callback(web_socket.close)
         service = await stack.enter_async_context(
-            open_service(settings.database, times=settings.times)
+            open_service(settings.database, times=settings.times, keep=settings.keep)
         )
         grpc_server = GrpcServer(service.dispatcher)
         grpc_address = address_of(settings.host, _bind(grpc_server, settings))
@@ -93,6 +93,7 @@ def _background(
     return background(
         {
             "reaper": service.reaper.run,
+            "retention": service.retention.run,
             "liveness": service.producers.keep_alive,
             "intake": intake.run,
         }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from towpath_service.application.retention import Keep
 from towpath_service.rpc.ingest_handler import StreamTimes
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class ServerSettings:
     """Longest wait for calls under way when the server stops."""
     intake_seconds: float = 10.0
     """Pause between two looks for outboxes that ended processes left behind."""
+    keep: Keep = field(default_factory=Keep)
+    """For how long what is recorded is kept."""
     times: StreamTimes = field(default_factory=StreamTimes)
 
 

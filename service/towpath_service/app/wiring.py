@@ -12,6 +12,7 @@ from towpath_service.application.committer import Committer
 from towpath_service.application.producers import Producers
 from towpath_service.application.queries import Queries
 from towpath_service.application.reaper import Reaper
+from towpath_service.application.retention import Keep, Retention
 from towpath_service.application.watch import Draining, Watches
 from towpath_service.ports.bus import Bus
 from towpath_service.ports.clock import SystemClock
@@ -39,6 +40,7 @@ class Service:
     draining: Draining
     producers: Producers
     reaper: Reaper
+    retention: Retention
     store: Store
 
     def drain(self) -> None:
@@ -49,7 +51,10 @@ class Service:
 
 @asynccontextmanager
 async def open_service(
-    database: Path | PostgresUrl | None, *, times: StreamTimes | None = None
+    database: Path | PostgresUrl | None,
+    *,
+    times: StreamTimes | None = None,
+    keep: Keep | None = None,
 ) -> AsyncGenerator[Service]:
     """Opens the service on a database; a path is SQLite's, None is one in memory."""
     clock, bus, draining = SystemClock(), Bus(), Draining(asyncio.Event())
@@ -78,6 +83,7 @@ async def open_service(
                 draining=draining,
                 producers=producers,
                 reaper=Reaper(store, bus, clock, silence_seconds=times.heartbeat_timeout_seconds),
+                retention=Retention(store, bus, clock, keep or Keep()),
                 store=store,
             )
     finally:

@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from towpath_service.application.commit import Batch
+from towpath_service.application.jumps import Jumps
 from towpath_service.domain.decisions import Accepted, RunStatus, decide_transition
 from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.reports import StateReport, Update
@@ -35,6 +36,7 @@ class Reaper:
         self._bus = bus
         self._clock = clock
         self._silence_seconds = silence_seconds
+        self._jumps = Jumps(clock)
 
     async def run(self) -> None:
         """Looks again and again; never returns.
@@ -46,10 +48,28 @@ class Reaper:
         while True:
             await asyncio.sleep(self._silence_seconds / 6)
             try:
-                while await self.reap() == LIMIT:
-                    pass
+                await self.look()
             except ServiceError as error:
                 _log.warning("lost producers could not be looked for: %s", error)
+
+    async def look(self) -> int:
+        """Ends the runs of all lost producers, and tells how many, unless the clock jumped.
+
+        Then everybody is taken for heard of now: nobody has been silent for a time that the clock
+        has left out, and nobody was heard of in the future.
+        """
+        jumped = self._jumps.seconds()
+        if abs(jumped) > self._silence_seconds / 3:
+            _log.warning("the clock jumped by %.1f s: producers get their time anew", jumped)
+            now_us = self._clock.now_us()
+            await self._store.write(lambda transaction: transaction.hear_of_all(now_us))
+            return 0
+        ended = 0
+        while True:
+            some = await self.reap()
+            ended += some
+            if some < LIMIT:
+                return ended
 
     async def reap(self) -> int:
         """Ends at most `LIMIT` runs of lost producers, and tells how many."""

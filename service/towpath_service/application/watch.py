@@ -115,6 +115,7 @@ class Watches:
         known: set[str] = set()
         if resume_token:
             position = _position(resume_token, question)
+            await self._check(scope, position, "tombstones")
         else:
             position = await self._store.read(lambda reads: reads.position(scope))
             if not skip_initial:
@@ -181,6 +182,18 @@ class Watches:
                 changes.append(RunChange(kind="REMOVED", run_id=run_id, run=run))
         return changes, reached
 
+    async def _check(self, scope: Scope, position: int, what: str) -> None:
+        """Sees to it that nothing after a position is gone."""
+        floors = await self._store.read(lambda reads: reads.floors(scope))
+        if position < getattr(floors, what):
+            raise ServiceError(
+                reason="RESUME_TOKEN_EXPIRED",
+                message=(
+                    "some of what came after this token was removed, since it was older than is"
+                    " kept: begin without a token"
+                ),
+            )
+
     async def transitions(
         self, scope: Scope, *, run_id: str, resume_token: str, states: Sequence[int]
     ) -> AsyncIterator[Transitions]:
@@ -191,6 +204,7 @@ class Watches:
         )
         if resume_token:
             position = _position(resume_token, question)
+            await self._check(scope, position, "transitions")
         elif run_id:
             await self._store.read(lambda reads: existing_run(reads, scope, run_id))
             position = 0
@@ -231,6 +245,8 @@ class Watches:
             *(str(descendants), str(min_severity)),
         )
         position = _position(resume_token, question) if resume_token else -1
+        if resume_token:
+            await self._check(scope, position, "logs")
         pace = _Pace(self._silence_seconds, self._life_seconds)
         ended_before = False
         while not (self._draining.begun or pace.over):

@@ -182,6 +182,10 @@ class IngestTransaction(Protocol):
         """Notes that producers are alive."""
         ...
 
+    def hear_of_all(self, now_us: int) -> None:
+        """Notes that all producers with unfinished runs are alive."""
+        ...
+
     def runs_of_silent_producers(
         self, silent_since_us: int, limit: int
     ) -> list[tuple[Scope, RunStatus]]:

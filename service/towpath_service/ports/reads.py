@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -39,6 +39,14 @@ class RunQuery:
     limit: int = 50
 
 
+class Floors(NamedTuple):
+    """Positions up to which retention may have removed a workspace's changes."""
+
+    transitions: int
+    logs: int
+    tombstones: int
+
+
 class Reads(Protocol):
     """Reads that see one state of the database, and the removal of runs."""
 
@@ -48,6 +56,10 @@ class Reads(Protocol):
 
     def log_position(self, scope: Scope) -> int:
         """Last position of a workspace's log lines."""
+        ...
+
+    def floors(self, scope: Scope) -> Floors:
+        """Positions up to which retention may have removed a workspace's changes."""
         ...
 
     def runs(self, query: RunQuery) -> list[Run]:

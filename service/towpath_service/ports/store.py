@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from towpath_service.ports.ingest import IngestStore
 from towpath_service.ports.reads import ReadStore
+from towpath_service.ports.retention import RetentionStore
 
 if TYPE_CHECKING:
     from towpath_service.ports.bus import Bus
 
 
-class Store(IngestStore, ReadStore, Protocol):
+class Store(IngestStore, ReadStore, RetentionStore, Protocol):
     """Where runs are kept."""
 
     @property

@@ -122,7 +122,7 @@ def _engine(path: Path | None) -> Engine:
         connection.execute("PRAGMA cache_size=-16000")
         return connection
 
-    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

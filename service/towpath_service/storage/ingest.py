@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, exists, select, update
 
 from towpath_service.domain.names import is_uuid
 from towpath_service.domain.states import TERMINAL_STATES, RunState
@@ -48,7 +48,9 @@ if TYPE_CHECKING:
     from towpath_service.domain.decisions import RunStatus
 
 _FLOW_COLUMNS: Final = tuple(schema.flow.c.keys())
-_WORKSPACE_COLUMNS: Final = tuple(schema.workspace.c.keys())
+_WORKSPACE_COLUMNS: Final = (
+    *("tenant_id", "workspace_id", "position", "log_position", "created_us"),
+)
 _DESCRIPTION_COLUMNS: Final = (
     *("tenant_id", "run_id", "parameters", "dependencies", "retry_policy", "timeout_us"),
 )
@@ -198,6 +200,16 @@ class SqlIngestTransaction:
                 self._connection.execute(
                     update(schema.producer).where(where).values(seen_us=now_us)
                 )
+
+    def hear_of_all(self, now_us: int) -> None:
+        """Notes that all producers with unfinished runs are alive."""
+        columns = schema.producer.c
+        busy = exists().where(
+            _run.tenant_id == columns.tenant_id,
+            _run.producer_id == columns.producer_id,
+            _run.state.in_(_UNFINISHED),
+        )
+        self._connection.execute(update(schema.producer).where(busy).values(seen_us=now_us))
 
     def runs_of_silent_producers(
         self, silent_since_us: int, limit: int

@@ -128,6 +128,8 @@ def _engine(url: PostgresUrl, *, size: int, reads: bool) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,
         connect_args=connecting,
+        # What users' runs hold has no place in a log.
+        hide_parameters=True,
         execution_options=options,
     )
 

@@ -14,6 +14,7 @@ from towpath_service.domain.errors import ServiceError
 from towpath_service.ports.bus import Scope
 from towpath_service.storage.ingest import SqlIngestTransaction
 from towpath_service.storage.pools import READERS, WRITERS, Pool
+from towpath_service.storage.pruning import SqlPruning
 from towpath_service.storage.reads import SqlReads
 from towpath_service.storage.targets import location_of, unusable
 from towpath_service.storage.upgrade import ensure_schema
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from towpath_service.ports.bus import Bus
     from towpath_service.ports.ingest import IngestTransaction
     from towpath_service.ports.reads import Reads
+    from towpath_service.ports.retention import Pruning
     from towpath_service.storage.postgres_url import PostgresUrl
 
 Result = TypeVar("Result")
@@ -93,6 +95,17 @@ class PostgresStore:
             return result
 
         return await self._writers.run(run, tries=1)
+
+    async def prune(self, work: Callable[[Pruning], Result]) -> Result:
+        """Runs work in one transaction; what it returns is returned after the commit."""
+
+        def run(connection: Connection) -> Result:
+            pruning = SqlPruning(connection)
+            result = work(pruning)
+            _announce(connection, pruning.changed)
+            return result
+
+        return await self._writers.run(run)
 
     async def listen(self, bus: Bus) -> None:
         """Wakes those who wait here for what other replicas commit; never returns.

@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import (
     BigInteger,
-    delete,
     func,
-    insert,
     literal,
     select,
     tuple_,
     union_all,
-    update,
 )
 
 from towpath_service.domain.runs import (
@@ -25,9 +22,11 @@ from towpath_service.domain.runs import (
     Transition,
 )
 from towpath_service.domain.states import RunKind, RunState, Source
+from towpath_service.ports.reads import Floors
 from towpath_service.storage import schema
 from towpath_service.storage.conditions import is_flow_run, log_condition, run_condition
 from towpath_service.storage.graph import graph_nodes
+from towpath_service.storage.removal import remove_runs
 from towpath_service.storage.rows import chunks, in_scope
 
 if TYPE_CHECKING:
@@ -389,57 +388,19 @@ class SqlReads:
             found.setdefault(number, []).append(duration)
         return {number: sorted(durations) for number, durations in found.items()}
 
+    def floors(self, scope: Scope) -> Floors:
+        """Positions up to which retention may have removed a workspace's changes."""
+        columns = schema.workspace.c
+        statement = select(
+            columns.transition_floor, columns.log_floor, columns.tombstone_floor
+        ).where(in_scope(columns, scope))
+        row = self._connection.execute(statement).first()
+        return Floors(*row) if row is not None else Floors(0, 0, 0)
+
     def delete_runs(self, scope: Scope, run_ids: Sequence[str], now_us: int) -> None:
         """Removes runs with all that belongs to them, and leaves tombstones for watches."""
-        for chunk in chunks(sorted(run_ids)):
-            # Runs are locked before their workspace, as ingestion does.
-            locking = select(_run.run_id).where(
-                _run.tenant_id == scope.tenant_id, _run.run_id.in_(chunk)
-            )
-            self._connection.execute(locking.order_by(_run.run_id).with_for_update()).all()
+        remove_runs(self._connection, scope, run_ids, now_us)
         self.changed.add(scope)
-        columns = schema.workspace.c
-        advance = (
-            update(schema.workspace)
-            .where(in_scope(columns, scope))
-            .values(position=columns.position + len(run_ids))
-            .returning(columns.position)
-        )
-        first = self._connection.execute(advance).scalar_one() - len(run_ids) + 1
-        tombstones = [
-            {
-                "tenant_id": scope.tenant_id,
-                "workspace_id": scope.workspace_id,
-                "run_id": run_id,
-                "position": first + offset,
-                "deleted_us": now_us,
-            }
-            for offset, run_id in enumerate(run_ids)
-        ]
-        for chunk in chunks(run_ids):
-            self._uncount(scope, chunk)
-            for table in _OF_A_RUN:
-                self._connection.execute(
-                    delete(table).where(
-                        table.c.tenant_id == scope.tenant_id, table.c.run_id.in_(chunk)
-                    )
-                )
-        self._connection.execute(insert(schema.deleted_run), tombstones)
-
-    def _uncount(self, scope: Scope, run_ids: Sequence[str]) -> None:
-        counted = (
-            select(_run.flow_id, _run.kind, _run.state, func.count())
-            .where(in_scope(_run, scope), _run.run_id.in_(run_ids))
-            .group_by(_run.flow_id, _run.kind, _run.state)
-        )
-        table = schema.run_count.c
-        for flow_id, kind, state, count in self._connection.execute(counted).all():
-            self._connection.execute(
-                update(schema.run_count)
-                .where(in_scope(table, scope), table.flow_id == flow_id)
-                .where(table.kind == kind, table.state == state)
-                .values(runs=table.runs - count)
-            )
 
     def _counter(self, scope: Scope, column: Any) -> int:
         statement = select(column).where(in_scope(schema.workspace.c, scope))
@@ -482,15 +443,6 @@ _WHEN: Final = func.coalesce(_run.started_us, _run.scheduled_us, _run.created_us
 _LOG_COLUMNS: Final = [
     column for column in schema.log_line.c if column.name not in {"tenant_id", "workspace_id"}
 ]
-_OF_A_RUN: Final = (
-    schema.run,
-    schema.run_detail,
-    schema.run_tag,
-    schema.run_label,
-    schema.transition,
-    schema.log_line,
-    schema.refusal,
-)
 
 
 def _to_run(row: RowMapping) -> Run:

@@ -90,6 +90,10 @@ workspace = Table(
     Column("position", BigInteger, nullable=False),
     Column("log_position", BigInteger, nullable=False),
     _us("created_us", nullable=False),
+    # Positions up to which transitions, lines and tombstones may be gone.
+    Column("transition_floor", BigInteger, nullable=False, server_default="0"),
+    Column("log_floor", BigInteger, nullable=False, server_default="0"),
+    Column("tombstone_floor", BigInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("tenant_id", "workspace_id"),
     postgresql_with=_ROOM,
 )

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from towpath_service.domain.errors import ServiceError
 from towpath_service.storage.connections import SqliteConnections
 from towpath_service.storage.ingest import SqlIngestTransaction
+from towpath_service.storage.pruning import SqlPruning
 from towpath_service.storage.reads import SqlReads
 from towpath_service.storage.schema import metadata
 from towpath_service.storage.targets import location_of, unusable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from towpath_service.ports.bus import Bus
     from towpath_service.ports.ingest import IngestTransaction
     from towpath_service.ports.reads import Reads
+    from towpath_service.ports.retention import Pruning
 
 Result = TypeVar("Result")
 
@@ -92,6 +94,10 @@ class SqliteStore:
             return work(SqlReads(connection))
 
         return await self._connections.write(run)
+
+    async def prune(self, work: Callable[[Pruning], Result]) -> Result:
+        """Runs work in one transaction; what it returns is returned after the commit."""
+        return await self._connections.write(lambda connection: work(SqlPruning(connection)))
 
     async def listen(self, bus: Bus) -> None:  # noqa: ARG002 - as every store has it
         """Hears of nothing: other processes seldom write to the same file, and waits end."""
