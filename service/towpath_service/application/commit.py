@@ -118,9 +118,10 @@ class Batch:
 
     def _load(self, submissions: Sequence[Submission]) -> None:
         keys = {submission.producer for submission in submissions}
-        self._transaction.claim(keys, self._changes.now_us)
-        self._producers = self._transaction.producers(keys)
-        self._refusals = self._transaction.refusals(keys)
+        self._producers = self._transaction.claim(keys, self._changes.now_us)
+        self._refusals = self._transaction.refusals(
+            [key for key, producer in self._producers.items() if producer.may_have_refusals]
+        )
         wanted = {
             RunKey(submission.producer.tenant_id, update.run_id)
             for submission in submissions

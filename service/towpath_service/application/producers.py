@@ -62,8 +62,7 @@ class Producers:
         now_us = self._clock.now_us()
 
         def work(transaction: IngestTransaction) -> tuple[ProducerRecord, Sequence[Refusal]]:
-            transaction.claim([key], now_us)
-            producer = transaction.producers([key]).get(key) or ProducerRecord(key=key)
+            producer = transaction.claim([key], now_us).get(key) or ProducerRecord(key=key)
             producer.epoch += 1
             adopt_watermark(producer, last_acked_sequence)
             producer.seen_us = now_us
@@ -111,8 +110,7 @@ class Producers:
         now_us = self._clock.now_us()
 
         def work(transaction: IngestTransaction) -> int:
-            transaction.claim([key], now_us)
-            producer = transaction.producers([key]).get(key) or ProducerRecord(key=key)
+            producer = transaction.claim([key], now_us).get(key) or ProducerRecord(key=key)
             producer.seen_us = now_us
             producer.logs_dropped = min(MOST_DROPPED, producer.logs_dropped + max(0, dropped))
             transaction.write_producers([producer])

@@ -43,6 +43,8 @@ class ProducerRecord:
     info: str = "{}"
     committed_us: int | None = None
     seen_us: int = 0
+    may_have_refusals: bool = True
+    """False when it has none that it hasn't confirmed, by a look at the time of reading."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,10 +145,12 @@ class ChangeSet:
 class IngestTransaction(Protocol):
     """One transaction of the store: reads see what it wrote; it is committed as a whole."""
 
-    def claim(self, keys: Collection[ProducerKey], now_us: int) -> None:
-        """Lets no other transaction work on these producers until this one ends.
+    def claim(
+        self, keys: Collection[ProducerKey], now_us: int
+    ) -> dict[ProducerKey, ProducerRecord]:
+        """Reads producers, and lets no other transaction work on them until this one ends.
 
-        Those that are unknown are known from then on.
+        Unknown ones are left out, or known from then on.
         """
         ...
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, Connection, Table
 
+    from towpath_service.storage.one_statement import Executor
+
     Row = tuple[Any, ...]
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -25,13 +27,14 @@ _INSTEAD = "\N{REPLACEMENT CHARACTER}"
 
 
 def insert_arrays(
-    connection: Connection,
+    connection: Executor,
     table: Table,
     columns: tuple[str, ...],
     rows: Sequence[Row],
     *,
     conflict: str = "",
-) -> None:
+    returning: str = "",
+) -> Any:
     """Inserts rows of some columns.
 
     Args:
@@ -40,12 +43,17 @@ def insert_arrays(
         columns: What the rows hold.
         rows: The rows.
         conflict: What to do about a key that is there: an ON CONFLICT clause.
+        returning: What is read of the rows as they are then.
+
+    Returns:
+        What the executor makes of it.
     """
-    connection.exec_driver_sql(_inserting(table, columns, conflict), _arrays(table, columns, rows))
+    statement = _inserting(table, columns, conflict, returning)
+    return connection.exec_driver_sql(statement, _arrays(table, columns, rows))
 
 
 def update_arrays(
-    connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row]
+    connection: Executor, table: Table, columns: tuple[str, ...], rows: Sequence[Row]
 ) -> None:
     """Updates rows by their primary key, whose columns come first."""
     connection.exec_driver_sql(_updating(table, columns), _arrays(table, columns, rows))
@@ -69,10 +77,11 @@ def read_among(
 
 
 @lru_cache(maxsize=256)
-def _inserting(table: Table, columns: tuple[str, ...], conflict: str) -> str:
+def _inserting(table: Table, columns: tuple[str, ...], conflict: str, returning: str) -> str:
     return (
         f"INSERT INTO {table.name} ({', '.join(columns)})"  # noqa: S608 - names of the schema
         f" SELECT * FROM {_unnested(table, columns)}{conflict}"
+        + (f" RETURNING {returning}" if returning else "")
     )
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, Connection, Table
 
+    from towpath_service.storage.one_statement import Executor
+
     Row = tuple[Any, ...]
 
 # SQLite takes 32,766 variables in a statement.
@@ -29,7 +31,7 @@ _SMALLER: Final = 16
 _first_two: Final = itemgetter(0, 1)
 
 
-def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+def insert_rows(connection: Executor, table: Table, rows: Sequence[Row]) -> None:
     """Inserts rows, each a tuple of all columns of the table in their order.
 
     They go in by their first columns, those of the primary key: neighbours in the index come one
@@ -39,7 +41,7 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
 
 
 def update_rows(
-    connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row]
+    connection: Executor, table: Table, columns: tuple[str, ...], rows: Sequence[Row]
 ) -> None:
     """Updates rows by their primary key.
 
@@ -59,7 +61,7 @@ def update_rows(
 
 
 def upsert_rows(
-    connection: Connection,
+    connection: Executor,
     table: Table,
     columns: tuple[str, ...],
     rows: Sequence[Row],
@@ -116,7 +118,7 @@ def _reading(columns: tuple[Column[Any], ...], column: Column[str], picked: Colu
 
 
 def _insert(
-    connection: Connection,
+    connection: Executor,
     table: Table,
     columns: tuple[str, ...],
     rows: Sequence[Row],
@@ -143,7 +145,7 @@ def _conflict(table: Table, replacing: tuple[str, ...], adding: tuple[str, ...])
 
 
 def _in_chunks(
-    connection: Connection, make: Callable[[int], str], width: int, rows: Sequence[Row]
+    connection: Executor, make: Callable[[int], str], width: int, rows: Sequence[Row]
 ) -> None:
     most = MAX_VARIABLES // width
     start = 0

@@ -19,23 +19,27 @@ from towpath_service.ports.ingest import (
 )
 from towpath_service.storage import schema
 from towpath_service.storage.amendments import write_amendments, write_progress
-from towpath_service.storage.bulk import insert_rows, read_rows, update_rows, upsert_rows
+from towpath_service.storage.bulk import insert_rows, read_rows, upsert_rows
+from towpath_service.storage.change_rows import (
+    write_counts,
+    write_details,
+    write_producers,
+    write_runs,
+)
+from towpath_service.storage.claims import claim_producers
+from towpath_service.storage.notices import NOTIFY, notice_of
+from towpath_service.storage.one_statement import OneStatement
 from towpath_service.storage.rows import (
-    PRODUCER_CHANGES,
-    PRODUCER_COLUMNS,
     by_scope,
     chunks,
     in_scope,
     log_row,
-    producer_row,
     refusal_row,
+    to_producer,
     to_refusal,
 )
 from towpath_service.storage.run_rows import (
-    CHANGED_COLUMNS,
     STATUS_COLUMNS,
-    changed_row,
-    new_row,
     to_status,
     transition_rows,
 )
@@ -46,15 +50,11 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Select
 
     from towpath_service.domain.decisions import RunStatus
+    from towpath_service.storage.one_statement import Executor
 
-_FLOW_COLUMNS: Final = tuple(schema.flow.c.keys())
 _WORKSPACE_COLUMNS: Final = (
     *("tenant_id", "workspace_id", "position", "log_position", "created_us"),
 )
-_DESCRIPTION_COLUMNS: Final = (
-    *("tenant_id", "run_id", "parameters", "dependencies", "retry_policy", "timeout_us"),
-)
-_OUTCOME_COLUMNS: Final = ("tenant_id", "run_id", "result", "failure")
 _UNFINISHED: Final = sorted(set(RunState) - TERMINAL_STATES)
 
 _run = schema.run.c
@@ -67,21 +67,15 @@ class SqlIngestTransaction:
         self._connection = connection
         self._positions: dict[Scope, int] = {}
         self.changed: set[Scope] = set()
-        """Workspaces that this transaction has written to."""
+        """Workspaces that this transaction has written to, and not told of yet."""
 
-    def claim(self, keys: Collection[ProducerKey], now_us: int) -> None:
-        """Lets no other transaction work on these producers until this one ends."""
+    def claim(
+        self, keys: Collection[ProducerKey], now_us: int
+    ) -> dict[ProducerKey, ProducerRecord]:
+        """Reads producers, and lets no other transaction work on them until this one ends."""
         if self._connection.dialect.name == "sqlite":
-            return  # Its transactions come one after the other.
-        rows = [producer_row(ProducerRecord(key=key, seen_us=now_us)) for key in sorted(keys)]
-        # An update that changes nothing locks the row, whether or not it was there.
-        upsert_rows(
-            self._connection,
-            schema.producer,
-            PRODUCER_COLUMNS,
-            rows,
-            adding=("committed_sequence",),
-        )
+            return self.producers(keys)  # Its transactions come one after the other.
+        return claim_producers(self._connection, keys, now_us)
 
     def producers(self, keys: Collection[ProducerKey]) -> dict[ProducerKey, ProducerRecord]:
         """Reads producers; unknown ones are left out."""
@@ -90,17 +84,8 @@ class SqlIngestTransaction:
         found: dict[ProducerKey, ProducerRecord] = {}
         for scope, ids in by_scope(keys):
             for row in self._chunked(query, columns.producer_id, ids, in_scope(columns, scope)):
-                key = ProducerKey(row.tenant_id, row.workspace_id, row.producer_id)
-                found[key] = ProducerRecord(
-                    key=key,
-                    committed_sequence=row.committed_sequence,
-                    epoch=row.epoch,
-                    log_sequence=row.log_sequence,
-                    logs_dropped=row.logs_dropped,
-                    info=row.info,
-                    committed_us=row.committed_us,
-                    seen_us=row.seen_us,
-                )
+                producer = to_producer(row)
+                found[producer.key] = producer
         return found
 
     def runs(self, keys: Collection[RunKey]) -> dict[RunKey, RunStatus]:
@@ -142,25 +127,25 @@ class SqlIngestTransaction:
         """Writes a change set, numbering its changes in their workspaces."""
         positions = self._allocate(changes)
         transitions, latest = transition_rows(changes, positions)
-        self._insert_runs(changes, latest)
-        self._update_runs(changes, latest)
-        insert_rows(self._connection, schema.transition, transitions)
-        self._write_details(changes)
-        self._count(changes)
+        together = None
+        if self._connection.dialect.name == "postgresql":
+            together = OneStatement(self._connection)
+        writing: Executor = together or self._connection
+        write_runs(writing, changes, latest)
+        insert_rows(writing, schema.transition, transitions)
+        write_details(writing, changes)
+        write_counts(writing, changes)
+        write_producers(writing, changes.producers)
+        if together is not None:
+            together.run(NOTIFY, notice_of(self.changed))
+            self.changed.clear()
         write_progress(self._connection, changes, positions)
         write_amendments(self._connection, changes, positions)
         self._write_refusals(changes)
-        self.write_producers(changes.producers)
 
     def write_producers(self, producers: Sequence[ProducerRecord]) -> None:
         """Writes producers alone."""
-        upsert_rows(
-            self._connection,
-            schema.producer,
-            PRODUCER_COLUMNS,
-            [producer_row(producer) for producer in producers],
-            replacing=PRODUCER_CHANGES,
-        )
+        write_producers(self._connection, producers)
 
     def write_logs(self, producer: ProducerKey, lines: Sequence[LogLine], now_us: int) -> int:
         """Writes the lines that are new, and tells how many."""
@@ -275,72 +260,6 @@ class SqlIngestTransaction:
         if counter == "position":
             self._positions[scope] = cast("int", last)
         return cast("int", last) - count + 1
-
-    def _insert_runs(self, changes: ChangeSet, latest: dict[RunKey, int]) -> None:
-        if not changes.new_runs:
-            return
-        self._insert_flows(changes)
-        rows: list[tuple[Any, ...]] = []
-        tags: list[tuple[Any, ...]] = []
-        labels: list[tuple[Any, ...]] = []
-        for new in changes.new_runs:
-            scope, creation, run_id = new.scope, new.creation, new.status.run_id
-            rows.append(new_row(new, changes.now_us, latest[RunKey(scope.tenant_id, run_id)]))
-            tags.extend((*scope, tag, run_id) for tag in set(creation.tags))
-            if creation.labels:
-                labels.extend((*scope, *label, run_id) for label in creation.labels.items())
-        insert_rows(self._connection, schema.run, rows)
-        insert_rows(self._connection, schema.run_tag, tags)
-        insert_rows(self._connection, schema.run_label, labels)
-
-    def _insert_flows(self, changes: ChangeSet) -> None:
-        flows = {
-            (*new.scope, new.creation.flow_id): (
-                *new.scope,
-                new.creation.flow_id,
-                new.creation.flow_name or new.creation.flow_id,
-                changes.now_us,
-            )
-            for new in changes.new_runs
-            if new.creation.flow_id
-        }
-        upsert_rows(self._connection, schema.flow, _FLOW_COLUMNS, list(flows.values()))
-
-    def _update_runs(self, changes: ChangeSet, latest: dict[RunKey, int]) -> None:
-        rows = [
-            changed_row(key.tenant_id, status, changes.now_us, latest[key])
-            for key, (_, status) in changes.changed_runs.items()
-        ]
-        update_rows(self._connection, schema.run, CHANGED_COLUMNS, rows)
-
-    def _write_details(self, changes: ChangeSet) -> None:
-        described: dict[RunKey, tuple[Any, ...]] = {}
-        for new in changes.new_runs:
-            detail = new.creation
-            if detail.parameters or detail.dependencies or detail.retry_policy or detail.timeout_us:
-                key = RunKey(new.scope.tenant_id, new.status.run_id)
-                described[key] = (
-                    *(*key, detail.parameters, detail.dependencies),
-                    *(detail.retry_policy, detail.timeout_us),
-                )
-        self._upsert_details(_DESCRIPTION_COLUMNS, list(described.values()))
-        ended = [
-            (*key, changes.results.get(key), changes.failures.get(key))
-            for key in changes.results.keys() | changes.failures.keys()
-        ]
-        self._upsert_details(_OUTCOME_COLUMNS, ended)
-
-    def _upsert_details(self, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-        upsert_rows(self._connection, schema.run_detail, columns, rows, replacing=columns[2:])
-
-    def _count(self, changes: ChangeSet) -> None:
-        rows = [
-            (*scope, flow_id, kind, state, delta)
-            for (scope, flow_id, kind, state), delta in sorted(changes.count_deltas.items())
-            if delta
-        ]
-        columns = tuple(schema.run_count.c.keys())
-        upsert_rows(self._connection, schema.run_count, columns, rows, adding=("runs",))
 
     def _write_refusals(self, changes: ChangeSet) -> None:
         refusal = schema.refusal.c

@@ -11,8 +11,8 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 
 from towpath_service.domain.errors import ServiceError
-from towpath_service.ports.bus import Scope
 from towpath_service.storage.ingest import SqlIngestTransaction
+from towpath_service.storage.notices import CHANNEL, announce, heard_of
 from towpath_service.storage.pools import READERS, WRITERS, Pool
 from towpath_service.storage.pruning import SqlPruning
 from towpath_service.storage.reads import SqlReads
@@ -20,7 +20,7 @@ from towpath_service.storage.targets import location_of, unusable
 from towpath_service.storage.upgrade import ensure_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from sqlalchemy import Connection
 
@@ -32,10 +32,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-CHANNEL: Final = "towpath_changes"
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 5.0
-_NOTIFY: Final = "SELECT pg_notify($1, scope) FROM unnest($2::text[]) AS scope"
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +74,7 @@ class PostgresStore:
         def run(connection: Connection) -> Result:
             transaction = SqlIngestTransaction(connection)
             result = work(transaction)
-            _announce(connection, transaction.changed)
+            announce(connection, transaction.changed)
             return result
 
         return await self._writers.run(run)
@@ -91,7 +89,7 @@ class PostgresStore:
         def run(connection: Connection) -> Result:
             reads = SqlReads(connection)
             result = work(reads)
-            _announce(connection, reads.changed)
+            announce(connection, reads.changed)
             return result
 
         return await self._writers.run(run, tries=1)
@@ -102,7 +100,7 @@ class PostgresStore:
         def run(connection: Connection) -> Result:
             pruning = SqlPruning(connection)
             result = work(pruning)
-            _announce(connection, pruning.changed)
+            announce(connection, pruning.changed)
             return result
 
         return await self._writers.run(run)
@@ -133,8 +131,7 @@ class PostgresStore:
             ended.set()
 
         def heard(_connection: object, _pid: int, _channel: str, payload: object) -> None:
-            tenant_id, _, workspace_id = str(payload).partition("/")
-            bus.notify(Scope(tenant_id, workspace_id))
+            bus.notify(heard_of(str(payload)))
 
         connect: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         connection: Any = await connect(self._url.dsn, timeout=10)
@@ -151,9 +148,3 @@ class PostgresStore:
         """Ends the threads and closes the connections."""
         self._writers.close()
         self._readers.close()
-
-
-def _announce(connection: Connection, scopes: Collection[Scope]) -> None:
-    """Tells all replicas, once this transaction is committed, what it has changed."""
-    if scopes:
-        connection.exec_driver_sql(_NOTIFY, (CHANNEL, ["/".join(scope) for scope in scopes]))

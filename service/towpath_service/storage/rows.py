@@ -62,6 +62,20 @@ def refusal_row(refusal: Refusal, now_us: int) -> tuple[Any, ...]:
     )
 
 
+def to_producer(row: Row[Any]) -> ProducerRecord:
+    """A producer, from its row."""
+    return ProducerRecord(
+        key=ProducerKey(row.tenant_id, row.workspace_id, row.producer_id),
+        committed_sequence=row.committed_sequence,
+        epoch=row.epoch,
+        log_sequence=row.log_sequence,
+        logs_dropped=row.logs_dropped,
+        info=row.info,
+        committed_us=row.committed_us,
+        seen_us=row.seen_us,
+    )
+
+
 def producer_row(producer: ProducerRecord) -> tuple[Any, ...]:
     """The `PRODUCER_COLUMNS` of a producer."""
     return (
