@@ -51,7 +51,7 @@ class PostgresServer:
             settings: Of postgresql.conf, beside or instead of the tests' own.
         """
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self._settings = {**SETTINGS, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -90,7 +90,7 @@ class PostgresServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                **_unprivileged(),
+                **unprivileged(),
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
@@ -118,7 +118,7 @@ class PostgresServer:
             [*command, "-E", "UTF8", "--locale=C", "--no-sync"],
             check=True,
             capture_output=True,
-            **_unprivileged(),
+            **unprivileged(),
         )
 
     def _answers(self) -> bool:
@@ -171,6 +171,7 @@ def postgres_for_tests(settings: Mapping[str, str] | None = None) -> Iterator[Po
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _binary(name: str) -> Path:
@@ -180,14 +181,16 @@ def _binary(name: str) -> Path:
     return Path(spec.origin).parent / "pginstall" / "bin" / name
 
 
-def _unprivileged() -> dict[str, object]:
+def unprivileged() -> dict[str, object]:
+    """Arguments for `Popen` that have a server run as somebody who is not root."""
     if os.geteuid() != 0:
         return {}
     user = pwd.getpwnam(UNPRIVILEGED)
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

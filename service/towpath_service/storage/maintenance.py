@@ -48,7 +48,11 @@ async def at_database(database: Path | PostgresUrl, work: Callable[[Connection],
 
 
 async def _at_postgres(url: PostgresUrl, work: Callable[[Connection], Result]) -> Result:
-    connecting = {"timeout": CONNECT_SECONDS, "server_settings": {"application_name": "towpath-db"}}
+    connecting = {
+        "timeout": CONNECT_SECONDS,
+        "server_settings": {"application_name": "towpath-db"},
+        **url.connecting,
+    }
     engine = create_async_engine(
         url.url, poolclass=NullPool, connect_args=connecting, hide_parameters=True
     )

@@ -40,8 +40,9 @@ TRIES: Final = 6
 FIRST_PAUSE_SECONDS: Final = 0.02
 RETRY_AFTER_SECONDS: Final = 1.0
 
-# Of the server, for every connection. A statement of ours takes milliseconds; one that takes so
-# long waits for something that a later try may find gone.
+# Of the server, for every connection, or every transaction where a pooler stands before it. A
+# statement of ours takes milliseconds; one that takes so long waits for something that a later try
+# may find gone.
 SERVER_SETTINGS: Final = {
     "application_name": "towpath",
     "statement_timeout": "30000",
@@ -49,6 +50,12 @@ SERVER_SETTINGS: Final = {
     "idle_in_transaction_session_timeout": "60000",
     "jit": "off",
 }
+
+SETTING: Final = "SELECT " + ", ".join(
+    f"set_config('{name}', '{value}', true)"
+    for name, value in SERVER_SETTINGS.items()
+    if name != "application_name"
+)
 
 # Classes and codes of errors after which the same transaction may well succeed: it met another
 # one, the server goes away or comes back, or has no room (appendix A of PostgreSQL's manual).
@@ -68,6 +75,7 @@ class Pool:
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
         self.engine = _engine(url, size=size, reads=reads)
+        self._settings = SETTING if url.pooled else ""
 
     async def run(self, work: Callable[[Connection], Result], *, tries: int = TRIES) -> Result:
         """Runs work in a transaction, again when it met another one or lost its connection.
@@ -93,6 +101,8 @@ class Pool:
             tries -= 1
             try:
                 async with self.engine.begin() as connection:
+                    if self._settings:
+                        await connection.exec_driver_sql(self._settings)
                     return await connection.run_sync(work)
             except (DBAPIError, OSError, asyncpg.PostgresError, PoolTimeoutError) as error:
                 if not _may_succeed_later(error):
@@ -109,12 +119,8 @@ class Pool:
 
 def _engine(url: PostgresUrl, *, size: int, reads: bool) -> AsyncEngine:
     connecting: dict[str, Any] = {"command_timeout": COMMAND_SECONDS, "timeout": 10.0}
-    if url.pooled:
-        # A pooler gives every transaction another connection: nothing may outlive one there.
-        connecting["statement_cache_size"] = 0
-        connecting["prepared_statement_cache_size"] = 0
-        connecting["prepared_statement_name_func"] = str
-    else:
+    connecting |= url.connecting
+    if not url.pooled:
         connecting["server_settings"] = SERVER_SETTINGS
     options = (
         {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}

@@ -108,14 +108,17 @@ class PostgresStore:
     async def listen(self, bus: Bus) -> None:
         """Wakes those who wait here for what other replicas commit; never returns.
 
-        Who listens through a pooler hears nothing: waits end by their own time there.
+        Who listens through a pooler hears nothing: without a way past it, waits end by their own
+        time.
         """
-        if self._url.pooled:
+        dsn = self._url.listening_dsn
+        if dsn is None:
             await asyncio.Event().wait()
+            return
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
-                await self._listen(bus)
+                await _listen(dsn, bus)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 _log.warning("word of other replicas is cut off: %s", error)
             else:
@@ -123,28 +126,29 @@ class PostgresStore:
             await asyncio.sleep(pause)
             pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
 
-    async def _listen(self, bus: Bus) -> None:
-        """Listens until the connection ends."""
-        ended = asyncio.Event()
-
-        def lost(_connection: object) -> None:
-            ended.set()
-
-        def heard(_connection: object, _pid: int, _channel: str, payload: object) -> None:
-            bus.notify(heard_of(str(payload)))
-
-        connect: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        connection: Any = await connect(self._url.dsn, timeout=10)
-        try:
-            connection.add_termination_listener(lost)
-            await connection.add_listener(CHANNEL, heard)
-            # What was committed while nobody listened.
-            bus.notify_all()
-            await ended.wait()
-        finally:
-            connection.terminate()
-
     def close(self) -> None:
         """Ends the threads and closes the connections."""
         self._writers.close()
         self._readers.close()
+
+
+async def _listen(dsn: str, bus: Bus) -> None:
+    """Listens until the connection ends."""
+    ended = asyncio.Event()
+
+    def lost(_connection: object) -> None:
+        ended.set()
+
+    def heard(_connection: object, _pid: int, _channel: str, payload: object) -> None:
+        bus.notify(heard_of(str(payload)))
+
+    connect: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    connection: Any = await connect(dsn, timeout=10)
+    try:
+        connection.add_termination_listener(lost)
+        await connection.add_listener(CHANNEL, heard)
+        # What was committed while nobody listened.
+        bus.notify_all()
+        await ended.wait()
+    finally:
+        connection.terminate()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import make_url
 
@@ -18,6 +19,8 @@ class PostgresUrl:
     url: URL
     pooled: bool = False
     """Whether a pooler stands before it that gives every transaction another connection."""
+    listen: str = ""
+    """host:port past the pooler, where word of commits comes from; empty when there is none."""
 
     @property
     def display(self) -> str:
@@ -29,12 +32,49 @@ class PostgresUrl:
         """The URL as asyncpg takes it."""
         return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
+    @property
+    def listening_dsn(self) -> str | None:
+        """Where to listen, as asyncpg takes it; None when nothing could be heard."""
+        if not self.listen:
+            return None if self.pooled else self.dsn
+        host, _, port = self.listen.rpartition(":")
+        url = self.url.set(drivername="postgresql", host=host, port=int(port))
+        return url.render_as_string(hide_password=False)
+
+    @property
+    def connecting(self) -> dict[str, Any]:
+        """Arguments for the driver that a pooler makes necessary.
+
+        What was prepared on one connection would be looked for on another: statements are prepared
+        without a name, for one use.
+        """
+        if not self.pooled:
+            return {}
+        return {
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": str,
+        }
+
 
 def parse_postgres_url(text: str) -> PostgresUrl:
     """Reads postgresql://user:password@host:port/database.
 
-    The option `pgbouncer=true` tells of a pooler in transaction mode; all others go to the driver.
+    The option `pgbouncer=true` tells of a pooler in transaction mode, and `listen=HOST:PORT` of a
+    way past it; all others go to the driver.
+
+    Raises:
+        ValueError: An option holds what it can't.
     """
     url = make_url(text).set(drivername="postgresql+asyncpg")
-    pooled = url.query.get("pgbouncer") in {"true", "1", "yes"}
-    return PostgresUrl(url=url.difference_update_query(["pgbouncer"]), pooled=pooled)
+    pooled = _option(url, "pgbouncer", "false").lower() in {"true", "1", "yes", "on"}
+    listen = _option(url, "listen", "")
+    if listen and not re.fullmatch(r".+:\d{1,5}", listen):
+        raise ValueError(f"listen={listen} is not host:port")
+    url = url.difference_update_query(["pgbouncer", "listen"])
+    return PostgresUrl(url=url, pooled=pooled, listen=listen)
+
+
+def _option(url: URL, name: str, default: str) -> str:
+    value = url.query.get(name, default)
+    return value if isinstance(value, str) else value[-1]

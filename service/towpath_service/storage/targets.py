@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import ArgumentError
 
@@ -12,6 +12,9 @@ from towpath_service.storage.postgres_url import parse_postgres_url
 
 if TYPE_CHECKING:
     from towpath_service.storage.postgres_url import PostgresUrl
+
+# What it says to those who take it for PostgreSQL.
+_OF_A_POOLER: Final = ("unsupported startup parameter", "prepared statement")
 
 
 def parse_database(text: str | None, home: Path) -> Path | PostgresUrl:
@@ -49,11 +52,12 @@ def location_of(database: Path | PostgresUrl | None) -> str:
 
 def unusable(database: Path | PostgresUrl | None, cause: str) -> ServiceError:
     """What is told of a database that can't be opened or says no."""
-    advice = (
-        "Check the path and its permissions, or point TOWPATH_HOME elsewhere"
-        if database is None or isinstance(database, Path)
-        else "Check that it runs, its address, user and password"
-    )
+    if database is None or isinstance(database, Path):
+        advice = "Check the path and its permissions, or point TOWPATH_HOME elsewhere"
+    elif any(sign in cause for sign in _OF_A_POOLER):
+        advice = "If PgBouncer answers there, add ?pgbouncer=true to the URL"
+    else:
+        advice = "Check that it runs, its address, user and password"
     return ServiceError(
         reason="DATABASE_UNUSABLE",
         message=f"can't open the database {location_of(database)}: {cause}. {advice}",

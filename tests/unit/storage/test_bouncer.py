@@ -1,0 +1,153 @@
+"""Behind the real PgBouncer, in transaction mode, whose few connections everybody shares."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from towpath_service.application import watch
+from towpath_service.cli import server
+from towpath_service.domain.errors import ServiceError
+from towpath_service.storage.postgres import PostgresStore
+from towpath_service.storage.postgres_url import parse_postgres_url
+
+from tests.postgres.bouncer import CONNECTIONS, Bouncer, bouncer_for_tests
+from tests.unit.storage.replicas import (
+    CREATE,
+    DONE,
+    SCOPE,
+    ask,
+    check,
+    new_id,
+    new_producer,
+    replica,
+    replicas,
+    waited_for,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.postgres.server import Databases
+    from tests.unit.storage.replicas import Replica
+
+
+@pytest.fixture(scope="module")
+def bouncer(postgres: Databases) -> Iterator[Bouncer]:
+    with bouncer_for_tests(postgres.dsn) as made:
+        yield made
+
+
+async def produce(all_: list[Replica], batches: int) -> list[str]:
+    """Sends batches of a producer to one replica after the other until each is taken."""
+    producer = new_producer()
+    runs = [new_id() for _ in range(batches)]
+    for number, run in enumerate(runs):
+        updates: list[tuple[str, Any]] = [(run, CREATE), (run, DONE)]
+        taken = 0
+        while not taken:
+            try:
+                target = all_[(number + taken) % len(all_)]
+                taken = (await target.send(producer, 2 * number + 1, updates)).committed_sequence
+            except ServiceError as error:
+                if error.reason != "OVERLOADED":
+                    raise
+    return runs
+
+
+async def test_more_replicas_than_connections_lose_and_double_nothing(
+    bouncer: Bouncer, postgres_dsn: str
+) -> None:
+    url = bouncer.url(postgres_dsn)
+    async with replicas(url, CONNECTIONS + 1) as all_, asyncio.timeout(60):
+        sent = await asyncio.gather(*(produce(all_, 15) for _ in range(6)))
+        for run in (runs[-1] for runs in sent):
+            assert await all_[0].history(run) == ["RUNNING", "COMPLETED"]
+        found = await ask(postgres_dsn, "SELECT count(*) FROM run WHERE state = 7")
+        assert found == [(90,)]
+    await check(postgres_dsn)
+
+
+async def test_a_bouncer_that_is_restarted_loses_and_doubles_nothing(
+    postgres: Databases, postgres_dsn: str
+) -> None:
+    with bouncer_for_tests(postgres.dsn) as restarted:
+        async with replicas(restarted.url(postgres_dsn), 2) as all_, asyncio.timeout(60):
+            producing = [asyncio.create_task(produce(all_, 40)) for _ in range(4)]
+            times = 0
+            while not all(task.done() for task in producing):
+                await asyncio.to_thread(restarted.stop)
+                await asyncio.to_thread(restarted.start)
+                times += 1
+                await asyncio.sleep(0.2)
+            await asyncio.gather(*producing)
+        assert times > 0
+    assert await ask(postgres_dsn, "SELECT count(*) FROM run WHERE state = 7") == [(160,)]
+    await check(postgres_dsn)
+
+
+async def test_limits_of_time_hold_in_each_transaction(bouncer: Bouncer, postgres_dsn: str) -> None:
+    async with replica(bouncer.url(postgres_dsn)) as only:
+
+        def read(connection: Any) -> str:
+            return str(connection.exec_driver_sql("SHOW statement_timeout").scalar())
+
+        assert await only.store._writers.run(read) == "30s"
+        assert await only.store._readers.run(read) == "30s"
+    # Nothing of it stays on the connection for whoever comes next.
+    assert await ask(bouncer.url(postgres_dsn, ""), "SHOW statement_timeout") == [("0",)]
+
+
+async def test_a_way_past_the_bouncer_lets_watches_hear_at_once(
+    bouncer: Bouncer, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "POLL_SECONDS", 60.0)
+    url = bouncer.url(postgres_dsn, f"pgbouncer=true&listen={bouncer.direct}")
+    async with replicas(url, 2) as (here, there):
+        watching = here.watches.transitions(SCOPE, run_id="", resume_token="", states=())
+        seen = asyncio.create_task(anext(aiter(watching)))
+        await waited_for(here)
+        run = new_id()
+        await there.send(new_producer(), 1, [(run, CREATE)])
+        async with asyncio.timeout(30):
+            assert [item.run_id for item in (await seen).transitions] == [run]
+
+
+async def test_without_one_they_look_again_and_again(bouncer: Bouncer, postgres_dsn: str) -> None:
+    async with replicas(bouncer.url(postgres_dsn), 2) as (here, there):
+        watching = here.watches.transitions(SCOPE, run_id="", resume_token="", states=())
+        seen = asyncio.create_task(anext(aiter(watching)))
+        await waited_for(here)
+        run = new_id()
+        await there.send(new_producer(), 1, [(run, CREATE)])
+        async with asyncio.timeout(30):
+            assert [item.run_id for item in (await seen).transitions] == [run]
+
+
+def test_the_schema_is_made_through_it(bouncer: Bouncer, empty_postgres_dsn: str) -> None:
+    url = bouncer.url(empty_postgres_dsn)
+    for words in (["upgrade"], ["plan"], ["size"], ["prune"], ["upgrade"]):
+        result = CliRunner().invoke(server, ["db", *words, "--database", url])
+        assert result.exit_code == 0, result.output
+
+
+def test_who_forgets_to_say_so_is_told(bouncer: Bouncer, postgres_dsn: str) -> None:
+    store = PostgresStore(parse_postgres_url(bouncer.url(postgres_dsn, "")))
+
+    async def open_store() -> None:
+        try:
+            await store.open()
+        finally:
+            store.close()
+
+    with pytest.raises(ServiceError, match=r"add \?pgbouncer=true") as raised:
+        asyncio.run(open_store())
+    assert raised.value.reason == "DATABASE_UNUSABLE"
+
+
+@pytest.mark.parametrize("listen", ["db.internal", "db:port", ":5432"])
+def test_a_way_past_it_is_host_and_port(listen: str) -> None:
+    with pytest.raises(ValueError, match="host:port"):
+        parse_postgres_url(f"postgresql://me@pool/db?pgbouncer=true&listen={listen}")
