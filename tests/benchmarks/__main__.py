@@ -14,6 +14,8 @@ BENCHMARKS: Final = {
     "engine": "tests.benchmarks.engine",
     "memory": "tests.benchmarks.memory",
     "ingest": "tests.benchmarks.ingest",
+    "fleet": "tests.benchmarks.fleet",
+    "growth": "tests.benchmarks.growth",
     "latency": "tests.benchmarks.latency",
     "reads": "tests.benchmarks.reads",
     "compare": "tests.benchmarks.compared.compare",
