@@ -97,6 +97,7 @@ class Site:
 
     def pipeline(self, witness: Path, waves: int) -> subprocess.Popen[bytes]:
         """Starts the pipeline in a process of its own."""
+        self.home.mkdir(exist_ok=True)
         with (self.home / "pipeline.log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, str(PIPELINE), str(witness), str(waves)],

@@ -78,10 +78,7 @@ class Bouncer:
         file.write_text("\n".join(lines) + "\n")
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [program("pgbouncer", "pgbouncer"), file],
-                stdout=log,
-                stderr=log,
-                **unprivileged(),  # type: ignore[call-overload]
+                unprivileged(program("pgbouncer", "pgbouncer"), file), stdout=log, stderr=log
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._listens():

@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -86,16 +88,17 @@ class PostgresServer:
         ]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [_binary("postgres"), "-D", self.data, "-k", self.folder, *options],
+                unprivileged(_binary("postgres"), "-D", self.data, "-k", self.folder, *options),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                **unprivileged(),
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"PostgreSQL did not start:\n{self.log}")
+                raise RuntimeError(
+                    f"PostgreSQL did not start ({self._process.returncode}):\n{self.log}"
+                )
             time.sleep(0.05)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
@@ -103,6 +106,16 @@ class PostgresServer:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(how)
             self._process.wait()
+
+    def crash(self) -> None:
+        """Kills the postmaster, and returns once those that worked for it have ended too."""
+        assert self._process is not None
+        workers = psutil.Process(self.pid).children(recursive=True)
+        self.stop(signal.SIGKILL)
+        # They notice by themselves; a start on their shared memory would be refused.
+        _, alive = psutil.wait_procs(workers, timeout=10)
+        for worker in alive:
+            worker.kill()
 
     def restart(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stops and starts it on the same port."""
@@ -115,10 +128,9 @@ class PostgresServer:
             shutil.chown(self.folder, UNPRIVILEGED)
         command = [_binary("initdb"), "-D", self.data, "-U", "postgres", "-A", "trust"]
         subprocess.run(
-            [*command, "-E", "UTF8", "--locale=C", "--no-sync"],
+            unprivileged(*command, "-E", "UTF8", "--locale=C", "--no-sync"),
             check=True,
             capture_output=True,
-            **unprivileged(),
         )
 
     def _answers(self) -> bool:
@@ -181,12 +193,20 @@ def _binary(name: str) -> Path:
     return Path(spec.origin).parent / "pginstall" / "bin" / name
 
 
-def unprivileged() -> dict[str, object]:
-    """Arguments for `Popen` that have a server run as somebody who is not root."""
+def unprivileged(*command: str | Path) -> list[str | Path]:
+    """A command as somebody whom PostgreSQL's programs don't refuse.
+
+    The process steps down by itself: a `user` of `subprocess` needs a fork, which gRPC's threads,
+    where there are any, don't survive.
+    """
     if os.geteuid() != 0:
-        return {}
+        return list(command)
     user = pwd.getpwnam(UNPRIVILEGED)
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    step_down = (
+        f"import os, sys; os.setgroups([]); os.setgid({user.pw_gid}); os.setuid({user.pw_uid});"
+        " os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    return [sys.executable, "-I", "-S", "-c", step_down, *command]
 
 
 def free_port() -> int:

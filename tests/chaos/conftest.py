@@ -1,0 +1,51 @@
+"""What the fault tests share: how long they run, and the servers that they break."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.postgres import PostgresServer, postgres_for_tests
+from tests.postgres.fixtures import upgrade
+from tests.scenarios.servers import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+SOAK_ROUNDS = 100
+SHORT_ROUNDS = 3
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> int:
+    """How many rounds a test goes; its indirect parameter is the number of the short form."""
+    if request.config.getoption("--soak"):
+        return SOAK_ROUNDS
+    return int(getattr(request, "param", SHORT_ROUNDS))
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A server with our tables that the test may break."""
+    with postgres_for_tests() as server:
+        asyncio.run(upgrade(server.dsn()))
+        yield server
+
+
+@pytest.fixture
+def replica(tmp_path: Path) -> Iterator[Callable[[str], Server]]:
+    """Starts server processes on a database, each with a home of its own."""
+    started: list[Server] = []
+
+    def start(dsn: str) -> Server:
+        home = tmp_path / f"replica-{len(started)}"
+        started.append(Server(home=home, options=("--database", dsn)))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()

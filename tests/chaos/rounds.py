@@ -1,0 +1,98 @@
+"""Rounds of a fault test: load, a fault, an end to it, and the reckoning."""
+
+from __future__ import annotations
+
+import random
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from towpath_service.domain.states import RunState
+
+from tests.chaos.history import recorded_runs, unfinished
+from tests.chaos.ledger import wrongs
+from tests.chaos.pipeline import WIDTH
+from tests.chaos.processes import Site, wait_until
+from tests.chaos.producers import NAME, producing
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator, Sequence
+
+    from tests.chaos.history import Database, RecordedRun
+    from tests.chaos.producers import Producers
+
+WAVES = 4
+RUNS_OF_A_PIPELINE = 1 + WAVES * (1 + WIDTH + 2)
+
+
+@dataclass(slots=True, kw_only=True)
+class Round:
+    """One round, from its seed."""
+
+    seed: int
+    database: Database
+    chance: random.Random
+    producers: Producers
+
+    def assert_nothing_is_lost(self) -> None:
+        """Holds the database against the producers' books, in the middle of it all."""
+        assert wrongs(self.database, self.producers.ledgers) == []
+
+
+@dataclass(slots=True, kw_only=True)
+class Load:
+    """What bears the faults: raw producers, and pipelines of the SDK beside them."""
+
+    database: Database
+    addresses: Sequence[str]
+    site: Site
+    """Where the pipelines are at home, and where they find a server."""
+    repeats: float = 0.2
+    pipelines: int = field(default=0, init=False)
+
+    @contextmanager
+    def round(self, number: int, *, seed: int) -> Iterator[Round]:
+        """A round under load; when its body is over, everybody finishes and nothing is wrong.
+
+        What fails in it says its number and its seed.
+        """
+        try:
+            with self._pipeline(number):
+                with producing(self.addresses, seed=seed, repeats=self.repeats) as producers:
+                    yield Round(
+                        seed=seed,
+                        database=self.database,
+                        chance=random.Random(seed),
+                        producers=producers,
+                    )
+                assert wrongs(self.database, producers.ledgers) == []
+            assert unfinished(self.database) == []
+        except BaseException as error:
+            error.add_note(f"in round {number}, seed {seed}")
+            raise
+
+    @contextmanager
+    def _pipeline(self, number: int) -> Iterator[None]:
+        process = self.site.pipeline(self.site.home / f"witness-{number}", WAVES)
+        try:
+            yield
+            self._complete(process)
+        finally:
+            process.kill()
+            process.wait()
+
+    def _complete(self, process: subprocess.Popen[bytes]) -> None:
+        """Waits for a pipeline to end, and for all that it reported to be there, completed."""
+        self.pipelines += 1
+        assert process.wait(timeout=60) == 0, "the pipeline suffered from the fault"
+        synced = self.site.command("sync")
+        assert synced.returncode == 0, synced.stderr
+        expected = self.pipelines * RUNS_OF_A_PIPELINE
+        wait_until(lambda: len(self._recorded()) >= expected, "the pipelines are recorded")
+        assert len(self._recorded()) == expected
+        assert {run.state for run in self._recorded()} == {RunState.COMPLETED}
+
+    def _recorded(self) -> list[RecordedRun]:
+        runs = recorded_runs(self.database).values()
+        return [run for run in runs if not run.name.startswith(NAME)]
