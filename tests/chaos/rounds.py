@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -34,6 +35,10 @@ class Round:
     database: Database
     chance: random.Random
     producers: Producers
+
+    def sleep(self, least_seconds: float, most_seconds: float) -> None:
+        """Lets load and fault go on for a while."""
+        time.sleep(self.chance.uniform(least_seconds, most_seconds))
 
     def assert_nothing_is_lost(self) -> None:
         """Holds the database against the producers' books, in the middle of it all."""

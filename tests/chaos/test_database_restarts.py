@@ -6,7 +6,6 @@ A short form runs always, a hundred rounds with --soak.
 from __future__ import annotations
 
 import signal
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,9 +47,9 @@ def test_a_database_that_ends_in_any_way_has_what_was_acknowledged(
     load = Load(database=dsn, addresses=[server.address], site=site)
     for number in range(rounds):
         with load.round(number, seed=3000 + number) as now:
-            time.sleep(now.chance.uniform(0.0, 0.3))
+            now.sleep(0.0, 0.3)
             ENDS[number % len(ENDS)](own_postgres)
-            time.sleep(now.chance.uniform(0.0, 0.5))
+            now.sleep(0.0, 0.5)
             own_postgres.start()
             now.assert_nothing_is_lost()
             now.producers.wait_progress()
