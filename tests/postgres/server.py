@@ -27,7 +27,7 @@ import asyncpg
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 DSN_VARIABLE: Final = "TOWPATH_TEST_POSTGRES_DSN"
 START_SECONDS: Final = 60.0
@@ -45,22 +45,28 @@ SETTINGS: Final[Mapping[str, str]] = {
 class PostgresServer:
     """One PostgreSQL server of ours."""
 
-    def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        initdb: Sequence[str] = (),
+        data: Path | None = None,
+    ) -> None:
         """Starts nothing yet.
 
         Args:
-            folder: A new folder for its data; it goes to the user that the server runs as.
+            folder: A new folder for its files; it goes to the user that the server runs as.
             settings: Of postgresql.conf, beside or instead of the tests' own.
+            initdb: More options for `initdb`.
+            data: Where its data goes; in that folder without.
         """
         self.folder = folder
+        self.data = data or folder / "data"
         self.port = free_port()
         self._settings = {**SETTINGS, **(settings or {})}
+        self._initdb = initdb
         self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def data(self) -> Path:
-        """Where its data is."""
-        return self.folder / "data"
 
     @property
     def pid(self) -> int:
@@ -117,6 +123,11 @@ class PostgresServer:
         for worker in alive:
             worker.kill()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its postmaster is gone, by itself too."""
+        return self._process is None or self._process.poll() is not None
+
     def restart(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stops and starts it on the same port."""
         self.stop(how)
@@ -128,7 +139,7 @@ class PostgresServer:
             shutil.chown(self.folder, UNPRIVILEGED)
         command = [_binary("initdb"), "-D", self.data, "-U", "postgres", "-A", "trust"]
         subprocess.run(
-            unprivileged(*command, "-E", "UTF8", "--locale=C", "--no-sync"),
+            unprivileged(*command, "-E", "UTF8", "--locale=C", "--no-sync", *self._initdb),
             check=True,
             capture_output=True,
         )
@@ -172,17 +183,21 @@ def name_of(dsn: str) -> str:
 
 
 @contextlib.contextmanager
-def postgres_for_tests(settings: Mapping[str, str] | None = None) -> Iterator[PostgresServer]:
+def postgres_for_tests(
+    settings: Mapping[str, str] | None = None,
+    *,
+    initdb: Sequence[str] = (),
+    data: Path | None = None,
+) -> Iterator[PostgresServer]:
     """A server of ours in a temporary folder, stopped and removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="towpath-pg-"))
     folder.chmod(0o755)
-    server = PostgresServer(folder, settings=settings)
+    server = PostgresServer(folder, settings=settings, initdb=initdb, data=data)
     try:
         server.start()
         yield server
     finally:
         server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -201,12 +216,20 @@ def unprivileged(*command: str | Path) -> list[str | Path]:
     """
     if os.geteuid() != 0:
         return list(command)
-    user = pwd.getpwnam(UNPRIVILEGED)
+    uid, gid = unprivileged_ids()
     step_down = (
-        f"import os, sys; os.setgroups([]); os.setgid({user.pw_gid}); os.setuid({user.pw_uid});"
+        f"import os, sys; os.setgroups([]); os.setgid({gid}); os.setuid({uid});"
         " os.execv(sys.argv[1], sys.argv[1:])"
     )
     return [sys.executable, "-I", "-S", "-c", step_down, *command]
+
+
+def unprivileged_ids() -> tuple[int, int]:
+    """The user and group that a server of ours runs as."""
+    if os.geteuid() != 0:
+        return os.geteuid(), os.getegid()
+    user = pwd.getpwnam(UNPRIVILEGED)
+    return user.pw_uid, user.pw_gid
 
 
 def free_port() -> int:
