@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
 Address = tuple[str, int]
@@ -50,6 +50,7 @@ class Trap:
 
     pattern: bytes
     when: Literal["before", "after"]
+    alone: bool
     sprung: threading.Event
 
 
@@ -110,35 +111,46 @@ class FaultProxy:
     def swallow(self) -> None:
         """Forwards nothing any more and tells nobody: connections of now are half open for good."""
         self.weather = replace(self.weather, swallowing=True)
-        self._do(self._each("swallowed"))
+        self._soon(self._swallow_all)
 
     def cut(self) -> None:
         """Ends all connections, both ways, with what is on its way."""
-        self._do(self._each("cut"))
+        self._soon(self._cut_all)
 
     def stall(self) -> None:
         """Holds everything back until `heal`, which then arrives late."""
-        self._do(self._set_gate(is_open=False))
+        self._soon(self.gate.clear)
 
-    def cut_at(self, pattern: bytes, when: Literal["before", "after"]) -> threading.Event:
+    def cut_at(
+        self, pattern: bytes, when: Literal["before", "after"], *, alone: bool = True
+    ) -> threading.Event:
         """Cuts the next connection whose client sends a pattern.
 
         Args:
             pattern: Bytes of one message of a client.
             when: "before" it is forwarded, or "after" it was answered: the answer is swallowed.
+            alone: Whether all other connections stay, and new ones are taken; else none is until
+                `heal`.
 
         Returns:
             An event that is set once it has happened.
         """
         sprung = threading.Event()
-        self.trap = Trap(pattern=pattern, when=when, sprung=sprung)
+        self.trap = Trap(pattern=pattern, when=when, alone=alone, sprung=sprung)
         return sprung
+
+    def spring(self, trap: Trap) -> None:
+        """Does what follows when a trap has cut its connection; for the proxy's own thread."""
+        if not trap.alone:
+            self.weather = replace(self.weather, refusing=True)
+            self._cut_all()
+        trap.sprung.set()
 
     def heal(self) -> None:
         """Ends all faults; what they broke stays broken."""
         self.weather = FAIR
         self.trap = None
-        self._do(self._set_gate(is_open=True))
+        self._soon(self.gate.set)
 
     async def _open(self) -> None:
         self.gate.set()
@@ -148,24 +160,19 @@ class FaultProxy:
     async def _close(self) -> None:
         assert self._server is not None
         self._server.close()
-        await self._each("cut")
+        self._cut_all()
         while self._tasks:
             for task in self._tasks:
                 task.cancel()
             await asyncio.wait(self._tasks)
 
-    async def _each(self, fate: Literal["cut", "swallowed"]) -> None:
+    def _cut_all(self) -> None:
         for connection in list(self._connections):
-            if fate == "cut":
-                connection.cut("cut")
-            else:
-                connection.dead = True
+            connection.cut("cut")
 
-    async def _set_gate(self, *, is_open: bool) -> None:
-        if is_open:
-            self.gate.set()
-        else:
-            self.gate.clear()
+    def _swallow_all(self) -> None:
+        for connection in self._connections:
+            connection.dead = True
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -205,6 +212,14 @@ class FaultProxy:
             self._upstreams.remove(address)
             self._upstreams.append(address)
         return None
+
+    def _soon(self, work: Callable[[], None]) -> None:
+        """Does something in the proxy's thread, and waits until it is done."""
+
+        async def doing() -> None:
+            work()
+
+        self._do(doing())
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
@@ -294,5 +309,5 @@ class _Connection:
                 self._springing = trap
                 return False
         self.cut(f"cut {trap.when}")
-        trap.sprung.set()
+        self._proxy.spring(trap)
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tests.chaos.producers import Producers
 
 WAVES = 4
+MOST_TOLD = 20
 RUNS_OF_A_PIPELINE = 1 + WAVES * (1 + WIDTH + 2)
 
 
@@ -42,7 +44,8 @@ class Round:
 
     def assert_nothing_is_lost(self) -> None:
         """Holds the database against the producers' books, in the middle of it all."""
-        assert wrongs(self.database, self.producers.ledgers) == []
+        if found := wrongs(self.database, self.producers.ledgers):
+            raise AssertionError("\n".join(found[:MOST_TOLD]))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,14 +68,15 @@ class Load:
         try:
             with self._pipeline(number):
                 with producing(self.addresses, seed=seed, repeats=self.repeats) as producers:
-                    yield Round(
+                    now = Round(
                         seed=seed,
                         database=self.database,
                         chance=random.Random(seed),
                         producers=producers,
                     )
-                assert wrongs(self.database, producers.ledgers) == []
-            assert unfinished(self.database) == []
+                    yield now
+                now.assert_nothing_is_lost()
+            assert unfinished(self.database) == [], "runs have not ended"
         except BaseException as error:
             error.add_note(f"in round {number}, seed {seed}")
             raise
@@ -95,8 +99,8 @@ class Load:
         assert synced.returncode == 0, synced.stderr
         expected = self.pipelines * RUNS_OF_A_PIPELINE
         wait_until(lambda: len(self._recorded()) >= expected, "the pipelines are recorded")
-        assert len(self._recorded()) == expected
-        assert {run.state for run in self._recorded()} == {RunState.COMPLETED}
+        found = Counter(run.state for run in self._recorded())
+        assert found == {RunState.COMPLETED: expected}, f"the pipelines' runs are {found}"
 
     def _recorded(self) -> list[RecordedRun]:
         runs = recorded_runs(self.database).values()
