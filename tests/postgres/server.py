@@ -161,6 +161,11 @@ class Databases:
         await self._do(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.of(name)
 
+    async def restore(self, dsn: str, copy: str) -> None:
+        """Makes a database again what a copy of it is."""
+        await self.drop(dsn)
+        await self._do(f'CREATE DATABASE "{name_of(dsn)}" TEMPLATE "{name_of(copy)}"')
+
     async def drop(self, dsn: str) -> None:
         """Drops a database with whoever is connected to it."""
         await self._do(f'DROP DATABASE IF EXISTS "{name_of(dsn)}" WITH (FORCE)')

@@ -26,11 +26,12 @@ from pathlib import Path
 from towpath_service.app.server import serve
 from towpath_service.app.settings import ServerSettings
 from towpath_service.rpc.ingest_handler import StreamTimes
+from towpath_service.storage.targets import parse_database
 
-home, port, web_port, times = sys.argv[1:]
+home, database, port, web_port, times = sys.argv[1:]
 settings = ServerSettings(
     home=Path(home),
-    database=Path(home) / "towpath.db",
+    database=parse_database(database, Path(home)),
     port=int(port),
     web_port=int(web_port),
     times=StreamTimes(**json.loads(times)),
@@ -68,6 +69,8 @@ class Server:
     port: int = field(default_factory=free_port)
     web_port: int = field(default_factory=free_port)
     options: Sequence[str] = ()
+    dsn: str = ""
+    """Of a database in PostgreSQL; empty for SQLite."""
     times: Mapping[str, float] = field(default_factory=dict)
     """Fields of `StreamTimes` that differ; no option of the command sets them."""
     process: subprocess.Popen[bytes] | None = None
@@ -81,6 +84,11 @@ class Server:
     def web_address(self) -> str:
         """Base URL of the web port."""
         return f"http://127.0.0.1:{self.web_port}"
+
+    @property
+    def database(self) -> Path | str:
+        """What it records in: a file of SQLite, or the DSN of one in PostgreSQL."""
+        return self.dsn or self.home / "towpath.db"
 
     @property
     def log(self) -> str:
@@ -131,8 +139,11 @@ class Server:
     def _command(self) -> list[str]:
         if not self.times:
             ports = ("--port", str(self.port), "--web-port", str(self.web_port))
-            return [sys.executable, "-m", "towpath_service", "start", *ports, *self.options]
-        where = (str(self.home), str(self.port), str(self.web_port), json.dumps(self.times))
+            database = ("--database", self.dsn) if self.dsn else ()
+            command = (sys.executable, "-m", "towpath_service", "start")
+            return [*command, *ports, *database, *self.options]
+        ports = (str(self.port), str(self.web_port))
+        where = (str(self.home), self.dsn, *ports, json.dumps(self.times))
         return [sys.executable, "-c", _WITH_TIMES, *where]
 
     def _answers(self) -> bool:

@@ -21,6 +21,7 @@ from towpath.api.v1 import (
     run_service_pb2_grpc,
 )
 
+from tests.scenarios.conftest import on_both_databases
 from tests.scenarios.servers import DEADLINE_SECONDS, Server, environment, free_port, wait_until
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def test_the_server_announces_itself_to_its_home_until_it_ends(server: Server) -
     assert find_server(server.home) is None
 
 
+@on_both_databases
 def test_the_server_keeps_its_data_over_a_kill(server: Server) -> None:
     record(server, 1)
     server.restart()
@@ -191,6 +193,7 @@ def test_an_idle_server_is_small(server: Server) -> None:
     assert psutil.Process(server.pid).memory_info().rss < 100 * 1024 * 1024
 
 
+@on_both_databases
 def test_draining_ends_watches_with_ok_and_tells_streams_to_reconnect(server: Server) -> None:
     with server.channel() as channel:
         watch = run_service_pb2_grpc.RunServiceStub(channel).WatchRuns(

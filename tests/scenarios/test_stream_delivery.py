@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import subprocess
@@ -14,11 +15,17 @@ from towpath.api.v1 import ingest_service_pb2_grpc
 from towpath_service.domain.states import RunState
 
 from tests.chaos.history import RecordedRun, recorded_runs, violations
+from tests.postgres.server import name_of
+from tests.scenarios.conftest import on_both_databases
 from tests.scenarios.servers import DEADLINE_SECONDS, Server, environment, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.postgres.server import Databases
+
+pytestmark = on_both_databases
 
 WORKSPACE = "workspaces/default"
 
@@ -107,7 +114,7 @@ def talk() -> Iterator[Callable[..., Talker]]:
 
 
 def runs(server: Server) -> dict[str, RecordedRun]:
-    return recorded_runs(server.home / "towpath.db")
+    return recorded_runs(server.database)
 
 
 def completed(server: Server) -> int:
@@ -133,7 +140,7 @@ def test_a_process_keeps_one_stream_open_and_says_what_it_is(
     assert (known.epoch, known.info.client) == (1, "towpath-python")
     assert talker.end() == ""
     wait_until(lambda: completed(server) == 51, "the flow is recorded")
-    assert violations(server.home / "towpath.db") == []
+    assert violations(server.database) == []
 
 
 def test_a_server_that_drains_or_dies_is_followed_to_its_next_life(
@@ -151,7 +158,7 @@ def test_a_server_that_drains_or_dies_is_followed_to_its_next_life(
     wait_until(lambda: completed(server) == 60, "the third life has the tasks")
     assert talker.end() == ""
     wait_until(lambda: completed(server) == 61, "the flow is recorded")
-    assert violations(server.home / "towpath.db") == []
+    assert violations(server.database) == []
 
 
 def test_a_stream_that_is_rotated_again_and_again_loses_nothing(
@@ -168,31 +175,55 @@ def test_a_stream_that_is_rotated_again_and_again_loses_nothing(
         wait_until(lambda: producer(server, talker.producer_id).epoch > epoch, "it has moved")  # noqa: B023 - called at once
     assert talker.end() == ""
     wait_until(lambda: completed(server) == 802, "all is recorded")
-    assert violations(server.home / "towpath.db") == []
+    assert violations(server.database) == []
+
+
+@pytest.fixture
+def back_up(
+    request: pytest.FixtureRequest, server: Server, tmp_path: Path
+) -> Callable[[], Callable[[], None]]:
+    """Backs up what a stopped server has recorded; what it returns restores that."""
+
+    def of_sqlite() -> Callable[[], None]:
+        backup = tmp_path / "backup.db"
+        shutil.copy(server.home / "towpath.db", backup)
+
+        def restore() -> None:
+            for path in server.home.glob("towpath.db-*"):
+                path.unlink()
+            shutil.copy(backup, server.home / "towpath.db")
+
+        return restore
+
+    def of_postgres() -> Callable[[], None]:
+        databases: Databases = request.getfixturevalue("postgres")
+        backup = asyncio.run(databases.create(name_of(server.dsn)))
+        request.addfinalizer(lambda: asyncio.run(databases.drop(backup)))
+        return lambda: asyncio.run(databases.restore(server.dsn, backup))
+
+    return of_postgres if server.dsn else of_sqlite
 
 
 def test_a_server_restored_from_a_backup_gets_again_what_is_kept(
-    server: Server, talk: Callable[..., Talker], tmp_path: Path
+    server: Server, talk: Callable[..., Talker], back_up: Callable[[], Callable[[], None]]
 ) -> None:
     talker = talk(server)
     talker.tell("10")
     wait_until(lambda: completed(server) == 10, "the first tasks are recorded")
     server.stop()
-    backup = tmp_path / "backup.db"
-    shutil.copy(server.home / "towpath.db", backup)
+    restore = back_up()
     server.start()
     talker.tell("30")
     wait_until(lambda: completed(server) == 40, "the next tasks are recorded")
     server.stop()
-    for path in server.home.glob("towpath.db-*"):
-        path.unlink()
-    shutil.copy(backup, server.home / "towpath.db")
+    restore()
     assert completed(server) == 10
     server.start()
     talker.tell("5")
+    wait_until(lambda: completed(server) == 45, "all tasks are recorded")
     assert "restored from a backup" in talker.end()
     wait_until(lambda: completed(server) == 46, "all of it is recorded")
-    assert violations(server.home / "towpath.db") == []
+    assert violations(server.database) == []
 
 
 def test_a_process_whose_producer_reports_elsewhere_stops_with_a_warning(
