@@ -29,6 +29,10 @@ _TRANSITIONS = (
     "SELECT run_id, revision, from_state, to_state, attempt, inferred, producer_id,"
     " producer_sequence, position FROM transition ORDER BY run_id, revision"
 )
+_RECORDS = (
+    *("run", "run_detail", "run_tag", "run_label", "run_count", "transition", "log_line"),
+    *("producer", "refusal", "deleted_run"),
+)
 _RUNS = "SELECT run_id, kind, display_name, state, reason, revision, parent_run_id FROM run"
 
 
@@ -68,6 +72,19 @@ def rows(database: Database, *queries: str) -> list[Sequence[Any]]:
         connection.isolation_level = None
         connection.execute("BEGIN")
         return [connection.execute(query).fetchall() for query in queries]
+
+
+def forget_all(dsn: str) -> None:
+    """Removes all that was recorded in a database in PostgreSQL; its service may go on."""
+
+    async def truncate() -> None:
+        connection = await asyncpg.connect(dsn)
+        try:
+            await connection.execute(f"TRUNCATE {', '.join(_RECORDS)}")
+        finally:
+            await connection.close()
+
+    asyncio.run(truncate())
 
 
 def recorded_runs(database: Database) -> dict[str, RecordedRun]:

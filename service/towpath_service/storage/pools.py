@@ -16,6 +16,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import Connection
+    from sqlalchemy.engine import ExceptionContext
 
     from towpath_service.storage.postgres_url import PostgresUrl
 
@@ -35,7 +37,9 @@ Result = TypeVar("Result")
 WRITERS: Final = 4
 READERS: Final = 4
 POOL_WAIT_SECONDS: Final = 10.0
-COMMAND_SECONDS: Final = 60.0
+# More than the server gives a statement: it has its say first. A connection that is silent for
+# longer is dead, as when a firewall between has forgotten it.
+COMMAND_SECONDS: Final = 35.0
 TRIES: Final = 6
 FIRST_PAUSE_SECONDS: Final = 0.02
 RETRY_AFTER_SECONDS: Final = 1.0
@@ -127,7 +131,7 @@ def _engine(url: PostgresUrl, *, size: int, reads: bool) -> AsyncEngine:
         if reads
         else {"isolation_level": "READ COMMITTED"}
     )
-    return create_async_engine(
+    engine = create_async_engine(
         url.url,
         poolclass=AsyncAdaptedQueuePool,
         pool_size=size,
@@ -138,6 +142,17 @@ def _engine(url: PostgresUrl, *, size: int, reads: bool) -> AsyncEngine:
         hide_parameters=True,
         execution_options=options,
     )
+    event.listen(engine.sync_engine, "handle_error", _give_up_the_silent)
+    return engine
+
+
+def _give_up_the_silent(failure: ExceptionContext) -> None:
+    """Takes a connection that doesn't answer for lost, and all that are as old as it.
+
+    What silenced one will have silenced the others: without this, work would wait on each in turn.
+    """
+    if isinstance(failure.original_exception, TimeoutError):
+        failure.is_disconnect = failure.invalidate_pool_on_disconnect = True
 
 
 def _may_succeed_later(error: BaseException) -> bool:
