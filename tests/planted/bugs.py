@@ -9,6 +9,7 @@ _INGEST = "tests/unit/ingest/test_commit.py"
 _OUTBOX = "tests/unit/delivery/test_outbox.py"
 _STREAM = "tests/unit/delivery/test_stream.py"
 _STREAMING = "tests/scenarios/test_stream_delivery.py"
+_SYNCED = "tests/chaos/test_synced_before_ack.py"
 _MACHINE = "tests/unit/delivery/test_stream_machine.py::TestStreamMachine"
 
 BUGS = (
@@ -120,5 +121,19 @@ BUGS = (
         correct="last_acked=backlog.first_kept - 1 if backlog.past_gap else 0",
         broken="last_acked=backlog.acked",
         caught_by=(f"{_STREAMING}::test_a_server_restored_from_a_backup_gets_again_what_is_kept",),
+    ),
+    PlantedBug(
+        name="sqlite-acknowledges-before-the-sync",
+        file="service/towpath_service/storage/connections.py",
+        correct="PRAGMA synchronous=FULL",
+        broken="PRAGMA synchronous=NORMAL",
+        caught_by=(f"{_SYNCED}::test_sqlite_has_each_batch_on_the_disk_before_its_ack_leaves",),
+    ),
+    PlantedBug(
+        name="postgresql-acknowledges-before-the-sync",
+        file="service/towpath_service/storage/durability.py",
+        correct="""'off', 'on')""",
+        broken="""'off', 'off')""",
+        caught_by=(f"{_SYNCED}::test_postgresql_has_each_batch_on_the_disk_before_its_ack_leaves",),
     ),
 )

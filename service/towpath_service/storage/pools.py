@@ -23,12 +23,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from towpath_service.domain.errors import ServiceError
+from towpath_service.storage.durability import FOR_THE_SESSION, FOR_THE_TRANSACTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import Connection
     from sqlalchemy.engine import ExceptionContext
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.pool import ConnectionPoolEntry
 
     from towpath_service.storage.postgres_url import PostgresUrl
 
@@ -56,9 +59,12 @@ SERVER_SETTINGS: Final = {
 }
 
 SETTING: Final = "SELECT " + ", ".join(
-    f"set_config('{name}', '{value}', true)"
-    for name, value in SERVER_SETTINGS.items()
-    if name != "application_name"
+    [FOR_THE_TRANSACTION]
+    + [
+        f"set_config('{name}', '{value}', true)"
+        for name, value in SERVER_SETTINGS.items()
+        if name != "application_name"
+    ]
 )
 
 # Classes and codes of errors after which the same transaction may well succeed: it met another
@@ -143,6 +149,8 @@ def _engine(url: PostgresUrl, *, size: int, reads: bool) -> AsyncEngine:
         execution_options=options,
     )
     event.listen(engine.sync_engine, "handle_error", _give_up_the_silent)
+    if not url.pooled and not reads:
+        event.listen(engine.sync_engine, "connect", _commit_to_the_disk)
     return engine
 
 
@@ -153,6 +161,13 @@ def _give_up_the_silent(failure: ExceptionContext) -> None:
     """
     if isinstance(failure.original_exception, TimeoutError):
         failure.is_disconnect = failure.invalidate_pool_on_disconnect = True
+
+
+def _commit_to_the_disk(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    cursor.execute(FOR_THE_SESSION)
+    cursor.close()
+    connection.commit()
 
 
 def _may_succeed_later(error: BaseException) -> bool:

@@ -11,6 +11,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 
 from towpath_service.domain.errors import ServiceError
+from towpath_service.storage.durability import settings_at_risk, warning_of
 from towpath_service.storage.ingest import SqlIngestTransaction
 from towpath_service.storage.notices import CHANNEL, announce, heard_of
 from towpath_service.storage.pools import READERS, WRITERS, Pool
@@ -55,18 +56,23 @@ class PostgresStore:
     async def open(self) -> None:
         """Checks that the database has the schema that this version works with.
 
+        Warns of a server that keeps nothing through a power cut.
+
         Raises:
             ServiceError: DATABASE_UNUSABLE when it can't be reached, or says no; otherwise as
                 `ensure_schema` does.
         """
         try:
             await self._writers.run(partial(ensure_schema, where=self.location, automatic=False))
+            at_risk = await self._readers.run(settings_at_risk)
         except (DBAPIError, OSError, asyncpg.PostgresError) as error:
             raise unusable(self._url, str(getattr(error, "orig", error))) from error
         except ServiceError as error:
             if error.reason != "OVERLOADED":
                 raise
             raise unusable(self._url, str(error.__cause__)) from error
+        if at_risk:
+            _log.warning("%s", warning_of(at_risk))
 
     async def write(self, work: Callable[[IngestTransaction], Result]) -> Result:
         """Runs work in one transaction; what it returns is returned after the commit."""
