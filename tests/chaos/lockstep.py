@@ -11,6 +11,7 @@ from towpath.api.v1 import ingest_service_pb2 as pb
 from towpath.api.v1 import ingest_service_pb2_grpc
 
 from tests.benchmarks.producer import WORKSPACE, completion, creation
+from tests.chaos.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +25,8 @@ class Lockstep:
 
     def __init__(self, address: str) -> None:
         """Connects when the first batch is sent."""
-        self.producer_id = str(uuid_utils.uuid7())
-        self.acked = 0
+        self.ledger = Ledger(producer_id=str(uuid_utils.uuid7()))
         self.errors = 0
-        self._flow_run = str(uuid_utils.uuid7())
-        self._address = address
         self._channel = grpc.insecure_channel(address)
         self._batch: pb.UpdateBatch | None = None
         self._requests: queue.SimpleQueue[pb.StreamUpdatesRequest | None] | None = None
@@ -60,7 +58,7 @@ class Lockstep:
         assert answer.HasField("ack"), answer
         assert not answer.ack.rejections, answer
         assert answer.ack.committed_sequence == batch.first_sequence + BATCH - 1
-        self.acked = answer.ack.committed_sequence
+        self.ledger.acked = answer.ack.committed_sequence
         self._batch = None
         return True
 
@@ -76,11 +74,11 @@ class Lockstep:
         stub = ingest_service_pb2_grpc.IngestServiceStub(self._channel)
         answers = stub.StreamUpdates(iter(requests.get, None), timeout=CALL_SECONDS)
         self._requests, self._answers = requests, answers
-        opening = pb.OpenStream(workspace=WORKSPACE, producer_id=self.producer_id)
+        opening = pb.OpenStream(workspace=WORKSPACE, producer_id=self.ledger.producer_id)
         requests.put(pb.StreamUpdatesRequest(open=opening))
         opened = next(answers).opened
         # What is stored may be more than was told, never less.
-        assert opened.committed_sequence >= self.acked
+        assert opened.committed_sequence >= self.ledger.acked
 
     def _leave(self) -> None:
         if self._requests is not None:
@@ -88,10 +86,19 @@ class Lockstep:
         self._requests = self._answers = None
 
     def _next_batch(self) -> pb.UpdateBatch:
+        first = self.ledger.made + 1
+        self.ledger.made += BATCH
         runs = [str(uuid_utils.uuid7()) for _ in range(BATCH // 2)]
         updates = [
             update
             for index, run in enumerate(runs)
-            for update in (creation(run, index, self._flow_run), completion(run))
+            for update in (_creation(run, index), completion(run))
         ]
-        return pb.UpdateBatch(first_sequence=self.acked + 1, updates=updates)
+        return pb.UpdateBatch(first_sequence=first, updates=updates)
+
+
+def _creation(run: str, index: int) -> pb.Update:
+    """The beginning of a run that belongs to no flow."""
+    update = creation(run, index, run)
+    update.create.ClearField("parent_run_id")
+    return update

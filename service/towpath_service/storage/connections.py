@@ -97,7 +97,7 @@ def unavailable(error: DBAPIError) -> ServiceError:
     """What callers are told when the database can't do it now."""
     return ServiceError(
         reason="OVERLOADED",
-        message="the database can't take this now: try again",
+        message=f"the database can't take this now ({error.orig}): try again",
         metadata={"cause": type(error.orig).__name__},
         retry_after_seconds=RETRY_AFTER_SECONDS,
     )
