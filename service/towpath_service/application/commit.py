@@ -119,15 +119,12 @@ class Batch:
     def _load(self, submissions: Sequence[Submission]) -> None:
         keys = {submission.producer for submission in submissions}
         self._producers = self._transaction.claim(keys, self._changes.now_us)
-        self._refusals = self._transaction.refusals(
-            [key for key, producer in self._producers.items() if producer.may_have_refusals]
-        )
         wanted = {
             RunKey(submission.producer.tenant_id, update.run_id)
             for submission in submissions
             for update in submission.updates
         }
-        self._runs = self._transaction.runs(wanted)
+        self._runs, self._refusals = self._transaction.standing(wanted, keys)
 
     def _apply(self, submission: Submission) -> Outcome | ServiceError:
         key = submission.producer

@@ -43,8 +43,6 @@ class ProducerRecord:
     info: str = "{}"
     committed_us: int | None = None
     seen_us: int = 0
-    may_have_refusals: bool = True
-    """False when it has none that it hasn't confirmed, by a look at the time of reading."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,8 +156,13 @@ class IngestTransaction(Protocol):
         """Reads producers; unknown ones are left out."""
         ...
 
-    def runs(self, keys: Collection[RunKey]) -> dict[RunKey, RunStatus]:
-        """Reads where runs stand; unknown ones are left out."""
+    def standing(
+        self, runs: Collection[RunKey], producers: Collection[ProducerKey]
+    ) -> tuple[dict[RunKey, RunStatus], dict[ProducerKey, list[Refusal]]]:
+        """Reads where runs stand, and the refusals of claimed producers; unknown ones are left out.
+
+        As `refusals` does.
+        """
         ...
 
     def refusals(self, keys: Collection[ProducerKey]) -> dict[ProducerKey, list[Refusal]]:

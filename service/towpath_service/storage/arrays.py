@@ -98,12 +98,17 @@ def _updating(table: Table, columns: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=64)
 def _reading(columns: tuple[Column[Any], ...], column: Column[str], picked: Column[str]) -> str:
-    names = ", ".join(
-        f"{item.name}::text" if type_name(item) == "UUID" else item.name for item in columns
-    )
     return (
-        f"SELECT {names} FROM {column.table.name} WHERE {column.name} = $1::{type_name(column)}"  # noqa: S608 - names of the schema
+        f"SELECT {selected(columns)} FROM {column.table.name}"  # noqa: S608 - names of the schema
+        f" WHERE {column.name} = $1::{type_name(column)}"
         f" AND {picked.name} = ANY($2::{type_name(picked)}[]) ORDER BY {picked.name} FOR UPDATE"
+    )
+
+
+def selected(columns: Sequence[Column[Any]]) -> str:
+    """Columns as a SELECT names them to get numbers and texts."""
+    return ", ".join(
+        f"{item.name}::text" if type_name(item) == "UUID" else item.name for item in columns
     )
 
 

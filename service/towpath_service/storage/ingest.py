@@ -26,7 +26,7 @@ from towpath_service.storage.change_rows import (
     write_producers,
     write_runs,
 )
-from towpath_service.storage.claims import claim_producers
+from towpath_service.storage.claims import claim_producers, read_standing
 from towpath_service.storage.notices import NOTIFY, notice_of
 from towpath_service.storage.one_statement import OneStatement
 from towpath_service.storage.rows import (
@@ -88,20 +88,33 @@ class SqlIngestTransaction:
                 found[producer.key] = producer
         return found
 
-    def runs(self, keys: Collection[RunKey]) -> dict[RunKey, RunStatus]:
-        """Reads where runs stand; unknown ones are left out."""
+    def standing(
+        self, runs: Collection[RunKey], producers: Collection[ProducerKey]
+    ) -> tuple[dict[RunKey, RunStatus], dict[ProducerKey, list[Refusal]]]:
+        """Reads where runs stand, and the refusals of claimed producers."""
         found: dict[RunKey, RunStatus] = {}
+        refused = self._connection.dialect.name == "sqlite" or not runs
         # An update may name anything as its run; what is no id names none.
-        keys = [key for key in keys if is_uuid(key.run_id)]
-        for tenant_id in sorted({key.tenant_id for key in keys}):
-            rows = read_rows(
-                self._connection,
-                STATUS_COLUMNS,
-                condition=(_run.tenant_id, tenant_id),
-                among=(_run.run_id, [key.run_id for key in keys if key.tenant_id == tenant_id]),
-            )
+        wanted = [key for key in runs if is_uuid(key.run_id)]
+        for tenant_id in sorted({key.tenant_id for key in runs}):
+            run_ids = [key.run_id for key in wanted if key.tenant_id == tenant_id]
+            rows, some = self._read_runs(tenant_id, run_ids, producers)
+            refused = refused or some
             found.update((RunKey(tenant_id, row[0]), to_status(row)) for row in rows)
-        return found
+        return found, self.refusals(producers) if refused else {}
+
+    def _read_runs(
+        self, tenant_id: str, run_ids: Sequence[str], producers: Collection[ProducerKey]
+    ) -> tuple[list[Sequence[Any]], bool]:
+        if self._connection.dialect.name == "postgresql":
+            return read_standing(self._connection, STATUS_COLUMNS, tenant_id, run_ids, producers)
+        rows = read_rows(
+            self._connection,
+            STATUS_COLUMNS,
+            condition=(_run.tenant_id, tenant_id),
+            among=(_run.run_id, run_ids),
+        )
+        return rows, False
 
     def refusals(self, keys: Collection[ProducerKey]) -> dict[ProducerKey, list[Refusal]]:
         """Reads the refusals that their producers haven't confirmed, by sequence."""
