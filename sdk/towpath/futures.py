@@ -26,8 +26,7 @@ class Future(Generic[R]):
     def __init__(self, run_id: str, child: Child) -> None:
         self.task_run_id = run_id
         self.child = child
-        self._done = threading.Event()
-        self._lock = threading.Lock()
+        self._done = False
         self._callbacks: list[Callable[[], None]] = []
 
     @property
@@ -37,9 +36,14 @@ class Future(Generic[R]):
 
     def wait(self, timeout: float | None = None) -> None:
         """Waits until the run has ended, at most so many seconds."""
-        if not self._done.is_set():
-            with giving_way():
-                self._done.wait(timeout)
+        if self._done:
+            return
+        ended = threading.Event()
+        tell = ended.set
+        self.when_done(tell)
+        with giving_way():
+            ended.wait(timeout)
+        self._take_back(tell)
 
     def result(self, timeout: float | None = None, *, raise_on_failure: bool = True) -> R:
         """Waits for the run's result.
@@ -52,7 +56,7 @@ class Future(Generic[R]):
             TimeoutError: The run hasn't ended in time.
         """
         self.wait(timeout)
-        if not self._done.is_set():
+        if not self._done:
             raise TimeoutError(f"{self.child.name} has not ended within {timeout} s")
         if not self.state.is_completed():
             self.child.handle()
@@ -67,24 +71,32 @@ class Future(Generic[R]):
 
     def done(self) -> bool:
         """Whether the run has ended."""
-        return self._done.is_set()
+        return self._done
 
     def finish(self, state: State[R]) -> None:
         """Notes how the run ended."""
         self.child.state = state
-        with self._lock:
-            callbacks, self._callbacks = self._callbacks, []
-            self._done.set()
-        for callback in callbacks:
+        self._done = True
+        while self._callbacks:
+            try:
+                callback = self._callbacks.pop(0)
+            except IndexError:  # taken back meanwhile
+                return
             callback()
 
     def when_done(self, callback: Callable[[], None]) -> None:
         """Calls back once the run has ended; at once if it has."""
-        with self._lock:
-            if not self._done.is_set():
-                self._callbacks.append(callback)
-                return
-        callback()
+        self._callbacks.append(callback)
+        # Whoever takes it off the list calls it: `finish`, or this, when it came too late for that.
+        if self._done and self._take_back(callback):
+            callback()
+
+    def _take_back(self, callback: Callable[[], None]) -> bool:
+        try:
+            self._callbacks.remove(callback)
+        except ValueError:
+            return False
+        return True
 
 
 class FutureList(list[Future[R]]):

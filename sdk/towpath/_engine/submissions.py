@@ -70,14 +70,18 @@ class _Submission:
         self._waits = waits
         self._runner = runner
         self._missing = len(waits) + 1
-        self._lock = threading.Lock()
+        self._lock = threading.Lock() if waits else None
 
     def wait(self) -> None:
+        if not self._waits:
+            self._runner.run(self._work)
+            return
         for future, _, _ in self._waits:
             future.when_done(self._one_less)
         self._one_less()
 
     def _one_less(self) -> None:
+        assert self._lock is not None
         with self._lock:
             self._missing -= 1
             if self._missing:
