@@ -107,6 +107,13 @@ def _bytes(text: str) -> bytes:
     return bytes.fromhex(text.replace("\\x", ""))
 
 
+def launch_traced(into: Path, *, calls: Sequence[str] = ALL, inject: str = "") -> list[str]:
+    """What stands before a command so that it is followed; see `traced`."""
+    command = [program("strace", "strace"), "-f", "-y", "-xx", "-s", "65536", "-o", str(into)]
+    command += ["-e", "trace=" + ",".join(calls), "-e", "signal=none"]
+    return command + ([f"--inject={inject}"] if inject else [])
+
+
 @contextmanager
 def traced(
     processes: Sequence[int],
@@ -125,9 +132,7 @@ def traced(
         inject: What happens to some of them, as strace's option has it; ends with the context.
         files: Only calls on these.
     """
-    command = [program("strace", "strace"), "-f", "-y", "-xx", "-s", "65536", "-o", str(into)]
-    command += ["-e", "trace=" + ",".join(calls), "-e", "signal=none"]
-    command += [f"--inject={inject}"] if inject else []
+    command = launch_traced(into, calls=calls, inject=inject)
     command += [part for file in files for part in ("-P", str(file))]
     command += [part for process in processes for part in ("-p", str(process))]
     tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

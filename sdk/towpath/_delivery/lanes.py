@@ -19,7 +19,7 @@ import zlib
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from towpath._delivery.system_calls import write_at_once
+from towpath._delivery.system_calls import force, write_at_once
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +54,9 @@ class Lane:
         """Number of the frame that the segment's end is the place of."""
         self._unwritten: deque[tuple[int, bytes]] = deque()
         self._warned = False
+        self._is_new = False
+        """Whether the disk may not know the name of the segment yet."""
+        self._doubted = False
         self.last = 0
 
     def append(self, payload: bytes) -> int:
@@ -99,10 +102,10 @@ class Lane:
                     path.unlink(missing_ok=True)
 
     def sync(self) -> None:
-        """Forces what was written to the disk."""
-        with self._lock, contextlib.suppress(OSError):
+        """Forces what was written to the disk; what stops that is told on stderr."""
+        with self._lock:
             if self._descriptor >= 0:
-                os.fsync(self._descriptor)
+                self._sync()
 
     def close(self) -> None:
         """Closes the file."""
@@ -130,9 +133,17 @@ class Lane:
         self._size += written
         self._next = number + 1
         if self._sync_each:
-            with contextlib.suppress(OSError):
-                os.fsync(self._descriptor)
+            self._sync()
         return True
+
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._descriptor)
+            if self._is_new:
+                force(self._folder)
+                self._is_new = False
+        except OSError as error:
+            self._doubt(error)
 
     def _roll(self, first: int) -> None:
         path = self._folder / f"{self._name}-{first:012d}.frames"
@@ -140,6 +151,7 @@ class Lane:
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor = descriptor
+        self._is_new = True
         self._size = 0
         self._next = first
 
@@ -149,6 +161,15 @@ class Lane:
             sys.stderr.write(
                 f"towpath: the disk under {self._folder} takes no more; states and logs wait in"
                 " memory. Make room there, or they are lost when this process ends.\n"
+            )
+
+    def _doubt(self, error: OSError) -> None:
+        if not self._doubted:
+            self._doubted = True
+            sys.stderr.write(
+                f"towpath: the disk under {self._folder} does not say that it keeps what is"
+                f" written ({error.strerror}). Flows go on; what no server has taken yet may be"
+                " lost if the machine fails. Check the disk.\n"
             )
 
 

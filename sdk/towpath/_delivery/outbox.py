@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -16,22 +17,26 @@ import uuid_utils
 
 from towpath._delivery import messages
 from towpath._delivery.lanes import Lane
+from towpath._delivery.system_calls import force
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from towpath._delivery.reports import LogReport, RunReport, StateReport
 
+META: Final = "meta.json"
 UPDATES: Final = "updates"
 LOGS: Final = "logs"
 AFTER: Final = struct.Struct("<Q")
 """Before each log line: number of the update that it follows."""
 
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
 
 def outboxes(home: Path) -> list[Path]:
     """The outbox folders of a home."""
     folder = home / "outbox"
-    return sorted(path.parent for path in folder.glob("*/meta.json"))
+    return sorted(path.parent for path in folder.glob(f"*/{META}"))
 
 
 def lock_outbox(folder: Path) -> int | None:
@@ -54,6 +59,8 @@ class Outbox:
     def __init__(self, home: Path, *, target: str = "", sync_each: bool = False) -> None:
         """Makes the outbox's folder and locks it for the life of the process.
 
+        On a full disk that waits, as reports do, until there is room.
+
         Args:
             home: The Towpath home.
             target: Address of the server that it is for; empty when none was configured.
@@ -61,16 +68,19 @@ class Outbox:
         """
         self.producer_id = str(uuid_utils.uuid7())
         self.folder = home / "outbox" / self.producer_id
-        self.folder.mkdir(parents=True, mode=0o700)
-        self._lock_descriptor = lock_outbox(self.folder)
-        meta = {
+        self._meta = {
             "producer_id": self.producer_id,
             "pid": os.getpid(),
             "host": platform.node(),
             "target": target,
             "started": time.time(),
         }
-        (self.folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+        self._lock_descriptor: int | None = None
+        self._settled = False
+        self._settling = threading.Lock()
+        self._settle()
+        if sync_each:
+            self._force_description()
         self.updates = Lane(self.folder, UPDATES, sync_each=sync_each)
         self.logs = Lane(self.folder, LOGS)
         self._log_lock = threading.Lock()
@@ -107,6 +117,11 @@ class Outbox:
             self.logs.append(AFTER.pack(self.updates.last) + record)
         self.reported.set()
 
+    def sync(self) -> None:
+        """Forces the states to the disk, with all that it takes to find them there."""
+        self._force_description()
+        self.updates.sync()
+
     def close(self, *, remove: bool) -> None:
         """Closes the files; removes the folder when nothing waits in it any more."""
         self.updates.close()
@@ -121,7 +136,31 @@ class Outbox:
             os.close(self._lock_descriptor)
             self._lock_descriptor = None
 
+    def _settle(self) -> None:
+        with self._settling:
+            if self._settled:
+                return
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                if self._lock_descriptor is None:
+                    self._lock_descriptor = lock_outbox(self.folder)
+                (self.folder / META).write_text(json.dumps(self._meta), encoding="utf-8")
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise
+            else:
+                self._settled = True
+
+    def _force_description(self) -> None:
+        """Without it nobody would look at the frames."""
+        with contextlib.suppress(OSError):  # Told of the frames, which are on the same disk.
+            force(self.folder / META)
+            force(self.folder)
+            force(self.folder.parent)
+
     def _append(self, payload: bytes) -> None:
+        if not self._settled:
+            self._settle()
         self.updates.append(payload)
         if not self.reported.is_set():
             self.reported.set()

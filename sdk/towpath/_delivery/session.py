@@ -86,7 +86,7 @@ class Session:
         if os.getpid() != self.pid:
             return
         if self._settings.outbox_fsync != "never":
-            self._outbox.updates.sync()
+            self._outbox.sync()
         done = self.flush(self._settings.flush_timeout_seconds)
         self._sender.stop()
         waiting = self._sender.waiting

@@ -1,11 +1,14 @@
-"""System calls without what Python puts around them."""
+"""System calls as an outbox needs them."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
 import os
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _write: Final = ctypes.PyDLL(None, use_errno=True).write
 _write.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t]
@@ -30,3 +33,16 @@ def write_at_once(descriptor: int, data: bytes) -> int:
         if number != errno.EINTR:
             raise OSError(number, os.strerror(number))
     return int(written)
+
+
+def force(path: Path) -> None:
+    """Forces a file to the disk, or the names that are in a folder.
+
+    Raises:
+        OSError: It is not there, or the disk failed.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

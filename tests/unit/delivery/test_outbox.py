@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -319,14 +320,37 @@ def test_zeros_that_a_lost_disk_gives_back_are_no_frames(tmp_path: Path) -> None
     assert reader.damaged
 
 
-@pytest.mark.parametrize(("sync_each", "synced"), [(True, 3), (False, 0)])
+@pytest.mark.parametrize(
+    ("sync_each", "synced"), [(True, ["updates", "folder"] + ["updates"] * 2), (False, [])]
+)
 def test_each_frame_is_forced_to_the_disk_where_that_is_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync_each: bool, synced: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync_each: bool, synced: list[str]
 ) -> None:
-    calls: list[int] = []
-    monkeypatch.setattr(os, "fsync", calls.append)
+    calls: list[str] = []
+
+    def fsync(descriptor: int) -> None:
+        calls.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "updates")
+
+    monkeypatch.setattr(os, "fsync", fsync)
     lane = Lane(tmp_path, "updates", sync_each=sync_each)
     for _ in range(3):
         lane.append(b"frame")
     lane.close()
-    assert len(calls) == synced
+    assert calls == synced
+
+
+def test_a_disk_that_can_not_sync_is_told_of_once_and_holds_nothing_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fsync(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    lane = Lane(tmp_path, "updates", sync_each=True)
+    numbers = [lane.append(b"frame") for _ in range(3)]
+    lane.sync()
+    lane.close()
+    assert numbers == [1, 2, 3]
+    told = capsys.readouterr().err
+    assert told.count("Check the disk") == 1
+    assert "Input/output error" in told
