@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+_MOST_THREADS: Final = 100_000
 _held = threading.local()
 
 
@@ -31,15 +32,7 @@ class Slots:
         self._free = most
         self._lock = threading.Lock()
         self._queue: deque[Callable[[], object]] = deque()
-        self._name = name
-        self._threads: list[threading.Thread] = []
-        self._idle = 0
-        """Threads that wait for work, less the work that is on its way to them."""
-        self._handed: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
-        self._unfinished = 0
-        """Pieces of work that were handed to a thread."""
-        self._closing = False
-        self._quiet = threading.Event()
+        self._pool = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix=name)
 
     def run(self, work: Callable[[], None]) -> None:
         """Runs work in a copy of this context, when a slot is free; it must not raise."""
@@ -49,19 +42,11 @@ class Slots:
                 self._queue.append(lambda: context.run(work))
                 return
             self._free -= 1
-        self._hand(lambda: context.run(work))
+        self._pool.submit(self._drain, lambda: context.run(work))
 
     def close(self) -> None:
         """Waits for what runs."""
-        with self._lock:
-            self._closing = True
-            if not self._unfinished:
-                self._quiet.set()
-        self._quiet.wait()
-        for _ in self._threads:
-            self._handed.put(None)
-        for thread in self._threads:
-            thread.join()
+        self._pool.shutdown(wait=True)
 
     @contextmanager
     def aside(self) -> Generator[None]:
@@ -71,38 +56,13 @@ class Slots:
             if following is None:
                 self._free += 1
         if following is not None:
-            self._hand(following)
+            self._pool.submit(self._drain, following)
         try:
             yield
         finally:
             with self._lock:
                 # This may go below zero: what runs is let run, nothing new begins until it fits.
                 self._free -= 1
-
-    def _hand(self, work: Callable[[], object]) -> None:
-        """Gives work to a thread that has none, or to a new one."""
-        with self._lock:
-            self._unfinished += 1
-            self._idle -= 1
-            thread = None
-            if self._idle < 0:
-                self._idle += 1
-                number = len(self._threads)
-                name = f"{self._name}_{number}"
-                thread = threading.Thread(target=self._live, name=name, daemon=True)
-                self._threads.append(thread)
-        self._handed.put(work)
-        if thread is not None:
-            thread.start()
-
-    def _live(self) -> None:
-        while (work := self._handed.get()) is not None:
-            self._drain(work)
-            with self._lock:
-                self._idle += 1
-                self._unfinished -= 1
-                if self._closing and not self._unfinished:
-                    self._quiet.set()
 
     def _drain(self, work: Callable[[], object]) -> None:
         _held.slots = self

@@ -142,6 +142,8 @@ class Lane:
             if self._is_new:
                 force(self._folder)
                 self._is_new = False
+        except FileNotFoundError:
+            return  # Somebody has removed the outbox: there is nothing to keep.
         except OSError as error:
             self._doubt(error)
 

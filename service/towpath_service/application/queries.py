@@ -12,7 +12,7 @@ from towpath_service.domain.names import run_name
 from towpath_service.domain.runs import Bucket
 from towpath_service.domain.states import TERMINAL_STATES, RunState
 from towpath_service.domain.tokens import make_token, read_token
-from towpath_service.ports.reads import OrderField, Reads, RunQuery
+from towpath_service.ports.reads import OrderField, Reads, RunQuery, RunTree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -268,10 +268,11 @@ class Queries:
         limit = page_size(size, default=200, most=1000)
 
         def work(reads: Reads) -> tuple[Sequence[LogEntry], str, int]:
-            ids = run_ids_for_logs(reads, scope, run_id, descendants=descendants)
+            existing_run(reads, scope, run_id)
+            tree = RunTree(run_id, descendants)
             found = reads.logs(
                 scope,
-                ids,
+                tree,
                 condition,
                 after=(int(place[0]), int(place[1])) if place else None,
                 descending=descending,
@@ -281,7 +282,7 @@ class Queries:
             more = ""
             if len(found) > limit:
                 more = make_token(question, (page[-1].occurred_us, page[-1].position))
-            return page, more, reads.dropped_logs(scope, ids)
+            return page, more, reads.dropped_logs(scope, tree)
 
         return await self._store.read(work)
 
@@ -330,15 +331,6 @@ def _etag_mismatch(name: str) -> ServiceError:
         message=f"{name} has changed since its etag was read: read it again, then decide",
         metadata={"resource": name},
     )
-
-
-def run_ids_for_logs(reads: Reads, scope: Scope, run_id: str, *, descendants: bool) -> list[str]:
-    """Ids of the runs whose lines are meant; NOT_FOUND when there is no such run."""
-    existing_run(reads, scope, run_id)
-    if not descendants:
-        return [run_id]
-    below = reads.descendants(scope, run_id, depth=ALL_LEVELS, limit=MAX_DELETED)
-    return [run.run_id for run in below]
 
 
 def _order(order_by: str) -> tuple[OrderField, bool]:

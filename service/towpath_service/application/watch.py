@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
-from towpath_service.application.queries import existing_run, run_ids_for_logs, watch_question
+from towpath_service.application.queries import existing_run, watch_question
 from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.filters import RUN_FIELDS, Filter, parse_filter
 from towpath_service.domain.states import TERMINAL_STATES
 from towpath_service.domain.tokens import make_token, read_token
-from towpath_service.ports.reads import Reads, RunQuery
+from towpath_service.ports.reads import Reads, RunQuery, RunTree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -210,6 +210,7 @@ class Watches:
             position = 0
         else:
             position = await self._store.read(lambda reads: reads.position(scope))
+        tree = RunTree(run_id, descendants=True) if run_id else None
         pace = _Pace(self._silence_seconds, self._life_seconds)
         while not (self._draining.begun or pace.over):
 
@@ -217,9 +218,7 @@ class Watches:
                 latest = reads.position(scope)
                 if latest == after:
                     return [], after
-                found = reads.transitions_after(
-                    scope, after, PAGE, root_of=run_id or None, states=states
-                )
+                found = reads.transitions_after(scope, after, PAGE, tree=tree, states=states)
                 return found, found[-1].position if len(found) == PAGE else latest
 
             found, position = await self._store.read(work)
@@ -248,20 +247,20 @@ class Watches:
         if resume_token:
             await self._check(scope, position, "logs")
         pace = _Pace(self._silence_seconds, self._life_seconds)
+        tree = RunTree(run_id, descendants)
         ended_before = False
         while not (self._draining.begun or pace.over):
 
             def work(reads: Reads, after: int = position) -> tuple[list[LogEntry], int, bool]:
                 run = existing_run(reads, scope, run_id)
                 latest = reads.log_position(scope)
-                ids = run_ids_for_logs(reads, scope, run_id, descendants=descendants)
                 ended = run.state in TERMINAL_STATES
                 if after < 0:
                     last = reads.logs(
-                        scope, ids, None, after=None, descending=True, limit=tail_lines or 100
+                        scope, tree, None, after=None, descending=True, limit=tail_lines or 100
                     )
                     return list(reversed(last)), latest, ended
-                found = reads.logs_after(scope, ids, after, PAGE)
+                found = reads.logs_after(scope, tree, after, PAGE)
                 full = len(found) == PAGE
                 return found, found[-1].position if full else latest, ended and not full
 

@@ -39,6 +39,13 @@ class RunQuery:
     limit: int = 50
 
 
+class RunTree(NamedTuple):
+    """A run, alone or with all that are below it."""
+
+    run_id: str
+    descendants: bool
+
+
 class Floors(NamedTuple):
     """Positions up to which retention may have removed a workspace's changes."""
 
@@ -97,7 +104,7 @@ class Reads(Protocol):
         ...
 
     def transitions_after(
-        self, scope: Scope, after: int, limit: int, *, root_of: str | None, states: Sequence[int]
+        self, scope: Scope, after: int, limit: int, *, tree: RunTree | None, states: Sequence[int]
     ) -> list[Transition]:
         """Reads a workspace's transitions above a position, in commit order."""
         ...
@@ -109,7 +116,7 @@ class Reads(Protocol):
     def logs(
         self,
         scope: Scope,
-        run_ids: Collection[str],
+        tree: RunTree,
         condition: Filter | None,
         *,
         after: tuple[int, int] | None,
@@ -119,13 +126,11 @@ class Reads(Protocol):
         """Reads log lines by time, then position."""
         ...
 
-    def logs_after(
-        self, scope: Scope, run_ids: Collection[str], after: int, limit: int
-    ) -> list[LogEntry]:
+    def logs_after(self, scope: Scope, tree: RunTree, after: int, limit: int) -> list[LogEntry]:
         """Reads log lines above a position, in the order they came in."""
         ...
 
-    def dropped_logs(self, scope: Scope, run_ids: Collection[str]) -> int:
+    def dropped_logs(self, scope: Scope, tree: RunTree) -> int:
         """How many lines the producers of these runs have dropped."""
         ...
 

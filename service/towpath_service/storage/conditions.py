@@ -121,8 +121,15 @@ def _compare(column: Any, operator_: str, value: str | int) -> Any:
 
 def _has_tag(tag: str) -> Any:
     table = schema.run_tag.c
-    return exists().where(
-        table.tenant_id == _run.tenant_id, table.run_id == _run.run_id, table.tag == tag
+    return exists().where(*_of_the_run(table), table.tag == tag)
+
+
+def _of_the_run(columns: Any) -> tuple[Any, ...]:
+    """All of the primary key but what is asked for."""
+    return (
+        columns.tenant_id == _run.tenant_id,
+        columns.workspace_id == _run.workspace_id,
+        columns.run_id == _run.run_id,
     )
 
 
@@ -130,9 +137,7 @@ def _has_label(key: str, term: Comparison) -> Any:
     if not key:
         return false()
     table = schema.run_label.c
-    found = exists().where(
-        table.tenant_id == _run.tenant_id, table.run_id == _run.run_id, table.key == key
-    )
+    found = exists().where(*_of_the_run(table), table.key == key)
     if term.operator == ":" and term.value == "*":
         return found
     return found.where(_compare(table.value, term.operator, term.value))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, select
+from sqlalchemy import Text, and_, cast, select
 
 from towpath_service.domain.runs import GraphNode
 from towpath_service.domain.states import RunKind, RunState
@@ -38,6 +38,10 @@ _NODES: Final = select(
 )
 
 
+# By the column itself, SQLite would read all runs in the order of their key.
+BY_ID: Final = cast(_run.run_id, Text)
+
+
 def graph_nodes(
     connection: Connection, scope: Scope, run_id: str, *, depth: int, limit: int
 ) -> list[GraphNode]:
@@ -59,7 +63,7 @@ def graph_nodes(
             room = limit + 1 - len(found) - len(below)
             if room <= 0:
                 break
-            wanted = nodes.where(_run.parent_run_id.in_(chunk)).order_by(_run.run_id).limit(room)
+            wanted = nodes.where(_run.parent_run_id.in_(chunk)).order_by(BY_ID).limit(room)
             below += _read(connection, wanted)
         if not below:
             break

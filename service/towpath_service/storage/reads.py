@@ -25,9 +25,10 @@ from towpath_service.domain.states import RunKind, RunState, Source
 from towpath_service.ports.reads import Floors
 from towpath_service.storage import schema
 from towpath_service.storage.conditions import is_flow_run, log_condition, run_condition
-from towpath_service.storage.graph import graph_nodes
+from towpath_service.storage.graph import BY_ID, graph_nodes
 from towpath_service.storage.removal import remove_runs
-from towpath_service.storage.rows import chunks, in_scope
+from towpath_service.storage.rows import chunks, in_scope, in_scope_by_run
+from towpath_service.storage.trees import of_tree
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from towpath_service.domain.filters import CountedCells, Filter
     from towpath_service.domain.runs import GraphNode
     from towpath_service.ports.bus import Scope
-    from towpath_service.ports.reads import RunQuery
+    from towpath_service.ports.reads import RunQuery, RunTree
 
 
 _run = schema.run.c
@@ -139,7 +140,7 @@ class SqlReads:
                 statement = (
                     select(*_RUN_COLUMNS)
                     .where(in_scope(_run, scope), _run.parent_run_id.in_(chunk))
-                    .order_by(_run.run_id)
+                    .order_by(BY_ID)
                     .limit(limit + 1 - len(found) - len(below))
                 )
                 below.extend(_to_run(row) for row in self._rows(statement))
@@ -190,7 +191,7 @@ class SqlReads:
         """Reads a run's history above a revision."""
         statement = (
             select(*_TRANSITION_COLUMNS)
-            .where(in_scope(_transition, scope), _transition.run_id == run_id)
+            .where(in_scope_by_run(_transition, scope), _transition.run_id == run_id)
             .where(_transition.revision > after)
             .order_by(_transition.revision)
             .limit(limit)
@@ -198,17 +199,14 @@ class SqlReads:
         return [Transition(**row) for row in self._rows(statement)]
 
     def transitions_after(
-        self, scope: Scope, after: int, limit: int, *, root_of: str | None, states: Sequence[int]
+        self, scope: Scope, after: int, limit: int, *, tree: RunTree | None, states: Sequence[int]
     ) -> list[Transition]:
         """Reads a workspace's transitions above a position, in commit order."""
         statement = select(*_TRANSITION_COLUMNS).where(
             in_scope(_transition, scope), _transition.position > after
         )
-        if root_of is not None:
-            below = [
-                run.run_id for run in self.descendants(scope, root_of, depth=50, limit=100_000)
-            ]
-            statement = statement.where(_transition.run_id.in_(below))
+        if tree is not None:
+            statement = statement.where(of_tree(_transition.run_id, scope, tree))
         if states:
             statement = statement.where(_transition.to_state.in_(states))
         rows = self._rows(statement.order_by(_transition.position).limit(limit))
@@ -231,7 +229,7 @@ class SqlReads:
             _transition.source,
             _transition.producer_id,
             _transition.producer_sequence,
-        ).where(in_scope(_transition, scope), _transition.run_id == run_id)
+        ).where(in_scope_by_run(_transition, scope), _transition.run_id == run_id)
         refused = select(
             literal(0),
             refusal.rule,
@@ -246,7 +244,7 @@ class SqlReads:
             literal(int(Source.PRODUCER)),
             refusal.producer_id,
             refusal.sequence,
-        ).where(in_scope(refusal, scope), refusal.run_id == run_id)
+        ).where(in_scope_by_run(refusal, scope), refusal.run_id == run_id)
         both = union_all(accepted, refused).subquery()
         statement = (
             select(both)
@@ -259,7 +257,7 @@ class SqlReads:
     def logs(
         self,
         scope: Scope,
-        run_ids: Collection[str],
+        tree: RunTree,
         condition: Filter | None,
         *,
         after: tuple[int, int] | None,
@@ -267,55 +265,43 @@ class SqlReads:
         limit: int,
     ) -> list[LogEntry]:
         """Reads log lines by time, then position."""
-        found: list[LogEntry] = []
         place = tuple_(_log.occurred_us, _log.position)
-        for chunk in chunks(run_ids):
-            statement = select(*_LOG_COLUMNS).where(in_scope(_log, scope), _log.run_id.in_(chunk))
-            if condition is not None:
-                statement = statement.where(log_condition(condition))
-            if after is not None:
-                mark = tuple_(literal(after[0], BigInteger), literal(after[1], BigInteger))
-                statement = statement.where(place < mark if descending else place > mark)
-            keys = (
-                (_log.occurred_us.desc(), _log.position.desc())
-                if descending
-                else (_log.occurred_us, _log.position)
-            )
-            rows = self._rows(statement.order_by(*keys).limit(limit))
-            found.extend(LogEntry(**row) for row in rows)
-        found.sort(key=lambda line: (line.occurred_us, line.position), reverse=descending)
-        return found[:limit]
+        statement = select(*_LOG_COLUMNS).where(
+            in_scope_by_run(_log, scope), of_tree(_log.run_id, scope, tree)
+        )
+        if condition is not None:
+            statement = statement.where(log_condition(condition))
+        if after is not None:
+            mark = tuple_(literal(after[0], BigInteger), literal(after[1], BigInteger))
+            statement = statement.where(place < mark if descending else place > mark)
+        keys = (
+            (_log.occurred_us.desc(), _log.position.desc())
+            if descending
+            else (_log.occurred_us, _log.position)
+        )
+        rows = self._rows(statement.order_by(*keys).limit(limit))
+        return [LogEntry(**row) for row in rows]
 
-    def logs_after(
-        self, scope: Scope, run_ids: Collection[str], after: int, limit: int
-    ) -> list[LogEntry]:
+    def logs_after(self, scope: Scope, tree: RunTree, after: int, limit: int) -> list[LogEntry]:
         """Reads log lines above a position, in the order they came in."""
-        found: list[LogEntry] = []
-        for chunk in chunks(run_ids):
-            statement = (
-                select(*_LOG_COLUMNS)
-                .where(in_scope(_log, scope), _log.run_id.in_(chunk), _log.position > after)
-                .order_by(_log.position)
-                .limit(limit)
-            )
-            found.extend(LogEntry(**row) for row in self._rows(statement))
-        found.sort(key=lambda line: line.position)
-        return found[:limit]
+        statement = (
+            select(*_LOG_COLUMNS)
+            .where(in_scope(_log, scope), of_tree(_log.run_id, scope, tree), _log.position > after)
+            .order_by(_log.position)
+            .limit(limit)
+        )
+        return [LogEntry(**row) for row in self._rows(statement)]
 
-    def dropped_logs(self, scope: Scope, run_ids: Collection[str]) -> int:
+    def dropped_logs(self, scope: Scope, tree: RunTree) -> int:
         """How many lines the producers of these runs have dropped."""
         producer = schema.producer.c
-        producers: set[str] = set()
-        for some in chunks(run_ids):
-            ids = select(_run.producer_id).where(in_scope(_run, scope), _run.run_id.in_(some))
-            producers.update(self._connection.execute(ids.distinct()).scalars())
-        dropped = 0
-        for some in chunks(producers):
-            statement = select(func.coalesce(func.sum(producer.logs_dropped), 0)).where(
-                in_scope(producer, scope), producer.producer_id.in_(some)
-            )
-            dropped += int(self._connection.execute(statement).scalar_one())
-        return dropped
+        producers = select(_run.producer_id).where(
+            in_scope_by_run(_run, scope), of_tree(_run.run_id, scope, tree)
+        )
+        statement = select(func.coalesce(func.sum(producer.logs_dropped), 0)).where(
+            in_scope(producer, scope), producer.producer_id.in_(producers)
+        )
+        return int(self._connection.execute(statement).scalar_one())
 
     def flows(self, scope: Scope, after: str, limit: int) -> list[FlowSummary]:
         """Reads a page of flows by id."""

@@ -114,6 +114,17 @@ def in_scope(columns: Any, scope: Scope) -> Any:
     return and_(columns.tenant_id == scope.tenant_id, columns.workspace_id == scope.workspace_id)
 
 
+def in_scope_by_run(columns: Any, scope: Scope) -> Any:
+    """The same, for few rows that are found by their run.
+
+    What is no column is in no index: SQLite would take that of the whole workspace.
+    """
+    return and_(
+        columns.tenant_id == scope.tenant_id,
+        columns.workspace_id.concat("") == scope.workspace_id,
+    )
+
+
 def by_scope(keys: Iterable[ProducerKey]) -> list[tuple[Scope, list[str]]]:
     """Producer ids by their workspace."""
     grouped: dict[Scope, list[str]] = {}

@@ -51,3 +51,22 @@ def test_work_is_done_by_no_more_threads_than_there_are_slots() -> None:
 
 def test_nothing_to_do_is_closed_at_once() -> None:
     Slots(2, name="idle").close()
+
+
+def test_chains_of_work_that_wait_for_each_other_end() -> None:
+    slots = Slots(2, name="chain")
+    ended = [threading.Event() for _ in range(50)]
+
+    def work(number: int) -> None:
+        if number + 1 < len(ended):
+            slots.run(lambda: work(number + 1))
+            with giving_way():
+                assert ended[number + 1].wait(30)
+        ended[number].set()
+
+    for _ in range(3):
+        for event in ended:
+            event.clear()
+        slots.run(lambda: work(0))
+        assert ended[0].wait(30)
+    slots.close()

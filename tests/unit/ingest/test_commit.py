@@ -19,7 +19,8 @@ from towpath_service.domain.reports import Creation, StateReport, Update
 from towpath_service.domain.states import RunKind, RunState
 from towpath_service.ports.bus import Bus, Scope
 from towpath_service.ports.clock import SystemClock
-from towpath_service.ports.ingest import ProducerKey
+from towpath_service.ports.ingest import LogLine, ProducerKey
+from towpath_service.ports.reads import RunTree
 from towpath_service.storage.postgres import PostgresStore
 from towpath_service.storage.postgres_url import parse_postgres_url
 from towpath_service.storage.sqlite import SqliteStore
@@ -93,6 +94,22 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> SqliteStore | Postg
     if request.param == "postgres":
         return PostgresStore(parse_postgres_url(request.getfixturevalue("postgres_dsn")))
     return SqliteStore(None if request.param == "memory" else tmp_path / "towpath.db")
+
+
+def log_line(run_id: str) -> LogLine:
+    return LogLine(
+        sequence=1,
+        run_id=run_id,
+        attempt=1,
+        occurred_us=1,
+        severity=9,
+        logger="l",
+        body="b",
+        attributes=None,
+        failure=None,
+        trace_id="",
+        span_id="",
+    )
 
 
 def create(state: RunState = RunState.RUNNING) -> Creation:
@@ -359,10 +376,51 @@ async def test_dropped_lines_are_counted_once_a_producer_over_any_number_of_runs
     store: SqliteStore,
 ) -> None:
     async with opened(store) as site:
-        runs = [new_id() for _ in range(1201)]
-        await site.send(1, *((run, create()) for run in runs[:-1]))
+        root, *below = runs = [new_id() for _ in range(1201)]
+        child = replace(create(), kind=RunKind.TASK, parent_run_id=root, root_run_id=root)
+        await site.send(1, (root, create()), *((run, child) for run in below[:-1]))
         await site.producers.write_logs(site.key, [], 5)
         site.key = ProducerKey(SCOPE.tenant_id, SCOPE.workspace_id, new_id())
-        await site.send(1, (runs[-1], create()))
+        await site.send(1, (runs[-1], child))
         await site.producers.write_logs(site.key, [], 7)
-        assert await store.read(lambda reads: reads.dropped_logs(SCOPE, runs)) == 12
+        whole, alone = RunTree(root, descendants=True), RunTree(root, descendants=False)
+        assert await store.read(lambda reads: reads.dropped_logs(SCOPE, whole)) == 12
+        assert await store.read(lambda reads: reads.dropped_logs(SCOPE, alone)) == 5
+
+
+async def test_a_tree_may_have_more_runs_than_a_statement_has_variables(
+    store: SqliteStore,
+) -> None:
+    count = 33_000
+    async with opened(store) as site:
+        root, *below = [new_id() for _ in range(count + 1)]
+        child = replace(create(), kind=RunKind.TASK, parent_run_id=root, root_run_id=root)
+        await site.send(1, (root, create()), *((run, child) for run in below))
+        line = log_line(below[-1])
+        await site.producers.write_logs(site.key, [line], 0)
+        watching = site.watches.transitions(SCOPE, run_id=root, resume_token="", states=())
+        seen = 0
+        async for message in watching:
+            seen += len(message.transitions)
+            if seen == count + 1:
+                break
+        page, _, _ = await site.queries.logs(
+            SCOPE, root, size=10, token="", filter_="", descendants=True, descending=False
+        )
+        assert [item.run_id for item in page] == [below[-1]]
+        tail = site.watches.logs(
+            SCOPE, root, tail_lines=5, resume_token="", descendants=True, min_severity=0
+        )
+        assert [item.run_id for item in (await anext(tail)).lines] == [below[-1]]
+
+
+async def test_runs_that_are_each_others_parents_are_each_found_once(store: SqliteStore) -> None:
+    async with opened(store) as site:
+        one, two = new_id(), new_id()
+        for run, parent in ((one, two), (two, one)):
+            circular = replace(create(), parent_run_id=parent, root_run_id=parent)
+            await site.send(1 if run == one else 2, (run, circular))
+        changes = await anext(
+            site.watches.transitions(SCOPE, run_id=one, resume_token="", states=())
+        )
+        assert {item.run_id for item in changes.transitions} == {one, two}
