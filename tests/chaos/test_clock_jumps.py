@@ -90,6 +90,42 @@ class Watch:
             self.ended = True
 
 
+class Beating:
+    """A producer without a stream, whose run goes on while it says no more than that it lives."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self.run_id = str(uuid_utils.uuid7())
+        self.is_silent = threading.Lock()
+        """Who holds it knows that nothing was said meanwhile."""
+        self._stub = ingest_service_pb2_grpc.IngestServiceStub(channel)
+        self._producer_id = str(uuid_utils.uuid7())
+        self._sequence = 0
+        self._over = threading.Event()
+        beginning = creation(self.run_id, 0, self.run_id)
+        beginning.create.ClearField("parent_run_id")
+        self._record(beginning)
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join(timeout=30)
+
+    def _beat(self) -> None:
+        while not self._over.wait(SILENCE_SECONDS / 6):
+            update = pb.Update(run_id=self.run_id, heartbeat=pb.RunHeartbeat())
+            update.occur_time.GetCurrentTime()
+            with self.is_silent:
+                self._record(update)
+
+    def _record(self, update: pb.Update) -> None:
+        self._sequence += 1
+        batch = pb.UpdateBatch(first_sequence=self._sequence, updates=[update])
+        self._stub.RecordUpdates(
+            pb.RecordUpdatesRequest(workspace=WORKSPACE, producer_id=self._producer_id, batch=batch)
+        )
+
+
 class Streaming:
     """A producer that sends small batches all the time, over one stream."""
 
@@ -153,12 +189,14 @@ def test_a_server_whose_clock_jumps_gives_up_the_lost_and_nobody_else(
         server.channel() as channel,
         closing(Streaming(server.address)) as streaming,
         closing(Watch(channel)) as watch,
+        closing(Beating(channel)) as beating,
     ):
         living = Quiet(channel)
         for number, jump in enumerate(JUMPS * rounds, 1):
             lost = Quiet(channel)
-            clock.move(jump)
-            wait_until(lambda n=number: server.log.count(NOTICED) >= n, "the jump is seen")  # type: ignore[misc]
+            with beating.is_silent:
+                clock.move(jump)
+                wait_until(lambda n=number: server.log.count(NOTICED) >= n, "the jump is seen")  # type: ignore[misc]
             lost.lose()
             told = watch.count
             streaming.wait_progress()
@@ -167,10 +205,13 @@ def test_a_server_whose_clock_jumps_gives_up_the_lost_and_nobody_else(
                 lambda lost=lost: state_of(server, lost.run_id) is RunState.CRASHED,  # type: ignore[misc]
                 "a producer that is lost is given up",
             )
-            assert state_of(server, living.run_id) is RunState.RUNNING
+            for run_id in (living.run_id, beating.run_id):
+                assert state_of(server, run_id) is RunState.RUNNING
         assert streaming.producer.errors == 0
         assert not watch.ended, watch.error
         living.lose()
+    runs = recorded_runs(server.database)
+    assert [step.to_state for step in runs[beating.run_id].steps] == [RunState.RUNNING]
     assert wrongs(server.database, [streaming.producer.ledger]) == []
     assert_in_order(server, watch)
 
