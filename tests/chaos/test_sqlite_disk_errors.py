@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.altered import AlteredServer
-from tests.chaos.doubts import believed
+from tests.chaos.doubts import LOG, believed
 from tests.chaos.history import committed_sequences
 from tests.chaos.ledger import wrongs
 from tests.chaos.lockstep import Lockstep
 from tests.chaos.processes import wait_until
-from tests.chaos.tracing import SYNCS, read_trace, traced
+from tests.chaos.tracing import SYNCS, is_sync, is_write, launch_traced, read_trace, traced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,6 +99,30 @@ def test_a_server_killed_after_a_failed_sync_loses_and_doubles_nothing(
             server.start()
             send(server, producer, 2)
             assert_whole(server, producer)
+
+
+def test_what_a_killed_server_left_in_its_log_is_written_again_before_it_counts(
+    server: AlteredServer, tmp_path: Path
+) -> None:
+    with Lockstep(server.address) as producer:
+        send(server, producer, 3)
+        server.kill()
+        left = server.database.with_name(LOG).stat().st_size
+        trace = tmp_path / "trace"
+        server.wrapper = launch_traced(trace, calls=(*SYNCS, "pwrite64"), detached=True)
+        server.start()
+        send(server, producer, 1)
+        assert_whole(server, producer)
+    server.stop()
+    wait_until(lambda: "exited with 0 +++" in trace.read_text(), "the trace is whole")
+    again = 0
+    for call in read_trace(trace):
+        if is_sync(call, LOG) and again >= left:
+            break
+        if is_write(call, LOG):
+            assert call.offset == again, "something was appended to what is in doubt"
+            again += call.result
+    assert again == left > 0
 
 
 @pytest.mark.timeout(1800)

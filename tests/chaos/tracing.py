@@ -107,10 +107,16 @@ def _bytes(text: str) -> bytes:
     return bytes.fromhex(text.replace("\\x", ""))
 
 
-def launch_traced(into: Path, *, calls: Sequence[str] = ALL, inject: str = "") -> list[str]:
-    """What stands before a command so that it is followed; see `traced`."""
+def launch_traced(
+    into: Path, *, calls: Sequence[str] = ALL, inject: str = "", detached: bool = False
+) -> list[str]:
+    """What stands before a command so that it is followed; see `traced`.
+
+    Detached, the process that is started is the command's own, and not strace.
+    """
     command = [program("strace", "strace"), "-f", "-y", "-xx", "-s", "65536", "-o", str(into)]
     command += ["-e", "trace=" + ",".join(calls), "-e", "signal=none"]
+    command += ["-D"] if detached else []
     return command + ([f"--inject={inject}"] if inject else [])
 
 

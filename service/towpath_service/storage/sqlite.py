@@ -16,6 +16,7 @@ from towpath_service.storage.reads import SqlReads
 from towpath_service.storage.schema import metadata
 from towpath_service.storage.targets import location_of, unusable
 from towpath_service.storage.upgrade import ensure_schema
+from towpath_service.storage.write_ahead import write_log_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,7 @@ class SqliteStore:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             await self._connections.write(partial(ensure_schema, where=location, automatic=True))
+            await self._connections.write(partial(write_log_again, self._path))
         except OSError as error:
             raise unusable(self._path, error.strerror or "no access") from error
         except DBAPIError as error:
