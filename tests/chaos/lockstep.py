@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BATCH: Final = 4
-CALL_SECONDS: Final = 60.0
+CALL_SECONDS: Final = 900.0
 
 
 class Lockstep:
