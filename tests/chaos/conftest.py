@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from tests.chaos.proxy import FaultProxy
 from tests.postgres import PostgresServer, postgres_for_tests
 from tests.postgres.fixtures import upgrade
 from tests.scenarios.servers import Server
@@ -49,3 +51,19 @@ def replica(tmp_path: Path) -> Iterator[Callable[[str], Server]]:
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture
+def before_database(postgres_dsn: str) -> Iterator[FaultProxy]:
+    """Between PostgreSQL and whoever reaches it by `troubled_dsn`."""
+    parts = urlsplit(postgres_dsn)
+    with FaultProxy((parts.hostname or "127.0.0.1", parts.port or 5432)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def troubled_dsn(postgres_dsn: str, before_database: FaultProxy) -> str:
+    """How to reach the database of `postgres_dsn` through a proxy."""
+    parts = urlsplit(postgres_dsn)
+    credentials, at, _ = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{credentials}{at}{before_database.address}"))

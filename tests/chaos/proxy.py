@@ -85,6 +85,11 @@ class FaultProxy:
         """host:port."""
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def connections(self) -> int:
+        """How many connections of clients are open."""
+        return len(self._connections)
+
     def __enter__(self) -> Self:
         self._thread.start()
         self._do(self._open())

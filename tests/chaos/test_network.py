@@ -6,7 +6,6 @@ A short form runs always, a hundred rounds with --soak.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
@@ -15,7 +14,7 @@ from tests.chaos.proxy import FaultProxy
 from tests.chaos.rounds import Load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.chaos.rounds import Round
@@ -30,29 +29,14 @@ DROPS_OF_A_ROUND = 5
 
 
 @pytest.fixture
-def before_database(postgres_dsn: str) -> Iterator[FaultProxy]:
-    """Between service and PostgreSQL."""
-    host, port = urlsplit(postgres_dsn).hostname, urlsplit(postgres_dsn).port
-    with FaultProxy((host or "127.0.0.1", port or 5432)) as proxy:
-        yield proxy
-
-
-def through(proxy: FaultProxy, dsn: str) -> str:
-    """How to reach a database through a proxy."""
-    parts = urlsplit(dsn)
-    credentials, at, _ = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{credentials}{at}{proxy.address}"))
-
-
-@pytest.fixture
 def load(
     postgres_dsn: str,
-    before_database: FaultProxy,
+    troubled_dsn: str,
     replica: Callable[[str], Server],
     tmp_path: Path,
 ) -> Load:
     """A service that reaches its database through a proxy."""
-    server = replica(through(before_database, postgres_dsn))
+    server = replica(troubled_dsn)
     site = Site(home=tmp_path / "home", port=server.port, web_port=server.web_port)
     return Load(database=postgres_dsn, addresses=[server.address], site=site)
 
