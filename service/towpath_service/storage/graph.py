@@ -9,7 +9,7 @@ from sqlalchemy import Text, and_, cast, select
 from towpath_service.domain.runs import GraphNode
 from towpath_service.domain.states import RunKind, RunState
 from towpath_service.storage import schema
-from towpath_service.storage.rows import chunks, in_scope
+from towpath_service.storage.rows import chunks, in_scope_by_run
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -54,7 +54,7 @@ def graph_nodes(
         depth: How many levels below it.
         limit: How many nodes are wanted.
     """
-    nodes = _NODES.where(in_scope(_run, scope))
+    nodes = _NODES.where(in_scope_by_run(_run, scope))
     found = _read(connection, nodes.where(_run.run_id == run_id))
     level = [node.run_id for node in found]
     for _ in range(depth):

@@ -139,7 +139,7 @@ class SqlReads:
             for chunk in chunks(level):
                 statement = (
                     select(*_RUN_COLUMNS)
-                    .where(in_scope(_run, scope), _run.parent_run_id.in_(chunk))
+                    .where(in_scope_by_run(_run, scope), _run.parent_run_id.in_(chunk))
                     .order_by(BY_ID)
                     .limit(limit + 1 - len(found) - len(below))
                 )
