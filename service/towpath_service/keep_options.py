@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from towpath_service.app.ages import parse_age, show_age, variable_of
+from towpath_service.application.retention import Keep
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
 _KINDS = (
-    ("logs", "30d", "log lines"),
-    ("transitions", "90d", "the histories of ended runs"),
-    ("runs", "365d", "runs, with all that belongs to them, after the end of the whole flow run"),
+    ("logs", Keep().logs, "log lines"),
+    ("transitions", Keep().transitions, "the histories of ended runs"),
+    (
+        *("runs", Keep().runs),
+        "runs, with all that belongs to them, after the end of the whole flow run",
+    ),
 )
 
 
@@ -27,8 +33,6 @@ class Age(click.ParamType[float | None]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float | None:
         """Seconds; None for ever."""
-        from towpath_service.app.ages import parse_age  # noqa: PLC0415 - heavy
-
         try:
             return parse_age(str(value))
         except ValueError as error:
@@ -42,9 +46,9 @@ def keep_options(command: Command) -> Command:
             f"--keep-{kind}",
             type=Age(),
             metavar="AGE",
-            default=default,
+            default=show_age(default),
             show_default=True,
-            envvar=f"TOWPATH_SERVER_KEEP_{kind.upper()}",
+            envvar=variable_of(kind),
             help=f"How long to keep {what}; 12h, 90d or forever.",
         )(command)
     return command

@@ -45,13 +45,19 @@ def keep_from_environment() -> Keep:
     keep = Keep()
     return replace(
         keep,
-        runs=_from_environment("TOWPATH_SERVER_KEEP_RUNS", keep.runs),
-        transitions=_from_environment("TOWPATH_SERVER_KEEP_TRANSITIONS", keep.transitions),
-        logs=_from_environment("TOWPATH_SERVER_KEEP_LOGS", keep.logs),
+        runs=_from_environment("runs", keep.runs),
+        transitions=_from_environment("transitions", keep.transitions),
+        logs=_from_environment("logs", keep.logs),
     )
 
 
-def _from_environment(variable: str, default: float | None) -> float | None:
+def variable_of(kind: str) -> str:
+    """The environment's variable that says for how long a kind of things is kept."""
+    return f"TOWPATH_SERVER_KEEP_{kind.upper()}"
+
+
+def _from_environment(kind: str, default: float | None) -> float | None:
+    variable = variable_of(kind)
     text = os.environ.get(variable)
     if not text:
         return default

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Column, Connection, Table
+    from sqlalchemy import Column, Table
 
     from towpath_service.storage.one_statement import Executor
 
@@ -59,23 +59,6 @@ def update_arrays(
     connection.exec_driver_sql(_updating(table, columns), _arrays(table, columns, rows))
 
 
-def read_among(
-    connection: Connection,
-    columns: Sequence[Column[Any]],
-    *,
-    condition: tuple[Column[str], str],
-    among: tuple[Column[str], Sequence[str]],
-) -> list[Sequence[Any]]:
-    """Reads rows of a table and locks them until the transaction ends, in the order of one column.
-
-    Whoever locks several rows does so in this order, so that no two wait for each other.
-    """
-    column, value = condition
-    picked, values = among
-    statement = _reading(tuple(columns), column, picked)
-    return list(connection.exec_driver_sql(statement, (value, list(values))).all())
-
-
 @lru_cache(maxsize=256)
 def _inserting(table: Table, columns: tuple[str, ...], conflict: str, returning: str) -> str:
     return (
@@ -93,15 +76,6 @@ def _updating(table: Table, columns: tuple[str, ...]) -> str:
     return (
         f"UPDATE {table.name} SET {setting} FROM {_unnested(table, columns)}"  # noqa: S608 - names of the schema
         f" AS new({', '.join(columns)}) WHERE {meeting}"
-    )
-
-
-@lru_cache(maxsize=64)
-def _reading(columns: tuple[Column[Any], ...], column: Column[str], picked: Column[str]) -> str:
-    return (
-        f"SELECT {selected(columns)} FROM {column.table.name}"  # noqa: S608 - names of the schema
-        f" WHERE {column.name} = $1::{type_name(column)}"
-        f" AND {picked.name} = ANY($2::{type_name(picked)}[]) ORDER BY {picked.name} FOR UPDATE"
     )
 
 

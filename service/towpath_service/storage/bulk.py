@@ -14,7 +14,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from towpath_service.storage.arrays import insert_arrays, read_among, update_arrays
+from towpath_service.storage.arrays import insert_arrays, update_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,7 +89,7 @@ def read_rows(
     condition: tuple[Column[str], str],
     among: tuple[Column[str], Sequence[str]],
 ) -> list[Sequence[Any]]:
-    """Reads numbers and texts of one table, and locks the rows; truth values may come as numbers.
+    """Reads numbers and texts of one table of SQLite; truth values may come as numbers.
 
     Args:
         connection: Where from.
@@ -99,8 +99,6 @@ def read_rows(
     """
     column, value = condition
     picked, values = among
-    if connection.dialect.name == "postgresql":
-        return read_among(connection, columns, condition=condition, among=among)
     statement = _reading(tuple(columns), column, picked)
     found = connection.exec_driver_sql(statement, (value, json.dumps(values))).scalar_one()
     rows: list[Sequence[Any]] = json.loads(found)

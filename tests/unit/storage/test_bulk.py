@@ -106,6 +106,7 @@ def test_rows_that_are_there_are_left_replaced_or_added_to(at: At, count: int) -
     assert at(all_of) == sums
 
 
+@pytest.mark.parametrize("at", ["sqlite"], indirect=True)
 def test_only_the_rows_that_are_asked_for_are_read(at: At) -> None:
     rows = [row(number, number, "", 0) for number in range(5)]
     at(lambda connection: insert_rows(connection, PLACE, [*rows, ("other", "0001", 9, "", 0)]))
