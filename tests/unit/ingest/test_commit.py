@@ -19,11 +19,13 @@ from towpath_service.domain.reports import Creation, StateReport, Update
 from towpath_service.domain.states import RunKind, RunState
 from towpath_service.ports.bus import Bus, Scope
 from towpath_service.ports.clock import SystemClock
-from towpath_service.ports.ingest import LogLine, ProducerKey
+from towpath_service.ports.ingest import ProducerKey
 from towpath_service.ports.reads import RunTree
 from towpath_service.storage.postgres import PostgresStore
 from towpath_service.storage.postgres_url import parse_postgres_url
 from towpath_service.storage.sqlite import SqliteStore
+
+from tests.unit.lines import log_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -94,22 +96,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> SqliteStore | Postg
     if request.param == "postgres":
         return PostgresStore(parse_postgres_url(request.getfixturevalue("postgres_dsn")))
     return SqliteStore(None if request.param == "memory" else tmp_path / "towpath.db")
-
-
-def log_line(run_id: str) -> LogLine:
-    return LogLine(
-        sequence=1,
-        run_id=run_id,
-        attempt=1,
-        occurred_us=1,
-        severity=9,
-        logger="l",
-        body="b",
-        attributes=None,
-        failure=None,
-        trace_id="",
-        span_id="",
-    )
 
 
 def create(state: RunState = RunState.RUNNING) -> Creation:

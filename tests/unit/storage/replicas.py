@@ -120,12 +120,6 @@ async def cut_off(dsn: str) -> int:
     return int((await ask(dsn, query))[0][0])
 
 
-async def waited_for(replica: Replica) -> None:
-    """Returns once somebody waits at a replica for word of a commit."""
-    while SCOPE not in replica.bus._waiting:  # noqa: ASYNC110 - nothing tells of it
-        await asyncio.sleep(0.005)
-
-
 async def check(dsn: str) -> None:
     """What holds whatever happened before."""
     gaps = "SELECT position - row_number() OVER (ORDER BY position) FROM transition"
@@ -143,3 +137,23 @@ async def check(dsn: str) -> None:
         " WHERE run.revision = transition.revision AND run.state <> transition.to_state"
     )
     assert await ask(dsn, stale) == []
+
+
+async def see_a_commit(here: Replica, there: Replica, *, cut_meanwhile: str = "") -> None:
+    """A watch at one replica, which waits already, sees what another commits.
+
+    Args:
+        here: Where the watch is.
+        there: Who commits.
+        cut_meanwhile: A database whose connections are all cut before the commit.
+    """
+    watching = here.watches.transitions(SCOPE, run_id="", resume_token="", states=())
+    seen = asyncio.create_task(anext(aiter(watching)))
+    while SCOPE not in here.bus._waiting:  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(0.005)
+    if cut_meanwhile:
+        assert await cut_off(cut_meanwhile) > 0
+    run = new_id()
+    await there.send(new_producer(), 1, [(run, CREATE)])
+    async with asyncio.timeout(30):
+        assert [item.run_id for item in (await seen).transitions] == [run]

@@ -17,14 +17,13 @@ from tests.postgres.bouncer import CONNECTIONS, Bouncer, bouncer_for_tests
 from tests.unit.storage.replicas import (
     CREATE,
     DONE,
-    SCOPE,
     ask,
     check,
     new_id,
     new_producer,
     replica,
     replicas,
-    waited_for,
+    see_a_commit,
 )
 
 if TYPE_CHECKING:
@@ -120,24 +119,12 @@ async def test_a_way_past_the_bouncer_lets_watches_hear_at_once(
     monkeypatch.setattr(watch, "POLL_SECONDS", 60.0)
     url = bouncer.url(postgres_dsn, f"pgbouncer=true&listen={bouncer.direct}")
     async with replicas(url, 2) as (here, there):
-        watching = here.watches.transitions(SCOPE, run_id="", resume_token="", states=())
-        seen = asyncio.create_task(anext(aiter(watching)))
-        await waited_for(here)
-        run = new_id()
-        await there.send(new_producer(), 1, [(run, CREATE)])
-        async with asyncio.timeout(30):
-            assert [item.run_id for item in (await seen).transitions] == [run]
+        await see_a_commit(here, there)
 
 
 async def test_without_one_they_look_again_and_again(bouncer: Bouncer, postgres_dsn: str) -> None:
     async with replicas(bouncer.url(postgres_dsn), 2) as (here, there):
-        watching = here.watches.transitions(SCOPE, run_id="", resume_token="", states=())
-        seen = asyncio.create_task(anext(aiter(watching)))
-        await waited_for(here)
-        run = new_id()
-        await there.send(new_producer(), 1, [(run, CREATE)])
-        async with asyncio.timeout(30):
-            assert [item.run_id for item in (await seen).transitions] == [run]
+        await see_a_commit(here, there)
 
 
 def test_the_schema_is_made_through_it(bouncer: Bouncer, empty_postgres_dsn: str) -> None:

@@ -15,7 +15,6 @@ from tests.unit.storage.replicas import (
     CREATE,
     DONE,
     RUNNING,
-    SCOPE,
     ask,
     check,
     cut_off,
@@ -23,7 +22,7 @@ from tests.unit.storage.replicas import (
     new_producer,
     replica,
     replicas,
-    waited_for,
+    see_a_commit,
 )
 
 
@@ -32,13 +31,7 @@ async def test_a_watch_hears_of_what_another_replica_commits(
 ) -> None:
     monkeypatch.setattr(watch, "POLL_SECONDS", 60.0)
     async with replicas(postgres_dsn, 2) as (here, there):
-        watching = here.watches.transitions(SCOPE, run_id="", resume_token="", states=())
-        seen = asyncio.create_task(anext(aiter(watching)))
-        await waited_for(here)
-        run = new_id()
-        await there.send(new_producer(), 1, [(run, CREATE)])
-        async with asyncio.timeout(30):
-            assert [item.run_id for item in (await seen).transitions] == [run]
+        await see_a_commit(here, there)
 
 
 async def test_a_watch_hears_again_once_its_connection_is_back(
@@ -46,14 +39,7 @@ async def test_a_watch_hears_again_once_its_connection_is_back(
 ) -> None:
     monkeypatch.setattr(watch, "POLL_SECONDS", 60.0)
     async with replicas(postgres_dsn, 2) as (here, there):
-        watching = here.watches.transitions(SCOPE, run_id="", resume_token="", states=())
-        seen = asyncio.create_task(anext(aiter(watching)))
-        await waited_for(here)
-        assert await cut_off(postgres_dsn) > 0
-        run = new_id()
-        await there.send(new_producer(), 1, [(run, CREATE)])
-        async with asyncio.timeout(30):
-            assert [item.run_id for item in (await seen).transitions] == [run]
+        await see_a_commit(here, there, cut_meanwhile=postgres_dsn)
 
 
 async def test_a_stream_that_moved_fences_the_replica_it_left(postgres_dsn: str) -> None:
