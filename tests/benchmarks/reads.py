@@ -1,8 +1,8 @@
 """Reads on many runs: `poe bench reads --runs 1000000`.
 
-Method: PostgreSQL is filled by one statement a table, with flow runs of 1,000 task runs each over
-90 days, 3 of 100 failed, 1 of 20 tagged, then analyzed. A server process answers over gRPC, one
-call after the other, each kind of question asked `--calls` times after one that isn't counted,
+Method: PostgreSQL is filled by one statement a table, with flow runs of `--tasks` task runs each
+over 90 days, 3 of 100 failed, 1 of 20 tagged, then analyzed. A server process answers over gRPC,
+one call after the other, each kind of question asked `--calls` times after one that isn't counted,
 about other places each time where there are other places. All share the machine's cores.
 """
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     import grpc
 
 TENANT = "00000000-0000-7000-8000-000000000001"
-TASKS = 1_000
 DAYS = 90
 PAGE = 50
 SETTINGS = {
@@ -45,26 +44,6 @@ SETTINGS = {
     "checkpoint_timeout": "30min",
 }
 
-_FILL = f"""
-INSERT INTO run SELECT
-  '{TENANT}', md5('run' || n)::uuid, 'default', right(md5('run' || n), 8),
-  CASE WHEN n % {TASKS} = 0 THEN 1 ELSE 2 END,
-  CASE WHEN n % {TASKS} = 0 THEN 'etl' ELSE 'task-' || n % {TASKS} END,
-  'flow-' || (n / {TASKS}) % 50, 'flow-' || (n / {TASKS}) % 50,
-  CASE WHEN n % {TASKS} = 0 THEN '' ELSE 'load' END,
-  CASE WHEN n % {TASKS} = 0 THEN '' ELSE 'load' END,
-  n % {TASKS},
-  CASE WHEN n % {TASKS} = 0 THEN NULL ELSE md5('run' || n - n % {TASKS})::uuid END,
-  md5('run' || n - n % {TASKS})::uuid,
-  CASE WHEN n % 100 < 3 THEN 8 ELSE 7 END,
-  '', '', began + 1000000, 3, 1, false, 0, NULL, NULL, began, began + 1000000,
-  (hashint8(n) & 1048575), '{{}}',
-  CASE WHEN n % 20 = 0 THEN '["nightly"]' ELSE '[]' END, NULL,
-  '', '', NULL, '', '', md5('producer' || n / {TASKS})::uuid, began, began, began + 1000000,
-  false, n + 1
-FROM (SELECT n, $2::bigint + n * ({DAYS}::bigint * 86400000000 / $1::bigint) AS began
-      FROM generate_series(0, $1::bigint - 1) AS n) AS numbered
-"""
 _OTHERS = """
 INSERT INTO run_tag SELECT tenant_id, workspace_id, 'nightly', run_id FROM run WHERE tags <> '[]';
 INSERT INTO run_count SELECT tenant_id, workspace_id, flow_id, kind, state, count(*) FROM run
@@ -72,6 +51,29 @@ INSERT INTO run_count SELECT tenant_id, workspace_id, flow_id, kind, state, coun
 INSERT INTO flow SELECT tenant_id, workspace_id, flow_id, flow_id, min(created_us) FROM run
   GROUP BY 1, 2, 3;
 INSERT INTO workspace SELECT tenant_id, workspace_id, max(position), 0, 0 FROM run GROUP BY 1, 2;
+"""
+
+
+def _filling(tasks: int) -> str:
+    return f"""
+INSERT INTO run SELECT
+  '{TENANT}', md5('run' || n)::uuid, 'default', right(md5('run' || n), 8),
+  CASE WHEN n % {tasks} = 0 THEN 1 ELSE 2 END,
+  CASE WHEN n % {tasks} = 0 THEN 'etl' ELSE 'task-' || n % {tasks} END,
+  'flow-' || (n / {tasks}) % 50, 'flow-' || (n / {tasks}) % 50,
+  CASE WHEN n % {tasks} = 0 THEN '' ELSE 'load' END,
+  CASE WHEN n % {tasks} = 0 THEN '' ELSE 'load' END,
+  n % {tasks},
+  CASE WHEN n % {tasks} = 0 THEN NULL ELSE md5('run' || n - n % {tasks})::uuid END,
+  md5('run' || n - n % {tasks})::uuid,
+  CASE WHEN n % 100 < 3 THEN 8 ELSE 7 END,
+  '', '', began + 1000000, 3, 1, false, 0, NULL, NULL, began, began + 1000000,
+  (hashint8(n) & 1048575), '{{}}',
+  CASE WHEN n % 20 = 0 THEN '["nightly"]' ELSE '[]' END, NULL,
+  '', '', NULL, '', '', md5('producer' || n / {tasks})::uuid, began, began, began + 1000000,
+  false, n + 1
+FROM (SELECT n, $2::bigint + n * ({DAYS}::bigint * 86400000000 / $1::bigint) AS began
+      FROM generate_series(0, $1::bigint - 1) AS n) AS numbered
 """
 
 
@@ -92,19 +94,19 @@ def _run(options: argparse.Namespace) -> None:
         postgres_for_tests(SETTINGS) as postgres,
     ):
         began = time.perf_counter()
-        first_us = asyncio.run(_fill(postgres.dsn(), options.runs))
+        first_us = asyncio.run(_fill(postgres.dsn(), options.runs, options.tasks))
         print(f"{options.runs} runs made in {time.perf_counter() - began:.0f} s")
         server = Server(home=Path(folder), options=("--database", postgres.dsn()))
         server.start()
         try:
             with server.channel() as channel:
-                for name, question in _questions(options.runs, first_us).items():
+                for name, question in _questions(options.runs, options.tasks, first_us).items():
                     _print(name, _ask(channel, question, options.calls))
         finally:
             server.stop()
 
 
-def _questions(runs: int, first_us: int) -> Mapping[str, Question]:
+def _questions(runs: int, tasks: int, first_us: int) -> Mapping[str, Question]:
     chance = random.Random(1)
     step = DAYS * 86_400_000_000 // runs
 
@@ -120,9 +122,9 @@ def _questions(runs: int, first_us: int) -> Mapping[str, Question]:
         return page(filter_, make_token(question, place))
 
     def graph() -> Any:
-        number = chance.randrange(runs // TASKS) * TASKS
+        number = chance.randrange(runs // tasks) * tasks
         return run_service_pb2.GetRunGraphRequest(
-            name=f"workspaces/default/runs/{_run_id(number)}", max_nodes=TASKS
+            name=f"workspaces/default/runs/{_run_id(number)}", max_nodes=tasks
         )
 
     def totals() -> Any:
@@ -158,7 +160,7 @@ def _questions(runs: int, first_us: int) -> Mapping[str, Question]:
             answer=flow_service_pb2.ListFlowsResponse,
             make=lambda: flow_service_pb2.ListFlowsRequest(parent="workspaces/default"),
         ),
-        f"graph of {TASKS}": Question(
+        f"graph of {tasks}": Question(
             service="RunService",
             method="GetRunGraph",
             answer=run_service_pb2.GetRunGraphResponse,
@@ -192,7 +194,7 @@ def _print(name: str, took: list[float]) -> None:
     print(f"{name:22} p50 {statistics.median(took):6.1f} ms, p95 {cuts[-1]:6.1f} ms")
 
 
-async def _fill(dsn: str, runs: int) -> int:
+async def _fill(dsn: str, runs: int, tasks: int) -> int:
     await upgrade(dsn)
     first_us = time.time_ns() // 1000 - DAYS * 86_400_000_000
     connection = await asyncpg.connect(dsn)
@@ -203,7 +205,7 @@ async def _fill(dsn: str, runs: int) -> int:
         )
         for index in indexes:
             await connection.execute(f'DROP INDEX "{index["indexname"]}"')
-        await connection.execute(_FILL, runs, first_us)
+        await connection.execute(_filling(tasks), runs, first_us)
         for index in indexes:
             await connection.execute(index["indexdef"])
         await connection.execute(_OTHERS)
@@ -215,6 +217,7 @@ async def _fill(dsn: str, runs: int) -> int:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=int, default=1_000_000)
+    parser.add_argument("--tasks", type=int, default=1_000, help="task runs of a flow run")
     parser.add_argument("--calls", type=int, default=60, help="of each kind of question")
 
 
