@@ -29,6 +29,7 @@ class RunHandler(logging.Handler):
         try:
             severity = next((n for level, n in _SEVERITIES if record.levelno >= level), 1)
             error = record.exc_info[1] if record.exc_info else None
+            trace_id, span_id = run.trace.ids_for_logs() if run.trace is not None else ("", "")
             run.reporter.log(
                 LogReport(
                     run_id=run.run_id,
@@ -38,6 +39,8 @@ class RunHandler(logging.Handler):
                     body=record.getMessage(),
                     attempt=run.attempt,
                     failure=describe(error) if error is not None else None,
+                    trace_id=trace_id,
+                    span_id=span_id,
                 )
             )
         except Exception:  # noqa: BLE001 - logging must not break what logs
@@ -70,6 +73,7 @@ def _print_in_run(*values: object, sep: str | None = " ", **options: Any) -> Non
     line = (" " if sep is None else sep).join(map(str, values))
     _print(line + ("\n" if end is None else end), end="", **options)
     if run.log_prints and options.get("file") in {None, sys.stdout}:
+        trace_id, span_id = run.trace.ids_for_logs() if run.trace is not None else ("", "")
         run.reporter.log(
             LogReport(
                 run_id=run.run_id,
@@ -78,6 +82,8 @@ def _print_in_run(*values: object, sep: str | None = " ", **options: Any) -> Non
                 logger="stdout",
                 body=line,
                 attempt=run.attempt,
+                trace_id=trace_id,
+                span_id=span_id,
             )
         )
 

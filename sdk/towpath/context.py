@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from towpath._delivery.reports import Reporter
     from towpath._engine.children import Children
     from towpath._engine.interruption import Interruption
+    from towpath._telemetry.runs import RunTrace
     from towpath.task_runners import TaskRunner
 
 __all__ = ["RunContext", "get_run_context", "tags"]
@@ -46,6 +47,8 @@ class RunContext:
     """Which call of its task within its parent it is, from 0."""
     submitted: bool = False
     """Whether it was submitted to the runner, not called."""
+    mapped: bool = False
+    """Whether it is one of a map."""
     log_prints: bool = False
     persist_result: bool = False
     """Whether results of tasks are kept that don't say so themselves."""
@@ -54,6 +57,8 @@ class RunContext:
     """Seconds since the Unix epoch."""
     interruption: Interruption | None = None
     """Of the flow run."""
+    trace: RunTrace | None = field(default=None, repr=False)
+    """Where its spans belong, if it has any."""
     counts: dict[str, int] = field(default_factory=dict[str, int])
     lock: threading.Lock = field(default_factory=threading.Lock)
 

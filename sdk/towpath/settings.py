@@ -46,6 +46,12 @@ class Settings:
     display: Literal["auto", "live", "plain", "quiet"] = "auto"
     """How a running flow shows itself in the terminal."""
 
+    join_caller_trace: bool = False
+    """Whether a flow is part of the trace it is called in; else a trace of its own links to it."""
+
+    trace_url: str = ""
+    """URL of a trace in a viewer, with {trace_id} in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Cached:

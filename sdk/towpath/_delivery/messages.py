@@ -63,6 +63,8 @@ def creation(run: RunReport) -> ingest_service_pb2.Update:
         create.retry_policy.max_attempts = min(1000, run.max_attempts)
     if run.timeout_seconds is not None:
         create.timeout.FromMicroseconds(int(run.timeout_seconds * 1e6))
+    if run.traceparent:
+        create.trace_context.traceparent = run.traceparent
     return update
 
 
@@ -71,6 +73,8 @@ def transition(run_id: str, state: StateReport) -> ingest_service_pb2.Update:
     update = ingest_service_pb2.Update(run_id=run_id)
     _set_time(update.occur_time, state.time)
     _fill_state(update.transition, state)
+    if state.traceparent:
+        update.trace_context.traceparent = state.traceparent
     return update
 
 
@@ -100,6 +104,8 @@ def log_record(line: LogReport, sequence: int) -> bytes:
         severity=severity,
         logger=line.logger[:255],
         body=line.body[:MAX_BODY],
+        trace_id=line.trace_id,
+        span_id=line.span_id,
     )
     _set_time(record.occur_time, line.time)
     for key in list(line.attributes)[:32]:

@@ -52,6 +52,8 @@ class StateReport:
     """For RETRYING."""
     result: Content | None = None
     """For COMPLETED."""
+    traceparent: str = ""
+    """The span it happened in, if that is recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,8 @@ class RunReport:
     code_version: str = ""
     cache_key: str = ""
     cached_from_run_id: str = ""
+    traceparent: str = ""
+    """The root run's span, or for other runs the one they were begun in; kept with the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +100,8 @@ class LogReport:
     attempt: int = 0
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     failure: FailureReport | None = None
+    trace_id: str = ""
+    span_id: str = ""
 
 
 class Reporter(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath._delivery.reports import StateReport
@@ -24,6 +25,7 @@ from towpath.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractContextManager
 
     from towpath._delivery.reports import Content
     from towpath._engine.policy import Policy
@@ -104,6 +106,10 @@ class Attempts:
                 raise
             else:
                 return self.completed(value, content)
+
+    def around_step(self) -> AbstractContextManager[object]:
+        """Around each step of a generator, whose consumer's code is not part of the run."""
+        return nullcontext()
 
     def begin(self) -> None:
         """Tells the hooks that the first attempt begins."""

@@ -11,6 +11,7 @@ from towpath.exceptions import FlowRunFailed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from towpath._telemetry.runs import RunTrace
     from towpath.futures import Future
     from towpath.states import State
 
@@ -25,6 +26,8 @@ class Child:
     future: Future[Any] | None = None
     causes: list[Child] = field(default_factory=list["Child"])
     """For a skipped run: those upstream of it that didn't complete."""
+    trace: RunTrace | None = field(default=None, repr=False)
+    """Where a submitted run's spans are, for links to them."""
 
     def handle(self) -> None:
         """Notes that the flow's code dealt with what became of this run."""

@@ -22,6 +22,7 @@ from towpath._logging import set_up
 from towpath._parameters import bind, validate
 from towpath._source import version_of
 from towpath._state_type import StateType
+from towpath._telemetry.in_force import trace_of
 from towpath.context import RunContext, current_run, current_tags
 from towpath.futures import Future, wait
 from towpath.settings import get_settings
@@ -47,7 +48,8 @@ class FlowRun:
             self._parent.children.add(self._child)
         results = flow.result_policy
         keep = ResultEntry(results, self._run, {}).keep if results.persists(self._run) else None
-        self._attempts = Attempts(self._run, flow.policy, flow, keep=keep)
+        make = Attempts if self._run.trace is None else self._run.trace.attempts
+        self._attempts = make(self._run, flow.policy, flow, keep=keep)
 
     def to_end(self) -> Child:
         """Runs an ordinary function."""
@@ -234,6 +236,7 @@ def _begin(
         created=clock.time(),
         interruption=Interruption(),
     )
+    run.trace = trace_of(run)
     run.reporter.create(
         RunReport(
             run_id=run_id,
@@ -248,6 +251,7 @@ def _begin(
             max_attempts=flow.policy.retries + 1,
             timeout_seconds=flow.policy.timeout_seconds,
             code_version=flow.version or version_of(flow.fn),
+            traceparent=run.trace.traceparent if run.trace is not None else "",
         )
     )
     return run

@@ -128,7 +128,8 @@ class Driver:
         """Around each step: the consumer's code between steps is not part of the run."""
         token = current_run.set(self._run)
         try:
-            yield
+            with self._attempts.around_step():
+                yield
         finally:
             current_run.reset(token)
 

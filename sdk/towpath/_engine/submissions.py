@@ -52,6 +52,7 @@ def submit(
     run.submitted = True
     report_new(run, StateReport(state=StateType.PENDING, time=run.created), waits=waits)
     child = Child(run.name)
+    child.trace = run.trace
     future: Future[Any] = Future(run.run_id, child)
     child.future = future
     parent.children.add(child)
@@ -90,6 +91,8 @@ class _Submission:
         if failed:
             _in_turn(lambda: self._skip(failed))
         else:
+            if self._run.trace is not None:
+                self._run.trace.ready = self._run.clock.time()
             self._runner.run(self._work)
 
     def _work(self) -> None:
@@ -126,15 +129,15 @@ class _Submission:
 
     def _skip(self, failed: list[Future[Any]]) -> None:
         state = skipped(self._future.child, failed)
-        self._run.reporter.transition(
-            self._run.run_id,
-            StateReport(
-                state=state.type,
-                time=self._run.clock.time(),
-                reason=state.reason,
-                message=state.message,
-            ),
+        report = StateReport(
+            state=state.type,
+            time=self._run.clock.time(),
+            reason=state.reason,
+            message=state.message,
         )
+        self._run.reporter.transition(self._run.run_id, report)
+        if self._run.trace is not None:
+            self._run.trace.skipped(self._run, report)
         self._end(state)
 
     def _end(self, state: State[Any]) -> None:

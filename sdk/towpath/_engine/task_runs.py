@@ -21,6 +21,7 @@ from towpath._engine.skipping import skipped, upstream_failures
 from towpath._logging import set_up
 from towpath._parameters import bind
 from towpath._state_type import StateType
+from towpath._telemetry.in_force import trace_of
 from towpath.context import RunContext, current_run, current_tags
 from towpath.futures import wait
 
@@ -49,7 +50,7 @@ def new_run(
         set_up()
     clock = parent.clock if parent else current_clock.get() or system_clock
     inherited: frozenset[str] = parent.tags if parent else frozenset()
-    return RunContext(
+    run = RunContext(
         run_id=run_id,
         kind="task",
         name=name,
@@ -70,7 +71,10 @@ def new_run(
         clock=clock,
         created=clock.time(),
         index=index,
+        mapped=mapped,
     )
+    run.trace = trace_of(run)
+    return run
 
 
 def report_new(
@@ -83,6 +87,8 @@ def report_new(
 ) -> None:
     """Reports that a run has come into being."""
     task: Task[..., Any] = run.owner
+    if run.trace is not None and waits:
+        run.trace.waits = waits
     run.reporter.create(
         RunReport(
             run_id=run.run_id,
@@ -103,6 +109,7 @@ def report_new(
             code_version=task.version or "",
             cache_key=cache_key,
             cached_from_run_id=cached_from,
+            traceparent=run.trace.traceparent if run.trace is not None else "",
         )
     )
 
@@ -152,7 +159,8 @@ def attempts_of(run: RunContext, results: Results) -> Attempts:
     """The attempts of a task run."""
     keep = results.entry.keep if results.entry is not None else None
     remote = run.runner is not None and run.runner.remote and run.submitted
-    return Attempts(run, run.owner.policy, run.owner, keep=keep, limit=not remote)
+    make = Attempts if run.trace is None else run.trace.attempts
+    return make(run, run.owner.policy, run.owner, keep=keep, limit=not remote)
 
 
 def execute(run: RunContext, parameters: dict[str, Any], results: Results) -> State[Any]:
@@ -225,6 +233,8 @@ def _begin(task: Task[..., Any], parameters: dict[str, Any], waits: Waits) -> _C
             state=state.type, time=run.created, reason=state.reason, message=state.message
         )
         report_new(run, report, waits=waits)
+        if run.trace is not None:
+            run.trace.skipped(run, report)
         called.settle(state)
         return called
     called.results = results = Results.look_up(run, parameters)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS: Final = 0.5
 _START_SECONDS: Final = 60.0
+_END_SECONDS: Final = 3.0
 _MOST_PARAMETER_BYTES: Final = 16 * 1024
 _START: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1));"
@@ -190,7 +191,7 @@ class _Worker:
         for connection in (self._out, self._in):
             connection.close()
         try:
-            self._process.wait(timeout=1.0)
+            self._process.wait(timeout=_END_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -277,6 +278,7 @@ def _facts(run: RunContext, flow_run: dict[str, Any]) -> RunFacts:
         log_prints=run.log_prints,
         persist_result=run.persist_result,
         flow_run=flow_run or None,
+        traceparent=run.trace.here if run.trace is not None else "",
     )
 
 

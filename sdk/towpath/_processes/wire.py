@@ -32,6 +32,8 @@ class RunFacts:
     persist_result: bool
     flow_run: dict[str, Any] | None
     """Id, name, parameters and tags of the flow run around it."""
+    traceparent: str = ""
+    """The span of its attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import queue
 import signal
 import sys
 import threading
+from contextlib import nullcontext
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from towpath._processes.wire import (
     dump_result,
     raised,
 )
+from towpath._telemetry.in_force import adopted, end_of_process
 from towpath.context import RunContext, current_run, tags
 from towpath.states import State
 from towpath.task_runners import InlineTaskRunner
@@ -124,6 +126,7 @@ def _read(incoming: Connection, calls: queue.SimpleQueue[bytes]) -> None:
         while True:
             calls.put(incoming.recv_bytes())
     except (EOFError, OSError):
+        end_of_process()
         os._exit(0)
 
 
@@ -132,7 +135,8 @@ def _perform(
 ) -> Any:
     token = current_run.set(run)
     try:
-        with tags(*facts.inner_tags):
+        around = run.trace.executing(run) if run.trace is not None else nullcontext()
+        with tags(*facts.inner_tags), around:
             outcome = task.body(parameters)
             return run_to_end(outcome) if task.awaited else outcome
     finally:
@@ -175,6 +179,7 @@ def _run_of(
         parent=flow_run,
         runner=InlineTaskRunner(),
         attempt=facts.attempt,
+        trace=adopted(facts.traceparent),
         **common,
     )
 

@@ -74,6 +74,15 @@ def _web_address(written: object) -> str:
     return text
 
 
+def _trace_url(written: object) -> str:
+    text = _text(written)
+    if text and ("{trace_id}" not in text or urlsplit(text).scheme not in {"http", "https"}):
+        raise ValueError(
+            "must be a URL with {trace_id} in it, such as http://127.0.0.1:16686/trace/{trace_id}"
+        )
+    return text
+
+
 def _flag(written: object) -> bool:
     words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if isinstance(written, bool):
@@ -177,6 +186,22 @@ SETTINGS: Final = (
         read=_one_of("auto", "live", "plain", "quiet"),
         default="auto",
         help="How a running flow shows itself in the terminal: auto, live, plain or quiet.",
+    ),
+    Setting(
+        name="telemetry.join_caller",
+        attribute="join_caller_trace",
+        variable="TOWPATH_TELEMETRY_JOIN_CALLER",
+        read=_flag,
+        default=False,
+        help="Make a flow part of the trace it is called in, not a trace of its own with a link.",
+    ),
+    Setting(
+        name="telemetry.trace_url",
+        attribute="trace_url",
+        variable="TOWPATH_TELEMETRY_TRACE_URL",
+        read=_trace_url,
+        default="",
+        help="URL of a trace in your viewer, with {trace_id} in it; run inspect shows it.",
     ),
 )
 

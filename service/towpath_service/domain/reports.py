@@ -99,3 +99,5 @@ class Update:
     run_id: str
     occurred_us: int
     change: Change
+    traceparent: str = ""
+    """The span it happened in, as W3C's header tells it, unless the producer told none."""

@@ -69,7 +69,13 @@ def to_update(update: ingest_service_pb2.Update, sequence: int) -> Update:
             change = _change(update)
     except ServiceError as error:
         change = _unusable(error.violations)
-    return Update(sequence=sequence, run_id=update.run_id, occurred_us=occurred_us, change=change)
+    return Update(
+        sequence=sequence,
+        run_id=update.run_id,
+        occurred_us=occurred_us,
+        change=change,
+        traceparent=update.trace_context.traceparent or update.create.trace_context.traceparent,
+    )
 
 
 def _problem(update: ingest_service_pb2.Update) -> Unusable | None:

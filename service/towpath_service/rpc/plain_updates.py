@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from towpath_service.domain.states import RunKind, RunState
 
 if TYPE_CHECKING:
-    from towpath.api.v1.common_pb2 import Payload
+    from towpath.api.v1.common_pb2 import Payload, TraceContext
     from towpath.api.v1.ingest_service_pb2 import RunCreation, Update
     from towpath.api.v1.state_pb2 import TransitionReport
 
@@ -28,11 +28,17 @@ _NAME: Final = 255
 _MESSAGE: Final = 8192
 _CONTENT_TYPE: Final = 127
 _URI: Final = 2048
+_TRACEPARENT: Final = 55
+_TRACESTATE: Final = 512
 
 
 def is_plain(update: Update) -> bool:
     """Whether an update certainly obeys every rule of the contract; False when in doubt."""
-    if not (_is_uuid(update.run_id) and update.HasField("occur_time")):
+    if not (
+        _is_uuid(update.run_id)
+        and update.HasField("occur_time")
+        and (not update.HasField("trace_context") or _is_plain_context(update.trace_context))
+    ):
         return False
     kind = update.WhichOneof("change")
     if kind == "transition":
@@ -67,13 +73,17 @@ def _is_plain_creation(create: RunCreation) -> bool:
         and len(create.code_version) <= _NAME
         and len(create.cache_key) <= _NAME
         and not create.HasField("retry_policy")
-        and not create.HasField("trace_context")
+        and (not create.HasField("trace_context") or _is_plain_context(create.trace_context))
         and not create.labels
         and not create.dependencies
         and not create.tags
         and (not create.HasField("initial") or _is_plain_report(create.initial))
         and (not create.HasField("parameters") or _is_plain_payload(create.parameters))
     )
+
+
+def _is_plain_context(context: TraceContext) -> bool:
+    return len(context.traceparent) <= _TRACEPARENT and len(context.tracestate) <= _TRACESTATE
 
 
 def _is_plain_payload(payload: Payload) -> bool:

@@ -43,6 +43,7 @@ REPORT: dict[str, list[Any]] = {
     "next_attempt_time": TIMES,
     "result": [{}, *({name: one} for name, values in PAYLOAD.items() for one in values)],
 }
+CONTEXTS = [{}, *({name: "x" * n} for name in ("traceparent", "tracestate") for n in (55, 56, 513))]
 CREATION: dict[str, list[Any]] = {
     **dict.fromkeys(("kind", "task_index"), NUMBERS),
     **dict.fromkeys(("flow_id", "flow_name", "task_key", "task_name", "display_name"), TEXTS),
@@ -55,7 +56,7 @@ CREATION: dict[str, list[Any]] = {
     "labels": [{}, {"a": "b"}],
     "dependencies": [[], [{"run_id": RIGHT}], [{"run_id": "x"}]],
     "retry_policy": [{}, {"max_attempts": -1}],
-    "trace_context": [{}, {"traceparent": "x"}],
+    "trace_context": CONTEXTS,
 }
 UPDATE: dict[str, list[Any]] = {
     "run_id": TEXTS,
@@ -63,6 +64,7 @@ UPDATE: dict[str, list[Any]] = {
     "heartbeat": [{}, {"attempt": -1}],
     "progress": [{}, {"completed": -1.0}],
     "amend": [{}, {"display_name": "x" * 256}],
+    "trace_context": CONTEXTS,
 }
 
 

@@ -425,6 +425,7 @@ class Update(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     AMEND_FIELD_NUMBER: _builtins.int
+    TRACE_CONTEXT_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Id of the run, a lower-case UUID."""
     @_builtins.property
@@ -453,6 +454,13 @@ class Update(_message.Message):
     def amend(self) -> Global___RunAmendment:
         """The run changed its own labels or display name."""
 
+    @_builtins.property
+    def trace_context(self) -> _common_pb2.TraceContext:
+        """Span that it happened in, when that is recorded; not needed beside `create.trace_context`. The
+        service's own spans about the update join its trace; whether they are recorded is the service's
+        to decide. What is no traceparent is ignored.
+        """
+
     def __init__(
         self,
         *,
@@ -463,10 +471,11 @@ class Update(_message.Message):
         progress: _run_pb2.RunProgress | None = ...,
         heartbeat: Global___RunHeartbeat | None = ...,
         amend: Global___RunAmendment | None = ...,
+        trace_context: _common_pb2.TraceContext | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "change", b"change", "create", b"create", "heartbeat", b"heartbeat", "occur_time", b"occur_time", "progress", b"progress", "transition", b"transition"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "change", b"change", "create", b"create", "heartbeat", b"heartbeat", "occur_time", b"occur_time", "progress", b"progress", "trace_context", b"trace_context", "transition", b"transition"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "change", b"change", "create", b"create", "heartbeat", b"heartbeat", "occur_time", b"occur_time", "progress", b"progress", "run_id", b"run_id", "transition", b"transition"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "change", b"change", "create", b"create", "heartbeat", b"heartbeat", "occur_time", b"occur_time", "progress", b"progress", "run_id", b"run_id", "trace_context", b"trace_context", "transition", b"transition"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["create", "transition", "progress", "heartbeat", "amend"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015

@@ -1,0 +1,220 @@
+"""The attempts of a run, each within a span of its own; the waits between them have theirs."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import weakref
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import context as contexts
+from opentelemetry import trace
+from opentelemetry.trace import Link, Status, StatusCode
+
+from towpath._delivery.reports import StateReport
+from towpath._engine.attempts import Attempts
+from towpath._state_type import TERMINAL_STATES, StateType
+from towpath._telemetry import names
+from towpath._telemetry.failure_text import error_of, error_type
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span
+
+    from towpath._engine.policy import Policy
+    from towpath._telemetry.runs import RunTrace
+    from towpath.context import RunContext
+    from towpath.states import State
+
+VISIBLE_WAIT_SECONDS: Final = 0.01
+"""Shorter waits are told as an attribute at most: a span for each would cost more than it tells."""
+
+_shared: Final[weakref.WeakKeyDictionary[Any, dict[str, str]]] = weakref.WeakKeyDictionary()
+
+
+class TracedAttempts(Attempts):
+    """Drives one run, and makes its spans."""
+
+    def __init__(self, context: RunContext, policy: Policy, owner: Any, **options: Any) -> None:
+        """As `Attempts`; begins no span yet."""
+        super().__init__(context, policy, owner, **options)
+        assert context.trace is not None
+        self._trace: RunTrace = context.trace
+        self._span: Span | None = None
+        self._within: Context = self._trace.context
+        self._failed_at = 0.0
+
+    def run(self, body: Callable[[], Any]) -> State[Any]:
+        """Calls a body until it returns or is given up, each time within another span."""
+
+        def within() -> Any:
+            token = contexts.attach(self._within)
+            try:
+                return body()
+            finally:
+                contexts.detach(token)
+
+        return super().run(within)
+
+    async def run_async(self, body: Callable[[], Awaitable[Any]]) -> State[Any]:
+        """Awaits a body until it returns or is given up, each time within another span."""
+
+        async def within() -> Any:
+            token = contexts.attach(self._within)
+            try:
+                return await body()
+            finally:
+                contexts.detach(token)
+
+        return await super().run_async(within)
+
+    @contextmanager
+    def around_step(self) -> Generator[None]:
+        """Around each step of a generator."""
+        token = contexts.attach(self._within)
+        try:
+            yield
+        finally:
+            contexts.detach(token)
+
+    def begin(self) -> None:
+        """Begins the span of an attempt, after those of what the run waited for."""
+        if self._span is None:
+            self._open()
+        super().begin()
+
+    def again(self) -> None:
+        """Begins the next attempt, and tells of the time between the two."""
+        self._open(self._context.attempt + 1)
+        super().again()
+
+    def found(self, value: Any) -> State[Any]:
+        """Ends the run with a result that was there: its span is as long as looking for it."""
+        self._open()
+        self._close(StateReport(state=StateType.COMPLETED, time=self._clock.time()), cached=True)
+        return super().found(value)
+
+    def skipped(self, state: StateReport) -> None:
+        """Makes the span of a run that will never begin."""
+        self._open()
+        self._close(state)
+
+    def _report(self, state: StateReport) -> None:
+        if self._span is None:
+            self._open()
+        assert self._span is not None
+        text = self._trace.root.traceparent(self._span.get_span_context())
+        super()._report(dataclasses.replace(state, traceparent=text) if text else state)
+        if state.state is StateType.RETRYING or state.state in TERMINAL_STATES:
+            self._close(state)
+
+    def _open(self, attempt: int = 1) -> None:
+        run = self._context
+        now = self._clock.time()
+        parent = self._trace.root.parent(run, self._trace.context)
+        if attempt > 1:
+            self._tell_wait(names.WAIT_BACK_OFF, self._failed_at, now, parent)
+        elif run.submitted:
+            ready = self._trace.ready or run.created
+            self._tell_wait(names.WAIT_DEPENDENCIES, run.created, ready, parent)
+            self._tell_wait(names.WAIT_SLOT, ready, now, parent)
+        self._started = run.created if run.kind == "flow" and attempt == 1 else now
+        self._span = self._trace.root.tracer.start_span(
+            f"{run.kind} {run.owner.name}",
+            context=parent,
+            attributes=self._attributes(attempt),
+            links=self._links(attempt),
+            start_time=_ns(self._started),
+        )
+        self._trace.last = self._span.get_span_context()
+        self._within = trace.set_span_in_context(self._span, parent)
+
+    def _close(self, state: StateReport, *, cached: bool = False) -> None:
+        span, self._span = self._span, None
+        assert span is not None
+        self._failed_at = state.time
+        wrong = error_of(state)
+        if span.is_recording():
+            result = names.TASK_RESULT if self._context.kind == "task" else names.PIPELINE_RESULT
+            span.set_attribute(names.RUN_STATE, state.state.value)
+            span.set_attribute(result, "skip" if cached else _result(state))
+            if wrong is not None:
+                span.set_attribute(names.ERROR_TYPE, error_type(state))
+                span.set_status(Status(StatusCode.ERROR, wrong))
+                _add_exception(span, state)
+        span.end(_ns(state.time))
+        root = self._trace.root
+        if wrong is not None and not root.sampled and state.state in TERMINAL_STATES:
+            root.keep(self._context, state, self._started)
+        root.ended(self._context, state)
+
+    def _tell_wait(self, reason: str, began: float, ended: float, parent: Context) -> None:
+        if ended - began < VISIBLE_WAIT_SECONDS:
+            return
+        run = self._context
+        self._trace.root.tracer.start_span(
+            f"wait {reason}",
+            context=parent,
+            attributes={
+                names.WAIT_REASON: reason,
+                names.RUN_ID: run.run_id,
+                names.RUN_NAME: run.name,
+            },
+            start_time=_ns(began),
+        ).end(_ns(ended))
+
+    def _attributes(self, attempt: int) -> dict[str, Any]:
+        run = self._context
+        attributes: dict[str, Any] = dict(_attributes_of(self._owner, run))
+        attributes[names.RUN_ID] = run.run_id
+        attributes[names.RUN_NAME] = run.name
+        attributes[names.ATTEMPT] = attempt
+        if run.kind == "task":
+            attributes[names.TASK_RUN_ID] = run.run_id
+            if run.mapped:
+                attributes[names.MAP_INDEX] = run.index
+        else:
+            attributes[names.PIPELINE_RUN_ID] = run.run_id
+        return attributes
+
+    def _links(self, attempt: int) -> list[Link]:
+        if attempt > 1 and self._trace.last is not None:
+            previous = {names.LINK_TYPE: names.LINK_PREVIOUS_ATTEMPT}
+            return [Link(self._trace.last, previous)]
+        return self._trace.upstream() if self._trace.waits else []
+
+
+def _attributes_of(owner: Any, run: RunContext) -> dict[str, str]:
+    """What all runs of a flow or task share."""
+    known = _shared.get(owner)
+    if known is None:
+        name = names.TASK_NAME if run.kind == "task" else names.PIPELINE_NAME
+        function = inspect.unwrap(owner.fn)
+        where = f"{function.__module__}.{getattr(function, '__qualname__', owner.name)}"
+        known = {name: owner.name, names.CODE_FUNCTION: where}
+        _shared[owner] = known
+    return known
+
+
+def _result(state: StateReport) -> str:
+    return names.RESULTS.get(state.state.name, "failure")
+
+
+def _add_exception(span: Span, state: StateReport) -> None:
+    if state.failure is not None:
+        span.add_event(
+            "exception",
+            {
+                "exception.type": error_type(state),
+                "exception.message": state.failure.message,
+                "exception.stacktrace": state.failure.stack_trace,
+            },
+            timestamp=_ns(state.time),
+        )
+
+
+def _ns(seconds: float) -> int:
+    return int(seconds * 1e9)

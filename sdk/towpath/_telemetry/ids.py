@@ -1,0 +1,58 @@
+"""Ids of traces and of the spans that whoever ends a run makes for it, and how contexts travel.
+
+The ids follow from the run's id, so that any process that knows the run knows its trace. They are
+hashes: a UUID as a trace id has fixed bits just where samplers look.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Final, Self
+
+_TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+
+
+def trace_id_of(run_id: str) -> int:
+    """The id of a root run's trace: 128 bits, never 0."""
+    return _hashed(run_id, 16)
+
+
+def root_span_id(run_id: str) -> int:
+    """The id of a run's root span: 64 bits, never 0."""
+    return _hashed(f"flow-run:{run_id}", 8)
+
+
+def attempt_span_id(run_id: str, attempt: int) -> int:
+    """The id of the span of a root run's attempt, from 1: 64 bits, never 0."""
+    return _hashed(f"attempt:{run_id}:{attempt}", 8)
+
+
+def _hashed(text: str, size: int) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=size).digest()) or 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carrier:
+    """A span's place in a trace, as W3C's `traceparent` header tells it."""
+
+    trace_id: int
+    span_id: int
+    sampled: bool
+
+    @classmethod
+    def parse(cls, traceparent: str) -> Self | None:
+        """What a header says; None when it is no header of version 00 or has an id of zeros."""
+        match = _TRACEPARENT.fullmatch(traceparent)
+        if match is None:
+            return None
+        trace_id, span_id, flags = (int(group, 16) for group in match.groups())
+        if not trace_id or not span_id:
+            return None
+        return cls(trace_id=trace_id, span_id=span_id, sampled=bool(flags & 1))
+
+    @property
+    def traceparent(self) -> str:
+        """The header."""
+        return f"00-{self.trace_id:032x}-{self.span_id:016x}-{int(self.sampled):02x}"

@@ -1,0 +1,113 @@
+"""A provider of traces as the standard OTEL_* variables describe it, for whoever has set none."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as by_grpc
+from opentelemetry.exporter.otlp.proto.http import trace_exporter as by_http
+from opentelemetry.sdk.environment_variables import OTEL_SERVICE_NAME
+from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    ConsoleSpanExporter,
+    SimpleSpanProcessor,
+    SpanExporter,
+)
+
+from towpath._telemetry.ending import END_SECONDS, end_within
+from towpath._telemetry.quiet import QuietExporter, hush_exporters
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
+    from opentelemetry.sdk.trace.sampling import Sampler
+
+_log: Final = logging.getLogger("towpath.telemetry")
+_GRPC_PORT: Final = 4317
+
+
+def provider_from_environment(
+    service_name: str, *, sampler: Sampler | None = None, ids: IdGenerator | None = None
+) -> TracerProvider | None:
+    """A provider that exports as the environment says; None when what it says can't be done.
+
+    Args:
+        service_name: For where the environment names none.
+        sampler: None: as OTEL_TRACES_SAMPLER says.
+        ids: None: random ones.
+    """
+    processors = [_processor(name) for name in exporter_names("OTEL_TRACES_EXPORTER")]
+    known = [processor for processor in processors if processor is not None]
+    if not known:
+        return None
+    provider = TracerProvider(
+        resource=resource_of(service_name),
+        sampler=sampler,
+        id_generator=ids,
+        shutdown_on_exit=False,
+    )
+    for processor in known:
+        provider.add_span_processor(processor)
+    atexit.register(_end, provider, os.getpid())
+    return provider
+
+
+def _end(provider: TracerProvider, owner: int) -> None:
+    # A forked child has the queue of its own, and neither the thread nor time for the parent's.
+    if owner == os.getpid():
+        end_within(END_SECONDS, provider.shutdown)
+
+
+def resource_of(service_name: str) -> Resource:
+    """What spans and metrics say of their process."""
+    named = os.environ.get(OTEL_SERVICE_NAME) or OTELResourceDetector().detect().attributes.get(
+        SERVICE_NAME
+    )
+    return Resource.create({} if named else {SERVICE_NAME: service_name})
+
+
+def exporter_names(variable: str) -> list[str]:
+    """The exporters that a variable lists; OTLP when it is not set."""
+    written = os.environ.get(variable, "").strip().lower() or "otlp"
+    return [name.strip() for name in written.split(",") if name.strip() not in {"", "none"}]
+
+
+def speaks_grpc(signal: str) -> bool:
+    """Whether a signal (TRACES, METRICS or LOGS) goes over gRPC; else it goes over HTTP.
+
+    The protocol's variables decide; without them the port does, as 4317 is that of gRPC.
+    """
+    for name in (f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        if protocol := os.environ.get(name, "").strip().lower():
+            return protocol == "grpc"
+    return urlsplit(endpoint(signal)).port == _GRPC_PORT
+
+
+def endpoint(signal: str) -> str:
+    """Where a signal is sent to, for people and for the choice of a protocol."""
+    for name in (f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"):
+        if written := os.environ.get(name, "").strip():
+            return written if "//" in written else f"//{written}"
+    return "http://localhost:4318"
+
+
+def _processor(name: str) -> SpanProcessor | None:
+    if name == "console":
+        return SimpleSpanProcessor(ConsoleSpanExporter())
+    if name != "otlp":
+        _log.warning(
+            "OTEL_TRACES_EXPORTER names %r, which is not known here: otlp, console or none", name
+        )
+        return None
+    hush_exporters()
+    grpc = speaks_grpc("TRACES")
+    exporter: type[SpanExporter] = by_grpc.OTLPSpanExporter if grpc else by_http.OTLPSpanExporter
+    # gRPC does not survive a fork; connections over HTTP are made anew in the child.
+    quiet = QuietExporter(exporter, after_fork=not grpc, where=endpoint("TRACES"))
+    return BatchSpanProcessor(quiet)
