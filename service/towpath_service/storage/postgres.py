@@ -35,6 +35,7 @@ Result = TypeVar("Result")
 
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 5.0
+_LET_GO_SECONDS: Final = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -148,8 +149,7 @@ async def _listen(dsn: str, bus: Bus) -> None:
     def heard(_connection: object, _pid: int, _channel: str, payload: object) -> None:
         bus.notify(heard_of(str(payload)))
 
-    connect: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    connection: Any = await connect(dsn, timeout=10)
+    connection = await _connected(dsn)
     try:
         connection.add_termination_listener(lost)
         await connection.add_listener(CHANNEL, heard)
@@ -158,3 +158,20 @@ async def _listen(dsn: str, bus: Bus) -> None:
         await ended.wait()
     finally:
         connection.terminate()
+
+
+async def _connected(dsn: str) -> Any:
+    """Connects; a cancellation lets what has begun come to an end first.
+
+    asyncpg, cancelled in its first words with a server, leaves an error behind that is logged as
+    one that nobody dealt with.
+    """
+    connect: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    connecting = asyncio.ensure_future(connect(dsn, timeout=10))
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        await asyncio.wait([connecting], timeout=_LET_GO_SECONDS)
+        if not connecting.cancel() and connecting.exception() is None:
+            connecting.result().terminate()
+        raise
