@@ -42,6 +42,7 @@ NAMES = {
         "InlineTaskRunner ProcessPoolTaskRunner TaskRunner ThreadPoolTaskRunner"
     ),
     "towpath.tasks": "Task exponential_backoff task task_input_hash",
+    "towpath.telemetry": "current_carrier environment with_carrier",
     "towpath.testing": "Harness LogLine Run VirtualClock harness",
 }
 NOT_FOR_IMPORT = {

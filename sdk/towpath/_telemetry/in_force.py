@@ -42,6 +42,15 @@ def adopted(traceparent: str) -> RunTrace | None:
     return trace_of_adopted(traceparent, current_tracer())
 
 
+def call_metadata() -> dict[str, str]:
+    """The present trace context for a call to the service; empty where nothing is traced."""
+    if "opentelemetry.trace" not in sys.modules:
+        return {}
+    from towpath._telemetry import carriers  # noqa: PLC0415 - as below
+
+    return carriers.carrier()
+
+
 def end_of_process() -> None:
     """Sends what spans are left, within a bounded time; for a process that ends at once."""
     if "opentelemetry.sdk.trace" in sys.modules:

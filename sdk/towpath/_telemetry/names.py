@@ -26,6 +26,7 @@ ATTEMPT: Final = "towpath.attempt"
 MAP_INDEX: Final = "towpath.task_run.map_index"
 TAGS: Final = "towpath.tags"
 WAIT_REASON: Final = "towpath.wait.reason"
+WAIT_SLOT_SECONDS: Final = "towpath.wait.slot_seconds"
 LINK_TYPE: Final = "towpath.link.type"
 SAMPLING: Final = "towpath.sampling"
 
@@ -34,7 +35,6 @@ RUN: Final = "RUN"
 ATTEMPT_SPAN: Final = "attempt"
 
 WAIT_DEPENDENCIES: Final = "dependencies"
-WAIT_SLOT: Final = "slot"
 WAIT_BACK_OFF: Final = "back-off"
 
 LINK_CREATOR: Final = "creator"

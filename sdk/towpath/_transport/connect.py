@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from google.rpc import code_pb2, status_pb2
 
+from towpath._telemetry.in_force import call_metadata
 from towpath._transport.methods import response_type
 from towpath._transport.statuses import to_rpc_error
 from towpath.exceptions import NotATowpathServer, ServerUnreachable
@@ -43,6 +44,7 @@ class ConnectTransport:
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         connection = kind(self._url.netloc, timeout=timeout_seconds)
         headers = {"Content-Type": "application/proto", "Connect-Protocol-Version": "1"}
+        headers.update(call_metadata())
         try:
             connection.request("POST", f"/{method}", request.SerializeToString(), headers)
             response = connection.getresponse()

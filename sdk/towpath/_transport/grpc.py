@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import grpc
 from google.rpc import code_pb2, status_pb2
 
+from towpath._telemetry.in_force import call_metadata
 from towpath._transport.methods import response_type
 from towpath._transport.statuses import to_rpc_error
 from towpath.exceptions import NotATowpathServer, RpcError, ServerUnreachable
@@ -52,7 +53,7 @@ class GrpcTransport:
         """Calls a unary rpc and returns its answer."""
         call = self._channel.unary_unary(f"/{method}", _serialize, response_type(method).FromString)
         try:
-            return call(request, timeout=timeout_seconds)
+            return call(request, timeout=timeout_seconds, metadata=_metadata())
         except grpc.RpcError as error:
             raise self._converted(error) from error
 
@@ -63,14 +64,15 @@ class GrpcTransport:
         multi = self._channel.unary_stream(
             f"/{method}", _serialize, response_type(method).FromString
         )
-        return self._answers(multi(request, timeout=timeout_seconds))
+        return self._answers(multi(request, timeout=timeout_seconds, metadata=_metadata()))
 
     def bidi_stream(self, method: str, requests: Iterator[bytes]) -> Iterator[Message]:
         """Calls a bidirectional rpc with requests already serialized."""
         parse = response_type(method).FromString
         # The stubs ask for a serializer, which bytes need none of.
         channel: Any = self._channel
-        return self._answers(channel.stream_stream(f"/{method}", None, parse)(requests))
+        call = channel.stream_stream(f"/{method}", None, parse)
+        return self._answers(call(requests, metadata=_metadata()))
 
     def close(self) -> None:
         """Closes the channel, and with it what is still open."""
@@ -104,6 +106,10 @@ class GrpcTransport:
             )
         status = status_pb2.Status(code=code_pb2.Code.Value(code), message=text)
         return to_rpc_error(status, self._address)
+
+
+def _metadata() -> tuple[tuple[str, str], ...]:
+    return tuple(call_metadata().items())
 
 
 def _is_foreign(text: str) -> bool:

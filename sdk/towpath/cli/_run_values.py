@@ -46,6 +46,7 @@ def detail_as_json(run: Run, transitions: Sequence[Transition]) -> dict[str, Any
         "observed_late": run.observed_late,
         "parameters": _parsed(run.parameters),
         "children": {str(state): count for state, count in run.child_counts.items()},
+        "trace_id": run.trace_id,
         "failure": failure_as_json(run.failure),
         "transitions": [_transition_as_json(item) for item in transitions],
     }

@@ -33,6 +33,7 @@ from towpath.cli._session import (
 )
 from towpath.cli._tables import Column, print_table
 from towpath.cli._watch import event_line, watch
+from towpath.settings import get_settings
 
 if TYPE_CHECKING:
     from towpath.client import Client, Run, Transition
@@ -202,9 +203,16 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("children", children),
         ("tags", ", ".join(map(printable, run.tags))),
         ("version", printable(run.code_version)),
+        ("trace", _trace(run.trace_id)),
         ("arguments", printable(run.parameters)),
     ]
     return [(title, text) for title, text in facts if text]
+
+
+def _trace(trace_id: str) -> str:
+    """A trace's id, and where to look at it if a setting tells."""
+    url = get_settings().trace_url
+    return f"{trace_id}  {url.replace('{trace_id}', trace_id)}" if trace_id and url else trace_id
 
 
 def _print_history(history: list[Transition]) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, cast
 
 from towpath._state_type import StateType
+from towpath._telemetry.ids import Carrier
 from towpath.api.v1 import log_service_pb2, run_pb2, run_service_pb2
 from towpath.client._values import (
     Decision,
@@ -62,6 +63,7 @@ def to_run(message: run_pb2.Run) -> Run:
         failure=_failure(message.failure) if message.HasField("failure") else None,
         parameters=payload.data.decode("utf-8", "replace") if readable else "",
         child_counts=_counts(message.child_counts),
+        trace_id=_trace_id(message.trace_context.traceparent),
     )
 
 
@@ -168,6 +170,11 @@ def to_server_info(message: server_service_pb2.GetServerInfoResponse) -> ServerI
 def to_state(number: int) -> StateType:
     """A state by its number; PENDING for one that this version doesn't know."""
     return _STATES.get(number, StateType.PENDING)
+
+
+def _trace_id(traceparent: str) -> str:
+    carrier = Carrier.parse(traceparent)
+    return f"{carrier.trace_id:032x}" if carrier is not None else ""
 
 
 def _counts(messages: Iterable[run_pb2.RunStateCount]) -> dict[StateType, int]:

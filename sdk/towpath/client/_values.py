@@ -61,6 +61,8 @@ class Run:
     parameters: str = ""
     """Arguments as JSON; empty when they weren't reported or aren't JSON."""
     child_counts: Mapping[StateType, int] = field(default_factory=dict["StateType", int])
+    trace_id: str = ""
+    """Of the trace that its spans are in, 32 hexadecimal digits; empty when it isn't traced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
