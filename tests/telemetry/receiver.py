@@ -150,7 +150,7 @@ class _Traces(trace_service_pb2_grpc.TraceServiceServicer):
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
 
-    def Export(self, request: Any, context: Any) -> Any:
+    def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - as the contract has it
         def read() -> None:
             for group in request.resource_spans:
                 resource = _values(group.resource.attributes)
@@ -166,7 +166,7 @@ class _Metrics(metrics_service_pb2_grpc.MetricsServiceServicer):
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
 
-    def Export(self, request: Any, context: Any) -> Any:
+    def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - as the contract has it
         def read() -> None:
             for group in request.resource_metrics:
                 for scoped in group.scope_metrics:
@@ -181,7 +181,7 @@ class _Logs(logs_service_pb2_grpc.LogsServiceServicer):
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
 
-    def Export(self, request: Any, context: Any) -> Any:
+    def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - as the contract has it
         def read() -> None:
             for group in request.resource_logs:
                 for scoped in group.scope_logs:
