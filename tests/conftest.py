@@ -11,6 +11,7 @@ __all__ = ["database", "empty_postgres_dsn", "postgres", "postgres_dsn", "templa
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the long forms of the fault tests")
+    parser.addoption("--update-golden", action="store_true", help="write descriptions anew")
 
 
 @pytest.hookimpl(trylast=True)

@@ -39,6 +39,11 @@ server.add_command(db)
 @database_option
 @keep_options
 @click.option(
+    "--metrics",
+    is_flag=True,
+    help="Give metrics for Prometheus at /metrics of the web port.",
+)
+@click.option(
     "--insecure",
     is_flag=True,
     help="Listen beyond this machine although nobody is asked who it is.",
@@ -52,6 +57,7 @@ def start(
     keep_runs: float | None,
     keep_transitions: float | None,
     keep_logs: float | None,
+    metrics: bool,
     insecure: bool,
 ) -> None:
     """Start the service: gRPC and HTTP, one process, no set-up."""
@@ -75,6 +81,7 @@ def start(
         port=port,
         web_port=web_port,
         insecure=insecure,
+        metrics=metrics,
         keep=Keep(runs=keep_runs, transitions=keep_transitions, logs=keep_logs),
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")

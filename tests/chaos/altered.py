@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+ROTATION_SECONDS = 6 * 3600.0
+
+
 @dataclass(slots=True)
 class AlteredServer(Server):
     """A server process that checkpoints its database, and gives producers up, after less."""
@@ -50,7 +53,10 @@ def main(home: str, port: str, web_port: str, checkpoint_pages: str, silence: st
         database=Path(home) / "towpath.db",
         port=int(port),
         web_port=int(web_port),
-        times=StreamTimes(heartbeat_timeout_seconds=float(silence)),
+        # A test that lasts longer than a stream is about something else than its rotation.
+        times=StreamTimes(
+            heartbeat_timeout_seconds=float(silence), rotation_seconds=ROTATION_SECONDS
+        ),
     )
     asyncio.run(serve(settings, lambda *_: None))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 
 from opentelemetry import trace
 from towpath import flow, task
@@ -20,6 +21,7 @@ tries: list[int] = []
 def extract(page: int) -> list[int]:
     """Has a span of the user's own."""
     with trace.get_tracer("users").start_as_current_span("GET /pages"):
+        time.sleep(0.05)
         return [page, page + 1]
 
 
@@ -59,8 +61,7 @@ def crunch_all(number: int) -> int:
 @flow
 def etl() -> int:
     """All of it; fails, since `check` does."""
-    rows = extract.submit(1)
-    number = crunch_all(transform.submit(rows).result())
+    number = crunch_all(transform.submit(extract.submit(1)).result())
     publish.submit(check.submit(number))
     return number
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from towpath._delivery.reports import StateReport
@@ -120,11 +121,10 @@ class _Submission:
             return attempts_of(run, Results()).give_up(error)
         results = Results.look_up(run, parameters)
         if results.hit is not None:
-            run.reporter.transition(run.run_id, results.cached(run))
+            run.reporter.transition(run.run_id, _placed(run, results.cached(run)))
             return attempts_of(run, results).found(results.hit.value)
-        run.reporter.transition(
-            run.run_id, StateReport(state=StateType.RUNNING, time=run.clock.time())
-        )
+        running = StateReport(state=StateType.RUNNING, time=run.clock.time())
+        run.reporter.transition(run.run_id, _placed(run, running))
         return execute(run, parameters, results)
 
     def _skip(self, failed: list[Future[Any]]) -> None:
@@ -135,7 +135,7 @@ class _Submission:
             reason=state.reason,
             message=state.message,
         )
-        self._run.reporter.transition(self._run.run_id, report)
+        self._run.reporter.transition(self._run.run_id, _placed(self._run, report))
         if self._run.trace is not None:
             self._run.trace.skipped(self._run, report)
         self._end(state)
@@ -144,6 +144,13 @@ class _Submission:
         self._future.child.state = state
         self._run.children.settle(self._future.child)
         self._future.finish(state)
+
+
+def _placed(run: RunContext, state: StateReport) -> StateReport:
+    """A state with its place in the run's trace, if it has one."""
+    if run.trace is None or not run.trace.traceparent:
+        return state
+    return replace(state, traceparent=run.trace.traceparent)
 
 
 def _in_turn(work: Any) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from towpath_service.rpc.dispatch import Dispatcher
+    from towpath_service.rpc.dispatch import Dispatching
 
 Result = TypeVar("Result")
 
@@ -31,7 +31,7 @@ class InProcessTransport:
     """Calls a dispatcher that lives on the event loop of another thread."""
 
     def __init__(
-        self, dispatcher: Dispatcher, loop: asyncio.AbstractEventLoop, address: str
+        self, dispatcher: Dispatching, loop: asyncio.AbstractEventLoop, address: str
     ) -> None:
         """Calls nothing yet.
 

@@ -10,14 +10,14 @@ from towpath_service.app.in_process import InProcessTransport
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from towpath_service.rpc.dispatch import Dispatcher
+    from towpath_service.rpc.dispatch import Dispatching
 
 
 class Intake:
     """Delivers waiting outboxes to the service of this process."""
 
     def __init__(
-        self, home: Path, dispatcher: Dispatcher, *, address: str, pause_seconds: float
+        self, home: Path, dispatcher: Dispatching, *, address: str, pause_seconds: float
     ) -> None:
         """Delivers nothing yet.
 

@@ -13,6 +13,7 @@ from towpath._discovery import announce_server
 
 from towpath_service.app.background import background
 from towpath_service.app.intake import Intake
+from towpath_service.app.observing import observe
 from towpath_service.app.wiring import Service, open_service
 from towpath_service.domain.errors import ServiceError
 from towpath_service.rpc.grpc_server import GrpcServer, address_of, listening_socket
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from towpath_service.app.settings import ServerSettings
+    from towpath_service.telemetry.wrapping import Wrapping
 
 # A commit makes and drops tens of thousands of objects that hold no cycles. At Python's own 700 the
 # collector walked all of them again and again, for a third of the writing thread's time.
@@ -45,8 +47,15 @@ async def serve(settings: ServerSettings, started: Callable[[str, str], None]) -
         stack.enter_context(_told_to_stop(stop))
         web_socket = _web_socket(settings)
         stack.callback(web_socket.close)
+        observed = observe(metrics=settings.metrics)
+        await stack.enter_async_context(observed.wrapping.running())
         service = await stack.enter_async_context(
-            open_service(settings.database, times=settings.times, keep=settings.keep)
+            open_service(
+                settings.database,
+                times=settings.times,
+                keep=settings.keep,
+                wrapping=observed.wrapping,
+            )
         )
         grpc_server = GrpcServer(service.dispatcher)
         grpc_address = address_of(settings.host, _bind(grpc_server, settings))
@@ -56,6 +65,7 @@ async def serve(settings: ServerSettings, started: Callable[[str, str], None]) -
                 service.dispatcher,
                 service.draining,
                 hosts=None if settings.insecure else [settings.host],
+                metrics=observed.metrics,
             ),
             web_socket,
             grace_seconds=settings.grace_seconds,
@@ -63,7 +73,9 @@ async def serve(settings: ServerSettings, started: Callable[[str, str], None]) -
         await grpc_server.start()
         serving = asyncio.create_task(web.serve(), name="towpath-web")
         serving.add_done_callback(lambda _: stop.set())
-        await stack.enter_async_context(_background(service, settings, grpc_address))
+        await stack.enter_async_context(
+            _background(service, settings, grpc_address, observed.wrapping)
+        )
         stack.enter_context(announce_server(settings.home, grpc_address, web_address))
         _calm_collector()
         started(grpc_address, web_address)
@@ -82,7 +94,7 @@ def _calm_collector() -> None:
 
 
 def _background(
-    service: Service, settings: ServerSettings, address: str
+    service: Service, settings: ServerSettings, address: str, wrapping: Wrapping
 ) -> AbstractAsyncContextManager[None]:
     intake = Intake(
         settings.home,
@@ -90,14 +102,13 @@ def _background(
         address=address,
         pause_seconds=settings.intake_seconds,
     )
-    return background(
-        {
-            "reaper": service.reaper.run,
-            "retention": service.retention.run,
-            "liveness": service.producers.keep_alive,
-            "intake": intake.run,
-        }
-    )
+    loops = {
+        "reaper": service.reaper.run,
+        "retention": service.retention.run,
+        "liveness": service.producers.keep_alive,
+        "intake": intake.run,
+    }
+    return background({name: wrapping.loop(name, run) for name, run in loops.items()})
 
 
 @contextmanager

@@ -36,6 +36,8 @@ class ServerSettings:
     keep: Keep = field(default_factory=Keep)
     """For how long what is recorded is kept."""
     times: StreamTimes = field(default_factory=StreamTimes)
+    metrics: bool = False
+    """Whether to give metrics at /metrics of the web port."""
 
 
 def is_loopback(host: str) -> bool:

@@ -23,19 +23,21 @@ from towpath_service.rpc.run_handler import FlowHandler, RunHandler
 from towpath_service.rpc.server_handler import ServerHandler
 from towpath_service.storage.postgres_url import PostgresUrl
 from towpath_service.storage.sqlite import SqliteStore
+from towpath_service.telemetry.wrapping import Wrapping
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from towpath_service.ports.store import Store
+    from towpath_service.rpc.dispatch import Dispatching
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """The service without any port: what it answers, and what runs behind."""
 
-    dispatcher: Dispatcher
+    dispatcher: Dispatching
     bus: Bus
     draining: Draining
     producers: Producers
@@ -55,16 +57,26 @@ async def open_service(
     *,
     times: StreamTimes | None = None,
     keep: Keep | None = None,
+    wrapping: Wrapping | None = None,
 ) -> AsyncGenerator[Service]:
-    """Opens the service on a database; a path is SQLite's, None is one in memory."""
+    """Opens the service on a database; a path is SQLite's, None is one in memory.
+
+    Args:
+        database: Where runs are kept.
+        times: How long streams last and producers may be silent.
+        keep: For how long what is recorded is kept.
+        wrapping: What tells of the service; None tells of nothing.
+    """
+    wrapping = wrapping or Wrapping()
     clock, bus, draining = SystemClock(), Bus(), Draining(asyncio.Event())
     times = times or StreamTimes()
-    store = _store(database)
+    store = wrapping.store(_store(database))
     listening: asyncio.Task[None] | None = None
     try:
         await store.open()
         listening = asyncio.create_task(store.listen(bus), name="towpath-listener")
-        async with Committer(store, bus, clock) as committer:
+        async with Committer(store, bus, clock) as committing:
+            committer = wrapping.committer(committing)
             producers = Producers(
                 store, committer, bus, clock, touch_seconds=times.heartbeat_timeout_seconds / 6
             )
@@ -78,7 +90,7 @@ async def open_service(
                 ServerHandler(metadata.version("towpath")),
             )
             yield Service(
-                dispatcher=Dispatcher(handlers, LocalAuthenticator()),
+                dispatcher=wrapping.dispatcher(Dispatcher(handlers, LocalAuthenticator())),
                 bus=bus,
                 draining=draining,
                 producers=producers,

@@ -83,6 +83,8 @@ class Outcome:
     """All that the producer hasn't confirmed."""
     position: int = 0
     """Where the workspace stood after the commit."""
+    duplicates: int = 0
+    """Updates that had been committed before."""
 
 
 class Batch:
@@ -138,8 +140,10 @@ class Batch:
             return sequence_gap(expected, submission.first_sequence)
         self._producers[key] = producer
         self._confirm(key, submission.confirmed_sequence)
+        duplicates = 0
         for update in submission.updates:
             if update.sequence <= producer.committed_sequence:
+                duplicates += 1
                 continue
             self._apply_update(submission, update)
             producer.committed_sequence = update.sequence
@@ -149,6 +153,7 @@ class Batch:
         return Outcome(
             committed_sequence=producer.committed_sequence,
             refusals=tuple(self._refusals.get(key, ())),
+            duplicates=duplicates,
         )
 
     def _confirm(self, key: ProducerKey, sequence: int) -> None:

@@ -11,7 +11,7 @@ import contextlib
 import logging
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from towpath_service.application.commit import Batch, Outcome, Submission
 from towpath_service.domain.errors import ServiceError
@@ -32,6 +32,19 @@ _log = logging.getLogger(__name__)
 class _Queued:
     submission: Submission
     outcome: asyncio.Future[Outcome]
+
+
+class Submitting(Protocol):
+    """Takes submissions to be committed."""
+
+    @property
+    def waiting(self) -> int:
+        """Number of submissions that no commit has begun with."""
+        ...
+
+    def submit(self, submission: Submission) -> asyncio.Future[Outcome]:
+        """Queues a submission; the future has its outcome once that is committed."""
+        ...
 
 
 class Committer:
@@ -56,6 +69,11 @@ class Committer:
             await self._task
         while self._queue:
             _fail(self._queue.popleft(), _shutting_down())
+
+    @property
+    def waiting(self) -> int:
+        """Number of submissions that no commit has begun with."""
+        return len(self._queue)
 
     def submit(self, submission: Submission) -> asyncio.Future[Outcome]:
         """Queues a submission; the future has its outcome once that is committed.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from towpath_service.application.commit import Outcome, Submission
-    from towpath_service.application.committer import Committer
+    from towpath_service.application.committer import Submitting
     from towpath_service.ports.clock import Clock
     from towpath_service.ports.ingest import IngestStore, IngestTransaction
 
@@ -40,7 +40,7 @@ class Producers:
     def __init__(
         self,
         store: IngestStore,
-        committer: Committer,
+        committer: Submitting,
         bus: Bus,
         clock: Clock,
         *,

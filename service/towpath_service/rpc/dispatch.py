@@ -45,6 +45,38 @@ class LocalAuthenticator:
         return LOCAL_CALLER
 
 
+class Dispatching(Protocol):
+    """What transports need of a dispatcher."""
+
+    endpoints: Mapping[str, Endpoint]
+    """By name, "towpath.api.v1.RunService/GetRun"."""
+
+    @property
+    def services(self) -> list[str]:
+        """Full names of the services."""
+        ...
+
+    def endpoint(self, name: str) -> Endpoint:
+        """The endpoint of a name; raises ServiceError when there is none."""
+        ...
+
+    async def unary(self, endpoint: Endpoint, request: Request, metadata: Metadata) -> Message:
+        """Calls a unary rpc; raises ServiceError, fit for the caller."""
+        ...
+
+    def server_stream(
+        self, endpoint: Endpoint, request: Request, metadata: Metadata
+    ) -> AsyncGenerator[Message, None]:
+        """Calls a server-streaming rpc."""
+        ...
+
+    def bidi_stream(
+        self, endpoint: Endpoint, requests: AsyncIterator[Request], metadata: Metadata
+    ) -> AsyncGenerator[Message, None]:
+        """Calls a bidirectional rpc."""
+        ...
+
+
 class Dispatcher:
     """Calls endpoints."""
 
@@ -55,7 +87,7 @@ class Dispatcher:
         *,
         deadline_seconds: float = DEADLINE_SECONDS,
     ) -> None:
-        self.endpoints = endpoints_of(handlers)
+        self.endpoints: Mapping[str, Endpoint] = endpoints_of(handlers)
         self._authenticator = authenticator
         self._deadline_seconds = deadline_seconds
 

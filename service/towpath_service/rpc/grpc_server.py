@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from towpath_service.rpc.dispatch import Dispatcher
+    from towpath_service.rpc.dispatch import Dispatching
     from towpath_service.rpc.endpoints import Endpoint
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -53,7 +53,7 @@ _HANDLERS: Final[Any] = grpc
 class GrpcServer:
     """Serves a dispatcher over gRPC."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatching) -> None:
         self._server = grpc.aio.server(options=OPTIONS)
         self._health: Any = cast("Any", health).aio.HealthServicer()
         self._names = (*dispatcher.services, "")
@@ -126,7 +126,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 class _Handlers(grpc.GenericRpcHandler):
     """Takes requests as bytes, so that what can't be parsed is answered as all else is."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatching) -> None:
         self._dispatcher = dispatcher
 
     def service(self, handler_call_details: Any) -> Any:

@@ -21,9 +21,9 @@ from towpath_service.storage.targets import location_of, unusable
 from towpath_service.storage.upgrade import ensure_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Engine
 
     from towpath_service.ports.bus import Bus
     from towpath_service.ports.ingest import IngestTransaction
@@ -53,6 +53,11 @@ class PostgresStore:
     def location(self) -> str:
         """Where the database is, for people."""
         return location_of(self._url)
+
+    @property
+    def engines(self) -> Sequence[Engine]:
+        """What its statements go through."""
+        return [pool.engine.sync_engine for pool in (self._writers, self._readers)]
 
     async def open(self) -> None:
         """Checks that the database has the schema that this version works with.

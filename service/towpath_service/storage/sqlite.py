@@ -19,10 +19,10 @@ from towpath_service.storage.upgrade import ensure_schema
 from towpath_service.storage.write_ahead import write_log_again
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Engine
 
     from towpath_service.ports.bus import Bus
     from towpath_service.ports.ingest import IngestTransaction
@@ -48,6 +48,11 @@ class SqliteStore:
     def location(self) -> str:
         """Where the database is, for people."""
         return location_of(self._path)
+
+    @property
+    def engines(self) -> Sequence[Engine]:
+        """What its statements go through."""
+        return [self._connections.engine]
 
     async def open(self) -> None:
         """Makes or upgrades the tables.

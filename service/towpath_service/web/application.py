@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from towpath_service.web.connect import connect_application
 from towpath_service.web.hosts import HostWall
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from starlette.requests import Request
 
     from towpath_service.application.watch import Draining
-    from towpath_service.rpc.dispatch import Dispatcher
+    from towpath_service.rpc.dispatch import Dispatching
+
+NO_METRICS: Final = "nothing is measured: start the server with --metrics\n"
 
 
 def web_application(
-    dispatcher: Dispatcher, draining: Draining, *, hosts: Collection[str] | None
+    dispatcher: Dispatching,
+    draining: Draining,
+    *,
+    hosts: Collection[str] | None,
+    metrics: Callable[[], tuple[bytes, str]] | None = None,
 ) -> Starlette:
     """The application of the web port.
 
@@ -30,6 +36,7 @@ def web_application(
         dispatcher: What answers the rpcs.
         draining: Whether the service is about to stop.
         hosts: Names, beside those of loopback, that requests may be addressed to; None for any.
+        metrics: All metrics and their content type; None when nothing is measured.
     """
 
     async def health(_: Request) -> JSONResponse:
@@ -37,8 +44,18 @@ def web_application(
             return JSONResponse({"status": "draining"}, status_code=503)
         return JSONResponse({"status": "serving"})
 
+    def measured(_: Request) -> Response:
+        if metrics is None:
+            return PlainTextResponse(NO_METRICS, status_code=404)
+        body, content_type = metrics()
+        return Response(body, headers={"content-type": content_type})
+
     walls = [] if hosts is None else [Middleware(HostWall, hosts=hosts)]
     return Starlette(
-        routes=[Route("/healthz", health), Mount("/", app=connect_application(dispatcher))],
+        routes=[
+            Route("/healthz", health),
+            Route("/metrics", measured),
+            Mount("/", app=connect_application(dispatcher)),
+        ],
         middleware=walls,
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from towpath_service.rpc.dispatch import Dispatcher
+    from towpath_service.rpc.dispatch import Dispatching
     from towpath_service.rpc.endpoints import Endpoint as Rpc
 
 _STREAMS: Final = {
@@ -31,13 +31,13 @@ _STREAMS: Final = {
 }
 
 
-def connect_application(dispatcher: Dispatcher) -> Any:
+def connect_application(dispatcher: Dispatching) -> Any:
     """An ASGI application that answers every rpc over Connect and gRPC-Web."""
     return _WithoutPlainGrpc(_Application(dispatcher))
 
 
 class _Application(ConnectASGIApplication[None]):
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatching) -> None:
         endpoints: Any = {f"/{rpc.name}": _endpoint(dispatcher, rpc) for rpc in _rpcs(dispatcher)}
         super().__init__(  # pyright: ignore[reportUnknownMemberType] - it leaves generics open
             service=None,
@@ -103,11 +103,11 @@ class _Json:
         return message
 
 
-def _rpcs(dispatcher: Dispatcher) -> list[Rpc]:
+def _rpcs(dispatcher: Dispatching) -> list[Rpc]:
     return list(dispatcher.endpoints.values())
 
 
-def _endpoint(dispatcher: Dispatcher, rpc: Rpc) -> Endpoint[Any, Any]:
+def _endpoint(dispatcher: Dispatching, rpc: Rpc) -> Endpoint[Any, Any]:
     service, _, name = rpc.name.partition("/")
     safe = rpc.without_side_effects
     info: MethodInfo[Any, Any] = MethodInfo(

@@ -1,0 +1,39 @@
+"""Telemetry of a server process, if anybody asks for any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from towpath_service.telemetry.wanted import wanted
+from towpath_service.telemetry.wrapping import Wrapping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What tells of a server."""
+
+    wrapping: Wrapping
+    metrics: Callable[[], tuple[bytes, str]] | None
+    """All metrics for Prometheus, and their content type."""
+
+
+def observe(*, metrics: bool) -> Observed:
+    """What tells of a server, as the environment and the command line want it.
+
+    Raises:
+        ServiceError: FEATURE_DISABLED: something is wanted that isn't installed.
+    """
+    found = wanted(metrics=metrics)
+    if not found.anything:
+        return Observed(wrapping=Wrapping(), metrics=None)
+    # Who wants nothing told pays nothing: OpenTelemetry's SDK weighs 20 MB.
+    from towpath_service.telemetry.measuring import prometheus_text  # noqa: PLC0415 - see above
+    from towpath_service.telemetry.setup import Telemetry  # noqa: PLC0415 - see above
+
+    return Observed(
+        wrapping=Telemetry(found), metrics=prometheus_text if found.prometheus else None
+    )

@@ -1,0 +1,236 @@
+"""Batches of updates: a span for each, and for each traced update one in the trace of its run."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import context as contexts
+from opentelemetry import trace
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags
+from towpath._telemetry import names
+from towpath._telemetry.ids import Carrier
+
+from towpath_service.domain.errors import ServiceError
+from towpath_service.domain.reports import Creation, StateReport
+from towpath_service.telemetry.harmless import harmless
+from towpath_service.telemetry.rpcs import ERROR, METHOD, STATUS, SYSTEM, code_of
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterable, Sequence
+
+    from opentelemetry.trace import Span, Tracer
+
+    from towpath_service.application.commit import Outcome, Submission
+    from towpath_service.application.committer import Submitting
+    from towpath_service.domain.reports import Update
+    from towpath_service.ports.ingest import ProducerKey
+    from towpath_service.telemetry.metrics import Instruments
+    from towpath_service.telemetry.sampling import ServiceSampler
+
+STREAM: Final = "towpath.api.v1.IngestService/StreamUpdates"
+MOST_LINKS: Final = 128
+"""As many as OpenTelemetry's SDK keeps of a span's links."""
+
+OUTCOME: Final = "towpath.update.outcome"
+UPDATES: Final = "towpath.batch.updates"
+LINK_SESSION: Final = "session"
+LINK_RUN: Final = "run"
+
+
+class Flights:
+    """The batches on their way, by producer, so that commits can tell which they are of."""
+
+    def __init__(self) -> None:
+        """Knows of none."""
+        self._spans: dict[ProducerKey, dict[int, SpanContext]] = defaultdict(dict)
+
+    def begin(self, producer: ProducerKey, span: SpanContext) -> None:
+        """Notes a batch."""
+        self._spans[producer][span.span_id] = span
+
+    def end(self, producer: ProducerKey, span: SpanContext) -> None:
+        """Forgets a batch."""
+        self._spans[producer].pop(span.span_id, None)
+        if not self._spans[producer]:
+            del self._spans[producer]
+
+    def of(self, producers: Iterable[ProducerKey]) -> list[SpanContext]:
+        """The batches of producers, as many as a span has links."""
+        found = (span for key in producers for span in self._spans.get(key, {}).values())
+        return list(islice((span for span in found if span.is_valid), MOST_LINKS))
+
+
+class ObservedCommitter:
+    """Takes submissions, and tells what became of them."""
+
+    def __init__(
+        self,
+        inner: Submitting,
+        tracer: Tracer,
+        sampler: ServiceSampler,
+        instruments: Instruments,
+        flights: Flights,
+    ) -> None:
+        """As the inner one, which does the work."""
+        self._inner = inner
+        self._flights = flights
+        self._tracer = tracer
+        self._sampler = sampler
+        self._instruments = instruments
+
+    @property
+    def waiting(self) -> int:
+        """Number of submissions that no commit has begun with."""
+        return self._inner.waiting
+
+    def submit(self, submission: Submission) -> asyncio.Future[Outcome]:
+        """Queues a submission; the future has its outcome once that is committed."""
+        submitted = self._inner.submit(submission)
+        with harmless("batches"):
+            batch = _Batch(submission, self._tracer, self._sampler, self._instruments)
+            context = batch.context
+            self._flights.begin(submission.producer, context)
+
+            def ended(outcome: asyncio.Future[Outcome]) -> None:
+                self._flights.end(submission.producer, context)
+                with harmless("what became of batches"):
+                    batch.ended(outcome)
+
+            submitted.add_done_callback(ended)
+        return submitted
+
+
+class _Batch:
+    """One submission on its way."""
+
+    def __init__(
+        self,
+        submission: Submission,
+        tracer: Tracer,
+        sampler: ServiceSampler,
+        instruments: Instruments,
+    ) -> None:
+        self._submission = submission
+        self._tracer = tracer
+        self._instruments = instruments
+        self._began_ns = time.time_ns()
+        takes = sampler.takes_text
+        self._traced = [u for u in submission.updates if u.traceparent and takes(u.traceparent)]
+        self._span = self._begin()
+
+    @property
+    def context(self) -> SpanContext:
+        """Its span."""
+        return self._span.get_span_context()
+
+    def _begin(self) -> Span:
+        if self._submission.epoch is None:
+            # A unary call has a span, which this is done within.
+            return NonRecordingSpan(trace.get_current_span().get_span_context())
+        attributes: dict[str, Any] = {
+            SYSTEM: "grpc",
+            METHOD: STREAM,
+            UPDATES: len(self._submission.updates),
+        }
+        return self._tracer.start_span(
+            STREAM,
+            context=contexts.Context(),
+            kind=SpanKind.SERVER,
+            attributes=attributes,
+            links=_links(self._traced),
+            start_time=self._began_ns,
+        )
+
+    def ended(self, future: asyncio.Future[Outcome]) -> None:
+        """Tells what became of the batch."""
+        if future.cancelled():
+            self._span.end()
+            return
+        error = future.exception()
+        status = "OK" if error is None else _status(error)
+        if self._submission.epoch is not None:
+            measured = {SYSTEM: "grpc", METHOD: STREAM, STATUS: status}
+            if error is not None:
+                measured[ERROR] = status
+            seconds = (time.time_ns() - self._began_ns) / 1e9
+            self._instruments.rpc_duration.record(seconds, measured)
+        self._span.set_attribute(STATUS, status)
+        if error is not None:
+            self._span.set_attribute(ERROR, status)
+        else:
+            self._count(future.result())
+        self._span.end()
+
+    def _count(self, outcome: Outcome) -> None:
+        submission = self._submission
+        last = submission.first_sequence + len(submission.updates) - 1
+        refused = {
+            item.sequence: item.reason
+            for item in outcome.refusals
+            if submission.first_sequence <= item.sequence <= last
+        }
+        counts = {
+            "rejected": len(refused),
+            "duplicate": outcome.duplicates,
+            "accepted": max(0, len(submission.updates) - len(refused) - outcome.duplicates),
+        }
+        for name, count in counts.items():
+            if count:
+                self._instruments.updates.add(count, {OUTCOME: name})
+        for update in self._traced:
+            self._tell(update, refused.get(update.sequence, ""))
+
+    def _tell(self, update: Update, refusal: str) -> None:
+        carrier = Carrier.parse(update.traceparent)
+        if carrier is None:
+            return
+        attributes: dict[str, Any] = {
+            names.RUN_ID: update.run_id,
+            OUTCOME: "rejected" if refusal else "accepted",
+        }
+        if refusal:
+            attributes[ERROR] = refusal
+        link = Link(self._span.get_span_context(), {names.LINK_TYPE: LINK_SESSION})
+        self._tracer.start_span(
+            f"orchestrate {_what(update)}",
+            context=trace.set_span_in_context(
+                NonRecordingSpan(remote(carrier)), contexts.Context()
+            ),
+            attributes=attributes,
+            links=[link] if self._span.get_span_context().is_valid else [],
+            start_time=self._began_ns,
+        ).end()
+
+
+def remote(carrier: Carrier) -> SpanContext:
+    """A span of another process."""
+    flags = TraceFlags(int(carrier.sampled))
+    return SpanContext(carrier.trace_id, carrier.span_id, is_remote=True, trace_flags=flags)
+
+
+def _links(updates: Sequence[Update]) -> list[Link]:
+    """Links to the spans that updates came from, each once."""
+    links: dict[str, Link] = {}
+    for update in updates:
+        if update.traceparent not in links:
+            carrier = Carrier.parse(update.traceparent)
+            if carrier is not None:
+                links[update.traceparent] = Link(remote(carrier), {names.LINK_TYPE: LINK_RUN})
+        if len(links) == MOST_LINKS:
+            break
+    return list(links.values())
+
+
+def _what(update: Update) -> str:
+    change = update.change
+    if isinstance(change, Creation):
+        return change.initial.state.name
+    return change.state.name if isinstance(change, StateReport) else type(change).__name__.lower()
+
+
+def _status(error: BaseException) -> str:
+    return code_of(error) if isinstance(error, ServiceError) else "INTERNAL"

@@ -1,0 +1,92 @@
+"""Who reads the metrics: Prometheus at /metrics, a collector by OTLP."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.exporter.otlp.proto.grpc import metric_exporter as by_grpc
+from opentelemetry.exporter.otlp.proto.http import metric_exporter as by_http
+from opentelemetry.sdk.metrics.export import (
+    MetricExporter,
+    MetricExportResult,
+    MetricReader,
+    PeriodicExportingMetricReader,
+)
+from towpath._telemetry.providers import endpoint, speaks_grpc
+from towpath._telemetry.quiet import hush_exporters
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import MetricsData
+
+    from towpath_service.telemetry.wanted import Wanted
+
+_log: Final = logging.getLogger("towpath.telemetry")
+
+
+def readers_for(wanted: Wanted) -> list[MetricReader]:
+    """The readers that are wanted."""
+    readers: list[MetricReader] = []
+    if wanted.prometheus:
+        # It registers itself where `prometheus_text` looks.
+        from opentelemetry.exporter.prometheus import (  # noqa: PLC0415 - only who wants it has it
+            PrometheusMetricReader,
+        )
+
+        readers.append(PrometheusMetricReader())
+    if wanted.otlp_metrics:
+        hush_exporters()
+        exporter: Any = by_grpc if speaks_grpc("METRICS") else by_http
+        readers.append(PeriodicExportingMetricReader(_Quiet(exporter.OTLPMetricExporter())))
+    return readers
+
+
+def prometheus_text() -> tuple[bytes, str]:
+    """All metrics as Prometheus scrapes them, and their content type."""
+    from prometheus_client import (  # noqa: PLC0415 - only who wants it has it
+        CONTENT_TYPE_LATEST,
+        REGISTRY,
+        generate_latest,
+    )
+
+    return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
+
+
+class _Quiet(MetricExporter):
+    """Exports by another exporter, and tells once when that fails."""
+
+    def __init__(self, inner: MetricExporter) -> None:
+        super().__init__(
+            preferred_temporality=inner._preferred_temporality,  # noqa: SLF001 - no other way
+            preferred_aggregation=inner._preferred_aggregation,  # noqa: SLF001 - the same
+        )
+        self._inner = inner
+        self._warned = False
+
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
+    ) -> MetricExportResult:
+        """Exports, or warns the first time."""
+        try:
+            inner: Any = self._inner
+            result: MetricExportResult = inner.export(metrics_data, timeout_millis, **kwargs)
+        except Exception:  # noqa: BLE001 - whatever it is, the service goes on
+            result = MetricExportResult.FAILURE
+        if result is not MetricExportResult.SUCCESS and not self._warned:
+            self._warned = True
+            _log.warning(
+                "metrics can't be sent to %s: the service goes on without, and this is said once."
+                " Check OTEL_EXPORTER_OTLP_ENDPOINT and the collector, or unset it",
+                endpoint("METRICS"),
+            )
+        return result
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Waits for nothing: exports are done when `export` returns."""
+        del timeout_millis
+        return True
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        """Ends the exporter."""
+        inner: Any = self._inner
+        inner.shutdown(timeout_millis, **kwargs)

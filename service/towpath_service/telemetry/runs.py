@@ -1,0 +1,132 @@
+"""What commits did to runs: measurements, and the spans that nobody else can make.
+
+Whoever runs a flow makes the spans of the run and its attempts when they end. For a run that is
+taken for crashed nobody is left to do so, and a client without telemetry never does: then they are
+made here, with the ids that the run carries or that follow from its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from towpath_service.domain.errors import ServiceError
+from towpath_service.domain.states import TERMINAL_STATES, RunKind, RunState
+from towpath_service.telemetry import root_spans
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.trace import Tracer
+
+    from towpath_service.domain.decisions import RunStatus
+    from towpath_service.ports.bus import Scope
+    from towpath_service.ports.ingest import ChangeSet, TransitionRow
+    from towpath_service.ports.reads import Reads, ReadStore
+    from towpath_service.telemetry.metrics import Instruments
+    from towpath_service.telemetry.sampling import ServiceSampler
+
+STATE: Final = "towpath.run.state"
+KIND: Final = "towpath.run.kind"
+NAME: Final = "cicd.pipeline.name"
+RESULT: Final = "cicd.pipeline.result"
+RUN_STATE: Final = "cicd.pipeline.run.state"
+COMPONENT: Final = "cicd.system.component"
+MOST_WAITING: Final = 1000
+MOST_TRANSITIONS: Final = 1000
+_WRONG: Final = frozenset({RunState.FAILED, RunState.CRASHED, RunState.TIMED_OUT})
+
+_log = logging.getLogger(__name__)
+
+
+class RunWatcher:
+    """Is told of what was committed."""
+
+    def __init__(self, instruments: Instruments, tracer: Tracer, sampler: ServiceSampler) -> None:
+        """Watches nothing yet."""
+        self._instruments = instruments
+        self._tracer = tracer
+        self._sampler = sampler
+        self._ended: asyncio.Queue[tuple[Scope, str]] = asyncio.Queue(MOST_WAITING)
+        self._making: asyncio.Task[None] | None = None
+
+    def begin(self, store: ReadStore) -> None:
+        """Makes spans from now on, if the tracer is one that takes finished spans."""
+        if hasattr(self._tracer, "span_processor"):
+            self._making = asyncio.create_task(self._make_spans(store), name="towpath-run-spans")
+
+    def end(self) -> None:
+        """Makes spans no more."""
+        if self._making is not None:
+            self._making.cancel()
+
+    def note(self, changes: ChangeSet, since_us: Mapping[str, int]) -> None:
+        """Measures what a commit changed, and remembers root flow runs that ended.
+
+        Args:
+            changes: What was committed.
+            since_us: When runs that were there before had entered their state.
+        """
+        statuses = {new.status.run_id: new.status for new in changes.new_runs}
+        statuses |= {status.run_id: status for _, status in changes.changed_runs.values()}
+        since = dict(since_us)
+        for row in changes.transitions:
+            status = statuses[row.run_id]
+            self._measure(row, status, since)
+            since[row.run_id] = row.occurred_us
+            if row.to_state in TERMINAL_STATES and status.kind is RunKind.FLOW:
+                self._end(row, status)
+
+    def _measure(self, row: TransitionRow, status: RunStatus, since: Mapping[str, int]) -> None:
+        kind = status.kind.name.lower()
+        self._instruments.transitions.add(1, {KIND: kind, STATE: row.to_state.name})
+        if row.from_state is not None and row.run_id in since:
+            seconds = max(0.0, (row.occurred_us - since[row.run_id]) / 1e6)
+            self._instruments.time_in_state.record(
+                seconds, {KIND: kind, STATE: row.from_state.name}
+            )
+
+    def _end(self, row: TransitionRow, status: RunStatus) -> None:
+        attributes = {
+            NAME: status.flow_id,
+            RUN_STATE: "executing",
+            RESULT: root_spans.RESULTS[row.to_state],
+        }
+        if row.to_state in _WRONG:
+            attributes["error.type"] = row.reason or row.to_state.name
+            self._instruments.run_errors.add(
+                1, {NAME: status.flow_id, "error.type": attributes["error.type"]}
+            )
+        if row.inferred:
+            self._instruments.system_errors.add(1, {COMPONENT: "producer"})
+        if status.started_us is not None and status.ended_us is not None:
+            seconds = max(0.0, (status.ended_us - status.started_us) / 1e6)
+            self._instruments.run_duration.record(seconds, attributes)
+        if self._making is not None and status.parent_run_id is None:
+            if self._ended.full():
+                _log.debug("too many runs end at once: the span of run %s is left out", row.run_id)
+                return
+            self._ended.put_nowait((row.scope, row.run_id))
+
+    async def _make_spans(self, store: ReadStore) -> None:
+        """Makes the spans that are missing of runs that end; never returns."""
+        while True:
+            scope, run_id = await self._ended.get()
+            try:
+                story = await store.read(partial(_read, scope, run_id))
+            except ServiceError as error:
+                _log.warning("the spans of run %s are left out: %s", run_id, error)
+                continue
+            if story is not None:
+                root_spans.tell(story, self._tracer, self._sampler)
+
+
+def _read(scope: Scope, run_id: str, reads: Reads) -> root_spans.Story | None:
+    run = reads.runs_by_id(scope, [run_id]).get(run_id)
+    if run is None:
+        return None
+    return root_spans.Story(
+        run=run, transitions=reads.transitions(scope, run_id, 0, MOST_TRANSITIONS)
+    )

@@ -1,0 +1,137 @@
+"""Telemetry of one service process: the providers, and the wrappers that feed them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import metrics as metrics_api
+from opentelemetry import trace
+from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.sdk.metrics import MeterProvider
+from towpath._telemetry.ending import END_SECONDS, end_within
+from towpath._telemetry.providers import provider_from_environment, resource_of
+
+from towpath_service.telemetry.ingestion import Flights, ObservedCommitter
+from towpath_service.telemetry.measuring import readers_for
+from towpath_service.telemetry.metrics import make_instruments
+from towpath_service.telemetry.rpcs import ObservedDispatcher
+from towpath_service.telemetry.runs import RunWatcher
+from towpath_service.telemetry.sampling import ServiceSampler, ratio_from_environment
+from towpath_service.telemetry.statements import StatementObserver
+from towpath_service.telemetry.store import ObservedStore, current_loop
+from towpath_service.telemetry.wrapping import Wrapping
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+
+    from towpath_service.application.committer import Submitting
+    from towpath_service.ports.store import Store
+    from towpath_service.rpc.dispatch import Dispatching
+    from towpath_service.telemetry.wanted import Wanted
+
+SERVICE_NAME: Final = "towpath-service"
+
+
+class Telemetry(Wrapping):
+    """Wraps the parts of a service with what tells of them."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        """Makes the providers; `open` starts what they need."""
+        ratio = ratio_from_environment() if wanted.traces else 0.0
+        self._sampler = ServiceSampler(ratio)
+        self._traces = (
+            provider_from_environment(SERVICE_NAME, sampler=self._sampler)
+            if wanted.traces
+            else None
+        )
+        version = metadata.version("towpath")
+        provider = self._traces or trace.NoOpTracerProvider()
+        self._tracer = provider.get_tracer("towpath.service", version)
+        self._metrics = _meters(wanted)
+        self._meter = self._metrics.get_meter("towpath.service", version)
+        self._instruments = make_instruments(self._meter)
+        self._watcher = RunWatcher(self._instruments, self._tracer, self._sampler)
+        self._flights = Flights()
+        self._statements: StatementObserver | None = None
+
+    def store(self, store: Store) -> Store:
+        """Around the store, and its engines."""
+        engines = list(getattr(store, "engines", ()))
+        self._statements = StatementObserver(engines, self._tracer, self._instruments)
+        self._observe_pools(engines)
+        return ObservedStore(store, self._tracer, self._instruments, self._watcher, self._flights)
+
+    def committer(self, committer: Submitting) -> Submitting:
+        """Around what commits."""
+
+        def waiting(_: CallbackOptions) -> Iterable[Observation]:
+            yield Observation(committer.waiting)
+
+        self._meter.create_observable_gauge(
+            "towpath.commit.queue", [waiting], "{batch}", "Batches that wait for a commit."
+        )
+        return ObservedCommitter(
+            committer, self._tracer, self._sampler, self._instruments, self._flights
+        )
+
+    def dispatcher(self, dispatcher: Dispatching) -> Dispatching:
+        """Around all calls."""
+        return ObservedDispatcher(dispatcher, self._tracer, self._instruments)
+
+    def loop(self, name: str, run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        """Around a background loop."""
+
+        async def observed() -> None:
+            current_loop.set(name)
+            try:
+                await run()
+            except Exception as error:
+                self._instruments.loop_failures.add(
+                    1, {"towpath.background.loop": name, "error.type": type(error).__name__}
+                )
+                raise
+
+        return observed
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """While the service runs; sends what is left at the end, within a bounded time."""
+        try:
+            yield
+        finally:
+            if self._statements is not None:
+                self._statements.close()
+            await asyncio.to_thread(end_within, END_SECONDS, self._end)
+
+    def _end(self) -> None:
+        if self._traces is not None:
+            self._traces.shutdown()
+        if isinstance(self._metrics, MeterProvider):
+            self._metrics.shutdown()
+
+    def _observe_pools(self, engines: list[Any]) -> None:
+        pools = [engine.pool for engine in engines if hasattr(engine.pool, "checkedout")]
+
+        def connections(_: CallbackOptions) -> Iterable[Observation]:
+            used = sum(pool.checkedout() for pool in pools)
+            idle = sum(pool.checkedin() for pool in pools)
+            yield Observation(used, {"db.client.connection.state": "used"})
+            yield Observation(idle, {"db.client.connection.state": "idle"})
+
+        if pools:
+            self._meter.create_observable_up_down_counter(
+                "db.client.connection.count", [connections], "{connection}", "Of all pools."
+            )
+
+
+def _meters(wanted: Wanted) -> metrics_api.MeterProvider:
+    if not wanted.metrics:
+        return metrics_api.NoOpMeterProvider()
+    return MeterProvider(
+        metric_readers=readers_for(wanted),
+        resource=resource_of(SERVICE_NAME),
+        shutdown_on_exit=False,
+    )

@@ -1,0 +1,39 @@
+"""How the parts of a service are wrapped while they are put together."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from towpath_service.application.committer import Submitting
+    from towpath_service.ports.store import Store
+    from towpath_service.rpc.dispatch import Dispatching
+
+
+class Wrapping:
+    """Leaves every part as it is."""
+
+    def store(self, store: Store) -> Store:
+        """Around the store."""
+        return store
+
+    def committer(self, committer: Submitting) -> Submitting:
+        """Around what commits."""
+        return committer
+
+    def dispatcher(self, dispatcher: Dispatching) -> Dispatching:
+        """Around all calls."""
+        return dispatcher
+
+    def loop(self, name: str, run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        """Around a background loop."""
+        del name
+        return run
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """While the service runs."""
+        yield

@@ -1,0 +1,72 @@
+"""A server process that tells of itself."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tests.scenarios.servers import free_port, wait_until
+from tests.telemetry.running import environment_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+    from pathlib import Path
+
+
+class Serving:
+    """Where a server answers."""
+
+    def __init__(self, web_port: int) -> None:
+        self._web_port = web_port
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and text of a page of the web port."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._web_port}{path}") as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+
+@contextmanager
+def serving(
+    home: Path, more: Mapping[str, str], *options: str, log: Path | None = None
+) -> Generator[Serving]:
+    """Serves a home for as long as the context lasts.
+
+    Args:
+        home: Towpath's home.
+        more: What is added to the environment.
+        options: Of `towpath server start`.
+        log: Where its output goes.
+    """
+    port, web_port = free_port(), free_port()
+    command = [sys.executable, "-m", "towpath", "server", "start", "--port", str(port)]
+    output = (log or home / "server.log").open("wb")
+    server = subprocess.Popen(
+        [*command, "--web-port", str(web_port), *options],
+        env=environment_of(home, more),
+        stdout=output,
+        stderr=output,
+    )
+    try:
+        wait_until(lambda: _listens(web_port) and _listens(port), "server answers")
+        yield Serving(web_port)
+    finally:
+        server.terminate()
+        server.wait(30)
+        output.close()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 0.5).close()
+    except OSError:
+        return False
+    return True
