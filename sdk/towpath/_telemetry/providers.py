@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export import (
 )
 
 from towpath._telemetry.ending import END_SECONDS, end_within
-from towpath._telemetry.quiet import QuietExporter, hush_exporters
+from towpath._telemetry.quiet import QuietExporter, hush_exporters, warn_once
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
@@ -61,7 +61,13 @@ def provider_from_environment(
 def _end(provider: TracerProvider, owner: int) -> None:
     # A forked child has the queue of its own, and neither the thread nor time for the parent's.
     if owner == os.getpid():
-        end_within(END_SECONDS, provider.shutdown)
+        end(provider)
+
+
+def end(provider: TracerProvider) -> None:
+    """Sends what is left, within a bounded time, and says so when it was not enough."""
+    if not end_within(END_SECONDS, provider.shutdown):
+        warn_once("traces", endpoint("TRACES"), f"it did not answer within {END_SECONDS:g} s")
 
 
 def resource_of(service_name: str) -> Resource:

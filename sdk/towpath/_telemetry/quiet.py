@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -13,13 +14,15 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-_log: Final = logging.getLogger("towpath.telemetry")
+_told: Final[set[str]] = set()
 _TALKATIVE: Final = (
     "opentelemetry.exporter.otlp.proto.grpc.exporter",
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     "opentelemetry.exporter.otlp.proto.http.metric_exporter",
     "opentelemetry.exporter.otlp.proto.http._log_exporter",
     "opentelemetry.sdk._shared_internal",
+    "opentelemetry.sdk.metrics._internal.export",
+    "opentelemetry.sdk.trace",
 )
 
 
@@ -39,7 +42,6 @@ class QuietExporter(SpanExporter):
         self._where = where
         self._exporter = make()
         self._pid = os.getpid()
-        self._warned = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Exports, or drops the spans and warns the first time."""
@@ -48,10 +50,10 @@ class QuietExporter(SpanExporter):
         try:
             result = self._exporter.export(spans)
         except Exception as error:  # noqa: BLE001 - whatever it is, runs go on
-            self._warn(type(error).__name__)
+            warn_once("traces", self._where, type(error).__name__)
             return SpanExportResult.FAILURE
         if result is not SpanExportResult.SUCCESS:
-            self._warn("it did not take them")
+            warn_once("traces", self._where, "it did not take them")
         return result
 
     def shutdown(self) -> None:
@@ -70,18 +72,31 @@ class QuietExporter(SpanExporter):
             self._pid = os.getpid()
         return self._after_fork
 
-    def _warn(self, why: str) -> None:
-        if not self._warned:
-            self._warned = True
-            _log.warning(
-                "traces can't be sent to %s (%s): runs go on without them, and this is said once."
-                " Check OTEL_EXPORTER_OTLP_ENDPOINT and the collector, or unset it",
-                self._where,
-                why,
-            )
+
+def warn_once(signal: str, where: str, why: str) -> None:
+    """Tells that a signal, "traces" or "metrics", does not arrive; the first time only."""
+    if signal not in _told:
+        _told.add(signal)
+        _tell(
+            f"{signal} can't be sent to {where} ({why}): work goes on without them, and this is"
+            " said once. Check OTEL_EXPORTER_OTLP_ENDPOINT and the collector, or unset it"
+        )
+
+
+def tell_by(tell: Callable[[str], object]) -> None:
+    """Has the warning go elsewhere than to standard error."""
+    global _tell  # noqa: PLW0603 - as global as the providers
+    _tell = tell
+
+
+def _to_stderr(text: str) -> None:
+    sys.stderr.write(f"towpath: {text}\n")
 
 
 def hush_exporters() -> None:
     """Keeps exporters made here, which log every failed try, from doing so."""
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+_tell: Callable[[str], object] = _to_stderr

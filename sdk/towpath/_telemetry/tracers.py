@@ -35,8 +35,7 @@ def current_tracer() -> Tracer | None:
 
 def end() -> None:
     """Sends what is still to be sent, for a process that leaves without Python's own way out."""
-    provider = trace.get_tracer_provider()
-    shutdown = getattr(provider, "shutdown", None)
+    shutdown = getattr(trace.get_tracer_provider(), "shutdown", None)
     if shutdown is not None:
         end_within(END_SECONDS, shutdown)
 

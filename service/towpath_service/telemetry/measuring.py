@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.exporter.otlp.proto.grpc import metric_exporter as by_grpc
 from opentelemetry.exporter.otlp.proto.http import metric_exporter as by_http
@@ -14,14 +13,12 @@ from opentelemetry.sdk.metrics.export import (
     PeriodicExportingMetricReader,
 )
 from towpath._telemetry.providers import endpoint, speaks_grpc
-from towpath._telemetry.quiet import hush_exporters
+from towpath._telemetry.quiet import hush_exporters, warn_once
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData
 
     from towpath_service.telemetry.wanted import Wanted
-
-_log: Final = logging.getLogger("towpath.telemetry")
 
 
 def readers_for(wanted: Wanted) -> list[MetricReader]:
@@ -61,7 +58,6 @@ class _Quiet(MetricExporter):
             preferred_aggregation=inner._preferred_aggregation,  # noqa: SLF001 - the same
         )
         self._inner = inner
-        self._warned = False
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
@@ -72,13 +68,8 @@ class _Quiet(MetricExporter):
             result: MetricExportResult = inner.export(metrics_data, timeout_millis, **kwargs)
         except Exception:  # noqa: BLE001 - whatever it is, the service goes on
             result = MetricExportResult.FAILURE
-        if result is not MetricExportResult.SUCCESS and not self._warned:
-            self._warned = True
-            _log.warning(
-                "metrics can't be sent to %s: the service goes on without, and this is said once."
-                " Check OTEL_EXPORTER_OTLP_ENDPOINT and the collector, or unset it",
-                endpoint("METRICS"),
-            )
+        if result is not MetricExportResult.SUCCESS:
+            warn_once("metrics", endpoint("METRICS"), "it did not take them")
         return result
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:

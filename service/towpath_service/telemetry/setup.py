@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +14,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from towpath._telemetry.ending import END_SECONDS, end_within
 from towpath._telemetry.providers import provider_from_environment, resource_of
+from towpath._telemetry.quiet import tell_by
 
 from towpath_service.telemetry.ingestion import Flights, ObservedCommitter
 from towpath_service.telemetry.measuring import readers_for
@@ -34,12 +36,15 @@ if TYPE_CHECKING:
 
 SERVICE_NAME: Final = "towpath-service"
 
+_log: Final = logging.getLogger("towpath.telemetry")
+
 
 class Telemetry(Wrapping):
     """Wraps the parts of a service with what tells of them."""
 
     def __init__(self, wanted: Wanted) -> None:
         """Makes the providers; `open` starts what they need."""
+        tell_by(_log.warning)
         ratio = ratio_from_environment() if wanted.traces else 0.0
         self._sampler = ServiceSampler(ratio)
         self._traces = (
