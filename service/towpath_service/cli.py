@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from importlib import metadata
+from typing import Literal
 
 import click
 from towpath.settings import get_settings
@@ -39,6 +39,13 @@ server.add_command(db)
 @database_option
 @keep_options
 @click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the server's own log looks.",
+)
+@click.option(
     "--metrics",
     is_flag=True,
     help="Give metrics for Prometheus at /metrics of the web port.",
@@ -57,6 +64,7 @@ def start(
     keep_runs: float | None,
     keep_transitions: float | None,
     keep_logs: float | None,
+    log_format: Literal["text", "json"],
     metrics: bool,
     insecure: bool,
 ) -> None:
@@ -66,6 +74,7 @@ def start(
     from towpath_service.app.settings import ServerSettings, is_loopback  # noqa: PLC0415 - see above
     from towpath_service.application.retention import Keep  # noqa: PLC0415 - see above
     from towpath_service.storage.targets import location_of  # noqa: PLC0415 - see above
+    from towpath_service.telemetry.logs import set_up_logs  # noqa: PLC0415 - see above
 
     host = host.strip("[]")
     if not is_loopback(host) and not insecure:
@@ -84,7 +93,7 @@ def start(
         metrics=metrics,
         keep=Keep(runs=keep_runs, transitions=keep_transitions, logs=keep_logs),
     )
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    set_up_logs(log_format)
 
     def started(grpc_address: str, web_address: str) -> None:
         click.echo(

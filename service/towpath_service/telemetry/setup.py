@@ -16,6 +16,7 @@ from towpath._telemetry.ending import END_SECONDS, end_within
 from towpath._telemetry.providers import provider_from_environment, resource_of
 from towpath._telemetry.quiet import tell_by
 
+from towpath_service.telemetry.active import ActiveRuns
 from towpath_service.telemetry.ingestion import Flights, ObservedCommitter
 from towpath_service.telemetry.measuring import readers_for
 from towpath_service.telemetry.metrics import make_instruments
@@ -60,6 +61,7 @@ class Telemetry(Wrapping):
         self._instruments = make_instruments(self._meter)
         self._watcher = RunWatcher(self._instruments, self._tracer, self._sampler)
         self._flights = Flights()
+        self._active = ActiveRuns(self._meter) if wanted.metrics else None
         self._statements: StatementObserver | None = None
 
     def store(self, store: Store) -> Store:
@@ -67,7 +69,9 @@ class Telemetry(Wrapping):
         engines = list(getattr(store, "engines", ()))
         self._statements = StatementObserver(engines, self._tracer, self._instruments)
         self._observe_pools(engines)
-        return ObservedStore(store, self._tracer, self._instruments, self._watcher, self._flights)
+        return ObservedStore(
+            store, self._tracer, self._instruments, self._watcher, self._flights, self._active
+        )
 
     def committer(self, committer: Submitting) -> Submitting:
         """Around what commits."""

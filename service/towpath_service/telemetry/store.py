@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from towpath_service.ports.reads import Reads
     from towpath_service.ports.retention import Pruning
     from towpath_service.ports.store import Store
+    from towpath_service.telemetry.active import ActiveRuns
     from towpath_service.telemetry.ingestion import Flights
     from towpath_service.telemetry.metrics import Instruments
     from towpath_service.telemetry.runs import RunWatcher
@@ -48,8 +49,10 @@ class ObservedStore:
         instruments: Instruments,
         watcher: RunWatcher,
         flights: Flights,
+        active: ActiveRuns | None,
     ) -> None:
         """As the inner one, which does the work."""
+        self._active = active
         self._flights = flights
         self._inner = inner
         self._tracer = tracer
@@ -65,6 +68,8 @@ class ObservedStore:
         """Makes the store ready."""
         await self._inner.open()
         self._watcher.begin(self._inner)
+        if self._active is not None:
+            self._active.begin(self._inner)
 
     async def listen(self, bus: Bus) -> None:
         """Wakes those who wait here for what others commit; never returns."""
@@ -73,6 +78,8 @@ class ObservedStore:
     def close(self) -> None:
         """Ends its threads and connections."""
         self._watcher.end()
+        if self._active is not None:
+            self._active.end()
         self._inner.close()
 
     async def write(self, work: Callable[[IngestTransaction], Result]) -> Result:

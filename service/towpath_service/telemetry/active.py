@@ -1,0 +1,81 @@
+"""How many flow runs there are that haven't ended, as the database has it.
+
+Counting what begins and ends would go wrong with every restart; every replica tells the same
+number, so that it is to be read as the largest of them, not as their sum.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.metrics import CallbackOptions, Observation
+from towpath_auth import LOCAL_TENANT_ID, LOCAL_WORKSPACE_ID
+
+from towpath_service.domain.errors import ServiceError
+from towpath_service.domain.states import RunState
+from towpath_service.ports.bus import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from opentelemetry.metrics import Meter
+
+    from towpath_service.ports.reads import ReadStore
+
+PAUSE_SECONDS: Final = 10.0
+MOST_FLOWS: Final = 1000
+_PHASES: Final = {
+    RunState.SCHEDULED: "pending",
+    RunState.PENDING: "pending",
+    RunState.RUNNING: "executing",
+    RunState.PAUSED: "executing",
+    RunState.RETRYING: "executing",
+    RunState.CANCELLING: "finalizing",
+}
+
+_log = logging.getLogger(__name__)
+
+
+class ActiveRuns:
+    """Looks every few seconds."""
+
+    def __init__(self, meter: Meter) -> None:
+        """Looks at nothing yet."""
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._looking: asyncio.Task[None] | None = None
+        meter.create_observable_up_down_counter(
+            "cicd.pipeline.run.active", [self._told], "{run}", "Flow runs that haven't ended."
+        )
+
+    def begin(self, store: ReadStore) -> None:
+        """Looks from now on."""
+        self._looking = asyncio.create_task(self._look(store), name="towpath-active-runs")
+
+    def end(self) -> None:
+        """Looks no more."""
+        if self._looking is not None:
+            self._looking.cancel()
+
+    async def _look(self, store: ReadStore) -> None:
+        scope = Scope(LOCAL_TENANT_ID, LOCAL_WORKSPACE_ID)
+        while True:
+            try:
+                flows = await store.read(lambda reads: reads.flows(scope, "", MOST_FLOWS))
+            except ServiceError as error:
+                _log.debug("active runs can't be counted: %s", error)
+            else:
+                counts = Counter(dict.fromkeys(self._counts, 0))
+                for flow in flows:
+                    for state, phase in _PHASES.items():
+                        counts[flow.flow_id, phase] += flow.run_counts.get(state, 0)
+                self._counts = counts
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    def _told(self, _: CallbackOptions) -> Iterable[Observation]:
+        for (flow_id, phase), count in list(self._counts.items()):
+            yield Observation(
+                count, {"cicd.pipeline.name": flow_id, "cicd.pipeline.run.state": phase}
+            )

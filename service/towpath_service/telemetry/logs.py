@@ -1,0 +1,65 @@
+"""The service's log: lines for people or for machines, with the trace they belong to."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Format = Literal["text", "json"]
+TEXT: Final = "%(asctime)s %(levelname)s %(message)s"
+
+
+def set_up_logs(form: Format, environment: Mapping[str, str] = os.environ) -> None:
+    """Has warnings and worse go to standard error, and to a collector if the environment asks.
+
+    Args:
+        form: How lines look.
+        environment: OTEL_LOGS_EXPORTER with "otlp" in it asks for OTLP.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines() if form == "json" else logging.Formatter(TEXT))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    exporters = environment.get("OTEL_LOGS_EXPORTER", "").lower().split(",")
+    if "otlp" in {name.strip() for name in exporters}:
+        # Who sends no logs to a collector need not have OpenTelemetry's SDK.
+        from towpath_service.telemetry.sent_logs import (  # noqa: PLC0415 - see above
+            handler_to_collector,
+        )
+
+        logging.getLogger().addHandler(handler_to_collector())
+
+
+class JsonLines(logging.Formatter):
+    """A line of JSON for each record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "severity": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_place(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _place() -> dict[str, str]:
+    """Trace and span that the record is logged in, if there are any."""
+    if "opentelemetry.trace" not in sys.modules:
+        return {}
+    from opentelemetry import trace  # noqa: PLC0415 - it is loaded already
+
+    span = trace.get_current_span().get_span_context()
+    if not span.is_valid:
+        return {}
+    return {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}

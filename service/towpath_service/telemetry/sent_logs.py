@@ -1,0 +1,28 @@
+"""Log records to a collector."""
+
+from __future__ import annotations
+
+import atexit
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.exporter.otlp.proto.grpc import _log_exporter as by_grpc
+from opentelemetry.exporter.otlp.proto.http import _log_exporter as by_http
+from opentelemetry.instrumentation.logging.handler import LoggingHandler
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from towpath._telemetry.ending import END_SECONDS, end_within
+from towpath._telemetry.providers import resource_of, speaks_grpc
+from towpath._telemetry.quiet import hush_exporters
+
+if TYPE_CHECKING:
+    import logging
+
+
+def handler_to_collector() -> logging.Handler:
+    """A handler that sends records by OTLP, and what is left at the end of the process."""
+    hush_exporters()
+    exporter: Any = by_grpc if speaks_grpc("LOGS") else by_http
+    provider = LoggerProvider(resource=resource_of("towpath-service"), shutdown_on_exit=False)
+    provider.add_log_record_processor(BatchLogRecordProcessor(exporter.OTLPLogExporter()))
+    atexit.register(end_within, END_SECONDS, provider.shutdown)
+    return LoggingHandler(logger_provider=provider)
