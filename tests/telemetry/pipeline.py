@@ -98,7 +98,8 @@ def forking() -> None:
     child = os.fork()
     if child == 0:
         extract(2)
-        sys.exit(0)
+        time.sleep(0.5)
+        os._exit(0)
     os.waitpid(child, 0)
 
 

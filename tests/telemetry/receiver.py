@@ -5,10 +5,12 @@ On threads, since a receiver on the loop of the code under test would wait for i
 
 from __future__ import annotations
 
+import gzip
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
 import grpc
@@ -89,20 +91,24 @@ class Receiver:
     delay_seconds: float = 0.0
     calls: int = 0
     port: int = 0
+    http: bool = False
+    """Takes traces over HTTP as well, on a port of its own, and is told to be sent to by that."""
     _server: grpc.Server | None = None
+    _web: ThreadingHTTPServer | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def endpoint(self) -> str:
         """For OTEL_EXPORTER_OTLP_ENDPOINT, with the protocol grpc."""
-        return f"http://127.0.0.1:{self.port}"
+        port = self._web.server_port if self._web is not None else self.port
+        return f"http://127.0.0.1:{port}"
 
     @property
     def environment(self) -> dict[str, str]:
         """The variables that have a process export to it, soon."""
         return {
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.endpoint,
-            "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf" if self.http else "grpc",
             "OTEL_BSP_SCHEDULE_DELAY": "100",
             "OTEL_METRIC_EXPORT_INTERVAL": "200",
         }
@@ -115,11 +121,17 @@ class Receiver:
         self.port = server.add_insecure_port(f"127.0.0.1:{self.port}")
         server.start()
         self._server = server
+        if self.http:
+            self._web = ThreadingHTTPServer(("127.0.0.1", 0), _web_handler(self))
+            threading.Thread(target=self._web.serve_forever, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.stop(0).wait()
+        if self._web is not None:
+            self._web.shutdown()
+            self._web.server_close()
 
     def take(self, context: Any, read: Callable[[], None]) -> None:
         """Notes what a call brought, unless this is a bad day."""
@@ -144,6 +156,25 @@ class Receiver:
     def named(self, name: str) -> list[Span]:
         """The spans of a name, in the order of their starts."""
         return sorted((s for s in self.spans if s.name == name), key=lambda span: span.start)
+
+
+def _web_handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            if self.headers.get("content-encoding") == "gzip":
+                body = gzip.decompress(body)
+            if self.path == "/v1/traces":
+                request = trace_service_pb2.ExportTraceServiceRequest.FromString(body)
+                _Traces(receiver).Export(request, None)
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Says nothing."""
+
+    return Handler
 
 
 class _Traces(trace_service_pb2_grpc.TraceServiceServicer):

@@ -36,7 +36,7 @@ class Serving:
 
 @contextmanager
 def serving(
-    home: Path, more: Mapping[str, str], *options: str, log: Path | None = None
+    home: Path, more: Mapping[str, str], *options: str, log: Path | None = None, code: str = ""
 ) -> Generator[Serving]:
     """Serves a home for as long as the context lasts.
 
@@ -45,12 +45,13 @@ def serving(
         more: What is added to the environment.
         options: Of `towpath server start`.
         log: Where its output goes.
+        code: Python to run instead of the command, with the same arguments.
     """
     port, web_port = free_port(), free_port()
-    command = [sys.executable, "-m", "towpath", "server", "start", "--port", str(port)]
+    command = [sys.executable, *(["-c", code] if code else ["-m", "towpath"])]
     output = (log or home / "server.log").open("wb")
     server = subprocess.Popen(
-        [*command, "--web-port", str(web_port), *options],
+        [*command, "server", "start", "--port", str(port), "--web-port", str(web_port), *options],
         env=environment_of(home, more),
         stdout=output,
         stderr=output,

@@ -149,7 +149,8 @@ class TracedAttempts(Attempts):
                 span.set_attribute(names.ERROR_TYPE, error_type(state))
                 span.set_status(Status(StatusCode.ERROR, wrong))
                 _add_exception(span, state)
-        span.end(_ns(state.time))
+        # A skipped run's state is older than its span, which is made in one go.
+        span.end(_ns(max(state.time, self._started)))
         root = self._trace.root
         if wrong is not None and not root.sampled and state.state in TERMINAL_STATES:
             root.keep(self._context, state, self._started)

@@ -54,14 +54,8 @@ def provider_from_environment(
     )
     for processor in known:
         provider.add_span_processor(processor)
-    atexit.register(_end, provider, os.getpid())
+    atexit.register(end, provider)
     return provider
-
-
-def _end(provider: TracerProvider, owner: int) -> None:
-    # A forked child has the queue of its own, and neither the thread nor time for the parent's.
-    if owner == os.getpid():
-        end(provider)
 
 
 def end(provider: TracerProvider) -> None:

@@ -172,6 +172,7 @@ class OwnedTrace(RootTrace):
         sampled, self._state = _asked(tracer, run, self._trace_id, self._parent, self._links)
         super().__init__(tracer, sampled=sampled)
         self._run = run
+        self._pid = os.getpid()
         self._started = run.created
         self._failed: list[FinishedSpan] = []
 
@@ -181,6 +182,11 @@ class OwnedTrace(RootTrace):
         return Carrier(
             trace_id=self._trace_id, span_id=root_span_id(self._run.run_id), sampled=self.sampled
         )
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether this is the process that began the run, not a forked child of it."""
+        return self._pid == os.getpid()
 
     def parent(self, run: RunContext, context: Context) -> Context:
         """The root run's attempts have a span of their own around each."""
@@ -200,7 +206,7 @@ class OwnedTrace(RootTrace):
         """Keeps what is known of a failed task, for when the run fails."""
         from towpath._telemetry import endings  # noqa: PLC0415 - needs OpenTelemetry's SDK
 
-        if run is not self._run and len(self._failed) < MOST_KEPT:
+        if run is not self._run and len(self._failed) < MOST_KEPT and self._is_ours:
             self._failed.append(
                 endings.failed_task(
                     run, state, started, (self._trace_id, self._run.run_id, self._run.attempt)
@@ -211,7 +217,7 @@ class OwnedTrace(RootTrace):
         """Makes the span of an attempt, and after the last one that of the run."""
         from towpath._telemetry import endings  # noqa: PLC0415 - needs OpenTelemetry's SDK
 
-        if run is not self._run:
+        if run is not self._run or not self._is_ours:
             return
         ending = endings.Ending(
             run=run,
