@@ -50,7 +50,7 @@ def _run(options: argparse.Namespace) -> None:
             process = psutil.Process(server.pid)
             time.sleep(1)
             idle = process.memory_info().rss
-            _send_all(server, build_all(1, 200, 100, options.order))
+            send_all(server, build_all(1, 200, 100, options.order))
             rate = _measure(server, process, loads)
             after = process.memory_info().rss
             print(f"server's memory: idle {idle / MEBI:.0f} MiB, after {after / MEBI:.0f} MiB")
@@ -82,7 +82,7 @@ def _measure(server: Server, process: psutil.Process, loads: list[Load]) -> floa
     own = psutil.Process()
     before = _used(own), _used(process)
     began = time.perf_counter()
-    _send_all(server, loads)
+    send_all(server, loads)
     took = time.perf_counter() - began
     total = sum(load.updates for load in loads)
     print(
@@ -93,7 +93,8 @@ def _measure(server: Server, process: psutil.Process, loads: list[Load]) -> floa
     return total / took
 
 
-def _send_all(server: Server, loads: list[Load]) -> None:
+def send_all(server: Server, loads: list[Load]) -> None:
+    """Sends loads side by side, and returns once all of them are acknowledged."""
     with ThreadPoolExecutor(len(loads)) as threads:
         list(threads.map(lambda load: _send(server, load), loads))
 

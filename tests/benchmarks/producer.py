@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import uuid_utils
+from towpath._telemetry.ids import Carrier, root_span_id, trace_id_of
 from towpath.api.v1 import ingest_service_pb2 as pb
 
 if TYPE_CHECKING:
@@ -37,17 +38,33 @@ class Load:
         return self.batches[-1][0]
 
 
-def build_all(producers: int, updates: int, batch: int, order: Order) -> list[Load]:
-    """Builds what producers report that run side by side: their runs' ids alternate."""
+def build_all(
+    producers: int, updates: int, batch: int, order: Order, *, traced: float = 0.0
+) -> list[Load]:
+    """Builds what producers report that run side by side: their runs' ids alternate.
+
+    Args:
+        producers: How many.
+        updates: Of each.
+        batch: Updates of a message.
+        order: How runs' updates follow each other.
+        traced: Share of runs that are traced, chosen by their traces' ids.
+    """
     ids = [str(uuid_utils.uuid7()) for _ in range(producers * updates // 2)]
-    return [_build(ids[place::producers], batch, order) for place in range(producers)]
+    return [_build(ids[place::producers], batch, order, traced) for place in range(producers)]
 
 
-def _build(runs: Sequence[str], batch: int, order: Order) -> Load:
+def _build(runs: Sequence[str], batch: int, order: Order, traced: float) -> Load:
     """Builds what a flow with many small tasks reports: half creations, half completions."""
     flow_run = str(uuid_utils.uuid7())
     created = [creation(run, index, flow_run) for index, run in enumerate(runs)]
     completed = [completion(run) for run in runs]
+    for run, updates in zip(runs, zip(created, completed, strict=True), strict=True):
+        trace_id = trace_id_of(run)
+        if trace_id % (1 << 64) < traced * (1 << 64):
+            carrier = Carrier(trace_id=trace_id, span_id=root_span_id(run), sampled=True)
+            for update in updates:
+                update.trace_context.traceparent = carrier.traceparent
     if order == "apart":
         reported = created + completed
     else:

@@ -34,16 +34,27 @@ def described(spans: Sequence[Span], all_spans: Sequence[Span]) -> str:
 
     def lines(parent: str, depth: int) -> list[list[str]]:
         found = []
+        updates = 0
         for span in spans:
             above = span.parent_id if span.parent_id in known else ""
-            if above == parent:
+            if above == parent and span.name == "orchestrate":
+                assert span.kind == "INTERNAL"
+                assert [_target(names[link.span_id]) for link in span.links] == ["a batch"]
+                updates += updates_of(span)
+            elif above == parent:
                 below = sorted(lines(span.span_id, depth + 1))
                 found.append(
                     [_line(span, names, depth), *(text for part in below for text in part)]
                 )
-        return found
+        # Which updates come in one batch depends on how fast the stream was open.
+        return found + ([[f"{'  ' * depth}orchestrate: {updates} updates"]] if updates else [])
 
     return "\n".join(text for part in sorted(lines("", 0)) for text in part) + "\n"
+
+
+def updates_of(span: Span) -> int:
+    """How many updates a span of the service is about."""
+    return int(span.attributes.get("towpath.batch.updates", 1))
 
 
 def _line(span: Span, names: dict[str, str], depth: int) -> str:

@@ -35,6 +35,8 @@ SELDOM_ATTRIBUTES = {
     "error.type",
     "rpc.status_code",
     "towpath.background.loop",
+    "towpath.batch.rejected",
+    "towpath.batch.updates",
     "towpath.commit.log_lines",
     "towpath.error.reason",
     "towpath.sampling",
@@ -74,7 +76,11 @@ def test_the_dashboard_and_the_alerts_ask_for_metrics_that_there_are() -> None:
     known = {name.replace(".", "_") for name in names_in_table("Metrics")}
     for name in ("grafana-dashboard.json", "prometheus-alerts.yaml"):
         text = (BESIDE / name).read_text()
-        asked = set(PROMETHEUS.findall(text)) - {"towpath_run_state", "towpath_run_kind"}
+        asked = set(PROMETHEUS.findall(text)) - {
+            "towpath_run_state",
+            "towpath_run_kind",
+            "towpath_run_from_state",
+        }
         assert asked
         labels = {label.replace(".", "_") for label in LABELS}
         for metric in asked - labels:
@@ -90,6 +96,9 @@ LABELS = {
     "cicd.pipeline.name",
     "cicd.pipeline.run.state",
     "cicd.pipeline.result",
+    "towpath.run.from_state",
+    "towpath.run.kind",
+    "towpath.run.state",
     "db.operation.name",
     "db.client.connection.state",
     "rpc.method",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from towpath._telemetry.ids import root_span_id, trace_id_of
 
-from tests.telemetry.described import described
+from tests.telemetry.described import described, updates_of
 from tests.telemetry.receiver import Receiver, Span
 from tests.telemetry.running import run_pipeline
 from tests.telemetry.serving import serving
@@ -26,10 +26,11 @@ def trace_of(receiver: Receiver, root_name: str) -> list[Span]:
 
 
 def orchestrated(receiver: Receiver, root_name: str) -> int:
-    """Spans of the service about the updates of a run and of those below it."""
+    """Updates of a run, and of those below it, that the service has told of."""
     if not receiver.named(root_name):
         return 0
-    return sum(span.name.startswith("orchestrate") for span in trace_of(receiver, root_name))
+    spans = trace_of(receiver, root_name)
+    return sum(updates_of(span) for span in spans if span.name == "orchestrate")
 
 
 def compare(name: str, spans: list[Span], receiver: Receiver, config: pytest.Config) -> None:
@@ -87,7 +88,7 @@ def test_commits_and_their_statements_are_linked_to_the_batches_they_are_of(
             assert not run_pipeline("fine", tmp_path, receiver.environment).returncode
             receiver.wait_for(lambda got: got.named("RUN fine"), "root")
         by_id = {span.span_id: span for span in receiver.spans}
-        [told] = [s for s in receiver.spans if s.name == "orchestrate COMPLETED"][:1]
+        told = receiver.named("orchestrate")[-1]
         [session] = told.links
         batch = by_id[session.span_id]
         commits = [

@@ -63,6 +63,7 @@ class Attempts:
         self._keep = keep
         self._clock = context.clock
         self._seconds = policy.timeout_seconds if limit else None
+        self._traceparent = ""
 
     def run(self, body: Callable[[], Any]) -> State[Any]:
         """Calls a body until it returns or is given up."""
@@ -133,6 +134,7 @@ class Attempts:
                 message=headline(error),
                 failure=describe(error),
                 next_attempt_time=now + delay,
+                traceparent=self._traceparent,
             )
         )
         return delay
@@ -142,7 +144,10 @@ class Attempts:
         self._context.attempt += 1
         self._report(
             StateReport(
-                state=StateType.RUNNING, time=self._clock.time(), attempt=self._context.attempt
+                state=StateType.RUNNING,
+                time=self._clock.time(),
+                attempt=self._context.attempt,
+                traceparent=self._traceparent,
             )
         )
         self.begin()
@@ -162,6 +167,7 @@ class Attempts:
                 reason=reason,
                 message=message,
                 failure=describe(error),
+                traceparent=self._traceparent,
             )
         )
         state: State[Any] = State(type=kind, reason=reason, message=message, exception=error)
@@ -176,6 +182,7 @@ class Attempts:
                 time=self._clock.time(),
                 attempt=self._context.attempt,
                 result=content,
+                traceparent=self._traceparent,
             )
         )
         state = State(type=StateType.COMPLETED, value=value)
@@ -199,6 +206,7 @@ class Attempts:
                 attempt=self._context.attempt,
                 reason=state.reason,
                 message=state.message,
+                traceparent=self._traceparent,
             )
         )
         self._hook(_HOOKS[state.type], state)

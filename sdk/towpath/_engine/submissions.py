@@ -123,8 +123,9 @@ class _Submission:
         if results.hit is not None:
             run.reporter.transition(run.run_id, _placed(run, results.cached(run)))
             return attempts_of(run, results).found(results.hit.value)
-        running = StateReport(state=StateType.RUNNING, time=run.clock.time())
-        run.reporter.transition(run.run_id, _placed(run, running))
+        place = run.trace.traceparent if run.trace is not None else ""
+        running = StateReport(state=StateType.RUNNING, time=run.clock.time(), traceparent=place)
+        run.reporter.transition(run.run_id, running)
         return execute(run, parameters, results)
 
     def _skip(self, failed: list[Future[Any]]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
-import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
 
 VISIBLE_WAIT_SECONDS: Final = 0.01
 """Shorter waits are not told of: it would cost more than it tells."""
-
-_shared: Final[weakref.WeakKeyDictionary[Any, dict[str, str]]] = weakref.WeakKeyDictionary()
 
 
 class TracedAttempts(Attempts):
@@ -105,9 +101,7 @@ class TracedAttempts(Attempts):
     def _report(self, state: StateReport) -> None:
         if self._span is None:
             self._open()
-        assert self._span is not None
-        text = self._trace.root.traceparent(self._span.get_span_context())
-        super()._report(dataclasses.replace(state, traceparent=text) if text else state)
+        super()._report(state)
         if state.state is StateType.RETRYING or state.state in TERMINAL_STATES:
             self._close(state)
 
@@ -133,6 +127,7 @@ class TracedAttempts(Attempts):
             start_time=_ns(self._started),
         )
         self._trace.last = self._span.get_span_context()
+        self._traceparent = self._trace.root.traceparent(self._trace.last)
         self._within = trace.set_span_in_context(self._span, parent)
 
     def _close(self, state: StateReport, *, cached: bool = False) -> None:
@@ -146,6 +141,7 @@ class TracedAttempts(Attempts):
             if state.state is not StateType.COMPLETED:
                 span.set_attribute(names.RUN_STATE, state.state.value)
             if wrong is not None:
+                span.set_attribute(names.CODE_FUNCTION, _place_of(self._owner))
                 span.set_attribute(names.ERROR_TYPE, error_type(state))
                 span.set_status(Status(StatusCode.ERROR, wrong))
                 _add_exception(span, state)
@@ -174,8 +170,15 @@ class TracedAttempts(Attempts):
     def _attributes(self, attempt: int) -> dict[str, Any]:
         run = self._context
         # Each costs five microseconds or so: what follows from the others is left out.
-        attributes: dict[str, Any] = dict(_attributes_of(self._owner, run))
-        attributes[names.TASK_RUN_ID if run.kind == "task" else names.PIPELINE_RUN_ID] = run.run_id
+        attributes: dict[str, Any]
+        if run.kind == "task":
+            attributes = {names.TASK_NAME: self._owner.name, names.TASK_RUN_ID: run.run_id}
+        else:
+            attributes = {
+                names.PIPELINE_NAME: self._owner.name,
+                names.PIPELINE_RUN_ID: run.run_id,
+                names.CODE_FUNCTION: _place_of(self._owner),
+            }
         if run.name != self._owner.name:
             attributes[names.RUN_NAME] = run.name
         if attempt > 1:
@@ -191,16 +194,10 @@ class TracedAttempts(Attempts):
         return self._trace.upstream() if self._trace.waits else []
 
 
-def _attributes_of(owner: Any, run: RunContext) -> dict[str, str]:
-    """What all runs of a flow or task share."""
-    known = _shared.get(owner)
-    if known is None:
-        name = names.TASK_NAME if run.kind == "task" else names.PIPELINE_NAME
-        function = inspect.unwrap(owner.fn)
-        where = f"{function.__module__}.{getattr(function, '__qualname__', owner.name)}"
-        known = {name: owner.name, names.CODE_FUNCTION: where}
-        _shared[owner] = known
-    return known
+def _place_of(owner: Any) -> str:
+    """The function of a flow or task."""
+    function = inspect.unwrap(owner.fn)
+    return f"{function.__module__}.{getattr(function, '__qualname__', owner.name)}"
 
 
 def _result(state: StateReport) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_SCOPE: Final = InstrumentationScope("towpath", metadata.version("towpath"))
+_VERSION: Final = metadata.version("towpath")
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 
 
@@ -30,6 +31,8 @@ class FinishedSpan:
     kind: SpanKind = SpanKind.INTERNAL
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
     links: Sequence[Link] = ()
+    scope: str = "towpath"
+    """Name of the instrumentation."""
     error: str | None = None
     """What went wrong; None leaves the status unset."""
 
@@ -43,15 +46,20 @@ def emit(tracer: Any, span: FinishedSpan) -> None:
             context=context,
             parent=_context(span.trace_id, span.parent_span_id) if span.parent_span_id else None,
             resource=tracer.resource,
-            attributes=dict(span.attributes),
-            links=tuple(span.links),
+            attributes=span.attributes,
+            links=span.links,
             kind=span.kind,
             status=Status(StatusCode.ERROR, span.error) if span.error is not None else Status(),
             start_time=span.start_ns,
             end_time=max(span.start_ns, span.end_ns),
-            instrumentation_scope=_SCOPE,
+            instrumentation_scope=_scope(span.scope),
         )
     )
+
+
+@cache
+def _scope(name: str) -> InstrumentationScope:
+    return InstrumentationScope(name, _VERSION)
 
 
 def _context(trace_id: int, span_id: int) -> SpanContext:

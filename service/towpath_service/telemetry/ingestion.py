@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections import defaultdict
 from itertools import islice
@@ -12,6 +13,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 from towpath._telemetry import names
 from towpath._telemetry.ids import Carrier
+from towpath._telemetry.synthetic import FinishedSpan, emit
 
 from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.reports import Creation, StateReport
@@ -20,7 +22,7 @@ from towpath_service.telemetry.rpcs import ERROR, METHOD, STATUS, SYSTEM, code_o
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from opentelemetry.trace import Span, Tracer
 
@@ -37,8 +39,11 @@ MOST_LINKS: Final = 128
 
 OUTCOME: Final = "towpath.update.outcome"
 UPDATES: Final = "towpath.batch.updates"
+REJECTED: Final = "towpath.batch.rejected"
+ORCHESTRATE: Final = "orchestrate"
 LINK_SESSION: Final = "session"
 LINK_RUN: Final = "run"
+_SESSION: Final = {names.LINK_TYPE: LINK_SESSION}
 
 
 class Flights:
@@ -181,29 +186,41 @@ class _Batch:
         for name, count in counts.items():
             if count:
                 self._instruments.updates.add(count, {OUTCOME: name})
+        groups: dict[str, list[Update]] = {}
         for update in self._traced:
-            self._tell(update, refused.get(update.sequence, ""))
+            groups.setdefault(update.traceparent, []).append(update)
+        for traceparent, updates in groups.items():
+            self._tell(traceparent, updates, refused)
 
-    def _tell(self, update: Update, refusal: str) -> None:
-        carrier = Carrier.parse(update.traceparent)
+    def _tell(
+        self, traceparent: str, updates: Sequence[Update], refused: Mapping[int, str]
+    ) -> None:
+        """Makes the span about those updates that come from one span."""
+        carrier = Carrier.parse(traceparent)
         if carrier is None:
             return
-        attributes: dict[str, Any] = {
-            names.RUN_ID: update.run_id,
-            OUTCOME: "rejected" if refusal else "accepted",
-        }
-        if refusal:
-            attributes[ERROR] = refusal
-        link = Link(self._span.get_span_context(), {names.LINK_TYPE: LINK_SESSION})
-        self._tracer.start_span(
-            f"orchestrate {_what(update)}",
-            context=trace.set_span_in_context(
-                NonRecordingSpan(remote(carrier)), contexts.Context()
-            ),
+        last = updates[-1]
+        attributes: dict[str, Any] = {UPDATES: len(updates)} if len(updates) > 1 else {}
+        if all(update.run_id == last.run_id for update in updates):
+            attributes[names.RUN_ID] = last.run_id
+            attributes[names.RUN_STATE] = _what(last)
+        reasons = [refused[item.sequence] for item in updates if item.sequence in refused]
+        if reasons:
+            attributes[ERROR] = reasons[0]
+            attributes[REJECTED] = len(reasons)
+        link = Link(self._span.get_span_context(), _SESSION)
+        span = FinishedSpan(
+            name=ORCHESTRATE,
+            trace_id=carrier.trace_id,
+            span_id=random.getrandbits(64) or 1,
+            parent_span_id=carrier.span_id,
+            start_ns=self._began_ns,
+            end_ns=time.time_ns(),
             attributes=attributes,
-            links=[link] if self._span.get_span_context().is_valid else [],
-            start_time=self._began_ns,
-        ).end()
+            links=[link] if link.context.is_valid else [],
+            scope="towpath.service",
+        )
+        emit(self._tracer, span)
 
 
 def remote(carrier: Carrier) -> SpanContext:

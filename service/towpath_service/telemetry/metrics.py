@@ -32,7 +32,7 @@ class Instruments:
     run_errors: Counter
     system_errors: Counter
     transitions: Counter
-    time_in_state: Histogram
+    time_in_state: Counter
     loop_failures: Counter
     statement_duration: Histogram
 
@@ -79,8 +79,8 @@ def make_instruments(meter: Meter) -> Instruments:
         transitions=meter.create_counter(
             "towpath.run.transitions", "{transition}", "Changes of runs' states."
         ),
-        time_in_state=seconds(
-            "towpath.run.time_in_state", "How long runs were in the state they left.", RUN_SECONDS
+        time_in_state=meter.create_counter(
+            "towpath.run.time_in_state", "s", "Time that runs spent in states they left."
         ),
         loop_failures=meter.create_counter(
             "towpath.background.failures", "{failure}", "Background loops that failed."

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from towpath_service.telemetry.sampling import ServiceSampler
 
 STATE: Final = "towpath.run.state"
+FROM_STATE: Final = "towpath.run.from_state"
 KIND: Final = "towpath.run.kind"
 NAME: Final = "cicd.pipeline.name"
 RESULT: Final = "cicd.pipeline.result"
@@ -72,20 +74,34 @@ class RunWatcher:
         statuses = {new.status.run_id: new.status for new in changes.new_runs}
         statuses |= {status.run_id: status for _, status in changes.changed_runs.values()}
         since = dict(since_us)
+        # One measurement costs as much as the verdict on an update: they are summed up first.
+        counts: Counter[tuple[RunKind, RunState | None, RunState]] = Counter()
+        times: Counter[tuple[RunKind, RunState]] = Counter()
         for row in changes.transitions:
-            status = statuses[row.run_id]
-            self._measure(row, status, since)
-            since[row.run_id] = row.occurred_us
-            if row.to_state in TERMINAL_STATES and status.kind is RunKind.FLOW:
+            run_id, before, after, at_us = row.run_id, row.from_state, row.to_state, row.occurred_us
+            status = statuses[run_id]
+            kind = status.kind
+            counts[kind, before, after] += 1
+            if before is not None:
+                times[kind, before] += max(0, at_us - since.get(run_id, at_us))
+            since[run_id] = at_us
+            if kind is RunKind.FLOW and after in TERMINAL_STATES:
                 self._end(row, status)
+        self._measure(counts, times)
 
-    def _measure(self, row: TransitionRow, status: RunStatus, since: Mapping[str, int]) -> None:
-        kind = status.kind.name.lower()
-        self._instruments.transitions.add(1, {KIND: kind, STATE: row.to_state.name})
-        if row.from_state is not None and row.run_id in since:
-            seconds = max(0.0, (row.occurred_us - since[row.run_id]) / 1e6)
-            self._instruments.time_in_state.record(
-                seconds, {KIND: kind, STATE: row.from_state.name}
+    def _measure(
+        self,
+        counts: Counter[tuple[RunKind, RunState | None, RunState]],
+        times_us: Counter[tuple[RunKind, RunState]],
+    ) -> None:
+        for (kind, before, after), count in counts.items():
+            attributes = {KIND: kind.name.lower(), STATE: after.name}
+            if before is not None:
+                attributes[FROM_STATE] = before.name
+            self._instruments.transitions.add(count, attributes)
+        for (kind, state), microseconds in times_us.items():
+            self._instruments.time_in_state.add(
+                microseconds / 1e6, {KIND: kind.name.lower(), STATE: state.name}
             )
 
     def _end(self, row: TransitionRow, status: RunStatus) -> None:
