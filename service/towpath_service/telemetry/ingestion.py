@@ -141,14 +141,17 @@ class _Batch:
             METHOD: STREAM,
             UPDATES: len(self._submission.updates),
         }
-        return self._tracer.start_span(
+        span = self._tracer.start_span(
             STREAM,
             context=contexts.Context(),
             kind=SpanKind.SERVER,
             attributes=attributes,
-            links=_links(self._traced),
             start_time=self._began_ns,
         )
+        if span.is_recording():
+            for context in _sources(self._traced):
+                span.add_link(context, {names.LINK_TYPE: LINK_RUN})
+        return span
 
     def ended(self, future: asyncio.Future[Outcome]) -> None:
         """Tells what became of the batch."""
@@ -229,17 +232,11 @@ def remote(carrier: Carrier) -> SpanContext:
     return SpanContext(carrier.trace_id, carrier.span_id, is_remote=True, trace_flags=flags)
 
 
-def _links(updates: Sequence[Update]) -> list[Link]:
-    """Links to the spans that updates came from, each once."""
-    links: dict[str, Link] = {}
-    for update in updates:
-        if update.traceparent not in links:
-            carrier = Carrier.parse(update.traceparent)
-            if carrier is not None:
-                links[update.traceparent] = Link(remote(carrier), {names.LINK_TYPE: LINK_RUN})
-        if len(links) == MOST_LINKS:
-            break
-    return list(links.values())
+def _sources(updates: Sequence[Update]) -> list[SpanContext]:
+    """The spans that updates came from, each once, as many as a span has links."""
+    texts = islice(dict.fromkeys(update.traceparent for update in updates), MOST_LINKS)
+    carriers = (Carrier.parse(text) for text in texts)
+    return [remote(carrier) for carrier in carriers if carrier is not None]
 
 
 def _what(update: Update) -> str:
