@@ -12,6 +12,7 @@ __all__ = ["database", "empty_postgres_dsn", "postgres", "postgres_dsn", "templa
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the long forms of the fault tests")
     parser.addoption("--update-golden", action="store_true", help="write descriptions anew")
+    parser.addoption("--phoenix", action="store_true", help="send a trace to Arize Phoenix, too")
 
 
 @pytest.hookimpl(trylast=True)

@@ -22,6 +22,7 @@ from towpath_service.app.wiring import open_service
 from towpath_service.domain.errors import ServiceError
 from towpath_service.rpc.errors import to_status
 from towpath_service.storage.targets import location_of
+from towpath_service.telemetry.observing import roots_only
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +90,8 @@ def _run(database: Path | PostgresUrl | None, opened: Future[_Open]) -> None:
 
 
 async def _live(database: Path | PostgresUrl | None, opened: Future[_Open]) -> None:
-    async with open_service(database, keep=keep_from_environment()) as service:
+    keep, wrapping = keep_from_environment(), roots_only()
+    async with open_service(database, keep=keep, wrapping=wrapping) as service:
         stop = asyncio.Event()
         own = asyncio.all_tasks()
         opened.set_result(_Open(service=service, loop=asyncio.get_running_loop(), stop=stop))

@@ -11,7 +11,7 @@ import sys
 import time
 
 from opentelemetry import trace
-from towpath import flow, task
+from towpath import flow, get_run_logger, task
 from towpath.task_runners import ProcessPoolTaskRunner
 
 tries: list[int] = []
@@ -83,6 +83,13 @@ def killed() -> None:
 def fine() -> list[int]:
     """Completes."""
     return extract(1)
+
+
+@flow
+def talking() -> None:
+    """Logs three lines."""
+    for number in range(3):
+        get_run_logger().info("line %d", number)
 
 
 @flow

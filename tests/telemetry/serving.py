@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Serving:
     """Where a server answers."""
 
-    def __init__(self, web_port: int) -> None:
+    def __init__(self, port: int, web_port: int) -> None:
+        self.address = f"127.0.0.1:{port}"
         self._web_port = web_port
 
     def get(self, path: str) -> tuple[int, str]:
@@ -58,7 +59,7 @@ def serving(
     )
     try:
         wait_until(lambda: _listens(web_port) and _listens(port), "server answers")
-        yield Serving(web_port)
+        yield Serving(port, web_port)
     finally:
         server.terminate()
         server.wait(30)

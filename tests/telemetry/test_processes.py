@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
+
+from opentelemetry.sdk.trace import TracerProvider
+from towpath.telemetry import with_carrier
 
 from tests.telemetry.receiver import Receiver
 from tests.telemetry.running import environment_of, run_pipeline
@@ -45,6 +50,41 @@ def test_a_run_that_was_left_out_and_completes_leaves_nothing(tmp_path: Path) ->
                 "fine", tmp_path, {**receiver.environment, **LEFT_OUT}
             ).returncode
         assert not receiver.spans
+
+
+def test_without_a_server_the_next_command_makes_the_root_of_a_killed_run(tmp_path: Path) -> None:
+    with Receiver() as receiver:
+        assert run_pipeline("killed", tmp_path, receiver.environment).returncode
+        assert not receiver.named("RUN killed")
+        listed = subprocess.run(
+            [sys.executable, "-m", "towpath", "run", "ls"],
+            env=environment_of(tmp_path, receiver.environment),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "CRASHED" in listed.stdout
+        [root] = receiver.named("RUN killed")
+        assert root.attributes["cicd.pipeline.result"] == "error"
+        assert root.attributes["error.type"] == "PROCESS_LOST"
+
+
+def double(number: int) -> int:
+    """Has a span, in whatever process it is called."""
+    provider = TracerProvider()
+    with provider.get_tracer("users").start_as_current_span("double") as span:
+        assert span.is_recording()
+        return span.get_span_context().trace_id if number else 0
+
+
+def test_a_carrier_goes_through_pickle_to_another_process() -> None:
+    tracer = TracerProvider().get_tracer("users")
+    with (
+        ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool,
+        tracer.start_as_current_span("here") as here,
+    ):
+        there = pool.submit(with_carrier(double), 1).result()
+    assert there == here.get_span_context().trace_id
 
 
 def test_inspect_prints_the_trace_and_where_to_look_at_it(tmp_path: Path) -> None:

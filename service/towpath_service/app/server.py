@@ -13,10 +13,10 @@ from towpath._discovery import announce_server
 
 from towpath_service.app.background import background
 from towpath_service.app.intake import Intake
-from towpath_service.app.observing import observe
 from towpath_service.app.wiring import Service, open_service
 from towpath_service.domain.errors import ServiceError
 from towpath_service.rpc.grpc_server import GrpcServer, address_of, listening_socket
+from towpath_service.telemetry.observing import observe
 from towpath_service.web import WebServer, web_application
 
 if TYPE_CHECKING:

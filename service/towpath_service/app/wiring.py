@@ -98,6 +98,7 @@ async def open_service(
                 retention=Retention(store, bus, clock, keep or Keep()),
                 store=store,
             )
+            await wrapping.settle()
     finally:
         if listening is not None:
             listening.cancel()

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.states import TERMINAL_STATES, RunKind, RunState
 from towpath_service.telemetry import root_spans
+from towpath_service.telemetry.harmless import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +39,7 @@ RESULT: Final = "cicd.pipeline.result"
 RUN_STATE: Final = "cicd.pipeline.run.state"
 COMPONENT: Final = "cicd.system.component"
 MOST_WAITING: Final = 1000
+SETTLE_SECONDS: Final = 1.0
 MOST_TRANSITIONS: Final = 1000
 _WRONG: Final = frozenset({RunState.FAILED, RunState.CRASHED, RunState.TIMED_OUT})
 
@@ -58,6 +61,13 @@ class RunWatcher:
         """Makes spans from now on, if the tracer is one that takes finished spans."""
         if hasattr(self._tracer, "span_processor"):
             self._making = asyncio.create_task(self._make_spans(store), name="towpath-run-spans")
+
+    async def settle(self) -> None:
+        """Waits until the spans of all that has ended are made, for a second at most."""
+        if self._making is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SETTLE_SECONDS):
+                    await self._ended.join()
 
     def end(self) -> None:
         """Makes spans no more."""
@@ -134,9 +144,11 @@ class RunWatcher:
                 story = await store.read(partial(_read, scope, run_id))
             except ServiceError as error:
                 _log.warning("the spans of run %s are left out: %s", run_id, error)
-                continue
-            if story is not None:
-                root_spans.tell(story, self._tracer, self._sampler)
+            else:
+                with harmless("runs that ended"):
+                    if story is not None:
+                        root_spans.tell(story, self._tracer, self._sampler)
+            self._ended.task_done()
 
 
 def _read(scope: Scope, run_id: str, reads: Reads) -> root_spans.Story | None:

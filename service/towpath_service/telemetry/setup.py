@@ -105,6 +105,10 @@ class Telemetry(Wrapping):
 
         return observed
 
+    async def settle(self) -> None:
+        """Finishes the spans of runs that have just ended."""
+        await self._watcher.settle()
+
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """While the service runs; sends what is left at the end, within a bounded time."""

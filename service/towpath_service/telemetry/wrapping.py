@@ -33,6 +33,9 @@ class Wrapping:
         del name
         return run
 
+    async def settle(self) -> None:
+        """Finishes what is being told, before the store closes; takes a second at most."""
+
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """While the service runs."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from towpath._telemetry.in_force import current_tracer
 
 from towpath_service.telemetry.wanted import wanted
 from towpath_service.telemetry.wrapping import Wrapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from opentelemetry.trace import Tracer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +23,16 @@ class Observed:
     wrapping: Wrapping
     metrics: Callable[[], tuple[bytes, str]] | None
     """All metrics for Prometheus, and their content type."""
+
+
+def roots_only() -> Wrapping:
+    """What tells of a service inside this process, which has a tracer or not."""
+    tracer = current_tracer()
+    if not hasattr(tracer, "span_processor"):
+        return Wrapping()
+    from towpath_service.telemetry.embedded import RootsOnly  # noqa: PLC0415 - as below
+
+    return RootsOnly(cast("Tracer", tracer))
 
 
 def observe(*, metrics: bool) -> Observed:

@@ -1,0 +1,44 @@
+"""Telemetry of a service inside another process: the roots of runs whose own process is gone.
+
+All else is told by the process itself, which knows its runs; calls and commits of a service that it
+has for itself are nobody's business.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.trace import NoOpTracer
+
+from towpath_service.telemetry.ingestion import Flights
+from towpath_service.telemetry.metrics import make_instruments
+from towpath_service.telemetry.runs import RunWatcher
+from towpath_service.telemetry.sampling import ServiceSampler, ratio_from_environment
+from towpath_service.telemetry.store import ObservedStore
+from towpath_service.telemetry.wrapping import Wrapping
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
+    from towpath_service.ports.store import Store
+
+
+class RootsOnly(Wrapping):
+    """Makes the roots that are missing, through the provider of the process."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        """Makes none yet."""
+        self._instruments = make_instruments(NoOpMeterProvider().get_meter("towpath"))
+        sampler = ServiceSampler(ratio_from_environment())
+        self._watcher = RunWatcher(self._instruments, tracer, sampler)
+
+    def store(self, store: Store) -> Store:
+        """Around the store."""
+        return ObservedStore(
+            store, NoOpTracer(), self._instruments, self._watcher, Flights(), active=None
+        )
+
+    async def settle(self) -> None:
+        """Finishes the spans of runs that have just ended."""
+        await self._watcher.settle()
