@@ -15,6 +15,7 @@ from towpath._engine.attempts import Attempts
 from towpath._state_type import TERMINAL_STATES, StateType
 from towpath._telemetry import names
 from towpath._telemetry.failure_text import error_of, error_type
+from towpath._telemetry.harmless import log_once
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -41,7 +42,7 @@ class TracedAttempts(Attempts):
         self._trace: RunTrace = context.trace
         self._span: Span | None = None
         self._within: Context = self._trace.context
-        self._failed_at = 0.0
+        self._failed_at = self._started = 0.0
 
     def run(self, body: Callable[[], Any]) -> State[Any]:
         """Calls a body until it returns or is given up, each time within another span."""
@@ -106,8 +107,14 @@ class TracedAttempts(Attempts):
             self._close(state)
 
     def _open(self, attempt: int = 1) -> None:
+        self._started = self._clock.time()
+        try:
+            self._begin_span(attempt, self._started)
+        except Exception:  # noqa: BLE001 - a sampler or processor may be anybody's
+            log_once("spans")
+
+    def _begin_span(self, attempt: int, now: float) -> None:
         run = self._context
-        now = self._clock.time()
         parent = self._trace.root.parent(run, self._trace.context)
         attributes = self._attributes(attempt)
         if attempt > 1:
@@ -118,7 +125,8 @@ class TracedAttempts(Attempts):
             # As long as a queue is, a span for each of its tasks would drown the others.
             if now - ready >= VISIBLE_WAIT_SECONDS:
                 attributes[names.WAIT_SLOT_SECONDS] = now - ready
-        self._started = run.created if run.kind == "flow" and attempt == 1 else now
+        if run.kind == "flow" and attempt == 1:
+            self._started = run.created
         self._span = self._trace.root.tracer.start_span(
             f"{run.kind} {run.owner.name}",
             context=parent,
@@ -132,10 +140,15 @@ class TracedAttempts(Attempts):
 
     def _close(self, state: StateReport, *, cached: bool = False) -> None:
         span, self._span = self._span, None
-        assert span is not None
         self._failed_at = state.time
+        try:
+            self._end_span(span, state, cached=cached)
+        except Exception:  # noqa: BLE001 - as above
+            log_once("spans")
+
+    def _end_span(self, span: Span | None, state: StateReport, *, cached: bool) -> None:
         wrong = error_of(state)
-        if span.is_recording():
+        if span is not None and span.is_recording():
             result = names.TASK_RESULT if self._context.kind == "task" else names.PIPELINE_RESULT
             span.set_attribute(result, "skip" if cached else _result(state))
             if state.state is not StateType.COMPLETED:
@@ -145,8 +158,9 @@ class TracedAttempts(Attempts):
                 span.set_attribute(names.ERROR_TYPE, error_type(state))
                 span.set_status(Status(StatusCode.ERROR, wrong))
                 _add_exception(span, state)
-        # A skipped run's state is older than its span, which is made in one go.
-        span.end(_ns(max(state.time, self._started)))
+        if span is not None:
+            # A skipped run's state is older than its span, which is made in one go.
+            span.end(_ns(max(state.time, self._started)))
         root = self._trace.root
         if wrong is not None and not root.sampled and state.state in TERMINAL_STATES:
             root.keep(self._context, state, self._started)

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
+from towpath._telemetry.harmless import harmless
 from towpath.settings import get_settings
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def trace_of(run: RunContext) -> RunTrace | None:
         return None
     from towpath._telemetry.runs import trace_of_root  # noqa: PLC0415 - as below
 
-    return trace_of_root(run, tracer, join=get_settings().join_caller_trace)
+    with harmless("runs"):
+        return trace_of_root(run, tracer, join=get_settings().join_caller_trace)
+    return None
 
 
 def adopted(traceparent: str) -> RunTrace | None:

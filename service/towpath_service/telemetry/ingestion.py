@@ -12,12 +12,12 @@ from opentelemetry import context as contexts
 from opentelemetry import trace
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 from towpath._telemetry import names
+from towpath._telemetry.harmless import harmless
 from towpath._telemetry.ids import Carrier
 from towpath._telemetry.synthetic import FinishedSpan, emit
 
 from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.reports import Creation, StateReport
-from towpath_service.telemetry.harmless import harmless
 from towpath_service.telemetry.rpcs import ERROR, METHOD, STATUS, SYSTEM, code_of
 
 if TYPE_CHECKING:

@@ -14,10 +14,11 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from towpath._telemetry.harmless import harmless
+
 from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.states import TERMINAL_STATES, RunKind, RunState
 from towpath_service.telemetry import root_spans
-from towpath_service.telemetry.harmless import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

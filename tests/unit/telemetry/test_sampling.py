@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace import StatusCode
 from towpath import flow, task
 from towpath._delivery.session import use_reporter
 from towpath._telemetry import in_force
 from towpath._telemetry.ids import Carrier
+from towpath.testing import harness
 
 from tests.unit.telemetry.recorded import Recorded
 
@@ -122,3 +125,47 @@ def test_the_service_is_told_of_the_root_and_of_spans_that_are_recorded(
     carriers = [Carrier.parse(text) for text in texts]
     assert [spans[c.span_id] for c in carriers if c] == ["flow etl", "task work", "flow etl"]
     assert {carrier.trace_id for carrier in carriers if carrier} == {root.trace_id}
+
+
+class Broken(SpanProcessor):
+    """Fails at whatever it is asked to do."""
+
+    def on_start(self, span: Any, parent_context: Any = None) -> None:
+        raise RuntimeError("at the start")
+
+    def on_end(self, span: Any) -> None:
+        raise RuntimeError("at the end")
+
+
+class Undecided(Sampler):
+    """Fails to decide."""
+
+    def should_sample(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("undecided")
+
+    def get_description(self) -> str:
+        return "undecided"
+
+
+@pytest.mark.parametrize("trouble", ["processor", "sampler"])
+def test_what_users_add_to_a_provider_can_fail_and_runs_go_on(
+    monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    provider = TracerProvider(sampler=Undecided() if trouble == "sampler" else None)
+    provider.add_span_processor(Broken())
+    tracer = provider.get_tracer("towpath")
+    monkeypatch.setattr(in_force, "current_tracer", lambda: tracer)
+
+    @flow
+    def etl() -> list[int]:
+        return [work(), work.submit().result()]
+
+    @flow
+    def failing() -> None:
+        fail(1)
+
+    with harness() as recorded:
+        assert etl() == [1, 1]
+        with pytest.raises(ValueError, match="no 1"):
+            failing()
+        assert [run.state for run in recorded.runs] == ["COMPLETED"] * 3 + ["FAILED"] * 2
