@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 from towpath._delivery.backoff import MOST_SECONDS, Backoff
 from towpath._delivery.couriers import Courier, StreamCourier, UnaryCourier
 from towpath._delivery.drain import Drain
+from towpath._delivery.fences import Fences
+from towpath._delivery.stream import PRODUCER_AHEAD
 from towpath._delivery.takeover import deliver_waiting
 from towpath._discovery import find_server
 from towpath.exceptions import RpcError, ServerUnreachable
@@ -30,7 +32,8 @@ BEAT_SECONDS: Final = 10.0
 AWAY_PATIENCE_SECONDS: Final = 1.0
 HASTY_SECONDS: Final = 5.0
 """A connection that the server ends sooner is answered as a failure is."""
-FINAL_REASONS: Final = frozenset({"PRODUCER_FENCED", "PRODUCER_RETIRED", "CLIENT_TOO_OLD"})
+FENCED: Final = "PRODUCER_FENCED"
+FINAL_REASONS: Final = frozenset({PRODUCER_AHEAD, "PRODUCER_RETIRED", "CLIENT_TOO_OLD"})
 """Why a server takes no more from this producer, however often it is asked."""
 
 
@@ -59,6 +62,7 @@ class Sender:
         self._on_directive = on_directive
         self._drain = Drain(outbox.folder, updates=outbox.updates, logs=outbox.logs)
         self._backoff = Backoff()
+        self._fences = Fences()
         self._reachable = False
         self._stopping = False
         self._hurry = threading.Event()
@@ -135,7 +139,7 @@ class Sender:
                 hasty = time.monotonic() - began < HASTY_SECONDS
                 self._pause(self._backoff.pause(pause) if hasty else pause)
             except RpcError as error:
-                if error.reason in FINAL_REASONS:
+                if self._is_final(error):
                     self._give_up(error)
                     return
                 self._reachable = False
@@ -144,6 +148,11 @@ class Sender:
                 self._pause(self._backoff.pause(error.retry_after_seconds))
             finally:
                 transport.close()
+
+    def _is_final(self, error: RpcError) -> bool:
+        if error.reason == FENCED:
+            return not self._fences.bearable()
+        return error.reason in FINAL_REASONS
 
     def _pause(self, seconds: float) -> None:
         """Waits before the next connection; a flush cuts it short."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from towpath._transport.base import Duplex
 
 STREAM_UPDATES: Final = "towpath.api.v1.IngestService/StreamUpdates"
+PRODUCER_AHEAD: Final = "PRODUCER_AHEAD"
+"""The server has more of this producer than this process ever reported: somebody else reports."""
 PATIENCE_SECONDS: Final = 30.0
 HEAD_BYTES: Final = 64
 """What a batch has beside its updates, at most."""
@@ -135,7 +137,7 @@ class UpdateStream:
                 f"the server has {opened.committed_sequence} updates of this process's producer,"
                 f" which has reported {last}",
                 code="ABORTED",
-                reason="PRODUCER_FENCED",
+                reason=PRODUCER_AHEAD,
             )
         self._backlog.resume(opened.committed_sequence)
         self._backlog.acknowledge(opened.committed_sequence, opened.rejections)

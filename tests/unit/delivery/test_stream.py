@@ -272,7 +272,7 @@ def test_a_server_with_more_than_was_ever_reported_supersedes_this_producer(
     duplex.arrive()
     with pytest.raises(RpcError) as caught:
         stream.step()
-    assert caught.value.reason == "PRODUCER_FENCED"
+    assert caught.value.reason == "PRODUCER_AHEAD"
     assert len(duplex.sent) == 1
 
 

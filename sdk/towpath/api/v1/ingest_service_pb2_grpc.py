@@ -54,7 +54,9 @@ class IngestServiceStub(object):
     updates means wait for the next ack. (HTTP/2 flow control alone lets megabytes pile up
     unseen between the two ends.)
     7. At most one stream per producer is live. Each open gets a higher `epoch`; an older stream of
-    the same producer ends with ABORTED, PRODUCER_FENCED.
+    the same producer ends with ABORTED, PRODUCER_FENCED. A producer that knows itself to be the
+    only one (it holds a lock) may open again, a few times at most: its own late open may be what
+    fenced it. Others stop.
     8. Order between producers of the same run is commit order, shown by RunTransition.revision.
 
     The unary call is for clients that can't hold a bidirectional stream (browsers, HTTP/1.1, shell
@@ -112,7 +114,9 @@ class IngestServiceServicer(object):
     updates means wait for the next ack. (HTTP/2 flow control alone lets megabytes pile up
     unseen between the two ends.)
     7. At most one stream per producer is live. Each open gets a higher `epoch`; an older stream of
-    the same producer ends with ABORTED, PRODUCER_FENCED.
+    the same producer ends with ABORTED, PRODUCER_FENCED. A producer that knows itself to be the
+    only one (it holds a lock) may open again, a few times at most: its own late open may be what
+    fenced it. Others stop.
     8. Order between producers of the same run is commit order, shown by RunTransition.revision.
 
     The unary call is for clients that can't hold a bidirectional stream (browsers, HTTP/1.1, shell
@@ -211,7 +215,9 @@ class IngestService(object):
     updates means wait for the next ack. (HTTP/2 flow control alone lets megabytes pile up
     unseen between the two ends.)
     7. At most one stream per producer is live. Each open gets a higher `epoch`; an older stream of
-    the same producer ends with ABORTED, PRODUCER_FENCED.
+    the same producer ends with ABORTED, PRODUCER_FENCED. A producer that knows itself to be the
+    only one (it holds a lock) may open again, a few times at most: its own late open may be what
+    fenced it. Others stop.
     8. Order between producers of the same run is commit order, shown by RunTransition.revision.
 
     The unary call is for clients that can't hold a bidirectional stream (browsers, HTTP/1.1, shell

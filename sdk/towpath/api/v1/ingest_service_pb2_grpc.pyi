@@ -55,7 +55,9 @@ class IngestServiceStub:
         updates means wait for the next ack. (HTTP/2 flow control alone lets megabytes pile up
         unseen between the two ends.)
      7. At most one stream per producer is live. Each open gets a higher `epoch`; an older stream of
-        the same producer ends with ABORTED, PRODUCER_FENCED.
+        the same producer ends with ABORTED, PRODUCER_FENCED. A producer that knows itself to be the
+        only one (it holds a lock) may open again, a few times at most: its own late open may be what
+        fenced it. Others stop.
      8. Order between producers of the same run is commit order, shown by RunTransition.revision.
 
     The unary call is for clients that can't hold a bidirectional stream (browsers, HTTP/1.1, shell
@@ -122,7 +124,9 @@ class IngestServiceAsyncStub(IngestServiceStub):
         updates means wait for the next ack. (HTTP/2 flow control alone lets megabytes pile up
         unseen between the two ends.)
      7. At most one stream per producer is live. Each open gets a higher `epoch`; an older stream of
-        the same producer ends with ABORTED, PRODUCER_FENCED.
+        the same producer ends with ABORTED, PRODUCER_FENCED. A producer that knows itself to be the
+        only one (it holds a lock) may open again, a few times at most: its own late open may be what
+        fenced it. Others stop.
      8. Order between producers of the same run is commit order, shown by RunTransition.revision.
 
     The unary call is for clients that can't hold a bidirectional stream (browsers, HTTP/1.1, shell
@@ -185,7 +189,9 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         updates means wait for the next ack. (HTTP/2 flow control alone lets megabytes pile up
         unseen between the two ends.)
      7. At most one stream per producer is live. Each open gets a higher `epoch`; an older stream of
-        the same producer ends with ABORTED, PRODUCER_FENCED.
+        the same producer ends with ABORTED, PRODUCER_FENCED. A producer that knows itself to be the
+        only one (it holds a lock) may open again, a few times at most: its own late open may be what
+        fenced it. Others stop.
      8. Order between producers of the same run is commit order, shown by RunTransition.revision.
 
     The unary call is for clients that can't hold a bidirectional stream (browsers, HTTP/1.1, shell
