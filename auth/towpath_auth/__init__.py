@@ -1,5 +1,39 @@
-"""Who is calling, and on whose behalf."""
+"""Who is calling, on whose behalf, and what they may do.
 
+What proves it, keys and tokens, is in `towpath_auth.credentials`: it brings cryptography, which a
+service without identity needs none of.
+"""
+
+from towpath_auth._access import ALL_ACCESS, Access, Grant, access_of
 from towpath_auth._caller import LOCAL_CALLER, LOCAL_TENANT_ID, LOCAL_WORKSPACE_ID, Caller
+from towpath_auth._claims import RunGrant
+from towpath_auth._errors import CredentialRefused
+from towpath_auth._permissions import (
+    BUILT_IN_ROLES,
+    PERMISSIONS,
+    PLATFORM_PERMISSIONS,
+    RUN_PERMISSIONS,
+    TENANT_PERMISSIONS,
+    WORKSPACE_PERMISSIONS,
+    Role,
+)
 
-__all__ = ["LOCAL_CALLER", "LOCAL_TENANT_ID", "LOCAL_WORKSPACE_ID", "Caller"]
+__all__ = [
+    "ALL_ACCESS",
+    "BUILT_IN_ROLES",
+    "LOCAL_CALLER",
+    "LOCAL_TENANT_ID",
+    "LOCAL_WORKSPACE_ID",
+    "PERMISSIONS",
+    "PLATFORM_PERMISSIONS",
+    "RUN_PERMISSIONS",
+    "TENANT_PERMISSIONS",
+    "WORKSPACE_PERMISSIONS",
+    "Access",
+    "Caller",
+    "CredentialRefused",
+    "Grant",
+    "Role",
+    "RunGrant",
+    "access_of",
+]

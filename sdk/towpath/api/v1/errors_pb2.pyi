@@ -48,11 +48,17 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_CREDENTIAL_REVOKED: _ErrorReason.ValueType  # 12
     """UNAUTHENTICATED. The API key or token was revoked. Not retryable."""
     ERROR_REASON_PERMISSION_MISSING: _ErrorReason.ValueType  # 13
-    """PERMISSION_DENIED. Metadata: `permission` (for example "runs.cancel"), `resource`. Sent only
-    when the caller may at least read the resource; otherwise NOT_FOUND.
+    """PERMISSION_DENIED. Metadata: `permission` (for example "run.delete"), `resource` (the
+    workspace, or empty for the tenant). The same whether or not what was asked for exists.
     """
     ERROR_REASON_TENANT_SUSPENDED: _ErrorReason.ValueType  # 14
     """PERMISSION_DENIED. The tenant is suspended. Metadata: `tenant`."""
+    ERROR_REASON_CREDENTIAL_MISSING: _ErrorReason.ValueType  # 15
+    """UNAUTHENTICATED. The call carries no credential, and this server asks for one."""
+    ERROR_REASON_CREDENTIAL_NOT_EXCHANGED: _ErrorReason.ValueType  # 16
+    """UNAUTHENTICATED. An API key was sent where an access token belongs: exchange it first
+    (AuthService.ExchangeToken), and replace it, since it has been where it shouldn't be.
+    """
     ERROR_REASON_RESOURCE_NOT_FOUND: _ErrorReason.ValueType  # 20
     """NOT_FOUND. Metadata: `resource` (the name asked for)."""
     ERROR_REASON_RESOURCE_EXISTS: _ErrorReason.ValueType  # 21
@@ -69,6 +75,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ALREADY_EXISTS. `request_id` was used before with a different request. Metadata:
     `request_id`.
     """
+    ERROR_REASON_LAST_OWNER: _ErrorReason.ValueType  # 25
+    """FAILED_PRECONDITION. A tenant keeps at least one owner who may sign in."""
     ERROR_REASON_TRANSITION_NOT_ALLOWED: _ErrorReason.ValueType  # 30
     """FAILED_PRECONDITION. The state machine (state.proto) has no such transition. Metadata:
     `run`, `from_state`, `to_state`, `revision`.
@@ -179,11 +187,17 @@ stream whose token ran out.
 ERROR_REASON_CREDENTIAL_REVOKED: ErrorReason.ValueType  # 12
 """UNAUTHENTICATED. The API key or token was revoked. Not retryable."""
 ERROR_REASON_PERMISSION_MISSING: ErrorReason.ValueType  # 13
-"""PERMISSION_DENIED. Metadata: `permission` (for example "runs.cancel"), `resource`. Sent only
-when the caller may at least read the resource; otherwise NOT_FOUND.
+"""PERMISSION_DENIED. Metadata: `permission` (for example "run.delete"), `resource` (the
+workspace, or empty for the tenant). The same whether or not what was asked for exists.
 """
 ERROR_REASON_TENANT_SUSPENDED: ErrorReason.ValueType  # 14
 """PERMISSION_DENIED. The tenant is suspended. Metadata: `tenant`."""
+ERROR_REASON_CREDENTIAL_MISSING: ErrorReason.ValueType  # 15
+"""UNAUTHENTICATED. The call carries no credential, and this server asks for one."""
+ERROR_REASON_CREDENTIAL_NOT_EXCHANGED: ErrorReason.ValueType  # 16
+"""UNAUTHENTICATED. An API key was sent where an access token belongs: exchange it first
+(AuthService.ExchangeToken), and replace it, since it has been where it shouldn't be.
+"""
 ERROR_REASON_RESOURCE_NOT_FOUND: ErrorReason.ValueType  # 20
 """NOT_FOUND. Metadata: `resource` (the name asked for)."""
 ERROR_REASON_RESOURCE_EXISTS: ErrorReason.ValueType  # 21
@@ -200,6 +214,8 @@ ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 24
 """ALREADY_EXISTS. `request_id` was used before with a different request. Metadata:
 `request_id`.
 """
+ERROR_REASON_LAST_OWNER: ErrorReason.ValueType  # 25
+"""FAILED_PRECONDITION. A tenant keeps at least one owner who may sign in."""
 ERROR_REASON_TRANSITION_NOT_ALLOWED: ErrorReason.ValueType  # 30
 """FAILED_PRECONDITION. The state machine (state.proto) has no such transition. Metadata:
 `run`, `from_state`, `to_state`, `revision`.

@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from towpath.api.v1 import access_rule_pb2 as towpath_dot_api_dot_v1_dot_access__rule__pb2
 from towpath.api.v1 import run_pb2 as towpath_dot_api_dot_v1_dot_run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!towpath/api/v1/flow_service.proto\x12\x0etowpath.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18towpath/api/v1/run.proto\"\xe8\x01\n\x04\x46low\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12<\n\nrun_counts\x18\x03 \x03(\x0b\x32\x1d.towpath.api.v1.RunStateCountR\trunCounts\x12.\n\x08last_run\x18\x04 \x01(\x0b\x32\x13.towpath.api.v1.RunR\x07lastRun\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\"\x84\x01\n\x10ListFlowsRequest\x12!\n\x06parent\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x06parent\x12$\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\tpageToken\"g\n\x11ListFlowsResponse\x12*\n\x05\x66lows\x18\x01 \x03(\x0b\x32\x14.towpath.api.v1.FlowR\x05\x66lows\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2d\n\x0b\x46lowService\x12U\n\tListFlows\x12 .towpath.api.v1.ListFlowsRequest\x1a!.towpath.api.v1.ListFlowsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!towpath/api/v1/flow_service.proto\x12\x0etowpath.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a towpath/api/v1/access_rule.proto\x1a\x18towpath/api/v1/run.proto\"\xe8\x01\n\x04\x46low\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12<\n\nrun_counts\x18\x03 \x03(\x0b\x32\x1d.towpath.api.v1.RunStateCountR\trunCounts\x12.\n\x08last_run\x18\x04 \x01(\x0b\x32\x13.towpath.api.v1.RunR\x07lastRun\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\"\x84\x01\n\x10ListFlowsRequest\x12!\n\x06parent\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x06parent\x12$\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\tpageToken\"g\n\x11ListFlowsResponse\x12*\n\x05\x66lows\x18\x01 \x03(\x0b\x32\x14.towpath.api.v1.FlowR\x05\x66lows\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x7f\n\x0b\x46lowService\x12p\n\tListFlows\x12 .towpath.api.v1.ListFlowsRequest\x1a!.towpath.api.v1.ListFlowsResponse\"\x1e\x90\x02\x01\xaa\xbb\x18\x17\x08\x03\x12\tflow.read\x1a\x06parent0\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,13 +42,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTFLOWSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTFLOWSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200 '
   _globals['_FLOWSERVICE'].methods_by_name['ListFlows']._loaded_options = None
-  _globals['_FLOWSERVICE'].methods_by_name['ListFlows']._serialized_options = b'\220\002\001'
-  _globals['_FLOW']._serialized_start=113
-  _globals['_FLOW']._serialized_end=345
-  _globals['_LISTFLOWSREQUEST']._serialized_start=348
-  _globals['_LISTFLOWSREQUEST']._serialized_end=480
-  _globals['_LISTFLOWSRESPONSE']._serialized_start=482
-  _globals['_LISTFLOWSRESPONSE']._serialized_end=585
-  _globals['_FLOWSERVICE']._serialized_start=587
-  _globals['_FLOWSERVICE']._serialized_end=687
+  _globals['_FLOWSERVICE'].methods_by_name['ListFlows']._serialized_options = b'\220\002\001\252\273\030\027\010\003\022\tflow.read\032\006parent0\003'
+  _globals['_FLOW']._serialized_start=147
+  _globals['_FLOW']._serialized_end=379
+  _globals['_LISTFLOWSREQUEST']._serialized_start=382
+  _globals['_LISTFLOWSREQUEST']._serialized_end=514
+  _globals['_LISTFLOWSRESPONSE']._serialized_start=516
+  _globals['_LISTFLOWSRESPONSE']._serialized_end=619
+  _globals['_FLOWSERVICE']._serialized_start=621
+  _globals['_FLOWSERVICE']._serialized_end=748
 # @@protoc_insertion_point(module_scope)

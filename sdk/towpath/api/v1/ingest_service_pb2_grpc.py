@@ -134,7 +134,7 @@ class IngestServiceServicer(object):
         half-closes, takes the remaining acks and opens anew. A stream lasts 15 minutes at most by
         default, so that load spreads over replicas.
 
-        Needs "runs.report". Errors: INVALID_ARGUMENT (STREAM_PROTOCOL), OUT_OF_RANGE (SEQUENCE_GAP),
+        Needs "run.report". Errors: INVALID_ARGUMENT (STREAM_PROTOCOL), OUT_OF_RANGE (SEQUENCE_GAP),
         ABORTED (PRODUCER_FENCED), FAILED_PRECONDITION (PRODUCER_RETIRED, CLIENT_TOO_OLD),
         UNAUTHENTICATED (CREDENTIAL_EXPIRED, mid-stream too), UNAVAILABLE (OVERLOADED, SHUTTING_DOWN).
         After UNAVAILABLE, DEADLINE_EXCEEDED, INTERNAL, UNKNOWN and CANCELLED by the server: back off
@@ -147,7 +147,7 @@ class IngestServiceServicer(object):
     def RecordUpdates(self, request, context):
         """Reports one batch and waits for its verdict. Safe to repeat as it is.
 
-        Needs "runs.report". Errors: as StreamUpdates.
+        Needs "run.report". Errors: as StreamUpdates.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -79,7 +79,7 @@ class IngestServiceStub:
     half-closes, takes the remaining acks and opens anew. A stream lasts 15 minutes at most by
     default, so that load spreads over replicas.
 
-    Needs "runs.report". Errors: INVALID_ARGUMENT (STREAM_PROTOCOL), OUT_OF_RANGE (SEQUENCE_GAP),
+    Needs "run.report". Errors: INVALID_ARGUMENT (STREAM_PROTOCOL), OUT_OF_RANGE (SEQUENCE_GAP),
     ABORTED (PRODUCER_FENCED), FAILED_PRECONDITION (PRODUCER_RETIRED, CLIENT_TOO_OLD),
     UNAUTHENTICATED (CREDENTIAL_EXPIRED, mid-stream too), UNAVAILABLE (OVERLOADED, SHUTTING_DOWN).
     After UNAVAILABLE, DEADLINE_EXCEEDED, INTERNAL, UNKNOWN and CANCELLED by the server: back off
@@ -88,7 +88,7 @@ class IngestServiceStub:
     RecordUpdates: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.RecordUpdatesRequest, _ingest_service_pb2.RecordUpdatesResponse]
     """Reports one batch and waits for its verdict. Safe to repeat as it is.
 
-    Needs "runs.report". Errors: as StreamUpdates.
+    Needs "run.report". Errors: as StreamUpdates.
     """
     GetProducer: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.GetProducerRequest, _ingest_service_pb2.GetProducerResponse]
     """Reads what the server has of a producer, for a client that lost track of its own state, and
@@ -145,7 +145,7 @@ class IngestServiceAsyncStub(IngestServiceStub):
     half-closes, takes the remaining acks and opens anew. A stream lasts 15 minutes at most by
     default, so that load spreads over replicas.
 
-    Needs "runs.report". Errors: INVALID_ARGUMENT (STREAM_PROTOCOL), OUT_OF_RANGE (SEQUENCE_GAP),
+    Needs "run.report". Errors: INVALID_ARGUMENT (STREAM_PROTOCOL), OUT_OF_RANGE (SEQUENCE_GAP),
     ABORTED (PRODUCER_FENCED), FAILED_PRECONDITION (PRODUCER_RETIRED, CLIENT_TOO_OLD),
     UNAUTHENTICATED (CREDENTIAL_EXPIRED, mid-stream too), UNAVAILABLE (OVERLOADED, SHUTTING_DOWN).
     After UNAVAILABLE, DEADLINE_EXCEEDED, INTERNAL, UNKNOWN and CANCELLED by the server: back off
@@ -154,7 +154,7 @@ class IngestServiceAsyncStub(IngestServiceStub):
     RecordUpdates: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.RecordUpdatesRequest, _ingest_service_pb2.RecordUpdatesResponse]  # type: ignore[assignment]
     """Reports one batch and waits for its verdict. Safe to repeat as it is.
 
-    Needs "runs.report". Errors: as StreamUpdates.
+    Needs "run.report". Errors: as StreamUpdates.
     """
     GetProducer: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.GetProducerRequest, _ingest_service_pb2.GetProducerResponse]  # type: ignore[assignment]
     """Reads what the server has of a producer, for a client that lost track of its own state, and
@@ -214,7 +214,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         half-closes, takes the remaining acks and opens anew. A stream lasts 15 minutes at most by
         default, so that load spreads over replicas.
 
-        Needs "runs.report". Errors: INVALID_ARGUMENT (STREAM_PROTOCOL), OUT_OF_RANGE (SEQUENCE_GAP),
+        Needs "run.report". Errors: INVALID_ARGUMENT (STREAM_PROTOCOL), OUT_OF_RANGE (SEQUENCE_GAP),
         ABORTED (PRODUCER_FENCED), FAILED_PRECONDITION (PRODUCER_RETIRED, CLIENT_TOO_OLD),
         UNAUTHENTICATED (CREDENTIAL_EXPIRED, mid-stream too), UNAVAILABLE (OVERLOADED, SHUTTING_DOWN).
         After UNAVAILABLE, DEADLINE_EXCEEDED, INTERNAL, UNKNOWN and CANCELLED by the server: back off
@@ -229,7 +229,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ingest_service_pb2.RecordUpdatesResponse, _abc.Awaitable[_ingest_service_pb2.RecordUpdatesResponse]]:
         """Reports one batch and waits for its verdict. Safe to repeat as it is.
 
-        Needs "runs.report". Errors: as StreamUpdates.
+        Needs "run.report". Errors: as StreamUpdates.
         """
 
     @_abc_1.abstractmethod

@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from towpath.api.v1 import access_rule_pb2 as towpath_dot_api_dot_v1_dot_access__rule__pb2
 from towpath.api.v1 import common_pb2 as towpath_dot_api_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n towpath/api/v1/log_service.proto\x12\x0etowpath.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btowpath/api/v1/common.proto\"\xbe\x04\n\tLogRecord\x12#\n\x08sequence\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01R\x08sequence\x12\x1f\n\x06run_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x05runId\x12!\n\x07\x61ttempt\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x07\x61ttempt\x12\x41\n\noccur_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\toccurTime\x12\x37\n\x08severity\x18\x05 \x01(\x0e\x32\x1b.towpath.api.v1.LogSeverityR\x08severity\x12 \n\x06logger\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x06logger\x12\x1d\n\x04\x62ody\x18\x07 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\x04\x62ody\x12S\n\nattributes\x18\x08 \x03(\x0b\x32).towpath.api.v1.LogRecord.AttributesEntryB\x08\xbaH\x05\x9a\x01\x02\x10 R\nattributes\x12\x31\n\x07\x66\x61ilure\x18\t \x01(\x0b\x32\x17.towpath.api.v1.FailureR\x07\x66\x61ilure\x12\"\n\x08trace_id\x18\n \x01(\tB\x07\xbaH\x04r\x02\x18 R\x07traceId\x12 \n\x07span_id\x18\x0b \x01(\tB\x07\xbaH\x04r\x02\x18\x10R\x06spanId\x1a=\n\x0f\x41ttributesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xd4\x01\n\x10WriteLogsRequest\x12%\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\tworkspace\x12)\n\x0bproducer_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\nproducerId\x12@\n\x07records\x18\x03 \x03(\x0b\x32\x19.towpath.api.v1.LogRecordB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07R\x07records\x12,\n\rdropped_count\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00R\x0c\x64roppedCount\"T\n\x11WriteLogsResponse\x12%\n\x0erejected_count\x18\x01 \x01(\x03R\rrejectedCount\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\"\xf4\x01\n\x0fListLogsRequest\x12\x1f\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x06parent\x12$\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\tpageToken\x12 \n\x06\x66ilter\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\x06\x66ilter\x12/\n\x13include_descendants\x18\x05 \x01(\x08R\x12includeDescendants\x12\x1e\n\ndescending\x18\x06 \x01(\x08R\ndescending\"\x94\x01\n\x10ListLogsResponse\x12\x33\n\x07records\x18\x01 \x03(\x0b\x32\x19.towpath.api.v1.LogRecordR\x07records\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12#\n\rdropped_count\x18\x03 \x01(\x03R\x0c\x64roppedCount\"\xfb\x01\n\x0fTailLogsRequest\x12\x1f\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x06parent\x12)\n\ntail_lines\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00R\ttailLines\x12+\n\x0cresume_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08R\x0bresumeToken\x12/\n\x13include_descendants\x18\x04 \x01(\x08R\x12includeDescendants\x12>\n\x0cmin_severity\x18\x05 \x01(\x0e\x32\x1b.towpath.api.v1.LogSeverityR\x0bminSeverity\"j\n\x10TailLogsResponse\x12\x33\n\x07records\x18\x01 \x03(\x0b\x32\x19.towpath.api.v1.LogRecordR\x07records\x12!\n\x0cresume_token\x18\x02 \x01(\tR\x0bresumeToken*\xb9\x01\n\x0bLogSeverity\x12\x1c\n\x18LOG_SEVERITY_UNSPECIFIED\x10\x00\x12\x16\n\x12LOG_SEVERITY_TRACE\x10\x01\x12\x16\n\x12LOG_SEVERITY_DEBUG\x10\x05\x12\x15\n\x11LOG_SEVERITY_INFO\x10\t\x12\x15\n\x11LOG_SEVERITY_WARN\x10\r\x12\x16\n\x12LOG_SEVERITY_ERROR\x10\x11\x12\x16\n\x12LOG_SEVERITY_FATAL\x10\x15\x32\x88\x02\n\nLogService\x12U\n\tWriteLogs\x12 .towpath.api.v1.WriteLogsRequest\x1a!.towpath.api.v1.WriteLogsResponse\"\x03\x90\x02\x02\x12R\n\x08ListLogs\x12\x1f.towpath.api.v1.ListLogsRequest\x1a .towpath.api.v1.ListLogsResponse\"\x03\x90\x02\x01\x12O\n\x08TailLogs\x12\x1f.towpath.api.v1.TailLogsRequest\x1a .towpath.api.v1.TailLogsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n towpath/api/v1/log_service.proto\x12\x0etowpath.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a towpath/api/v1/access_rule.proto\x1a\x1btowpath/api/v1/common.proto\"\xbe\x04\n\tLogRecord\x12#\n\x08sequence\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01R\x08sequence\x12\x1f\n\x06run_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x05runId\x12!\n\x07\x61ttempt\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x07\x61ttempt\x12\x41\n\noccur_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\toccurTime\x12\x37\n\x08severity\x18\x05 \x01(\x0e\x32\x1b.towpath.api.v1.LogSeverityR\x08severity\x12 \n\x06logger\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x06logger\x12\x1d\n\x04\x62ody\x18\x07 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\x04\x62ody\x12S\n\nattributes\x18\x08 \x03(\x0b\x32).towpath.api.v1.LogRecord.AttributesEntryB\x08\xbaH\x05\x9a\x01\x02\x10 R\nattributes\x12\x31\n\x07\x66\x61ilure\x18\t \x01(\x0b\x32\x17.towpath.api.v1.FailureR\x07\x66\x61ilure\x12\"\n\x08trace_id\x18\n \x01(\tB\x07\xbaH\x04r\x02\x18 R\x07traceId\x12 \n\x07span_id\x18\x0b \x01(\tB\x07\xbaH\x04r\x02\x18\x10R\x06spanId\x1a=\n\x0f\x41ttributesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xd4\x01\n\x10WriteLogsRequest\x12%\n\tworkspace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\tworkspace\x12)\n\x0bproducer_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\nproducerId\x12@\n\x07records\x18\x03 \x03(\x0b\x32\x19.towpath.api.v1.LogRecordB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07R\x07records\x12,\n\rdropped_count\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00R\x0c\x64roppedCount\"T\n\x11WriteLogsResponse\x12%\n\x0erejected_count\x18\x01 \x01(\x03R\rrejectedCount\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\"\xf4\x01\n\x0fListLogsRequest\x12\x1f\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x06parent\x12$\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\tpageToken\x12 \n\x06\x66ilter\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\x06\x66ilter\x12/\n\x13include_descendants\x18\x05 \x01(\x08R\x12includeDescendants\x12\x1e\n\ndescending\x18\x06 \x01(\x08R\ndescending\"\x94\x01\n\x10ListLogsResponse\x12\x33\n\x07records\x18\x01 \x03(\x0b\x32\x19.towpath.api.v1.LogRecordR\x07records\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12#\n\rdropped_count\x18\x03 \x01(\x03R\x0c\x64roppedCount\"\xfb\x01\n\x0fTailLogsRequest\x12\x1f\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x06parent\x12)\n\ntail_lines\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00R\ttailLines\x12+\n\x0cresume_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08R\x0bresumeToken\x12/\n\x13include_descendants\x18\x04 \x01(\x08R\x12includeDescendants\x12>\n\x0cmin_severity\x18\x05 \x01(\x0e\x32\x1b.towpath.api.v1.LogSeverityR\x0bminSeverity\"j\n\x10TailLogsResponse\x12\x33\n\x07records\x18\x01 \x03(\x0b\x32\x19.towpath.api.v1.LogRecordR\x07records\x12!\n\x0cresume_token\x18\x02 \x01(\tR\x0bresumeToken*\xb9\x01\n\x0bLogSeverity\x12\x1c\n\x18LOG_SEVERITY_UNSPECIFIED\x10\x00\x12\x16\n\x12LOG_SEVERITY_TRACE\x10\x01\x12\x16\n\x12LOG_SEVERITY_DEBUG\x10\x05\x12\x15\n\x11LOG_SEVERITY_INFO\x10\t\x12\x15\n\x11LOG_SEVERITY_WARN\x10\r\x12\x16\n\x12LOG_SEVERITY_ERROR\x10\x11\x12\x16\n\x12LOG_SEVERITY_FATAL\x10\x15\x32\xdc\x02\n\nLogService\x12s\n\tWriteLogs\x12 .towpath.api.v1.WriteLogsRequest\x1a!.towpath.api.v1.WriteLogsResponse\"!\x90\x02\x02\xaa\xbb\x18\x1a\x08\x03\x12\tlog.write\x1a\tworkspace0\x06\x12l\n\x08ListLogs\x12\x1f.towpath.api.v1.ListLogsRequest\x1a .towpath.api.v1.ListLogsResponse\"\x1d\x90\x02\x01\xaa\xbb\x18\x16\x08\x03\x12\x08log.read\x1a\x06parent0\x03\x12k\n\x08TailLogs\x12\x1f.towpath.api.v1.TailLogsRequest\x1a .towpath.api.v1.TailLogsResponse\"\x1a\xaa\xbb\x18\x16\x08\x03\x12\x08log.read\x1a\x06parent0\x03\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -77,27 +78,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TAILLOGSREQUEST'].fields_by_name['resume_token']._loaded_options = None
   _globals['_TAILLOGSREQUEST'].fields_by_name['resume_token']._serialized_options = b'\272H\005r\003\030\200\010'
   _globals['_LOGSERVICE'].methods_by_name['WriteLogs']._loaded_options = None
-  _globals['_LOGSERVICE'].methods_by_name['WriteLogs']._serialized_options = b'\220\002\002'
+  _globals['_LOGSERVICE'].methods_by_name['WriteLogs']._serialized_options = b'\220\002\002\252\273\030\032\010\003\022\tlog.write\032\tworkspace0\006'
   _globals['_LOGSERVICE'].methods_by_name['ListLogs']._loaded_options = None
-  _globals['_LOGSERVICE'].methods_by_name['ListLogs']._serialized_options = b'\220\002\001'
-  _globals['_LOGSEVERITY']._serialized_start=1753
-  _globals['_LOGSEVERITY']._serialized_end=1938
-  _globals['_LOGRECORD']._serialized_start=115
-  _globals['_LOGRECORD']._serialized_end=689
-  _globals['_LOGRECORD_ATTRIBUTESENTRY']._serialized_start=628
-  _globals['_LOGRECORD_ATTRIBUTESENTRY']._serialized_end=689
-  _globals['_WRITELOGSREQUEST']._serialized_start=692
-  _globals['_WRITELOGSREQUEST']._serialized_end=904
-  _globals['_WRITELOGSRESPONSE']._serialized_start=906
-  _globals['_WRITELOGSRESPONSE']._serialized_end=990
-  _globals['_LISTLOGSREQUEST']._serialized_start=993
-  _globals['_LISTLOGSREQUEST']._serialized_end=1237
-  _globals['_LISTLOGSRESPONSE']._serialized_start=1240
-  _globals['_LISTLOGSRESPONSE']._serialized_end=1388
-  _globals['_TAILLOGSREQUEST']._serialized_start=1391
-  _globals['_TAILLOGSREQUEST']._serialized_end=1642
-  _globals['_TAILLOGSRESPONSE']._serialized_start=1644
-  _globals['_TAILLOGSRESPONSE']._serialized_end=1750
-  _globals['_LOGSERVICE']._serialized_start=1941
-  _globals['_LOGSERVICE']._serialized_end=2205
+  _globals['_LOGSERVICE'].methods_by_name['ListLogs']._serialized_options = b'\220\002\001\252\273\030\026\010\003\022\010log.read\032\006parent0\003'
+  _globals['_LOGSERVICE'].methods_by_name['TailLogs']._loaded_options = None
+  _globals['_LOGSERVICE'].methods_by_name['TailLogs']._serialized_options = b'\252\273\030\026\010\003\022\010log.read\032\006parent0\003'
+  _globals['_LOGSEVERITY']._serialized_start=1787
+  _globals['_LOGSEVERITY']._serialized_end=1972
+  _globals['_LOGRECORD']._serialized_start=149
+  _globals['_LOGRECORD']._serialized_end=723
+  _globals['_LOGRECORD_ATTRIBUTESENTRY']._serialized_start=662
+  _globals['_LOGRECORD_ATTRIBUTESENTRY']._serialized_end=723
+  _globals['_WRITELOGSREQUEST']._serialized_start=726
+  _globals['_WRITELOGSREQUEST']._serialized_end=938
+  _globals['_WRITELOGSRESPONSE']._serialized_start=940
+  _globals['_WRITELOGSRESPONSE']._serialized_end=1024
+  _globals['_LISTLOGSREQUEST']._serialized_start=1027
+  _globals['_LISTLOGSREQUEST']._serialized_end=1271
+  _globals['_LISTLOGSRESPONSE']._serialized_start=1274
+  _globals['_LISTLOGSRESPONSE']._serialized_end=1422
+  _globals['_TAILLOGSREQUEST']._serialized_start=1425
+  _globals['_TAILLOGSREQUEST']._serialized_end=1676
+  _globals['_TAILLOGSRESPONSE']._serialized_start=1678
+  _globals['_TAILLOGSRESPONSE']._serialized_end=1784
+  _globals['_LOGSERVICE']._serialized_start=1975
+  _globals['_LOGSERVICE']._serialized_end=2323
 # @@protoc_insertion_point(module_scope)

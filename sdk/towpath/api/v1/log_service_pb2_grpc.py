@@ -64,7 +64,7 @@ class LogServiceServicer(object):
         stored, which are counted in the answer and must not be sent again (as OTLP's partial
         success). Lines are told apart by (producer_id, sequence), so repeating a batch adds nothing.
 
-        Needs "runs.report". Errors: RESOURCE_EXHAUSTED and UNAVAILABLE with RetryInfo: send again
+        Needs "run.report". Errors: RESOURCE_EXHAUSTED and UNAVAILABLE with RetryInfo: send again
         after the delay, or drop and count.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -41,7 +41,7 @@ class LogServiceStub:
     stored, which are counted in the answer and must not be sent again (as OTLP's partial
     success). Lines are told apart by (producer_id, sequence), so repeating a batch adds nothing.
 
-    Needs "runs.report". Errors: RESOURCE_EXHAUSTED and UNAVAILABLE with RetryInfo: send again
+    Needs "run.report". Errors: RESOURCE_EXHAUSTED and UNAVAILABLE with RetryInfo: send again
     after the delay, or drop and count.
     """
     ListLogs: _grpc.UnaryUnaryMultiCallable[_log_service_pb2.ListLogsRequest, _log_service_pb2.ListLogsResponse]
@@ -66,7 +66,7 @@ class LogServiceAsyncStub(LogServiceStub):
     stored, which are counted in the answer and must not be sent again (as OTLP's partial
     success). Lines are told apart by (producer_id, sequence), so repeating a batch adds nothing.
 
-    Needs "runs.report". Errors: RESOURCE_EXHAUSTED and UNAVAILABLE with RetryInfo: send again
+    Needs "run.report". Errors: RESOURCE_EXHAUSTED and UNAVAILABLE with RetryInfo: send again
     after the delay, or drop and count.
     """
     ListLogs: _aio.UnaryUnaryMultiCallable[_log_service_pb2.ListLogsRequest, _log_service_pb2.ListLogsResponse]  # type: ignore[assignment]
@@ -94,7 +94,7 @@ class LogServiceServicer(metaclass=_abc_1.ABCMeta):
         stored, which are counted in the answer and must not be sent again (as OTLP's partial
         success). Lines are told apart by (producer_id, sequence), so repeating a batch adds nothing.
 
-        Needs "runs.report". Errors: RESOURCE_EXHAUSTED and UNAVAILABLE with RetryInfo: send again
+        Needs "run.report". Errors: RESOURCE_EXHAUSTED and UNAVAILABLE with RetryInfo: send again
         after the delay, or drop and count.
         """
 

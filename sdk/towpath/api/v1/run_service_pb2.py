@@ -25,12 +25,13 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from towpath.api.v1 import access_rule_pb2 as towpath_dot_api_dot_v1_dot_access__rule__pb2
 from towpath.api.v1 import common_pb2 as towpath_dot_api_dot_v1_dot_common__pb2
 from towpath.api.v1 import run_pb2 as towpath_dot_api_dot_v1_dot_run__pb2
 from towpath.api.v1 import state_pb2 as towpath_dot_api_dot_v1_dot_state__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n towpath/api/v1/run_service.proto\x12\x0etowpath.api.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btowpath/api/v1/common.proto\x1a\x18towpath/api/v1/run.proto\x1a\x1atowpath/api/v1/state.proto\"f\n\rGetRunRequest\x12\x1e\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01R\x04name\x12\x35\n\x11\x63onsistency_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x10\x63onsistencyToken\"7\n\x0eGetRunResponse\x12%\n\x03run\x18\x01 \x01(\x0b\x32\x13.towpath.api.v1.RunR\x03run\"\x86\x01\n\x13\x42\x61tchGetRunsRequest\x12\x1f\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x06parent\x12!\n\x05names\x18\x02 \x03(\tB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xc8\x01R\x05names\x12+\n\x04view\x18\x03 \x01(\x0e\x32\x17.towpath.api.v1.RunViewR\x04view\"Y\n\x14\x42\x61tchGetRunsResponse\x12\'\n\x04runs\x18\x01 \x03(\x0b\x32\x13.towpath.api.v1.RunR\x04runs\x12\x18\n\x07missing\x18\x02 \x03(\tR\x07missing\"\xab\x02\n\x0fListRunsRequest\x12\x1f\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x06parent\x12$\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\tpageToken\x12 \n\x06\x66ilter\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\x06\x66ilter\x12\"\n\x08order_by\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18?R\x07orderBy\x12+\n\x04view\x18\x06 \x01(\x0e\x32\x17.towpath.api.v1.RunViewR\x04view\x12\x35\n\x11\x63onsistency_token\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x10\x63onsistencyToken\"\x86\x01\n\x10ListRunsResponse\x12\'\n\x04runs\x18\x01 \x03(\x0b\x32\x13.towpath.api.v1.RunR\x04runs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12!\n\x0cresume_token\x18\x03 \x01(\tR\x0bresumeToken\"\xda\x01\n\x14\x41ggregateRunsRequest\x12\x1f\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x06parent\x12 \n\x06\x66ilter\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\x06\x66ilter\x12@\n\ntime_range\x18\x03 \x01(\x0b\x32\x19.towpath.api.v1.TimeRangeB\x06\xbaH\x03\xc8\x01\x01R\ttimeRange\x12=\n\x06\x62ucket\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\n\xbaH\x07\xaa\x01\x04\x32\x02\x08\x01R\x06\x62ucket\"O\n\x15\x41ggregateRunsResponse\x12\x36\n\x07\x62uckets\x18\x01 \x03(\x0b\x32\x1c.towpath.api.v1.RunAggregateR\x07\x62uckets\"\x89\x02\n\x0cRunAggregate\x12\x38\n\ntime_range\x18\x01 \x01(\x0b\x32\x19.towpath.api.v1.TimeRangeR\ttimeRange\x12\x35\n\x06\x63ounts\x18\x02 \x03(\x0b\x32\x1d.towpath.api.v1.RunStateCountR\x06\x63ounts\x12\x43\n\x10run_duration_p50\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0erunDurationP50\x12\x43\n\x10run_duration_p95\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0erunDurationP95\"C\n\x10\x44\x65leteRunRequest\x12\x1b\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x04name\x12\x12\n\x04\x65tag\x18\x02 \x01(\tR\x04\x65tag\"\x13\n\x11\x44\x65leteRunResponse\"\xbb\x01\n\x19ListRunTransitionsRequest\x12\x1f\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x06parent\x12$\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\tpageToken\x12.\n\x0e\x61\x66ter_revision\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00R\rafterRevision\"\x85\x01\n\x1aListRunTransitionsResponse\x12?\n\x0btransitions\x18\x01 \x03(\x0b\x32\x1d.towpath.api.v1.RunTransitionR\x0btransitions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x89\x01\n\x17ListRunDecisionsRequest\x12\x1f\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x06parent\x12$\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\tpageToken\"}\n\x18ListRunDecisionsResponse\x12\x39\n\tdecisions\x18\x01 \x03(\x0b\x32\x1b.towpath.api.v1.RunDecisionR\tdecisions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xad\x04\n\x0bRunDecision\x12\x34\n\x07verdict\x18\x01 \x01(\x0e\x32\x1a.towpath.api.v1.RunVerdictR\x07verdict\x12\x12\n\x04rule\x18\x02 \x01(\tR\x04rule\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x04 \x01(\tR\x07message\x12\x37\n\nfrom_state\x18\x05 \x01(\x0e\x32\x18.towpath.api.v1.RunStateR\tfromState\x12\x33\n\x08to_state\x18\x06 \x01(\x0e\x32\x18.towpath.api.v1.RunStateR\x07toState\x12\x18\n\x07\x61ttempt\x18\x07 \x01(\x05R\x07\x61ttempt\x12\x1a\n\x08revision\x18\x08 \x01(\x03R\x08revision\x12\x39\n\noccur_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\x12;\n\x0brecord_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nrecordTime\x12\x38\n\x06source\x18\x0b \x01(\x0e\x32 .towpath.api.v1.TransitionSourceR\x06source\x12\x1f\n\x0bproducer_id\x18\x0c \x01(\tR\nproducerId\x12+\n\x11producer_sequence\x18\r \x01(\x03R\x10producerSequence\"{\n\x12GetRunGraphRequest\x12\x1b\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x04name\x12\x1f\n\x05\x64\x65pth\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\n(\x00R\x05\x64\x65pth\x12\'\n\tmax_nodes\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00R\x08maxNodes\"\x8a\x01\n\x13GetRunGraphResponse\x12\x32\n\x05nodes\x18\x01 \x03(\x0b\x32\x1c.towpath.api.v1.RunGraphNodeR\x05nodes\x12\x1c\n\ttruncated\x18\x02 \x01(\x08R\ttruncated\x12!\n\x0cresume_token\x18\x03 \x01(\tR\x0bresumeToken\"\x81\x03\n\x0cRunGraphNode\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12\"\n\rparent_run_id\x18\x02 \x01(\tR\x0bparentRunId\x12+\n\x04kind\x18\x03 \x01(\x0e\x32\x17.towpath.api.v1.RunKindR\x04kind\x12!\n\x0c\x64isplay_name\x18\x04 \x01(\tR\x0b\x64isplayName\x12.\n\x05state\x18\x05 \x01(\x0e\x32\x18.towpath.api.v1.RunStateR\x05state\x12\x1a\n\x08revision\x18\x06 \x01(\x03R\x08revision\x12\x39\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12(\n\x10upstream_run_ids\x18\t \x03(\tR\x0eupstreamRunIds\"\x9e\x02\n\x10WatchRunsRequest\x12\x1f\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x06parent\x12 \n\x06\x66ilter\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\x06\x66ilter\x12+\n\x0cresume_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08R\x0bresumeToken\x12!\n\x0cskip_initial\x18\x04 \x01(\x08R\x0bskipInitial\x12+\n\x04view\x18\x05 \x01(\x0e\x32\x17.towpath.api.v1.RunViewR\x04view\x12J\n\x0cmin_interval\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0c\xbaH\t\xaa\x01\x06\"\x02\x08\n2\x00R\x0bminInterval\"\xbd\x01\n\x11WatchRunsResponse\x12\x30\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.towpath.api.v1.RunEventR\x06\x65vents\x12!\n\x0cresume_token\x18\x02 \x01(\tR\x0bresumeToken\x12\x16\n\x06synced\x18\x03 \x01(\x08R\x06synced\x12;\n\x0bserver_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nserverTime\"c\n\x08RunEvent\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.towpath.api.v1.RunEventKindR\x04kind\x12%\n\x03run\x18\x02 \x01(\x0b\x32\x13.towpath.api.v1.RunR\x03run\"\xab\x01\n\x1aWatchRunTransitionsRequest\x12\x1f\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x06parent\x12+\n\x0cresume_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08R\x0bresumeToken\x12?\n\tto_states\x18\x03 \x03(\x0e\x32\x18.towpath.api.v1.RunStateB\x08\xbaH\x05\x92\x01\x02\x10\x10R\x08toStates\"\xbe\x01\n\x1bWatchRunTransitionsResponse\x12?\n\x0btransitions\x18\x01 \x03(\x0b\x32\x1d.towpath.api.v1.RunTransitionR\x0btransitions\x12!\n\x0cresume_token\x18\x02 \x01(\tR\x0bresumeToken\x12;\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nserverTime*J\n\x07RunView\x12\x18\n\x14RUN_VIEW_UNSPECIFIED\x10\x00\x12\x12\n\x0eRUN_VIEW_BASIC\x10\x01\x12\x11\n\rRUN_VIEW_FULL\x10\x02*\\\n\nRunVerdict\x12\x1b\n\x17RUN_VERDICT_UNSPECIFIED\x10\x00\x12\x18\n\x14RUN_VERDICT_ACCEPTED\x10\x01\x12\x17\n\x13RUN_VERDICT_REFUSED\x10\x02*\x81\x01\n\x0cRunEventKind\x12\x1e\n\x1aRUN_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14RUN_EVENT_KIND_ADDED\x10\x01\x12\x1b\n\x17RUN_EVENT_KIND_MODIFIED\x10\x02\x12\x1a\n\x16RUN_EVENT_KIND_REMOVED\x10\x03\x32\xc4\x07\n\nRunService\x12L\n\x06GetRun\x12\x1d.towpath.api.v1.GetRunRequest\x1a\x1e.towpath.api.v1.GetRunResponse\"\x03\x90\x02\x01\x12^\n\x0c\x42\x61tchGetRuns\x12#.towpath.api.v1.BatchGetRunsRequest\x1a$.towpath.api.v1.BatchGetRunsResponse\"\x03\x90\x02\x01\x12R\n\x08ListRuns\x12\x1f.towpath.api.v1.ListRunsRequest\x1a .towpath.api.v1.ListRunsResponse\"\x03\x90\x02\x01\x12\x61\n\rAggregateRuns\x12$.towpath.api.v1.AggregateRunsRequest\x1a%.towpath.api.v1.AggregateRunsResponse\"\x03\x90\x02\x01\x12P\n\tDeleteRun\x12 .towpath.api.v1.DeleteRunRequest\x1a!.towpath.api.v1.DeleteRunResponse\x12p\n\x12ListRunTransitions\x12).towpath.api.v1.ListRunTransitionsRequest\x1a*.towpath.api.v1.ListRunTransitionsResponse\"\x03\x90\x02\x01\x12j\n\x10ListRunDecisions\x12\'.towpath.api.v1.ListRunDecisionsRequest\x1a(.towpath.api.v1.ListRunDecisionsResponse\"\x03\x90\x02\x01\x12[\n\x0bGetRunGraph\x12\".towpath.api.v1.GetRunGraphRequest\x1a#.towpath.api.v1.GetRunGraphResponse\"\x03\x90\x02\x01\x12R\n\tWatchRuns\x12 .towpath.api.v1.WatchRunsRequest\x1a!.towpath.api.v1.WatchRunsResponse0\x01\x12p\n\x13WatchRunTransitions\x12*.towpath.api.v1.WatchRunTransitionsRequest\x1a+.towpath.api.v1.WatchRunTransitionsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n towpath/api/v1/run_service.proto\x12\x0etowpath.api.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a towpath/api/v1/access_rule.proto\x1a\x1btowpath/api/v1/common.proto\x1a\x18towpath/api/v1/run.proto\x1a\x1atowpath/api/v1/state.proto\"f\n\rGetRunRequest\x12\x1e\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01R\x04name\x12\x35\n\x11\x63onsistency_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x10\x63onsistencyToken\"7\n\x0eGetRunResponse\x12%\n\x03run\x18\x01 \x01(\x0b\x32\x13.towpath.api.v1.RunR\x03run\"\x86\x01\n\x13\x42\x61tchGetRunsRequest\x12\x1f\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x06parent\x12!\n\x05names\x18\x02 \x03(\tB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xc8\x01R\x05names\x12+\n\x04view\x18\x03 \x01(\x0e\x32\x17.towpath.api.v1.RunViewR\x04view\"Y\n\x14\x42\x61tchGetRunsResponse\x12\'\n\x04runs\x18\x01 \x03(\x0b\x32\x13.towpath.api.v1.RunR\x04runs\x12\x18\n\x07missing\x18\x02 \x03(\tR\x07missing\"\xab\x02\n\x0fListRunsRequest\x12\x1f\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x06parent\x12$\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\tpageToken\x12 \n\x06\x66ilter\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\x06\x66ilter\x12\"\n\x08order_by\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18?R\x07orderBy\x12+\n\x04view\x18\x06 \x01(\x0e\x32\x17.towpath.api.v1.RunViewR\x04view\x12\x35\n\x11\x63onsistency_token\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x10\x63onsistencyToken\"\x86\x01\n\x10ListRunsResponse\x12\'\n\x04runs\x18\x01 \x03(\x0b\x32\x13.towpath.api.v1.RunR\x04runs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12!\n\x0cresume_token\x18\x03 \x01(\tR\x0bresumeToken\"\xda\x01\n\x14\x41ggregateRunsRequest\x12\x1f\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x06parent\x12 \n\x06\x66ilter\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\x06\x66ilter\x12@\n\ntime_range\x18\x03 \x01(\x0b\x32\x19.towpath.api.v1.TimeRangeB\x06\xbaH\x03\xc8\x01\x01R\ttimeRange\x12=\n\x06\x62ucket\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\n\xbaH\x07\xaa\x01\x04\x32\x02\x08\x01R\x06\x62ucket\"O\n\x15\x41ggregateRunsResponse\x12\x36\n\x07\x62uckets\x18\x01 \x03(\x0b\x32\x1c.towpath.api.v1.RunAggregateR\x07\x62uckets\"\x89\x02\n\x0cRunAggregate\x12\x38\n\ntime_range\x18\x01 \x01(\x0b\x32\x19.towpath.api.v1.TimeRangeR\ttimeRange\x12\x35\n\x06\x63ounts\x18\x02 \x03(\x0b\x32\x1d.towpath.api.v1.RunStateCountR\x06\x63ounts\x12\x43\n\x10run_duration_p50\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0erunDurationP50\x12\x43\n\x10run_duration_p95\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0erunDurationP95\"C\n\x10\x44\x65leteRunRequest\x12\x1b\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x04name\x12\x12\n\x04\x65tag\x18\x02 \x01(\tR\x04\x65tag\"\x13\n\x11\x44\x65leteRunResponse\"\xbb\x01\n\x19ListRunTransitionsRequest\x12\x1f\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x06parent\x12$\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\tpageToken\x12.\n\x0e\x61\x66ter_revision\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00R\rafterRevision\"\x85\x01\n\x1aListRunTransitionsResponse\x12?\n\x0btransitions\x18\x01 \x03(\x0b\x32\x1d.towpath.api.v1.RunTransitionR\x0btransitions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x89\x01\n\x17ListRunDecisionsRequest\x12\x1f\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x06parent\x12$\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\tpageToken\"}\n\x18ListRunDecisionsResponse\x12\x39\n\tdecisions\x18\x01 \x03(\x0b\x32\x1b.towpath.api.v1.RunDecisionR\tdecisions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xad\x04\n\x0bRunDecision\x12\x34\n\x07verdict\x18\x01 \x01(\x0e\x32\x1a.towpath.api.v1.RunVerdictR\x07verdict\x12\x12\n\x04rule\x18\x02 \x01(\tR\x04rule\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x04 \x01(\tR\x07message\x12\x37\n\nfrom_state\x18\x05 \x01(\x0e\x32\x18.towpath.api.v1.RunStateR\tfromState\x12\x33\n\x08to_state\x18\x06 \x01(\x0e\x32\x18.towpath.api.v1.RunStateR\x07toState\x12\x18\n\x07\x61ttempt\x18\x07 \x01(\x05R\x07\x61ttempt\x12\x1a\n\x08revision\x18\x08 \x01(\x03R\x08revision\x12\x39\n\noccur_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\x12;\n\x0brecord_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nrecordTime\x12\x38\n\x06source\x18\x0b \x01(\x0e\x32 .towpath.api.v1.TransitionSourceR\x06source\x12\x1f\n\x0bproducer_id\x18\x0c \x01(\tR\nproducerId\x12+\n\x11producer_sequence\x18\r \x01(\x03R\x10producerSequence\"{\n\x12GetRunGraphRequest\x12\x1b\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x04name\x12\x1f\n\x05\x64\x65pth\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\n(\x00R\x05\x64\x65pth\x12\'\n\tmax_nodes\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00R\x08maxNodes\"\x8a\x01\n\x13GetRunGraphResponse\x12\x32\n\x05nodes\x18\x01 \x03(\x0b\x32\x1c.towpath.api.v1.RunGraphNodeR\x05nodes\x12\x1c\n\ttruncated\x18\x02 \x01(\x08R\ttruncated\x12!\n\x0cresume_token\x18\x03 \x01(\tR\x0bresumeToken\"\x81\x03\n\x0cRunGraphNode\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12\"\n\rparent_run_id\x18\x02 \x01(\tR\x0bparentRunId\x12+\n\x04kind\x18\x03 \x01(\x0e\x32\x17.towpath.api.v1.RunKindR\x04kind\x12!\n\x0c\x64isplay_name\x18\x04 \x01(\tR\x0b\x64isplayName\x12.\n\x05state\x18\x05 \x01(\x0e\x32\x18.towpath.api.v1.RunStateR\x05state\x12\x1a\n\x08revision\x18\x06 \x01(\x03R\x08revision\x12\x39\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12(\n\x10upstream_run_ids\x18\t \x03(\tR\x0eupstreamRunIds\"\x9e\x02\n\x10WatchRunsRequest\x12\x1f\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x06parent\x12 \n\x06\x66ilter\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\x06\x66ilter\x12+\n\x0cresume_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08R\x0bresumeToken\x12!\n\x0cskip_initial\x18\x04 \x01(\x08R\x0bskipInitial\x12+\n\x04view\x18\x05 \x01(\x0e\x32\x17.towpath.api.v1.RunViewR\x04view\x12J\n\x0cmin_interval\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0c\xbaH\t\xaa\x01\x06\"\x02\x08\n2\x00R\x0bminInterval\"\xbd\x01\n\x11WatchRunsResponse\x12\x30\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.towpath.api.v1.RunEventR\x06\x65vents\x12!\n\x0cresume_token\x18\x02 \x01(\tR\x0bresumeToken\x12\x16\n\x06synced\x18\x03 \x01(\x08R\x06synced\x12;\n\x0bserver_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nserverTime\"c\n\x08RunEvent\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.towpath.api.v1.RunEventKindR\x04kind\x12%\n\x03run\x18\x02 \x01(\x0b\x32\x13.towpath.api.v1.RunR\x03run\"\xab\x01\n\x1aWatchRunTransitionsRequest\x12\x1f\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01R\x06parent\x12+\n\x0cresume_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08R\x0bresumeToken\x12?\n\tto_states\x18\x03 \x03(\x0e\x32\x18.towpath.api.v1.RunStateB\x08\xbaH\x05\x92\x01\x02\x10\x10R\x08toStates\"\xbe\x01\n\x1bWatchRunTransitionsResponse\x12?\n\x0btransitions\x18\x01 \x03(\x0b\x32\x1d.towpath.api.v1.RunTransitionR\x0btransitions\x12!\n\x0cresume_token\x18\x02 \x01(\tR\x0bresumeToken\x12;\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nserverTime*J\n\x07RunView\x12\x18\n\x14RUN_VIEW_UNSPECIFIED\x10\x00\x12\x12\n\x0eRUN_VIEW_BASIC\x10\x01\x12\x11\n\rRUN_VIEW_FULL\x10\x02*\\\n\nRunVerdict\x12\x1b\n\x17RUN_VERDICT_UNSPECIFIED\x10\x00\x12\x18\n\x14RUN_VERDICT_ACCEPTED\x10\x01\x12\x17\n\x13RUN_VERDICT_REFUSED\x10\x02*\x81\x01\n\x0cRunEventKind\x12\x1e\n\x1aRUN_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14RUN_EVENT_KIND_ADDED\x10\x01\x12\x1b\n\x17RUN_EVENT_KIND_MODIFIED\x10\x02\x12\x1a\n\x16RUN_EVENT_KIND_REMOVED\x10\x03\x32\xd9\t\n\nRunService\x12\x64\n\x06GetRun\x12\x1d.towpath.api.v1.GetRunRequest\x1a\x1e.towpath.api.v1.GetRunResponse\"\x1b\x90\x02\x01\xaa\xbb\x18\x14\x08\x03\x12\x08run.read\x1a\x04name0\x01\x12x\n\x0c\x42\x61tchGetRuns\x12#.towpath.api.v1.BatchGetRunsRequest\x1a$.towpath.api.v1.BatchGetRunsResponse\"\x1d\x90\x02\x01\xaa\xbb\x18\x16\x08\x03\x12\x08run.read\x1a\x06parent0\x03\x12l\n\x08ListRuns\x12\x1f.towpath.api.v1.ListRunsRequest\x1a .towpath.api.v1.ListRunsResponse\"\x1d\x90\x02\x01\xaa\xbb\x18\x16\x08\x03\x12\x08run.read\x1a\x06parent0\x03\x12{\n\rAggregateRuns\x12$.towpath.api.v1.AggregateRunsRequest\x1a%.towpath.api.v1.AggregateRunsResponse\"\x1d\x90\x02\x01\xaa\xbb\x18\x16\x08\x03\x12\x08run.read\x1a\x06parent0\x04\x12x\n\tDeleteRun\x12 .towpath.api.v1.DeleteRunRequest\x1a!.towpath.api.v1.DeleteRunResponse\"&\xaa\xbb\x18\"\x08\x03\x12\nrun.delete\x1a\x04name\"\nrun.delete0\x02\x12\x8a\x01\n\x12ListRunTransitions\x12).towpath.api.v1.ListRunTransitionsRequest\x1a*.towpath.api.v1.ListRunTransitionsResponse\"\x1d\x90\x02\x01\xaa\xbb\x18\x16\x08\x03\x12\x08run.read\x1a\x06parent0\x03\x12\x84\x01\n\x10ListRunDecisions\x12\'.towpath.api.v1.ListRunDecisionsRequest\x1a(.towpath.api.v1.ListRunDecisionsResponse\"\x1d\x90\x02\x01\xaa\xbb\x18\x16\x08\x03\x12\x08run.read\x1a\x06parent0\x03\x12s\n\x0bGetRunGraph\x12\".towpath.api.v1.GetRunGraphRequest\x1a#.towpath.api.v1.GetRunGraphResponse\"\x1b\x90\x02\x01\xaa\xbb\x18\x14\x08\x03\x12\x08run.read\x1a\x04name0\x04\x12n\n\tWatchRuns\x12 .towpath.api.v1.WatchRunsRequest\x1a!.towpath.api.v1.WatchRunsResponse\"\x1a\xaa\xbb\x18\x16\x08\x03\x12\x08run.read\x1a\x06parent0\x04\x30\x01\x12\x8c\x01\n\x13WatchRunTransitions\x12*.towpath.api.v1.WatchRunTransitionsRequest\x1a+.towpath.api.v1.WatchRunTransitionsResponse\"\x1a\xaa\xbb\x18\x16\x08\x03\x12\x08run.read\x1a\x06parent0\x04\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -102,73 +103,79 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHRUNTRANSITIONSREQUEST'].fields_by_name['to_states']._loaded_options = None
   _globals['_WATCHRUNTRANSITIONSREQUEST'].fields_by_name['to_states']._serialized_options = b'\272H\005\222\001\002\020\020'
   _globals['_RUNSERVICE'].methods_by_name['GetRun']._loaded_options = None
-  _globals['_RUNSERVICE'].methods_by_name['GetRun']._serialized_options = b'\220\002\001'
+  _globals['_RUNSERVICE'].methods_by_name['GetRun']._serialized_options = b'\220\002\001\252\273\030\024\010\003\022\010run.read\032\004name0\001'
   _globals['_RUNSERVICE'].methods_by_name['BatchGetRuns']._loaded_options = None
-  _globals['_RUNSERVICE'].methods_by_name['BatchGetRuns']._serialized_options = b'\220\002\001'
+  _globals['_RUNSERVICE'].methods_by_name['BatchGetRuns']._serialized_options = b'\220\002\001\252\273\030\026\010\003\022\010run.read\032\006parent0\003'
   _globals['_RUNSERVICE'].methods_by_name['ListRuns']._loaded_options = None
-  _globals['_RUNSERVICE'].methods_by_name['ListRuns']._serialized_options = b'\220\002\001'
+  _globals['_RUNSERVICE'].methods_by_name['ListRuns']._serialized_options = b'\220\002\001\252\273\030\026\010\003\022\010run.read\032\006parent0\003'
   _globals['_RUNSERVICE'].methods_by_name['AggregateRuns']._loaded_options = None
-  _globals['_RUNSERVICE'].methods_by_name['AggregateRuns']._serialized_options = b'\220\002\001'
+  _globals['_RUNSERVICE'].methods_by_name['AggregateRuns']._serialized_options = b'\220\002\001\252\273\030\026\010\003\022\010run.read\032\006parent0\004'
+  _globals['_RUNSERVICE'].methods_by_name['DeleteRun']._loaded_options = None
+  _globals['_RUNSERVICE'].methods_by_name['DeleteRun']._serialized_options = b'\252\273\030\"\010\003\022\nrun.delete\032\004name\"\nrun.delete0\002'
   _globals['_RUNSERVICE'].methods_by_name['ListRunTransitions']._loaded_options = None
-  _globals['_RUNSERVICE'].methods_by_name['ListRunTransitions']._serialized_options = b'\220\002\001'
+  _globals['_RUNSERVICE'].methods_by_name['ListRunTransitions']._serialized_options = b'\220\002\001\252\273\030\026\010\003\022\010run.read\032\006parent0\003'
   _globals['_RUNSERVICE'].methods_by_name['ListRunDecisions']._loaded_options = None
-  _globals['_RUNSERVICE'].methods_by_name['ListRunDecisions']._serialized_options = b'\220\002\001'
+  _globals['_RUNSERVICE'].methods_by_name['ListRunDecisions']._serialized_options = b'\220\002\001\252\273\030\026\010\003\022\010run.read\032\006parent0\003'
   _globals['_RUNSERVICE'].methods_by_name['GetRunGraph']._loaded_options = None
-  _globals['_RUNSERVICE'].methods_by_name['GetRunGraph']._serialized_options = b'\220\002\001'
-  _globals['_RUNVIEW']._serialized_start=4444
-  _globals['_RUNVIEW']._serialized_end=4518
-  _globals['_RUNVERDICT']._serialized_start=4520
-  _globals['_RUNVERDICT']._serialized_end=4612
-  _globals['_RUNEVENTKIND']._serialized_start=4615
-  _globals['_RUNEVENTKIND']._serialized_end=4744
-  _globals['_GETRUNREQUEST']._serialized_start=200
-  _globals['_GETRUNREQUEST']._serialized_end=302
-  _globals['_GETRUNRESPONSE']._serialized_start=304
-  _globals['_GETRUNRESPONSE']._serialized_end=359
-  _globals['_BATCHGETRUNSREQUEST']._serialized_start=362
-  _globals['_BATCHGETRUNSREQUEST']._serialized_end=496
-  _globals['_BATCHGETRUNSRESPONSE']._serialized_start=498
-  _globals['_BATCHGETRUNSRESPONSE']._serialized_end=587
-  _globals['_LISTRUNSREQUEST']._serialized_start=590
-  _globals['_LISTRUNSREQUEST']._serialized_end=889
-  _globals['_LISTRUNSRESPONSE']._serialized_start=892
-  _globals['_LISTRUNSRESPONSE']._serialized_end=1026
-  _globals['_AGGREGATERUNSREQUEST']._serialized_start=1029
-  _globals['_AGGREGATERUNSREQUEST']._serialized_end=1247
-  _globals['_AGGREGATERUNSRESPONSE']._serialized_start=1249
-  _globals['_AGGREGATERUNSRESPONSE']._serialized_end=1328
-  _globals['_RUNAGGREGATE']._serialized_start=1331
-  _globals['_RUNAGGREGATE']._serialized_end=1596
-  _globals['_DELETERUNREQUEST']._serialized_start=1598
-  _globals['_DELETERUNREQUEST']._serialized_end=1665
-  _globals['_DELETERUNRESPONSE']._serialized_start=1667
-  _globals['_DELETERUNRESPONSE']._serialized_end=1686
-  _globals['_LISTRUNTRANSITIONSREQUEST']._serialized_start=1689
-  _globals['_LISTRUNTRANSITIONSREQUEST']._serialized_end=1876
-  _globals['_LISTRUNTRANSITIONSRESPONSE']._serialized_start=1879
-  _globals['_LISTRUNTRANSITIONSRESPONSE']._serialized_end=2012
-  _globals['_LISTRUNDECISIONSREQUEST']._serialized_start=2015
-  _globals['_LISTRUNDECISIONSREQUEST']._serialized_end=2152
-  _globals['_LISTRUNDECISIONSRESPONSE']._serialized_start=2154
-  _globals['_LISTRUNDECISIONSRESPONSE']._serialized_end=2279
-  _globals['_RUNDECISION']._serialized_start=2282
-  _globals['_RUNDECISION']._serialized_end=2839
-  _globals['_GETRUNGRAPHREQUEST']._serialized_start=2841
-  _globals['_GETRUNGRAPHREQUEST']._serialized_end=2964
-  _globals['_GETRUNGRAPHRESPONSE']._serialized_start=2967
-  _globals['_GETRUNGRAPHRESPONSE']._serialized_end=3105
-  _globals['_RUNGRAPHNODE']._serialized_start=3108
-  _globals['_RUNGRAPHNODE']._serialized_end=3493
-  _globals['_WATCHRUNSREQUEST']._serialized_start=3496
-  _globals['_WATCHRUNSREQUEST']._serialized_end=3782
-  _globals['_WATCHRUNSRESPONSE']._serialized_start=3785
-  _globals['_WATCHRUNSRESPONSE']._serialized_end=3974
-  _globals['_RUNEVENT']._serialized_start=3976
-  _globals['_RUNEVENT']._serialized_end=4075
-  _globals['_WATCHRUNTRANSITIONSREQUEST']._serialized_start=4078
-  _globals['_WATCHRUNTRANSITIONSREQUEST']._serialized_end=4249
-  _globals['_WATCHRUNTRANSITIONSRESPONSE']._serialized_start=4252
-  _globals['_WATCHRUNTRANSITIONSRESPONSE']._serialized_end=4442
-  _globals['_RUNSERVICE']._serialized_start=4747
-  _globals['_RUNSERVICE']._serialized_end=5711
+  _globals['_RUNSERVICE'].methods_by_name['GetRunGraph']._serialized_options = b'\220\002\001\252\273\030\024\010\003\022\010run.read\032\004name0\004'
+  _globals['_RUNSERVICE'].methods_by_name['WatchRuns']._loaded_options = None
+  _globals['_RUNSERVICE'].methods_by_name['WatchRuns']._serialized_options = b'\252\273\030\026\010\003\022\010run.read\032\006parent0\004'
+  _globals['_RUNSERVICE'].methods_by_name['WatchRunTransitions']._loaded_options = None
+  _globals['_RUNSERVICE'].methods_by_name['WatchRunTransitions']._serialized_options = b'\252\273\030\026\010\003\022\010run.read\032\006parent0\004'
+  _globals['_RUNVIEW']._serialized_start=4478
+  _globals['_RUNVIEW']._serialized_end=4552
+  _globals['_RUNVERDICT']._serialized_start=4554
+  _globals['_RUNVERDICT']._serialized_end=4646
+  _globals['_RUNEVENTKIND']._serialized_start=4649
+  _globals['_RUNEVENTKIND']._serialized_end=4778
+  _globals['_GETRUNREQUEST']._serialized_start=234
+  _globals['_GETRUNREQUEST']._serialized_end=336
+  _globals['_GETRUNRESPONSE']._serialized_start=338
+  _globals['_GETRUNRESPONSE']._serialized_end=393
+  _globals['_BATCHGETRUNSREQUEST']._serialized_start=396
+  _globals['_BATCHGETRUNSREQUEST']._serialized_end=530
+  _globals['_BATCHGETRUNSRESPONSE']._serialized_start=532
+  _globals['_BATCHGETRUNSRESPONSE']._serialized_end=621
+  _globals['_LISTRUNSREQUEST']._serialized_start=624
+  _globals['_LISTRUNSREQUEST']._serialized_end=923
+  _globals['_LISTRUNSRESPONSE']._serialized_start=926
+  _globals['_LISTRUNSRESPONSE']._serialized_end=1060
+  _globals['_AGGREGATERUNSREQUEST']._serialized_start=1063
+  _globals['_AGGREGATERUNSREQUEST']._serialized_end=1281
+  _globals['_AGGREGATERUNSRESPONSE']._serialized_start=1283
+  _globals['_AGGREGATERUNSRESPONSE']._serialized_end=1362
+  _globals['_RUNAGGREGATE']._serialized_start=1365
+  _globals['_RUNAGGREGATE']._serialized_end=1630
+  _globals['_DELETERUNREQUEST']._serialized_start=1632
+  _globals['_DELETERUNREQUEST']._serialized_end=1699
+  _globals['_DELETERUNRESPONSE']._serialized_start=1701
+  _globals['_DELETERUNRESPONSE']._serialized_end=1720
+  _globals['_LISTRUNTRANSITIONSREQUEST']._serialized_start=1723
+  _globals['_LISTRUNTRANSITIONSREQUEST']._serialized_end=1910
+  _globals['_LISTRUNTRANSITIONSRESPONSE']._serialized_start=1913
+  _globals['_LISTRUNTRANSITIONSRESPONSE']._serialized_end=2046
+  _globals['_LISTRUNDECISIONSREQUEST']._serialized_start=2049
+  _globals['_LISTRUNDECISIONSREQUEST']._serialized_end=2186
+  _globals['_LISTRUNDECISIONSRESPONSE']._serialized_start=2188
+  _globals['_LISTRUNDECISIONSRESPONSE']._serialized_end=2313
+  _globals['_RUNDECISION']._serialized_start=2316
+  _globals['_RUNDECISION']._serialized_end=2873
+  _globals['_GETRUNGRAPHREQUEST']._serialized_start=2875
+  _globals['_GETRUNGRAPHREQUEST']._serialized_end=2998
+  _globals['_GETRUNGRAPHRESPONSE']._serialized_start=3001
+  _globals['_GETRUNGRAPHRESPONSE']._serialized_end=3139
+  _globals['_RUNGRAPHNODE']._serialized_start=3142
+  _globals['_RUNGRAPHNODE']._serialized_end=3527
+  _globals['_WATCHRUNSREQUEST']._serialized_start=3530
+  _globals['_WATCHRUNSREQUEST']._serialized_end=3816
+  _globals['_WATCHRUNSRESPONSE']._serialized_start=3819
+  _globals['_WATCHRUNSRESPONSE']._serialized_end=4008
+  _globals['_RUNEVENT']._serialized_start=4010
+  _globals['_RUNEVENT']._serialized_end=4109
+  _globals['_WATCHRUNTRANSITIONSREQUEST']._serialized_start=4112
+  _globals['_WATCHRUNTRANSITIONSREQUEST']._serialized_end=4283
+  _globals['_WATCHRUNTRANSITIONSRESPONSE']._serialized_start=4286
+  _globals['_WATCHRUNTRANSITIONSRESPONSE']._serialized_end=4476
+  _globals['_RUNSERVICE']._serialized_start=4781
+  _globals['_RUNSERVICE']._serialized_end=6022
 # @@protoc_insertion_point(module_scope)

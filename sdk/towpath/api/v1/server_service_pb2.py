@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from towpath.api.v1 import access_rule_pb2 as towpath_dot_api_dot_v1_dot_access__rule__pb2
 from towpath.api.v1 import state_pb2 as towpath_dot_api_dot_v1_dot_state__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#towpath/api/v1/server_service.proto\x12\x0etowpath.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1atowpath/api/v1/state.proto\"\x1b\n\x19GetTransitionTableRequest\"\xd8\x01\n\x1aGetTransitionTableResponse\x12\x43\n\x0btransitions\x18\x01 \x03(\x0b\x32!.towpath.api.v1.AllowedTransitionR\x0btransitions\x12\x41\n\x0fterminal_states\x18\x02 \x03(\x0e\x32\x18.towpath.api.v1.RunStateR\x0eterminalStates\x12\x32\n\x05rules\x18\x03 \x03(\x0b\x32\x1c.towpath.api.v1.DecisionRuleR\x05rules\"\x96\x02\n\x11\x41llowedTransition\x12\x37\n\nfrom_state\x18\x01 \x01(\x0e\x32\x18.towpath.api.v1.RunStateR\tfromState\x12\x33\n\x08to_state\x18\x02 \x01(\x0e\x32\x18.towpath.api.v1.RunStateR\x07toState\x12:\n\x07sources\x18\x03 \x03(\x0e\x32 .towpath.api.v1.TransitionSourceR\x07sources\x12\'\n\x0frequired_reason\x18\x04 \x01(\tR\x0erequiredReason\x12.\n\x13only_after_inferred\x18\x05 \x01(\x08R\x11onlyAfterInferred\"@\n\x0c\x44\x65\x63isionRule\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12 \n\x0b\x64\x65scription\x18\x02 \x01(\tR\x0b\x64\x65scription\"g\n\x14GetServerInfoRequest\x12\x1f\n\x06\x63lient\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?R\x06\x63lient\x12.\n\x0e\x63lient_version\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18?R\rclientVersion\"\xa6\x02\n\x15GetServerInfoResponse\x12\x18\n\x07version\x18\x01 \x01(\tR\x07version\x12\x16\n\x06\x63ommit\x18\x02 \x01(\tR\x06\x63ommit\x12\x1a\n\x08\x66\x65\x61tures\x18\x03 \x03(\tR\x08\x66\x65\x61tures\x12\x34\n\x16minimum_client_version\x18\x04 \x01(\tR\x14minimumClientVersion\x12\x16\n\x06notice\x18\x05 \x01(\tR\x06notice\x12\x34\n\x06limits\x18\x06 \x01(\x0b\x32\x1c.towpath.api.v1.ServerLimitsR\x06limits\x12;\n\x0bserver_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nserverTime\"\xc7\x01\n\x0cServerLimits\x12*\n\x11max_message_bytes\x18\x01 \x01(\x03R\x0fmaxMessageBytes\x12\x37\n\x18max_inline_payload_bytes\x18\x02 \x01(\x03R\x15maxInlinePayloadBytes\x12*\n\x11max_batch_updates\x18\x03 \x01(\x05R\x0fmaxBatchUpdates\x12&\n\x0fmax_log_records\x18\x04 \x01(\x05R\rmaxLogRecords2\xe4\x01\n\rServerService\x12\x61\n\rGetServerInfo\x12$.towpath.api.v1.GetServerInfoRequest\x1a%.towpath.api.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x12p\n\x12GetTransitionTable\x12).towpath.api.v1.GetTransitionTableRequest\x1a*.towpath.api.v1.GetTransitionTableResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#towpath/api/v1/server_service.proto\x12\x0etowpath.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a towpath/api/v1/access_rule.proto\x1a\x1atowpath/api/v1/state.proto\"\x1b\n\x19GetTransitionTableRequest\"\xd8\x01\n\x1aGetTransitionTableResponse\x12\x43\n\x0btransitions\x18\x01 \x03(\x0b\x32!.towpath.api.v1.AllowedTransitionR\x0btransitions\x12\x41\n\x0fterminal_states\x18\x02 \x03(\x0e\x32\x18.towpath.api.v1.RunStateR\x0eterminalStates\x12\x32\n\x05rules\x18\x03 \x03(\x0b\x32\x1c.towpath.api.v1.DecisionRuleR\x05rules\"\x96\x02\n\x11\x41llowedTransition\x12\x37\n\nfrom_state\x18\x01 \x01(\x0e\x32\x18.towpath.api.v1.RunStateR\tfromState\x12\x33\n\x08to_state\x18\x02 \x01(\x0e\x32\x18.towpath.api.v1.RunStateR\x07toState\x12:\n\x07sources\x18\x03 \x03(\x0e\x32 .towpath.api.v1.TransitionSourceR\x07sources\x12\'\n\x0frequired_reason\x18\x04 \x01(\tR\x0erequiredReason\x12.\n\x13only_after_inferred\x18\x05 \x01(\x08R\x11onlyAfterInferred\"@\n\x0c\x44\x65\x63isionRule\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12 \n\x0b\x64\x65scription\x18\x02 \x01(\tR\x0b\x64\x65scription\"g\n\x14GetServerInfoRequest\x12\x1f\n\x06\x63lient\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?R\x06\x63lient\x12.\n\x0e\x63lient_version\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18?R\rclientVersion\"\xa6\x02\n\x15GetServerInfoResponse\x12\x18\n\x07version\x18\x01 \x01(\tR\x07version\x12\x16\n\x06\x63ommit\x18\x02 \x01(\tR\x06\x63ommit\x12\x1a\n\x08\x66\x65\x61tures\x18\x03 \x03(\tR\x08\x66\x65\x61tures\x12\x34\n\x16minimum_client_version\x18\x04 \x01(\tR\x14minimumClientVersion\x12\x16\n\x06notice\x18\x05 \x01(\tR\x06notice\x12\x34\n\x06limits\x18\x06 \x01(\x0b\x32\x1c.towpath.api.v1.ServerLimitsR\x06limits\x12;\n\x0bserver_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nserverTime\"\xc7\x01\n\x0cServerLimits\x12*\n\x11max_message_bytes\x18\x01 \x01(\x03R\x0fmaxMessageBytes\x12\x37\n\x18max_inline_payload_bytes\x18\x02 \x01(\x03R\x15maxInlinePayloadBytes\x12*\n\x11max_batch_updates\x18\x03 \x01(\x05R\x0fmaxBatchUpdates\x12&\n\x0fmax_log_records\x18\x04 \x01(\x05R\rmaxLogRecords2\xf4\x01\n\rServerService\x12i\n\rGetServerInfo\x12$.towpath.api.v1.GetServerInfoRequest\x1a%.towpath.api.v1.GetServerInfoResponse\"\x0b\x90\x02\x01\xaa\xbb\x18\x04\x08\x01\x30\x01\x12x\n\x12GetTransitionTable\x12).towpath.api.v1.GetTransitionTableRequest\x1a*.towpath.api.v1.GetTransitionTableResponse\"\x0b\x90\x02\x01\xaa\xbb\x18\x04\x08\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,23 +40,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSERVERINFOREQUEST'].fields_by_name['client_version']._loaded_options = None
   _globals['_GETSERVERINFOREQUEST'].fields_by_name['client_version']._serialized_options = b'\272H\004r\002\030?'
   _globals['_SERVERSERVICE'].methods_by_name['GetServerInfo']._loaded_options = None
-  _globals['_SERVERSERVICE'].methods_by_name['GetServerInfo']._serialized_options = b'\220\002\001'
+  _globals['_SERVERSERVICE'].methods_by_name['GetServerInfo']._serialized_options = b'\220\002\001\252\273\030\004\010\0010\001'
   _globals['_SERVERSERVICE'].methods_by_name['GetTransitionTable']._loaded_options = None
-  _globals['_SERVERSERVICE'].methods_by_name['GetTransitionTable']._serialized_options = b'\220\002\001'
-  _globals['_GETTRANSITIONTABLEREQUEST']._serialized_start=116
-  _globals['_GETTRANSITIONTABLEREQUEST']._serialized_end=143
-  _globals['_GETTRANSITIONTABLERESPONSE']._serialized_start=146
-  _globals['_GETTRANSITIONTABLERESPONSE']._serialized_end=362
-  _globals['_ALLOWEDTRANSITION']._serialized_start=365
-  _globals['_ALLOWEDTRANSITION']._serialized_end=643
-  _globals['_DECISIONRULE']._serialized_start=645
-  _globals['_DECISIONRULE']._serialized_end=709
-  _globals['_GETSERVERINFOREQUEST']._serialized_start=711
-  _globals['_GETSERVERINFOREQUEST']._serialized_end=814
-  _globals['_GETSERVERINFORESPONSE']._serialized_start=817
-  _globals['_GETSERVERINFORESPONSE']._serialized_end=1111
-  _globals['_SERVERLIMITS']._serialized_start=1114
-  _globals['_SERVERLIMITS']._serialized_end=1313
-  _globals['_SERVERSERVICE']._serialized_start=1316
-  _globals['_SERVERSERVICE']._serialized_end=1544
+  _globals['_SERVERSERVICE'].methods_by_name['GetTransitionTable']._serialized_options = b'\220\002\001\252\273\030\004\010\0010\001'
+  _globals['_GETTRANSITIONTABLEREQUEST']._serialized_start=150
+  _globals['_GETTRANSITIONTABLEREQUEST']._serialized_end=177
+  _globals['_GETTRANSITIONTABLERESPONSE']._serialized_start=180
+  _globals['_GETTRANSITIONTABLERESPONSE']._serialized_end=396
+  _globals['_ALLOWEDTRANSITION']._serialized_start=399
+  _globals['_ALLOWEDTRANSITION']._serialized_end=677
+  _globals['_DECISIONRULE']._serialized_start=679
+  _globals['_DECISIONRULE']._serialized_end=743
+  _globals['_GETSERVERINFOREQUEST']._serialized_start=745
+  _globals['_GETSERVERINFOREQUEST']._serialized_end=848
+  _globals['_GETSERVERINFORESPONSE']._serialized_start=851
+  _globals['_GETSERVERINFORESPONSE']._serialized_end=1145
+  _globals['_SERVERLIMITS']._serialized_start=1148
+  _globals['_SERVERLIMITS']._serialized_end=1347
+  _globals['_SERVERSERVICE']._serialized_start=1350
+  _globals['_SERVERSERVICE']._serialized_end=1594
 # @@protoc_insertion_point(module_scope)

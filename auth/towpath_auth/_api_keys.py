@@ -1,0 +1,112 @@
+"""API keys: texts that name a credential and prove that one holds it.
+
+    twps_fT5lekGzAEdxCusw_fa8GmurwnMZUN02zE3lrDw1EDkWfmIOV0fJAFXtIhYq0pP1DJ
+    kind | public id      | secret, 43 characters: 256 bits            | CRC-32
+
+The id is public: logs, audit and revocation name a key by it. The checksum tells a typing slip, or
+what a scanner took for a key, from a key, without asking the database; it is no security. The
+service keeps an HMAC under a versioned pepper: against 256 random bits a slow hash buys nothing,
+and whoever reads the database can confirm no guess, whoever writes it can plant no key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+from towpath_auth._errors import CredentialRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KeyKind = Literal["user", "service_account", "refresh"]
+
+KEY_PATTERN: Final = re.compile(r"\btwp[usr]_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}\b")
+"""What a scanner looks for; `parse_api_key` then tells whether it is a key."""
+
+_ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_ID_LENGTH: Final = 16
+_SECRET_LENGTH: Final = 43
+_CHECKSUM_LENGTH: Final = 6
+_PREFIXES: Final[dict[KeyKind, str]] = {
+    "user": "twpu",
+    "service_account": "twps",
+    "refresh": "twpr",
+}
+_KINDS: Final[dict[str, KeyKind]] = {prefix: kind for kind, prefix in _PREFIXES.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A key, in plain."""
+
+    kind: KeyKind
+    key_id: str
+    """Public: 16 characters."""
+    text: str = field(repr=False)
+    """The whole of it; secret."""
+
+
+def new_api_key(kind: KeyKind) -> ApiKey:
+    """Makes a key that nobody can guess."""
+    key_id = _random(_ID_LENGTH)
+    body = f"{_PREFIXES[kind]}_{key_id}_{_random(_SECRET_LENGTH)}"
+    return ApiKey(kind=kind, key_id=key_id, text=body + _checksum(body))
+
+
+def parse_api_key(text: str) -> ApiKey:
+    """Reads a key, and checks its sum.
+
+    Raises:
+        CredentialRefused: CREDENTIAL_INVALID: it isn't one, or has a slip in it.
+    """
+    if KEY_PATTERN.fullmatch(text) is None:
+        raise CredentialRefused
+    body, checksum = text[:-_CHECKSUM_LENGTH], text[-_CHECKSUM_LENGTH:]
+    if not hmac.compare_digest(_checksum(body), checksum):
+        raise CredentialRefused
+    prefix, key_id, _ = text.split("_")
+    return ApiKey(kind=_KINDS[prefix], key_id=key_id, text=text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peppers:
+    """Secrets that the service adds to what it hashes, by version; the newest one writes."""
+
+    by_version: Mapping[int, bytes] = field(repr=False)
+
+    def hash(self, key: ApiKey) -> tuple[int, str]:
+        """The version of the pepper in use, and the key's digest under it, hexadecimal."""
+        version = max(self.by_version)
+        return version, self._digest(key, version)
+
+    def matches(self, key: ApiKey, version: int, digest: str) -> bool:
+        """Whether a key is the one that a digest was made of."""
+        if version not in self.by_version:
+            return False
+        return hmac.compare_digest(self._digest(key, version), digest)
+
+    def _digest(self, key: ApiKey, version: int) -> str:
+        return hmac.new(self.by_version[version], key.text.encode(), hashlib.sha256).hexdigest()
+
+
+def new_pepper() -> bytes:
+    """Makes a pepper: 256 random bits."""
+    return secrets.token_bytes(32)
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def _checksum(body: str) -> str:
+    rest, digits = zlib.crc32(body.encode()), ""
+    for _ in range(_CHECKSUM_LENGTH):
+        rest, digit = divmod(rest, len(_ALPHABET))
+        digits = _ALPHABET[digit] + digits
+    return digits

@@ -1,0 +1,101 @@
+"""What can be permitted, and the roles that come with every tenant.
+
+A permission is held in the tenant itself or in workspaces; a role bound to a whole tenant holds in
+all of its workspaces, those made later included. tests/unit/auth/roles.csv is this table again,
+for people: widening a role is a change there, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TENANT_PERMISSIONS: Final[Mapping[str, str]] = {
+    "tenant.read": "See the tenant and its workspaces.",
+    "usage.read": "See what the tenant uses of its limits.",
+    "member.read": "See users, service accounts, roles and who has which.",
+    "member.manage": "Add and remove users, and give them roles that one has oneself.",
+    "owner.grant": "Make and unmake owners.",
+    "role.manage": "Make and delete custom roles.",
+    "serviceaccount.manage": "Add and remove service accounts, their roles and their keys.",
+    "key.own": "Make, rotate and revoke keys of one's own.",
+    "key.rotate": "Rotate keys of one's own.",
+    "key.manage": "Revoke anybody's keys.",
+    "audit.read": "Read the audit log.",
+    "workspace.create": "Make workspaces.",
+    "workspace.delete": "Delete workspaces.",
+}
+WORKSPACE_PERMISSIONS: Final[Mapping[str, str]] = {
+    "workspace.update": "Change a workspace's description.",
+    "access.manage": "Give others roles in a workspace.",
+    "flow.read": "See flows.",
+    "run.read": "See runs, their history and graph, and watch them.",
+    "run.delete": "Delete runs.",
+    "run.report": "Report runs and what becomes of them.",
+    "log.read": "Read log lines.",
+    "log.write": "Send log lines.",
+    "work.lease": "Start runs of others, and hand each a token of its own.",
+}
+PLATFORM_PERMISSIONS: Final[Mapping[str, str]] = {
+    "platform.manage": "Make, limit, suspend and resume tenants. Of the first tenant only.",
+}
+PERMISSIONS: Final[Mapping[str, str]] = {
+    **TENANT_PERMISSIONS,
+    **WORKSPACE_PERMISSIONS,
+    **PLATFORM_PERMISSIONS,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """A set of permissions with a name."""
+
+    role_id: str
+    display_name: str
+    permissions: frozenset[str]
+    built_in: bool = False
+
+
+_MEMBER: Final = frozenset({"tenant.read", "member.read", "key.own"})
+MEMBER_PERMISSIONS: Final = _MEMBER | {"key.rotate", "usage.read"}
+"""Permissions in the tenant that a role in one of its workspaces brings: no more than these."""
+
+_VIEWER: Final = frozenset({"flow.read", "run.read", "log.read"})
+_REPORTING: Final = frozenset({"run.report", "log.write"})
+_ROTATING: Final = frozenset({"key.rotate"})
+_WORKSPACE_ADMIN: Final = _VIEWER | _REPORTING | {"run.delete", "workspace.update", "access.manage"}
+_ADMIN: Final = frozenset(TENANT_PERMISSIONS) - {"owner.grant", "key.rotate"} | _WORKSPACE_ADMIN
+
+RUN_PERMISSIONS: Final = _VIEWER | _REPORTING
+"""What a run may do, each about itself and what is below it."""
+
+
+def _built_in(role_id: str, display_name: str, permissions: frozenset[str]) -> Role:
+    return Role(role_id=role_id, display_name=display_name, permissions=permissions, built_in=True)
+
+
+BUILT_IN_ROLES: Final[Mapping[str, Role]] = {
+    role.role_id: role
+    for role in (
+        _built_in("owner", "Owner", _ADMIN | {"owner.grant"}),
+        _built_in("admin", "Administrator", _ADMIN),
+        _built_in("auditor", "Auditor", _MEMBER | {"audit.read", "usage.read", "flow.read"}),
+        _built_in("member", "Member", _MEMBER),
+        _built_in("workspace-admin", "Workspace administrator", _MEMBER | _WORKSPACE_ADMIN),
+        _built_in("developer", "Developer", _MEMBER | _VIEWER | _REPORTING | {"usage.read"}),
+        _built_in("operator", "Operator", _MEMBER | _VIEWER | {"usage.read"}),
+        _built_in("viewer", "Viewer", _MEMBER | _VIEWER),
+        _built_in("runner", "Runner of pipelines", _VIEWER | _REPORTING | _ROTATING),
+        _built_in("deployer", "Deployer", frozenset({"flow.read", "run.read"}) | _ROTATING),
+        _built_in(
+            "worker", "Worker", frozenset({"flow.read", "run.read", "work.lease"}) | _ROTATING
+        ),
+        _built_in(
+            "platform-admin", "Operator of the installation", frozenset(PLATFORM_PERMISSIONS)
+        ),
+    )
+}
+"""Roles that every tenant has and none can change."""

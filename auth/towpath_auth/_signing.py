@@ -1,0 +1,110 @@
+"""Keys that sign access tokens, and how the world knows their public halves.
+
+EdDSA over Ed25519: deterministic, so that no nonce can ruin a key; not malleable, so that a token
+has one spelling; and verifiers can't mint.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from towpath_auth._claims import AccessClaims, to_json
+
+ALGORITHM: Final = "EdDSA"
+TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - a media type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicKey:
+    """What verifies tokens."""
+
+    kid: str
+    """Thumbprint of the key (RFC 7638)."""
+    key: Ed25519PublicKey = field(compare=False)
+
+    @property
+    def jwk(self) -> dict[str, str]:
+        """The key as a JSON Web Key (RFC 8037)."""
+        return {
+            "kid": self.kid,
+            "kty": "OKP",
+            "crv": "Ed25519",
+            "x": _encoded(_raw(self.key)),
+            "alg": ALGORITHM,
+            "use": "sig",
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKey:
+    """What signs tokens."""
+
+    public: PublicKey
+    private: Ed25519PrivateKey = field(repr=False, compare=False)
+
+    @property
+    def kid(self) -> str:
+        """Thumbprint of the key."""
+        return self.public.kid
+
+    @property
+    def private_bytes(self) -> bytes:
+        """The secret half, 32 bytes: to be sealed before it is kept."""
+        return self.private.private_bytes_raw()
+
+    def sign(self, claims: AccessClaims, *, issuer: str, audience: str) -> str:
+        """Makes a token."""
+        content = to_json(claims, issuer=issuer, audience=audience)
+        headers = {"typ": TOKEN_TYPE, "kid": self.kid}
+        return jwt.encode(content, self.private, algorithm=ALGORITHM, headers=headers)
+
+
+def new_signing_key() -> SigningKey:
+    """Makes a key."""
+    return _signing_key(Ed25519PrivateKey.generate())
+
+
+def load_signing_key(private_bytes: bytes) -> SigningKey:
+    """The key whose `private_bytes` these are.
+
+    Raises:
+        ValueError: They aren't 32 bytes.
+    """
+    return _signing_key(Ed25519PrivateKey.from_private_bytes(private_bytes))
+
+
+def load_public_key(jwk: dict[str, Any]) -> PublicKey:
+    """The key that `PublicKey.jwk` describes.
+
+    Raises:
+        ValueError: It isn't one.
+    """
+    text = str(jwk.get("x", ""))
+    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return _public_key(Ed25519PublicKey.from_public_bytes(raw))
+
+
+def _signing_key(private: Ed25519PrivateKey) -> SigningKey:
+    return SigningKey(public=_public_key(private.public_key()), private=private)
+
+
+def _public_key(key: Ed25519PublicKey) -> PublicKey:
+    members = {"crv": "Ed25519", "kty": "OKP", "x": _encoded(_raw(key))}
+    canonical = json.dumps(members, separators=(",", ":"), sort_keys=True)
+    return PublicKey(kid=_encoded(hashlib.sha256(canonical.encode()).digest()), key=key)
+
+
+def _raw(key: Ed25519PublicKey) -> bytes:
+    return key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+
+
+def _encoded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()

@@ -1,0 +1,41 @@
+"""API keys and access tokens: what proves who is calling."""
+
+from towpath_auth._api_keys import (
+    KEY_PATTERN,
+    ApiKey,
+    KeyKind,
+    Peppers,
+    new_api_key,
+    new_pepper,
+    parse_api_key,
+)
+from towpath_auth._claims import LEEWAY_SECONDS, MAX_LIFE_SECONDS, AccessClaims
+from towpath_auth._signing import (
+    PublicKey,
+    SigningKey,
+    load_public_key,
+    load_signing_key,
+    new_signing_key,
+)
+from towpath_auth._verifier import MAX_TOKEN_BYTES, Verifier, bearer_token
+
+__all__ = [
+    "KEY_PATTERN",
+    "LEEWAY_SECONDS",
+    "MAX_LIFE_SECONDS",
+    "MAX_TOKEN_BYTES",
+    "AccessClaims",
+    "ApiKey",
+    "KeyKind",
+    "Peppers",
+    "PublicKey",
+    "SigningKey",
+    "Verifier",
+    "bearer_token",
+    "load_public_key",
+    "load_signing_key",
+    "new_api_key",
+    "new_pepper",
+    "new_signing_key",
+    "parse_api_key",
+]
