@@ -5,7 +5,13 @@ service without identity needs none of.
 """
 
 from towpath_auth._access import ALL_ACCESS, Access, Grant, access_of
-from towpath_auth._caller import LOCAL_CALLER, LOCAL_TENANT_ID, LOCAL_WORKSPACE_ID, Caller
+from towpath_auth._caller import (
+    ANONYMOUS,
+    LOCAL_CALLER,
+    LOCAL_TENANT_ID,
+    LOCAL_WORKSPACE_ID,
+    Caller,
+)
 from towpath_auth._claims import RunGrant
 from towpath_auth._errors import CredentialRefused
 from towpath_auth._permissions import (
@@ -20,6 +26,7 @@ from towpath_auth._permissions import (
 
 __all__ = [
     "ALL_ACCESS",
+    "ANONYMOUS",
     "BUILT_IN_ROLES",
     "LOCAL_CALLER",
     "LOCAL_TENANT_ID",

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 from towpath_auth._access import ALL_ACCESS, Access
 
 if TYPE_CHECKING:
-    from towpath_auth._claims import RunGrant
+    from collections.abc import Mapping
+
+    from towpath_auth._claims import AccessClaims, RunGrant
 
 LOCAL_TENANT_ID: Final = "00000000-0000-7000-8000-000000000001"
 """The tenant of a service without identity; with it, the first one, whose members operate it."""
@@ -44,9 +46,21 @@ class Caller:
     run: RunGrant | None = None
     """The one run it may report, for callers that are a run."""
 
+    workspaces: Mapping[str, str] | None = field(default=None, repr=False)
+    """Names to show of its tenant's workspaces, by id; None when any name will do."""
+
+    quotas: Mapping[str, int] = field(default_factory=dict[str, int], repr=False)
+    """Limits of its tenant that differ from the installation's."""
+
+    claims: AccessClaims | None = field(default=None, repr=False)
+    """What its token says; None without identity."""
+
     address: str = ""
     """Where it calls from, as the transport tells."""
 
 
 LOCAL_CALLER: Final = Caller(tenant_id=LOCAL_TENANT_ID, principal="users/local")
 """The one implicit principal of a service that listens on loopback only."""
+
+ANONYMOUS: Final = Caller(tenant_id="", principal="", access=Access(), workspaces={})
+"""Whoever calls what anybody may call."""

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from importlib import metadata
-from typing import Literal
+from typing import Any, Literal
 
 import click
 from towpath.settings import get_settings
 
 from towpath_service.db_cli import database_of, database_option, db
 from towpath_service.domain.errors import ServiceError
+from towpath_service.identity_cli import (
+    access_options,
+    init_auth,
+    recover_owner,
+    rotate_keys,
+    tell_first_key,
+)
 from towpath_service.keep_options import keep_options
 
 _PORT = click.IntRange(0, 65535)
@@ -22,6 +29,9 @@ def server() -> None:
 
 
 server.add_command(db)
+server.add_command(init_auth)
+server.add_command(recover_owner)
+server.add_command(rotate_keys)
 
 
 @server.command()
@@ -50,10 +60,11 @@ server.add_command(db)
     is_flag=True,
     help="Give metrics for Prometheus at /metrics of the web port.",
 )
+@access_options
 @click.option(
     "--insecure",
     is_flag=True,
-    help="Listen beyond this machine although nobody is asked who it is.",
+    help="Listen beyond this machine although nobody is asked who it is, or in plain text.",
 )
 def start(
     host: str,
@@ -67,29 +78,25 @@ def start(
     log_format: Literal["text", "json"],
     metrics: bool,
     insecure: bool,
+    access: dict[str, Any],
 ) -> None:
     """Start the service: gRPC and HTTP, one process, no set-up."""
     # The service is heavy, and `--help` needs none of it.
     from towpath_service.app.server import serve  # noqa: PLC0415 - see above
-    from towpath_service.app.settings import ServerSettings, is_loopback  # noqa: PLC0415 - see above
+    from towpath_service.app.settings import ServerSettings  # noqa: PLC0415 - see above
     from towpath_service.application.retention import Keep  # noqa: PLC0415 - see above
     from towpath_service.storage.targets import location_of  # noqa: PLC0415 - see above
     from towpath_service.telemetry.logs import set_up_logs  # noqa: PLC0415 - see above
 
-    host = host.strip("[]")
-    if not is_loopback(host) and not insecure:
-        raise click.UsageError(
-            f"--host {host} would let anybody on the network read and change every run, since this"
-            " server asks nobody who they are. Keep to 127.0.0.1, or say --insecure."
-        )
     home = get_settings().home
     settings = ServerSettings(
         home=home,
         database=database_of(database, home),
-        host=host,
+        host=host.strip("[]"),
         port=port,
         web_port=web_port,
         insecure=insecure,
+        **access,
         metrics=metrics,
         keep=Keep(runs=keep_runs, transitions=keep_transitions, logs=keep_logs),
     )
@@ -102,8 +109,10 @@ def start(
         )
 
     try:
-        asyncio.run(serve(settings, started))
+        asyncio.run(serve(settings, started, tell_first_key))
     except ServiceError as error:
+        if error.reason == "EXPOSED":
+            raise click.UsageError(error.message) from None
         raise click.ClickException(error.message) from None
     except OSError as error:
         raise click.ClickException(

@@ -42,10 +42,10 @@ BREAKING = {
     "a field of another type": ("common.proto", "int64 size_bytes = 4 ", "string size_bytes = 4 "),
     "a field removed": ("common.proto", "  bool non_retryable = 4;\n", ""),
     "a value renumbered": ("state.proto", "RUN_STATE_PENDING = 2;", "RUN_STATE_PENDING = 97;"),
-    "an rpc removed": (
+    "an rpc renamed": (
         "run_service.proto",
-        "  rpc DeleteRun(DeleteRunRequest) returns (DeleteRunResponse);\n",
-        "",
+        "  rpc DeleteRun(DeleteRunRequest) returns (DeleteRunResponse) {",
+        "  rpc EraseRun(DeleteRunRequest) returns (DeleteRunResponse) {",
     ),
     "a stream made a single answer": (
         "run_service.proto",

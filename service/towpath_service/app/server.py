@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Final
 from towpath._discovery import announce_server
 
 from towpath_service.app.background import background
+from towpath_service.app.exposure import check_exposure
 from towpath_service.app.intake import Intake
+from towpath_service.app.switching import identity_wanted, switch_on
 from towpath_service.app.wiring import Service, open_service
 from towpath_service.domain.errors import ServiceError
 from towpath_service.rpc.grpc_server import GrpcServer, address_of, listening_socket
 from towpath_service.telemetry.observing import observe
-from towpath_service.web import WebServer, web_application
+from towpath_service.web import Keys, WebServer, web_application
 
 if TYPE_CHECKING:
     import socket
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from towpath_service.app.settings import ServerSettings
+    from towpath_service.application.tenants import MadeTenant
     from towpath_service.telemetry.wrapping import Wrapping
 
 # A commit makes and drops tens of thousands of objects that hold no cycles. At Python's own 700 the
@@ -32,12 +35,17 @@ if TYPE_CHECKING:
 COLLECT_AFTER_OBJECTS: Final = 50_000
 
 
-async def serve(settings: ServerSettings, started: Callable[[str, str], None]) -> None:
+async def serve(
+    settings: ServerSettings,
+    started: Callable[[str, str], None],
+    told: Callable[[MadeTenant], None] = lambda _: None,
+) -> None:
     """Serves until SIGTERM or SIGINT.
 
     Args:
         settings: What to serve, where.
         started: Is called with the gRPC address and the web address once both answer.
+        told: Is called with the first owner and their key, when identity is switched on.
 
     Raises:
         ServiceError: The database can't be opened, or a port is in use (PORT_IN_USE).
@@ -45,6 +53,12 @@ async def serve(settings: ServerSettings, started: Callable[[str, str], None]) -
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         stack.enter_context(_told_to_stop(stop))
+        wanted = identity_wanted(settings.home, settings.key_file, make=settings.auth)
+        if settings.auth:
+            made = await switch_on(settings.database, wanted, settings.owner)
+            if made is not None:
+                told(made)
+        await check_exposure(settings)
         web_socket = _web_socket(settings)
         stack.callback(web_socket.close)
         observed = observe(metrics=settings.metrics)
@@ -55,6 +69,7 @@ async def serve(settings: ServerSettings, started: Callable[[str, str], None]) -
                 times=settings.times,
                 keep=settings.keep,
                 wrapping=observed.wrapping,
+                identity=wanted,
             )
         )
         grpc_server = GrpcServer(service.dispatcher)
@@ -66,6 +81,7 @@ async def serve(settings: ServerSettings, started: Callable[[str, str], None]) -
                 service.draining,
                 hosts=None if settings.insecure else [settings.host],
                 metrics=observed.metrics,
+                keys=_keys(service),
             ),
             web_socket,
             grace_seconds=settings.grace_seconds,
@@ -106,9 +122,20 @@ def _background(
         "reaper": service.reaper.run,
         "retention": service.retention.run,
         "liveness": service.producers.keep_alive,
-        "intake": intake.run,
     }
+    if service.authority is None:
+        # What a process left behind is delivered by one that has a key, where keys are asked for.
+        loops["intake"] = intake.run
+    else:
+        loops["identity"] = service.authority.run
     return background({name: wrapping.loop(name, run) for name, run in loops.items()})
+
+
+def _keys(service: Service) -> Keys | None:
+    authority = service.authority
+    if authority is None:
+        return None
+    return Keys(issuer=authority.issuer, current=lambda: [key.jwk for key in authority.ring.public])
 
 
 @contextmanager

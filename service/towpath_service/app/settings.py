@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from towpath_service.application.retention import Keep
 from towpath_service.rpc.ingest_handler import StreamTimes
@@ -13,6 +13,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from towpath_service.storage.postgres_url import PostgresUrl
+
+
+FIRST_OWNER: Final = "owner@localhost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """Files in PEM format; they are read again when they change."""
+
+    certificate: Path
+    """The server's certificate, and those that lead to its authority."""
+    key: Path
+    client_authority: Path | None = None
+    """Authority that callers' own certificates must come from; None when they need none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +50,18 @@ class ServerSettings:
     keep: Keep = field(default_factory=Keep)
     """For how long what is recorded is kept."""
     times: StreamTimes = field(default_factory=StreamTimes)
+    key_file: Path | None = None
+    """Where the key is that the service's secrets are sealed with; None for that of the home."""
+    auth: bool = False
+    """Switch identity on, if it isn't."""
+    owner: str = FIRST_OWNER
+    """E-mail address of the first owner, should there be none."""
+    cloud: bool = False
+    """Refuse to run without identity, TLS and PostgreSQL."""
+    tls: TlsFiles | None = None
+    """Certificate and key of both ports; None for plain text."""
+    tls_proxy: bool = False
+    """Whether a proxy stands before the ports that callers speak TLS with."""
     metrics: bool = False
     """Whether to give metrics at /metrics of the web port."""
 

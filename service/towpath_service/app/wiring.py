@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from towpath_service.application.admission import Admission
 from towpath_service.application.committer import Committer
 from towpath_service.application.producers import Producers
 from towpath_service.application.queries import Queries
@@ -16,6 +17,11 @@ from towpath_service.application.retention import Keep, Retention
 from towpath_service.application.watch import Draining, Watches
 from towpath_service.ports.bus import Bus
 from towpath_service.ports.clock import SystemClock
+from towpath_service.rpc.auth_handler import (
+    LocalAccessHandler,
+    LocalAuthHandler,
+    LocalTenantHandler,
+)
 from towpath_service.rpc.dispatch import Dispatcher, LocalAuthenticator
 from towpath_service.rpc.ingest_handler import IngestHandler, StreamTimes
 from towpath_service.rpc.log_handler import LogHandler
@@ -26,11 +32,27 @@ from towpath_service.storage.sqlite import SqliteStore
 from towpath_service.telemetry.wrapping import Wrapping
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
+    from towpath_service.app.identity import Identity
+    from towpath_service.application.authority import Authority
+    from towpath_service.ports.sealing import Sealer
     from towpath_service.ports.store import Store
     from towpath_service.rpc.dispatch import Dispatching
+
+
+_WITHOUT_IDENTITY = (LocalAuthHandler(), LocalAccessHandler(), LocalTenantHandler())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityWanted:
+    """How callers are told apart, where they are."""
+
+    sealer: Callable[[], Sealer]
+    """Makes what opens the service's own keys."""
+    issuer: str = "https://towpath/installation"
+    """`iss` of access tokens: the same for all replicas."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +66,8 @@ class Service:
     reaper: Reaper
     retention: Retention
     store: Store
+    authority: Authority | None
+    """Who tells who calls; None when nobody is asked."""
 
     def drain(self) -> None:
         """Ends watches and asks producers to move on; calls under way go on."""
@@ -58,6 +82,7 @@ async def open_service(
     times: StreamTimes | None = None,
     keep: Keep | None = None,
     wrapping: Wrapping | None = None,
+    identity: IdentityWanted | None = None,
 ) -> AsyncGenerator[Service]:
     """Opens the service on a database; a path is SQLite's, None is one in memory.
 
@@ -66,6 +91,8 @@ async def open_service(
         times: How long streams last and producers may be silent.
         keep: For how long what is recorded is kept.
         wrapping: What tells of the service; None tells of nothing.
+        identity: How callers are told apart, if that was ever switched on; None for a service that
+            nobody but its own process calls.
     """
     wrapping = wrapping or Wrapping()
     clock, bus, draining = SystemClock(), Bus(), Draining(asyncio.Event())
@@ -82,15 +109,23 @@ async def open_service(
             )
             queries = Queries(store, bus, clock)
             watches = Watches(store, bus, draining)
+            admission = Admission()
             handlers = (
-                IngestHandler(producers, draining, times),
+                IngestHandler(producers, draining, times, admission),
                 RunHandler(queries, watches),
                 FlowHandler(queries),
-                LogHandler(producers, queries, watches),
+                LogHandler(producers, queries, watches, admission),
                 ServerHandler(metadata.version("towpath")),
             )
+            layer = await _identity(store, clock, queries, admission, identity)
+            dispatcher = (
+                Dispatcher((*handlers, *_WITHOUT_IDENTITY), LocalAuthenticator())
+                if layer is None
+                else Dispatcher((*handlers, *layer.handlers), layer.authenticator, layer.guard)
+            )
             yield Service(
-                dispatcher=wrapping.dispatcher(Dispatcher(handlers, LocalAuthenticator())),
+                dispatcher=wrapping.dispatcher(dispatcher),
+                authority=None if layer is None else layer.authority,
                 bus=bus,
                 draining=draining,
                 producers=producers,
@@ -103,6 +138,39 @@ async def open_service(
         if listening is not None:
             listening.cancel()
             await asyncio.wait([listening])
+        store.close()
+
+
+async def _identity(
+    store: Store,
+    clock: SystemClock,
+    queries: Queries,
+    admission: Admission,
+    wanted: IdentityWanted | None,
+) -> Identity | None:
+    if wanted is None or not await has_identity(store):
+        return None
+    # Brings cryptography, of which a service without identity needs nothing.
+    from towpath_service.app.identity import open_identity  # noqa: PLC0415 - 10 MB
+
+    return await open_identity(
+        store, clock, wanted.sealer(), queries, admission, issuer=wanted.issuer
+    )
+
+
+async def has_identity(store: Store) -> bool:
+    """Whether identity was ever switched on for a database: it stays on."""
+    return bool(await store.installation(lambda installation: installation.server_keys()))
+
+
+@asynccontextmanager
+async def open_store(database: Path | PostgresUrl) -> AsyncGenerator[Store]:
+    """Opens the store of a database alone."""
+    store = _store(database)
+    try:
+        await store.open()
+        yield store
+    finally:
         store.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from towpath_service.ports.identity import IdentityStore
 from towpath_service.ports.ingest import IngestStore
 from towpath_service.ports.reads import ReadStore
 from towpath_service.ports.retention import RetentionStore
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from towpath_service.ports.bus import Bus
 
 
-class Store(IngestStore, ReadStore, RetentionStore, Protocol):
+class Store(IngestStore, ReadStore, RetentionStore, IdentityStore, Protocol):
     """Where runs are kept."""
 
     @property

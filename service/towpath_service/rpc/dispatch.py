@@ -1,23 +1,36 @@
 """One way through for every call, whatever transport it came by.
 
-Authenticate, parse, validate, call the handler under a deadline, turn every failure into a
+Authenticate, check that the method is permitted at all, parse, validate, check that it is permitted
+where the request asks for it, call the handler under a deadline, turn every failure into a
 ServiceError fit for the caller.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+import time
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Final, Protocol
 
 from towpath_auth import LOCAL_CALLER, Caller
 
+from towpath_service.domain.errors import ServiceError
 from towpath_service.rpc.endpoints import Endpoint, Handler, endpoints_of
 from towpath_service.rpc.errors import to_service_error, unimplemented
+from towpath_service.rpc.guarding import Guard, Telling, Unguarded
+from towpath_service.rpc.rules import check_method, check_request
 from towpath_service.rpc.validation import check
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Callable,
+        Iterable,
+        Mapping,
+        Sequence,
+    )
+    from contextlib import AbstractContextManager
 
     from google.protobuf.message import Message
 
@@ -32,7 +45,20 @@ class Authenticator(Protocol):
     """Establishes who calls."""
 
     async def authenticate(self, metadata: Metadata) -> Caller:
-        """The caller of a call with this metadata; CREDENTIAL_INVALID when there is none."""
+        """The caller of a call with this metadata; raises ServiceError when there is none."""
+        ...
+
+    def anonymous(self, metadata: Metadata) -> Caller:
+        """The caller of what anybody may call."""
+        ...
+
+    def follow(
+        self,
+        caller: Caller,
+        check: Callable[[Caller], None],
+        end: Callable[[ServiceError], None],
+    ) -> AbstractContextManager[None]:
+        """Checks a stream's caller again whenever its rights change, and ends it by `end`."""
         ...
 
 
@@ -43,6 +69,21 @@ class LocalAuthenticator:
         """The implicit principal."""
         del metadata
         return LOCAL_CALLER
+
+    def anonymous(self, metadata: Metadata) -> Caller:
+        """The implicit principal."""
+        del metadata
+        return LOCAL_CALLER
+
+    def follow(
+        self,
+        caller: Caller,
+        check: Callable[[Caller], None],
+        end: Callable[[ServiceError], None],
+    ) -> AbstractContextManager[None]:
+        """Nothing changes."""
+        del caller, check, end
+        return nullcontext()
 
 
 class Dispatching(Protocol):
@@ -84,11 +125,13 @@ class Dispatcher:
         self,
         handlers: Iterable[Handler],
         authenticator: Authenticator,
+        guard: Guard | None = None,
         *,
         deadline_seconds: float = DEADLINE_SECONDS,
     ) -> None:
         self.endpoints: Mapping[str, Endpoint] = endpoints_of(handlers)
         self._authenticator = authenticator
+        self._guard = guard or Unguarded()
         self._deadline_seconds = deadline_seconds
 
     @property
@@ -115,9 +158,11 @@ class Dispatcher:
         """
         try:
             async with asyncio.timeout(self._deadline_seconds):
-                caller = await self._authenticator.authenticate(metadata)
-                answer: Message = await endpoint.call(_checked(endpoint, request), caller)
-                return answer
+                caller = await self._caller(endpoint, metadata)
+                async with self._guard.telling(endpoint, caller, metadata) as telling:
+                    message = self._permitted(endpoint, request, caller, telling)
+                    answer: Message = await endpoint.call(message, caller)
+                    return answer
         except Exception as error:
             raise to_service_error(error) from error
 
@@ -126,8 +171,12 @@ class Dispatcher:
     ) -> AsyncGenerator[Message, None]:
         """Calls a server-streaming rpc; raises as `unary` does."""
         try:
-            caller = await self._authenticator.authenticate(metadata)
-            async with aclosing(endpoint.call(_checked(endpoint, request), caller)) as answers:
+            caller = await self._caller(endpoint, metadata)
+            message = self._permitted(endpoint, request, caller)
+            async with (
+                self._while_permitted(endpoint, caller, [message]),
+                aclosing(endpoint.call(message, caller)) as answers,
+            ):
                 async for answer in answers:
                     yield answer
         except Exception as error:
@@ -137,15 +186,23 @@ class Dispatcher:
         self, endpoint: Endpoint, requests: AsyncIterator[Request], metadata: Metadata
     ) -> AsyncGenerator[Message, None]:
         """Calls a bidirectional rpc; raises as `unary` does."""
+        first: list[Message] = []
 
-        async def parsed() -> AsyncGenerator[Message, None]:
+        async def parsed(caller: Caller) -> AsyncGenerator[Message, None]:
             async for request in requests:
-                yield endpoint.parse(request)
+                message = endpoint.parse(request)
+                if not first:
+                    check_request(endpoint.rule, caller, message)
+                    first.append(message)
+                yield message
 
         try:
-            caller = await self._authenticator.authenticate(metadata)
+            caller = await self._caller(endpoint, metadata)
+            self._guard.admit(endpoint, caller)
+            check_method(endpoint.rule, caller)
             async with (
-                aclosing(parsed()) as messages,
+                self._while_permitted(endpoint, caller, first),
+                aclosing(parsed(caller)) as messages,
                 aclosing(endpoint.call(messages, caller)) as answers,
             ):
                 async for answer in answers:
@@ -153,9 +210,78 @@ class Dispatcher:
         except Exception as error:
             raise to_service_error(error) from error
 
+    async def _caller(self, endpoint: Endpoint, metadata: Metadata) -> Caller:
+        if endpoint.rule.level == "public":
+            return self._authenticator.anonymous(metadata)
+        return await self._authenticator.authenticate(metadata)
 
-def _checked(endpoint: Endpoint, request: Request) -> Message:
-    message = endpoint.parse(request)
-    if not endpoint.takes_batches:
-        check(message)
-    return message
+    def _permitted(
+        self,
+        endpoint: Endpoint,
+        request: Request,
+        caller: Caller,
+        telling: Telling | None = None,
+    ) -> Message:
+        """The request as a message, if the caller may make it."""
+        self._guard.admit(endpoint, caller)
+        check_method(endpoint.rule, caller)
+        message = endpoint.parse(request)
+        if telling is not None:
+            telling.request(message)
+        if not endpoint.takes_batches:
+            check(message)
+        check_request(endpoint.rule, caller, message)
+        return message
+
+    @asynccontextmanager
+    async def _while_permitted(
+        self, endpoint: Endpoint, caller: Caller, first: Sequence[Message]
+    ) -> AsyncGenerator[None]:
+        """Ends a stream when its token does, or its caller's right to it.
+
+        Args:
+            endpoint: What is called.
+            caller: By whom.
+            first: The first message, once it has come.
+        """
+        if caller.expires_at is None:
+            yield
+            return
+        with self._guard.stream(caller):
+            async with self._until_refused(endpoint, caller, first):
+                yield
+
+    @asynccontextmanager
+    async def _until_refused(
+        self, endpoint: Endpoint, caller: Caller, first: Sequence[Message]
+    ) -> AsyncGenerator[None]:
+        loop = asyncio.get_running_loop()
+        why: list[ServiceError] = []
+
+        def check(as_it_is: Caller) -> None:
+            check_method(endpoint.rule, as_it_is)
+            for message in first:
+                check_request(endpoint.rule, as_it_is, message)
+
+        def end(error: ServiceError) -> None:
+            if not why:
+                why.append(error)
+                until.reschedule(loop.time())
+
+        assert caller.expires_at is not None
+        until = asyncio.timeout(max(0.0, caller.expires_at - time.time()))
+        try:
+            async with until:
+                with self._authenticator.follow(caller, check, end):
+                    yield
+        except TimeoutError:
+            if not until.expired():
+                raise
+            raise (why[0] if why else _expired()) from None
+
+
+def _expired() -> ServiceError:
+    return ServiceError(
+        reason="CREDENTIAL_EXPIRED",
+        message="the access token has expired: open the stream anew with a new one",
+    )

@@ -10,6 +10,7 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import DecodeError, Message
 
 from towpath_service.domain.errors import ServiceError
+from towpath_service.rpc.rules import Rule, rule_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +32,9 @@ BATCHES: Final = frozenset(
 )
 """Rpcs that take many parts at once. A part that breaks a rule gets a verdict of its own, so their
 handlers check the rules, not the dispatcher."""
+
+PEER: Final = ":peer"
+"""Key of metadata under which transports put the address of who calls; no client can send it."""
 
 Kind = Literal["unary", "server_stream", "bidi_stream"]
 
@@ -55,6 +59,8 @@ class Endpoint:
     """The handler's method: awaitable when unary, else an async generator function."""
     without_side_effects: bool
     """Whether the contract says so: such calls may come as HTTP GET."""
+    rule: Rule
+    """What it asks of its caller."""
 
     @property
     def takes_batches(self) -> bool:
@@ -101,7 +107,8 @@ def endpoints_of(handlers: Iterable[Handler]) -> dict[str, Endpoint]:
     """The endpoints of handlers, by name.
 
     Raises:
-        LookupError: A handler lacks one of its service's methods.
+        LookupError: A handler lacks one of its service's methods, or the contract doesn't say who
+            may call one.
     """
     pool = descriptor_pool.Default()
     endpoints: dict[str, Endpoint] = {}
@@ -125,6 +132,7 @@ def _endpoint(name: str, method: MethodDescriptor, call: Any) -> Endpoint:
         response_type=message_factory.GetMessageClass(method.output_type),
         call=call,
         without_side_effects=options.idempotency_level == options.NO_SIDE_EFFECTS,
+        rule=rule_of(method),
     )
 
 

@@ -6,6 +6,7 @@ import contextlib
 import socket
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import unquote
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -13,7 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from towpath_service.domain.errors import ServiceError
-from towpath_service.rpc.endpoints import MAX_MESSAGE_BYTES
+from towpath_service.rpc.endpoints import MAX_MESSAGE_BYTES, PEER
 from towpath_service.rpc.errors import to_status, unimplemented
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class _Handlers(grpc.GenericRpcHandler):
     def _unary(self, endpoint: Endpoint, metadata: Mapping[str, Sequence[str]]) -> Any:
         async def call(request: bytes, context: Context) -> Any:
             try:
-                return await self._dispatcher.unary(endpoint, request, metadata)
+                return await self._dispatcher.unary(endpoint, request, _from(context, metadata))
             except ServiceError as error:
                 await _abort(context, error)
 
@@ -158,7 +159,8 @@ class _Handlers(grpc.GenericRpcHandler):
 
     def _server_stream(self, endpoint: Endpoint, metadata: Mapping[str, Sequence[str]]) -> Any:
         async def call(request: bytes, context: Context) -> AsyncGenerator[Message, None]:
-            answers = self._dispatcher.server_stream(endpoint, request, metadata)
+            known = _from(context, metadata)
+            answers = self._dispatcher.server_stream(endpoint, request, known)
             async for answer in _told(answers, context):
                 yield answer
 
@@ -168,7 +170,8 @@ class _Handlers(grpc.GenericRpcHandler):
         async def call(
             requests: AsyncIterator[bytes], context: Context
         ) -> AsyncGenerator[Message, None]:
-            answers = self._dispatcher.bidi_stream(endpoint, requests, metadata)
+            known = _from(context, metadata)
+            answers = self._dispatcher.bidi_stream(endpoint, requests, known)
             async for answer in _told(answers, context):
                 yield answer
 
@@ -201,6 +204,12 @@ async def _abort(context: Context, error: ServiceError) -> None:
 
 def _serialize(message: Message) -> bytes:
     return message.SerializeToString()
+
+
+def _from(context: Context, metadata: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+    """Metadata with where the call comes from, "ipv4:127.0.0.1:1234" to gRPC."""
+    _, _, address = unquote(str(context.peer())).partition(":")
+    return {**metadata, PEER: (address.rpartition(":")[0].strip("[]"),)}
 
 
 def metadata_of(pairs: Any) -> dict[str, list[str]]:

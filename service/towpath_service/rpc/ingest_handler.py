@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from towpath.api.v1 import ingest_service_pb2 as pb
 
+from towpath_service.application.admission import Admission
 from towpath_service.application.commit import Outcome, Submission, fenced
 from towpath_service.domain.errors import ServiceError, invalid
 from towpath_service.domain.names import is_uuid
@@ -40,6 +43,7 @@ ROTATION_SECONDS: Final = 900.0
 # A process that holds its interpreter's lock answers pings and no messages: it gets time to move.
 LINGER_AFTER_ROTATION_SECONDS: Final = 300.0
 LINGER_AFTER_DRAIN_SECONDS: Final = 30.0
+TOKEN_ENDS_SECONDS: Final = 60.0
 DEDUPE_RETENTION_SECONDS: Final = 30 * 86_400
 
 
@@ -58,11 +62,16 @@ class IngestHandler:
     service: ClassVar[str] = "towpath.api.v1.IngestService"
 
     def __init__(
-        self, producers: Producers, draining: Draining, times: StreamTimes | None = None
+        self,
+        producers: Producers,
+        draining: Draining,
+        times: StreamTimes | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self._producers = producers
         self._draining = draining
         self._times = times or StreamTimes()
+        self._admission = admission or Admission()
 
     async def stream_updates(
         self, requests: AsyncIterator[pb.StreamUpdatesRequest], caller: Caller
@@ -85,7 +94,7 @@ class IngestHandler:
         )
         try:
             yield self._opened(opened)
-            stream = _Stream(self._producers, key, caller, opened)
+            stream = _Stream(self._producers, key, caller, opened, self._admission)
             async for response in self._serve(stream, requests):
                 yield response
         finally:
@@ -95,7 +104,9 @@ class IngestHandler:
         self, stream: _Stream, requests: AsyncIterator[pb.StreamUpdatesRequest]
     ) -> AsyncIterator[pb.StreamUpdatesResponse]:
         loop = asyncio.get_running_loop()
-        rotation_at = loop.time() + self._times.rotation_seconds * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load
+        life = self._times.rotation_seconds * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load
+        # A token that ends sooner is given time to be followed by the next one.
+        rotation_at = loop.time() + max(0.0, min(life, stream.life_seconds - TOKEN_ENDS_SECONDS))
         reading: asyncio.Task[pb.StreamUpdatesRequest | None] | None = _next(requests)
         fencing = asyncio.ensure_future(stream.opened.fenced.wait())
         draining = asyncio.ensure_future(self._draining.event.wait())
@@ -159,6 +170,7 @@ class IngestHandler:
         _check_producer(request.producer_id, "producer_id")
         _check_batch(request.batch)
         key = ProducerKey(scope.tenant_id, scope.workspace_id, request.producer_id)
+        self._admission.report(caller, "updates_per_second", len(request.batch.updates))
         outcome = await self._producers.record(
             Submission(
                 producer=key,
@@ -196,9 +208,15 @@ class _Stream:
     """One open stream: what is in flight on it."""
 
     def __init__(
-        self, producers: Producers, key: ProducerKey, caller: Caller, opened: Opened
+        self,
+        producers: Producers,
+        key: ProducerKey,
+        caller: Caller,
+        opened: Opened,
+        admission: Admission,
     ) -> None:
         self.opened = opened
+        self._admission = admission
         self.pending: deque[asyncio.Future[Outcome]] = deque()
         self._sizes: deque[tuple[int, int]] = deque()
         self._producers = producers
@@ -237,7 +255,13 @@ class _Stream:
                 )
             )
         )
-        return _next(requests)
+        return _next(requests, self._admission.pace(self._caller, len(batch.updates)))
+
+    @property
+    def life_seconds(self) -> float:
+        """How long the caller's token lets the stream last."""
+        expires_at = self._caller.expires_at
+        return math.inf if expires_at is None else expires_at - time.time()
 
     def ack(self) -> pb.StreamUpdatesResponse:
         """The ack of all that has been committed since the last one."""
@@ -305,9 +329,12 @@ def _check_batch(batch: pb.UpdateBatch) -> None:
 
 
 def _next(
-    requests: AsyncIterator[pb.StreamUpdatesRequest],
+    requests: AsyncIterator[pb.StreamUpdatesRequest], after_seconds: float = 0.0
 ) -> asyncio.Task[pb.StreamUpdatesRequest | None]:
     async def read() -> pb.StreamUpdatesRequest | None:
+        if after_seconds:
+            # Over its rate: what comes next waits where it is, and the window holds the rest back.
+            await asyncio.sleep(after_seconds)
         return await anext(requests, None)
 
     return asyncio.ensure_future(read())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from towpath.api.v1 import log_service_pb2
 
+from towpath_service.application.admission import Admission
 from towpath_service.domain.errors import ServiceError, invalid
 from towpath_service.domain.names import is_uuid
 from towpath_service.ports.ingest import LogLine, ProducerKey
@@ -29,10 +30,17 @@ class LogHandler:
 
     service: ClassVar[str] = "towpath.api.v1.LogService"
 
-    def __init__(self, producers: Producers, queries: Queries, watches: Watches) -> None:
+    def __init__(
+        self,
+        producers: Producers,
+        queries: Queries,
+        watches: Watches,
+        admission: Admission | None = None,
+    ) -> None:
         self._producers = producers
         self._queries = queries
         self._watches = watches
+        self._admission = admission or Admission()
 
     async def write_logs(
         self, request: log_service_pb2.WriteLogsRequest, caller: Caller
@@ -42,6 +50,7 @@ class LogHandler:
         if not is_uuid(request.producer_id):
             raise invalid("producer_id", "must be a UUID in lower case")
         key = ProducerKey(scope.tenant_id, scope.workspace_id, request.producer_id)
+        self._admission.report(caller, "log_bytes_per_second", request.ByteSize())
         lines: list[LogLine] = []
         problem = ""
         broken = bool(violations_of(request))

@@ -12,7 +12,9 @@ from sqlalchemy.exc import DBAPIError
 
 from towpath_service.domain.errors import ServiceError
 from towpath_service.storage.durability import settings_at_risk, warning_of
+from towpath_service.storage.identity import SqlIdentity
 from towpath_service.storage.ingest import SqlIngestTransaction
+from towpath_service.storage.installation import SqlInstallation
 from towpath_service.storage.notices import CHANNEL, announce, heard_of
 from towpath_service.storage.pools import READERS, WRITERS, Pool
 from towpath_service.storage.pruning import SqlPruning
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from towpath_service.ports.bus import Bus
+    from towpath_service.ports.identity import Identity, Installation
     from towpath_service.ports.ingest import IngestTransaction
     from towpath_service.ports.reads import Reads
     from towpath_service.ports.retention import Pruning
@@ -116,6 +119,14 @@ class PostgresStore:
             return result
 
         return await self._writers.run(run)
+
+    async def identity(self, tenant_id: str, work: Callable[[Identity], Result]) -> Result:
+        """Runs work about one tenant in one transaction."""
+        return await self._writers.run(lambda connection: work(SqlIdentity(connection, tenant_id)))
+
+    async def installation(self, work: Callable[[Installation], Result]) -> Result:
+        """Runs work about the installation in one transaction."""
+        return await self._writers.run(lambda connection: work(SqlInstallation(connection)))
 
     async def listen(self, bus: Bus) -> None:
         """Wakes those who wait here for what other replicas commit; never returns.

@@ -10,10 +10,12 @@ from sqlalchemy.exc import DBAPIError
 
 from towpath_service.domain.errors import ServiceError
 from towpath_service.storage.connections import SqliteConnections
+from towpath_service.storage.identity import SqlIdentity
+from towpath_service.storage.identity_schema import ALL_TABLES
 from towpath_service.storage.ingest import SqlIngestTransaction
+from towpath_service.storage.installation import SqlInstallation
 from towpath_service.storage.pruning import SqlPruning
 from towpath_service.storage.reads import SqlReads
-from towpath_service.storage.schema import metadata
 from towpath_service.storage.targets import location_of, unusable
 from towpath_service.storage.upgrade import ensure_schema
 from towpath_service.storage.write_ahead import write_log_again
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from towpath_service.ports.bus import Bus
+    from towpath_service.ports.identity import Identity, Installation
     from towpath_service.ports.ingest import IngestTransaction
     from towpath_service.ports.reads import Reads
     from towpath_service.ports.retention import Pruning
@@ -61,7 +64,7 @@ class SqliteStore:
             ServiceError: DATABASE_TOO_NEW, or DATABASE_UNUSABLE when the file can't be opened.
         """
         if self._path is None:
-            await self._connections.write(metadata.create_all)
+            await self._connections.write(ALL_TABLES.create_all)
             return
         location = self.location
         try:
@@ -105,6 +108,16 @@ class SqliteStore:
     async def prune(self, work: Callable[[Pruning], Result]) -> Result:
         """Runs work in one transaction; what it returns is returned after the commit."""
         return await self._connections.write(lambda connection: work(SqlPruning(connection)))
+
+    async def identity(self, tenant_id: str, work: Callable[[Identity], Result]) -> Result:
+        """Runs work about one tenant in one transaction."""
+        return await self._connections.write(
+            lambda connection: work(SqlIdentity(connection, tenant_id))
+        )
+
+    async def installation(self, work: Callable[[Installation], Result]) -> Result:
+        """Runs work about the installation in one transaction."""
+        return await self._connections.write(lambda connection: work(SqlInstallation(connection)))
 
     async def listen(self, bus: Bus) -> None:  # noqa: ARG002 - as every store has it
         """Hears of nothing: other processes seldom write to the same file, and waits end."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
     from towpath_service.ports.bus import Bus
+    from towpath_service.ports.identity import Identity, Installation
     from towpath_service.ports.ingest import ChangeSet, IngestTransaction, LogLine, ProducerKey
     from towpath_service.ports.reads import Reads
     from towpath_service.ports.retention import Pruning
@@ -138,6 +139,14 @@ class ObservedStore:
     async def remove(self, work: Callable[[Reads], Result]) -> Result:
         """Runs a deletion in one transaction."""
         return await self._inner.remove(work)
+
+    async def identity(self, tenant_id: str, work: Callable[[Identity], Result]) -> Result:
+        """Runs work about one tenant in one transaction."""
+        return await self._inner.identity(tenant_id, work)
+
+    async def installation(self, work: Callable[[Installation], Result]) -> Result:
+        """Runs work about the installation in one transaction."""
+        return await self._inner.installation(work)
 
     async def prune(self, work: Callable[[Pruning], Result]) -> Result:
         """Runs work in one transaction; what it returns is returned after the commit."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
     from towpath_service.application.watch import Draining
     from towpath_service.rpc.dispatch import Dispatching
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """What verifiers of access tokens need to know."""
+
+    issuer: str
+    current: Callable[[], list[dict[str, str]]]
+    """The keys as JSON Web Keys, as they are now."""
+
+
 NO_METRICS: Final = "nothing is measured: start the server with --metrics\n"
 
 
@@ -29,6 +40,7 @@ def web_application(
     *,
     hosts: Collection[str] | None,
     metrics: Callable[[], tuple[bytes, str]] | None = None,
+    keys: Keys | None = None,
 ) -> Starlette:
     """The application of the web port.
 
@@ -37,6 +49,7 @@ def web_application(
         draining: Whether the service is about to stop.
         hosts: Names, beside those of loopback, that requests may be addressed to; None for any.
         metrics: All metrics and their content type; None when nothing is measured.
+        keys: Public keys of access tokens and who makes those; None without identity.
     """
 
     async def health(_: Request) -> JSONResponse:
@@ -55,7 +68,31 @@ def web_application(
         routes=[
             Route("/healthz", health),
             Route("/metrics", measured),
+            *([] if keys is None else _discovery(keys)),
             Mount("/", app=connect_application(dispatcher)),
         ],
         middleware=walls,
     )
+
+
+def _discovery(keys: Keys) -> list[Route]:
+    """Where verifiers look for keys: RFC 8414 and OpenID Connect Discovery."""
+    cached = {"cache-control": "public, max-age=300"}
+
+    def jwks(_: Request) -> JSONResponse:
+        return JSONResponse({"keys": keys.current()}, headers=cached)
+
+    def configuration(request: Request) -> JSONResponse:
+        content = {
+            "issuer": keys.issuer,
+            "jwks_uri": str(request.url_for("jwks")),
+            "id_token_signing_alg_values_supported": ["EdDSA"],
+            "response_types_supported": ["none"],
+            "subject_types_supported": ["public"],
+        }
+        return JSONResponse(content, headers=cached)
+
+    return [
+        Route("/.well-known/jwks.json", jwks, name="jwks"),
+        Route("/.well-known/openid-configuration", configuration),
+    ]

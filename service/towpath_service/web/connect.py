@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 
 from towpath_service.domain.errors import ServiceError
-from towpath_service.rpc.endpoints import MAX_MESSAGE_BYTES, not_a
+from towpath_service.rpc.endpoints import MAX_MESSAGE_BYTES, PEER, not_a
 from towpath_service.web.refusals import Refusals, refusal, to_connect
 
 if TYPE_CHECKING:
@@ -164,4 +164,5 @@ def _metadata(context: Any) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for key, value in context.request_headers.allitems():
         found.setdefault(key.lower(), []).append(value)
+    found[PEER] = [str(context.client_address or "").rpartition(":")[0].strip("[]")]
     return found

@@ -148,14 +148,19 @@ async def test_a_call_that_takes_too_long_ends_by_the_servers_deadline() -> None
 
 
 async def test_a_caller_who_is_not_let_in_reaches_no_handler() -> None:
-    class Nobody:
+    class Nobody(LocalAuthenticator):
         async def authenticate(self, metadata: Any) -> Any:
             raise ServiceError(reason="CREDENTIAL_INVALID", message="invalid credentials")
 
-    handler = FakeServerHandler()
+    handler = FakeLogHandler()
     made = Dispatcher((handler,), Nobody())
-    assert (await failure(made)).reason == "CREDENTIAL_INVALID"
-    assert handler.callers == []
+    with pytest.raises(ServiceError) as raised:
+        await made.unary(made.endpoint("towpath.api.v1.LogService/ListLogs"), b"", {})
+    assert raised.value.reason == "CREDENTIAL_INVALID"
+    answers: Any = made.server_stream(made.endpoint(TAIL), TAIL_REQUEST, {})
+    with pytest.raises(ServiceError):
+        await anext(answers)
+    assert not handler.closed
 
 
 async def test_a_stream_gives_its_answers_and_then_its_failure() -> None:

@@ -307,7 +307,7 @@ class AuditEntry(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SEQUENCE_FIELD_NUMBER: _builtins.int
-    RECORD_TIME_FIELD_NUMBER: _builtins.int
+    RECORD_TIME_US_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     CREDENTIAL_ID_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
@@ -321,6 +321,8 @@ class AuditEntry(_message.Message):
     HASH_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Its number in the tenant's log, from 1 without gaps."""
+    record_time_us: _builtins.int
+    """When, microseconds since the Unix epoch: exactly what was hashed."""
     actor: _builtins.str
     """Who: a principal's name, or empty if nobody was authenticated."""
     credential_id: _builtins.str
@@ -343,15 +345,11 @@ class AuditEntry(_message.Message):
     """The request as JSON, with secrets redacted and long values cut."""
     hash: _builtins.str
     """SHA-256 over the entry and the hash before it, hexadecimal."""
-    @_builtins.property
-    def record_time(self) -> _timestamp_pb2.Timestamp:
-        """When."""
-
     def __init__(
         self,
         *,
         sequence: _builtins.int = ...,
-        record_time: _timestamp_pb2.Timestamp | None = ...,
+        record_time_us: _builtins.int = ...,
         actor: _builtins.str = ...,
         credential_id: _builtins.str = ...,
         action: _builtins.str = ...,
@@ -364,9 +362,9 @@ class AuditEntry(_message.Message):
         request_json: _builtins.str = ...,
         hash: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "client_address", b"client_address", "credential_id", b"credential_id", "hash", b"hash", "method", b"method", "outcome", b"outcome", "reason", b"reason", "record_time", b"record_time", "request_json", b"request_json", "resource", b"resource", "sequence", b"sequence", "trace_id", b"trace_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "client_address", b"client_address", "credential_id", b"credential_id", "hash", b"hash", "method", b"method", "outcome", b"outcome", "reason", b"reason", "record_time_us", b"record_time_us", "request_json", b"request_json", "resource", b"resource", "sequence", b"sequence", "trace_id", b"trace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1420,7 +1418,7 @@ class ListAuditEntriesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """Most to answer with: default 50, at most 500."""
+    """Most to answer with: default 100, at most 1000."""
     page_token: _builtins.str
     """`next_page_token` of the previous page."""
     def __init__(
@@ -1445,8 +1443,17 @@ class ListAuditEntriesResponse(_message.Message):
 
     AUDIT_ENTRIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    HEAD_SEQUENCE_FIELD_NUMBER: _builtins.int
+    HEAD_HASH_FIELD_NUMBER: _builtins.int
+    HEAD_SEALED_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Token for the next page; empty at the end."""
+    head_sequence: _builtins.int
+    """Number of the last entry that was ever written."""
+    head_hash: _builtins.str
+    """Its hash."""
+    head_sealed: _builtins.bool
+    """Whether that end of the log is the one that the service wrote: its seal holds."""
     @_builtins.property
     def audit_entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEntry]:
         """The entries, newest first."""
@@ -1456,10 +1463,13 @@ class ListAuditEntriesResponse(_message.Message):
         *,
         audit_entries: _abc.Iterable[Global___AuditEntry] | None = ...,
         next_page_token: _builtins.str = ...,
+        head_sequence: _builtins.int = ...,
+        head_hash: _builtins.str = ...,
+        head_sealed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_entries", b"audit_entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_entries", b"audit_entries", "head_hash", b"head_hash", "head_sealed", b"head_sealed", "head_sequence", b"head_sequence", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

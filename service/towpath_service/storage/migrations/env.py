@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from alembic import context
 
-from towpath_service.storage import schema
+from towpath_service.storage import identity_schema
 
 connection = context.config.attributes["connection"]
 if context.is_offline_mode():
     context.configure(
         dialect_name=connection.dialect.name,
-        target_metadata=schema.metadata,
+        target_metadata=identity_schema.ALL_TABLES,
         transactional_ddl=True,
         literal_binds=True,
     )
 else:
     context.configure(
         connection=connection,
-        target_metadata=schema.metadata,
+        target_metadata=identity_schema.ALL_TABLES,
         transactional_ddl=True,
         render_as_batch=True,
     )

@@ -1,0 +1,60 @@
+"""Whether a server may be reached as it is about to be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from towpath_service.app.settings import is_loopback
+from towpath_service.app.wiring import has_identity, open_store
+from towpath_service.domain.errors import ServiceError
+from towpath_service.storage.postgres_url import PostgresUrl
+
+if TYPE_CHECKING:
+    from towpath_service.app.settings import ServerSettings
+
+
+async def check_exposure(settings: ServerSettings) -> None:
+    """Refuses to serve what others could misuse.
+
+    Raises:
+        ServiceError: EXPOSED, saying what would do; or the database can't be opened.
+    """
+    open_to_all = not is_loopback(settings.host) and not settings.insecure
+    if not open_to_all and not settings.cloud:
+        return
+    async with open_store(settings.database) as store:
+        identity = await has_identity(store)
+    protected = settings.tls is not None or settings.tls_proxy
+    if settings.cloud:
+        _check_cloud(settings, identity=identity, protected=protected)
+    if open_to_all and not identity:
+        raise _exposed(
+            f"--host {settings.host} would let anybody on the network read and change every run,"
+            " since this server asks nobody who they are. Keep to 127.0.0.1, switch identity on"
+            " with --auth, or say --insecure"
+        )
+    if open_to_all and not protected:
+        raise _exposed(
+            f"--host {settings.host} would send keys over the network in plain. Give --tls-cert"
+            " and --tls-key, say --behind-tls-proxy if a proxy does TLS, or --insecure"
+        )
+
+
+def _check_cloud(settings: ServerSettings, *, identity: bool, protected: bool) -> None:
+    on_postgres = isinstance(settings.database, PostgresUrl)
+    missing = [
+        what
+        for what, there in (
+            ("identity (--auth)", identity),
+            ("TLS (--tls-cert and --tls-key, or --behind-tls-proxy)", protected),
+            ("PostgreSQL (--database postgresql://...)", on_postgres),
+            ("no --insecure", not settings.insecure),
+        )
+        if not there
+    ]
+    if missing:
+        raise _exposed(f"--cloud needs {', '.join(missing)}")
+
+
+def _exposed(message: str) -> ServiceError:
+    return ServiceError(reason="EXPOSED", message=message)

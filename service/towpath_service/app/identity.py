@@ -1,0 +1,121 @@
+"""The identity layer of one service, put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from towpath_service.application.api_keys import ApiKeys
+from towpath_service.application.audit import AuditTrail
+from towpath_service.application.authority import ISSUER, Authority
+from towpath_service.application.members import Members
+from towpath_service.application.server_keys import ServerKeys
+from towpath_service.application.tenants import MadeTenant, Tenants
+from towpath_service.domain.errors import ServiceError
+from towpath_service.rpc.access_handler import AccessHandler, TenantHandler
+from towpath_service.rpc.auth_handler import AuthHandler
+from towpath_service.rpc.authenticating import TokenAuthenticator
+from towpath_service.rpc.guarding import IdentityGuard
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from towpath_service.application.admission import Admission
+    from towpath_service.application.queries import Queries
+    from towpath_service.ports.clock import Clock
+    from towpath_service.ports.identity import IdentityStore
+    from towpath_service.ports.sealing import Sealer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who calls, and what surrounds each call."""
+
+    authority: Authority
+    authenticator: TokenAuthenticator
+    guard: IdentityGuard
+    handlers: Sequence[Any]
+
+
+async def open_identity(
+    store: IdentityStore,
+    clock: Clock,
+    sealer: Sealer,
+    queries: Queries,
+    admission: Admission,
+    *,
+    issuer: str = ISSUER,
+) -> Identity:
+    """Puts the layer together.
+
+    Raises:
+        ServiceError: As `Authority.open`.
+    """
+    authority = Authority(store, ServerKeys(store, sealer), clock, issuer=issuer)
+    await authority.open()
+    trail = AuditTrail(store, authority)
+    keys = ApiKeys(store, authority, trail, clock)
+    return Identity(
+        authority=authority,
+        authenticator=TokenAuthenticator(authority),
+        guard=IdentityGuard(admission, trail),
+        handlers=(
+            AuthHandler(authority, queries, admission),
+            AccessHandler(Members(store, authority, keys, trail, clock), keys, trail, admission),
+            TenantHandler(Tenants(store, authority, keys, clock)),
+        ),
+    )
+
+
+async def init_identity(
+    store: IdentityStore, clock: Clock, sealer: Sealer, owner: str, *, key_days: float | None
+) -> MadeTenant:
+    """Makes the service's keys, the first tenant, its workspace, its owner and the owner's key.
+
+    Args:
+        store: An open store.
+        clock: The time.
+        sealer: What keeps the service's keys.
+        owner: E-mail address of the owner.
+        key_days: How long the first key holds; None for ever.
+
+    Raises:
+        ServiceError: RESOURCE_EXISTS: it was done before.
+    """
+    server_keys = ServerKeys(store, sealer)
+    await server_keys.make()
+    authority = Authority(store, server_keys, clock)
+    await authority.open()
+    keys = ApiKeys(store, authority, AuditTrail(store, authority), clock)
+    seconds = None if key_days is None else key_days * 86_400
+    made = await Tenants(store, authority, keys, clock).first(owner, key_seconds=seconds)
+    if made is None:
+        raise ServiceError(
+            reason="RESOURCE_EXISTS",
+            message=(
+                "identity is on already. An owner makes keys with `towpath key create`; if no key"
+                " of an owner is left, `towpath server recover-owner` makes one"
+            ),
+        )
+    return made
+
+
+async def recover_owner(
+    store: IdentityStore, clock: Clock, sealer: Sealer, *, key_days: float | None
+) -> MadeTenant:
+    """Makes a key for an owner of the first tenant, for whoever has lost all of theirs.
+
+    Raises:
+        ServiceError: IDENTITY_MISSING: identity was never switched on.
+    """
+    authority = Authority(store, ServerKeys(store, sealer), clock)
+    await authority.open()
+    keys = ApiKeys(store, authority, AuditTrail(store, authority), clock)
+    seconds = None if key_days is None else key_days * 86_400
+    made = await Tenants(store, authority, keys, clock).recover(key_seconds=seconds)
+    if made is None:
+        raise ServiceError(
+            reason="IDENTITY_MISSING",
+            message="nobody owns this installation yet: run `towpath server init-auth`",
+        )
+    return made

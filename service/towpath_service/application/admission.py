@@ -1,0 +1,193 @@
+"""How much of the service a tenant may use, so that none slows another down.
+
+What producers report has an allowance of its own, which no reading can use up. Limits are those of
+one replica: the installation's default, or what the operator has set for the tenant.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+from towpath_service.domain.errors import ServiceError
+from towpath_service.domain.limits import Bucket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from towpath_auth import Caller
+
+Quota = Literal["calls_per_second", "updates_per_second", "log_bytes_per_second", "open_streams"]
+
+DEFAULTS: Final[Mapping[Quota, int]] = {
+    "calls_per_second": 200,
+    "updates_per_second": 20_000,
+    "log_bytes_per_second": 10_000_000,
+    "open_streams": 200,
+}
+COSTS: Final[Mapping[str, float]] = {
+    "read": 1,
+    "write": 2,
+    "list": 5,
+    "search": 20,
+    "exchange": 5,
+    "report": 0,
+}
+BURST_SECONDS: Final = 5.0
+MOST_TENANTS: Final = 10_000
+FAILURES_A_MINUTE: Final = 20.0
+_MINUTE: Final = 60.0
+
+
+@dataclass(slots=True)
+class _Use:
+    buckets: dict[Quota, Bucket] = field(default_factory=dict["Quota", Bucket])
+    used: Counter[str] = field(default_factory=Counter[str])
+    streams: int = 0
+
+
+class Admission:
+    """Counts what tenants use, and refuses what is beyond their limits."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """Has seen nobody yet.
+
+        Args:
+            now: A clock in seconds that never goes back.
+        """
+        self._now = now
+        self._uses: dict[str, _Use] = {}
+        self._failures: dict[str, Bucket] = {}
+
+    def admit(self, caller: Caller, cost: str) -> None:
+        """Takes what a call costs.
+
+        Raises:
+            ServiceError: QUOTA_EXCEEDED, with when to call again.
+        """
+        if caller.claims is None:
+            return
+        use = self._use(caller)
+        if COSTS[cost]:
+            self._take(use, caller, "calls_per_second", COSTS[cost])
+        use.used["calls"] += 1
+
+    def report(self, caller: Caller, quota: Quota, amount: float) -> None:
+        """Takes what a producer reports.
+
+        Raises:
+            ServiceError: QUOTA_EXCEEDED, with when to send it again.
+        """
+        if caller.claims is None:
+            return
+        use = self._use(caller)
+        self._take(use, caller, quota, amount)
+        use.used[quota.removesuffix("_per_second")] += int(amount)
+
+    def pace(self, caller: Caller, updates: int) -> float:
+        """Takes updates of a stream, and tells how long to wait before taking more: seconds."""
+        if caller.claims is None:
+            return 0.0
+        use = self._use(caller)
+        use.used["updates"] += updates
+        return self._bucket(use, caller, "updates_per_second").take(updates, self._now())
+
+    @contextmanager
+    def stream(self, caller: Caller) -> Generator[None]:
+        """Counts a stream for as long as it is open.
+
+        Raises:
+            ServiceError: QUOTA_EXCEEDED: the tenant has as many as it may.
+        """
+        if caller.claims is None:
+            yield
+            return
+        use = self._use(caller)
+        most = limit_of(caller, "open_streams")
+        if use.streams >= most:
+            use.used["refused"] += 1
+            raise _exceeded("open_streams", most, 1.0)
+        use.streams += 1
+        try:
+            yield
+        finally:
+            use.streams -= 1
+
+    def check_address(self, address: str) -> None:
+        """Refuses an address from which too many wrong credentials came.
+
+        Raises:
+            ServiceError: QUOTA_EXCEEDED, with when to try again.
+        """
+        bucket = self._failures.get(address)
+        wait = bucket.wait(self._now()) if bucket is not None else 0.0
+        if wait:
+            raise _exceeded("failed_credentials_per_minute", int(FAILURES_A_MINUTE), wait)
+
+    def note_failure(self, address: str) -> None:
+        """Notes a wrong credential from an address."""
+        now = self._now()
+        if len(self._failures) >= MOST_TENANTS:
+            self._failures = {
+                key: bucket for key, bucket in self._failures.items() if not bucket.is_full(now)
+            }
+        rate = FAILURES_A_MINUTE / _MINUTE
+        bucket = self._failures.setdefault(address, Bucket.full(rate, FAILURES_A_MINUTE - 1, now))
+        bucket.take(1, now)
+
+    def usage(self, caller: Caller) -> dict[str, int]:
+        """What a tenant has used here, by what is limited."""
+        use = self._use(caller)
+        names = ("calls", "updates", "log_bytes", "refused")
+        return {**{name: use.used[name] for name in names}, "streams": use.streams}
+
+    def _take(self, use: _Use, caller: Caller, quota: Quota, units: float) -> None:
+        bucket, now = self._bucket(use, caller, quota), self._now()
+        wait = bucket.wait(now)
+        if wait:
+            use.used["refused"] += 1
+            raise _exceeded(quota, limit_of(caller, quota), wait)
+        bucket.take(units, now)
+
+    def _bucket(self, use: _Use, caller: Caller, quota: Quota) -> Bucket:
+        rate = limit_of(caller, quota)
+        bucket = use.buckets.get(quota)
+        if bucket is None:
+            bucket = Bucket.full(rate, rate * BURST_SECONDS, self._now())
+            use.buckets[quota] = bucket
+        elif bucket.rate != rate:
+            bucket.set_rate(rate, rate * BURST_SECONDS)
+        return bucket
+
+    def _use(self, caller: Caller) -> _Use:
+        use = self._uses.get(caller.tenant_id)
+        if use is None:
+            if len(self._uses) >= MOST_TENANTS:
+                self._forget_idle()
+            use = self._uses[caller.tenant_id] = _Use()
+        return use
+
+    def _forget_idle(self) -> None:
+        now = self._now()
+        self._uses = {
+            tenant_id: use
+            for tenant_id, use in self._uses.items()
+            if use.streams or not all(bucket.is_full(now) for bucket in use.buckets.values())
+        }
+
+
+def limit_of(caller: Caller, quota: Quota) -> int:
+    """A limit of a caller's tenant."""
+    return caller.quotas.get(quota) or DEFAULTS[quota]
+
+
+def _exceeded(quota: str, limit: int, wait: float) -> ServiceError:
+    return ServiceError(
+        reason="QUOTA_EXCEEDED",
+        message=f"over the limit of {limit} {quota}: try again in {max(1, round(wait))} s",
+        metadata={"quota": quota, "limit": str(limit)},
+        retry_after_seconds=max(0.1, wait),
+    )

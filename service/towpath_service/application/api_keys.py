@@ -1,0 +1,329 @@
+"""API keys: made, rotated and revoked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from towpath_auth import PERMISSIONS
+from towpath_auth.credentials import ApiKey, KeyKind, new_api_key
+
+from towpath_service.application.audit import current_draft, mark_written
+from towpath_service.application.rights import (
+    check_covers,
+    denied,
+    known_workspace,
+    roles_by_id,
+)
+from towpath_service.domain.errors import ServiceError, invalid, not_found
+from towpath_service.domain.identity import Principal, StoredKey, parse_key, parse_principal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from towpath_auth import Caller
+
+    from towpath_service.application.audit import AuditTrail
+    from towpath_service.application.authority import Authority
+    from towpath_service.ports.clock import Clock
+    from towpath_service.ports.identity import Identity, IdentityStore
+
+_Result = TypeVar("_Result")
+
+LIFE_SECONDS: Final = 90 * 86_400.0
+MAX_LIFE_SECONDS: Final = 365 * 86_400.0
+OVERLAP_SECONDS: Final = 86_400.0
+MAX_OVERLAP_SECONDS: Final = 7 * 86_400.0
+MOST_LIVE_KEYS: Final = 10
+_SECOND: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """A key to be made."""
+
+    parent: str
+    """Whose: a principal's name; empty for the caller."""
+    display_name: str
+    permissions: Collection[str]
+    """What it is limited to; empty for no limit."""
+    workspaces: Collection[str]
+    """Names of what it is limited to; empty for no limit."""
+    life_seconds: float | None
+    """How long it holds; None for the default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeKey:
+    """A key that was made, with the key itself."""
+
+    key: ApiKey
+    stored: StoredKey
+    owner: Principal
+
+
+class ApiKeys:
+    """The keys of one installation."""
+
+    def __init__(
+        self, store: IdentityStore, authority: Authority, trail: AuditTrail, clock: Clock
+    ) -> None:
+        self._store = store
+        self._trail = trail
+        self._authority = authority
+        self._clock = clock
+
+    def add(
+        self,
+        identity: Identity,
+        owner: Principal,
+        *,
+        created_by: str,
+        display_name: str = "",
+        scopes: frozenset[str] | None = None,
+        workspaces: frozenset[str] | None = None,
+        life_seconds: float | None = LIFE_SECONDS,
+    ) -> ApiKey:
+        """Makes a key within a transaction; a life of None has no end."""
+        return self._add(
+            identity,
+            owner,
+            StoredKey(
+                key_id="",
+                principal_id=owner.principal_id,
+                display_name=display_name,
+                digest="",
+                pepper_version=0,
+                scopes=scopes,
+                workspaces=workspaces,
+                created_by=created_by,
+                created_us=self._clock.now_us(),
+                expires_us=self._after(life_seconds),
+            ),
+        ).key
+
+    async def create(self, caller: Caller, new: NewKey) -> MadeKey:
+        """Makes a key for the caller, or for a service account.
+
+        Raises:
+            ServiceError: RESOURCE_NOT_FOUND, PERMISSION_MISSING, QUOTA_EXCEEDED or INVALID_REQUEST.
+        """
+        life = _within(new.life_seconds, LIFE_SECONDS, MAX_LIFE_SECONDS, "life")
+        unknown = sorted(set(new.permissions) - PERMISSIONS.keys())
+        if unknown:
+            raise invalid("limits.permissions", f"there is no permission {unknown[0]!r}")
+
+        def work(identity: Identity) -> MadeKey:
+            owner = self._owner(identity, caller, new.parent)
+            limits = _limits(identity, caller, new)
+            now_us = self._clock.now_us()
+            live = sum(key.holds(now_us) for key in identity.keys(owner.principal_id))
+            if live >= MOST_LIVE_KEYS:
+                raise _too_many(owner)
+            text = self.add(
+                identity,
+                owner,
+                created_by=caller.principal,
+                display_name=new.display_name,
+                scopes=limits[0],
+                workspaces=limits[1],
+                life_seconds=life,
+            )
+            found = identity.key(text.key_id)
+            assert found is not None
+            return MadeKey(key=text, stored=found[0], owner=owner)
+
+        return await self._changed(caller, work)
+
+    async def keys(self, caller: Caller, parent: str) -> tuple[Principal, list[StoredKey]]:
+        """A principal's keys; the caller's own, or anybody's with member.read.
+
+        Raises:
+            ServiceError: RESOURCE_NOT_FOUND or PERMISSION_MISSING.
+        """
+
+        def work(identity: Identity) -> tuple[Principal, list[StoredKey]]:
+            owner = _own(identity, caller)
+            if parent and parent != caller.principal:
+                if "member.read" not in caller.access.tenant:
+                    raise denied("member.read", "")
+                owner = _named(identity, parent)
+            return owner, identity.keys(owner.principal_id)
+
+        return await self._store.identity(caller.tenant_id, work)
+
+    async def rotate(self, caller: Caller, name: str, overlap_seconds: float | None) -> MadeKey:
+        """Makes a successor of a key; the key itself holds for a while longer.
+
+        Raises:
+            ServiceError: RESOURCE_NOT_FOUND: there is none, or it isn't the caller's to rotate.
+        """
+        overlap = _within(overlap_seconds, OVERLAP_SECONDS, MAX_OVERLAP_SECONDS, "overlap")
+
+        def work(identity: Identity) -> MadeKey:
+            old, owner = self._changeable(identity, caller, name, {"key.own", "key.rotate"})
+            now_us = self._clock.now_us()
+            if not old.holds(now_us):
+                raise not_found(name)
+            life_us = None if old.expires_us is None else old.expires_us - old.created_us
+            made = self._add(
+                identity,
+                owner,
+                replace(
+                    old,
+                    created_by=caller.principal,
+                    created_us=now_us,
+                    expires_us=None if life_us is None else now_us + life_us,
+                    used_us=None,
+                    replaced_by=None,
+                ),
+            )
+            ends_us = now_us + int(overlap * _SECOND)
+            identity.change_key(
+                old.key_id,
+                expires_us=min(ends_us, old.expires_us or ends_us),
+                replaced_by=made.key.key_id,
+            )
+            return made
+
+        return await self._changed(caller, work)
+
+    async def revoke(self, caller: Caller, name: str) -> tuple[StoredKey, Principal]:
+        """Ends a key at once; doing it again changes nothing.
+
+        Raises:
+            ServiceError: RESOURCE_NOT_FOUND: there is none, or it isn't the caller's to revoke.
+        """
+
+        def work(identity: Identity) -> tuple[StoredKey, Principal]:
+            identity.touch()
+            key, owner = self._changeable(
+                identity, caller, name, {"key.own"}, anybodys="key.manage"
+            )
+            if key.revoked_us is None:
+                key = replace(key, revoked_us=self._clock.now_us())
+                identity.change_key(key.key_id, revoked_us=key.revoked_us)
+            return key, owner
+
+        return await self._changed(caller, work)
+
+    def _owner(self, identity: Identity, caller: Caller, parent: str) -> Principal:
+        own = _own(identity, caller)
+        if parent in {"", own.name}:
+            if "key.own" not in caller.access.tenant:
+                raise denied("key.own", "")
+            return own
+        kind, _ = parse_principal(parent, "parent")
+        if kind == "user" or "serviceaccount.manage" not in caller.access.tenant:
+            raise denied("key.own" if kind == "user" else "serviceaccount.manage", "")
+        owner = _named(identity, parent)
+        roles = roles_by_id(identity)
+        for binding in identity.bindings():
+            if binding.principal_id == owner.principal_id and binding.role_id in roles:
+                check_covers(caller, roles[binding.role_id], binding.workspace_id)
+        return owner
+
+    def _changeable(
+        self,
+        identity: Identity,
+        caller: Caller,
+        name: str,
+        own: set[str],
+        *,
+        anybodys: str = "",
+    ) -> tuple[StoredKey, Principal]:
+        found = identity.key(parse_key(name, "name"))
+        if found is not None:
+            key, owner = found
+            held = caller.access.tenant
+            if owner.subject == _subject(caller) and held & own:
+                return key, owner
+            if owner.kind == "service_account" and "serviceaccount.manage" in held:
+                return key, owner
+            if anybodys in held:
+                return key, owner
+        raise not_found(name)
+
+    def _add(self, identity: Identity, owner: Principal, stored: StoredKey) -> MadeKey:
+        kind: KeyKind = owner.kind
+        key = new_api_key(kind)
+        version, digest = self._authority.ring.peppers.hash(key)
+        stored = replace(stored, key_id=key.key_id, digest=digest, pepper_version=version)
+        identity.add_key(stored)
+        return MadeKey(key=key, stored=stored, owner=owner)
+
+    def _after(self, life_seconds: float | None) -> int | None:
+        if life_seconds is None:
+            return None
+        return self._clock.now_us() + int(life_seconds * _SECOND)
+
+    async def _changed(self, caller: Caller, work: Callable[[Identity], _Result]) -> _Result:
+        draft = current_draft.get()
+
+        def told(identity: Identity) -> _Result:
+            identity.touch()
+            result = work(identity)
+            self._trail.write_with(identity, draft)
+            return result
+
+        result = await self._store.identity(caller.tenant_id, told)
+        mark_written(draft)
+        await self._authority.forget(caller.tenant_id)
+        return result
+
+
+def _limits(
+    identity: Identity, caller: Caller, new: NewKey
+) -> tuple[frozenset[str] | None, frozenset[str] | None]:
+    """What a new key is limited to; never less than the key it is made with."""
+    found = identity.key(caller.credential_id)
+    assert found is not None
+    scopes = frozenset(new.permissions) or None
+    workspaces = (
+        frozenset(known_workspace(identity, name, "limits.workspaces") for name in new.workspaces)
+        or None
+    )
+    own = found[0]
+    token_scopes = caller.claims.scopes if caller.claims is not None else None
+    for limit, asked, what in (
+        (own.scopes, scopes, "permissions"),
+        (token_scopes, scopes, "permissions"),
+        (own.workspaces, workspaces, "workspaces"),
+    ):
+        if limit is not None and (asked is None or not asked <= limit):
+            raise denied("key.own", f"more {what} than the key you come with is limited to")
+    return scopes, workspaces
+
+
+def _own(identity: Identity, caller: Caller) -> Principal:
+    found = identity.key(caller.credential_id)
+    if found is None or found[1].subject != _subject(caller):
+        raise denied("key.own", "")
+    return found[1]
+
+
+def _subject(caller: Caller) -> str:
+    return caller.claims.principal if caller.claims is not None else ""
+
+
+def _named(identity: Identity, name: str) -> Principal:
+    found = identity.principal(*parse_principal(name, "parent"))
+    if found is None:
+        raise not_found(name)
+    return found
+
+
+def _within(given: float | None, default: float, most: float, field_name: str) -> float:
+    if given is None:
+        return default
+    if given > most:
+        raise invalid(field_name, f"must be at most {int(most // 86_400)} days")
+    return given
+
+
+def _too_many(owner: Principal) -> ServiceError:
+    return ServiceError(
+        reason="QUOTA_EXCEEDED",
+        message=f"{owner.name} has {MOST_LIVE_KEYS} keys that hold: revoke one first",
+        metadata={"quota": "api_keys", "limit": str(MOST_LIVE_KEYS)},
+    )

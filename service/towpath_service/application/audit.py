@@ -1,0 +1,105 @@
+"""Writes and reads audit logs.
+
+What a call changes and what is written of it are committed together, where the change is one of
+identity; of all else, and of what was refused, the entry is written after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from towpath_auth import Caller
+    from towpath_auth.audit import AuditHead, AuditRecord
+
+    from towpath_service.application.authority import Authority
+    from towpath_service.ports.identity import Identity, IdentityStore
+
+PAGE: Final = 1000
+_LAST: Final = (1 << 63) - 1
+
+
+@dataclass(slots=True)
+class Draft:
+    """An entry to be written once it is known how the call ends."""
+
+    record: AuditRecord
+    written: bool = False
+
+
+current_draft: ContextVar[Draft | None] = ContextVar("towpath_audit_draft", default=None)
+"""The draft of the call that runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditPage:
+    """Some of an audit log."""
+
+    entries: list[tuple[AuditRecord, str]]
+    """With their hashes, newest first."""
+    head: AuditHead
+    sealed: bool
+    """Whether the end of the log is the one that the service wrote."""
+
+
+class AuditTrail:
+    """The audit logs of one installation."""
+
+    def __init__(self, store: IdentityStore, authority: Authority) -> None:
+        self._store = store
+        self._authority = authority
+
+    def write_with(self, identity: Identity, draft: Draft | None) -> None:
+        """Writes that a call went well, in the transaction of what it changes."""
+        if draft is not None and not draft.written:
+            identity.append_audit(draft.record, self._sealing(draft.record.tenant_id))
+
+    async def write(self, draft: Draft, *, outcome: str, reason: str) -> None:
+        """Writes how a call ended."""
+        record = replace(draft.record, outcome=outcome, reason=reason)
+        seal = self._sealing(record.tenant_id)
+        await self._store.identity(
+            record.tenant_id, lambda identity: identity.append_audit(record, seal)
+        )
+        draft.written = True
+
+    async def read(self, caller: Caller, *, before: int, limit: int) -> AuditPage:
+        """Some of a tenant's log, newest first.
+
+        Args:
+            caller: Whose tenant's.
+            before: Only entries below this sequence; 0 for all.
+            limit: Most to give.
+        """
+        entries, (head, seal) = await self._store.identity(
+            caller.tenant_id,
+            lambda identity: (
+                identity.audit(before=before or _LAST, limit=min(limit, PAGE)),
+                identity.audit_head(),
+            ),
+        )
+        expected = self._sealing(caller.tenant_id)(head) if seal else ""
+        return AuditPage(entries=entries, head=head, sealed=hmac.compare_digest(expected, seal))
+
+    def _sealing(self, tenant_id: str) -> _Seal:
+        return _Seal(self._authority.ring.audit, tenant_id)
+
+
+def mark_written(draft: Draft | None) -> None:
+    """Notes that a draft was committed with what it tells of."""
+    if draft is not None:
+        draft.written = True
+
+
+class _Seal:
+    def __init__(self, key: bytes, tenant_id: str) -> None:
+        self._key = key
+        self._tenant_id = tenant_id
+
+    def __call__(self, head: AuditHead) -> str:
+        content = f"{self._tenant_id} {head.sequence} {head.hash}"
+        return hmac.new(self._key, content.encode(), hashlib.sha256).hexdigest()

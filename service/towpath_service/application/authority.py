@@ -1,0 +1,384 @@
+"""Tells who calls, and exchanges what proves it for access tokens.
+
+Invariants: a token is accepted only while the key that it was made of holds; whatever takes a right
+away is felt everywhere within `LOOK_SECONDS` and a read, on open streams too; a call whose token
+was seen before asks no database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from towpath_auth import (
+    BUILT_IN_ROLES,
+    RUN_PERMISSIONS,
+    Access,
+    Caller,
+    CredentialRefused,
+    Grant,
+    Role,
+    access_of,
+)
+from towpath_auth.credentials import LEEWAY_SECONDS, AccessClaims, Verifier, parse_api_key
+
+from towpath_service.domain.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Generator, Iterable
+
+    from towpath_auth import RunGrant
+
+    from towpath_service.application.server_keys import Ring, ServerKeys
+    from towpath_service.ports.clock import Clock
+    from towpath_service.ports.identity import Identity, IdentityStore, Standing
+
+ISSUER: Final = "https://towpath/installation"
+AUDIENCE: Final = "towpath-api"
+TOKEN_SECONDS: Final = 600
+LOOK_SECONDS: Final = 1.0
+KEYS_SECONDS: Final = 30.0
+# Word of a change may be committed a while after its time was taken.
+_OVERLAP_US: Final = 10_000_000
+_USED_AGAIN_US: Final = 60_000_000
+_SECOND: Final = 1_000_000
+MOST_TOKENS: Final = 20_000
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Seen:
+    """A caller as it was found; no longer good once something about its tenant has changed."""
+
+    caller: Caller
+    until: float
+    """When its token, or its key, ends: seconds since the Unix epoch."""
+    good: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchanged:
+    """An access token and whose it is."""
+
+    token: str = field(repr=False)
+    expires_at: int
+    """Seconds since the Unix epoch."""
+    life_seconds: int
+    caller: Caller
+
+
+@dataclass(eq=False, slots=True)
+class _Followed:
+    claims: AccessClaims
+    check: Callable[[Caller], None]
+    end: Callable[[ServiceError], None]
+
+
+class Authority:
+    """The one who knows who calls, for one process."""
+
+    def __init__(
+        self,
+        store: IdentityStore,
+        keys: ServerKeys,
+        clock: Clock,
+        *,
+        issuer: str = ISSUER,
+        token_seconds: int = TOKEN_SECONDS,
+        look_seconds: float = LOOK_SECONDS,
+    ) -> None:
+        """Knows nothing yet; see `open`.
+
+        Args:
+            store: Where it is kept who is who.
+            keys: The secrets of the service.
+            clock: The time that tokens are made and judged by.
+            issuer: `iss` of the tokens.
+            token_seconds: How long tokens live.
+            look_seconds: Pause between two looks for changes.
+        """
+        self._store = store
+        self._keys = keys
+        self._clock = clock
+        self._token_seconds = token_seconds
+        self._look_seconds = look_seconds
+        self._verifier = Verifier(issuer=issuer, audience=AUDIENCE)
+        self._ring: Ring | None = None
+        self._seen: dict[str, Seen] = {}
+        self._by_tenant: dict[str, list[Seen]] = {}
+        self._followed: dict[str, set[_Followed]] = {}
+        self._looked_us = 0
+
+    @property
+    def issuer(self) -> str:
+        """`iss` of its tokens."""
+        return self._verifier.issuer
+
+    @property
+    def ring(self) -> Ring:
+        """The secrets in force."""
+        assert self._ring is not None
+        return self._ring
+
+    async def open(self) -> None:
+        """Loads the secrets.
+
+        Raises:
+            ServiceError: As `ServerKeys.ring`.
+        """
+        self._ring = await self._keys.ring()
+        self._verifier.use(self._ring.public)
+
+    async def run(self) -> None:
+        """Looks for changes again and again; never returns."""
+        keys_at = time.monotonic() + KEYS_SECONDS
+        while True:
+            await asyncio.sleep(self._look_seconds)
+            await self.look()
+            if time.monotonic() >= keys_at:
+                keys_at = time.monotonic() + KEYS_SECONDS
+                await self.open()
+
+    async def look(self) -> None:
+        """Forgets callers of tenants in which something has changed."""
+        since_us = self._looked_us - _OVERLAP_US
+        changed, self._looked_us = await self._store.installation(
+            lambda installation: (installation.changed_since(since_us), installation.now_us())
+        )
+        for tenant_id in changed:
+            await self.forget(tenant_id)
+
+    async def forget(self, tenant_id: str) -> None:
+        """Looks anew at all callers of a tenant, on open streams too."""
+        for seen in self._by_tenant.pop(tenant_id, ()):
+            seen.good = False
+        for followed in list(self._followed.get(tenant_id, ())):
+            try:
+                found = await self._look_up(followed.claims)
+                followed.check(found.caller)
+            except ServiceError as error:
+                if error.reason != "OVERLOADED":
+                    followed.end(error)
+
+    async def caller(self, token: str, address: str = "") -> Caller:
+        """Whose token this is.
+
+        Raises:
+            ServiceError: CREDENTIAL_INVALID, _EXPIRED or _REVOKED, or TENANT_SUSPENDED.
+        """
+        seen = self._seen.get(token)
+        if seen is None or not seen.good or time.time() >= seen.until:
+            seen = await self._verified(token, address)
+        if seen.caller.address == address:
+            return seen.caller
+        return replace(seen.caller, address=address)
+
+    @contextmanager
+    def follow(
+        self,
+        caller: Caller,
+        check: Callable[[Caller], None],
+        end: Callable[[ServiceError], None],
+    ) -> Generator[None]:
+        """Ends a stream when its caller may no longer have it.
+
+        Args:
+            caller: Whose stream it is.
+            check: Raises ServiceError when a caller with these rights may not have it.
+            end: Is called with why it ends.
+        """
+        followed = _Followed(_claims_of(caller), check, end)
+        streams = self._followed.setdefault(caller.tenant_id, set())
+        streams.add(followed)
+        try:
+            yield
+        finally:
+            streams.discard(followed)
+
+    async def exchange(
+        self, api_key: str, permissions: Collection[str], address: str = ""
+    ) -> Exchanged:
+        """Exchanges an API key for an access token.
+
+        Args:
+            api_key: The key.
+            permissions: What the token is limited to; empty for all that the key gives.
+            address: Where the call comes from.
+
+        Raises:
+            ServiceError: CREDENTIAL_INVALID or _REVOKED, or TENANT_SUSPENDED.
+        """
+        try:
+            key = parse_api_key(api_key)
+        except CredentialRefused as error:
+            raise refused(error) from error
+        tenant_id = await self._store.installation(
+            lambda installation: installation.tenant_of(key.key_id)
+        )
+        if tenant_id is None:
+            raise refused(CredentialRefused())
+        now_us = self._clock.now_us()
+
+        def work(identity: Identity) -> Standing | None:
+            standing = identity.standing(key.key_id)
+            if standing is None or not self.ring.peppers.matches(
+                key, standing.key.pepper_version, standing.key.digest
+            ):
+                return None
+            used_us = standing.key.used_us
+            if standing.key.holds(now_us) and (used_us or 0) < now_us - _USED_AGAIN_US:
+                identity.change_key(key.key_id, used_us=now_us)
+            return standing
+
+        standing = await self._store.identity(tenant_id, work)
+        if standing is None:
+            raise refused(CredentialRefused())
+        _check_standing(standing, now_us)
+        scopes = frozenset(permissions) if permissions else None
+        return self._issued(standing, now_us, scopes=scopes, address=address)
+
+    async def run_token(self, caller: Caller, run: RunGrant) -> Exchanged:
+        """Makes a token for the process of one run, that holds while its caller's key does.
+
+        Raises:
+            ServiceError: CREDENTIAL_REVOKED, when that key no longer holds.
+        """
+        standing = await self._standing(caller.tenant_id, caller.credential_id)
+        return self._issued(standing, self._clock.now_us(), run=run)
+
+    def _issued(
+        self,
+        standing: Standing,
+        now_us: int,
+        *,
+        scopes: frozenset[str] | None = None,
+        run: RunGrant | None = None,
+        address: str = "",
+    ) -> Exchanged:
+        now = now_us // _SECOND
+        life = self._token_seconds
+        if standing.key.expires_us is not None:
+            life = min(life, max(1, standing.key.expires_us // _SECOND - now))
+        claims = AccessClaims(
+            principal=standing.principal.subject if run is None else f"runs/{run.run_id}",
+            tenant_id=standing.tenant.tenant_id,
+            credential_id=standing.key.key_id,
+            client_id=f"key:{standing.key.key_id}",
+            epoch=standing.principal.epoch,
+            issued_at=now,
+            expires_at=now + life,
+            token_id=str(uuid4()),
+            scopes=scopes,
+            run=run,
+        )
+        token = self.ring.signing.sign(claims, issuer=self.issuer, audience=AUDIENCE)
+        caller = replace(_caller(standing, claims), address=address)
+        return Exchanged(
+            token=token, expires_at=claims.expires_at, life_seconds=life, caller=caller
+        )
+
+    async def _verified(self, token: str, address: str) -> Seen:
+        try:
+            claims = self._verifier.verify(token, self._clock.now_us() / _SECOND)
+        except CredentialRefused as error:
+            raise refused(error) from error
+        seen = await self._look_up(claims)
+        seen.caller = replace(seen.caller, address=address)
+        if len(self._seen) >= MOST_TOKENS:
+            self._seen.clear()
+            self._by_tenant.clear()
+        self._seen[token] = seen
+        self._by_tenant.setdefault(claims.tenant_id, []).append(seen)
+        return seen
+
+    async def _look_up(self, claims: AccessClaims) -> Seen:
+        standing = await self._standing(claims.tenant_id, claims.credential_id)
+        principal = standing.principal
+        whose = claims.principal in {principal.subject, claims.run and f"runs/{claims.run.run_id}"}
+        if not whose or claims.epoch != principal.epoch:
+            raise refused(CredentialRefused("CREDENTIAL_REVOKED"))
+        until = float(claims.expires_at + LEEWAY_SECONDS)
+        if standing.key.expires_us is not None:
+            until = min(until, standing.key.expires_us / _SECOND)
+        return Seen(caller=_caller(standing, claims), until=until)
+
+    async def _standing(self, tenant_id: str, credential_id: str) -> Standing:
+        standing = await self._store.identity(
+            tenant_id, lambda identity: identity.standing(credential_id)
+        )
+        if standing is None:
+            raise refused(CredentialRefused("CREDENTIAL_REVOKED"))
+        _check_standing(standing, self._clock.now_us())
+        return standing
+
+
+def refused(error: CredentialRefused) -> ServiceError:
+    """A refusal, as the caller is told of it."""
+    return ServiceError(reason=error.reason, message=str(error))
+
+
+def roles_of(standing: Standing) -> dict[str, Role]:
+    """All roles of a tenant by id, built in and its own."""
+    own = {
+        role.role_id: Role(
+            role_id=role.role_id, display_name=role.display_name, permissions=role.permissions
+        )
+        for role in standing.roles
+    }
+    return {**own, **BUILT_IN_ROLES}
+
+
+def _check_standing(standing: Standing, now_us: int) -> None:
+    if not standing.key.holds(now_us):
+        raise refused(CredentialRefused("CREDENTIAL_REVOKED"))
+    if standing.tenant.suspended:
+        raise ServiceError(
+            reason="TENANT_SUSPENDED",
+            message="the tenant is suspended: ask whoever operates this service",
+            metadata={"tenant": standing.tenant.name},
+        )
+
+
+def _caller(standing: Standing, claims: AccessClaims) -> Caller:
+    principal = standing.principal
+    run = claims.run
+    return Caller(
+        tenant_id=claims.tenant_id,
+        principal=principal.name if run is None else claims.principal,
+        display_name=principal.display_name if run is None else "",
+        credential_id=claims.credential_id,
+        access=_access(standing, claims) if run is None else _access_of_run(standing, run),
+        workspaces=standing.workspaces,
+        quotas=standing.tenant.quotas,
+        expires_at=float(claims.expires_at),
+        run=run,
+        claims=claims,
+    )
+
+
+def _access(standing: Standing, claims: AccessClaims) -> Access:
+    roles = roles_of(standing)
+    grants: Iterable[Grant] = (
+        Grant(role=roles[binding.role_id], workspace_id=binding.workspace_id)
+        for binding in standing.bindings
+        if binding.role_id in roles
+    )
+    key = standing.key
+    return access_of(grants, scopes=key.scopes, only=key.workspaces).limited(claims.scopes)
+
+
+def _access_of_run(standing: Standing, run: RunGrant) -> Access:
+    if run.workspace_id not in standing.workspaces:
+        return Access()
+    return Access(workspaces={run.workspace_id: RUN_PERMISSIONS})
+
+
+def _claims_of(caller: Caller) -> AccessClaims:
+    assert caller.claims is not None
+    return caller.claims

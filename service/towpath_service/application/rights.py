@@ -1,0 +1,66 @@
+"""What a caller may give others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from towpath_auth import BUILT_IN_ROLES, Role
+
+from towpath_service.domain.errors import ServiceError, not_found
+from towpath_service.domain.identity import parse_named
+
+if TYPE_CHECKING:
+    from towpath_auth import Caller
+
+    from towpath_service.ports.identity import Identity
+
+
+def denied(permission: str, resource: str) -> ServiceError:
+    """The answer to who lacks a permission; the same whether or not what they name exists."""
+    where = f" in {resource} (or it might not exist)" if resource else ""
+    return ServiceError(
+        reason="PERMISSION_MISSING",
+        message=f"you lack {permission}{where}: ask whoever manages access for a role that has it",
+        metadata={"permission": permission, "resource": resource},
+    )
+
+
+def check_covers(caller: Caller, role: Role, workspace_id: str) -> None:
+    """Refuses to give or take a role with more permissions than the caller has.
+
+    Raises:
+        ServiceError: PERMISSION_MISSING, naming a permission that the caller lacks.
+    """
+    if caller.access.covers(role, workspace_id):
+        return
+    place = f"workspaces/{workspace_id}" if workspace_id else ""
+    held = caller.access.in_workspace(workspace_id) | caller.access.tenant
+    lacking = sorted(role.permissions - held)
+    raise denied(lacking[0] if lacking else "access.manage", place or "all workspaces")
+
+
+def roles_by_id(identity: Identity) -> dict[str, Role]:
+    """All roles of a tenant, its own and the built-in ones."""
+    own = {
+        role.role_id: Role(
+            role_id=role.role_id, display_name=role.display_name, permissions=role.permissions
+        )
+        for role in identity.roles()
+    }
+    return {**own, **BUILT_IN_ROLES}
+
+
+def known_role(identity: Identity, name: str, field_name: str) -> Role:
+    """The role of a name; raises RESOURCE_NOT_FOUND."""
+    role = roles_by_id(identity).get(parse_named(name, "roles", field_name))
+    if role is None:
+        raise not_found(name)
+    return role
+
+
+def known_workspace(identity: Identity, name: str, field_name: str) -> str:
+    """The id of a workspace that there is; raises RESOURCE_NOT_FOUND."""
+    workspace_id = parse_named(name, "workspaces", field_name)
+    if all(entry.workspace_id != workspace_id for entry in identity.workspaces()):
+        raise not_found(name)
+    return workspace_id

@@ -1,0 +1,188 @@
+"""The service's own secrets: keys that sign tokens, and peppers for hashes of API keys.
+
+A new signing key is published before it is used, and verifies until the last token that it signed
+has expired: a rotation refuses nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Literal
+from uuid import uuid4
+
+from towpath_auth.credentials import (
+    LEEWAY_SECONDS,
+    MAX_LIFE_SECONDS,
+    Peppers,
+    PublicKey,
+    SigningKey,
+    load_signing_key,
+    new_pepper,
+    new_signing_key,
+)
+
+from towpath_service.domain.errors import ServiceError
+from towpath_service.domain.identity import ServerKey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from towpath_service.ports.identity import IdentityStore, Installation
+    from towpath_service.ports.sealing import Sealer
+
+Purpose = Literal["signing", "pepper", "audit"]
+
+PUBLISHED_SECONDS: Final = 120.0
+"""How long a signing key is known everywhere before it signs: replicas look every half minute."""
+
+_SECOND: Final = 1_000_000
+_OUTLIVES_SECONDS: Final = MAX_LIFE_SECONDS + LEEWAY_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ring:
+    """The secrets in force."""
+
+    signing: SigningKey = field(repr=False)
+    """Signs now."""
+    public: Sequence[PublicKey]
+    """All whose tokens are accepted."""
+    peppers: Peppers = field(repr=False)
+    audit: bytes = field(repr=False)
+    """Seals the ends of audit logs."""
+
+
+class ServerKeys:
+    """Keeps the secrets of one installation."""
+
+    def __init__(self, store: IdentityStore, sealer: Sealer) -> None:
+        self._store = store
+        self._sealer = sealer
+
+    async def make(self) -> bool:
+        """Makes the first secrets; False when there are some."""
+
+        def work(installation: Installation) -> bool:
+            if installation.server_keys():
+                return False
+            now_us = installation.now_us()
+            installation.add_server_key(self._pepper(1, now_us))
+            installation.add_server_key(self._signing(now_us, now_us))
+            installation.add_server_key(self._sealed("audit", "1", new_pepper(), now_us, now_us))
+            return True
+
+        return await self._store.installation(work)
+
+    async def ring(self) -> Ring:
+        """The secrets in force.
+
+        Raises:
+            ServiceError: IDENTITY_MISSING when there are none; KEY_UNUSABLE as `Sealer.open`.
+        """
+        kept, now_us = await self._store.installation(
+            lambda installation: (installation.server_keys(), installation.now_us())
+        )
+        signing = [key for key in kept if key.purpose == "signing" and _verifies(key, now_us)]
+        usable = [key for key in signing if key.used_from_us <= now_us]
+        if not usable:
+            raise ServiceError(
+                reason="IDENTITY_MISSING",
+                message="this database has no keys of its own: run `towpath server init-auth`",
+            )
+        loaded = {key.key_id: load_signing_key(self._opened(key)) for key in signing}
+        peppers = {int(key.key_id): self._opened(key) for key in kept if key.purpose == "pepper"}
+        return Ring(
+            signing=loaded[max(usable, key=lambda key: key.used_from_us).key_id],
+            public=[key.public for key in loaded.values()],
+            peppers=Peppers(by_version=peppers),
+            audit=next(self._opened(key) for key in kept if key.purpose == "audit"),
+        )
+
+    async def rotate(self, *, published_seconds: float = PUBLISHED_SECONDS) -> str:
+        """Makes the next signing key; the present one signs until that is used.
+
+        Returns:
+            Id of the new key.
+        """
+
+        def work(installation: Installation) -> str:
+            now_us = installation.now_us()
+            used_from_us = now_us + int(published_seconds * _SECOND)
+            for key in installation.server_keys():
+                if key.purpose != "signing":
+                    continue
+                if not _verifies(key, now_us):
+                    installation.remove_server_key(key)
+                elif key.used_until_us is None:
+                    installation.change_server_key(replace(key, used_until_us=used_from_us))
+            new = self._signing(now_us, used_from_us)
+            installation.add_server_key(new)
+            return new.key_id
+
+        return await self._store.installation(work)
+
+    async def add_pepper(self) -> int:
+        """Makes a new pepper; keys made from now on are hashed under it.
+
+        Returns:
+            Its version.
+        """
+
+        def work(installation: Installation) -> int:
+            known = [key for key in installation.server_keys() if key.purpose == "pepper"]
+            version = max(int(key.key_id) for key in known) + 1
+            installation.add_server_key(self._pepper(version, installation.now_us()))
+            return version
+
+        return await self._store.installation(work)
+
+    async def seal_anew(self, sealer: Sealer) -> int:
+        """Seals every secret with another key, and tells how many there are."""
+
+        def work(installation: Installation) -> int:
+            kept = installation.server_keys()
+            for key in kept:
+                sealed = sealer.seal(self._opened(key), _place(key))
+                installation.change_server_key(replace(key, sealed=sealed))
+            return len(kept)
+
+        count = await self._store.installation(work)
+        self._sealer = sealer
+        return count
+
+    def _opened(self, key: ServerKey) -> bytes:
+        return self._sealer.open(key.sealed, _place(key))
+
+    def _signing(self, now_us: int, used_from_us: int) -> ServerKey:
+        made = new_signing_key()
+        return self._sealed("signing", made.kid, made.private_bytes, now_us, used_from_us)
+
+    def _pepper(self, version: int, now_us: int) -> ServerKey:
+        return self._sealed("pepper", str(version), new_pepper(), now_us, now_us)
+
+    def _sealed(
+        self, purpose: Purpose, key_id: str, content: bytes, now_us: int, used_from_us: int
+    ) -> ServerKey:
+        key = ServerKey(
+            purpose=purpose,
+            key_id=key_id,
+            sealed="",
+            public="",
+            created_us=now_us,
+            used_from_us=used_from_us,
+        )
+        return replace(key, sealed=self._sealer.seal(content, _place(key)))
+
+
+def new_id() -> str:
+    """A UUID for a principal or a tenant."""
+    return str(uuid4())
+
+
+def _place(key: ServerKey) -> str:
+    return f"server_key/{key.purpose}/{key.key_id}"
+
+
+def _verifies(key: ServerKey, now_us: int) -> bool:
+    until_us = key.used_until_us
+    return until_us is None or now_us < until_us + _OUTLIVES_SECONDS * _SECOND

@@ -1,0 +1,199 @@
+"""Tenants of an installation, and how the first one comes to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from towpath_auth import LOCAL_TENANT_ID, LOCAL_WORKSPACE_ID
+
+from towpath_service.application.members import OWNER
+from towpath_service.application.server_keys import new_id
+from towpath_service.domain.errors import not_found
+from towpath_service.domain.identity import (
+    Binding,
+    Principal,
+    Tenant,
+    WorkspaceEntry,
+    exists,
+    in_use,
+    parse_named,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from towpath_service.application.api_keys import ApiKeys
+    from towpath_service.application.authority import Authority
+    from towpath_service.ports.clock import Clock
+    from towpath_service.ports.identity import Identity, IdentityStore, Installation
+
+FIRST_SLUG: Final = "main"
+_PLATFORM_ADMIN: Final = "platform-admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeTenant:
+    """A tenant that was made, and the first way into it."""
+
+    tenant: Tenant
+    owner: Principal
+    api_key: str = field(repr=False)
+
+
+class Tenants:
+    """Manages the tenants of one installation."""
+
+    def __init__(
+        self, store: IdentityStore, authority: Authority, keys: ApiKeys, clock: Clock
+    ) -> None:
+        self._store = store
+        self._authority = authority
+        self._keys = keys
+        self._clock = clock
+
+    async def first(self, owner_email: str, *, key_seconds: float | None) -> MadeTenant | None:
+        """Makes the tenant that what was there before belongs to; None when it is there.
+
+        Args:
+            owner_email: Of the user who owns it, and operates the installation.
+            key_seconds: How long that user's first key holds; None for ever.
+        """
+        tenant = self._tenant(LOCAL_TENANT_ID, FIRST_SLUG, "")
+        roles = (OWNER, _PLATFORM_ADMIN)
+        return await self._make(tenant, owner_email, roles, key_seconds)
+
+    async def recover(self, *, key_seconds: float | None) -> MadeTenant | None:
+        """Makes a key for an owner of the first tenant; None when there is none."""
+
+        def work(identity: Identity) -> MadeTenant | None:
+            tenant = identity.tenant()
+            owners = {
+                binding.principal_id
+                for binding in identity.bindings()
+                if (binding.role_id, binding.workspace_id) == (OWNER, "")
+            }
+            users = [user for user in identity.principals("user") if user.principal_id in owners]
+            if tenant is None or not users:
+                return None
+            key = self._keys.add(
+                identity,
+                users[0],
+                created_by="system",
+                display_name="recovered",
+                life_seconds=key_seconds,
+            )
+            return MadeTenant(tenant=tenant, owner=users[0], api_key=key.text)
+
+        return await self._store.identity(LOCAL_TENANT_ID, work)
+
+    async def create(
+        self, slug: str, display_name: str, owner_email: str, quotas: Mapping[str, int]
+    ) -> MadeTenant:
+        """Makes a tenant with a workspace and an owner; raises RESOURCE_EXISTS."""
+        tenant = replace(self._tenant(new_id(), slug, display_name), quotas=dict(quotas))
+        made = await self._make(tenant, owner_email, (OWNER,), None)
+        if made is None:
+            raise exists(tenant.name)
+        return made
+
+    async def tenants(self) -> list[Tenant]:
+        """All tenants, by slug."""
+        return await self._store.installation(lambda installation: installation.tenants())
+
+    async def change(
+        self,
+        name: str,
+        *,
+        suspended: bool | None = None,
+        quotas: Mapping[str, int] | None = None,
+    ) -> Tenant:
+        """Suspends or resumes a tenant, or sets its limits.
+
+        Raises:
+            ServiceError: RESOURCE_NOT_FOUND; RESOURCE_IN_USE for the operator's own tenant.
+        """
+        slug = parse_named(name, "tenants", "name")
+
+        def work(installation: Installation) -> Tenant:
+            tenant = installation.tenant(slug)
+            if tenant is None:
+                raise not_found(name)
+            if suspended and tenant.tenant_id == LOCAL_TENANT_ID:
+                raise in_use(name, "whoever operates this installation")
+            if suspended is not None:
+                tenant = replace(tenant, suspended=suspended)
+            if quotas is not None:
+                tenant = replace(tenant, quotas=dict(quotas))
+            installation.change_tenant(tenant)
+            return tenant
+
+        tenant = await self._store.installation(work)
+        await self._authority.forget(tenant.tenant_id)
+        return tenant
+
+    def _tenant(self, tenant_id: str, slug: str, display_name: str) -> Tenant:
+        return Tenant(
+            tenant_id=tenant_id,
+            slug=slug,
+            display_name=display_name,
+            created_us=self._clock.now_us(),
+        )
+
+    async def _make(
+        self, tenant: Tenant, email: str, roles: tuple[str, ...], key_seconds: float | None
+    ) -> MadeTenant | None:
+        def take(installation: Installation) -> Tenant:
+            installation.add_tenant(tenant)
+            found = installation.tenant(tenant.slug)
+            assert found is not None
+            return found
+
+        # Whoever was interrupted in between finds a tenant without anybody in it, and goes on.
+        taken = await self._store.installation(take)
+        return await self._store.identity(
+            taken.tenant_id,
+            lambda identity: self._settle(identity, taken, email, roles, key_seconds),
+        )
+
+    def _settle(
+        self,
+        identity: Identity,
+        tenant: Tenant,
+        email: str,
+        roles: tuple[str, ...],
+        key_seconds: float | None,
+    ) -> MadeTenant | None:
+        identity.touch()
+        if identity.principals(None, limit=1):
+            return None
+        now_us = self._clock.now_us()
+        owner = Principal(
+            principal_id=new_id(),
+            kind="user",
+            handle=email.lower(),
+            display_name="",
+            created_us=now_us,
+        )
+        identity.add_workspace(
+            WorkspaceEntry(workspace_id=LOCAL_WORKSPACE_ID, display_name="", created_us=now_us)
+        )
+        identity.add_principal(owner)
+        for role_id in roles:
+            identity.add_binding(
+                Binding(
+                    principal_id=owner.principal_id,
+                    role_id=role_id,
+                    workspace_id="",
+                    created_by="system",
+                    created_us=now_us,
+                )
+            )
+        key = self._keys.add(
+            identity,
+            owner,
+            created_by="system",
+            display_name="first key",
+            life_seconds=key_seconds,
+        )
+        return MadeTenant(tenant=tenant, owner=owner, api_key=key.text)

@@ -1,0 +1,178 @@
+"""Tenants, principals, keys and roles, as they are kept."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+from towpath_service.domain.errors import ServiceError, invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PrincipalKind = Literal["user", "service_account"]
+
+_COLLECTIONS: Final[Mapping[PrincipalKind, str]] = {
+    "user": "users",
+    "service_account": "serviceAccounts",
+}
+_HANDLE: Final = r"[A-Za-z0-9._%+@-]{1,254}"
+_PRINCIPAL: Final = re.compile(rf"(users|serviceAccounts)/({_HANDLE})")
+_KEY: Final = re.compile(rf"(?:(?:users|serviceAccounts)/{_HANDLE}/apiKeys/)?([0-9A-Za-z]{{16}})")
+_SLUG: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """Everything one customer has, apart from all others."""
+
+    tenant_id: str
+    slug: str
+    display_name: str
+    created_us: int
+    suspended: bool = False
+    quotas: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Limits that differ from the installation's, by field of the contract's TenantQuotas."""
+
+    @property
+    def name(self) -> str:
+        """Its resource name."""
+        return f"tenants/{self.slug}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceEntry:
+    """A workspace that was made on purpose."""
+
+    workspace_id: str
+    display_name: str
+    created_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who may call: a person, or a program."""
+
+    principal_id: str
+    """UUID; what tokens name it by, so that another of the same handle is another."""
+    kind: PrincipalKind
+    handle: str
+    """E-mail address, or the id of a service account."""
+    display_name: str
+    created_us: int
+    epoch: int = 1
+
+    @property
+    def name(self) -> str:
+        """Its resource name, "users/ada@example.org"."""
+        return f"{_COLLECTIONS[self.kind]}/{self.handle}"
+
+    @property
+    def subject(self) -> str:
+        """What tokens call it, "users/{uuid}"."""
+        return f"{_COLLECTIONS[self.kind]}/{self.principal_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredKey:
+    """An API key without the key."""
+
+    key_id: str
+    principal_id: str
+    display_name: str
+    digest: str = field(repr=False)
+    pepper_version: int
+    scopes: frozenset[str] | None
+    """Permissions it is limited to; None for no limit."""
+    workspaces: frozenset[str] | None
+    """Workspaces it is limited to; None for no limit."""
+    created_by: str
+    created_us: int
+    expires_us: int | None
+    used_us: int | None = None
+    revoked_us: int | None = None
+    replaced_by: str | None = None
+
+    def holds(self, now_us: int) -> bool:
+        """Whether the key is accepted at a time."""
+        return self.revoked_us is None and (self.expires_us is None or now_us < self.expires_us)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRole:
+    """A role that a tenant has made for itself."""
+
+    role_id: str
+    display_name: str
+    permissions: frozenset[str]
+    created_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """That a principal has a role."""
+
+    principal_id: str
+    role_id: str
+    workspace_id: str
+    """Where; empty for the whole tenant."""
+    created_by: str
+    created_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerKey:
+    """A secret of the service itself, sealed."""
+
+    purpose: Literal["signing", "pepper", "audit"]
+    key_id: str
+    sealed: str = field(repr=False)
+    public: str
+    created_us: int
+    used_from_us: int
+    used_until_us: int | None = None
+
+
+def parse_principal(name: str, field_name: str) -> tuple[PrincipalKind, str]:
+    """The kind and handle in a principal's name; INVALID_REQUEST naming the field if it is none."""
+    match = _PRINCIPAL.fullmatch(name)
+    if match is None:
+        raise invalid(field_name, 'must be "users/{email}" or "serviceAccounts/{id}"')
+    if match[1] == "users":
+        return "user", match[2].lower()
+    return "service_account", match[2]
+
+
+def parse_key(name: str, field_name: str) -> str:
+    """The public id in a key's name; INVALID_REQUEST naming the field if it is none."""
+    match = _KEY.fullmatch(name)
+    if match is None:
+        raise invalid(field_name, "must be the name of a key, or its public id of 16 characters")
+    return match[1]
+
+
+def parse_named(name: str, collection: str, field_name: str) -> str:
+    """The id in a name such as "roles/{id}"; INVALID_REQUEST naming the field if it is none."""
+    match = re.fullmatch(rf"{collection}/({_SLUG})", name)
+    if match is None:
+        raise invalid(field_name, f'must be "{collection}/{{id}}", the id of a-z, 0-9 and -')
+    return match[1]
+
+
+def exists(resource: str) -> ServiceError:
+    """The answer to a second of what there can be one of."""
+    return ServiceError(
+        reason="RESOURCE_EXISTS",
+        message=f"{resource} exists already: choose another name",
+        metadata={"resource": resource},
+    )
+
+
+def in_use(resource: str, used_by: str) -> ServiceError:
+    """The answer to a deletion of what something else needs."""
+    return ServiceError(
+        reason="RESOURCE_IN_USE",
+        message=f"{resource} is in use by {used_by}: take that away first",
+        metadata={"resource": resource, "used_by": used_by},
+    )

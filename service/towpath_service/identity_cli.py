@@ -1,0 +1,192 @@
+"""The commands and options of `towpath server` that are about identity."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from towpath.settings import get_settings
+
+from towpath_service.db_cli import database_of, database_option
+from towpath_service.domain.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from towpath_service.app.settings import TlsFiles
+    from towpath_service.application.tenants import MadeTenant
+
+_FILE: Final = click.Path(path_type=Path)
+
+owner_option = click.option(
+    "--owner",
+    default="owner@localhost",
+    show_default=True,
+    metavar="EMAIL",
+    help="First owner, should there be none.",
+)
+key_file_option = click.option(
+    "--key-file",
+    type=_FILE,
+    envvar="TOWPATH_SERVER_KEY_FILE",
+    help="Key that seals the service's secrets.  [default: server.key in the Towpath home]",
+)
+
+
+def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds what `server start` takes about identity and TLS; hands it on as `access`."""
+
+    @wraps(command)
+    def with_access(
+        *arguments: Any,
+        tls_cert: Path | None,
+        tls_key: Path | None,
+        tls_client_ca: Path | None,
+        auth: bool,
+        owner: str,
+        key_file: Path | None,
+        cloud: bool,
+        behind_tls_proxy: bool,
+        **options: Any,
+    ) -> Any:
+        access = {
+            "auth": auth,
+            "owner": owner,
+            "key_file": key_file,
+            "cloud": cloud,
+            "tls": _tls_files(tls_cert, tls_key, tls_client_ca),
+            "tls_proxy": behind_tls_proxy,
+        }
+        return command(*arguments, access=access, **options)
+
+    for option in reversed(_ACCESS_OPTIONS):
+        with_access = option(with_access)
+    return with_access
+
+
+_ACCESS_OPTIONS: Final = (
+    click.option("--auth", is_flag=True, help="Switch identity on: callers need keys."),
+    owner_option,
+    key_file_option,
+    click.option(
+        "--cloud", is_flag=True, help="Refuse to run without identity, TLS and PostgreSQL."
+    ),
+    click.option(
+        "--tls-cert",
+        type=_FILE,
+        envvar="TOWPATH_SERVER_TLS_CERT",
+        help="Certificate chain of both ports, PEM; read again when it changes.",
+    ),
+    click.option("--tls-key", type=_FILE, envvar="TOWPATH_SERVER_TLS_KEY", help="Its key, PEM."),
+    click.option(
+        "--tls-client-ca",
+        type=_FILE,
+        envvar="TOWPATH_SERVER_TLS_CLIENT_CA",
+        help="Authority that callers' own certificates must come from.",
+    ),
+    click.option(
+        "--behind-tls-proxy", is_flag=True, help="A proxy before this server speaks TLS for it."
+    ),
+)
+
+
+def _tls_files(
+    certificate: Path | None, key: Path | None, client_authority: Path | None
+) -> TlsFiles | None:
+    from towpath_service.app.settings import TlsFiles  # noqa: PLC0415 - heavy
+
+    if certificate is not None and key is not None:
+        return TlsFiles(certificate=certificate, key=key, client_authority=client_authority)
+    if certificate is not None or key is not None:
+        raise click.UsageError("--tls-cert and --tls-key belong together: give both")
+    if client_authority is not None:
+        raise click.UsageError("--tls-client-ca needs --tls-cert and --tls-key")
+    return None
+
+
+@click.command("init-auth")
+@database_option
+@owner_option
+@key_file_option
+def init_auth(database: str | None, owner: str, key_file: Path | None) -> None:
+    """Switch identity on: keys of the service, the first tenant, its owner and their API key.
+
+    From then on every server on this database asks its callers for keys.
+    """
+    from towpath_service.app.switching import identity_wanted, switch_on  # noqa: PLC0415 - heavy
+
+    home = get_settings().home
+    made = _run(
+        switch_on(database_of(database, home), identity_wanted(home, key_file, make=True), owner)
+    )
+    if made is None:
+        raise click.ClickException(
+            "identity is on already. An owner makes keys with `towpath key create`; if no key of"
+            " an owner is left, `towpath server recover-owner` makes one"
+        )
+    tell_first_key(made)
+
+
+@click.command("recover-owner")
+@database_option
+@key_file_option
+def recover_owner(database: str | None, key_file: Path | None) -> None:
+    """Make another API key for an owner, for whoever has lost all of theirs."""
+    from towpath_service.app.switching import identity_wanted, recover  # noqa: PLC0415 - heavy
+
+    home = get_settings().home
+    tell_first_key(_run(recover(database_of(database, home), identity_wanted(home, key_file))))
+
+
+@click.command("rotate-keys")
+@database_option
+@key_file_option
+@click.option(
+    "--new-key-file",
+    type=_FILE,
+    help="Seal all secrets with the key in this file, which is made when there is none.",
+)
+def rotate_keys(database: str | None, key_file: Path | None, new_key_file: Path | None) -> None:
+    """Make a new key that signs access tokens; no token that was given out is refused.
+
+    It is used in two minutes, when every replica knows it. With --new-key-file, the service's
+    secrets are sealed anew instead: restart the replicas with that file then.
+    """
+    from towpath_service.app import switching  # noqa: PLC0415 - heavy
+
+    home = get_settings().home
+    target = database_of(database, home)
+    wanted = switching.identity_wanted(home, key_file)
+    if new_key_file is None:
+        key_id = _run(switching.rotate_signing(target, wanted))
+        click.echo(f"Key {key_id} signs access tokens from 2 minutes from now on.")
+        return
+    following = switching.identity_wanted(home, new_key_file, make=True)
+    count = _run(switching.seal_anew(target, wanted, following))
+    click.echo(
+        f"{count} secrets are sealed with {new_key_file}: restart every server with --key-file"
+        f" {new_key_file}, then remove the old key."
+    )
+
+
+def tell_first_key(made: MadeTenant) -> None:
+    """Shows a key, which is never shown again."""
+    click.echo(
+        f"Identity is on. {made.owner.handle} owns tenant {made.tenant.slug}. Their API key, shown"
+        " this once:",
+        err=True,
+    )
+    click.echo(made.api_key)
+    click.echo(
+        "Use it as TOWPATH_API_KEY, or keep it: towpath login --api-key - --profile ...", err=True
+    )
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return asyncio.run(work)
+    except ServiceError as error:
+        raise click.ClickException(error.message) from None

@@ -1,0 +1,206 @@
+"""What identity needs of a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from towpath_auth.audit import AuditHead, AuditRecord
+
+    from towpath_service.domain.identity import (
+        Binding,
+        Principal,
+        PrincipalKind,
+        ServerKey,
+        StoredKey,
+        StoredRole,
+        Tenant,
+        WorkspaceEntry,
+    )
+
+Result = TypeVar("Result")
+
+
+class Standing(NamedTuple):
+    """All that a caller's rights follow from, as it was in one moment."""
+
+    tenant: Tenant
+    principal: Principal
+    key: StoredKey
+    bindings: Sequence[Binding]
+    roles: Sequence[StoredRole]
+    workspaces: Mapping[str, str]
+    """Names to show of all workspaces of the tenant, by id."""
+
+
+class Identity(Protocol):
+    """One transaction about who is who in one tenant."""
+
+    def tenant(self) -> Tenant | None:
+        """The tenant."""
+        ...
+
+    def standing(self, credential_id: str) -> Standing | None:
+        """All that the rights of whoever holds a key follow from."""
+        ...
+
+    def workspaces(self) -> list[WorkspaceEntry]:
+        """The workspaces, by id."""
+        ...
+
+    def add_workspace(self, entry: WorkspaceEntry) -> bool:
+        """Makes a workspace; False when it is there."""
+        ...
+
+    def has_runs(self, workspace_id: str) -> bool:
+        """Whether a workspace has any run."""
+        ...
+
+    def remove_workspace(self, workspace_id: str) -> bool:
+        """Removes a workspace with the roles in it; False when there is none."""
+        ...
+
+    def principal(self, kind: PrincipalKind, handle: str) -> Principal | None:
+        """A principal by its handle."""
+        ...
+
+    def principals(
+        self, kind: PrincipalKind | None, after: str = "", limit: int = 500
+    ) -> list[Principal]:
+        """Principals by handle."""
+        ...
+
+    def add_principal(self, principal: Principal) -> bool:
+        """Makes a principal; False when its handle is taken."""
+        ...
+
+    def remove_principal(self, principal_id: str) -> None:
+        """Removes a principal with its keys and roles."""
+        ...
+
+    def key(self, key_id: str) -> tuple[StoredKey, Principal] | None:
+        """A key and whose it is."""
+        ...
+
+    def keys(self, principal_id: str) -> list[StoredKey]:
+        """A principal's keys, newest first."""
+        ...
+
+    def add_key(self, key: StoredKey) -> None:
+        """Keeps a key."""
+        ...
+
+    def change_key(self, key_id: str, **changes: int | str | None) -> None:
+        """Sets columns of a key: expires_us, revoked_us, used_us, replaced_by."""
+        ...
+
+    def roles(self) -> list[StoredRole]:
+        """The tenant's own roles, by id."""
+        ...
+
+    def add_role(self, role: StoredRole) -> bool:
+        """Makes a role; False when it is there."""
+        ...
+
+    def remove_role(self, role_id: str) -> bool:
+        """Removes a role; False when there is none."""
+        ...
+
+    def bindings(self) -> list[Binding]:
+        """Who has which role."""
+        ...
+
+    def add_binding(self, binding: Binding) -> None:
+        """Gives a role; giving it again changes nothing."""
+        ...
+
+    def remove_binding(self, principal_id: str, role_id: str, workspace_id: str) -> bool:
+        """Takes a role away; False when it wasn't there."""
+        ...
+
+    def append_audit(self, record: AuditRecord, seal: Callable[[AuditHead], str]) -> None:
+        """Writes an entry at the end of the tenant's audit log.
+
+        Args:
+            record: The entry; its sequence and time are set here.
+            seal: Seals the new end of the log.
+        """
+        ...
+
+    def audit(self, *, before: int, limit: int) -> list[tuple[AuditRecord, str]]:
+        """Entries of the audit log with their hashes, below a sequence, newest first."""
+        ...
+
+    def audit_head(self) -> tuple[AuditHead, str]:
+        """The end of the audit log, and its seal; empty when nothing was ever written."""
+        ...
+
+    def touch(self) -> None:
+        """Notes that callers' rights change: replicas look anew.
+
+        Changes of one tenant come one after the other: whoever decides by what is there, such as
+        who else is an owner, begins with this.
+        """
+        ...
+
+
+class Installation(Protocol):
+    """One transaction about the installation: what is looked up before a tenant is known."""
+
+    def tenants(self, after: str = "", limit: int = 500) -> list[Tenant]:
+        """Tenants by slug."""
+        ...
+
+    def tenant(self, slug: str) -> Tenant | None:
+        """A tenant by its slug."""
+        ...
+
+    def add_tenant(self, tenant: Tenant) -> bool:
+        """Makes a tenant; False when its slug is taken."""
+        ...
+
+    def change_tenant(self, tenant: Tenant) -> None:
+        """Writes whether a tenant is suspended, and its limits."""
+        ...
+
+    def tenant_of(self, credential_id: str) -> str | None:
+        """The tenant that a credential belongs to."""
+        ...
+
+    def changed_since(self, since_us: int) -> list[str]:
+        """Tenants in which callers' rights have changed since a time of the database's clock."""
+        ...
+
+    def now_us(self) -> int:
+        """The database's clock, microseconds since the Unix epoch."""
+        ...
+
+    def server_keys(self) -> list[ServerKey]:
+        """The service's own secrets, oldest first."""
+        ...
+
+    def add_server_key(self, key: ServerKey) -> None:
+        """Keeps a secret."""
+        ...
+
+    def change_server_key(self, key: ServerKey) -> None:
+        """Writes a secret anew: sealed differently, or with other times."""
+        ...
+
+    def remove_server_key(self, key: ServerKey) -> None:
+        """Forgets a secret."""
+        ...
+
+
+class IdentityStore(Protocol):
+    """A store that knows who is who."""
+
+    async def identity(self, tenant_id: str, work: Callable[[Identity], Result]) -> Result:
+        """Runs work about one tenant in one transaction."""
+        ...
+
+    async def installation(self, work: Callable[[Installation], Result]) -> Result:
+        """Runs work about the installation in one transaction."""
+        ...

@@ -1,0 +1,190 @@
+"""What surrounds every call of a service with identity: limits, and the audit log."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from towpath.api.v1 import access_rule_pb2
+from towpath_auth.audit import AuditRecord
+
+from towpath_service.application.audit import Draft, current_draft
+from towpath_service.rpc.errors import CODES, to_service_error
+from towpath_service.rpc.rules import field_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from towpath_auth import Caller
+
+    from towpath_service.application.admission import Admission
+    from towpath_service.application.audit import AuditTrail
+    from towpath_service.rpc.endpoints import Endpoint
+
+REDACTED: Final = "***"
+MOST_CHARACTERS: Final = 2000
+_TRACE_ID: Final = slice(3, 35)
+
+
+class Telling(Protocol):
+    """Takes what is learnt of a call after it has begun."""
+
+    def request(self, message: Message) -> None:
+        """What was asked for, once it is parsed."""
+        ...
+
+
+class Guard(Protocol):
+    """What surrounds calls."""
+
+    def admit(self, endpoint: Endpoint, caller: Caller) -> None:
+        """Takes what a call costs; raises QUOTA_EXCEEDED."""
+        ...
+
+    def stream(self, caller: Caller) -> AbstractContextManager[None]:
+        """Counts an open stream; raises QUOTA_EXCEEDED."""
+        ...
+
+    def telling(
+        self, endpoint: Endpoint, caller: Caller, metadata: Mapping[str, Sequence[str]]
+    ) -> AbstractAsyncContextManager[Telling]:
+        """Writes into the audit log how a call ends, if it is one to be audited."""
+        ...
+
+
+class Untold:
+    """Tells nobody."""
+
+    def request(self, message: Message) -> None:
+        """Not told."""
+
+
+_UNTOLD: Final = Untold()
+
+
+class Unguarded:
+    """Lets all calls through."""
+
+    def admit(self, endpoint: Endpoint, caller: Caller) -> None:
+        """Costs nothing."""
+
+    def stream(self, caller: Caller) -> AbstractContextManager[None]:
+        """Isn't counted."""
+        del caller
+        return nullcontext()
+
+    def telling(
+        self, endpoint: Endpoint, caller: Caller, metadata: Mapping[str, Sequence[str]]
+    ) -> AbstractAsyncContextManager[Telling]:
+        """Isn't told of."""
+        del endpoint, caller, metadata
+        return nullcontext(_UNTOLD)
+
+
+class IdentityGuard:
+    """Limits and audits calls."""
+
+    def __init__(self, admission: Admission, trail: AuditTrail) -> None:
+        self._admission = admission
+        self._trail = trail
+
+    def admit(self, endpoint: Endpoint, caller: Caller) -> None:
+        """Takes what a call costs; raises QUOTA_EXCEEDED."""
+        self._admission.admit(caller, endpoint.rule.cost)
+
+    def stream(self, caller: Caller) -> AbstractContextManager[None]:
+        """Counts an open stream; raises QUOTA_EXCEEDED."""
+        return self._admission.stream(caller)
+
+    def telling(
+        self, endpoint: Endpoint, caller: Caller, metadata: Mapping[str, Sequence[str]]
+    ) -> AbstractAsyncContextManager[Telling]:
+        """Writes into the audit log how a call ends, if it is one to be audited."""
+        if not endpoint.rule.audit or not caller.tenant_id:
+            return nullcontext(_UNTOLD)
+        return self._audited(endpoint, caller, metadata)
+
+    @asynccontextmanager
+    async def _audited(
+        self, endpoint: Endpoint, caller: Caller, metadata: Mapping[str, Sequence[str]]
+    ) -> AsyncGenerator[Telling]:
+        telling = _Drafting(endpoint, _first_record(endpoint, caller, metadata))
+        token = current_draft.set(telling.draft)
+        try:
+            yield telling
+        except Exception as error:
+            told = to_service_error(error)
+            await self._trail.write(
+                telling.draft, outcome=CODES.get(told.reason, "INTERNAL"), reason=told.reason
+            )
+            raise told from error
+        else:
+            if not telling.draft.written:
+                await self._trail.write(telling.draft, outcome="OK", reason="")
+        finally:
+            current_draft.reset(token)
+
+
+class _Drafting:
+    def __init__(self, endpoint: Endpoint, record: AuditRecord) -> None:
+        self.draft = Draft(record)
+        self._rule = endpoint.rule
+
+    def request(self, message: Message) -> None:
+        path = self._rule.resource_field or self._rule.workspace_field
+        resource = field_of(message, path) if path else ""
+        self.draft.record = replace(
+            self.draft.record, resource=resource[:MOST_CHARACTERS], request=shown(message)
+        )
+
+
+def shown(message: Message) -> str:
+    """A request as JSON for the audit log: without secrets, and cut when it is long."""
+    copy = type(message)()
+    copy.CopyFrom(message)
+    _redact(copy)
+    content = json_format.MessageToDict(copy, preserving_proto_field_name=True)
+    text = json.dumps(content, ensure_ascii=False)
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
+
+
+def _redact(message: Message) -> None:
+    for field, value in message.ListFields():
+        options: Any = field.GetOptions()
+        if options.debug_redact or options.Extensions[access_rule_pb2.sensitive]:
+            _blank(message, field.name)
+        elif isinstance(value, Message):
+            _redact(value)
+
+
+def _blank(message: Any, name: str) -> None:
+    if isinstance(getattr(message, name), str):
+        setattr(message, name, REDACTED)
+    else:
+        message.ClearField(name)
+
+
+def _first_record(
+    endpoint: Endpoint, caller: Caller, metadata: Mapping[str, Sequence[str]]
+) -> AuditRecord:
+    traceparent = metadata.get("traceparent", ("",))[0]
+    return AuditRecord(
+        tenant_id=caller.tenant_id,
+        sequence=0,
+        recorded_us=0,
+        actor=caller.principal,
+        credential_id=caller.credential_id,
+        action=endpoint.rule.audit,
+        method=endpoint.name,
+        resource="",
+        outcome="OK",
+        reason="",
+        address=caller.address,
+        trace_id=traceparent[_TRACE_ID][:32],
+        request="",
+    )

@@ -1,0 +1,127 @@
+"""What each rpc asks of its caller, read from the contract and enforced for every transport."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from towpath.api.v1 import access_rule_pb2 as pb
+from towpath_auth import ALL_ACCESS, PERMISSIONS, WORKSPACE_PERMISSIONS
+
+from towpath_service.application.rights import denied
+from towpath_service.domain.errors import not_found
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import MethodDescriptor
+    from google.protobuf.message import Message
+    from towpath_auth import Caller
+
+Level = Literal["public", "authenticated", "permission"]
+Cost = Literal["read", "write", "list", "search", "exchange", "report"]
+
+_LEVELS: Final[dict[int, Level]] = {1: "public", 2: "authenticated", 3: "permission"}
+_COSTS: Final[dict[int, Cost]] = {
+    0: "read",
+    1: "read",
+    2: "write",
+    3: "list",
+    4: "search",
+    5: "exchange",
+    6: "report",
+}
+_WORKSPACE: Final = re.compile(r"workspaces/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:/.*)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What an rpc asks of its caller."""
+
+    level: Level
+    permission: str
+    workspace_field: str
+    """Path of the field that names a workspace or something in it; empty for the tenant."""
+    audit: str
+    """Name of its event in the audit log; empty when it isn't audited."""
+    resource_field: str
+    """Path of the field that names what it is about, if that isn't the workspace's."""
+    cost: Cost
+
+
+def rule_of(method: MethodDescriptor) -> Rule:
+    """The rule of a method.
+
+    Raises:
+        LookupError: The contract doesn't say who may call it, or says what can't be.
+    """
+    said: Any = method.GetOptions().Extensions[pb.access_rule]
+    level = _LEVELS.get(said.level)
+    if level is None:
+        raise LookupError(f"{method.full_name} doesn't say who may call it")
+    if (level == "permission") != (said.permission in PERMISSIONS):
+        raise LookupError(f"{method.full_name} asks for no permission that there is")
+    if bool(said.workspace_field) != (said.permission in WORKSPACE_PERMISSIONS):
+        raise LookupError(f"{method.full_name} doesn't say where its permission must hold")
+    return Rule(
+        level=level,
+        permission=said.permission,
+        workspace_field=said.workspace_field,
+        audit=said.audit,
+        resource_field=said.resource_field,
+        cost=_COSTS[said.cost],
+    )
+
+
+def check_method(rule: Rule, caller: Caller) -> None:
+    """Refuses a caller that has a permission nowhere: before the request is looked at.
+
+    Raises:
+        ServiceError: PERMISSION_MISSING.
+    """
+    if rule.level != "permission" or caller.access is ALL_ACCESS:
+        return
+    held = (
+        caller.access.anywhere(rule.permission)
+        if rule.workspace_field
+        else rule.permission in caller.access.tenant
+    )
+    if not held:
+        raise denied(rule.permission, "")
+
+
+def check_request(rule: Rule, caller: Caller, request: Message) -> None:
+    """Refuses a caller that has a permission, but not where the request asks for it.
+
+    Raises:
+        ServiceError: PERMISSION_MISSING; or RESOURCE_NOT_FOUND when there is no such workspace and
+            the caller would have had the permission there.
+    """
+    if not rule.workspace_field or caller.workspaces is None:
+        return
+    check_workspace(rule.permission, caller, field_of(request, rule.workspace_field))
+
+
+def check_workspace(permission: str, caller: Caller, name: str) -> None:
+    """Refuses a caller that lacks a permission in a workspace, or in all for an empty name."""
+    match = _WORKSPACE.fullmatch(name)
+    if match is None and name:
+        # No such name: the handler says how one looks.
+        return
+    access = caller.access
+    if match is None:
+        if permission not in access.everywhere or access.only is not None:
+            raise denied(permission, "all workspaces")
+        return
+    workspace_id = match[1]
+    if permission not in access.in_workspace(workspace_id):
+        raise denied(permission, f"workspaces/{workspace_id}")
+    if caller.workspaces is not None and workspace_id not in caller.workspaces:
+        raise not_found(f"workspaces/{workspace_id}")
+
+
+def field_of(message: Message, path: str) -> str:
+    """The text at a path of fields, "open.workspace"."""
+    found: Any = message
+    for name in path.split("."):
+        found = getattr(found, name)
+    return str(found)

@@ -1,0 +1,367 @@
+"""Who is who in one tenant, on SQL."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import and_, delete, exists, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from towpath_service.domain.identity import (
+    Binding,
+    Principal,
+    PrincipalKind,
+    StoredKey,
+    StoredRole,
+    Tenant,
+    WorkspaceEntry,
+)
+from towpath_service.ports.identity import Standing
+from towpath_service.storage import audit, schema
+from towpath_service.storage import identity_schema as tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection, Row, Table
+    from towpath_auth.audit import AuditHead, AuditRecord
+
+_KINDS: Final[dict[PrincipalKind, int]] = {"user": 1, "service_account": 2}
+_KIND_OF: Final[dict[int, PrincipalKind]] = {1: "user", 2: "service_account"}
+
+
+class SqlIdentity:
+    """One transaction about one tenant."""
+
+    def __init__(self, connection: Connection, tenant_id: str) -> None:
+        self._connection = connection
+        self._tenant_id = tenant_id
+
+    def tenant(self) -> Tenant | None:
+        """The tenant."""
+        row = self._connection.execute(self._select(tables.tenant)).one_or_none()
+        return None if row is None else to_tenant(row)
+
+    def standing(self, credential_id: str) -> Standing | None:
+        """All that the rights of whoever holds a key follow from."""
+        tenant, found = self.tenant(), self.key(credential_id)
+        if tenant is None or found is None:
+            return None
+        key, principal = found
+        bound = tables.role_binding.c.principal_id == principal.principal_id
+        return Standing(
+            tenant=tenant,
+            principal=principal,
+            key=key,
+            bindings=self._bindings(bound),
+            roles=self.roles(),
+            workspaces={entry.workspace_id: entry.display_name for entry in self.workspaces()},
+        )
+
+    def workspaces(self) -> list[WorkspaceEntry]:
+        """The workspaces, by id."""
+        columns = tables.workspace_entry.c
+        rows = self._connection.execute(
+            self._select(tables.workspace_entry).order_by(columns.workspace_id)
+        )
+        return [
+            WorkspaceEntry(
+                workspace_id=row.workspace_id,
+                display_name=row.display_name,
+                created_us=row.created_us,
+            )
+            for row in rows
+        ]
+
+    def add_workspace(self, entry: WorkspaceEntry) -> bool:
+        """Makes a workspace; False when it is there."""
+        return self._add(
+            tables.workspace_entry,
+            workspace_id=entry.workspace_id,
+            display_name=entry.display_name,
+            created_us=entry.created_us,
+        )
+
+    def has_runs(self, workspace_id: str) -> bool:
+        """Whether a workspace has any run."""
+        columns = schema.run.c
+        asked = and_(columns.tenant_id == self._tenant_id, columns.workspace_id == workspace_id)
+        return bool(self._connection.execute(select(exists().where(asked))).scalar())
+
+    def remove_workspace(self, workspace_id: str) -> bool:
+        """Removes a workspace with the roles in it; False when there is none."""
+        self._remove(tables.role_binding, workspace_id=workspace_id)
+        return self._remove(tables.workspace_entry, workspace_id=workspace_id)
+
+    def principal(self, kind: PrincipalKind, handle: str) -> Principal | None:
+        """A principal by its handle."""
+        columns = tables.principal.c
+        row = self._connection.execute(
+            self._select(tables.principal).where(
+                columns.kind == _KINDS[kind], columns.handle == handle
+            )
+        ).one_or_none()
+        return None if row is None else _to_principal(row)
+
+    def principals(
+        self, kind: PrincipalKind | None, after: str = "", limit: int = 500
+    ) -> list[Principal]:
+        """Principals by handle."""
+        columns = tables.principal.c
+        query = self._select(tables.principal).where(columns.handle > after)
+        if kind is not None:
+            query = query.where(columns.kind == _KINDS[kind])
+        rows = self._connection.execute(query.order_by(columns.handle).limit(limit))
+        return [_to_principal(row) for row in rows]
+
+    def add_principal(self, principal: Principal) -> bool:
+        """Makes a principal; False when its handle is taken."""
+        return self._add(
+            tables.principal,
+            principal_id=principal.principal_id,
+            kind=_KINDS[principal.kind],
+            handle=principal.handle,
+            display_name=principal.display_name,
+            epoch=principal.epoch,
+            created_us=principal.created_us,
+        )
+
+    def remove_principal(self, principal_id: str) -> None:
+        """Removes a principal with its keys and roles."""
+        keys = [key.key_id for key in self.keys(principal_id)]
+        owners = tables.credential_tenant
+        self._connection.execute(delete(owners).where(owners.c.credential_id.in_(keys)))
+        for table in (tables.api_key, tables.role_binding, tables.principal):
+            self._remove(table, principal_id=principal_id)
+
+    def key(self, key_id: str) -> tuple[StoredKey, Principal] | None:
+        """A key and whose it is."""
+        columns = tables.api_key.c
+        row = self._connection.execute(
+            self._select(tables.api_key).where(columns.key_id == key_id)
+        ).one_or_none()
+        if row is None:
+            return None
+        key = _to_key(row)
+        owner = self._connection.execute(
+            self._select(tables.principal).where(
+                tables.principal.c.principal_id == key.principal_id
+            )
+        ).one_or_none()
+        return None if owner is None else (key, _to_principal(owner))
+
+    def keys(self, principal_id: str) -> list[StoredKey]:
+        """A principal's keys, newest first."""
+        columns = tables.api_key.c
+        rows = self._connection.execute(
+            self._select(tables.api_key)
+            .where(columns.principal_id == principal_id)
+            .order_by(columns.created_us.desc(), columns.key_id)
+        )
+        return [_to_key(row) for row in rows]
+
+    def add_key(self, key: StoredKey) -> None:
+        """Keeps a key."""
+        self._connection.execute(
+            insert(tables.credential_tenant).values(
+                credential_id=key.key_id, tenant_id=self._tenant_id
+            )
+        )
+        self._connection.execute(
+            insert(tables.api_key).values(
+                tenant_id=self._tenant_id,
+                key_id=key.key_id,
+                principal_id=key.principal_id,
+                display_name=key.display_name,
+                digest=key.digest,
+                pepper_version=key.pepper_version,
+                scopes=_to_list(key.scopes),
+                workspaces=_to_list(key.workspaces),
+                created_by=key.created_by,
+                created_us=key.created_us,
+                expires_us=key.expires_us,
+            )
+        )
+
+    def change_key(self, key_id: str, **changes: int | str | None) -> None:
+        """Sets columns of a key: expires_us, revoked_us, used_us, replaced_by."""
+        columns = tables.api_key.c
+        self._connection.execute(
+            update(tables.api_key)
+            .where(columns.tenant_id == self._tenant_id, columns.key_id == key_id)
+            .values(**changes)
+        )
+
+    def roles(self) -> list[StoredRole]:
+        """The tenant's own roles, by id."""
+        rows = self._connection.execute(self._select(tables.role).order_by(tables.role.c.role_id))
+        return [
+            StoredRole(
+                role_id=row.role_id,
+                display_name=row.display_name,
+                permissions=frozenset(json.loads(row.permissions)),
+                created_us=row.created_us,
+            )
+            for row in rows
+        ]
+
+    def add_role(self, role: StoredRole) -> bool:
+        """Makes a role; False when it is there."""
+        return self._add(
+            tables.role,
+            role_id=role.role_id,
+            display_name=role.display_name,
+            permissions=json.dumps(sorted(role.permissions)),
+            created_us=role.created_us,
+        )
+
+    def remove_role(self, role_id: str) -> bool:
+        """Removes a role; False when there is none."""
+        return self._remove(tables.role, role_id=role_id)
+
+    def bindings(self) -> list[Binding]:
+        """Who has which role."""
+        return self._bindings()
+
+    def add_binding(self, binding: Binding) -> None:
+        """Gives a role; giving it again changes nothing."""
+        self._add(
+            tables.role_binding,
+            principal_id=binding.principal_id,
+            role_id=binding.role_id,
+            workspace_id=binding.workspace_id,
+            created_by=binding.created_by,
+            created_us=binding.created_us,
+        )
+
+    def remove_binding(self, principal_id: str, role_id: str, workspace_id: str) -> bool:
+        """Takes a role away; False when it wasn't there."""
+        return self._remove(
+            tables.role_binding,
+            principal_id=principal_id,
+            role_id=role_id,
+            workspace_id=workspace_id,
+        )
+
+    def append_audit(self, record: AuditRecord, seal: Callable[[AuditHead], str]) -> None:
+        """Writes an entry at the end of the tenant's audit log."""
+        assert record.tenant_id == self._tenant_id
+        audit.append(self._connection, record, seal, database_now_us(self._connection))
+
+    def audit(self, *, before: int, limit: int) -> list[tuple[AuditRecord, str]]:
+        """Entries of the audit log with their hashes, below a sequence, newest first."""
+        return audit.read(self._connection, self._tenant_id, before=before, limit=limit)
+
+    def audit_head(self) -> tuple[AuditHead, str]:
+        """The end of the audit log, and its seal; empty when nothing was ever written."""
+        return audit.read_head(self._connection, self._tenant_id)
+
+    def touch(self) -> None:
+        """Notes that callers' rights have changed: replicas look anew.
+
+        Changes of one tenant come one after the other: whoever decides by what is there, such as
+        who else is an owner, begins with this.
+        """
+        columns = tables.tenant.c
+        self._connection.execute(
+            update(tables.tenant)
+            .where(columns.tenant_id == self._tenant_id)
+            .values(access_changed_us=database_now_us(self._connection))
+        )
+
+    def _bindings(self, *conditions: Any) -> list[Binding]:
+        columns = tables.role_binding.c
+        rows = self._connection.execute(
+            self._select(tables.role_binding)
+            .where(*conditions)
+            .order_by(columns.principal_id, columns.role_id, columns.workspace_id)
+        )
+        return [
+            Binding(
+                principal_id=row.principal_id,
+                role_id=row.role_id,
+                workspace_id=row.workspace_id,
+                created_by=row.created_by,
+                created_us=row.created_us,
+            )
+            for row in rows
+        ]
+
+    def _select(self, table: Table) -> Any:
+        return select(table).where(table.c.tenant_id == self._tenant_id)
+
+    def _add(self, table: Table, **values: Any) -> bool:
+        return insert_new(self._connection, table, tenant_id=self._tenant_id, **values)
+
+    def _remove(self, table: Table, **key: str) -> bool:
+        conditions = [table.c[name] == value for name, value in key.items()]
+        removed = self._connection.execute(
+            delete(table).where(table.c.tenant_id == self._tenant_id, *conditions)
+        )
+        return removed.rowcount > 0
+
+
+def insert_new(connection: Connection, table: Table, **values: Any) -> bool:
+    """Inserts a row, unless one of its keys is taken; tells whether it did."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
+    return connection.execute(statement).rowcount > 0
+
+
+def database_now_us(connection: Connection) -> int:
+    """The database's clock, microseconds since the Unix epoch."""
+    if connection.dialect.name != "postgresql":
+        return time.time_ns() // 1000
+    clock = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+    return int(connection.execute(clock).scalar_one())
+
+
+def to_tenant(row: Row[Any]) -> Tenant:
+    """A tenant, from its row."""
+    return Tenant(
+        tenant_id=row.tenant_id,
+        slug=row.slug,
+        display_name=row.display_name,
+        created_us=row.created_us,
+        suspended=bool(row.suspended),
+        quotas=json.loads(row.quotas),
+    )
+
+
+def _to_principal(row: Row[Any]) -> Principal:
+    return Principal(
+        principal_id=row.principal_id,
+        kind=_KIND_OF[row.kind],
+        handle=row.handle,
+        display_name=row.display_name,
+        epoch=row.epoch,
+        created_us=row.created_us,
+    )
+
+
+def _to_key(row: Row[Any]) -> StoredKey:
+    return StoredKey(
+        key_id=row.key_id,
+        principal_id=row.principal_id,
+        display_name=row.display_name,
+        digest=row.digest,
+        pepper_version=row.pepper_version,
+        scopes=_from_list(row.scopes),
+        workspaces=_from_list(row.workspaces),
+        created_by=row.created_by,
+        created_us=row.created_us,
+        expires_us=row.expires_us,
+        used_us=row.used_us,
+        revoked_us=row.revoked_us,
+        replaced_by=row.replaced_by,
+    )
+
+
+def _to_list(values: frozenset[str] | None) -> str | None:
+    return None if values is None else json.dumps(sorted(values))
+
+
+def _from_list(text: str | None) -> frozenset[str] | None:
+    return None if text is None else frozenset(json.loads(text))

@@ -1,0 +1,121 @@
+"""The installation as a whole, on SQL: what is looked up before it is known whose call it is."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, insert, select, update
+
+from towpath_service.domain.identity import ServerKey, Tenant
+from towpath_service.storage import identity_schema as tables
+from towpath_service.storage.identity import database_now_us, insert_new, to_tenant
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+class SqlInstallation:
+    """One transaction about the installation."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def tenants(self, after: str = "", limit: int = 500) -> list[Tenant]:
+        """Tenants by slug."""
+        columns = tables.tenant.c
+        rows = self._connection.execute(
+            select(tables.tenant).where(columns.slug > after).order_by(columns.slug).limit(limit)
+        )
+        return [to_tenant(row) for row in rows]
+
+    def tenant(self, slug: str) -> Tenant | None:
+        """A tenant by its slug."""
+        row = self._connection.execute(
+            select(tables.tenant).where(tables.tenant.c.slug == slug)
+        ).one_or_none()
+        return None if row is None else to_tenant(row)
+
+    def add_tenant(self, tenant: Tenant) -> bool:
+        """Makes a tenant; False when its slug is taken."""
+        return insert_new(
+            self._connection,
+            tables.tenant,
+            tenant_id=tenant.tenant_id,
+            slug=tenant.slug,
+            display_name=tenant.display_name,
+            suspended=tenant.suspended,
+            quotas=json.dumps(dict(tenant.quotas)),
+            created_us=tenant.created_us,
+            access_changed_us=tenant.created_us,
+        )
+
+    def change_tenant(self, tenant: Tenant) -> None:
+        """Writes whether a tenant is suspended, and its limits."""
+        self._connection.execute(
+            update(tables.tenant)
+            .where(tables.tenant.c.tenant_id == tenant.tenant_id)
+            .values(
+                suspended=tenant.suspended,
+                quotas=json.dumps(dict(tenant.quotas)),
+                access_changed_us=self.now_us(),
+            )
+        )
+
+    def tenant_of(self, credential_id: str) -> str | None:
+        """The tenant that a credential belongs to."""
+        table = tables.credential_tenant
+        found: str | None = self._connection.execute(
+            select(table.c.tenant_id).where(table.c.credential_id == credential_id)
+        ).scalar()
+        return found
+
+    def changed_since(self, since_us: int) -> list[str]:
+        """Tenants in which callers' rights have changed since a time of the database's clock."""
+        columns = tables.tenant.c
+        return list(
+            self._connection.execute(
+                select(columns.tenant_id).where(columns.access_changed_us >= since_us)
+            ).scalars()
+        )
+
+    def now_us(self) -> int:
+        """The database's clock, microseconds since the Unix epoch."""
+        return database_now_us(self._connection)
+
+    def server_keys(self) -> list[ServerKey]:
+        """The service's own secrets, oldest first."""
+        columns = tables.server_key.c
+        rows = self._connection.execute(
+            select(tables.server_key).order_by(columns.created_us, columns.key_id)
+        )
+        return [ServerKey(**row) for row in rows.mappings()]
+
+    def add_server_key(self, key: ServerKey) -> None:
+        """Keeps a secret."""
+        self._connection.execute(insert(tables.server_key).values(**_values(key)))
+
+    def change_server_key(self, key: ServerKey) -> None:
+        """Writes a secret anew: sealed differently, or with other times."""
+        self._connection.execute(update(tables.server_key).where(*_is(key)).values(**_values(key)))
+
+    def remove_server_key(self, key: ServerKey) -> None:
+        """Forgets a secret."""
+        self._connection.execute(delete(tables.server_key).where(*_is(key)))
+
+
+def _is(key: ServerKey) -> tuple[Any, ...]:
+    columns = tables.server_key.c
+    return columns.purpose == key.purpose, columns.key_id == key.key_id
+
+
+def _values(key: ServerKey) -> dict[str, Any]:
+    return {
+        "purpose": key.purpose,
+        "key_id": key.key_id,
+        "sealed": key.sealed,
+        "public": key.public,
+        "created_us": key.created_us,
+        "used_from_us": key.used_from_us,
+        "used_until_us": key.used_until_us,
+    }
