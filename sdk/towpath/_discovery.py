@@ -28,6 +28,11 @@ class ServerAddresses:
     web: str
     """Base URL."""
 
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether both its ports do."""
+        return self.web.startswith("https://")
+
 
 def find_server(home: Path) -> ServerAddresses | None:
     """The server that runs on a home, if one does."""

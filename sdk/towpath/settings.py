@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from towpath._settings.declared import VARIABLES
@@ -31,6 +31,27 @@ class Settings:
     server_web_address: str = ""
     """Base URL of the service's web port; empty: the gRPC host and port + 1, over http."""
 
+    api_key: str = field(default="", repr=False)
+    """API key to call the service with; empty for none."""
+
+    api_key_file: Path | None = None
+    """File that holds the API key; None for none."""
+
+    server_tls: Literal["auto", "on", "off"] = "auto"
+    """Whether to speak TLS; "auto": with a key or an authority, beyond this machine."""
+
+    server_ca_file: Path | None = None
+    """Authorities that the service's certificate may come from; None for those of the system."""
+
+    server_client_cert: Path | None = None
+    """Certificate of this client's own, where the service asks for one."""
+
+    server_client_key: Path | None = None
+    """The key of that certificate."""
+
+    workspace: str = "default"
+    """Id of the workspace that runs are in."""
+
     require_server: bool = False
     """Fail a flow at once when no server can be reached."""
 
@@ -51,6 +72,11 @@ class Settings:
 
     trace_url: str = ""
     """URL of a trace in a viewer, with {trace_id} in it."""
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether there is an API key to call with."""
+        return bool(self.api_key or self.api_key_file)
 
 
 @dataclass(frozen=True, slots=True)

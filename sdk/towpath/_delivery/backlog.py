@@ -11,10 +11,11 @@ import json
 import sys
 from collections import deque
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath._delivery.lanes import LaneReader, segments
-from towpath._delivery.outbox import UPDATES
+from towpath._delivery.outbox import UPDATES, workspace_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,6 +52,11 @@ class Backlog:
         self._reader = LaneReader(folder, UPDATES, self.acked + 1)
         self._ahead: deque[bytes] = deque()
         self._told_lost: tuple[int, int] | None = None
+
+    @cached_property
+    def workspace(self) -> str:
+        """Name of the workspace that its runs are in."""
+        return workspace_of(self._folder)
 
     @property
     def damaged(self) -> bool:

@@ -104,6 +104,7 @@ class StreamCourier:
         backlog = drain.backlog
         self._duplex = ThreadedDuplex(transport, STREAM_UPDATES, outbox.reported.set)
         opening = messages.stream_opening(
+            backlog.workspace,
             backlog.producer_id,
             # The server takes a higher number than its own as it is, without a word of what it
             # lacks: it is given one when that is known, and what is kept is sent again before.

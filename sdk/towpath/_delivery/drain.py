@@ -87,7 +87,7 @@ class Drain:
         if not ready:
             return False
         records = [line[AFTER.size :] for line in ready]
-        request = messages.log_batch(self.backlog.producer_id, records)
+        request = messages.log_batch(self.backlog.workspace, self.backlog.producer_id, records)
         transport.unary(WRITE_LOGS, request, timeout_seconds=30.0)
         self.acked_logs += len(ready)
         self._waiting_logs = waiting[len(ready) :]
@@ -102,7 +102,9 @@ class Drain:
         if not waiting:
             return False
         first = self.acked + 1
-        request = messages.update_batch(self.backlog.producer_id, first, waiting, self.acked)
+        request = messages.update_batch(
+            self.backlog.workspace, self.backlog.producer_id, first, waiting, self.acked
+        )
         request.resume_after_loss = self.backlog.past_gap
         try:
             answer = cast(

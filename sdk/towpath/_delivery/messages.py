@@ -116,18 +116,19 @@ def log_record(line: LogReport, sequence: int) -> bytes:
 
 
 def update_batch(
-    producer_id: str, first: int, updates: Iterable[bytes], acked: int
+    workspace: str, producer_id: str, first: int, updates: Iterable[bytes], acked: int
 ) -> ingest_service_pb2.RecordUpdatesRequest:
     """The call that reports updates already serialized."""
     batch = ingest_service_pb2.UpdateBatch(first_sequence=first, last_acked_sequence=acked)
     for update in updates:
         batch.updates.add().ParseFromString(update)
     return ingest_service_pb2.RecordUpdatesRequest(
-        workspace="workspaces/default", producer_id=producer_id, batch=batch
+        workspace=workspace, producer_id=producer_id, batch=batch
     )
 
 
 def stream_opening(
+    workspace: str,
     producer_id: str,
     *,
     last_acked: int = 0,
@@ -137,7 +138,7 @@ def stream_opening(
 ) -> bytes:
     """The first message of a stream, serialized."""
     opening = ingest_service_pb2.OpenStream(
-        workspace="workspaces/default",
+        workspace=workspace,
         producer_id=producer_id,
         last_acked_sequence=last_acked,
         backlog_updates=waiting,
@@ -169,11 +170,11 @@ def producer_info() -> ingest_service_pb2.ProducerInfo:
     return info
 
 
-def log_batch(producer_id: str, records: Iterable[bytes]) -> log_service_pb2.WriteLogsRequest:
+def log_batch(
+    workspace: str, producer_id: str, records: Iterable[bytes]
+) -> log_service_pb2.WriteLogsRequest:
     """The call that reports log lines already serialized."""
-    request = log_service_pb2.WriteLogsRequest(
-        workspace="workspaces/default", producer_id=producer_id
-    )
+    request = log_service_pb2.WriteLogsRequest(workspace=workspace, producer_id=producer_id)
     for record in records:
         request.records.add().ParseFromString(record)
     return request

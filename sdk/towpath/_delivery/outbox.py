@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from towpath._delivery.reports import LogReport, RunReport, StateReport
 
 META: Final = "meta.json"
+DEFAULT_WORKSPACE: Final = "default"
 UPDATES: Final = "updates"
 LOGS: Final = "logs"
 AFTER: Final = struct.Struct("<Q")
@@ -56,7 +57,9 @@ def lock_outbox(folder: Path) -> int | None:
 class Outbox:
     """The reports of this process; a Reporter whose `flush` the sender gives."""
 
-    def __init__(self, home: Path, *, target: str = "", sync_each: bool = False) -> None:
+    def __init__(
+        self, home: Path, *, target: str = "", workspace: str = "", sync_each: bool = False
+    ) -> None:
         """Makes the outbox's folder and locks it for the life of the process.
 
         On a full disk that waits, as reports do, until there is room.
@@ -64,6 +67,7 @@ class Outbox:
         Args:
             home: The Towpath home.
             target: Address of the server that it is for; empty when none was configured.
+            workspace: Id of the workspace that its runs are in; empty for the default one.
             sync_each: Whether each state is forced to the disk before the user's code goes on.
         """
         self.producer_id = str(uuid_utils.uuid7())
@@ -73,6 +77,7 @@ class Outbox:
             "pid": os.getpid(),
             "host": platform.node(),
             "target": target,
+            "workspace": workspace or DEFAULT_WORKSPACE,
             "started": time.time(),
         }
         self._lock_descriptor: int | None = None
@@ -172,3 +177,13 @@ def remove_outbox(folder: Path) -> None:
         for path in folder.iterdir():
             path.unlink(missing_ok=True)
         folder.rmdir()
+
+
+def workspace_of(folder: Path) -> str:
+    """Name of the workspace that an outbox's runs are in."""
+    try:
+        meta = json.loads((folder / META).read_text(encoding="utf-8"))
+        workspace = str(meta["workspace"])
+    except (OSError, ValueError, KeyError, TypeError):
+        workspace = DEFAULT_WORKSPACE
+    return f"workspaces/{workspace}"

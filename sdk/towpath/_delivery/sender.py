@@ -16,6 +16,7 @@ from towpath._delivery.fences import Fences
 from towpath._delivery.stream import PRODUCER_AHEAD
 from towpath._delivery.takeover import deliver_waiting
 from towpath._discovery import find_server
+from towpath._transport import opening
 from towpath.exceptions import RpcError, ServerUnreachable
 
 if TYPE_CHECKING:
@@ -114,14 +115,11 @@ class Sender:
         return found.web if self._forked else found.grpc
 
     def _connect(self, address: str) -> Transport:
-        # Reporting itself needs no transport; a process that finds no server never loads gRPC.
         if self._forked:
-            from towpath._transport.connect import ConnectTransport  # noqa: PLC0415 - see above
-
-            return ConnectTransport(address)
-        from towpath._transport.grpc import GrpcTransport  # noqa: PLC0415 - see above
-
-        return GrpcTransport(address)
+            return opening.open_connect(self._settings, address)
+        found = find_server(self._settings.home)
+        announced = found is not None and found.grpc == address and found.speaks_tls
+        return opening.open_grpc(self._settings, address, announced_tls=announced)
 
     def _run(self) -> None:
         while not self._stopping:

@@ -53,6 +53,7 @@ class Session:
         self._outbox = Outbox(
             settings.home,
             target=settings.server_address,
+            workspace=settings.workspace,
             sync_each=settings.outbox_fsync == "always",
         )
         self._sender = Sender(settings, self._outbox, forked=forked, on_directive=on_directive)

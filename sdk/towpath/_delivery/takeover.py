@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 from towpath._delivery import messages
 from towpath._delivery.drain import RECORD_UPDATES, Drain
 from towpath._delivery.lanes import LaneReader
-from towpath._delivery.outbox import UPDATES, lock_outbox, outboxes, remove_outbox
+from towpath._delivery.outbox import (
+    UPDATES,
+    lock_outbox,
+    outboxes,
+    remove_outbox,
+    workspace_of,
+)
 from towpath._delivery.reports import StateReport
 from towpath._state_type import StateType
 from towpath.api.v1 import ingest_service_pb2
@@ -158,5 +164,7 @@ def _report_lost(
     ]
     for start in range(0, len(updates), 1000):
         chunk = updates[start : start + 1000]
-        request = messages.update_batch(folder.name, acked + start + 1, chunk, acked)
+        request = messages.update_batch(
+            workspace_of(folder), folder.name, acked + start + 1, chunk, acked
+        )
         transport.unary(RECORD_UPDATES, request, timeout_seconds=30.0)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-Value = str | bool | float | Path
+Value = str | bool | float | Path | None
 """What a setting can be."""
 
 Scope = Literal["project", "profile", "process"]
@@ -71,6 +71,26 @@ def _web_address(written: object) -> str:
         raise ValueError(problem) from None
     if not fits or "@" in text or parts.path or parts.query or parts.fragment:
         raise ValueError(problem)
+    return text
+
+
+def _api_key(written: object) -> str:
+    text = _text(written)
+    if text and not re.fullmatch(r"twp[us]_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}", text):
+        # What was written may be another secret: it isn't repeated.
+        raise ValueError("must be an API key of Towpath, which begins with twpu_ or twps_")
+    return text
+
+
+def _file(written: object) -> Path | None:
+    text = _text(written)
+    return Path(text).expanduser().absolute() if text else None
+
+
+def _workspace(written: object) -> str:
+    text = _text(written).removeprefix("workspaces/")
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", text):
+        raise ValueError("must be the id of a workspace: a-z, 0-9 and -, such as default")
     return text
 
 
@@ -148,6 +168,69 @@ SETTINGS: Final = (
         help="URL of the service's web port, which forked processes report to.",
     ),
     Setting(
+        name="server.api_key",
+        attribute="api_key",
+        variable="TOWPATH_API_KEY",
+        read=_api_key,
+        default="",
+        scope="profile",
+        secret=True,
+        help="API key to call the service with.",
+    ),
+    Setting(
+        name="server.api_key_file",
+        attribute="api_key_file",
+        variable="TOWPATH_API_KEY_FILE",
+        read=_file,
+        default=None,
+        scope="profile",
+        help="File that holds the API key, read anew whenever a token is needed.",
+    ),
+    Setting(
+        name="server.tls",
+        attribute="server_tls",
+        variable="TOWPATH_SERVER_TLS",
+        read=_one_of("auto", "on", "off"),
+        default="auto",
+        scope="profile",
+        help="Speak TLS: auto (with a key, beyond this machine), on or off.",
+    ),
+    Setting(
+        name="server.ca_file",
+        attribute="server_ca_file",
+        variable="TOWPATH_SERVER_CA_FILE",
+        read=_file,
+        default=None,
+        scope="profile",
+        help="Authorities the service's certificate may come from, PEM; else the system's.",
+    ),
+    Setting(
+        name="server.client_cert",
+        attribute="server_client_cert",
+        variable="TOWPATH_SERVER_CLIENT_CERT",
+        read=_file,
+        default=None,
+        scope="profile",
+        help="Certificate of your own, where the service asks for one, PEM.",
+    ),
+    Setting(
+        name="server.client_key",
+        attribute="server_client_key",
+        variable="TOWPATH_SERVER_CLIENT_KEY",
+        read=_file,
+        default=None,
+        scope="profile",
+        help="The key of server.client_cert, PEM.",
+    ),
+    Setting(
+        name="workspace",
+        attribute="workspace",
+        variable="TOWPATH_WORKSPACE",
+        read=_workspace,
+        default="default",
+        help="Id of the workspace that runs are in.",
+    ),
+    Setting(
         name="server.require",
         attribute="require_server",
         variable="TOWPATH_REQUIRE_SERVER",
@@ -219,4 +302,6 @@ def masked(setting: Setting, value: Value) -> str:
     """A value as it may be shown."""
     if setting.secret and value:
         return "********"
+    if value is None:
+        return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -218,7 +218,7 @@ def _unknown_key(config: ConfigFile, key: str) -> str:
 
 def _default(setting: Setting) -> Found:
     value = setting.default
-    if value is None:
+    if setting.name == "home":
         value = Path(platformdirs.user_data_dir("towpath"))
     return Found(setting=setting, value=value, kind="default", place="")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 from typing import TYPE_CHECKING
@@ -10,28 +11,36 @@ from urllib.parse import urlsplit
 from google.rpc import code_pb2, status_pb2
 
 from towpath._telemetry.in_force import call_metadata
+from towpath._transport.credentials import EXCHANGE_SECONDS, EXPIRED, Credentials
 from towpath._transport.methods import response_type
+from towpath._transport.security import Tls, tls_trouble
 from towpath._transport.statuses import to_rpc_error
-from towpath.exceptions import NotATowpathServer, ServerUnreachable
+from towpath.exceptions import NotATowpathServer, RpcError, ServerUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from google.protobuf.message import Message
 
-    from towpath.exceptions import RpcError
+    from towpath._transport.credentials import ApiKeySource
 
 
 class ConnectTransport:
     """Unary calls over HTTP/1.1, a connection per call."""
 
-    def __init__(self, web_address: str) -> None:
+    def __init__(
+        self, web_address: str, *, tls: Tls | None = None, key: ApiKeySource | None = None
+    ) -> None:
         """Connects on each call.
 
         Args:
             web_address: Base URL of the web port, "http://127.0.0.1:4201".
+            tls: How to secure the connection; None for what an https URL means by itself.
+            key: Where the API key is; None for calls without credentials.
         """
         self._url = urlsplit(web_address)
+        self._tls = tls
+        self._credentials = None if key is None else Credentials(key, self._exchange)
 
     @property
     def address(self) -> str:
@@ -40,16 +49,32 @@ class ConnectTransport:
 
     def unary(self, method: str, request: Message, *, timeout_seconds: float = 10.0) -> Message:
         """Calls a unary rpc and returns its answer."""
-        secure = self._url.scheme == "https"
-        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = kind(self._url.netloc, timeout=timeout_seconds)
+        carried = {} if self._credentials is None else self._credentials.metadata()
+        try:
+            return self._unary(method, request, timeout_seconds, carried)
+        except RpcError as error:
+            if self._credentials is None or error.reason != EXPIRED:
+                raise
+            self._credentials.drop(carried)
+        return self._unary(method, request, timeout_seconds, self._credentials.metadata())
+
+    def _exchange(self, method: str, request: Message) -> Message:
+        return self._unary(method, request, EXCHANGE_SECONDS, {})
+
+    def _unary(
+        self, method: str, request: Message, timeout_seconds: float, carried: dict[str, str]
+    ) -> Message:
+        connection = self._connection(timeout_seconds)
         headers = {"Content-Type": "application/proto", "Connect-Protocol-Version": "1"}
         headers.update(call_metadata())
+        headers.update(carried)
         try:
             connection.request("POST", f"/{method}", request.SerializeToString(), headers)
             response = connection.getresponse()
             body = response.read()
         except (OSError, http.client.HTTPException) as error:
+            if why := tls_trouble(str(error), secure=self._url.scheme == "https"):
+                raise NotATowpathServer(f"{self.address}: {why}", code="UNAVAILABLE") from error
             raise ServerUnreachable(
                 f"no Towpath server answers at {self.address}: {error}", code="UNAVAILABLE"
             ) from error
@@ -74,6 +99,14 @@ class ConnectTransport:
     def close(self) -> None:
         """Nothing is held."""
 
+    def _connection(self, timeout_seconds: float) -> http.client.HTTPConnection:
+        if self._url.scheme != "https":
+            return http.client.HTTPConnection(self._url.netloc, timeout=timeout_seconds)
+        context = (self._tls or Tls()).context()
+        return http.client.HTTPSConnection(
+            self._url.netloc, timeout=timeout_seconds, context=context
+        )
+
     def _error(self, body: bytes) -> RpcError:
         try:
             answer = json.loads(body)
@@ -81,6 +114,9 @@ class ConnectTransport:
             status = status_pb2.Status(
                 code=code_pb2.Code.Value(code), message=answer.get("message", "")
             )
+            for detail in answer.get("details", ()):
+                packed = status.details.add(type_url=f"type.googleapis.com/{detail['type']}")
+                packed.value = base64.b64decode(detail["value"] + "==")
         except (ValueError, KeyError, TypeError):
             return NotATowpathServer(
                 f"{self.address} answers, but not as a Towpath server: check server.web_address"

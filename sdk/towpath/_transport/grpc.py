@@ -8,14 +8,19 @@ import grpc
 from google.rpc import code_pb2, status_pb2
 
 from towpath._telemetry.in_force import call_metadata
+from towpath._transport.credentials import EXCHANGE_SECONDS, EXPIRED, Credentials
 from towpath._transport.methods import response_type
+from towpath._transport.security import tls_trouble
 from towpath._transport.statuses import to_rpc_error
 from towpath.exceptions import NotATowpathServer, RpcError, ServerUnreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from google.protobuf.message import Message
+
+    from towpath._transport.credentials import ApiKeySource
+    from towpath._transport.security import Tls
 
 _DETAILS: Final = "grpc-status-details-bin"
 _OPTIONS: Final = (
@@ -35,14 +40,23 @@ _OPTIONS: Final = (
 class GrpcTransport:
     """One channel to one server."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(
+        self, address: str, *, tls: Tls | None = None, key: ApiKeySource | None = None
+    ) -> None:
         """Connects on first use.
 
         Args:
             address: "host:port".
+            tls: How to secure the connection; None for plain text.
+            key: Where the API key is; None for calls without credentials.
+
+        Raises:
+            ConfigurationError: A file of the TLS settings can't be read.
         """
         self._address = address
-        self._channel = grpc.insecure_channel(address, options=_OPTIONS)
+        self._secure = tls is not None
+        self._channel = _channel(address, tls)
+        self._credentials = None if key is None else Credentials(key, self._exchange)
 
     @property
     def address(self) -> str:
@@ -51,11 +65,13 @@ class GrpcTransport:
 
     def unary(self, method: str, request: Message, *, timeout_seconds: float = 10.0) -> Message:
         """Calls a unary rpc and returns its answer."""
-        call = self._channel.unary_unary(f"/{method}", _serialize, response_type(method).FromString)
+        carried = self._carried()
         try:
-            return call(request, timeout=timeout_seconds, metadata=_metadata())
-        except grpc.RpcError as error:
-            raise self._converted(error) from error
+            return self._unary(method, request, timeout_seconds, carried)
+        except RpcError as error:
+            if not self._dropped(error, carried):
+                raise
+        return self._unary(method, request, timeout_seconds, self._carried())
 
     def server_stream(
         self, method: str, request: Message, *, timeout_seconds: float | None = None
@@ -64,19 +80,71 @@ class GrpcTransport:
         multi = self._channel.unary_stream(
             f"/{method}", _serialize, response_type(method).FromString
         )
-        return self._answers(multi(request, timeout=timeout_seconds, metadata=_metadata()))
+
+        def call(carried: dict[str, str]) -> Any:
+            return multi(request, timeout=timeout_seconds, metadata=_metadata(carried))
+
+        return self._renewing(call)
 
     def bidi_stream(self, method: str, requests: Iterator[bytes]) -> Iterator[Message]:
         """Calls a bidirectional rpc with requests already serialized."""
         parse = response_type(method).FromString
         # The stubs ask for a serializer, which bytes need none of.
         channel: Any = self._channel
-        call = channel.stream_stream(f"/{method}", None, parse)
-        return self._answers(call(requests, metadata=_metadata()))
+        multi = channel.stream_stream(f"/{method}", None, parse)
+        carried = self._carried()
+        return self._dropping(multi(requests, metadata=_metadata(carried)), carried)
 
     def close(self) -> None:
         """Closes the channel, and with it what is still open."""
         self._channel.close()
+
+    def _unary(
+        self, method: str, request: Message, timeout_seconds: float, carried: dict[str, str]
+    ) -> Message:
+        call = self._channel.unary_unary(f"/{method}", _serialize, response_type(method).FromString)
+        try:
+            return call(request, timeout=timeout_seconds, metadata=_metadata(carried))
+        except grpc.RpcError as error:
+            raise self._converted(error) from error
+
+    def _exchange(self, method: str, request: Message) -> Message:
+        return self._unary(method, request, EXCHANGE_SECONDS, {})
+
+    def _carried(self) -> dict[str, str]:
+        return {} if self._credentials is None else self._credentials.metadata()
+
+    def _dropped(self, error: RpcError, carried: dict[str, str]) -> bool:
+        """Whether a call failed since its token had expired, which is used no more then."""
+        if self._credentials is None or error.reason != EXPIRED:
+            return False
+        self._credentials.drop(carried)
+        return True
+
+    def _renewing(self, call: Callable[[dict[str, str]], Any]) -> Iterator[Message]:
+        """Answers of a stream, begun anew if its token turns out to have expired.
+
+        One whose token expires later just ends, as streams do: callers go on from there.
+        """
+        for last in (False, True):
+            carried, begun = self._carried(), False
+            try:
+                for answer in self._answers(call(carried)):
+                    begun = True
+                    yield answer
+            except RpcError as error:
+                if not self._dropped(error, carried) or (last and not begun):
+                    raise
+                if not begun:
+                    continue
+            return
+
+    def _dropping(self, call: Any, carried: dict[str, str]) -> Iterator[Message]:
+        try:
+            yield from self._answers(call)
+        except RpcError as error:
+            self._dropped(error, carried)
+            raise
 
     def _answers(self, call: Any) -> Iterator[Message]:
         try:
@@ -93,6 +161,8 @@ class GrpcTransport:
                 return to_rpc_error(status_pb2.Status.FromString(value), self._address)
         code = call.code().name
         text = str(call.details() or "")
+        if code == "UNAVAILABLE" and (why := tls_trouble(text, secure=self._secure)):
+            return NotATowpathServer(f"{self._address}: {why}", code=code)
         if code in {"UNAVAILABLE", "DEADLINE_EXCEEDED"} and not _is_foreign(text):
             return ServerUnreachable(
                 f"no Towpath server answers at {self._address}: start one with"
@@ -108,8 +178,16 @@ class GrpcTransport:
         return to_rpc_error(status, self._address)
 
 
-def _metadata() -> tuple[tuple[str, str], ...]:
-    return tuple(call_metadata().items())
+def _metadata(carried: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return (*call_metadata().items(), *carried.items())
+
+
+def _channel(address: str, tls: Tls | None) -> grpc.Channel:
+    if tls is None:
+        return grpc.insecure_channel(address, options=_OPTIONS)
+    authorities, key, certificate = tls.pem()
+    secured = grpc.ssl_channel_credentials(authorities, key, certificate)
+    return grpc.secure_channel(address, secured, options=_OPTIONS)
 
 
 def _is_foreign(text: str) -> bool:

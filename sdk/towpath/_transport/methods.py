@@ -8,22 +8,28 @@ from typing import TYPE_CHECKING
 from google.protobuf import descriptor_pool, message_factory
 
 from towpath.api.v1 import (
+    access_service_pb2,
+    auth_service_pb2,
     flow_service_pb2,
     ingest_service_pb2,
     log_service_pb2,
     run_service_pb2,
     server_service_pb2,
+    tenant_service_pb2,
 )
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 _KNOWN = (
+    access_service_pb2,
+    auth_service_pb2,
     flow_service_pb2,
     ingest_service_pb2,
     log_service_pb2,
     run_service_pb2,
     server_service_pb2,
+    tenant_service_pb2,
 )
 
 

@@ -13,7 +13,6 @@ from towpath._delivery.outbox import lock_outbox, outboxes
 from towpath._discovery import find_server
 from towpath._display.words import span
 from towpath._settings.layers import file_problems, strange_variables
-from towpath._transport.grpc import GrpcTransport
 from towpath.client import Client
 from towpath.client._connect import open_transport, server_address
 from towpath.exceptions import ConfigurationError, RpcError, TowpathError
@@ -113,7 +112,11 @@ def _server_checks(settings: Settings) -> Iterator[Check]:
     if not address:
         yield from _database_checks(settings)
         return
-    transport = GrpcTransport(address)
+    try:
+        transport = open_transport(settings)
+    except ConfigurationError as error:
+        yield Check(name="server", verdict="failed", text=str(error), fix=_server_fix(settings))
+        return
     try:
         began = time.time()
         info = Client(transport).server_info(timeout_seconds=TIMEOUT_SECONDS)

@@ -147,7 +147,7 @@ def _problems_of(file: Path) -> list[str]:
 
 def _as_json(found: Found) -> dict[str, object]:
     secret = found.setting.secret
-    value = found.value if isinstance(found.value, bool | float) else str(found.value)
+    value = found.value if isinstance(found.value, bool | float) else str(found.value or "")
     return {
         "name": found.setting.name,
         "value": masked(found.setting, found.value) if secret else value,

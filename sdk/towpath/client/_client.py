@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _RUNS: Final = "towpath.api.v1.RunService"
 _LOGS: Final = "towpath.api.v1.LogService"
-_PARENT: Final = "workspaces/default"
 _PAGE: Final = 500
 _BATCH: Final = 200
 _CANDIDATES: Final = 6
@@ -51,13 +50,15 @@ class Client:
     be reached or refuses.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, *, workspace: str = "default") -> None:
         """Calls nothing yet.
 
         Args:
             transport: How to reach the service; closing it is its owner's business.
+            workspace: Id of the workspace whose runs it reads.
         """
         self.transport = transport
+        self._parent = f"workspaces/{workspace}"
 
     def runs(
         self, *, filter_: str = "", limit: int | None = 50, full: bool = False
@@ -70,7 +71,7 @@ class Client:
             full: With parameters, failures and numbers of children.
         """
         request = run_service_pb2.ListRunsRequest(
-            parent=_PARENT,
+            parent=self._parent,
             filter=filter_,
             view=run_service_pb2.RUN_VIEW_FULL if full else run_service_pb2.RUN_VIEW_BASIC,
         )
@@ -98,17 +99,17 @@ class Client:
         wanted = id_.strip().lower().removeprefix("run_")
         if not _UUID.fullmatch(wanted):
             wanted = self._resolve(wanted.translate(_LOOK_ALIKES), id_)
-        request = run_service_pb2.GetRunRequest(name=_run_name(wanted))
+        request = run_service_pb2.GetRunRequest(name=self._run_name(wanted))
         answer = self.transport.unary(f"{_RUNS}/GetRun", request)
         return convert.to_run(cast("run_service_pb2.GetRunResponse", answer).run)
 
     def runs_by_id(self, ids: Iterable[str]) -> dict[str, Run]:
         """Runs by their full ids; those that don't exist are left out."""
-        names = [_run_name(id_) for id_ in dict.fromkeys(ids)]
+        names = [self._run_name(id_) for id_ in dict.fromkeys(ids)]
         found: dict[str, Run] = {}
         for start in range(0, len(names), _BATCH):
             request = run_service_pb2.BatchGetRunsRequest(
-                parent=_PARENT, names=names[start : start + _BATCH]
+                parent=self._parent, names=names[start : start + _BATCH]
             )
             answer = self.transport.unary(f"{_RUNS}/BatchGetRuns", request)
             runs = cast("run_service_pb2.BatchGetRunsResponse", answer).runs
@@ -118,14 +119,16 @@ class Client:
     def transitions(self, run_id: str) -> Iterator[Transition]:
         """A run's history, oldest first."""
         request = run_service_pb2.ListRunTransitionsRequest(
-            parent=_run_name(run_id), page_size=1000
+            parent=self._run_name(run_id), page_size=1000
         )
         for page in self._pages(f"{_RUNS}/ListRunTransitions", request):
             yield from map(convert.to_transition, page.transitions)
 
     def decisions(self, run_id: str) -> Iterator[Decision]:
         """What was decided about a run's updates, oldest first."""
-        request = run_service_pb2.ListRunDecisionsRequest(parent=_run_name(run_id), page_size=1000)
+        request = run_service_pb2.ListRunDecisionsRequest(
+            parent=self._run_name(run_id), page_size=1000
+        )
         for page in self._pages(f"{_RUNS}/ListRunDecisions", request):
             yield from map(convert.to_decision, page.decisions)
 
@@ -137,7 +140,7 @@ class Client:
             depth: Levels below it, at most 10.
         """
         request = run_service_pb2.GetRunGraphRequest(
-            name=_run_name(run_id), depth=depth, max_nodes=10_000
+            name=self._run_name(run_id), depth=depth, max_nodes=10_000
         )
         answer = cast(
             "run_service_pb2.GetRunGraphResponse",
@@ -163,7 +166,7 @@ class Client:
             limit: Most runs to begin with, at most 500.
         """
         request = run_service_pb2.ListRunsRequest(
-            parent=_PARENT, filter=filter_, page_size=min(limit, _PAGE)
+            parent=self._parent, filter=filter_, page_size=min(limit, _PAGE)
         )
         answer = cast(
             "run_service_pb2.ListRunsResponse", self.transport.unary(f"{_RUNS}/ListRuns", request)
@@ -172,7 +175,7 @@ class Client:
 
     def _watch(self, filter_: str, resume_token: str) -> Iterator[RunEvent]:
         request = run_service_pb2.WatchRunsRequest(
-            parent=_PARENT, filter=filter_, resume_token=resume_token
+            parent=self._parent, filter=filter_, resume_token=resume_token
         )
         while True:
             for message in self.transport.server_stream(f"{_RUNS}/WatchRuns", request):
@@ -192,7 +195,7 @@ class Client:
         """
         least = _severity(level)
         request = log_service_pb2.ListLogsRequest(
-            parent=_run_name(run_id),
+            parent=self._run_name(run_id),
             page_size=1000,
             include_descendants=True,
             filter=f"severity >= {least}" if least > _SEVERITIES["DEBUG"] else "",
@@ -206,7 +209,7 @@ class Client:
         Begins with up to 10,000 lines that are already there. For the arguments, see `logs`.
         """
         request = log_service_pb2.TailLogsRequest(
-            parent=_run_name(run_id),
+            parent=self._run_name(run_id),
             include_descendants=True,
             tail_lines=10_000,
         )
@@ -230,12 +233,12 @@ class Client:
         Raises:
             Conflict: It, or a run below it, hasn't ended.
         """
-        request = run_service_pb2.DeleteRunRequest(name=_run_name(run_id))
+        request = run_service_pb2.DeleteRunRequest(name=self._run_name(run_id))
         self.transport.unary(f"{_RUNS}/DeleteRun", request)
 
     def flows(self) -> Iterator[FlowSummary]:
         """Flows by id."""
-        request = flow_service_pb2.ListFlowsRequest(parent=_PARENT, page_size=_PAGE)
+        request = flow_service_pb2.ListFlowsRequest(parent=self._parent, page_size=_PAGE)
         for page in self._pages("towpath.api.v1.FlowService/ListFlows", request):
             yield from map(convert.to_flow, page.flows)
 
@@ -247,6 +250,9 @@ class Client:
             timeout_seconds=timeout_seconds,
         )
         return convert.to_server_info(cast("server_service_pb2.GetServerInfoResponse", answer))
+
+    def _run_name(self, run_id: str) -> str:
+        return f"{self._parent}/runs/{run_id}"
 
     def _resolve(self, short: str, written: str) -> str:
         if not _SHORT.fullmatch(short):
@@ -276,10 +282,6 @@ class Client:
             request.page_token = answer.next_page_token
             if not answer.next_page_token:
                 return
-
-
-def _run_name(run_id: str) -> str:
-    return f"{_PARENT}/runs/{run_id}"
 
 
 def _severity(level: str) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from towpath._delivery.takeover import deliver_waiting
 from towpath._discovery import find_server
 from towpath._transport.embedded import open_embedded_transport
-from towpath._transport.grpc import GrpcTransport
+from towpath._transport.opening import open_grpc
 from towpath.client._client import Client
 from towpath.exceptions import RpcError
 
@@ -41,9 +41,9 @@ def connect(settings: Settings, *, following: bool = False) -> Generator[Client]
         TowpathError: The local database can't be opened.
     """
     address = server_address(settings)
-    with contextlib.closing(_open(address, settings.home)) as transport:
+    with contextlib.closing(_open(address, settings)) as transport:
         if address:
-            yield Client(transport)
+            yield Client(transport, workspace=settings.workspace)
             return
         deliver_waiting(settings.home, transport, include_live=True)
         if not following:
@@ -63,11 +63,15 @@ def server_address(settings: Settings) -> str:
 
 def open_transport(settings: Settings) -> Transport:
     """A transport to where `connect` says."""
-    return _open(server_address(settings), settings.home)
+    return _open(server_address(settings), settings)
 
 
-def _open(address: str, home: Path) -> Transport:
-    return GrpcTransport(address) if address else open_embedded_transport(home)
+def _open(address: str, settings: Settings) -> Transport:
+    if not address:
+        return open_embedded_transport(settings.home)
+    found = find_server(settings.home)
+    announced = found is not None and found.grpc == address and found.speaks_tls
+    return open_grpc(settings, address, announced_tls=announced)
 
 
 @contextmanager

@@ -1,0 +1,144 @@
+"""Access tokens for calls: exchanged for an API key, and renewed before they expire.
+
+A token is renewed in the background once half of its life is over, by one thread at a time; until
+then, and for as long as it still holds, the present one goes on. Its life is measured on this
+machine's monotonic clock: what its wall clock says of `exp` doesn't matter.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from towpath.api.v1 import auth_service_pb2
+from towpath.exceptions import ConfigurationError, RpcError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from google.protobuf.message import Message
+
+    Call = Callable[[str, Message], Message]
+
+EXCHANGE: Final = "towpath.api.v1.AuthService/ExchangeToken"
+EXPIRED: Final = "CREDENTIAL_EXPIRED"
+EXCHANGE_SECONDS: Final = 10.0
+_RETRY_SECONDS: Final = 5.0
+_EARLIEST, _LATEST = 0.5, 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str
+    renew_at: float
+    ends_at: float
+
+
+class ApiKeySource:
+    """Where the API key is: a text, or a file that may be replaced at any time."""
+
+    def __init__(self, key: str = "", file: Path | None = None) -> None:
+        """Reads nothing yet."""
+        self._key = key
+        self._file = file
+
+    def __repr__(self) -> str:
+        return "ApiKeySource(***)"
+
+    def read(self) -> str:
+        """The key as it is now.
+
+        Raises:
+            ConfigurationError: The file can't be read.
+        """
+        if self._key or self._file is None:
+            return self._key
+        try:
+            return self._file.read_text("ascii").strip()
+        except (OSError, ValueError) as error:
+            cause = getattr(error, "strerror", None) or "it holds no key"
+            raise ConfigurationError(
+                f"{self._file}: {cause}. TOWPATH_API_KEY_FILE names it: bring it back, or set"
+                " TOWPATH_API_KEY"
+            ) from error
+
+
+class Credentials:
+    """Makes the metadata that tells a service who calls; for use by any number of threads."""
+
+    def __init__(self, source: ApiKeySource, call: Call) -> None:
+        """Exchanges nothing yet.
+
+        Args:
+            source: Where the API key is.
+            call: Makes a unary call without credentials.
+        """
+        self._source = source
+        self._call = call
+        self._lock = threading.Lock()
+        self._token: _Token | None = None
+        self._renewing = False
+
+    def __repr__(self) -> str:
+        return "Credentials(***)"
+
+    def metadata(self) -> dict[str, str]:
+        """What a call carries.
+
+        Raises:
+            RpcError: There is no token, and none is to be had now.
+            ConfigurationError: The file with the API key can't be read.
+        """
+        return {"authorization": f"Bearer {self.token()}"}
+
+    def token(self) -> str:
+        """An access token that holds; raises as `metadata`."""
+        token, now = self._token, time.monotonic()
+        if token is None or now >= token.ends_at:
+            with self._lock:
+                token = self._token
+                if token is None or time.monotonic() >= token.ends_at:
+                    token = self._exchange()
+        elif now >= token.renew_at:
+            self._renew()
+        return token.text
+
+    def drop(self, metadata: dict[str, str]) -> None:
+        """Uses the token of a call no longer: the service says that it has expired."""
+        with self._lock:
+            token = self._token
+            if token is not None and metadata.get("authorization") == f"Bearer {token.text}":
+                self._token = None
+
+    def _renew(self) -> None:
+        with self._lock:
+            if self._renewing:
+                return
+            self._renewing = True
+        threading.Thread(target=self._renewed, name="towpath-token", daemon=True).start()
+
+    def _renewed(self) -> None:
+        try:
+            self._exchange()
+        except (RpcError, ConfigurationError):
+            # The present token holds for a while; the next call after a pause tries again.
+            token = self._token
+            if token is not None:
+                again = time.monotonic() + _RETRY_SECONDS
+                self._token = _Token(token.text, again, token.ends_at)
+        finally:
+            self._renewing = False
+
+    def _exchange(self) -> _Token:
+        request = auth_service_pb2.ExchangeTokenRequest(api_key=self._source.read())
+        began = time.monotonic()
+        answer = self._call(EXCHANGE, request)
+        assert isinstance(answer, auth_service_pb2.ExchangeTokenResponse)
+        life = answer.expires_in.ToMicroseconds() / 1e6
+        share = random.uniform(_EARLIEST, _LATEST)  # noqa: S311 - spreads load
+        self._token = _Token(answer.access_token, began + life * share, began + life)
+        return self._token

@@ -1,0 +1,56 @@
+"""Opens connections as settings say: where to, how secured, and who calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from towpath._transport.security import refuse_plaintext_credentials, tls_of
+
+if TYPE_CHECKING:
+    from towpath._transport.base import Transport
+    from towpath._transport.credentials import ApiKeySource
+    from towpath.settings import Settings
+
+
+def open_grpc(settings: Settings, address: str, *, announced_tls: bool = False) -> Transport:
+    """A transport over gRPC.
+
+    Args:
+        settings: What is in force.
+        address: "host:port".
+        announced_tls: Whether the server says of itself that it speaks TLS.
+
+    Raises:
+        ConfigurationError: The key would go over the network in plain text, or a file named in the
+            settings can't be read.
+    """
+    # Who only reports never loads gRPC before there is a server to report to.
+    from towpath._transport.grpc import GrpcTransport  # noqa: PLC0415 - see above
+
+    tls = tls_of(settings, address, announced=announced_tls)
+    key = key_of(settings)
+    if tls is None and key is not None:
+        refuse_plaintext_credentials(address)
+    return GrpcTransport(address, tls=tls, key=key)
+
+
+def open_connect(settings: Settings, web_address: str) -> Transport:
+    """A transport over HTTP, for a URL such as "http://127.0.0.1:4201"; raises as `open_grpc`."""
+    from towpath._transport.connect import ConnectTransport  # noqa: PLC0415 - see above
+
+    url = urlsplit(web_address)
+    tls = tls_of(settings, url.netloc, announced=True) if url.scheme == "https" else None
+    key = key_of(settings)
+    if tls is None and key is not None:
+        refuse_plaintext_credentials(url.netloc)
+    return ConnectTransport(web_address, tls=tls, key=key)
+
+
+def key_of(settings: Settings) -> ApiKeySource | None:
+    """Where the API key is; None when there is none."""
+    if not settings.has_credentials:
+        return None
+    from towpath._transport.credentials import ApiKeySource  # noqa: PLC0415 - see above
+
+    return ApiKeySource(settings.api_key, settings.api_key_file)
