@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from towpath_auth._permissions import (
+    MACHINE_PERMISSIONS,
     MEMBER_PERMISSIONS,
     PERMISSIONS,
     PLATFORM_PERMISSIONS,
@@ -70,10 +71,12 @@ class Access:
     def covers(self, role: Role, workspace_id: str) -> bool:
         """Whether everything that a role permits somewhere is held there already.
 
-        Nobody gives what they lack.
+        Nobody gives what they lack, but for what only machines are to have.
         """
         held = self.everywhere if not workspace_id else self.in_workspace(workspace_id)
-        needed = role.permissions if not workspace_id else role.permissions - _ABOVE_WORKSPACES
+        needed = role.permissions - MACHINE_PERMISSIONS
+        if workspace_id:
+            needed -= _ABOVE_WORKSPACES
         return needed <= held | self.tenant and (self.only is None or bool(workspace_id))
 
 

@@ -69,6 +69,9 @@ _ROTATING: Final = frozenset({"key.rotate"})
 _WORKSPACE_ADMIN: Final = _VIEWER | _REPORTING | {"run.delete", "workspace.update", "access.manage"}
 _ADMIN: Final = frozenset(TENANT_PERMISSIONS) - {"owner.grant", "key.rotate"} | _WORKSPACE_ADMIN
 
+MACHINE_PERMISSIONS: Final = frozenset({"work.lease", "key.rotate"})
+"""Permissions that whoever manages access gives to machines, and has no use for."""
+
 RUN_PERMISSIONS: Final = _VIEWER | _REPORTING
 """What a run may do, each about itself and what is below it."""
 

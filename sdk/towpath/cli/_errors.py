@@ -36,7 +36,7 @@ _KINDS: Final[tuple[tuple[type[TowpathError], int, str], ...]] = (
     (ServerUnreachable, UNREACHABLE, "`towpath doctor` tells what is wrong"),
     (NotATowpathServer, UNREACHABLE, _SOURCES),
     (NotFound, NOT_FOUND, "`towpath run ls` shows the runs there are"),
-    (NotSignedIn, FORBIDDEN, _SOURCES),
+    (NotSignedIn, FORBIDDEN, "`towpath whoami` shows who you are to the server"),
     (Conflict, CONFLICT, ""),
     (InvalidRequest, USAGE, ""),
     (ConfigurationError, USAGE, "`towpath config validate` lists all that is wrong"),

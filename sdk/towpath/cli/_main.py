@@ -18,8 +18,22 @@ if TYPE_CHECKING:
     from towpath.cli._errors import Ending
 
 _COMMANDS: Final = {
+    "audit": ("towpath.cli._audit:group", "See who did what, and that it is all there."),
     "completion": ("towpath.cli._completion:completion", "Print the completion of a shell."),
     "config": ("towpath.cli._config:group", "See and change settings."),
+    "key": ("towpath.cli._keys:group", "Make, rotate and revoke API keys."),
+    "login": ("towpath.cli._sign_in:login", "Keep an API key in the profile."),
+    "logout": ("towpath.cli._sign_in:logout", "Take the API key out of the profile."),
+    "member": ("towpath.cli._access:members", "See who is in, and let people in and out."),
+    "role": ("towpath.cli._access:roles", "See and make roles."),
+    "service-account": (
+        "towpath.cli._access:service_accounts",
+        "Manage who calls without being a person.",
+    ),
+    "tenant": ("towpath.cli._access:tenants", "Manage tenants, as the installation's operator."),
+    "usage": ("towpath.cli._access:usage", "Show what the tenant uses of its limits."),
+    "whoami": ("towpath.cli._sign_in:whoami", "Show who you are, and what you may do."),
+    "workspace": ("towpath.cli._access:workspaces", "Keep runs of several teams apart."),
     "doctor": ("towpath.cli._doctor:doctor", "Find what is wrong, and what would fix it."),
     "flow": ("towpath.cli._flows:group", "See which flows there are."),
     "profile": ("towpath.cli._profiles:group", "Keep settings of several places apart."),

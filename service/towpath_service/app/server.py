@@ -7,6 +7,7 @@ import errno
 import gc
 import signal
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from towpath._discovery import announce_server
@@ -27,12 +28,16 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from towpath_service.app.settings import ServerSettings
+    from towpath_service.app.tls import Certificates
     from towpath_service.application.tenants import MadeTenant
     from towpath_service.telemetry.wrapping import Wrapping
 
 # A commit makes and drops tens of thousands of objects that hold no cycles. At Python's own 700 the
 # collector walked all of them again and again, for a third of the writing thread's time.
 COLLECT_AFTER_OBJECTS: Final = 50_000
+
+CERTIFICATE_SECONDS: Final = 2.0
+"""Pause between two looks at the files of certificates."""
 
 
 async def serve(
@@ -72,9 +77,11 @@ async def serve(
                 identity=wanted,
             )
         )
+        certificates = _certificates(settings)
         grpc_server = GrpcServer(service.dispatcher)
-        grpc_address = address_of(settings.host, _bind(grpc_server, settings))
-        web_address = f"http://{address_of(settings.host, web_socket.getsockname()[1])}"
+        grpc_address = address_of(settings.host, _bind(grpc_server, settings, certificates))
+        scheme = "http" if certificates is None else "https"
+        web_address = f"{scheme}://{address_of(settings.host, web_socket.getsockname()[1])}"
         web = WebServer(
             web_application(
                 service.dispatcher,
@@ -85,12 +92,13 @@ async def serve(
             ),
             web_socket,
             grace_seconds=settings.grace_seconds,
+            tls=None if certificates is None else certificates.context,
         )
         await grpc_server.start()
         serving = asyncio.create_task(web.serve(), name="towpath-web")
         serving.add_done_callback(lambda _: stop.set())
         await stack.enter_async_context(
-            _background(service, settings, grpc_address, observed.wrapping)
+            _background(service, settings, grpc_address, observed.wrapping, certificates)
         )
         stack.enter_context(announce_server(settings.home, grpc_address, web_address))
         _calm_collector()
@@ -110,7 +118,11 @@ def _calm_collector() -> None:
 
 
 def _background(
-    service: Service, settings: ServerSettings, address: str, wrapping: Wrapping
+    service: Service,
+    settings: ServerSettings,
+    address: str,
+    wrapping: Wrapping,
+    certificates: Certificates | None,
 ) -> AbstractAsyncContextManager[None]:
     intake = Intake(
         settings.home,
@@ -128,6 +140,8 @@ def _background(
         loops["intake"] = intake.run
     else:
         loops["identity"] = service.authority.run
+    if certificates is not None:
+        loops["certificates"] = partial(_look_at, certificates)
     return background({name: wrapping.loop(name, run) for name, run in loops.items()})
 
 
@@ -152,9 +166,25 @@ def _told_to_stop(stop: asyncio.Event) -> Generator[None]:
             loop.remove_signal_handler(number)
 
 
-def _bind(server: GrpcServer, settings: ServerSettings) -> int:
+def _certificates(settings: ServerSettings) -> Certificates | None:
+    if settings.tls is None:
+        return None
+    from towpath_service.app.tls import Certificates  # noqa: PLC0415 - brings cryptography
+
+    return Certificates(settings.tls)
+
+
+async def _look_at(certificates: Certificates) -> None:
+    """Takes up new certificates for the web port, which asks for none at its handshakes."""
+    while True:
+        await asyncio.sleep(CERTIFICATE_SECONDS)
+        certificates.look()
+
+
+def _bind(server: GrpcServer, settings: ServerSettings, certificates: Certificates | None) -> int:
+    credentials = None if certificates is None else certificates.grpc_credentials()
     try:
-        return server.bind(settings.host, settings.port)
+        return server.bind(settings.host, settings.port, credentials)
     except OSError as error:
         raise _cannot_listen(settings.host, settings.port, "--port", error) from error
 

@@ -70,8 +70,13 @@ class GrpcServer:
         # Last, since it takes every call that nobody before it wants.
         self._server.add_generic_rpc_handlers((_Handlers(dispatcher),))
 
-    def bind(self, host: str, port: int) -> int:
+    def bind(self, host: str, port: int, credentials: Any = None) -> int:
         """Binds an address and returns the port; 0 takes a free one.
+
+        Args:
+            host: Address of this machine.
+            port: Port of it.
+            credentials: gRPC's credentials of a server that speaks TLS; None for plain text.
 
         Raises:
             OSError: The port is in use or the address is not this machine's.
@@ -80,6 +85,8 @@ class GrpcServer:
         with contextlib.closing(listening_socket(host, port)):
             pass
         try:
+            if credentials is not None:
+                return self._server.add_secure_port(address_of(host, port), credentials)
             return self._server.add_insecure_port(address_of(host, port))
         except RuntimeError as error:
             raise OSError(f"can't listen on {address_of(host, port)}") from error

@@ -9,6 +9,7 @@ import uvicorn
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Generator
 
 KEEP_ALIVE_SECONDS: Final = 30
@@ -18,30 +19,41 @@ MAX_HEADER_BYTES: Final = 32_768
 class WebServer:
     """Serves an ASGI application on a socket."""
 
-    def __init__(self, application: Any, listener: socket.socket, *, grace_seconds: float) -> None:
+    def __init__(
+        self,
+        application: Any,
+        listener: socket.socket,
+        *,
+        grace_seconds: float,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         """Serves nothing yet.
 
         Args:
             application: What answers.
             listener: A bound socket.
             grace_seconds: Longest wait for answers under way after `stop`.
+            tls: How callers speak TLS; None for plain text.
         """
         self._listener = listener
-        self._server = _Server(
-            uvicorn.Config(
-                application,
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=max(1, round(grace_seconds)),
-                h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-            )
+        config = uvicorn.Config(
+            application,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=max(1, round(grace_seconds)),
+            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         )
+        if tls is not None:
+            config.load()
+            # Its own context would be made of files, and never look at them again.
+            config.ssl = tls
+        self._server = _Server(config)
 
     async def serve(self) -> None:
         """Serves until told to stop and the answers under way are given."""

@@ -1,0 +1,132 @@
+"""`towpath key`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from google.protobuf.duration_pb2 import Duration
+
+from towpath.api.v1 import access_service_pb2
+from towpath.cli._groups import CommandGroup
+from towpath.cli._service import (
+    Shown,
+    as_json,
+    call,
+    call_pages,
+    moment,
+    principal_name,
+    show,
+    workspace_name,
+)
+from towpath.cli._session import confirmed, list_output, note, print_json, text_output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
+
+
+class _Span(click.ParamType[Duration]):
+    name = "AGE"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Duration:
+        match = re.fullmatch(r"(\d{1,4})([mhd])", str(value)) or re.fullmatch(r"(0)()", str(value))
+        if match is None:
+            self.fail(f"{value!r} is no time: write 30m, 12h or 90d", param, ctx)
+        return Duration(seconds=int(match[1]) * _SECONDS.get(match[2], 0))
+
+
+@click.group(cls=CommandGroup)
+def group() -> None:
+    """Make, rotate and revoke API keys."""
+
+
+@group.command()
+@click.option("--name", default="", help="Name to show.")
+@click.option("--for", "owner", metavar="ACCOUNT", help="Service account; else yourself.")
+@click.option("--permission", multiple=True, help="Limit it to this permission; repeat for more.")
+@click.option("--workspace", multiple=True, help="Limit it to this workspace; repeat for more.")
+@click.option("--expires", type=_Span(), help="After how long it ends.  [default: 90d]")
+@text_output
+def create(
+    name: str,
+    owner: str | None,
+    permission: Sequence[str],
+    workspace: Sequence[str],
+    expires: Duration | None,
+    output: str,
+) -> None:
+    """Make a key, and show it this once."""
+    limits = access_service_pb2.ApiKeyLimits(
+        permissions=permission, workspaces=[workspace_name(item) for item in workspace]
+    )
+    answer = call(
+        *("AccessService", "CreateApiKey"),
+        parent=principal_name(owner) if owner else "",
+        display_name=name,
+        limits=limits,
+        life=expires,
+    )
+    _show_once(answer, output)
+
+
+@group.command("ls")
+@click.option("--of", "owner", metavar="PRINCIPAL", help="Whose; else your own.")
+@list_output
+def list_keys(owner: str | None, output: str) -> None:
+    """List keys, without the keys themselves."""
+    parent = principal_name(owner) if owner else ""
+    keys = call_pages("AccessService", "ListApiKeys", "api_keys", parent=parent)
+    show(
+        keys,
+        (
+            Shown("ID", lambda key: key.key_id),
+            Shown("NAME", lambda key: key.display_name),
+            Shown("STATE", _state),
+            Shown("EXPIRES", lambda key: moment(key, "expire_time") or "never"),
+            Shown("LAST USED", lambda key: moment(key, "use_time")),
+            Shown("LIMITS", _limits),
+            Shown("MADE BY", lambda key: key.creator),
+        ),
+        output,
+    )
+
+
+@group.command()
+@click.argument("key_id")
+@click.option("--overlap", type=_Span(), help="How long the old one holds on.  [default: 1d]")
+@text_output
+def rotate(key_id: str, overlap: Duration | None, output: str) -> None:
+    """Make a successor of a key; the old one holds for a while longer."""
+    _show_once(call("AccessService", "RotateApiKey", name=key_id, overlap=overlap), output)
+
+
+@group.command()
+@click.argument("key_id")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def revoke(key_id: str, *, yes: bool) -> None:
+    """End a key at once, everywhere."""
+    if not confirmed(f"Whatever uses {key_id} is refused from now on. Go on?", yes=yes):
+        return
+    answer = call("AccessService", "RevokeApiKey", name=key_id)
+    note(f"{answer.api_key.name} is revoked")
+
+
+def _show_once(answer: Any, output: str) -> None:
+    if output == "json":
+        print_json({"key": answer.key, "api_key": as_json(answer.api_key)})
+        return
+    note(f"{answer.api_key.name}, shown this once:")
+    click.echo(answer.key)
+
+
+def _state(key: Any) -> str:
+    if key.HasField("revoke_time"):
+        return "revoked"
+    return f"replaced by {key.replaced_by}" if key.replaced_by else "holds"
+
+
+def _limits(key: Any) -> str:
+    return ", ".join([*key.limits.permissions, *key.limits.workspaces])

@@ -1,0 +1,139 @@
+"""Certificates of both ports, read again when their files change.
+
+A pair that can't be used (half written, not fitting, not there) is passed over with a line in the
+log, and the last good one goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from towpath_service.domain.errors import ServiceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from towpath_service.app.settings import TlsFiles
+
+_log = logging.getLogger(__name__)
+
+
+class _Pem(NamedTuple):
+    certificate: bytes
+    key: bytes
+    client_authority: bytes | None
+
+
+class Certificates:
+    """What both ports show callers, as it is now."""
+
+    def __init__(self, files: TlsFiles) -> None:
+        """Reads the files.
+
+        Raises:
+            ServiceError: TLS_UNUSABLE, saying which file is wrong.
+        """
+        self._files = files
+        self._stamps = _stamps(files)
+        self._pem = _read(files)
+        self._refused: object = None
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._load_context()
+
+    def grpc_credentials(self) -> Any:
+        """Credentials for gRPC that take up new files at the next handshake."""
+        return grpc.dynamic_ssl_server_credentials(
+            self._configuration(),
+            self._fetch,
+            require_client_authentication=self._files.client_authority is not None,
+        )
+
+    def look(self) -> bool:
+        """Takes up files that have changed; tells whether it did."""
+        stamps = _stamps(self._files)
+        if stamps in {self._stamps, self._refused}:
+            return False
+        try:
+            pem = _read(self._files)
+        except ServiceError as error:
+            _log.error("%s; the certificate in use stays", error.message)
+            self._refused = stamps
+            return False
+        self._pem, self._stamps, self._refused = pem, stamps, None
+        _log.info("a new certificate is in use")
+        return True
+
+    def _fetch(self) -> Any:
+        self.look()
+        return self._configuration()
+
+    def _configuration(self) -> Any:
+        pem = self._pem
+        return grpc.ssl_server_certificate_configuration(
+            [(pem.key, pem.certificate)], pem.client_authority
+        )
+
+    def _load_context(self) -> None:
+        files = self._files
+        self.context.load_cert_chain(files.certificate, files.key)
+        if files.client_authority is not None:
+            self.context.load_verify_locations(files.client_authority)
+            self.context.verify_mode = ssl.CERT_REQUIRED
+
+
+def _stamps(files: TlsFiles) -> tuple[object, ...]:
+    return tuple(
+        None if path is None else _stamp(path)
+        for path in (files.certificate, files.key, files.client_authority)
+    )
+
+
+def _stamp(path: Path) -> object:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _read(files: TlsFiles) -> _Pem:
+    certificate, key = _content(files.certificate), _content(files.key)
+    authority = None if files.client_authority is None else _content(files.client_authority)
+    try:
+        leaf = x509.load_pem_x509_certificates(certificate)[0]
+    except ValueError:
+        raise _unusable(files.certificate, "holds no certificate in PEM format") from None
+    try:
+        private = load_pem_private_key(key, None)
+    except (ValueError, TypeError):
+        raise _unusable(files.key, "holds no key in PEM format, without a password") from None
+    if _public(leaf.public_key()) != _public(private.public_key()):
+        raise _unusable(files.key, f"isn't the key of {files.certificate}")
+    return _Pem(certificate, key, authority)
+
+
+def _public(key: Any) -> bytes:
+    content: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return content
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _unusable(path, f"can't be read: {error.strerror}") from error
+
+
+def _unusable(path: Path, why: str) -> ServiceError:
+    return ServiceError(reason="TLS_UNUSABLE", message=f"{path} {why}: mend it, or name another")
