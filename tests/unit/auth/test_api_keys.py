@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from towpath_auth import CredentialRefused
+from towpath_auth.credentials import (
+    KEY_PATTERN,
+    KeyKind,
+    Peppers,
+    new_api_key,
+    new_pepper,
+    parse_api_key,
+)
+
+KINDS: tuple[KeyKind, ...] = ("user", "service_account", "refresh")
+KEY = new_api_key("service_account")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_key_is_what_a_scanner_looks_for_and_reads_back(kind: KeyKind) -> None:
+    key = new_api_key(kind)
+    assert KEY_PATTERN.search(f"key={key.text};") is not None
+    assert parse_api_key(key.text) == key
+    assert len(key.text) == 71
+    assert key.text not in repr(key)
+
+
+def test_keys_differ() -> None:
+    assert len({new_api_key("user").text for _ in range(1000)}) == 1000
+
+
+@given(at=st.integers(min_value=0, max_value=70), other=st.characters(codec="utf-8"))
+def test_a_slip_anywhere_is_found(at: int, other: str) -> None:
+    changed = KEY.text[:at] + other + KEY.text[at + 1 :]
+    if changed == KEY.text:
+        return
+    with pytest.raises(CredentialRefused):
+        parse_api_key(changed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        KEY.text[:-1],
+        f"{KEY.text}A",
+        f"{KEY.text}\n",
+        f" {KEY.text}",
+        KEY.text.replace("twps", "twpx"),
+        KEY.text.replace("_", "-"),
+        KEY.text.upper(),
+        "\N{FULLWIDTH LATIN SMALL LETTER T}" + KEY.text[1:],
+    ],
+)
+def test_what_is_no_key_is_refused(text: str) -> None:
+    with pytest.raises(CredentialRefused) as raised:
+        parse_api_key(text)
+    assert raised.value.reason == "CREDENTIAL_INVALID"
+
+
+def test_a_digest_is_of_one_key_under_one_pepper() -> None:
+    peppers = Peppers(by_version={1: new_pepper(), 2: new_pepper()})
+    version, digest = peppers.hash(KEY)
+    assert version == 2
+    assert peppers.matches(KEY, version, digest)
+    assert not peppers.matches(KEY, 1, digest)
+    assert not peppers.matches(KEY, 3, digest)
+    assert not peppers.matches(new_api_key("user"), version, digest)
+    assert "by_version" not in repr(peppers)
