@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import delete, update
+from towpath_auth.audit import AuditHead, AuditRecord, find_break
+from towpath_service.storage.identity_schema import audit_entry, audit_head
+from towpath_service.storage.maintenance import at_database
+
+from tests.unit.identity.place import ADDRESS, Place, metadata, open_place
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from towpath_service.storage.postgres_url import PostgresUrl
+
+TENANT = "00000000-0000-7000-8000-000000000001"
+
+
+async def log(place: Place) -> Any:
+    return await place.call(place.owner, "AccessService/ListAuditEntries", page_size=1000)
+
+
+def broken(answer: Any) -> str:
+    """What `towpath audit verify` would say."""
+    names = {"recorded_us": "record_time_us", "address": "client_address"}
+    names |= {"request": "request_json"}
+    entries = [
+        (
+            AuditRecord(
+                **{
+                    field.name: TENANT
+                    if field.name == "tenant_id"
+                    else getattr(entry, names.get(field.name, field.name))
+                    for field in fields(AuditRecord)
+                }
+            ),
+            entry.hash,
+        )
+        for entry in reversed(answer.audit_entries)
+    ]
+    return find_break(entries, AuditHead(sequence=answer.head_sequence, hash=answer.head_hash))
+
+
+async def test_what_is_done_and_what_is_refused_is_written_down(place: Place) -> None:
+    name, key = await place.account("viewer")
+    viewer = await place.token(key)
+    run_id = await place.run(place.owner)
+    run = f"workspaces/default/runs/{run_id}"
+    await place.refusal(viewer, "RunService/DeleteRun", name=run)
+    await place.refusal(place.owner, "RunService/DeleteRun", name=run)
+    await place.refusal(place.owner, "AccessService/DeleteRole", name="not a role")
+    answer = await log(place)
+    told = [
+        (entry.actor, entry.action, entry.resource, entry.outcome, entry.reason)
+        for entry in reversed(answer.audit_entries)
+    ]
+    owner = "users/owner@example.org"
+    assert told == [
+        (owner, "serviceaccount.create", name.partition("/")[2], "OK", ""),
+        (owner, "key.create", name, "OK", ""),
+        (name, "run.delete", "", "PERMISSION_DENIED", "PERMISSION_MISSING"),
+        (owner, "run.delete", run, "FAILED_PRECONDITION", "RESOURCE_IN_USE"),
+        (owner, "role.delete", "not a role", "INVALID_ARGUMENT", "INVALID_REQUEST"),
+    ]
+    assert {entry.client_address for entry in answer.audit_entries} == {ADDRESS}
+    assert [entry.sequence for entry in answer.audit_entries] == [5, 4, 3, 2, 1]
+    assert answer.head_sealed
+    assert broken(answer) == ""
+
+
+async def test_no_secret_is_written_down(place: Place) -> None:
+    made = await place.call(
+        place.owner, "AccessService/CreateUser", email="eve@example.org", with_api_key=True
+    )
+    await place.token(made.api_key)
+    answer = str(await log(place))
+    assert made.api_key.split("_")[2] not in answer
+    assert "eve@example.org" in answer
+
+
+async def test_the_trace_and_the_credential_are_told(small: Place) -> None:
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    known = metadata(small.owner) | {"traceparent": [f"00-{trace_id}-b7ad6b7169203331-01"]}
+    await small.service.dispatcher.unary(
+        small.endpoint("AccessService/CreateWorkspace"),
+        small.request("AccessService/CreateWorkspace", workspace_id="team-a"),
+        known,
+    )
+    entry = (await log(small)).audit_entries[0]
+    assert (entry.trace_id, entry.credential_id) == (trace_id, small.owner_key.split("_")[1])
+
+
+TAMPERING: dict[str, Any] = {
+    "an entry changed": update(audit_entry)
+    .where(audit_entry.c.sequence == 2)
+    .values(actor="users/somebody@example.org"),
+    "an entry removed": delete(audit_entry).where(audit_entry.c.sequence == 2),
+    "the last entry removed": delete(audit_entry).where(audit_entry.c.sequence == 3),
+    "the end moved": update(audit_head).values(sequence=2),
+}
+
+
+@pytest.mark.parametrize("how", TAMPERING)
+async def test_a_log_that_was_tampered_with_is_found(either: Path | PostgresUrl, how: str) -> None:
+    async with open_place(either) as place:
+        for number in range(3):
+            await place.call(
+                place.owner, "AccessService/CreateWorkspace", workspace_id=f"w-{number}"
+            )
+        whole = await log(place)
+        assert (broken(whole), whole.head_sealed) == ("", True)
+        await at_database(either, lambda connection: connection.execute(TAMPERING[how]))
+        after = await log(place)
+        assert broken(after) or not after.head_sealed
+
+
+async def test_an_end_that_fits_a_shorter_log_bears_no_seal(either: Path | PostgresUrl) -> None:
+    async with open_place(either) as place:
+        await place.call(place.owner, "AccessService/CreateWorkspace", workspace_id="w-1")
+        first = await log(place)
+        await place.call(place.owner, "AccessService/CreateWorkspace", workspace_id="w-2")
+
+        def cut(connection: Any) -> None:
+            connection.execute(delete(audit_entry).where(audit_entry.c.sequence == 2))
+            head = update(audit_head).values(sequence=1, hash=first.audit_entries[0].hash)
+            connection.execute(head)
+
+        await at_database(either, cut)
+        after = await log(place)
+        assert broken(after) == ""
+        assert not after.head_sealed
+
+
+async def test_two_at_once_write_one_chain(either: Path | PostgresUrl) -> None:
+    import asyncio  # noqa: PLC0415 - for this test only
+
+    async with open_place(either) as place:
+        await asyncio.gather(
+            *(
+                place.call(place.owner, "AccessService/CreateWorkspace", workspace_id=f"w-{number}")
+                for number in range(12)
+            )
+        )
+        answer = await log(place)
+        assert [entry.sequence for entry in answer.audit_entries] == list(range(12, 0, -1))
+        assert broken(answer) == ""
+
+
+async def test_one_tenants_log_is_not_anothers(place: Place) -> None:
+    await place.call(place.owner, "AccessService/CreateWorkspace", workspace_id="mine")
+    _, other = await place.tenant("acme")
+    theirs = await place.call(other, "AccessService/ListAuditEntries")
+    assert list(theirs.audit_entries) == []
+    assert theirs.head_sequence == 0

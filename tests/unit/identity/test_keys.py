@@ -1,0 +1,337 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from towpath_service.app.identity import open_identity, recover_owner
+from towpath_service.app.switching import identity_wanted, recover, rotate_signing, seal_anew
+from towpath_service.app.switching import switch_on as switch
+from towpath_service.app.wiring import open_service, open_store
+from towpath_service.domain.errors import ServiceError
+from towpath_service.ports.clock import SystemClock
+
+from tests.unit.identity.place import ADDRESS, SEALER, WANTED, Place, metadata, open_place
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from towpath_service.storage.postgres_url import PostgresUrl
+
+DAY = 86_400
+
+
+async def test_a_key_becomes_a_token_that_says_whose_it_is(place: Place) -> None:
+    answer = await place.call(None, "AuthService/ExchangeToken", api_key=place.owner_key)
+    assert answer.expires_in.seconds == 600
+    assert answer.actor.principal == "users/owner@example.org"
+    assert place.owner_key not in str(answer)
+    who = await place.call(answer.access_token, "AuthService/GetCaller")
+    assert who.actor == answer.actor
+    assert who.credential_id == place.owner_key.split("_")[1]
+    assert [grant.workspace for grant in who.workspace_grants] == ["workspaces/default"]
+    assert "run.read" in who.workspace_grants[0].permissions
+
+
+async def test_only_the_whole_key_is_exchanged(place: Place) -> None:
+    kind, key_id, secret = place.owner_key.split("_")
+    last = "0" if secret[-1] != "0" else "1"
+    for wrong in ("", "x", f"{kind}_{key_id}_{secret[:-1]}{last}", place.owner_key.lower()):
+        refusal = await place.refusal(None, "AuthService/ExchangeToken", api_key=wrong)
+        assert refusal.reason in {"CREDENTIAL_INVALID", "INVALID_REQUEST"}
+        assert key_id not in refusal.message
+
+
+async def test_no_key_can_be_planted_or_read_in_the_database(place: Place) -> None:
+    kept = await place.service.store.identity(
+        "00000000-0000-7000-8000-000000000001",
+        lambda identity: identity.key(place.owner_key.split("_")[1]),
+    )
+    assert kept is not None
+    secret = place.owner_key.split("_")[2]
+    assert secret not in str([getattr(kept[0], name) for name in kept[0].__slots__])
+    assert len(kept[0].digest) == 64
+
+
+async def test_a_token_can_be_limited_to_less_than_its_key(place: Place) -> None:
+    token = await place.token(place.owner_key, "run.read", "tenant.read")
+    who = await place.call(token, "AuthService/GetCaller")
+    assert list(who.tenant_permissions) == ["tenant.read"]
+    assert list(who.workspace_grants[0].permissions) == ["run.read"]
+    refusal = await place.refusal(token, "AccessService/ListUsers")
+    assert refusal.reason == "PERMISSION_MISSING"
+
+
+async def test_a_limited_key_makes_no_key_that_is_less_limited(place: Place) -> None:
+    limits = {"permissions": ["key.own", "run.read"], "workspaces": ["workspaces/default"]}
+    made = await place.call(place.owner, "AccessService/CreateApiKey", limits=limits)
+    token = await place.token(made.key)
+    for more in ({}, {"permissions": ["run.read"]}, {**limits, "permissions": ["run.delete"]}):
+        refusal = await place.refusal(token, "AccessService/CreateApiKey", limits=more)
+        assert refusal.reason == "PERMISSION_MISSING"
+    again = await place.call(token, "AccessService/CreateApiKey", limits=limits)
+    assert again.key
+
+
+async def test_a_key_is_listed_without_itself_and_with_when_it_was_used(place: Place) -> None:
+    name, key = await place.account("runner")
+    before = await place.call(place.owner, "AccessService/ListApiKeys", parent=name)
+    assert not before.api_keys[0].HasField("use_time")
+    await place.token(key)
+    after = await place.call(place.owner, "AccessService/ListApiKeys", parent=name)
+    assert after.api_keys[0].HasField("use_time")
+    assert key.split("_")[2] not in str(after)
+    assert after.api_keys[0].creator == "users/owner@example.org"
+    life = after.api_keys[0].expire_time.seconds - after.api_keys[0].create_time.seconds
+    assert life == 90 * DAY
+
+
+async def test_a_rotated_key_holds_on_for_a_while_and_then_no_more(place: Place) -> None:
+    name, key = await place.account("runner")
+    old_id = key.split("_")[1]
+    made = await place.call(
+        place.owner, "AccessService/RotateApiKey", name=f"{name}/apiKeys/{old_id}"
+    )
+    assert await place.token(key)
+    assert await place.token(made.key)
+    keys = {
+        item.key_id: item
+        for item in (
+            await place.call(place.owner, "AccessService/ListApiKeys", parent=name)
+        ).api_keys
+    }
+    assert keys[old_id].replaced_by == made.api_key.key_id
+    assert 0 < keys[old_id].expire_time.seconds - time.time() <= DAY
+    now = await place.call(
+        await place.token(made.key),
+        "AccessService/RotateApiKey",
+        name=made.api_key.key_id,
+        overlap=Duration(),
+    )
+    refusal = await place.refusal(None, "AuthService/ExchangeToken", api_key=made.key)
+    assert refusal.reason == "CREDENTIAL_REVOKED"
+    assert await place.token(now.key)
+
+
+async def test_a_key_of_somebody_else_is_as_if_it_werent_there(place: Place) -> None:
+    _, key = await place.user("developer")
+    developer = await place.token(key)
+    for method in ("RotateApiKey", "RevokeApiKey"):
+        theirs = await place.refusal(
+            developer, f"AccessService/{method}", name=place.owner_key.split("_")[1]
+        )
+        nobodys = await place.refusal(developer, f"AccessService/{method}", name="0" * 16)
+        assert theirs.reason == nobodys.reason == "RESOURCE_NOT_FOUND"
+    assert await place.token(place.owner_key)
+
+
+async def test_nobody_has_more_than_ten_keys_that_hold(place: Place) -> None:
+    for _ in range(9):
+        await place.call(place.owner, "AccessService/CreateApiKey")
+    refusal = await place.refusal(place.owner, "AccessService/CreateApiKey")
+    assert refusal.reason == "QUOTA_EXCEEDED"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"life": Duration(seconds=366 * DAY)}, "life"),
+        ({"life": Duration(seconds=-1)}, "life"),
+        ({"limits": {"permissions": ["run.fly"]}}, "run.fly"),
+        ({"limits": {"workspaces": ["team-a"]}}, "workspaces"),
+        ({"display_name": "x" * 256}, "display_name"),
+        ({"parent": "robots/r2"}, "parent"),
+    ],
+)
+async def test_a_key_that_cant_be_is_refused(
+    small: Place, fields: dict[str, Any], said: str
+) -> None:
+    refusal = await small.refusal(small.owner, "AccessService/CreateApiKey", **fields)
+    assert refusal.reason == "INVALID_REQUEST"
+    assert said in refusal.message
+
+
+async def test_nobody_makes_a_key_for_another_person(small: Place) -> None:
+    name, _ = await small.user("viewer")
+    refusal = await small.refusal(small.owner, "AccessService/CreateApiKey", parent=name)
+    assert refusal.reason == "PERMISSION_MISSING"
+
+
+async def test_a_key_for_an_account_that_may_more_is_refused(small: Place) -> None:
+    name, _ = await small.account("owner")
+    _, key = await small.user("admin")
+    refusal = await small.refusal(await small.token(key), "AccessService/CreateApiKey", parent=name)
+    assert refusal.reason == "PERMISSION_MISSING"
+
+
+async def test_a_revoked_key_is_refused_on_another_replica_within_five_seconds(
+    either: Path | PostgresUrl,
+) -> None:
+    async with open_place(either) as place, open_service(either, identity=WANTED) as other:
+        name, key = await place.account("runner")
+        token = await place.token(key)
+        there = Place(other, "", place.owner)
+        assert (await there.call(token, "AuthService/GetCaller")).credential_id
+        watching = asyncio.create_task(_looking(there))
+        stream = other.dispatcher.server_stream(
+            there.endpoint("RunService/WatchRuns"),
+            there.request("RunService/WatchRuns", parent="workspaces/default"),
+            metadata(token),
+        )
+        await anext(stream)
+        began = time.monotonic()
+        await place.call(
+            place.owner,
+            "AccessService/RevokeApiKey",
+            name=f"{name}/apiKeys/{key.split('_')[1]}",
+        )
+        assert await end_of(stream) == "CREDENTIAL_REVOKED"
+        refusal = await there.refusal(token, "AuthService/GetCaller")
+        assert refusal.reason == "CREDENTIAL_REVOKED"
+        assert time.monotonic() - began < 5.0
+        watching.cancel()
+
+
+async def end_of(stream: Any) -> str:
+    """Why a stream ends."""
+    with contextlib.suppress(StopAsyncIteration):
+        async with asyncio.timeout(30):
+            try:
+                while True:
+                    await anext(stream)
+            except ServiceError as error:
+                return error.reason
+    return ""
+
+
+async def _looking(place: Place) -> None:
+    await place.authority.run()
+
+
+async def test_a_role_taken_away_ends_the_streams_it_permitted(place: Place) -> None:
+    name, key = await place.account("viewer")
+    token = await place.token(key)
+    stream = place.service.dispatcher.server_stream(
+        place.endpoint("RunService/WatchRuns"),
+        place.request("RunService/WatchRuns", parent="workspaces/default"),
+        metadata(token),
+    )
+    await anext(stream)
+    await place.call(
+        place.owner, "AccessService/DeleteRoleBinding", principal=name, role="roles/viewer"
+    )
+    assert await end_of(stream) == "PERMISSION_MISSING"
+
+
+async def test_a_role_given_is_felt_at_once(place: Place) -> None:
+    name, key = await place.account("viewer")
+    token = await place.token(key)
+    request = {"permissions": ["run.delete"], "workspace": "workspaces/default"}
+    before = await place.call(token, "AccessService/TestPermissions", **request)
+    assert not before.permissions
+    await place.call(
+        place.owner,
+        "AccessService/CreateRoleBinding",
+        principal=name,
+        role="roles/workspace-admin",
+        workspace="workspaces/default",
+    )
+    after = await place.call(token, "AccessService/TestPermissions", **request)
+    assert list(after.permissions) == ["run.delete"]
+
+
+async def test_a_stream_ends_with_its_token(small: Place) -> None:
+    now = int(time.time())
+    token = small.forged(small.owner, issued_at=now - 600, expires_at=now + 1)
+    stream = small.service.dispatcher.server_stream(
+        small.endpoint("RunService/WatchRuns"),
+        small.request("RunService/WatchRuns", parent="workspaces/default"),
+        metadata(token),
+    )
+    assert await end_of(stream) == "CREDENTIAL_EXPIRED"
+
+
+async def test_a_principal_made_anew_is_another(place: Place) -> None:
+    email = "eve@example.org"
+    made = await place.call(place.owner, "AccessService/CreateUser", email=email, with_api_key=True)
+    token = await place.token(made.api_key)
+    await place.call(place.owner, "AccessService/DeleteUser", name=f"users/{email}")
+    again = await place.call(place.owner, "AccessService/CreateUser", email=email)
+    assert again.user.uid != made.user.uid
+    assert (await place.refusal(token, "AuthService/GetCaller")).reason == "CREDENTIAL_REVOKED"
+    refusal = await place.refusal(None, "AuthService/ExchangeToken", api_key=made.api_key)
+    assert refusal.reason == "CREDENTIAL_INVALID"
+
+
+async def test_a_new_signing_key_refuses_no_token_of_the_old_one(
+    either: Path | PostgresUrl,
+) -> None:
+    async with open_place(either) as place:
+        old = place.authority.ring.signing.kid
+        await rotate_signing(either, WANTED)
+        await place.authority.open()
+        # It is known, and not used yet.
+        assert len(place.authority.ring.public) == 2
+        assert place.authority.ring.signing.kid == old
+        await place.call(place.owner, "AuthService/GetCaller")
+        keys = await place.call(None, "AuthService/GetJwks")
+        assert len(keys.keys) == 2
+
+
+async def test_secrets_sealed_anew_open_with_the_new_key_only(tmp_path: Path) -> None:
+    database = tmp_path / "towpath.db"
+    first = identity_wanted(tmp_path, None, make=True)
+    following = identity_wanted(tmp_path, tmp_path / "new.key", make=True)
+    made = await switch(database, first, "owner@example.org")
+    assert made is not None
+    assert await switch(database, first, "other@example.org") is None
+    assert await seal_anew(database, first, following) == 3
+    async with open_service(database, identity=following) as service:
+        assert await Place(service, "").token(made.api_key)
+    with pytest.raises(ServiceError) as raised:
+        async with open_service(database, identity=first):
+            pass
+    assert raised.value.reason == "KEY_UNUSABLE"
+    assert made.api_key.encode() not in database.read_bytes()
+
+
+async def test_who_has_lost_all_keys_gets_one_with_the_database_at_hand(tmp_path: Path) -> None:
+    database = tmp_path / "towpath.db"
+    with pytest.raises(ServiceError) as raised:
+        await recover(database, WANTED)
+    assert raised.value.reason == "IDENTITY_MISSING"
+    made = await switch(database, WANTED, "owner@example.org")
+    again = await recover(database, WANTED)
+    assert made is not None
+    assert again.api_key != made.api_key
+    async with open_service(database, identity=WANTED) as service:
+        assert await Place(service, "").token(again.api_key)
+
+
+async def test_identity_isnt_put_together_without_its_keys(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "towpath.db") as store:
+        clock: Any = SystemClock()
+        nothing: Any = None
+        with pytest.raises(ServiceError) as raised:
+            await open_identity(store, clock, SEALER, nothing, nothing)
+        assert raised.value.reason == "IDENTITY_MISSING"
+        with pytest.raises(ServiceError):
+            await recover_owner(store, clock, SEALER, key_days=None)
+
+
+async def test_a_service_without_identity_says_so(tmp_path: Path) -> None:
+    async with open_service(tmp_path / "towpath.db", identity=WANTED) as service:
+        local = Place(service, "")
+        assert service.authority is None
+        refusal = await local.refusal(None, "AuthService/ExchangeToken", api_key="x")
+        assert refusal.reason == "FEATURE_DISABLED"
+        assert "init-auth" in refusal.message
+        assert (await local.refusal(None, "TenantService/ListTenants")).reason == "FEATURE_DISABLED"
+        who = await local.call(None, "AuthService/GetCaller")
+        assert (who.identity, who.actor.principal) == (False, "users/local")
+        held = await local.call(None, "AccessService/TestPermissions", permissions=["run.read"])
+        assert list(held.permissions) == ["run.read"]
+    assert ADDRESS

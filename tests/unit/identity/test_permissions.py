@@ -1,0 +1,265 @@
+"""Every rpc with every role, without a token, with an old one and with another tenant's.
+
+What is expected follows from roles.csv, which people read, and from the contract's options; not
+from the tables of the code.
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import FieldDescriptor
+from towpath.api.v1 import access_rule_pb2
+from towpath_service.domain.errors import ServiceError
+
+from tests.unit.identity.place import API, Place, all_methods, open_place
+
+if TYPE_CHECKING:
+    from towpath_service.storage.postgres_url import PostgresUrl
+
+ROLES = Path(__file__).parents[1] / "auth" / "roles.csv"
+METHODS = all_methods()
+# Whoever may not look, at all: the contract's own comments say who they are for.
+PUBLIC = {
+    "AuthService/ExchangeToken",
+    "AuthService/GetJwks",
+    "ServerService/GetServerInfo",
+    "ServerService/GetTransitionTable",
+}
+OF_ONESELF = {
+    "AccessService/CreateApiKey",
+    "AccessService/ListApiKeys",
+    "AccessService/ListWorkspaces",
+    "AccessService/RevokeApiKey",
+    "AccessService/RotateApiKey",
+    "AccessService/TestPermissions",
+    "AuthService/GetCaller",
+}
+
+
+def held() -> dict[str, set[str]]:
+    """Permissions by role, as people have read them."""
+    with ROLES.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    roles = [name for name in rows[0] if name not in {"permission", "run"}]
+    return {role: {row["permission"] for row in rows if row[role]} for role in roles}
+
+
+def rule(method: str) -> Any:
+    service, _, name = method.partition("/")
+    found = descriptor_pool.Default().FindServiceByName(f"{API}.{service}")
+    return found.methods_by_name[name].GetOptions().Extensions[access_rule_pb2.access_rule]
+
+
+def filled(method: str, *, workspace: str = "default", run_id: str = "") -> dict[str, Any]:
+    """A request that is well formed, and names what isn't there."""
+    run_id = run_id or str(uuid4())
+    run = f"workspaces/{workspace}/runs/{run_id}"
+    named: dict[str, Any] = {
+        "name": run,
+        "names": [run],
+        "run": run,
+        "parent": f"workspaces/{workspace}",
+        "workspace": f"workspaces/{workspace}",
+        "producer_id": "01a208de-61b7-71d9-86a7-000000000077",
+        "workspace_id": f"w-{uuid4().hex[:6]}",
+        "email": f"{uuid4().hex[:6]}@example.org",
+        "owner_email": "o@example.org",
+        "tenant_id": f"t-{uuid4().hex[:6]}",
+        "service_account_id": f"s-{uuid4().hex[:6]}",
+        "principal": "users/nobody@example.org",
+        "role_id": f"r-{uuid4().hex[:6]}",
+        "attempt": 1,
+    }
+    special: dict[str, dict[str, Any]] = {
+        "AccessService/CreateApiKey": {"parent": "serviceAccounts/nobody"},
+        "AccessService/ListApiKeys": {"parent": ""},
+        "AccessService/DeleteUser": {"name": "users/nobody@example.org"},
+        "AccessService/DeleteServiceAccount": {"name": "serviceAccounts/nobody"},
+        "AccessService/DeleteWorkspace": {"name": "workspaces/nowhere"},
+        "AccessService/DeleteRole": {"name": "roles/nothing"},
+        "AccessService/RotateApiKey": {"name": "0" * 16},
+        "AccessService/RevokeApiKey": {"name": "0" * 16},
+        "AccessService/CreateRole": {"permissions": ["run.read"]},
+        "AccessService/CreateRoleBinding": {"role": "roles/member"},
+        "AccessService/DeleteRoleBinding": {"role": "roles/member"},
+        "AccessService/CreateUser": {"role": "roles/member", "workspace": ""},
+        "AccessService/CreateServiceAccount": {"role": "", "workspace": ""},
+        "LogService/ListLogs": {"parent": run},
+        "LogService/TailLogs": {"parent": run},
+        "RunService/ListRunTransitions": {"parent": run},
+        "RunService/ListRunDecisions": {"parent": run},
+        "RunService/AggregateRuns": {"time_range": {"start_time": {"seconds": 1}}},
+        "AuthService/ExchangeToken": {"api_key": "x"},
+    }
+    service, _, name = method.partition("/")
+    if method == "IngestService/StreamUpdates":
+        return {"open": {"workspace": named["workspace"], "producer_id": named["producer_id"]}}
+    if service == "TenantService" and name != "CreateTenant":
+        named["name"] = "tenants/nobody"
+    found = descriptor_pool.Default().FindServiceByName(f"{API}.{service}")
+    fields = found.methods_by_name[name].input_type.fields_by_name
+    known = {
+        key: value
+        for key, value in named.items()
+        if key in fields and fields[key].type != FieldDescriptor.TYPE_MESSAGE
+    } | special.get(method, {})
+    if "batch" in fields:
+        known["batch"] = {"first_sequence": 1, "updates": [{"run_id": run_id}]}
+    return known
+
+
+async def reason(place: Place, token: str | None, method: str, **changes: Any) -> str:
+    """Why a call is refused; empty when it isn't."""
+    try:
+        await place.first(token, method, **{**filled(method), **changes})
+    except ServiceError as error:
+        return error.reason
+    return ""
+
+
+def test_every_rpc_says_who_may_call_it() -> None:
+    said = {method: rule(method) for method in METHODS}
+    assert {m for m, r in said.items() if r.level == access_rule_pb2.ACCESS_LEVEL_PUBLIC} == PUBLIC
+    own = {m for m, r in said.items() if r.level == access_rule_pb2.ACCESS_LEVEL_AUTHENTICATED}
+    assert own == OF_ONESELF
+    with ROLES.open(newline="") as file:
+        known = {row["permission"] for row in csv.DictReader(file)}
+    for method, found in said.items():
+        if method not in PUBLIC | OF_ONESELF:
+            assert found.level == access_rule_pb2.ACCESS_LEVEL_PERMISSION, method
+            assert found.permission in known, method
+        assert found.cost, method
+    assert len(METHODS) >= 47
+
+
+def test_every_rpc_that_changes_something_of_identity_is_audited() -> None:
+    changes = {
+        method
+        for method in METHODS
+        if method.split("/")[0] in {"AccessService", "TenantService"}
+        and not method.split("/")[1].startswith(("List", "Get", "Test"))
+    }
+    assert {m for m in METHODS if rule(m).audit} == {*changes, "RunService/DeleteRun"}
+
+
+@pytest.mark.parametrize("role", sorted(held()))
+async def test_a_role_may_call_what_its_permissions_say(small: Place, role: str) -> None:
+    permitted = held()[role]
+    token = small.owner
+    if role != "owner":
+        _, key = await small.account(role)
+        token = await small.token(key)
+    wrong: list[str] = []
+    for method in METHODS:
+        if method in PUBLIC | OF_ONESELF:
+            continue
+        asked = rule(method).permission
+        allowed = asked in (permitted | (held()["platform-admin"] if role == "owner" else set()))
+        found = await reason(small, token, method)
+        if allowed and found == "PERMISSION_MISSING" and "Role" in method:
+            # Who may give roles may still give none that they lack.
+            continue
+        if (found != "PERMISSION_MISSING") is not allowed:
+            wrong.append(f"{method} wants {asked}: {found or 'OK'}")
+        assert found not in {"INTERNAL", "CREDENTIAL_REVOKED"}, method
+    assert wrong == []
+
+
+async def test_who_has_a_role_in_one_workspace_has_nothing_in_another(small: Place) -> None:
+    await small.call(small.owner, "AccessService/CreateWorkspace", workspace_id="team-a")
+    _, key = await small.account("workspace-admin", "team-a")
+    token = await small.token(key)
+    checked = 0
+    for method in METHODS:
+        asked = rule(method)
+        if not asked.workspace_field or asked.permission not in held()["workspace-admin"]:
+            continue
+        checked += 1
+        assert await reason(small, token, method) == "PERMISSION_MISSING", method
+        there = await reason(small, token, method, **filled(method, workspace="team-a"))
+        assert there != "INTERNAL"
+        # Who may give roles there may still give none that they lack.
+        assert there != "PERMISSION_MISSING" or "Role" in method, method
+    assert checked >= 17
+
+
+CREDENTIALS = ("none", "expired", "revoked", "of a key without scopes", "of nobody")
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+async def test_without_a_token_that_holds_nothing_can_be_called(
+    small: Place, credential: str
+) -> None:
+    now = int(time.time())
+    token: str | None = small.owner
+    expected = {"CREDENTIAL_REVOKED"}
+    if credential == "none":
+        token, expected = None, {"CREDENTIAL_MISSING"}
+    elif credential == "expired":
+        token = small.forged(small.owner, issued_at=now - 700, expires_at=now - 61)
+        expected = {"CREDENTIAL_EXPIRED"}
+    elif credential == "revoked":
+        name, key = await small.account("admin")
+        token = await small.token(key)
+        key_id = key.split("_")[1]
+        await small.call(small.owner, "AccessService/RevokeApiKey", name=f"{name}/apiKeys/{key_id}")
+    elif credential == "of nobody":
+        token = small.forged(small.owner, principal=f"users/{uuid4()}")
+    else:
+        made = await small.call(
+            small.owner,
+            "AccessService/CreateApiKey",
+            limits={"permissions": ["tenant.read"]},
+        )
+        token, expected = await small.token(made.key), {"PERMISSION_MISSING"}
+    wrong = [
+        f"{method}: {found or 'OK'}"
+        for method in METHODS
+        if method not in PUBLIC | (OF_ONESELF if credential.startswith("of a key") else set())
+        and (found := await reason(small, token, method)) not in expected
+    ]
+    assert wrong == []
+
+
+async def test_what_anybody_may_call_needs_no_token(small: Place) -> None:
+    for method in PUBLIC - {"AuthService/ExchangeToken"}:
+        assert await reason(small, None, method) == ""
+    assert await reason(small, None, "AuthService/ExchangeToken") == "CREDENTIAL_INVALID"
+
+
+async def test_another_tenants_owner_meets_nothing_of_the_first(
+    either: Path | PostgresUrl,
+) -> None:
+    async with open_place(either) as place:
+        run_id = await place.run(place.owner)
+        _, other = await place.tenant()
+        wrong: list[str] = []
+        for method in METHODS:
+            if method in PUBLIC | OF_ONESELF or rule(method).permission not in held()["owner"]:
+                continue
+            theirs = await _outcome(place, other, method, run_id)
+            nobodys = await _outcome(place, other, method, str(uuid4()))
+            if theirs != nobodys:
+                wrong.append(f"{method}: {theirs} for a run of theirs, {nobodys} for none")
+        assert wrong == []
+        run = await place.call(
+            place.owner, "RunService/GetRun", name=f"workspaces/default/runs/{run_id}"
+        )
+        assert run.run.run_id == run_id
+
+
+async def _outcome(place: Place, token: str, method: str, run_id: str) -> str:
+    """How a call that may name a run ends; what differs with the run's id is blanked."""
+    try:
+        await place.first(token, method, **filled(method, run_id=run_id))
+    except ServiceError as error:
+        shown = f"{error.reason} {error.message} {dict(error.metadata)}"
+        return shown.replace(run_id, "RUN")
+    return "OK"
