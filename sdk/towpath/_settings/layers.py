@@ -195,8 +195,14 @@ def _environment() -> dict[str, Any]:
 def _near_misses() -> list[str]:
     # Kubernetes puts variables such as TOWPATH_PORT into pods beside a service of that name, so
     # only what must be a slip of the pen is refused.
-    pairs = [(name, suggestion(name, VARIABLES, cutoff=_NEAR_MISS)) for name in strange_variables()]
-    return [f"{name} is no setting: did you mean {close}?" for name, close in pairs if close]
+    own = [name.removeprefix(ENVIRONMENT_PREFIX) for name in VARIABLES]
+    found: list[str] = []
+    for name in strange_variables():
+        # What all of them begin with says nothing about how alike two are.
+        close = suggestion(name.removeprefix(ENVIRONMENT_PREFIX), own, cutoff=_NEAR_MISS)
+        if close:
+            found.append(f"{name} is no setting: did you mean {ENVIRONMENT_PREFIX}{close}?")
+    return found
 
 
 def _misplaced(setting: Setting, kind: SourceKind) -> str:

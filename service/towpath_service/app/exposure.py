@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 from towpath_service.app.settings import is_loopback
 from towpath_service.app.wiring import has_identity, open_store
 from towpath_service.domain.errors import ServiceError
+from towpath_service.storage import row_security
+from towpath_service.storage.maintenance import at_database
 from towpath_service.storage.postgres_url import PostgresUrl
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from towpath_service.app.settings import ServerSettings
 
 
@@ -27,6 +31,7 @@ async def check_exposure(settings: ServerSettings) -> None:
     protected = settings.tls is not None or settings.tls_proxy
     if settings.cloud:
         _check_cloud(settings, identity=identity, protected=protected)
+        await _check_wall(settings.database)
     if open_to_all and not identity:
         raise _exposed(
             f"--host {settings.host} would let anybody on the network read and change every run,"
@@ -54,6 +59,21 @@ def _check_cloud(settings: ServerSettings, *, identity: bool, protected: bool) -
     ]
     if missing:
         raise _exposed(f"--cloud needs {', '.join(missing)}")
+
+
+async def _check_wall(database: Path | PostgresUrl) -> None:
+    """Refuses a database whose row-level security doesn't hold for this service."""
+    missing = await at_database(database, row_security.holes)
+    if missing:
+        raise _exposed(
+            f"--cloud needs the wall between tenants whole, and {missing[0]}: run `towpath server"
+            " db upgrade`, or take away what was added to the schema"
+        )
+    if await at_database(database, row_security.passes_by):
+        raise _exposed(
+            "--cloud needs a role that row-level security holds for: connect as one that is no"
+            " superuser and lacks BYPASSRLS"
+        )
 
 
 def _exposed(message: str) -> ServiceError:

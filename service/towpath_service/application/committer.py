@@ -54,7 +54,8 @@ class Committer:
         self._store = store
         self._bus = bus
         self._clock = clock
-        self._queue: deque[_Queued] = deque()
+        self._queues: dict[str, deque[_Queued]] = {}
+        """What waits, by tenant; the tenant whose turn it is first."""
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -67,13 +68,13 @@ class Committer:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
-        while self._queue:
-            _fail(self._queue.popleft(), _shutting_down())
+        while self._queues:
+            _fail(self._next(), _shutting_down())
 
     @property
     def waiting(self) -> int:
         """Number of submissions that no commit has begun with."""
-        return len(self._queue)
+        return sum(map(len, self._queues.values()))
 
     def submit(self, submission: Submission) -> asyncio.Future[Outcome]:
         """Queues a submission; the future has its outcome once that is committed.
@@ -82,7 +83,7 @@ class Committer:
         database failed; sending it again is safe either way.
         """
         queued = _Queued(submission, asyncio.get_running_loop().create_future())
-        self._queue.append(queued)
+        self._queues.setdefault(submission.producer.tenant_id, deque()).append(queued)
         self._wake.set()
         return queued.outcome
 
@@ -90,7 +91,7 @@ class Committer:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._queue:
+            while self._queues:
                 batch = self._take()
                 try:
                     await self._commit(batch)
@@ -102,11 +103,20 @@ class Committer:
     def _take(self) -> list[_Queued]:
         batch: list[_Queued] = []
         updates = 0
-        while self._queue and updates < MAX_BATCH_UPDATES:
-            queued = self._queue.popleft()
+        while self._queues and updates < MAX_BATCH_UPDATES:
+            queued = self._next()
             updates += len(queued.submission.updates)
             batch.append(queued)
         return batch
+
+    def _next(self) -> _Queued:
+        """The next of the tenant whose turn it is: a long queue of one holds up no other."""
+        tenant_id, queue = next(iter(self._queues.items()))
+        del self._queues[tenant_id]
+        queued = queue.popleft()
+        if queue:
+            self._queues[tenant_id] = queue
+        return queued
 
     async def _commit_apart(self, batch: Sequence[_Queued]) -> None:
         """Commits one by one, so that what can't be committed fails for its own producer only."""
@@ -115,13 +125,14 @@ class Committer:
 
     async def _commit(self, batch: Sequence[_Queued]) -> None:
         submissions = [queued.submission for queued in batch]
+        tenants = {item.producer.tenant_id for item in submissions}
         now_us = self._clock.now_us()
 
         def work(transaction: IngestTransaction) -> list[Outcome | ServiceError]:
             return Batch(transaction, now_us).commit(submissions)
 
         try:
-            outcomes = await self._store.write(work)
+            outcomes = await self._store.write(tenants, work)
         except ServiceError as error:
             _log.warning("a batch of %d submissions was not committed: %s", len(batch), error)
             for queued in batch:

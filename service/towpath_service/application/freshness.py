@@ -39,13 +39,13 @@ async def read_fresh(
     """
     wanted = read_consistency_token(token, scope.tenant_id, scope.workspace_id)
     if not wanted:
-        return await store.read(work)
+        return await store.read(scope.tenant_id, work)
 
     def read(reads: Reads) -> tuple[Result] | None:
         return (work(reads),) if reads.position(scope) >= wanted else None
 
     deadline = time.monotonic() + WAIT_SECONDS
-    while (found := await store.read(read)) is None:
+    while (found := await store.read(scope.tenant_id, read)) is None:
         left = deadline - time.monotonic()
         if left <= 0:
             raise _behind()

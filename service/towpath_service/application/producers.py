@@ -71,7 +71,7 @@ class Producers:
             transaction.write_producers([producer])
             return producer, [item for item in refusals if item.sequence > last_acked_sequence]
 
-        producer, refusals = await self._store.write(work)
+        producer, refusals = await self._store.write({key.tenant_id}, work)
         older = self._open.pop(key, None)
         if older is not None:
             older.set()
@@ -100,7 +100,7 @@ class Producers:
         ) -> tuple[ProducerRecord | None, Sequence[Refusal]]:
             return transaction.producers([key]).get(key), transaction.refusals([key]).get(key, [])
 
-        producer, refusals = await self._store.write(work)
+        producer, refusals = await self._store.write({key.tenant_id}, work)
         if producer is None:
             raise not_found(f"producer {key.producer_id}")
         return producer, refusals
@@ -116,7 +116,7 @@ class Producers:
             transaction.write_producers([producer])
             return transaction.write_logs(key, lines, now_us)
 
-        written = await self._store.write(work)
+        written = await self._store.write({key.tenant_id}, work)
         self._bus.notify(Scope(key.tenant_id, key.workspace_id))
         return written
 
@@ -132,7 +132,9 @@ class Producers:
             if keys:
                 now_us = self._clock.now_us()
                 try:
-                    await self._store.write(partial(_touch, keys, now_us))
+                    await self._store.write(
+                        {key.tenant_id for key in keys}, partial(_touch, keys, now_us)
+                    )
                 except ServiceError:
                     continue
 

@@ -101,7 +101,7 @@ class Queries:
             runs = reads.runs_by_id(scope, run_ids)
             return runs, reads.details(scope, list(runs)) if full else {}
 
-        return await self._store.read(work)
+        return await self._store.read(scope.tenant_id, work)
 
     async def runs(
         self,
@@ -160,7 +160,7 @@ class Queries:
             more = make_token(question, (page[-1].revision,)) if len(found) > limit else ""
             return page, more
 
-        return await self._store.read(work)
+        return await self._store.read(scope.tenant_id, work)
 
     async def decisions(
         self, scope: Scope, run_id: str, *, size: int, token: str
@@ -176,7 +176,7 @@ class Queries:
             more = make_token(question, (skip + limit,)) if len(found) > limit else ""
             return found[:limit], more
 
-        return await self._store.read(work)
+        return await self._store.read(scope.tenant_id, work)
 
     async def graph(self, scope: Scope, run_id: str, *, depth: int, most: int) -> Graph:
         """Reads the tree under a run."""
@@ -194,7 +194,7 @@ class Queries:
                 resume_token=make_token(watch_question(scope, condition), place),
             )
 
-        return await self._store.read(work)
+        return await self._store.read(scope.tenant_id, work)
 
     async def aggregate(
         self, scope: Scope, filter_: str, start_us: int, end_us: int | None, bucket_us: int | None
@@ -229,7 +229,7 @@ class Queries:
                 for number in sorted({bucket for bucket, _ in counts})
             ]
 
-        return await self._store.read(work)
+        return await self._store.read(scope.tenant_id, work)
 
     async def flows(
         self, scope: Scope, *, size: int, token: str
@@ -245,7 +245,7 @@ class Queries:
             more = make_token(question, (page[-1].flow_id,)) if len(found) > limit else ""
             return page, more
 
-        return await self._store.read(work)
+        return await self._store.read(scope.tenant_id, work)
 
     async def logs(
         self,
@@ -284,7 +284,7 @@ class Queries:
                 more = make_token(question, (page[-1].occurred_us, page[-1].position))
             return page, more, reads.dropped_logs(scope, tree)
 
-        return await self._store.read(work)
+        return await self._store.read(scope.tenant_id, work)
 
     async def delete(self, scope: Scope, run_id: str, *, etag: str = "") -> None:
         """Deletes an ended run with all below it.
@@ -313,7 +313,7 @@ class Queries:
                     )
             reads.delete_runs(scope, [run.run_id for run in runs], now_us)
 
-        await self._store.remove(work)
+        await self._store.remove(scope.tenant_id, work)
         self._bus.notify(scope)
 
 

@@ -15,6 +15,7 @@ from towpath_service.domain.decisions import Accepted, RunStatus, decide_transit
 from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.reports import StateReport, Update
 from towpath_service.domain.states import RunState, Source
+from towpath_service.ports.tenancy import EVERY_TENANT
 
 if TYPE_CHECKING:
     from towpath_service.ports.bus import Bus, Scope
@@ -62,7 +63,9 @@ class Reaper:
         if abs(jumped) > self._silence_seconds / 3:
             _log.warning("the clock jumped by %.1f s: producers get their time anew", jumped)
             now_us = self._clock.now_us()
-            await self._store.write(lambda transaction: transaction.hear_of_all(now_us))
+            await self._store.write(
+                EVERY_TENANT, lambda transaction: transaction.hear_of_all(now_us)
+            )
             return 0
         ended = 0
         while True:
@@ -84,7 +87,7 @@ class Reaper:
             batch.commit([])
             return lost
 
-        lost = await self._store.write(work)
+        lost = await self._store.write(EVERY_TENANT, work)
         for scope in {scope for scope, _ in lost}:
             self._bus.notify(scope)
         return len(lost)

@@ -117,7 +117,7 @@ class Watches:
             position = _position(resume_token, question)
             await self._check(scope, position, "tombstones")
         else:
-            position = await self._store.read(lambda reads: reads.position(scope))
+            position = await self._store.read(scope.tenant_id, lambda reads: reads.position(scope))
             if not skip_initial:
                 async for page in self._present(scope, condition):
                     known.update(run.run_id for run in page)
@@ -147,7 +147,7 @@ class Watches:
             query = RunQuery(
                 scope=scope, filter=condition, descending=False, after=after, limit=PAGE
             )
-            page = await self._store.read(partial(_runs, query))
+            page = await self._store.read(scope.tenant_id, partial(_runs, query))
             if page:
                 yield page
             if len(page) < PAGE:
@@ -169,7 +169,7 @@ class Watches:
             reached = changed[-1][0] if len(changed) == PAGE else latest
             return changed, matching, reached
 
-        changed, matching, reached = await self._store.read(work)
+        changed, matching, reached = await self._store.read(scope.tenant_id, work)
         changes: list[RunChange] = []
         for changed_at, run_id, run in changed:
             if run is not None and run_id in matching:
@@ -184,7 +184,7 @@ class Watches:
 
     async def _check(self, scope: Scope, position: int, what: str) -> None:
         """Sees to it that nothing after a position is gone."""
-        floors = await self._store.read(lambda reads: reads.floors(scope))
+        floors = await self._store.read(scope.tenant_id, lambda reads: reads.floors(scope))
         if position < getattr(floors, what):
             raise ServiceError(
                 reason="RESUME_TOKEN_EXPIRED",
@@ -206,10 +206,12 @@ class Watches:
             position = _position(resume_token, question)
             await self._check(scope, position, "transitions")
         elif run_id:
-            await self._store.read(lambda reads: existing_run(reads, scope, run_id))
+            await self._store.read(
+                scope.tenant_id, lambda reads: existing_run(reads, scope, run_id)
+            )
             position = 0
         else:
-            position = await self._store.read(lambda reads: reads.position(scope))
+            position = await self._store.read(scope.tenant_id, lambda reads: reads.position(scope))
         tree = RunTree(run_id, descendants=True) if run_id else None
         pace = _Pace(self._silence_seconds, self._life_seconds)
         while not (self._draining.begun or pace.over):
@@ -221,7 +223,7 @@ class Watches:
                 found = reads.transitions_after(scope, after, PAGE, tree=tree, states=states)
                 return found, found[-1].position if len(found) == PAGE else latest
 
-            found, position = await self._store.read(work)
+            found, position = await self._store.read(scope.tenant_id, work)
             if found or pace.silent:
                 pace.spoke()
                 yield Transitions(transitions=found, resume_token=make_token(question, (position,)))
@@ -264,7 +266,7 @@ class Watches:
                 full = len(found) == PAGE
                 return found, found[-1].position if full else latest, ended and not full
 
-            lines, position, ended = await self._store.read(work)
+            lines, position, ended = await self._store.read(scope.tenant_id, work)
             shown = [line for line in lines if line.severity >= min_severity]
             if shown or pace.silent:
                 pace.spoke()

@@ -203,8 +203,14 @@ class IngestTransaction(Protocol):
 class IngestStore(Protocol):
     """A store that ingestion writes to."""
 
-    async def write(self, work: Callable[[IngestTransaction], Result]) -> Result:
+    async def write(
+        self, tenants: Collection[str], work: Callable[[IngestTransaction], Result]
+    ) -> Result:
         """Runs work in one transaction; what it returns is returned after the commit.
+
+        Args:
+            tenants: Ids of all whose data it may touch, or EVERY_TENANT.
+            work: What is done.
 
         Raises:
             ServiceError: OVERLOADED, when the database can't take it now; nothing was written, or

@@ -165,10 +165,10 @@ class Reads(Protocol):
 class ReadStore(Protocol):
     """A store that queries read from."""
 
-    async def read(self, work: Callable[[Reads], Result]) -> Result:
-        """Runs reads that see one state of the database."""
+    async def read(self, tenant_id: str, work: Callable[[Reads], Result]) -> Result:
+        """Runs reads of one tenant that see one state of the database."""
         ...
 
-    async def remove(self, work: Callable[[Reads], Result]) -> Result:
-        """Runs a deletion in one transaction."""
+    async def remove(self, tenant_id: str, work: Callable[[Reads], Result]) -> Result:
+        """Runs a deletion of one tenant in one transaction."""
         ...

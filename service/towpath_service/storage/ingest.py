@@ -17,6 +17,7 @@ from towpath_service.ports.ingest import (
     Refusal,
     RunKey,
 )
+from towpath_service.ports.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.storage import schema
 from towpath_service.storage.amendments import write_amendments, write_progress
 from towpath_service.storage.bulk import insert_rows, read_rows, upsert_rows
@@ -63,8 +64,9 @@ _run = schema.run.c
 class SqlIngestTransaction:
     """An IngestTransaction over a connection in a transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, tenants: Collection[str]) -> None:
         self._connection = connection
+        self._tenants = tenants
         self._positions: dict[Scope, int] = {}
         self.changed: set[Scope] = set()
         """Workspaces that this transaction has written to, and not told of yet."""
@@ -73,12 +75,14 @@ class SqlIngestTransaction:
         self, keys: Collection[ProducerKey], now_us: int
     ) -> dict[ProducerKey, ProducerRecord]:
         """Reads producers, and lets no other transaction work on them until this one ends."""
+        check_tenants(self._tenants, (key.tenant_id for key in keys))
         if self._connection.dialect.name == "sqlite":
             return self.producers(keys)  # Its transactions come one after the other.
         return claim_producers(self._connection, keys, now_us)
 
     def producers(self, keys: Collection[ProducerKey]) -> dict[ProducerKey, ProducerRecord]:
         """Reads producers; unknown ones are left out."""
+        check_tenants(self._tenants, (key.tenant_id for key in keys))
         columns = schema.producer.c
         query = select(schema.producer)
         found: dict[ProducerKey, ProducerRecord] = {}
@@ -92,6 +96,8 @@ class SqlIngestTransaction:
         self, runs: Collection[RunKey], producers: Collection[ProducerKey]
     ) -> tuple[dict[RunKey, RunStatus], dict[ProducerKey, list[Refusal]]]:
         """Reads where runs stand, and the refusals of claimed producers."""
+        check_tenants(self._tenants, (key.tenant_id for key in runs))
+        check_tenants(self._tenants, (key.tenant_id for key in producers))
         found: dict[RunKey, RunStatus] = {}
         refused = self._connection.dialect.name == "sqlite" or not runs
         # An update may name anything as its run; what is no id names none.
@@ -118,6 +124,7 @@ class SqlIngestTransaction:
 
     def refusals(self, keys: Collection[ProducerKey]) -> dict[ProducerKey, list[Refusal]]:
         """Reads the refusals that their producers haven't confirmed, by sequence."""
+        check_tenants(self._tenants, (key.tenant_id for key in keys))
         columns = schema.refusal.c
         query = select(schema.refusal).where(columns.confirmed.is_(False))
         found: dict[ProducerKey, list[Refusal]] = {}
@@ -130,6 +137,7 @@ class SqlIngestTransaction:
 
     def position(self, scope: Scope) -> int:
         """Last position of a workspace, that of this transaction's own writes included."""
+        check_tenants(self._tenants, (scope.tenant_id,))
         if scope in self._positions:
             return self._positions[scope]
         columns = schema.workspace.c
@@ -139,6 +147,9 @@ class SqlIngestTransaction:
     def write(self, changes: ChangeSet) -> None:
         """Writes a change set, numbering its changes in their workspaces."""
         positions = self._allocate(changes)
+        check_tenants(self._tenants, (scope.tenant_id for scope in positions))
+        check_tenants(self._tenants, (producer.key.tenant_id for producer in changes.producers))
+        check_tenants(self._tenants, (item.producer.tenant_id for item in changes.refusals))
         transitions, latest = transition_rows(changes, positions)
         together = None
         if self._connection.dialect.name == "postgresql":
@@ -158,10 +169,12 @@ class SqlIngestTransaction:
 
     def write_producers(self, producers: Sequence[ProducerRecord]) -> None:
         """Writes producers alone."""
+        check_tenants(self._tenants, (producer.key.tenant_id for producer in producers))
         write_producers(self._connection, producers)
 
     def write_logs(self, producer: ProducerKey, lines: Sequence[LogLine], now_us: int) -> int:
         """Writes the lines that are new, and tells how many."""
+        check_tenants(self._tenants, (producer.tenant_id,))
         columns = schema.log_line.c
         scope = Scope(producer.tenant_id, producer.workspace_id)
         known = {
@@ -185,6 +198,7 @@ class SqlIngestTransaction:
 
     def touch_producers(self, keys: Collection[ProducerKey], now_us: int) -> None:
         """Notes that producers are alive."""
+        check_tenants(self._tenants, (key.tenant_id for key in keys))
         columns = schema.producer.c
         for scope, ids in by_scope(keys):
             for chunk in chunks(ids):
@@ -201,6 +215,7 @@ class SqlIngestTransaction:
 
     def hear_of_all(self, now_us: int) -> None:
         """Notes that all producers with unfinished runs are alive."""
+        check_tenants(self._tenants, EVERY_TENANT)
         columns = schema.producer.c
         busy = exists().where(
             _run.tenant_id == columns.tenant_id,
@@ -213,6 +228,7 @@ class SqlIngestTransaction:
         self, silent_since_us: int, limit: int
     ) -> list[tuple[Scope, RunStatus]]:
         """Reads unfinished runs whose producer was last seen before a time."""
+        check_tenants(self._tenants, EVERY_TENANT)
         producer = schema.producer.c
         query = (
             select(_run.tenant_id, _run.workspace_id, *STATUS_COLUMNS)

@@ -11,6 +11,7 @@ from sqlalchemy.pool import NullPool
 from towpath_service.domain.errors import ServiceError
 from towpath_service.storage.connections import SqliteConnections
 from towpath_service.storage.postgres_url import PostgresUrl
+from towpath_service.storage.row_security import SAY_EVERY
 from towpath_service.storage.targets import unusable
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ async def _at_postgres(url: PostgresUrl, work: Callable[[Connection], Result]) -
     )
     try:
         async with engine.begin() as connection:
+            # Whoever looks after a database looks after all of it.
+            await connection.exec_driver_sql(SAY_EVERY)
             return await connection.run_sync(work)
     finally:
         await engine.dispose()

@@ -23,10 +23,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from towpath_service.domain.errors import ServiceError
+from towpath_service.ports.tenancy import EVERY_TENANT
 from towpath_service.storage.durability import FOR_THE_SESSION, FOR_THE_TRANSACTION
+from towpath_service.storage.row_security import SAY, said
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from sqlalchemy import Connection
     from sqlalchemy.engine import ExceptionContext
@@ -85,15 +87,26 @@ class Pool:
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
         self.engine = _engine(url, size=size, reads=reads)
-        self._settings = SETTING if url.pooled else ""
+        self._settings = f"{SETTING}, {SAY.removeprefix('SELECT ')}" if url.pooled else SAY
 
-    async def run(self, work: Callable[[Connection], Result], *, tries: int = TRIES) -> Result:
+    async def run(
+        self,
+        work: Callable[[Connection], Result],
+        *,
+        tenants: Collection[str] = EVERY_TENANT,
+        tries: int = TRIES,
+    ) -> Result:
         """Runs work in a transaction, again when it met another one or lost its connection.
+
+        Args:
+            work: What is done.
+            tenants: Ids of those whose rows it may touch.
+            tries: How often it is tried.
 
         Raises:
             ServiceError: OVERLOADED, when the database can't do it now.
         """
-        running = asyncio.run_coroutine_threadsafe(self._run(work, tries), self._loop)
+        running = asyncio.run_coroutine_threadsafe(self._run(work, tenants, tries), self._loop)
         return await asyncio.wrap_future(running)
 
     def close(self) -> None:
@@ -105,14 +118,15 @@ class Pool:
         self._thread.join()
         self._loop.close()
 
-    async def _run(self, work: Callable[[Connection], Result], tries: int) -> Result:
+    async def _run(
+        self, work: Callable[[Connection], Result], tenants: Collection[str], tries: int
+    ) -> Result:
         pause = FIRST_PAUSE_SECONDS
         while True:
             tries -= 1
             try:
                 async with self.engine.begin() as connection:
-                    if self._settings:
-                        await connection.exec_driver_sql(self._settings)
+                    await connection.exec_driver_sql(self._settings, (said(tenants),))
                     return await connection.run_sync(work)
             except (DBAPIError, OSError, asyncpg.PostgresError, PoolTimeoutError) as error:
                 if not _may_succeed_later(error):

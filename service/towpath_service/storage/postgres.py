@@ -23,7 +23,7 @@ from towpath_service.storage.targets import location_of, unusable
 from towpath_service.storage.upgrade import ensure_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from sqlalchemy import Connection, Engine
 
@@ -83,31 +83,37 @@ class PostgresStore:
         if at_risk:
             _log.warning("%s", warning_of(at_risk))
 
-    async def write(self, work: Callable[[IngestTransaction], Result]) -> Result:
+    async def write(
+        self, tenants: Collection[str], work: Callable[[IngestTransaction], Result]
+    ) -> Result:
         """Runs work in one transaction; what it returns is returned after the commit."""
 
         def run(connection: Connection) -> Result:
-            transaction = SqlIngestTransaction(connection)
+            transaction = SqlIngestTransaction(connection, tenants)
             result = work(transaction)
             announce(connection, transaction.changed)
             return result
 
-        return await self._writers.run(run)
+        return await self._writers.run(run, tenants=tenants)
 
-    async def read(self, work: Callable[[Reads], Result]) -> Result:
+    async def read(self, tenant_id: str, work: Callable[[Reads], Result]) -> Result:
         """Runs reads that see one state of the database."""
-        return await self._readers.run(lambda connection: work(SqlReads(connection)))
 
-    async def remove(self, work: Callable[[Reads], Result]) -> Result:
+        def run(connection: Connection) -> Result:
+            return work(SqlReads(connection, tenant_id))
+
+        return await self._readers.run(run, tenants={tenant_id})
+
+    async def remove(self, tenant_id: str, work: Callable[[Reads], Result]) -> Result:
         """Runs a deletion in one transaction."""
 
         def run(connection: Connection) -> Result:
-            reads = SqlReads(connection)
+            reads = SqlReads(connection, tenant_id)
             result = work(reads)
             announce(connection, reads.changed)
             return result
 
-        return await self._writers.run(run, tries=1)
+        return await self._writers.run(run, tenants={tenant_id}, tries=1)
 
     async def prune(self, work: Callable[[Pruning], Result]) -> Result:
         """Runs work in one transaction; what it returns is returned after the commit."""
@@ -122,7 +128,11 @@ class PostgresStore:
 
     async def identity(self, tenant_id: str, work: Callable[[Identity], Result]) -> Result:
         """Runs work about one tenant in one transaction."""
-        return await self._writers.run(lambda connection: work(SqlIdentity(connection, tenant_id)))
+
+        def run(connection: Connection) -> Result:
+            return work(SqlIdentity(connection, tenant_id))
+
+        return await self._writers.run(run, tenants={tenant_id})
 
     async def installation(self, work: Callable[[Installation], Result]) -> Result:
         """Runs work about the installation in one transaction."""

@@ -29,6 +29,7 @@ from towpath_service.storage.graph import BY_ID, graph_nodes
 from towpath_service.storage.removal import remove_runs
 from towpath_service.storage.rows import chunks, in_scope, in_scope_by_run
 from towpath_service.storage.trees import of_tree
+from towpath_service.storage.walls import of_one_tenant
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -58,11 +59,13 @@ _ORDER_COLUMNS: Final[Mapping[str, Any]] = {
 }
 
 
+@of_one_tenant
 class SqlReads:
-    """Reads over a connection in a transaction."""
+    """Reads of one tenant over a connection in a transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, tenant_id: str) -> None:
         self._connection = connection
+        self.tenant_id = tenant_id
         self.changed: set[Scope] = set()
         """Workspaces that this transaction has removed something from."""
 

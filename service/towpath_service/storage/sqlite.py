@@ -21,7 +21,7 @@ from towpath_service.storage.upgrade import ensure_schema
 from towpath_service.storage.write_ahead import write_log_again
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection, Engine
@@ -81,27 +81,29 @@ class SqliteStore:
             cause = getattr(error.__cause__, "orig", error.message)
             raise unusable(self._path, str(cause)) from error
 
-    async def write(self, work: Callable[[IngestTransaction], Result]) -> Result:
+    async def write(
+        self, tenants: Collection[str], work: Callable[[IngestTransaction], Result]
+    ) -> Result:
         """Runs work in one transaction; what it returns is returned after the commit."""
 
         def run(connection: Connection) -> Result:
-            return work(SqlIngestTransaction(connection))
+            return work(SqlIngestTransaction(connection, tenants))
 
         return await self._connections.write(run)
 
-    async def read(self, work: Callable[[Reads], Result]) -> Result:
+    async def read(self, tenant_id: str, work: Callable[[Reads], Result]) -> Result:
         """Runs reads that see one state of the database."""
 
         def run(connection: Connection) -> Result:
-            return work(SqlReads(connection))
+            return work(SqlReads(connection, tenant_id))
 
         return await self._connections.read(run)
 
-    async def remove(self, work: Callable[[Reads], Result]) -> Result:
+    async def remove(self, tenant_id: str, work: Callable[[Reads], Result]) -> Result:
         """Runs a deletion in one transaction."""
 
         def run(connection: Connection) -> Result:
-            return work(SqlReads(connection))
+            return work(SqlReads(connection, tenant_id))
 
         return await self._connections.write(run)
 

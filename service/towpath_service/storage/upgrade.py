@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import inspect, text
 
 from towpath_service.domain.errors import ServiceError
+from towpath_service.storage.row_security import SAY_EVERY
 
 if TYPE_CHECKING:
     from io import StringIO
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 """Newest revision of the tree; kept here so that an up-to-date database opens without Alembic."""
 
 # Any number will do, as long as nobody else in the database takes it: "towpath" as digits.
@@ -107,6 +108,8 @@ def _take_turns(connection: Connection) -> None:
         # Whoever waits for a lock on a table makes all others wait behind it.
         connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
         connection.execute(text("SET LOCAL statement_timeout = 0"))
+        # Without this, a migration that changes data would change that of nobody, and succeed.
+        connection.execute(text(SAY_EVERY))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
 
 

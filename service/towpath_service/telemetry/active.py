@@ -63,7 +63,9 @@ class ActiveRuns:
         scope = Scope(LOCAL_TENANT_ID, LOCAL_WORKSPACE_ID)
         while True:
             try:
-                flows = await store.read(lambda reads: reads.flows(scope, "", MOST_FLOWS))
+                flows = await store.read(
+                    scope.tenant_id, lambda reads: reads.flows(scope, "", MOST_FLOWS)
+                )
             except ServiceError as error:
                 _log.debug("active runs can't be counted: %s", error)
             else:

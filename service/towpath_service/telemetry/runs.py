@@ -142,7 +142,7 @@ class RunWatcher:
         while True:
             scope, run_id = await self._ended.get()
             try:
-                story = await store.read(partial(_read, scope, run_id))
+                story = await store.read(scope.tenant_id, partial(_read, scope, run_id))
             except ServiceError as error:
                 _log.warning("the spans of run %s are left out: %s", run_id, error)
             else:

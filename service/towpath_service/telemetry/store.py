@@ -82,7 +82,9 @@ class ObservedStore:
             self._active.end()
         self._inner.close()
 
-    async def write(self, work: Callable[[IngestTransaction], Result]) -> Result:
+    async def write(
+        self, tenants: Collection[str], work: Callable[[IngestTransaction], Result]
+    ) -> Result:
         """Runs work in one transaction; what it returns is returned after the commit."""
         seen: list[_Seen] = []
         began = time.perf_counter()
@@ -102,7 +104,7 @@ class ObservedStore:
                 contexts.detach(token)
 
         try:
-            result = await self._inner.write(within)
+            result = await self._inner.write(tenants, within)
         except BaseException as error:
             self._instruments.commit_failures.add(1, {"error.type": type(error).__name__})
             if span is not None:
@@ -123,7 +125,7 @@ class ObservedStore:
                 self._watcher.note(done.changes, done.since_us)
         return result
 
-    async def read(self, work: Callable[[Reads], Result]) -> Result:
+    async def read(self, tenant_id: str, work: Callable[[Reads], Result]) -> Result:
         """Runs reads that see one state of the database."""
         around = contexts.get_current()
 
@@ -134,11 +136,11 @@ class ObservedStore:
             finally:
                 contexts.detach(token)
 
-        return await self._inner.read(within)
+        return await self._inner.read(tenant_id, within)
 
-    async def remove(self, work: Callable[[Reads], Result]) -> Result:
+    async def remove(self, tenant_id: str, work: Callable[[Reads], Result]) -> Result:
         """Runs a deletion in one transaction."""
-        return await self._inner.remove(work)
+        return await self._inner.remove(tenant_id, work)
 
     async def identity(self, tenant_id: str, work: Callable[[Identity], Result]) -> Result:
         """Runs work about one tenant in one transaction."""

@@ -39,23 +39,23 @@ def test_a_slip_anywhere_is_found(at: int, other: str) -> None:
         parse_api_key(changed)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        KEY.text[:-1],
-        f"{KEY.text}A",
-        f"{KEY.text}\n",
-        f" {KEY.text}",
-        KEY.text.replace("twps", "twpx"),
-        KEY.text.replace("_", "-"),
-        KEY.text.upper(),
-        "\N{FULLWIDTH LATIN SMALL LETTER T}" + KEY.text[1:],
-    ],
-)
-def test_what_is_no_key_is_refused(text: str) -> None:
+NO_KEYS = {
+    "nothing": "",
+    "too short": KEY.text[:-1],
+    "too long": f"{KEY.text}A",
+    "with a line feed": f"{KEY.text}\n",
+    "with a space before": f" {KEY.text}",
+    "of no kind": KEY.text.replace("twps", "twpx"),
+    "with dashes": KEY.text.replace("_", "-"),
+    "in capitals": KEY.text.upper(),
+    "of look-alikes": "\N{FULLWIDTH LATIN SMALL LETTER T}" + KEY.text[1:],
+}
+
+
+@pytest.mark.parametrize("case", NO_KEYS)
+def test_what_is_no_key_is_refused(case: str) -> None:
     with pytest.raises(CredentialRefused) as raised:
-        parse_api_key(text)
+        parse_api_key(NO_KEYS[case])
     assert raised.value.reason == "CREDENTIAL_INVALID"
 
 

@@ -49,9 +49,10 @@ def test_what_was_changed_doesnt_open(at: int, other: str) -> None:
     assert opened == b"secret"
 
 
-@pytest.mark.parametrize(
-    "record", ["", "1", "1.a.b", f"2{RECORD[1:]}", RECORD[:-40], RECORD.rpartition(".")[0] + "."]
-)
+NO_RECORDS = ("", "1", "1.a.b", f"2{RECORD[1:]}", RECORD[:-40], RECORD.rpartition(".")[0] + ".")
+
+
+@pytest.mark.parametrize("record", NO_RECORDS, ids=range(len(NO_RECORDS)))
 def test_what_is_no_record_doesnt_open(record: str) -> None:
     with pytest.raises(SealBroken):
         Envelope([KEY]).open(record, PLACE)

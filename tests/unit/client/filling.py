@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from towpath._transport.base import Transport
 
+WORKSPACE = "workspaces/default"
+
 
 @dataclass
 class Producer:
@@ -89,9 +91,11 @@ class Producer:
                 attempt=1,
             )
             records.append(messages.log_record(line, self.lines))
-        self.transport.unary(WRITE_LOGS, messages.log_batch(self.id, records))
+        self.transport.unary(WRITE_LOGS, messages.log_batch(WORKSPACE, self.id, records))
 
     def _send(self, update: bytes) -> None:
-        batch = messages.update_batch(self.id, self.sequence + 1, [update], self.sequence)
+        batch = messages.update_batch(
+            WORKSPACE, self.id, self.sequence + 1, [update], self.sequence
+        )
         self.transport.unary(RECORD_UPDATES, batch)
         self.sequence += 1

@@ -40,7 +40,9 @@ class Producer:
         duplex = FakeDuplex(self.service)
         past_gap = self.backlog.past_gap
         opening = messages.stream_opening(
-            PRODUCER, last_acked=self.backlog.first_kept - 1 if past_gap else 0
+            self.backlog.workspace,
+            PRODUCER,
+            last_acked=self.backlog.first_kept - 1 if past_gap else 0,
         )
         stream = UpdateStream(
             self.backlog,

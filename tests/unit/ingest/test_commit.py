@@ -20,7 +20,7 @@ from towpath_service.domain.states import RunKind, RunState
 from towpath_service.ports.bus import Bus, Scope
 from towpath_service.ports.clock import SystemClock
 from towpath_service.ports.ingest import ProducerKey
-from towpath_service.ports.reads import RunTree
+from towpath_service.ports.reads import Reads, RunTree
 from towpath_service.storage.postgres import PostgresStore
 from towpath_service.storage.postgres_url import parse_postgres_url
 from towpath_service.storage.sqlite import SqliteStore
@@ -182,7 +182,7 @@ async def test_nothing_is_acknowledged_that_was_not_committed(
     async with opened(store) as site:
         write = store.write
 
-        async def failing(work: Any) -> Any:
+        async def failing(tenants: Any, work: Any) -> Any:
             raise ServiceError(reason="OVERLOADED", message="the disk is full")
 
         monkeypatch.setattr(store, "write", failing)
@@ -370,8 +370,12 @@ async def test_dropped_lines_are_counted_once_a_producer_over_any_number_of_runs
         await site.send(1, (runs[-1], child))
         await site.producers.write_logs(site.key, [], 7)
         whole, alone = RunTree(root, descendants=True), RunTree(root, descendants=False)
-        assert await store.read(lambda reads: reads.dropped_logs(SCOPE, whole)) == 12
-        assert await store.read(lambda reads: reads.dropped_logs(SCOPE, alone)) == 5
+        assert (
+            await store.read(SCOPE.tenant_id, lambda reads: reads.dropped_logs(SCOPE, whole)) == 12
+        )
+        assert (
+            await store.read(SCOPE.tenant_id, lambda reads: reads.dropped_logs(SCOPE, alone)) == 5
+        )
 
 
 async def test_a_tree_may_have_more_runs_than_a_statement_has_variables(
@@ -410,3 +414,7 @@ async def test_runs_that_are_each_others_parents_are_each_found_once(store: Sqli
             site.watches.transitions(SCOPE, run_id=one, resume_token="", states=())
         )
         assert {item.run_id for item in changes.transitions} == {one, two}
+
+
+def _dropped(tree: RunTree, reads: Reads) -> int:
+    return reads.dropped_logs(SCOPE, tree)

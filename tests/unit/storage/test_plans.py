@@ -41,7 +41,7 @@ def plans_of(read: Callable[[SqlReads], object]) -> list[str]:
             steps = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
             found.extend(step[3] for step in steps)
 
-        read(SqlReads(connection))
+        read(SqlReads(connection, SCOPE.tenant_id))
     return [step for step in found if step.startswith(("SEARCH", "SCAN run", "SCAN log"))]
 
 

@@ -86,6 +86,11 @@ class Tracker:
     def retention(self, keep: Keep = KEEP) -> Retention:
         return Retention(self.store, self.bus, self.clock, keep)
 
+    async def found(self, run_ids: Sequence[str]) -> dict[str, Any]:
+        return dict(
+            await self.store.read(SCOPE.tenant_id, lambda reads: reads.runs_by_id(SCOPE, run_ids))
+        )
+
     async def sweep(self, keep: Keep = KEEP) -> Removed:
         return await self.retention(keep).sweep(pausing=False)
 
@@ -214,7 +219,9 @@ async def test_what_is_young_stays_beside_what_is_old(place: Path | PostgresUrl)
         young = await tracker.flow(2)
         removed = await tracker.sweep()
         assert (removed.runs, removed.logs, removed.transitions) == (3, 0, 0)
-        runs = await tracker.store.read(lambda reads: reads.runs_by_id(SCOPE, [*old, *young]))
+        runs = await tracker.store.read(
+            SCOPE.tenant_id, lambda reads: reads.runs_by_id(SCOPE, [*old, *young])
+        )
         assert set(runs) == set(young)
         assert await tracker.kept_counts() == {int(RunState.COMPLETED): 3}
         history, _ = await tracker.queries.transitions(
@@ -232,9 +239,11 @@ async def test_a_run_that_has_not_ended_keeps_all_of_its_tree(place: Path | Post
         # Of the flow itself all is kept, of its ended tasks the runs.
         assert (await tracker.rows())["transition"] == 1
         assert (await tracker.rows())["run"] == 4
-        found = await tracker.store.read(lambda reads: reads.runs_by_id(SCOPE, below))
+        found = await tracker.store.read(
+            SCOPE.tenant_id, lambda reads: reads.runs_by_id(SCOPE, below)
+        )
         assert set(found) == set(below)
-        assert (await tracker.store.read(lambda reads: reads.runs_by_id(SCOPE, [root])))[root]
+        assert (await tracker.found([root]))[root]
 
 
 async def test_a_tree_goes_in_parts_and_its_root_last(

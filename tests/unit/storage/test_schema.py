@@ -17,11 +17,11 @@ from click.testing import CliRunner
 from sqlalchemy import text
 from towpath_service.cli import server
 from towpath_service.domain.errors import ServiceError
+from towpath_service.storage.identity_schema import ALL_TABLES
 from towpath_service.storage.maintenance import at_database
 from towpath_service.storage.plan import plan, step_of
 from towpath_service.storage.postgres import PostgresStore
 from towpath_service.storage.postgres_url import PostgresUrl, parse_postgres_url
-from towpath_service.storage.schema import metadata
 from towpath_service.storage.size import database_bytes, table_sizes
 from towpath_service.storage.sqlite import SqliteStore
 from towpath_service.storage.targets import parse_database
@@ -103,7 +103,7 @@ def option(database: Path | PostgresUrl) -> str:
 
 def test_migrations_make_what_the_code_expects(made: Path | PostgresUrl) -> None:
     def differences(connection: Connection) -> list[Any]:
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+        return list(compare_metadata(MigrationContext.configure(connection), ALL_TABLES))
 
     assert do(made, differences) == []
 
@@ -158,7 +158,7 @@ def test_two_upgrades_at_once_come_one_after_the_other(empty_postgres_dsn: str) 
     start(parse_postgres_url(empty_postgres_dsn))
 
 
-@pytest.mark.parametrize("number", [1, 7, len(metadata.tables)])
+@pytest.mark.parametrize("number", [1, 7, len(ALL_TABLES.tables)])
 def test_an_upgrade_that_is_killed_leaves_nothing_behind(
     empty: Path | PostgresUrl, tmp_path: Path, number: int
 ) -> None:
@@ -176,7 +176,7 @@ def test_an_upgrade_that_is_killed_leaves_nothing_behind(
 def test_a_plan_tells_every_statement_and_changes_nothing(empty: Path | PostgresUrl) -> None:
     steps = do(empty, plan)
     made = {step.table for step in steps if step.statement.startswith("CREATE TABLE")}
-    assert made == set(metadata.tables) | {"alembic_version"}
+    assert made == set(ALL_TABLES.tables) | {"alembic_version"}
     assert do(empty, current_revision) is None
     do(empty, partial(upgrade, revision="head"))
     assert do(empty, plan) == []
@@ -213,7 +213,7 @@ def test_a_step_tells_its_lock(statement: str, lock: str, effect: str) -> None:
 
 def test_sizes_add_up(made: Path | PostgresUrl) -> None:
     sizes = do(made, table_sizes)
-    assert {size.table for size in sizes} == set(metadata.tables) | {"alembic_version"}
+    assert {size.table for size in sizes} == set(ALL_TABLES.tables) | {"alembic_version"}
     assert 0 < sum(size.total_bytes for size in sizes) <= do(made, database_bytes)
 
 

@@ -1,0 +1,83 @@
+"""The second wall between tenants, in PostgreSQL itself: row-level security.
+
+Every transaction says whose rows it may touch, by a setting that dies with it; policies on every
+table with a tenant hold rows against that. Who says nothing sees nothing. The policies hold for the
+owner of the tables, too; a superuser, or a role with BYPASSRLS, passes them by.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import text
+
+from towpath_service.ports.tenancy import EVERY_TENANT
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy import Connection
+
+SETTING: Final = "towpath.tenants"
+SAY: Final = f"SELECT set_config('{SETTING}', $1, true)"
+SAY_EVERY: Final = f"SELECT set_config('{SETTING}', '*', true)"
+
+WITHOUT_TENANT: Final = frozenset({"alembic_version", "schema_info", "server_key"})
+"""Tables that belong to the installation, and to no tenant."""
+
+_TABLES: Final = text(
+    "SELECT c.relname, c.relrowsecurity, c.relforcerowsecurity,"
+    " EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id'"
+    " AND a.attnotnull AND NOT a.attisdropped),"
+    " EXISTS (SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'tenant_wall'),"
+    " (SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid)"
+    " FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace"
+    " AND c.relkind IN ('r', 'p') ORDER BY 1"
+)
+_KEYS: Final = text(
+    "SELECT c.relname, i.relname FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid"
+    " JOIN pg_class i ON i.oid = x.indexrelid"
+    " WHERE c.relnamespace = current_schema()::regnamespace AND x.indisunique AND NOT EXISTS"
+    " (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (x.indkey)"
+    " AND a.attname = 'tenant_id') ORDER BY 1, 2"
+)
+_VIEWS: Final = text(
+    "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+    " AND relkind IN ('v', 'm') ORDER BY 1"
+)
+_ROLE: Final = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
+
+# Looked up before it is known whose call it is; both are random enough to be told apart by.
+_GLOBAL_KEYS: Final = frozenset({"credential_tenant", "tenant"})
+
+
+def said(tenants: Collection[str]) -> str:
+    """The value of the setting for some tenants."""
+    return "*" if tenants is EVERY_TENANT else ",".join(sorted(tenants))
+
+
+def holes(connection: Connection) -> list[str]:
+    """What is missing of the wall, in words; nothing where it stands."""
+    found: list[str] = []
+    for table, enabled, forced, has_tenant, walled, policies in connection.execute(_TABLES):
+        if table in WITHOUT_TENANT:
+            continue
+        if not has_tenant:
+            found.append(f"{table} has no tenant_id that must be there")
+        if not (enabled and forced):
+            found.append(f"{table} has no row-level security that holds for its owner")
+        if not walled or policies != 1:
+            found.append(f"{table} has another policy than tenant_wall")
+    found += [
+        f"{index} of {table} is unique across tenants"
+        for table, index in connection.execute(_KEYS)
+        if table not in WITHOUT_TENANT | _GLOBAL_KEYS
+    ]
+    views = connection.execute(_VIEWS).scalars()
+    found += [f"{view} is a view, which may pass the wall by" for view in views]
+    return found
+
+
+def passes_by(connection: Connection) -> bool:
+    """Whether the role of a connection isn't held by policies at all."""
+    return bool(connection.execute(_ROLE).scalar())
