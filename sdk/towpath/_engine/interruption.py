@@ -2,15 +2,21 @@
 
 Only the body of a task is interrupted, never what reports it: an exception that arrives amid the
 bookkeeping would be lost there, or would lose what was to be kept.
+
+Invariant: a body that runs in a thread meets its stop. Python may deliver an exception in the
+middle of a callback of a weak reference or of the garbage collector, or of a finalizer, and drops
+it at the callback's end; it tells of that by `sys.unraisablehook`, in the same thread, and the stop
+is sent once more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import sys
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from towpath.exceptions import RunCancelled
 
@@ -28,6 +34,7 @@ class Interruption:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stops: dict[object, Callable[[], object]] = {}
+        self._threads: dict[object, int] = {}
         self.requested = False
 
     def check(self) -> None:
@@ -44,14 +51,17 @@ class Interruption:
         thread = threading.get_ident()
         key = object()
         try:
-            self._begin(key, partial(_raise_in, thread, _Stop))
+            self._begin(key, partial(_raise_in, thread, _Stop), thread)
             try:
                 return body()
             finally:
                 with self._lock:
                     self._stops.pop(key, None)
+                    self._threads.pop(key, None)
                     if self.requested:
                         _raise_in(thread, None)
+                    if not self._threads:
+                        _requested.discard(self)
         except _Stop:
             raise RunCancelled("stopped, since the flow was interrupted") from None
 
@@ -74,15 +84,58 @@ class Interruption:
 
     def request(self) -> None:
         """Stops the bodies of all tasks under way."""
+        _heed_lost_stops()
         with self._lock:
             self.requested = True
+            if self._threads:
+                _requested.add(self)
             for stop in self._stops.values():
                 stop()
 
-    def _begin(self, key: object, stop: Callable[[], object]) -> None:
+    def stop_again(self, thread: int) -> None:
+        """Stops the bodies that still run in a thread, once more."""
+        with self._lock:
+            for key, running in self._threads.items():
+                if running == thread:
+                    self._stops[key]()
+
+    def _begin(self, key: object, stop: Callable[[], object], thread: int | None = None) -> None:
         with self._lock:
             self.check()
             self._stops[key] = stop
+            if thread is not None:
+                self._threads[key] = thread
+
+
+_AGAIN_SECONDS: Final = 0.02
+
+_heeding: list[Callable[[Any], Any]] = []
+_requested: set[Interruption] = set()
+"""Those that have stopped bodies which run in threads, and haven't ended."""
+
+
+def _heed_lost_stops() -> None:
+    """Has stops that Python drops sent once more, from now on."""
+    if sys.unraisablehook in _heeding:
+        return
+    earlier = sys.unraisablehook
+
+    def heed(dropped: Any) -> None:
+        if dropped.exc_type is not _Stop:
+            earlier(dropped)
+            return
+        # Raised here and now, it would be dropped with this call.
+        again = threading.Timer(_AGAIN_SECONDS, _stop_again, (threading.get_ident(),))
+        again.daemon = True
+        again.start()
+
+    _heeding.append(heed)
+    sys.unraisablehook = heed
+
+
+def _stop_again(thread: int) -> None:
+    for interruption in list(_requested):
+        interruption.stop_again(thread)
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from towpath_service.domain.errors import invalid
 
-_WORKSPACE = re.compile(r"^workspaces/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)$")
-_RUN = re.compile(r"^workspaces/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)/runs/([0-9a-f-]{36})$")
-_UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
+_WORKSPACE = re.compile(r"workspaces/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)")
+_RUN = re.compile(r"workspaces/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)/runs/([0-9a-f-]{36})")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _SHORT_LENGTH: Final = 8
 
@@ -37,7 +37,7 @@ def flow_name(workspace_id: str, flow_id: str) -> str:
 
 def parse_workspace(name: str, field: str = "parent") -> str:
     """The workspace id in a name; INVALID_REQUEST naming the field if it isn't one."""
-    match = _WORKSPACE.match(name)
+    match = _WORKSPACE.fullmatch(name)
     if match is None:
         raise invalid(field, 'must be "workspaces/{workspace}", such as "workspaces/default"')
     return match[1]
@@ -45,7 +45,7 @@ def parse_workspace(name: str, field: str = "parent") -> str:
 
 def parse_run(name: str, field: str = "name") -> tuple[str, str]:
     """The workspace id and run id in a name; INVALID_REQUEST naming the field if it isn't one."""
-    match = _RUN.match(name)
+    match = _RUN.fullmatch(name)
     if match is None or not is_uuid(match[2]):
         raise invalid(field, 'must be "workspaces/{workspace}/runs/{uuid}", the uuid in lower case')
     return match[1], match[2]
@@ -53,4 +53,4 @@ def parse_run(name: str, field: str = "name") -> tuple[str, str]:
 
 def is_uuid(text: str) -> bool:
     """Whether a text is a UUID in its lower-case form."""
-    return _UUID.match(text) is not None
+    return _UUID.fullmatch(text) is not None

@@ -39,7 +39,15 @@ class AuthHandler:
         self, request: pb.ExchangeTokenRequest, caller: Caller
     ) -> pb.ExchangeTokenResponse:
         """Exchanges a credential for an access token."""
-        made = await self._authority.exchange(request.api_key, request.permissions, caller.address)
+        self._admission.check_address(caller.address)
+        try:
+            made = await self._authority.exchange(
+                request.api_key, request.permissions, caller.address
+            )
+        except ServiceError as error:
+            if error.reason.startswith("CREDENTIAL_"):
+                self._admission.note_failure(caller.address)
+            raise
         answer = pb.ExchangeTokenResponse(
             access_token=made.token,
             expire_time=Timestamp(seconds=made.expires_at),

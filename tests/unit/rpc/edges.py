@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from towpath_service.app.wiring import Service, open_service
+from towpath_service.app.wiring import IdentityWanted, Service, open_service
 from towpath_service.rpc.grpc_server import GrpcServer, listening_socket
 from towpath_service.web import WebServer, web_application
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
+    from pathlib import Path
 
     from towpath_service.storage.postgres_url import PostgresUrl
 
@@ -78,11 +79,13 @@ class Edge:
 
 
 @contextmanager
-def open_edge(database: PostgresUrl | None = None) -> Generator[Edge]:
+def open_edge(
+    database: Path | PostgresUrl | None = None, identity: IdentityWanted | None = None
+) -> Generator[Edge]:
     opened: Future[tuple[Edge, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def live() -> None:
-        async with open_service(database) as service:
+        async with open_service(database, identity=identity) as service:
             grpc_server = GrpcServer(service.dispatcher)
             port = grpc_server.bind(HOST, 0)
             listener = listening_socket(HOST, 0)

@@ -1,0 +1,578 @@
+"""What callers send that they shouldn't, over the wire: each with its status, reason and silence.
+
+A row is a call; it is refused as its row says, over gRPC and over Connect alike where both can
+carry it, its answer holds none of what mustn't be told, and what can be listed is as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import grpc
+import pytest
+from google.protobuf import message_factory
+from google.protobuf.descriptor_pool import Default
+from google.rpc import error_details_pb2, status_pb2
+from towpath_auth.credentials import AccessClaims, new_api_key, new_signing_key
+from towpath_service.app.switching import switch_on
+from towpath_service.application.authority import AUDIENCE, ISSUER
+
+from tests.unit.auth.test_verifier import ATTACKS
+from tests.unit.identity.place import API, WANTED
+from tests.unit.rpc.edges import Edge, open_edge
+from tests.unit.rpc.producing import batch, creation, recording, transition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+LIST = "RunService/ListRuns"
+PARENT = "workspaces/default"
+RUN = f"{PARENT}/runs/{uuid4()}"
+PRODUCER = str(uuid4())
+CANARY = "CANARY-of-another-tenant"
+NOT_TOLD = (
+    CANARY,
+    "Traceback",
+    "towpath_service",
+    "SELECT",
+    "sqlalchemy",
+    "site-packages",
+    "/work",
+)
+
+
+@dataclass(slots=True)
+class Wire:
+    """An edge with identity, and who calls."""
+
+    edge: Edge
+    owner_key: str
+    owner: str = ""
+    viewer: str = ""
+    other: str = ""
+    """Owner of another tenant."""
+    run_id: str = ""
+    """A run of the first tenant."""
+    other_run_id: str = ""
+    channel: Any = None
+
+    def grpc(self, method: str, body: bytes, metadata: tuple[tuple[str, str], ...]) -> Answer:
+        """One call with raw bytes."""
+        stream = _is_stream(method)
+        multi = (self.channel.unary_stream if stream else self.channel.unary_unary)(
+            f"/{API}.{method}"
+        )
+        try:
+            answer = multi(body, metadata=metadata, timeout=20)
+            return Answer("OK", body=next(iter(answer), b"") if stream else answer)
+        except grpc.RpcError as error:
+            return _answer_of(error)
+
+    def connect(self, method: str, body: bytes, metadata: tuple[tuple[str, str], ...]) -> Answer:
+        """The same over Connect."""
+        reply = self.edge.http(
+            f"/{API}.{method}", body, content_type="application/proto", **dict(metadata)
+        )
+        if reply.status == 200:
+            return Answer("OK", body=reply.body)
+        code = str(reply.json["code"]).upper()
+        reason = ""
+        for detail in reply.json.get("details", ()):
+            if detail["type"].endswith("ErrorInfo"):
+                import base64  # noqa: PLC0415 - for this only
+
+                value = base64.b64decode(detail["value"] + "==")
+                reason = error_details_pb2.ErrorInfo.FromString(value).reason
+        return Answer(code, reason, reply.json.get("message", ""), reply.body)
+
+    def ask(self, token: str, method: str, **fields: Any) -> Any:
+        answer = self.grpc(method, _message(method, **fields).SerializeToString(), bearer(token))
+        assert answer.code == "OK", answer
+        return _type(method, answer=True).FromString(answer.body)
+
+    def forged(self, key: Any = None, **changes: Any) -> str:
+        """A token of the owner's with other claims, signed by the service or by another key."""
+        authority: Any = self.edge.service.authority
+        claims: AccessClaims = authority._verifier.verify(self.owner, time.time())
+        signing = key or authority.ring.signing
+        made: str = signing.sign(replace(claims, **changes), issuer=ISSUER, audience=AUDIENCE)
+        return made
+
+    def state(self) -> str:
+        """All that the owner can list."""
+        listed = [
+            self.ask(self.owner, LIST, parent=PARENT),
+            *(
+                self.ask(self.owner, f"AccessService/{name}")
+                for name in ("ListUsers", "ListWorkspaces", "ListRoles", "ListRoleBindings")
+            ),
+        ]
+        for item in listed:
+            if hasattr(item, "resume_token"):
+                item.ClearField("resume_token")
+        return "".join(map(str, listed))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a call ended."""
+
+    code: str
+    reason: str = ""
+    message: str = ""
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A call that is refused."""
+
+    code: str
+    reason: str
+    method: str = LIST
+    body: Any = None
+    """Bytes, or fields of a request, or a function of the wire that gives either."""
+    token: Any = "owner"
+    """Whose token; or a function of the wire that gives metadata."""
+    connect: bool = True
+    """Whether Connect can carry it, too."""
+    also: frozenset[str] = field(default_factory=frozenset[str])
+    """Codes of the transport itself that are as good."""
+
+
+def bearer(token: str) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {token}"),)
+
+
+def said(text: str) -> Callable[[Wire], tuple[tuple[str, str], ...]]:
+    return lambda _: (("authorization", text),)
+
+
+def update(**fields: Any) -> bytes:
+    """A report with one update that has other fields than it may."""
+    request = recording(PRODUCER, 1, creation(str(uuid4()), kind=1, flow_id="nightly"))
+    for name, value in fields.items():
+        setattr(request, name, value)
+    return request.SerializeToString()
+
+
+UNAUTHENTICATED, DENIED, INVALID = "UNAUTHENTICATED", "PERMISSION_DENIED", "INVALID_ARGUMENT"
+KEY_TEXT = new_api_key("user").text
+NOW = int(time.time())
+
+CREDENTIALS: dict[str, Row] = {
+    "1 no credential": Row(UNAUTHENTICATED, "CREDENTIAL_MISSING", token=lambda _: ()),
+    "2 two credentials": Row(
+        UNAUTHENTICATED,
+        "CREDENTIAL_INVALID",
+        token=lambda wire: (*bearer(wire.owner), ("authorization", "Bearer x")),
+        connect=False,
+    ),
+    "2 two credentials, the good one last": Row(
+        UNAUTHENTICATED,
+        "CREDENTIAL_INVALID",
+        token=lambda wire: (("authorization", "Bearer x"), *bearer(wire.owner)),
+        connect=False,
+    ),
+    "3 a password": Row(UNAUTHENTICATED, "CREDENTIAL_INVALID", token=said("Basic dXNlcjpwYXNz")),
+    "3 no space": Row(UNAUTHENTICATED, "CREDENTIAL_INVALID", token=said("Bearerx")),
+    "3 nothing after the scheme": Row(UNAUTHENTICATED, "CREDENTIAL_INVALID", token=said("Bearer ")),
+    "4 an API key as a token": Row(
+        UNAUTHENTICATED, "CREDENTIAL_NOT_EXCHANGED", token=said(f"Bearer {KEY_TEXT}")
+    ),
+    "5 signed by another's key": Row(
+        UNAUTHENTICATED,
+        "CREDENTIAL_INVALID",
+        token=lambda wire: bearer(wire.forged(new_signing_key())),
+    ),
+    "9 a life of a day": Row(
+        UNAUTHENTICATED,
+        "CREDENTIAL_INVALID",
+        token=lambda wire: bearer(wire.forged(expires_at=NOW + 86_400)),
+    ),
+    "10 expired": Row(
+        UNAUTHENTICATED,
+        "CREDENTIAL_EXPIRED",
+        token=lambda wire: bearer(wire.forged(issued_at=NOW - 700, expires_at=NOW - 100)),
+    ),
+    "10 from the future": Row(
+        UNAUTHENTICATED,
+        "CREDENTIAL_INVALID",
+        token=lambda wire: bearer(wire.forged(issued_at=NOW + 300, expires_at=NOW + 600)),
+    ),
+    "15 of an old epoch": Row(
+        UNAUTHENTICATED,
+        "CREDENTIAL_REVOKED",
+        token=lambda wire: bearer(wire.forged(epoch=0)),
+    ),
+    "15 of a principal that is gone": Row(
+        UNAUTHENTICATED,
+        "CREDENTIAL_REVOKED",
+        token=lambda wire: bearer(wire.forged(principal=f"users/{uuid4()}")),
+    ),
+    "15 of a key that never was": Row(
+        UNAUTHENTICATED,
+        "CREDENTIAL_REVOKED",
+        token=lambda wire: bearer(wire.forged(credential_id="A" * 16)),
+    ),
+    "15 of a tenant that isn't the key's": Row(
+        UNAUTHENTICATED,
+        "CREDENTIAL_REVOKED",
+        token=lambda wire: bearer(wire.forged(tenant_id=str(uuid4()))),
+    ),
+    "16 a key with a slip": Row(
+        UNAUTHENTICATED,
+        "CREDENTIAL_INVALID",
+        "AuthService/ExchangeToken",
+        {"api_key": KEY_TEXT[:-1] + ("0" if KEY_TEXT[-1] != "0" else "1")},
+        token=lambda _: (),
+    ),
+    "16 a key that nobody has": Row(
+        UNAUTHENTICATED,
+        "CREDENTIAL_INVALID",
+        "AuthService/ExchangeToken",
+        {"api_key": KEY_TEXT},
+        token=lambda _: (),
+    ),
+    "16 no key": Row(
+        INVALID, "INVALID_REQUEST", "AuthService/ExchangeToken", {}, token=lambda _: ()
+    ),
+    "16 a key of 300 characters": Row(
+        INVALID,
+        "INVALID_REQUEST",
+        "AuthService/ExchangeToken",
+        {"api_key": "x" * 300},
+        token=lambda _: (),
+    ),
+}
+for _name, _attack in ATTACKS.items():
+    # gRPC and HTTP carry no line feeds and no letters beyond ASCII; the rest arrives as it is.
+    if _attack.isascii() and _attack.isprintable() and len(_attack) < 6000:
+        CREDENTIALS[f"5-14 {_name}"] = Row(
+            UNAUTHENTICATED, "CREDENTIAL_INVALID", token=said(f"Bearer {_attack}"), connect=False
+        )
+
+AUTHORIZATION: dict[str, Row] = {
+    "20 a viewer deletes its tenant's run": Row(
+        DENIED,
+        "PERMISSION_MISSING",
+        "RunService/DeleteRun",
+        lambda wire: {"name": f"{PARENT}/runs/{wire.run_id}"},
+        "viewer",
+    ),
+    "20 a viewer deletes another's run": Row(
+        DENIED,
+        "PERMISSION_MISSING",
+        "RunService/DeleteRun",
+        lambda wire: {"name": f"{PARENT}/runs/{wire.other_run_id}"},
+        "viewer",
+    ),
+    "20 a viewer deletes nobody's run": Row(
+        DENIED, "PERMISSION_MISSING", "RunService/DeleteRun", {"name": RUN}, "viewer"
+    ),
+    "21 another tenant's run": Row(
+        "NOT_FOUND",
+        "RESOURCE_NOT_FOUND",
+        "RunService/GetRun",
+        lambda wire: {"name": f"{PARENT}/runs/{wire.other_run_id}"},
+    ),
+    "21 nobody's run": Row("NOT_FOUND", "RESOURCE_NOT_FOUND", "RunService/GetRun", {"name": RUN}),
+    "22 a workspace of nobody's": Row(
+        DENIED, "PERMISSION_MISSING", LIST, {"parent": "workspaces/nowhere"}, "viewer"
+    ),
+    "22 a workspace of nobody's, by an owner": Row(
+        "NOT_FOUND", "RESOURCE_NOT_FOUND", LIST, {"parent": "workspaces/nowhere"}
+    ),
+    "23 a report on another tenant's run": Row(
+        "OK",
+        "",
+        "IngestService/RecordUpdates",
+        lambda wire: recording(str(uuid4()), 1, transition(wire.other_run_id)).SerializeToString(),
+    ),
+    "25 a role above one's own": Row(
+        DENIED,
+        "PERMISSION_MISSING",
+        "AccessService/CreateRoleBinding",
+        {"principal": "users/owner@example.org", "role": "roles/owner"},
+        "viewer",
+    ),
+    "26 the last owner": Row(
+        "FAILED_PRECONDITION",
+        "LAST_OWNER",
+        "AccessService/DeleteUser",
+        {"name": "users/owner@example.org"},
+    ),
+    "28 tenants by an owner of one": Row(
+        DENIED, "PERMISSION_MISSING", "TenantService/ListTenants", {}, "other"
+    ),
+}
+
+WIRE: dict[str, Row] = {
+    "30 random bytes": Row(INVALID, "INVALID_REQUEST", LIST, b"\xff\xfe\xfd\xfc"),
+    "30 a number cut short": Row(INVALID, "INVALID_REQUEST", LIST, b"\x10\xff"),
+    "30 a group that doesn't end": Row(INVALID, "INVALID_REQUEST", LIST, b"\x0b"),
+    "30 a group that never began": Row(INVALID, "INVALID_REQUEST", LIST, b"\x0c"),
+    "31 a text that is none": Row(INVALID, "INVALID_REQUEST", LIST, b"\x0a\x02\xff\xfe"),
+    "35 300 KB where 256 are taken": Row(
+        INVALID, "PAYLOAD_TOO_LARGE", LIST, {"parent": PARENT, "filter": "x" * 300_000}
+    ),
+    "38 a method that isn't there": Row(
+        "UNIMPLEMENTED", "FEATURE_DISABLED", "RunService/FlyRun", b"", connect=False
+    ),
+    "38 a service that isn't there": Row(
+        "UNIMPLEMENTED", "FEATURE_DISABLED", "FlyService/Fly", b"", connect=False
+    ),
+    "37 18 KB of metadata": Row(
+        "RESOURCE_EXHAUSTED",
+        "",
+        token=lambda wire: (*bearer(wire.owner), ("x-much", "x" * 18_000)),
+        connect=False,
+    ),
+}
+
+VALUES: dict[str, Row] = {
+    "50 an id of a path": Row(
+        INVALID, "INVALID_REQUEST", "RunService/GetRun", {"name": f"{PARENT}/runs/../../x"}
+    ),
+    "50 an id in capitals": Row(
+        INVALID, "INVALID_REQUEST", "RunService/GetRun", {"name": RUN.upper()}
+    ),
+    "50 an id in braces": Row(
+        INVALID, "INVALID_REQUEST", "RunService/GetRun", {"name": f"{PARENT}/runs/{{x}}"}
+    ),
+    "50 no id": Row(INVALID, "INVALID_REQUEST", "RunService/GetRun", {"name": ""}),
+    "50 a workspace of a path": Row(
+        INVALID, "INVALID_REQUEST", LIST, {"parent": "workspaces/../default"}
+    ),
+    "50 a workspace of look-alikes": Row(
+        INVALID, "INVALID_REQUEST", LIST, {"parent": "workspaces/def\N{CYRILLIC SMALL LETTER A}ult"}
+    ),
+    "50 a workspace with a line feed": Row(
+        INVALID, "INVALID_REQUEST", LIST, {"parent": "workspaces/default\n"}
+    ),
+    "50 a workspace of %2e": Row(INVALID, "INVALID_REQUEST", LIST, {"parent": "workspaces/%2e%2e"}),
+    "52 a NUL": Row(INVALID, "INVALID_REQUEST", LIST, {"parent": "workspaces/a\0b"}),
+    "58 SQL for a value": Row(
+        "OK", "", LIST, {"parent": PARENT, "filter": 'display_name = "\'; DROP TABLE run;--"'}
+    ),
+    "59 a filter of an unknown field": Row(
+        INVALID, "INVALID_FILTER", LIST, {"parent": PARENT, "filter": "tenant_id = 1"}
+    ),
+    "59 a filter that is SQL": Row(
+        INVALID, "INVALID_FILTER", LIST, {"parent": PARENT, "filter": "1=1; DROP TABLE run"}
+    ),
+    "59 a filter of 5 KB": Row(
+        INVALID, "INVALID_REQUEST", LIST, {"parent": PARENT, "filter": "x" * 5000}
+    ),
+    "59 a filter 200 deep": Row(
+        INVALID, "INVALID_FILTER", LIST, {"parent": PARENT, "filter": "(" * 200 + ")" * 200}
+    ),
+    "60 an order of SQL": Row(
+        INVALID, "INVALID_REQUEST", LIST, {"parent": PARENT, "order_by": "id; select"}
+    ),
+    "61 less than a page": Row(
+        INVALID, "INVALID_REQUEST", LIST, {"parent": PARENT, "page_size": -1}
+    ),
+    "61 a million to a page": Row("OK", "", LIST, {"parent": PARENT, "page_size": 1_000_000}),
+    "62 a page of nobody's": Row(
+        INVALID, "INVALID_PAGE_TOKEN", LIST, {"parent": PARENT, "page_token": "AAAA"}
+    ),
+    "62 a page of another tenant's": Row(
+        INVALID,
+        "INVALID_PAGE_TOKEN",
+        "AccessService/ListRoles",
+        lambda wire: {
+            "page_token": wire.ask(
+                wire.other, "AccessService/ListRoles", page_size=1
+            ).next_page_token
+        },
+    ),
+    "62 a watch of another's token": Row(
+        INVALID,
+        "RESUME_TOKEN_INVALID",
+        "RunService/WatchRuns",
+        lambda wire: {
+            "parent": PARENT,
+            "resume_token": wire.ask(wire.other, LIST, parent=PARENT).resume_token,
+        },
+        connect=False,
+    ),
+    "75 what another tenant has committed": Row(
+        INVALID,
+        "INVALID_REQUEST",
+        "RunService/GetRun",
+        lambda wire: {"name": f"{PARENT}/runs/{wire.run_id}", "consistency_token": "AAAA"},
+    ),
+    "56 too many updates": Row(
+        INVALID,
+        "STREAM_PROTOCOL",
+        "IngestService/RecordUpdates",
+        lambda _: recording(
+            PRODUCER, 1, *(transition(str(uuid4())) for _ in range(1001))
+        ).SerializeToString(),
+    ),
+    "56 no updates": Row(
+        INVALID,
+        "STREAM_PROTOCOL",
+        "IngestService/RecordUpdates",
+        lambda _: recording(PRODUCER, 1).SerializeToString(),
+    ),
+    "50 a producer that is no id": Row(
+        INVALID,
+        "INVALID_REQUEST",
+        "IngestService/RecordUpdates",
+        lambda _: update(producer_id="../x"),
+    ),
+    "75 a gap": Row(
+        "OUT_OF_RANGE",
+        "SEQUENCE_GAP",
+        "IngestService/RecordUpdates",
+        lambda _: recording(str(uuid4()), 7, transition(str(uuid4()))).SerializeToString(),
+    ),
+    "21 a producer of nobody's": Row(
+        "NOT_FOUND",
+        "RESOURCE_NOT_FOUND",
+        "IngestService/GetProducer",
+        {"workspace": PARENT, "producer_id": str(uuid4())},
+    ),
+    "77 a workspace twice": Row(
+        "ALREADY_EXISTS",
+        "RESOURCE_EXISTS",
+        "AccessService/CreateWorkspace",
+        {"workspace_id": "default"},
+    ),
+    "52 a name of 300 characters": Row(
+        INVALID,
+        "INVALID_REQUEST",
+        "AccessService/CreateWorkspace",
+        {"workspace_id": "fine", "display_name": "x" * 300},
+    ),
+    "78 a run that goes on": Row(
+        "FAILED_PRECONDITION",
+        "RESOURCE_IN_USE",
+        "RunService/DeleteRun",
+        lambda wire: {"name": f"{PARENT}/runs/{wire.run_id}"},
+    ),
+}
+ROWS = {**CREDENTIALS, **AUTHORIZATION, **WIRE, **VALUES}
+
+
+@pytest.fixture(scope="module")
+def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
+    database: Path = tmp_path_factory.mktemp("wire") / "towpath.db"
+    made = asyncio.run(switch_on(database, WANTED, "owner@example.org"))
+    assert made is not None
+    with open_edge(database, WANTED) as edge, edge.channel() as channel:
+        found = Wire(edge, made.api_key, channel=channel)
+        exchange = "AuthService/ExchangeToken"
+        found.owner = _exchanged(found, exchange, made.api_key)
+        found.ask(
+            found.owner,
+            "TenantService/SetTenantQuotas",
+            name="tenants/main",
+            quotas={"calls_per_second": 1_000_000},
+        )
+        viewer = found.ask(
+            found.owner,
+            "AccessService/CreateUser",
+            email="viewer@example.org",
+            role="roles/viewer",
+            workspace=PARENT,
+            with_api_key=True,
+        )
+        found.viewer = _exchanged(found, exchange, viewer.api_key)
+        tenant = found.ask(
+            found.owner,
+            "TenantService/CreateTenant",
+            tenant_id="other",
+            owner_email="owner@other.test",
+        )
+        found.other = _exchanged(found, exchange, tenant.owner_api_key)
+        found.run_id = _reported(found, found.owner, "mine")
+        found.other_run_id = _reported(found, found.other, CANARY)
+        yield found
+
+
+def _exchanged(wire: Wire, method: str, key: str) -> str:
+    body = _message(method, api_key=key).SerializeToString()
+    answer = wire.grpc(method, body, ())
+    token: str = _type(method, answer=True).FromString(answer.body).access_token
+    return token
+
+
+def _reported(wire: Wire, token: str, name: str) -> str:
+    run_id = str(uuid4())
+    made = creation(run_id, kind=1, flow_id="nightly", display_name=name)
+    wire.ask(
+        token,
+        "IngestService/RecordUpdates",
+        workspace=PARENT,
+        producer_id=str(uuid4()),
+        batch=batch(1, made),
+    )
+    return run_id
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_it_is_refused_as_it_should_be_and_nothing_changes(wire: Wire, name: str) -> None:
+    row = ROWS[name]
+    before = wire.state()
+    body = row.body(wire) if callable(row.body) else row.body
+    if not isinstance(body, bytes):
+        fields = {"parent": PARENT} if body is None else body
+        body = _message(row.method, **fields).SerializeToString()
+    metadata = row.token(wire) if callable(row.token) else bearer(getattr(wire, row.token))
+    ways = [wire.grpc, wire.connect] if row.connect and not _is_stream(row.method) else [wire.grpc]
+    for way in ways:
+        answer = way(row.method, body, metadata)
+        assert (answer.code, answer.reason) == (row.code, row.reason), (way.__name__, answer)
+        told = answer.message + answer.body.decode("latin-1")
+        assert not [secret for secret in NOT_TOLD if secret in told], answer
+        assert wire.owner_key.split("_")[2] not in told
+    assert wire.state() == before
+
+
+def test_there_are_as_many_rows_as_there_should_be() -> None:
+    assert len(ROWS) >= 75
+    assert len(ROWS) - len(ATTACKS) >= 50
+
+
+def test_after_twenty_wrong_keys_an_address_waits(wire: Wire) -> None:
+    method = "AuthService/ExchangeToken"
+    body = _message(method, api_key=KEY_TEXT).SerializeToString()
+    answers = [wire.grpc(method, body, ()) for _ in range(30)]
+    assert answers[-1].code == "RESOURCE_EXHAUSTED"
+    assert answers[-1].reason == "QUOTA_EXCEEDED"
+    # Whoever has a token goes on.
+    assert wire.ask(wire.owner, LIST, parent=PARENT) is not None
+
+
+def _type(method: str, *, answer: bool = False) -> Any:
+    service, _, name = method.partition("/")
+    found = Default().FindServiceByName(f"{API}.{service}").methods_by_name[name]
+    return message_factory.GetMessageClass(found.output_type if answer else found.input_type)
+
+
+def _message(method: str, **fields: Any) -> Any:
+    return _type(method)(**fields)
+
+
+def _is_stream(method: str) -> bool:
+    return "/Watch" in method or "/Tail" in method
+
+
+def _answer_of(error: grpc.RpcError) -> Answer:
+    call: Any = error
+    reason = ""
+    for key, value in call.trailing_metadata() or ():
+        if key == "grpc-status-details-bin":
+            for detail in status_pb2.Status.FromString(value).details:
+                info = error_details_pb2.ErrorInfo()
+                if detail.Unpack(info):
+                    reason = info.reason
+    return Answer(call.code().name, reason, str(call.details() or ""))
