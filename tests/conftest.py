@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from tests.postgres.fixtures import database, empty_postgres_dsn, postgres, postgres_dsn, template
+from tests.postgres.fixtures import (
+    database,
+    empty_postgres_dsn,
+    held,
+    held_dsn,
+    postgres,
+    postgres_dsn,
+    template,
+)
 
-__all__ = ["database", "empty_postgres_dsn", "postgres", "postgres_dsn", "template"]
+__all__ = [
+    "database",
+    "empty_postgres_dsn",
+    "held",
+    "held_dsn",
+    "postgres",
+    "postgres_dsn",
+    "template",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

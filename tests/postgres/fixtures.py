@@ -12,6 +12,7 @@ from towpath_service.storage.maintenance import at_database
 from towpath_service.storage.postgres_url import PostgresUrl, parse_postgres_url
 from towpath_service.storage.upgrade import upgrade as upgrade_schema
 
+from tests.postgres.roles import owned_by_no_superuser
 from tests.postgres.server import DSN_VARIABLE, Databases, name_of, postgres_for_tests
 
 if TYPE_CHECKING:
@@ -44,6 +45,19 @@ def postgres_dsn(postgres: Databases, template: str) -> Iterator[str]:
     dsn = asyncio.run(postgres.create(template))
     yield dsn
     asyncio.run(postgres.drop(dsn))
+
+
+@pytest.fixture
+def held_dsn(postgres_dsn: str) -> Iterator[str]:
+    """The same, as the tables' owner connects: a role that is no superuser."""
+    with owned_by_no_superuser(postgres_dsn) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def held(held_dsn: str) -> PostgresUrl:
+    """The same."""
+    return parse_postgres_url(held_dsn)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])

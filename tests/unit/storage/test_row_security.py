@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -23,53 +22,12 @@ from towpath_service.storage.sqlite import SqliteStore
 from tests.unit.identity.place import open_place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from sqlalchemy import Connection
     from towpath_service.ports.store import Store
 
 A, B = str(uuid4()), str(uuid4())
-
-
-@pytest.fixture
-def held(postgres_dsn: str) -> Iterator[PostgresUrl]:
-    """The database as its owner sees it, who is no superuser."""
-    role = f"towpath_{uuid4().hex[:8]}"
-    asyncio.run(_make_owner(postgres_dsn, role))
-    yield parse_postgres_url(_as(postgres_dsn, role))
-    asyncio.run(_drop_owner(postgres_dsn, role))
-
-
-def _as(dsn: str, role: str) -> str:
-    scheme, _, rest = dsn.partition("://")
-    return f"{scheme}://{role}:secret@{rest.partition('@')[2]}"
-
-
-async def _make_owner(dsn: str, role: str) -> None:
-    connect: Any = asyncpg.connect
-    connection = await connect(dsn)
-    try:
-        await connection.execute(
-            f"CREATE ROLE {role} LOGIN PASSWORD 'secret' NOSUPERUSER NOBYPASSRLS"
-        )
-        await connection.execute(f"GRANT ALL ON SCHEMA public TO {role}")
-        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname='public'")
-        for (table,) in tables:
-            await connection.execute(f"ALTER TABLE {table} OWNER TO {role}")
-    finally:
-        await connection.close()
-
-
-async def _drop_owner(dsn: str, role: str) -> None:
-    connect: Any = asyncpg.connect
-    connection = await connect(dsn)
-    try:
-        await connection.execute(f"REASSIGN OWNED BY {role} TO CURRENT_USER")
-        await connection.execute(f"DROP OWNED BY {role}")
-        await connection.execute(f"DROP ROLE {role}")
-    finally:
-        await connection.close()
 
 
 async def fill(url: PostgresUrl) -> None:

@@ -1,0 +1,426 @@
+"""Identity from end to end: real servers, the command line, pipelines with keys."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.examples.places import EXAMPLES
+from tests.scenarios.certificates import Authority, Pair
+from tests.scenarios.commands import towpath
+from tests.scenarios.servers import Server, environment, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+HELLO = """
+from towpath import flow, task
+
+@task
+def double(x):
+    return 2 * x
+
+@flow
+def hello():
+    return sum(double(i) for i in range(3))
+
+hello()
+"""
+FORKING = """
+import os, sys
+from towpath import flow
+
+@flow
+def parent():
+    return 1
+
+@flow
+def child():
+    return 2
+
+parent()
+if os.fork() == 0:
+    child()
+    sys.exit(0)
+os.wait()
+"""
+
+
+@dataclass
+class Client:
+    """A home with what it calls the server with."""
+
+    home: Path
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def towpath(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        self.home.mkdir(parents=True, exist_ok=True)
+        return towpath(self.home, *arguments, **{**self.settings, **more})
+
+    def says(self, *arguments: str, **more: str) -> str:
+        """What a command prints, which has to go well."""
+        ended = self.towpath(*arguments, **more)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout.strip()
+
+    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        self.home.mkdir(parents=True, exist_ok=True)
+        return subprocess.run(
+            [sys.executable, *arguments],
+            env=environment(self.home, **self.settings),
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def runs(self) -> list[dict[str, Any]]:
+        return list(json.loads(self.says("run", "ls", "-o", "json")))
+
+    def named(self, home: Path, **more: str) -> Client:
+        return Client(home, {**self.settings, **more})
+
+
+def init_auth(home: Path, *options: str) -> str:
+    """Switches identity on, and returns the first owner's key."""
+    home.mkdir(parents=True, exist_ok=True)
+    ended = towpath(home, "server", "init-auth", "--owner", "ada@example.org", *options)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("\n") == 1
+    return ended.stdout.strip()
+
+
+@pytest.fixture
+def secured(make_server: Callable[..., Server], tmp_path: Path) -> tuple[Server, Client]:
+    """A server with identity on SQLite, and its owner."""
+    server = make_server()
+    key = init_auth(server.home)
+    server.start()
+    owner = Client(
+        tmp_path / "owner", {"TOWPATH_SERVER_ADDRESS": server.address, "TOWPATH_API_KEY": key}
+    )
+    return server, owner
+
+
+def test_the_example_runs_as_a_tenant_with_a_key_over_tls_on_postgresql(
+    tmp_path: Path, held_dsn: str
+) -> None:
+    authority = Authority(tmp_path / "pki")
+    pair = authority.sign("server")
+    tls = ("--tls-cert", str(pair.certificate), "--tls-key", str(pair.key))
+    server = Server(home=tmp_path / "server", dsn=held_dsn, options=("--cloud", *tls))
+    key = init_auth(server.home, "--database", held_dsn)
+    server.start()
+    try:
+        known = {
+            "TOWPATH_SERVER_ADDRESS": server.address,
+            "TOWPATH_SERVER_CA_FILE": str(authority.file),
+        }
+        operator = Client(tmp_path / "operator", {**known, "TOWPATH_API_KEY": key})
+        tenant_key = operator.says("tenant", "create", "acme", "--owner", "eve@acme.test")
+        tenant = Client(tmp_path / "tenant", {**known, "TOWPATH_API_KEY": tenant_key})
+        example = str(EXAMPLES / "air_quality.py")
+        ended = tenant.python(example, "--database", str(tmp_path / "air.db"))
+        assert ended.returncode == 0, ended.stderr
+        states = {run["state"] for run in tenant.runs()}
+        assert "COMPLETED" in states
+        assert tenant.says("whoami").startswith("principal   users/eve@acme.test")
+        # The operator owns another tenant, and sees nothing of it.
+        assert operator.towpath("run", "ls").stdout == ""
+        assert "all" in tenant.towpath("audit", "verify").stderr
+        secret = tenant_key.split("_")[2]
+        assert secret not in server.log
+    finally:
+        server.stop()
+
+
+def test_a_key_is_made_used_rotated_and_revoked(secured: tuple[Server, Client]) -> None:
+    server, owner = secured
+    owner.says("workspace", "create", "team-a")
+    owner.says("service-account", "create", "ci", "--role", "runner", "--workspace", "team-a")
+    key = owner.says("key", "create", "--for", "ci", "--name", "ci")
+    ci = owner.named(server.home.parent / "ci", TOWPATH_API_KEY=key, TOWPATH_WORKSPACE="team-a")
+    assert ci.python("-c", HELLO).returncode == 0
+    assert [run["name"] for run in ci.runs()].count("hello") == 1
+    refused = ci.towpath("run", "ls", TOWPATH_WORKSPACE="default")
+    assert refused.returncode == 4
+    assert "you lack run.read in workspaces/default" in refused.stderr
+    key_id = key.split("_")[1]
+    following = ci.says("key", "rotate", key_id)
+    assert ci.says("whoami", TOWPATH_API_KEY=following)
+    owner.says("key", "revoke", key_id, "--yes")
+    ended = ci.towpath("whoami")
+    assert ended.returncode == 4
+    assert "revoked" in ended.stderr
+    listed = json.loads(owner.says("key", "ls", "--of", "ci", "-o", "json"))
+    assert {item["key_id"] for item in listed} == {key_id, following.split("_")[1]}
+    told = owner.says("audit", "ls", "-o", "json")
+    assert [entry["action"] for entry in json.loads(told)] == [
+        *("key.revoke", "key.rotate", "key.create"),
+        *("serviceaccount.create", "workspace.create"),
+    ]
+
+
+def test_a_revoked_key_fails_no_run_and_what_waits_is_delivered_with_the_next(
+    secured: tuple[Server, Client], tmp_path: Path
+) -> None:
+    _, owner = secured
+    owner.says("service-account", "create", "ci", "--role", "runner")
+    key = owner.says("key", "create", "--for", "ci")
+    ci = owner.named(tmp_path / "ci", TOWPATH_API_KEY=key)
+    owner.says("key", "revoke", key.split("_")[1], "--yes")
+    ended = ci.python("-c", HELLO)
+    assert ended.returncode == 0
+    assert "updates wait in the outbox" in ended.stderr
+    assert key not in ended.stderr + ended.stdout
+    again = owner.says("key", "create", "--for", "ci")
+    assert ci.towpath("sync", TOWPATH_API_KEY=again).returncode == 0
+    names = [run["name"] for run in owner.runs()]
+    assert names.count("hello") == 1
+
+
+def test_a_key_in_a_file_may_be_replaced(secured: tuple[Server, Client], tmp_path: Path) -> None:
+    _, owner = secured
+    file = tmp_path / "api-key"
+    file.write_text(owner.settings["TOWPATH_API_KEY"] + "\n")
+    by_file = Client(
+        tmp_path / "by-file",
+        {
+            "TOWPATH_SERVER_ADDRESS": owner.settings["TOWPATH_SERVER_ADDRESS"],
+            "TOWPATH_API_KEY_FILE": str(file),
+        },
+    )
+    assert by_file.says("whoami")
+    file.unlink()
+    ended = by_file.towpath("whoami")
+    assert ended.returncode == 2
+    assert "TOWPATH_API_KEY_FILE" in ended.stderr
+
+
+def test_signing_in_keeps_the_key_where_only_its_owner_reads_it(
+    secured: tuple[Server, Client], tmp_path: Path
+) -> None:
+    server, owner = secured
+    key = owner.settings["TOWPATH_API_KEY"]
+    home = tmp_path / "laptop"
+    home.mkdir()
+
+    command = (sys.executable, "-m", "towpath", "login")
+
+    def login(text: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "towpath",
+                "login",
+                "--api-key",
+                "-",
+                "--server",
+                server.address,
+            ],
+            env=environment(home),
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    wrong = login("nonsense\n")
+    assert wrong.returncode == 2
+    assert "nonsense" not in wrong.stderr
+    ended = login(f"{key}\n")
+    assert ended.returncode == 0, ended.stderr
+    assert key not in ended.stdout + ended.stderr
+    config = home / "config.toml"
+    assert config.stat().st_mode & 0o777 == 0o600
+    laptop = Client(home)
+    assert "ada@example.org" in laptop.says("whoami")
+    assert key not in laptop.says("config", "view", "--show-sources")
+    assert key not in laptop.towpath("doctor").stdout
+    assert key not in laptop.says("profile", "ls", "-o", "json")
+    laptop.says("logout")
+    assert key not in config.read_text()
+    assert laptop.towpath("whoami").returncode == 4
+
+
+def test_a_forked_child_reports_with_the_key(secured: tuple[Server, Client]) -> None:
+    server, owner = secured
+    owner.settings["TOWPATH_SERVER_WEB_ADDRESS"] = server.web_address
+    ended = owner.python("-c", FORKING)
+    assert ended.returncode == 0, ended.stderr
+    assert {"parent", "child"} <= {run["name"] for run in owner.runs()}
+
+
+def test_keys_dont_go_over_the_network_in_plain_text(tmp_path: Path) -> None:
+    key = "twpu_0000000000000000_" + "0" * 49
+    client = Client(
+        tmp_path / "home",
+        {
+            "TOWPATH_SERVER_ADDRESS": "192.0.2.1:4200",
+            "TOWPATH_API_KEY": key,
+            "TOWPATH_SERVER_TLS": "off",
+        },
+    )
+    ended = client.towpath("whoami")
+    assert ended.returncode == 2
+    assert "plain text" in ended.stderr
+    assert key not in ended.stderr
+
+
+EXPOSED = {
+    "to all without identity": (("--host", "0.0.0.0"), "--auth"),
+    "to all in plain text": (("--host", "0.0.0.0", "--auth"), "--tls-cert"),
+    "as a cloud without anything": (("--cloud",), "identity (--auth)"),
+    "as a cloud on SQLite": (("--cloud", "--auth", "--behind-tls-proxy"), "PostgreSQL"),
+    "as a cloud in plain text": (("--cloud", "--auth"), "TLS"),
+    "with half a certificate": (("--tls-cert", "x.pem"), "belong together"),
+    "with an authority alone": (("--tls-client-ca", "x.pem"), "--tls-cert"),
+}
+
+
+@pytest.mark.parametrize("how", EXPOSED)
+def test_a_server_that_others_could_misuse_doesnt_start(tmp_path: Path, how: str) -> None:
+    options, said = EXPOSED[how]
+    ended = towpath(tmp_path, "server", "start", "--port", "0", "--web-port", "0", *options)
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_cloud_refuses_a_role_that_passes_the_wall_by(tmp_path: Path, postgres_dsn: str) -> None:
+    init_auth(tmp_path, "--database", postgres_dsn)
+    ended = towpath(
+        tmp_path,
+        *("server", "start", "--port", "0", "--web-port", "0", "--cloud"),
+        *("--behind-tls-proxy", "--database", postgres_dsn),
+    )
+    assert ended.returncode == 2
+    assert "BYPASSRLS" in ended.stderr
+
+
+@dataclass
+class Secure:
+    """A server that speaks TLS, and an owner's client."""
+
+    server: Server
+    authority: Authority
+    pair: Pair
+    owner: Client
+
+
+@pytest.fixture
+def over_tls(make_server: Callable[..., Server], tmp_path: Path) -> Secure:
+    authority = Authority(tmp_path / "pki")
+    pair = authority.sign("server")
+    server = make_server(options=("--tls-cert", str(pair.certificate), "--tls-key", str(pair.key)))
+    key = init_auth(server.home)
+    server.start()
+    settings = {
+        "TOWPATH_SERVER_ADDRESS": server.address,
+        "TOWPATH_SERVER_WEB_ADDRESS": f"https://127.0.0.1:{server.web_port}",
+        "TOWPATH_SERVER_CA_FILE": str(authority.file),
+        "TOWPATH_API_KEY": key,
+    }
+    return Secure(server, authority, pair, Client(tmp_path / "owner", settings))
+
+
+def test_a_certificate_is_replaced_without_a_restart(over_tls: Secure, tmp_path: Path) -> None:
+    owner, pair = over_tls.owner, over_tls.pair
+    assert owner.python("-c", FORKING).returncode == 0
+    assert {"parent", "child"} <= {run["name"] for run in owner.runs()}
+    other = Authority(tmp_path / "other", "other")
+    following = other.sign("following")
+    # Half of a pair is used by nobody.
+    pair.certificate.write_bytes(following.certificate.read_bytes())
+    assert owner.says("whoami")
+    wait_until(lambda: "isn't the key of" in over_tls.server.log, "the pair is passed over")
+    pair.key.write_bytes(following.key.read_bytes())
+    owner.settings["TOWPATH_SERVER_CA_FILE"] = str(other.file)
+    assert owner.says("whoami")
+    wait_until(lambda: "a new certificate is in use" in over_tls.server.log, "the web port knows")
+    assert owner.python("-c", FORKING).returncode == 0
+    assert [run["name"] for run in owner.runs()].count("child") == 2
+
+
+def test_what_is_wrong_with_tls_is_said_with_the_setting_that_mends_it(
+    over_tls: Secure, tmp_path: Path
+) -> None:
+    owner = over_tls.owner
+    foreign = Authority(tmp_path / "foreign", "foreign")
+    cases = {
+        "server.ca_file": {"TOWPATH_SERVER_CA_FILE": str(foreign.file)},
+        "can't be read": {"TOWPATH_SERVER_CA_FILE": str(tmp_path / "nowhere.pem")},
+        "speaks TLS": {"TOWPATH_SERVER_TLS": "off"},
+    }
+    for said, settings in cases.items():
+        ended = owner.towpath("whoami", **settings)
+        assert ended.returncode in {2, 6}, (said, ended.stderr)
+        assert said in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+
+def test_a_client_that_speaks_tls_to_plain_text_is_told(
+    secured: tuple[Server, Client], tmp_path: Path
+) -> None:
+    _, owner = secured
+    ended = owner.towpath("whoami", TOWPATH_SERVER_TLS="on")
+    assert ended.returncode == 6
+    assert "server.tls" in ended.stderr
+
+
+def test_a_server_may_ask_for_certificates(
+    make_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path / "pki")
+    pair, mine = authority.sign("server"), authority.sign("client")
+    server = make_server(
+        options=(
+            *("--tls-cert", str(pair.certificate), "--tls-key", str(pair.key)),
+            *("--tls-client-ca", str(authority.file)),
+        )
+    )
+    key = init_auth(server.home)
+    server.start()
+    without = Client(
+        tmp_path / "owner",
+        {
+            "TOWPATH_SERVER_ADDRESS": server.address,
+            "TOWPATH_SERVER_CA_FILE": str(authority.file),
+            "TOWPATH_API_KEY": key,
+        },
+    )
+    assert without.towpath("whoami").returncode == 6
+    assert without.says(
+        "whoami",
+        TOWPATH_SERVER_CLIENT_CERT=str(mine.certificate),
+        TOWPATH_SERVER_CLIENT_KEY=str(mine.key),
+    )
+
+
+def test_a_certificate_that_cant_be_used_is_refused_at_the_start(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "pki")
+    one, other = authority.sign("one"), authority.sign("other")
+    broken = tmp_path / "broken.pem"
+    broken.write_text("nonsense")
+    for certificate, key, said in (
+        (one.certificate, other.key, "isn't the key of"),
+        (broken, one.key, "holds no certificate"),
+        (one.certificate, broken, "holds no key"),
+        (tmp_path / "nowhere.pem", one.key, "can't be read"),
+    ):
+        ended = towpath(
+            tmp_path,
+            *("server", "start", "--port", "0", "--web-port", "0"),
+            *("--tls-cert", str(certificate), "--tls-key", str(key)),
+        )
+        assert ended.returncode == 1
+        assert said in ended.stderr
