@@ -1,9 +1,11 @@
-"""Why a credential is refused.
+"""Why a credential, or a trust in an issuer, is refused.
 
     CredentialRefused     reason: CREDENTIAL_MISSING, _INVALID, _EXPIRED, _REVOKED or _NOT_EXCHANGED
+    TrustRefused          an issuer described in a way that can't be trusted
+    AddressBlocked        a URL that leads where no call may be made
 
-Texts say nothing of what was found: whoever presents a forged credential learns only that it is
-none.
+Texts of the first say nothing of what was found: whoever presents a forged credential learns only
+that it is none.
 """
 
 from __future__ import annotations
@@ -49,3 +51,11 @@ class CredentialRefused(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.reason,)
+
+
+class TrustRefused(ValueError):
+    """An issuer or its keys can't be trusted as described; the text says what to change."""
+
+
+class AddressBlocked(Exception):
+    """A URL that leads where no call may be made; its text says what to change."""

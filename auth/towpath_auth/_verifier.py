@@ -6,15 +6,13 @@ in a ring of ours, and a header with anything else in it is refused. A token has
 
 from __future__ import annotations
 
-import base64
-import json
-import re
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import jwt
 
 from towpath_auth._api_keys import KEY_PATTERN
 from towpath_auth._claims import AccessClaims, from_json
+from towpath_auth._compact import COMPACT, decoded, json_object
 from towpath_auth._errors import CredentialRefused
 from towpath_auth._signing import ALGORITHM, TOKEN_TYPE
 
@@ -27,7 +25,6 @@ MAX_TOKEN_BYTES: Final = 4096
 """gRPC refuses long metadata, at first at random: tokens stay far below."""
 
 _SCHEME: Final = "Bearer "
-_COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _HEADER: Final = ["alg", "kid", "typ"]
 _JWS: Final = jwt.PyJWS(algorithms=[ALGORITHM])
 
@@ -81,12 +78,12 @@ class Verifier:
         Raises:
             CredentialRefused: CREDENTIAL_EXPIRED, or CREDENTIAL_INVALID for all else.
         """
-        if len(token) > MAX_TOKEN_BYTES or _COMPACT.fullmatch(token) is None:
+        if len(token) > MAX_TOKEN_BYTES or COMPACT.fullmatch(token) is None:
             raise CredentialRefused
         try:
-            header, _, _ = (_decoded(part) for part in token.split("."))
-            key = self._key(_object(header))
-            content = _object(_signed_content(token, key))
+            header, _, _ = (decoded(part) for part in token.split("."))
+            key = self._key(json_object(header))
+            content = json_object(_signed_content(token, key))
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise CredentialRefused from error
         return from_json(content, issuer=self.issuer, audience=self.audience, now=now)
@@ -104,30 +101,3 @@ def _signed_content(token: str, key: PublicKey) -> bytes:
     jws: Any = _JWS
     content: bytes = jws.decode(token, key.key, algorithms=[ALGORITHM])
     return content
-
-
-def _decoded(part: str) -> bytes:
-    content = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    # The last character has bits to spare: with others there, it would be the same bytes again.
-    if base64.urlsafe_b64encode(content).rstrip(b"=") != part.encode():
-        raise CredentialRefused
-    return content
-
-
-def _object(content: bytes) -> dict[str, Any]:
-    found: Any = json.loads(content, object_pairs_hook=_once_each, parse_constant=_no_number)
-    if not isinstance(found, dict):
-        raise CredentialRefused
-    return cast("dict[str, Any]", found)
-
-
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    # Readers differ in which of two members they take.
-    if len(found) != len(pairs):
-        raise CredentialRefused
-    return found
-
-
-def _no_number(_: str) -> Any:
-    raise CredentialRefused
