@@ -72,7 +72,7 @@ _ADMIN: Final = frozenset(TENANT_PERMISSIONS) - {"owner.grant", "key.rotate"} | 
 MACHINE_PERMISSIONS: Final = frozenset({"work.lease", "key.rotate"})
 """Permissions that whoever manages access gives to machines, and has no use for."""
 
-RUN_PERMISSIONS: Final = _VIEWER | _REPORTING
+RUN_PERMISSIONS: Final = _REPORTING
 """What a run may do, each about itself and what is below it."""
 
 

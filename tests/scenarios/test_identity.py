@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -212,8 +213,6 @@ def test_signing_in_keeps_the_key_where_only_its_owner_reads_it(
     home = tmp_path / "laptop"
     home.mkdir()
 
-    command = (sys.executable, "-m", "towpath", "login")
-
     def login(text: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [
@@ -346,7 +345,11 @@ def test_a_certificate_is_replaced_without_a_restart(over_tls: Secure, tmp_path:
     pair.key.write_bytes(following.key.read_bytes())
     owner.settings["TOWPATH_SERVER_CA_FILE"] = str(other.file)
     assert owner.says("whoami")
-    wait_until(lambda: "a new certificate is in use" in over_tls.server.log, "the web port knows")
+    web = ("127.0.0.1", over_tls.server.web_port)
+    wait_until(
+        lambda: ssl.get_server_certificate(web) == following.certificate.read_text(),
+        "the web port shows the new certificate",
+    )
     assert owner.python("-c", FORKING).returncode == 0
     assert [run["name"] for run in owner.runs()].count("child") == 2
 

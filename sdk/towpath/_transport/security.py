@@ -104,6 +104,8 @@ def tls_trouble(text: str, *, secure: bool) -> str:
         return "its certificate is for another name: set server.address to the name that is in it"
     if secure and ("wrong_version_number" in said or "wrong version number" in said):
         return 'it speaks plain text, this client TLS: set server.tls (TOWPATH_SERVER_TLS) to "off"'
+    if not secure and "failed to connect" in said and "socket closed" in said:
+        return 'it speaks TLS, or is no Towpath server: set server.tls (TOWPATH_SERVER_TLS) to "on"'
     if secure and ("certificate_required" in said or "certificate required" in said):
         return "it asks for a certificate of yours: set server.client_cert and server.client_key"
     return ""

@@ -66,8 +66,10 @@ class Certificates:
             return False
         try:
             pem = _read(self._files)
-        except ServiceError as error:
-            _log.error("%s; the certificate in use stays", error.message)
+            self._load_context()
+        except (ServiceError, OSError) as error:
+            # An OSError: the files have changed again since they were read.
+            _log.error("%s; the certificate in use stays", error)
             self._refused = stamps
             return False
         self._pem, self._stamps, self._refused = pem, stamps, None

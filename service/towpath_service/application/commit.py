@@ -22,6 +22,7 @@ from towpath_service.domain.decisions import (
     decide_creation,
     decide_transition,
     new_status,
+    unknown_run,
 )
 from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.reports import (
@@ -53,6 +54,14 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OnlyRun:
+    """A run that a producer may report on, from an attempt on, with all that is below it."""
+
+    run_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """A batch of one producer, waiting to be committed."""
 
@@ -67,6 +76,8 @@ class Submission:
     info: str = ""
     resume_after_loss: bool = False
     """Whether the producer knows of the gap before it and keeps nothing of it."""
+    only_run: OnlyRun | None = None
+    """What it may report on; None for all of its workspace."""
 
     @property
     def scope(self) -> Scope:
@@ -166,7 +177,9 @@ class Batch:
         key = RunKey(submission.producer.tenant_id, update.run_id)
         run = self._runs.get(key)
         change = update.change
-        if isinstance(change, StateReport):
+        if not _may_report(submission, update, run):
+            self._refuse(submission, update, unknown_run(update.run_id), None, None)
+        elif isinstance(change, StateReport):
             verdict = decide_transition(run, change, update.run_id)
             self._carry_out(submission, update, verdict, run, change)
         elif isinstance(change, Creation):
@@ -190,6 +203,7 @@ class Batch:
     ) -> RunStatus:
         producer = submission.producer
         run = new_status(creation, update.run_id, producer.producer_id)
+        run.workspace_id = producer.workspace_id
         self._runs[key] = run
         self._new.add(key)
         self._changes.new_runs.append(
@@ -339,6 +353,27 @@ def adopt_watermark(producer: ProducerRecord, sequence: int) -> None:
         producer.key.producer_id,
     )
     producer.committed_sequence = sequence
+
+
+def _may_report(submission: Submission, update: Update, run: RunStatus | None) -> bool:
+    """Whether a run is the submission's to report on.
+
+    One in another workspace is not, nor is one that its credential isn't for: both are as if they
+    weren't there.
+    """
+    if run is not None and run.workspace_id != submission.producer.workspace_id:
+        return False
+    only = submission.only_run
+    if only is None:
+        return True
+    change = update.change
+    if update.run_id == only.run_id:
+        current = run.attempt if run is not None else 1
+        told = change.attempt if isinstance(change, StateReport) else 0
+        return only.attempt >= current and told in {0, only.attempt}
+    if isinstance(change, Creation):
+        return only.run_id in {change.parent_run_id, change.root_run_id}
+    return run is not None and only.run_id in {run.parent_run_id, run.root_run_id}
 
 
 def fenced(producer: ProducerRecord) -> ServiceError:

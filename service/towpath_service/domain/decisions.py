@@ -70,6 +70,8 @@ class RunStatus:
     ended_us: int | None = None
     running_us: int = 0
     producer_id: str | None = None
+    workspace_id: str = ""
+    root_run_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,12 +160,7 @@ def decide_transition(
         inferring: Whether the service concludes it from silence.
     """
     if run is None:
-        return Refused(
-            reason="RUN_UNKNOWN",
-            rule="RUN_UNKNOWN",
-            message=f"run {run_id} is unknown: report its creation first",
-            metadata={"run": run_id},
-        )
+        return unknown_run(run_id)
     attempt = report.attempt or run.attempt
     stale = _stale(run, report, attempt)
     if stale is not None:
@@ -278,6 +275,17 @@ def new_status(creation: Creation, run_id: str, producer_id: str | None) -> RunS
         parent_run_id=creation.parent_run_id,
         state=creation.initial.state,
         producer_id=producer_id,
+        root_run_id=creation.root_run_id or run_id,
+    )
+
+
+def unknown_run(run_id: str) -> Refused:
+    """The answer to a report on a run that isn't there, or isn't its producer's to report on."""
+    return Refused(
+        reason="RUN_UNKNOWN",
+        rule="RUN_UNKNOWN",
+        message=f"run {run_id} is unknown: report its creation first",
+        metadata={"run": run_id},
     )
 
 

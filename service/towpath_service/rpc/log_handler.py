@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from towpath.api.v1 import log_service_pb2
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from towpath_service.application.producers import Producers
     from towpath_service.application.queries import Queries
     from towpath_service.application.watch import Watches
+    from towpath_service.ports.bus import Scope
+
+
+_NOT_ITS_OWN: Final = "some lines are of runs that this credential isn't for"
 
 
 class LogHandler:
@@ -63,10 +67,21 @@ class LogHandler:
                 lines.append(to_log_line(record))
             except ServiceError as error:
                 problem = problem or error.message
+        if caller.run is not None:
+            own = await self._own(scope, caller.run.run_id, lines)
+            problem = problem or (_NOT_ITS_OWN if len(own) < len(lines) else "")
+            lines = own
         await self._producers.write_logs(key, lines, request.dropped_count)
         return log_service_pb2.WriteLogsResponse(
             rejected_count=len(request.records) - len(lines), message=problem
         )
+
+    async def _own(self, scope: Scope, run_id: str, lines: list[LogLine]) -> list[LogLine]:
+        """Those of a run and of what is below it."""
+        ids = list({line.run_id for line in lines})
+        runs, _ = await self._queries.batch(scope, ids, full=False)
+        own = {found.run_id for found in runs.values() if found.root_run_id == run_id} | {run_id}
+        return [line for line in lines if line.run_id in own]
 
     async def list_logs(
         self, request: log_service_pb2.ListLogsRequest, caller: Caller

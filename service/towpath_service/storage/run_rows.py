@@ -43,6 +43,8 @@ STATUS_COLUMNS: Final = (
     _run.ended_us,
     _run.running_us,
     _run.producer_id,
+    _run.workspace_id,
+    _run.root_run_id,
 )
 CHANGED_COLUMNS: Final = (
     "tenant_id",
@@ -68,7 +70,8 @@ CHANGED_COLUMNS: Final = (
 def to_status(row: Any) -> RunStatus:
     """Where a run stands, from its `STATUS_COLUMNS`."""
     run_id, kind, flow_id, parent_run_id, state, reason, message, state_us, revision, *rest = row
-    attempt, inferred, fence, next_attempt_us, started_us, ended_us, running_us, producer_id = rest
+    attempt, inferred, fence, next_attempt_us, started_us, ended_us, running_us, *rest = rest
+    producer_id, workspace_id, root_run_id = rest
     return RunStatus(
         run_id=run_id,
         kind=_KINDS[kind],
@@ -87,6 +90,8 @@ def to_status(row: Any) -> RunStatus:
         ended_us=ended_us,
         running_us=running_us,
         producer_id=producer_id,
+        workspace_id=workspace_id,
+        root_run_id=root_run_id,
     )
 
 

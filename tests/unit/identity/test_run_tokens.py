@@ -1,0 +1,133 @@
+"""What a token of one run may do, and reports across workspaces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from towpath.api.v1 import log_service_pb2
+from towpath_service.domain.errors import ServiceError
+
+from tests.unit.rpc.producing import batch, creation, transition
+
+if TYPE_CHECKING:
+    from tests.unit.identity.place import Place
+
+PARENT = "workspaces/default"
+
+
+async def report(place: Place, token: str, *updates: Any, workspace: str = PARENT) -> list[str]:
+    """Reasons for which updates are refused."""
+    answer = await place.call(
+        token,
+        "IngestService/RecordUpdates",
+        workspace=workspace,
+        producer_id=str(uuid4()),
+        batch=batch(1, *updates),
+    )
+    return [item.reason for item in answer.ack.rejections]
+
+
+async def run_token(place: Place, run_id: str, attempt: int = 1) -> tuple[str, str]:
+    """A token for a run, and the key of the worker that asked for it."""
+    _, key = await place.account("worker")
+    made = await place.call(
+        await place.token(key),
+        "AuthService/IssueRunToken",
+        run=f"{PARENT}/runs/{run_id}",
+        attempt=attempt,
+    )
+    return made.access_token, key
+
+
+async def test_a_run_reports_itself_and_what_is_below_it(place: Place) -> None:
+    run_id = await place.run(place.owner)
+    token, _ = await run_token(place, run_id)
+    child, below = str(uuid4()), str(uuid4())
+    assert await report(place, token, creation(child, parent_run_id=run_id)) == []
+    deeper = creation(below, parent_run_id=child, root_run_id=run_id)
+    assert await report(place, token, deeper, transition(below)) == []
+    assert await report(place, token, transition(child), transition(run_id)) == []
+
+
+async def test_a_run_reports_no_other(place: Place) -> None:
+    run_id, other = await place.run(place.owner), await place.run(place.owner)
+    token, _ = await run_token(place, run_id)
+    assert await report(place, token, transition(other)) == ["RUN_UNKNOWN"]
+    assert await report(place, token, creation(str(uuid4()))) == ["RUN_UNKNOWN"]
+    under = creation(str(uuid4()), parent_run_id=other, root_run_id=other)
+    assert await report(place, token, under) == ["RUN_UNKNOWN"]
+    found = await place.call(place.owner, "RunService/GetRun", name=f"{PARENT}/runs/{other}")
+    assert found.run.state == 3
+
+
+async def test_a_run_reads_nothing_and_manages_nothing(place: Place) -> None:
+    run_id = await place.run(place.owner)
+    token, _ = await run_token(place, run_id)
+    for method, fields in (
+        ("RunService/GetRun", {"name": f"{PARENT}/runs/{run_id}"}),
+        ("RunService/ListRuns", {"parent": PARENT}),
+        ("AccessService/CreateApiKey", {}),
+        ("AuthService/IssueRunToken", {"run": f"{PARENT}/runs/{run_id}", "attempt": 1}),
+    ):
+        assert (await place.refusal(token, method, **fields)).reason == "PERMISSION_MISSING"
+    who = await place.call(token, "AuthService/GetCaller")
+    assert who.actor.principal == f"runs/{run_id}"
+
+
+async def test_an_earlier_attempt_reports_no_more(place: Place) -> None:
+    run_id = await place.run(place.owner)
+    token, _ = await run_token(place, run_id)
+    retried = transition(run_id, 5)
+    retried.transition.attempt = 2
+    assert await report(place, place.owner, retried) == []
+    assert await report(place, token, transition(run_id)) == ["RUN_UNKNOWN"]
+    with pytest.raises(ServiceError) as raised:
+        await run_token(place, run_id, 1)
+    assert raised.value.reason == "STALE_ATTEMPT"
+
+
+async def test_a_runs_token_ends_with_its_workers_key(place: Place) -> None:
+    run_id = await place.run(place.owner)
+    token, key = await run_token(place, run_id)
+    await place.call(place.owner, "AccessService/RevokeApiKey", name=key.split("_")[1])
+    refusal = await place.refusal(token, "AuthService/GetCaller")
+    assert refusal.reason == "CREDENTIAL_REVOKED"
+
+
+async def test_a_run_writes_its_own_log_lines_only(place: Place) -> None:
+    run_id, other = await place.run(place.owner), await place.run(place.owner)
+    token, _ = await run_token(place, run_id)
+    records = []
+    for number, of in enumerate((run_id, other), start=1):
+        record = log_service_pb2.LogRecord(sequence=number, run_id=of, body="hello")
+        record.occur_time.GetCurrentTime()
+        records.append(record)
+    answer = await place.call(
+        *(token, "LogService/WriteLogs"),
+        workspace=PARENT,
+        producer_id=str(uuid4()),
+        records=records,
+    )
+    assert answer.rejected_count == 1
+    lines = await place.call(place.owner, "LogService/ListLogs", parent=f"{PARENT}/runs/{other}")
+    assert not lines.records
+
+
+async def test_no_token_is_made_for_a_run_of_nobodys(place: Place) -> None:
+    with pytest.raises(ServiceError) as raised:
+        await run_token(place, str(uuid4()))
+    assert raised.value.reason == "RESOURCE_NOT_FOUND"
+
+
+async def test_who_reports_in_one_workspace_touches_no_run_of_another(place: Place) -> None:
+    await place.call(place.owner, "AccessService/CreateWorkspace", workspace_id="team-a")
+    run_id = await place.run(place.owner)
+    _, key = await place.account("runner", "team-a")
+    token = await place.token(key)
+    there = "workspaces/team-a"
+    for update in (transition(run_id), creation(run_id, kind=1, flow_id="nightly")):
+        assert await report(place, token, update, workspace=there) == ["RUN_UNKNOWN"]
+    found = await place.call(place.owner, "RunService/GetRun", name=f"{PARENT}/runs/{run_id}")
+    assert found.run.state == 3
