@@ -17,6 +17,7 @@ BENCHMARKS: Final = {
     "fleet": "tests.benchmarks.fleet",
     "growth": "tests.benchmarks.growth",
     "latency": "tests.benchmarks.latency",
+    "identity": "tests.benchmarks.identity",
     "telemetry": "tests.benchmarks.telemetry",
     "reads": "tests.benchmarks.reads",
     "compare": "tests.benchmarks.compared.compare",

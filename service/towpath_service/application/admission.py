@@ -36,7 +36,11 @@ COSTS: Final[Mapping[str, float]] = {
     "exchange": 5,
     "report": 0,
 }
-BURST_SECONDS: Final = 5.0
+BURST_SECONDS: Final[Mapping[Quota, float]] = {
+    "calls_per_second": 5.0,
+    "updates_per_second": 1.0,
+    "log_bytes_per_second": 5.0,
+}
 MOST_TENANTS: Final = 10_000
 FAILURES_A_MINUTE: Final = 20.0
 _MINUTE: Final = 60.0
@@ -156,10 +160,10 @@ class Admission:
         rate = limit_of(caller, quota)
         bucket = use.buckets.get(quota)
         if bucket is None:
-            bucket = Bucket.full(rate, rate * BURST_SECONDS, self._now())
+            bucket = Bucket.full(rate, rate * BURST_SECONDS[quota], self._now())
             use.buckets[quota] = bucket
         elif bucket.rate != rate:
-            bucket.set_rate(rate, rate * BURST_SECONDS)
+            bucket.set_rate(rate, rate * BURST_SECONDS[quota])
         return bucket
 
     def _use(self, caller: Caller) -> _Use:

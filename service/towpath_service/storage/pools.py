@@ -121,13 +121,18 @@ class Pool:
     async def _run(
         self, work: Callable[[Connection], Result], tenants: Collection[str], tries: int
     ) -> Result:
+        whose = (said(tenants),)
+
+        def walled(connection: Connection) -> Result:
+            connection.exec_driver_sql(self._settings, whose)
+            return work(connection)
+
         pause = FIRST_PAUSE_SECONDS
         while True:
             tries -= 1
             try:
                 async with self.engine.begin() as connection:
-                    await connection.exec_driver_sql(self._settings, (said(tenants),))
-                    return await connection.run_sync(work)
+                    return await connection.run_sync(walled)
             except (DBAPIError, OSError, asyncpg.PostgresError, PoolTimeoutError) as error:
                 if not _may_succeed_later(error):
                     raise

@@ -1,0 +1,337 @@
+"""What identity costs: `poe bench identity`.
+
+Method: verification in this process, a thousand times each. Then server processes of their own on
+SQLite, one with identity and one without, asked in turns over gRPC: small unary calls one after
+the other, and batches over streams as `poe bench ingest` sends them; exchanges by four threads.
+Row-level security: pages of 50 of 20,000 runs read from PostgreSQL as its tables' owner, in turns
+with and without policies and the setting that each transaction makes. Medians; ratios of one run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import grpc
+from sqlalchemy import text
+from towpath.api.v1 import auth_service_pb2, flow_service_pb2, tenant_service_pb2
+from towpath_service.app.wiring import open_service
+from towpath_service.ports.bus import Scope
+from towpath_service.ports.reads import RunQuery
+from towpath_service.storage.maintenance import at_database
+from towpath_service.storage.postgres import PostgresStore
+from towpath_service.storage.postgres_url import parse_postgres_url
+from towpath_service.storage.reads import SqlReads
+from towpath_service.storage.schema import metadata
+
+from tests.benchmarks.command import Benchmark
+from tests.benchmarks.producer import Load, build_all, send
+from tests.postgres import postgres_for_tests
+from tests.postgres.fixtures import upgrade
+from tests.postgres.roles import owned_by_no_superuser
+from tests.scenarios.servers import Server, environment
+from tests.unit.identity.place import open_place
+from tests.unit.rpc.producing import creation, recording
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+    from towpath_service.storage.postgres_url import PostgresUrl
+
+API = "/towpath.api.v1"
+TENANT = "00000000-0000-7000-8000-000000000001"
+RUNS = 20_000
+
+
+def _run(options: argparse.Namespace) -> None:
+    asyncio.run(_verification())
+    with tempfile.TemporaryDirectory() as folder:
+        _servers(Path(folder), options)
+    with postgres_for_tests() as server:
+        asyncio.run(upgrade(server.dsn()))
+        with owned_by_no_superuser(server.dsn()) as dsn:
+            asyncio.run(_row_security(parse_postgres_url(dsn), options.rounds))
+
+
+async def _verification() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_place(Path(folder) / "towpath.db") as place:
+            authority: Any = place.authority
+            seen = await _each(1000, lambda: authority.caller(place.owner, "192.0.2.1"))
+            now = time.time()
+            began = time.perf_counter()
+            for _ in range(1000):
+                authority._verifier.verify(place.owner, now)
+            cold = (time.perf_counter() - began) * 1000
+            print(f"a token verified: {cold:.0f} us; one seen before: {seen:.1f} us")
+
+
+async def _each(count: int, work: Callable[[], Any]) -> float:
+    """Microseconds of one."""
+    began = time.perf_counter()
+    for _ in range(count):
+        await work()
+    return (time.perf_counter() - began) / count * 1e6
+
+
+def _servers(folder: Path, options: argparse.Namespace) -> None:
+    plain, asking = Server(home=folder / "plain"), Server(home=folder / "asking")
+    asking.home.mkdir(parents=True)
+    made = subprocess.run(
+        [sys.executable, "-m", "towpath", "server", "init-auth"],
+        env=environment(asking.home),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    key = made.stdout.strip()
+    plain.start()
+    asking.start()
+    try:
+        token = _exchange(asking, key)
+        _set_free(asking, token)
+        sides = ((plain, ""), (asking, token))
+        _calls(sides, options.rounds)
+        _exchanges(asking, key)
+        _ingest(sides, options)
+        _fairness(asking, token)
+    finally:
+        plain.stop()
+        asking.stop()
+
+
+def _calls(sides: tuple[tuple[Server, str], ...], rounds: int) -> None:
+    took: list[list[float]] = [[], []]
+    for _ in range(rounds):
+        for index, (server, token) in enumerate(sides):
+            with grpc.insecure_channel(server.address) as channel:
+                call: Any = channel.unary_unary(f"{API}.FlowService/ListFlows")
+                request = flow_service_pb2.ListFlowsRequest(parent="workspaces/default")
+                body = request.SerializeToString()
+                call(body, metadata=_bearer(token))
+                for _ in range(300):
+                    began = time.perf_counter()
+                    call(body, metadata=_bearer(token))
+                    took[index].append(time.perf_counter() - began)
+    without, with_ = (median(times) * 1e6 for times in took)
+    print(
+        f"a unary call: {without:.0f} us without identity, {with_:.0f} with:"
+        f" {with_ - without:+.0f} us"
+    )
+
+
+def _exchanges(server: Server, key: str) -> None:
+    def some(count: int) -> None:
+        with grpc.insecure_channel(
+            server.address, options=[("grpc.use_local_subchannel_pool", 1)]
+        ) as channel:
+            call: Any = channel.unary_unary(f"{API}.AuthService/ExchangeToken")
+            body = auth_service_pb2.ExchangeTokenRequest(api_key=key).SerializeToString()
+            for _ in range(count):
+                call(body)
+
+    some(20)
+    began = time.perf_counter()
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(some, [250] * 4))
+    print(f"exchanges: {1000 / (time.perf_counter() - began):.0f}/s")
+
+
+def _ingest(sides: tuple[tuple[Server, str], ...], options: argparse.Namespace) -> None:
+    rates: list[list[float]] = [[], []]
+    for number in range(options.rounds):
+        order = list(enumerate(sides))
+        for index, (server, token) in order if number % 2 else reversed(order):
+            loads = build_all(2, options.updates // 2, 1000, "together")
+            began = time.perf_counter()
+            with ThreadPoolExecutor(2) as threads:
+                list(threads.map(lambda load, s=server, t=token: _send(s, t, load), loads))
+            rates[index].append(options.updates / (time.perf_counter() - began))
+    without, with_ = map(median, rates)
+    print(
+        f"ingest: {without:.0f} updates/s without identity, {with_:.0f} with:"
+        f" ratio {with_ / without:.2f}"
+    )
+
+
+def _fairness(server: Server, operator: str) -> None:
+    """Acks of one tenant, while another sends ten times what it may."""
+    with grpc.insecure_channel(server.address) as channel:
+        create: Any = channel.unary_unary(f"{API}.TenantService/CreateTenant")
+        keys: list[str] = []
+        for name in ("loud", "calm"):
+            request = tenant_service_pb2.CreateTenantRequest(
+                tenant_id=name,
+                owner_email=f"o@{name}.test",
+                quotas=tenant_service_pb2.TenantQuotas(updates_per_second=2000),
+            )
+            answer = create(request.SerializeToString(), metadata=_bearer(operator))
+            made = tenant_service_pb2.CreateTenantResponse.FromString(answer)
+            keys.append(made.owner_api_key)
+    loud, calm = (_exchange(server, key) for key in keys)
+    _acks(server, calm)
+    alone = _acks(server, calm)
+    # A burst of a second's worth, and then 2,000 a second, whatever is sent.
+    load = build_all(1, 30_000, 100, "together")[0]
+    with ThreadPoolExecutor(1) as thread:
+        sending = thread.submit(_send, server, loud, load)
+        beside = _acks(server, calm)
+        ended = sending.done()
+        sending.result()
+    assert not ended, "the loud tenant had ended before the calm one"
+    print(
+        f"acks of a calm tenant, p99: {alone * 1000:.1f} ms alone, {beside * 1000:.1f} beside one"
+        f" that sends ten times its rate: ratio {beside / alone:.2f}"
+    )
+
+
+def _acks(server: Server, token: str) -> float:
+    """The 99th percentile of seconds that a single update takes."""
+    took: list[float] = []
+    producer = str(uuid4())
+    with grpc.insecure_channel(
+        server.address, options=[("grpc.use_local_subchannel_pool", 1)]
+    ) as channel:
+        call: Any = channel.unary_unary(f"{API}.IngestService/RecordUpdates")
+        for number in range(1, 401):
+            body = recording(producer, number, creation(str(uuid4()))).SerializeToString()
+            began = time.perf_counter()
+            call(body, metadata=_bearer(token))
+            took.append(time.perf_counter() - began)
+            time.sleep(0.005)
+    return sorted(took)[int(len(took) * 0.99)]
+
+
+class _Bringing(grpc.StreamStreamClientInterceptor):  # type: ignore[misc]
+    """Adds a token to streams."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def intercept_stream_stream(self, continuation: Any, details: Any, requests: Any) -> Any:
+        return continuation(details._replace(metadata=_bearer(self._token)), requests)
+
+
+def _send(server: Server, token: str, load: Load) -> None:
+    with grpc.insecure_channel(
+        server.address, options=[("grpc.use_local_subchannel_pool", 1)]
+    ) as channel:
+        send(load, grpc.intercept_channel(channel, _Bringing(token)) if token else channel)
+
+
+async def _row_security(url: PostgresUrl, rounds: int) -> None:
+    async with open_service(url) as service:
+        del service
+    await at_database(url, _fill)
+    store = PostgresStore(url)
+    await store.open()
+    scope = Scope(TENANT, "default")
+
+    def page(reads: Any) -> int:
+        return len(reads.runs(RunQuery(scope=scope, limit=50)))
+
+    async def walled() -> None:
+        assert await store.read(TENANT, page) == 50
+
+    async def bare() -> None:
+        pool: Any = store._readers
+
+        async def work() -> int:
+            async with pool.engine.begin() as connection:
+                found: int = await connection.run_sync(lambda sync: page(SqlReads(sync, TENANT)))
+                return found
+
+        running = asyncio.run_coroutine_threadsafe(work(), pool._loop)
+        assert await asyncio.wrap_future(running) == 50
+
+    took: list[list[float]] = [[], []]
+    try:
+        for _ in range(rounds):
+            await at_database(url, lambda connection: _switch(connection, "DISABLE"))
+            await _each(20, bare)
+            took[0].append(await _each(200, bare))
+            await at_database(url, lambda connection: _switch(connection, "ENABLE"))
+            await _each(20, walled)
+            took[1].append(await _each(200, walled))
+    finally:
+        store.close()
+    without, with_ = map(median, took)
+    print(
+        f"a page of 50 runs: {without / 1000:.2f} ms without row-level security,"
+        f" {with_ / 1000:.2f} with: ratio {with_ / without:.2f}"
+    )
+
+
+def _switch(connection: Connection, how: str) -> None:
+    for table in metadata.tables:
+        if table not in {"schema_info", "server_key"}:
+            connection.execute(text(f"ALTER TABLE {table} {how} ROW LEVEL SECURITY"))
+
+
+def _fill(connection: Connection) -> None:
+    for tenant_id in (TENANT, str(uuid4())):
+        connection.execute(
+            text(
+                "INSERT INTO run (tenant_id, run_id, workspace_id, short_id, kind, display_name,"
+                " flow_id, flow_name, task_key, task_name, task_index, root_run_id, state, reason,"
+                " message, state_us, revision, attempt, inferred, fence, running_us, labels,"
+                " tags, code_version, cache_key, traceparent, tracestate, occurred_us, created_us,"
+                " updated_us, observed_late, position) SELECT :tenant, id, 'default', 'abcdefgh',"
+                " 1, 'nightly', 'nightly', 'nightly', '', '', 0, id, 7, '', '', n, 2, 1, false, 0,"
+                " 5, '{}', '[]', '', '', '', '', n, n, n, false, n FROM"
+                " (SELECT gen_random_uuid() AS id, n FROM generate_series(1, :runs) AS n) AS made"
+            ),
+            {"tenant": tenant_id, "runs": RUNS},
+        )
+    connection.execute(text("ANALYZE run"))
+
+
+def _bearer(token: str) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {token}"),) if token else ()
+
+
+def _exchange(server: Server, key: str) -> str:
+    with grpc.insecure_channel(server.address) as channel:
+        call: Any = channel.unary_unary(f"{API}.AuthService/ExchangeToken")
+        body = auth_service_pb2.ExchangeTokenRequest(api_key=key).SerializeToString()
+        return auth_service_pb2.ExchangeTokenResponse.FromString(call(body)).access_token
+
+
+def _set_free(server: Server, token: str) -> None:
+    """Takes the limits away: they aren't what is measured."""
+    most = 2_000_000_000
+    request = tenant_service_pb2.SetTenantQuotasRequest(
+        name="tenants/main",
+        quotas=tenant_service_pb2.TenantQuotas(
+            updates_per_second=most, calls_per_second=most, open_streams=1000
+        ),
+    )
+    with grpc.insecure_channel(server.address) as channel:
+        call: Any = channel.unary_unary(f"{API}.TenantService/SetTenantQuotas")
+        call(request.SerializeToString(), metadata=_bearer(token))
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rounds", type=int, default=5, help="of each side")
+    parser.add_argument("--updates", type=int, default=40_000, help="in a round of ingest")
+
+
+BENCHMARK = Benchmark(
+    summary="what identity costs: tokens, calls, exchanges, ingest, row-level security",
+    method=(
+        "servers with and without identity are asked in turns; pages are read from PostgreSQL with"
+        " and without row-level security in turns."
+    ),
+    add_options=_add_options,
+    run=_run,
+)
