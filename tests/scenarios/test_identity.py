@@ -259,6 +259,36 @@ def test_a_forked_child_reports_with_the_key(secured: tuple[Server, Client]) -> 
     assert {"parent", "child"} <= {run["name"] for run in owner.runs()}
 
 
+def test_a_tenant_over_its_rate_is_slowed_down_and_loses_nothing(
+    secured: tuple[Server, Client],
+) -> None:
+    server, owner = secured
+    owner.says("tenant", "limit", "main", "--updates-per-second", "40")
+    owner.settings["TOWPATH_SERVER_WEB_ADDRESS"] = server.web_address
+    many = (
+        FORKING.replace("return 2", "return sum(double(i) for i in range(60))")
+        .replace(
+            "from towpath import flow",
+            "from towpath import flow, task\n\n@task\ndef double(x):\n    return 2 * x\n",
+        )
+        .replace("return 1", "return sum(double(i) for i in range(60))")
+    )
+    ended = owner.python("-c", many)
+    assert ended.returncode == 0, ended.stderr
+    owner.says("tenant", "limit", "main")
+    owner.towpath("sync")
+
+    def tasks() -> int:
+        found = json.loads(owner.says("flow", "ls", "-o", "json"))
+        return sum(sum(flow["runs"].values()) for flow in found)
+
+    wait_until(lambda: tasks() == 2, "both flows are there")
+    listed = json.loads(owner.says("run", "ls", "-o", "json", "--limit", "500"))
+    names = [run["name"].partition("[")[0] for run in listed]
+    assert names.count("double") == 120
+    assert {run["state"] for run in listed} == {"COMPLETED"}
+
+
 def test_keys_dont_go_over_the_network_in_plain_text(tmp_path: Path) -> None:
     key = "twpu_0000000000000000_" + "0" * 49
     client = Client(
