@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -79,17 +79,6 @@ def load_signing_key(private_bytes: bytes) -> SigningKey:
         ValueError: They aren't 32 bytes.
     """
     return _signing_key(Ed25519PrivateKey.from_private_bytes(private_bytes))
-
-
-def load_public_key(jwk: dict[str, Any]) -> PublicKey:
-    """The key that `PublicKey.jwk` describes.
-
-    Raises:
-        ValueError: It isn't one.
-    """
-    text = str(jwk.get("x", ""))
-    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    return _public_key(Ed25519PublicKey.from_public_bytes(raw))
 
 
 def _signing_key(private: Ed25519PrivateKey) -> SigningKey:

@@ -13,7 +13,6 @@ from towpath_auth._claims import LEEWAY_SECONDS, MAX_LIFE_SECONDS, AccessClaims
 from towpath_auth._signing import (
     PublicKey,
     SigningKey,
-    load_public_key,
     load_signing_key,
     new_signing_key,
 )
@@ -32,7 +31,6 @@ __all__ = [
     "SigningKey",
     "Verifier",
     "bearer_token",
-    "load_public_key",
     "load_signing_key",
     "new_api_key",
     "new_pepper",

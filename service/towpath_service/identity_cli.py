@@ -181,7 +181,7 @@ def tell_first_key(made: MadeTenant) -> None:
     )
     click.echo(made.api_key)
     click.echo(
-        "Use it as TOWPATH_API_KEY, or keep it: towpath login --api-key - --profile ...", err=True
+        "Use it as TOWPATH_API_KEY, or keep it in your profile with `towpath login`.", err=True
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from towpath_service.application.api_keys import ApiKeys
 from towpath_service.application.audit import AuditTrail
-from towpath_service.application.authority import ISSUER, Authority
+from towpath_service.application.authority import Authority
 from towpath_service.application.members import Members
 from towpath_service.application.server_keys import ServerKeys
 from towpath_service.application.tenants import MadeTenant, Tenants
@@ -43,15 +43,13 @@ async def open_identity(
     sealer: Sealer,
     queries: Queries,
     admission: Admission,
-    *,
-    issuer: str = ISSUER,
 ) -> Identity:
     """Puts the layer together.
 
     Raises:
         ServiceError: As `Authority.open`.
     """
-    authority = Authority(store, ServerKeys(store, sealer), clock, issuer=issuer)
+    authority = Authority(store, ServerKeys(store, sealer), clock)
     await authority.open()
     trail = AuditTrail(store, authority)
     keys = ApiKeys(store, authority, trail, clock)
@@ -61,7 +59,7 @@ async def open_identity(
         guard=IdentityGuard(admission, trail),
         handlers=(
             AuthHandler(authority, queries, admission),
-            AccessHandler(Members(store, authority, keys, trail, clock), keys, trail, admission),
+            AccessHandler(Members(store, keys, trail, clock), keys, trail, admission),
             TenantHandler(Tenants(store, authority, keys, clock)),
         ),
     )
@@ -69,7 +67,7 @@ async def open_identity(
 
 async def init_identity(
     store: IdentityStore, clock: Clock, sealer: Sealer, owner: str, *, key_days: float | None
-) -> MadeTenant:
+) -> MadeTenant | None:
     """Makes the service's keys, the first tenant, its workspace, its owner and the owner's key.
 
     Args:
@@ -79,8 +77,8 @@ async def init_identity(
         owner: E-mail address of the owner.
         key_days: How long the first key holds; None for ever.
 
-    Raises:
-        ServiceError: RESOURCE_EXISTS: it was done before.
+    Returns:
+        The tenant with its owner; None when that was done before.
     """
     server_keys = ServerKeys(store, sealer)
     await server_keys.make()
@@ -88,16 +86,7 @@ async def init_identity(
     await authority.open()
     keys = ApiKeys(store, authority, AuditTrail(store, authority), clock)
     seconds = None if key_days is None else key_days * 86_400
-    made = await Tenants(store, authority, keys, clock).first(owner, key_seconds=seconds)
-    if made is None:
-        raise ServiceError(
-            reason="RESOURCE_EXISTS",
-            message=(
-                "identity is on already. An owner makes keys with `towpath key create`; if no key"
-                " of an owner is left, `towpath server recover-owner` makes one"
-            ),
-        )
-    return made
+    return await Tenants(store, authority, keys, clock).first(owner, key_seconds=seconds)
 
 
 async def recover_owner(

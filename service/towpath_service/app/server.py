@@ -18,6 +18,7 @@ from towpath_service.app.intake import Intake
 from towpath_service.app.switching import identity_wanted, switch_on
 from towpath_service.app.wiring import Service, open_service
 from towpath_service.domain.errors import ServiceError
+from towpath_service.rpc.auth_handler import jwks_of
 from towpath_service.rpc.grpc_server import GrpcServer, address_of, listening_socket
 from towpath_service.telemetry.observing import observe
 from towpath_service.web import Keys, WebServer, web_application
@@ -149,7 +150,7 @@ def _keys(service: Service) -> Keys | None:
     authority = service.authority
     if authority is None:
         return None
-    return Keys(issuer=authority.issuer, current=lambda: [key.jwk for key in authority.ring.public])
+    return Keys(issuer=authority.issuer, current=partial(jwks_of, authority))
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from towpath_service.app.wiring import IdentityWanted, open_store
-from towpath_service.domain.errors import ServiceError
 from towpath_service.ports.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -46,14 +45,9 @@ async def switch_on(
     from towpath_service.app.identity import init_identity  # noqa: PLC0415 - brings cryptography
 
     async with open_store(database) as store:
-        try:
-            return await init_identity(
-                store, SystemClock(), wanted.sealer(), owner, key_days=FIRST_KEY_DAYS
-            )
-        except ServiceError as error:
-            if error.reason != "RESOURCE_EXISTS":
-                raise
-            return None
+        return await init_identity(
+            store, SystemClock(), wanted.sealer(), owner, key_days=FIRST_KEY_DAYS
+        )
 
 
 async def recover(database: Path | PostgresUrl, wanted: IdentityWanted) -> MadeTenant:

@@ -51,8 +51,6 @@ class IdentityWanted:
 
     sealer: Callable[[], Sealer]
     """Makes what opens the service's own keys."""
-    issuer: str = "https://towpath/installation"
-    """`iss` of access tokens: the same for all replicas."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,9 +151,7 @@ async def _identity(
     # Brings cryptography, of which a service without identity needs nothing.
     from towpath_service.app.identity import open_identity  # noqa: PLC0415 - 10 MB
 
-    return await open_identity(
-        store, clock, wanted.sealer(), queries, admission, issuer=wanted.issuer
-    )
+    return await open_identity(store, clock, wanted.sealer(), queries, admission)
 
 
 async def has_identity(store: Store) -> bool:

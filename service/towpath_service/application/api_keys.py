@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from towpath_auth import PERMISSIONS
 from towpath_auth.credentials import ApiKey, KeyKind, new_api_key
 
-from towpath_service.application.audit import current_draft, mark_written
 from towpath_service.application.rights import (
     check_covers,
     denied,
@@ -19,7 +18,7 @@ from towpath_service.domain.errors import ServiceError, invalid, not_found
 from towpath_service.domain.identity import Principal, StoredKey, parse_key, parse_principal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from towpath_auth import Caller
 
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from towpath_service.application.authority import Authority
     from towpath_service.ports.clock import Clock
     from towpath_service.ports.identity import Identity, IdentityStore
-
-_Result = TypeVar("_Result")
 
 LIFE_SECONDS: Final = 90 * 86_400.0
 MAX_LIFE_SECONDS: Final = 365 * 86_400.0
@@ -133,7 +130,7 @@ class ApiKeys:
             assert found is not None
             return MadeKey(key=text, stored=found[0], owner=owner)
 
-        return await self._changed(caller, work)
+        return await self._trail.change(caller.tenant_id, work)
 
     async def keys(self, caller: Caller, parent: str) -> tuple[Principal, list[StoredKey]]:
         """A principal's keys; the caller's own, or anybody's with member.read.
@@ -186,7 +183,7 @@ class ApiKeys:
             )
             return made
 
-        return await self._changed(caller, work)
+        return await self._trail.change(caller.tenant_id, work)
 
     async def revoke(self, caller: Caller, name: str) -> tuple[StoredKey, Principal]:
         """Ends a key at once; doing it again changes nothing.
@@ -205,7 +202,7 @@ class ApiKeys:
                 identity.change_key(key.key_id, revoked_us=key.revoked_us)
             return key, owner
 
-        return await self._changed(caller, work)
+        return await self._trail.change(caller.tenant_id, work)
 
     def _owner(self, identity: Identity, caller: Caller, parent: str) -> Principal:
         own = _own(identity, caller)
@@ -217,7 +214,7 @@ class ApiKeys:
         if kind == "user" or "serviceaccount.manage" not in caller.access.tenant:
             raise denied("key.own" if kind == "user" else "serviceaccount.manage", "")
         owner = _named(identity, parent)
-        roles = roles_by_id(identity)
+        roles = roles_by_id(identity.roles())
         for binding in identity.bindings():
             if binding.principal_id == owner.principal_id and binding.role_id in roles:
                 check_covers(caller, roles[binding.role_id], binding.workspace_id)
@@ -256,20 +253,6 @@ class ApiKeys:
         if life_seconds is None:
             return None
         return self._clock.now_us() + int(life_seconds * _SECOND)
-
-    async def _changed(self, caller: Caller, work: Callable[[Identity], _Result]) -> _Result:
-        draft = current_draft.get()
-
-        def told(identity: Identity) -> _Result:
-            identity.touch()
-            result = work(identity)
-            self._trail.write_with(identity, draft)
-            return result
-
-        result = await self._store.identity(caller.tenant_id, told)
-        mark_written(draft)
-        await self._authority.forget(caller.tenant_id)
-        return result
 
 
 def _limits(

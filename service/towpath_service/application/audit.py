@@ -1,7 +1,7 @@
 """Writes and reads audit logs.
 
-What a call changes and what is written of it are committed together, where the change is one of
-identity; of all else, and of what was refused, the entry is written after.
+What a call changes and what is written of it are committed together, where the change is one of who
+may do what in a tenant; of all else, and of what was refused, the entry is written after.
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ import hashlib
 import hmac
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from towpath_auth import Caller
     from towpath_auth.audit import AuditHead, AuditRecord
 
     from towpath_service.application.authority import Authority
     from towpath_service.ports.identity import Identity, IdentityStore
+
+Result = TypeVar("Result")
 
 PAGE: Final = 1000
 _LAST: Final = (1 << 63) - 1
@@ -53,10 +57,25 @@ class AuditTrail:
         self._store = store
         self._authority = authority
 
-    def write_with(self, identity: Identity, draft: Draft | None) -> None:
-        """Writes that a call went well, in the transaction of what it changes."""
-        if draft is not None and not draft.written:
-            identity.append_audit(draft.record, self._sealing(draft.record.tenant_id))
+    async def change(self, tenant_id: str, work: Callable[[Identity], Result]) -> Result:
+        """Changes something of a tenant, and writes down the call that does.
+
+        Both are one transaction; callers' rights are looked at anew after it.
+        """
+        draft = current_draft.get()
+
+        def told(identity: Identity) -> Result:
+            identity.touch()
+            result = work(identity)
+            if draft is not None:
+                identity.append_audit(draft.record, self._sealing(tenant_id))
+            return result
+
+        result = await self._store.identity(tenant_id, told)
+        if draft is not None:
+            draft.written = True
+        await self._authority.forget(tenant_id)
+        return result
 
     async def write(self, draft: Draft, *, outcome: str, reason: str) -> None:
         """Writes how a call ended."""
@@ -87,12 +106,6 @@ class AuditTrail:
 
     def _sealing(self, tenant_id: str) -> _Seal:
         return _Seal(self._authority.ring.audit, tenant_id)
-
-
-def mark_written(draft: Draft | None) -> None:
-    """Notes that a draft was committed with what it tells of."""
-    if draft is not None:
-        draft.written = True
 
 
 class _Seal:

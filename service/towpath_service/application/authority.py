@@ -16,17 +16,16 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from towpath_auth import (
-    BUILT_IN_ROLES,
     RUN_PERMISSIONS,
     Access,
     Caller,
     CredentialRefused,
     Grant,
-    Role,
     access_of,
 )
 from towpath_auth.credentials import LEEWAY_SECONDS, AccessClaims, Verifier, parse_api_key
 
+from towpath_service.application.rights import roles_by_id
 from towpath_service.domain.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -323,17 +322,6 @@ def refused(error: CredentialRefused) -> ServiceError:
     return ServiceError(reason=error.reason, message=str(error))
 
 
-def roles_of(standing: Standing) -> dict[str, Role]:
-    """All roles of a tenant by id, built in and its own."""
-    own = {
-        role.role_id: Role(
-            role_id=role.role_id, display_name=role.display_name, permissions=role.permissions
-        )
-        for role in standing.roles
-    }
-    return {**own, **BUILT_IN_ROLES}
-
-
 def _check_standing(standing: Standing, now_us: int) -> None:
     if not standing.key.holds(now_us):
         raise refused(CredentialRefused("CREDENTIAL_REVOKED"))
@@ -363,7 +351,7 @@ def _caller(standing: Standing, claims: AccessClaims) -> Caller:
 
 
 def _access(standing: Standing, claims: AccessClaims) -> Access:
-    roles = roles_of(standing)
+    roles = roles_by_id(standing.roles)
     grants: Iterable[Grant] = (
         Grant(role=roles[binding.role_id], workspace_id=binding.workspace_id)
         for binding in standing.bindings

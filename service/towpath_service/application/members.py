@@ -17,7 +17,6 @@ from towpath_auth import (
     Role,
 )
 
-from towpath_service.application.audit import current_draft, mark_written
 from towpath_service.application.rights import (
     check_covers,
     denied,
@@ -25,7 +24,6 @@ from towpath_service.application.rights import (
     known_workspace,
     roles_by_id,
 )
-from towpath_service.application.server_keys import new_id
 from towpath_service.domain.errors import ServiceError, invalid, not_found
 from towpath_service.domain.identity import (
     Binding,
@@ -35,6 +33,7 @@ from towpath_service.domain.identity import (
     WorkspaceEntry,
     exists,
     in_use,
+    new_id,
     parse_named,
     parse_principal,
 )
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
 
     from towpath_service.application.api_keys import ApiKeys
     from towpath_service.application.audit import AuditTrail
-    from towpath_service.application.authority import Authority
     from towpath_service.ports.clock import Clock
     from towpath_service.ports.identity import Identity, IdentityStore
 
@@ -84,13 +82,11 @@ class Members:
     def __init__(
         self,
         store: IdentityStore,
-        authority: Authority,
         keys: ApiKeys,
         trail: AuditTrail,
         clock: Clock,
     ) -> None:
         self._store = store
-        self._authority = authority
         self._keys = keys
         self._trail = trail
         self._clock = clock
@@ -171,7 +167,7 @@ class Members:
             principal = identity.principal(kind, handle) if found_kind == kind else None
             if principal is None:
                 raise not_found(name)
-            roles = roles_by_id(identity)
+            roles = roles_by_id(identity.roles())
             for binding in identity.bindings():
                 if binding.principal_id == principal.principal_id and binding.role_id in roles:
                     check_covers(caller, roles[binding.role_id], binding.workspace_id)
@@ -182,7 +178,7 @@ class Members:
 
     async def roles(self, caller: Caller) -> list[Role]:
         """All roles: the built-in ones, then the tenant's own."""
-        own = await self._read(caller, roles_by_id)
+        own = await self._read(caller, lambda identity: roles_by_id(identity.roles()))
         built_in = [*BUILT_IN_ROLES.values()]
         if caller.tenant_id != LOCAL_TENANT_ID:
             built_in = [role for role in built_in if not role.permissions & _OF_PLATFORM]
@@ -313,18 +309,7 @@ class Members:
         return await self._store.identity(caller.tenant_id, work)
 
     async def _change(self, caller: Caller, work: Callable[[Identity], Result]) -> Result:
-        draft = current_draft.get()
-
-        def told(identity: Identity) -> Result:
-            identity.touch()
-            result = work(identity)
-            self._trail.write_with(identity, draft)
-            return result
-
-        result = await self._store.identity(caller.tenant_id, told)
-        mark_written(draft)
-        await self._authority.forget(caller.tenant_id)
-        return result
+        return await self._trail.change(caller.tenant_id, work)
 
 
 _OF_PLATFORM: Final = frozenset(PLATFORM_PERMISSIONS)

@@ -10,8 +10,11 @@ from towpath_service.domain.errors import ServiceError, not_found
 from towpath_service.domain.identity import parse_named
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from towpath_auth import Caller
 
+    from towpath_service.domain.identity import StoredRole
     from towpath_service.ports.identity import Identity
 
 
@@ -39,20 +42,20 @@ def check_covers(caller: Caller, role: Role, workspace_id: str) -> None:
     raise denied(lacking[0] if lacking else "access.manage", place or "all workspaces")
 
 
-def roles_by_id(identity: Identity) -> dict[str, Role]:
+def roles_by_id(stored: Iterable[StoredRole]) -> dict[str, Role]:
     """All roles of a tenant, its own and the built-in ones."""
     own = {
         role.role_id: Role(
             role_id=role.role_id, display_name=role.display_name, permissions=role.permissions
         )
-        for role in identity.roles()
+        for role in stored
     }
     return {**own, **BUILT_IN_ROLES}
 
 
 def known_role(identity: Identity, name: str, field_name: str) -> Role:
     """The role of a name; raises RESOURCE_NOT_FOUND."""
-    role = roles_by_id(identity).get(parse_named(name, "roles", field_name))
+    role = roles_by_id(identity.roles()).get(parse_named(name, "roles", field_name))
     if role is None:
         raise not_found(name)
     return role

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
-from uuid import uuid4
 
 from towpath_auth.credentials import (
     LEEWAY_SECONDS,
@@ -121,21 +120,6 @@ class ServerKeys:
 
         return await self._store.installation(work)
 
-    async def add_pepper(self) -> int:
-        """Makes a new pepper; keys made from now on are hashed under it.
-
-        Returns:
-            Its version.
-        """
-
-        def work(installation: Installation) -> int:
-            known = [key for key in installation.server_keys() if key.purpose == "pepper"]
-            version = max(int(key.key_id) for key in known) + 1
-            installation.add_server_key(self._pepper(version, installation.now_us()))
-            return version
-
-        return await self._store.installation(work)
-
     async def seal_anew(self, sealer: Sealer) -> int:
         """Seals every secret with another key, and tells how many there are."""
 
@@ -167,16 +151,10 @@ class ServerKeys:
             purpose=purpose,
             key_id=key_id,
             sealed="",
-            public="",
             created_us=now_us,
             used_from_us=used_from_us,
         )
         return replace(key, sealed=self._sealer.seal(content, _place(key)))
-
-
-def new_id() -> str:
-    """A UUID for a principal or a tenant."""
-    return str(uuid4())
 
 
 def _place(key: ServerKey) -> str:

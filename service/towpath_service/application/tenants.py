@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from towpath_auth import LOCAL_TENANT_ID, LOCAL_WORKSPACE_ID
 
 from towpath_service.application.members import OWNER
-from towpath_service.application.server_keys import new_id
 from towpath_service.domain.errors import not_found
 from towpath_service.domain.identity import (
     Binding,
@@ -17,6 +16,7 @@ from towpath_service.domain.identity import (
     WorkspaceEntry,
     exists,
     in_use,
+    new_id,
     parse_named,
 )
 

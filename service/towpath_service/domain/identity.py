@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
+from uuid import uuid4
 
 from towpath_service.domain.errors import ServiceError, invalid
 
@@ -128,10 +129,14 @@ class ServerKey:
     purpose: Literal["signing", "pepper", "audit"]
     key_id: str
     sealed: str = field(repr=False)
-    public: str
     created_us: int
     used_from_us: int
     used_until_us: int | None = None
+
+
+def new_id() -> str:
+    """A UUID for a principal or a tenant."""
+    return str(uuid4())
 
 
 def parse_principal(name: str, field_name: str) -> tuple[PrincipalKind, str]:

@@ -71,7 +71,6 @@ server_key = Table(
     _string("purpose", 16),
     _string("key_id", 64),
     Column("sealed", _Text, nullable=False),
-    Column("public", _Text, nullable=False),
     _us("created_us"),
     _us("used_from_us"),
     _us("used_until_us", nullable=True),
@@ -178,16 +177,3 @@ audit_head = Table(
 
 ALL_TABLES = metadata
 """Every table of the service: these, and those of runs."""
-
-IDENTITY_TABLES = (
-    tenant,
-    credential_tenant,
-    server_key,
-    workspace_entry,
-    principal,
-    api_key,
-    role,
-    role_binding,
-    audit_entry,
-    audit_head,
-)

@@ -114,7 +114,6 @@ def _values(key: ServerKey) -> dict[str, Any]:
         "purpose": key.purpose,
         "key_id": key.key_id,
         "sealed": key.sealed,
-        "public": key.public,
         "created_us": key.created_us,
         "used_from_us": key.used_from_us,
         "used_until_us": key.used_until_us,

@@ -14,7 +14,7 @@ from towpath_service.app.wiring import open_service, open_store
 from towpath_service.domain.errors import ServiceError
 from towpath_service.ports.clock import SystemClock
 
-from tests.unit.identity.place import ADDRESS, SEALER, WANTED, Place, metadata, open_place
+from tests.unit.identity.place import SEALER, WANTED, Place, metadata, open_place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -334,4 +334,3 @@ async def test_a_service_without_identity_says_so(tmp_path: Path) -> None:
         assert (who.identity, who.actor.principal) == (False, "users/local")
         held = await local.call(None, "AccessService/TestPermissions", permissions=["run.read"])
         assert list(held.permissions) == ["run.read"]
-    assert ADDRESS

@@ -56,7 +56,6 @@ def upgrade() -> None:
         string("purpose", 16),
         string("key_id", 64),
         text("sealed"),
-        text("public"),
         us("created_us"),
         us("used_from_us"),
         us("used_until_us", nullable=True),
