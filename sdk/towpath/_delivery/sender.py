@@ -117,9 +117,7 @@ class Sender:
     def _connect(self, address: str) -> Transport:
         if self._forked:
             return opening.open_connect(self._settings, address)
-        found = find_server(self._settings.home)
-        announced = found is not None and found.grpc == address and found.speaks_tls
-        return opening.open_grpc(self._settings, address, announced_tls=announced)
+        return opening.open_grpc(self._settings, address)
 
     def _run(self) -> None:
         while not self._stopping:

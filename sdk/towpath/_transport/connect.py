@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from google.rpc import code_pb2, status_pb2
 
 from towpath._telemetry.in_force import call_metadata
-from towpath._transport.credentials import EXCHANGE_SECONDS, EXPIRED, Credentials
+from towpath._transport.credentials import EXCHANGE_SECONDS, Credentials, with_token
 from towpath._transport.methods import response_type
 from towpath._transport.security import Tls, tls_trouble
 from towpath._transport.statuses import to_rpc_error
@@ -49,14 +50,7 @@ class ConnectTransport:
 
     def unary(self, method: str, request: Message, *, timeout_seconds: float = 10.0) -> Message:
         """Calls a unary rpc and returns its answer."""
-        carried = {} if self._credentials is None else self._credentials.metadata()
-        try:
-            return self._unary(method, request, timeout_seconds, carried)
-        except RpcError as error:
-            if self._credentials is None or error.reason != EXPIRED:
-                raise
-            self._credentials.drop(carried)
-        return self._unary(method, request, timeout_seconds, self._credentials.metadata())
+        return with_token(self._credentials, partial(self._unary, method, request, timeout_seconds))
 
     def _exchange(self, method: str, request: Message) -> Message:
         return self._unary(method, request, EXCHANGE_SECONDS, {})

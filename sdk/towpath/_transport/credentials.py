@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from towpath.api.v1 import auth_service_pb2
 from towpath.exceptions import ConfigurationError, RpcError
@@ -65,6 +65,28 @@ class ApiKeySource:
                 f"{self._file}: {cause}. TOWPATH_API_KEY_FILE names it: bring it back, or set"
                 " TOWPATH_API_KEY"
             ) from error
+
+
+Answer = TypeVar("Answer")
+
+
+def with_token(credentials: Credentials | None, call: Callable[[dict[str, str]], Answer]) -> Answer:
+    """Makes a call with the metadata it needs; once more if its token turns out to have expired.
+
+    Args:
+        credentials: Whose; None for a call that needs none.
+        call: Makes the call with metadata.
+    """
+    if credentials is None:
+        return call({})
+    carried = credentials.metadata()
+    try:
+        return call(carried)
+    except RpcError as error:
+        if error.reason != EXPIRED:
+            raise
+        credentials.drop(carried)
+    return call(credentials.metadata())
 
 
 class Credentials:

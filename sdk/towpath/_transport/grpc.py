@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import grpc
 from google.rpc import code_pb2, status_pb2
 
 from towpath._telemetry.in_force import call_metadata
-from towpath._transport.credentials import EXCHANGE_SECONDS, EXPIRED, Credentials
+from towpath._transport.credentials import EXCHANGE_SECONDS, EXPIRED, Credentials, with_token
 from towpath._transport.methods import response_type
 from towpath._transport.security import tls_trouble
 from towpath._transport.statuses import to_rpc_error
@@ -65,13 +66,7 @@ class GrpcTransport:
 
     def unary(self, method: str, request: Message, *, timeout_seconds: float = 10.0) -> Message:
         """Calls a unary rpc and returns its answer."""
-        carried = self._carried()
-        try:
-            return self._unary(method, request, timeout_seconds, carried)
-        except RpcError as error:
-            if not self._dropped(error, carried):
-                raise
-        return self._unary(method, request, timeout_seconds, self._carried())
+        return with_token(self._credentials, partial(self._unary, method, request, timeout_seconds))
 
     def server_stream(
         self, method: str, request: Message, *, timeout_seconds: float | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from towpath._discovery import find_server
 from towpath._transport.security import refuse_plaintext_credentials, tls_of
 
 if TYPE_CHECKING:
@@ -13,13 +14,12 @@ if TYPE_CHECKING:
     from towpath.settings import Settings
 
 
-def open_grpc(settings: Settings, address: str, *, announced_tls: bool = False) -> Transport:
+def open_grpc(settings: Settings, address: str) -> Transport:
     """A transport over gRPC.
 
     Args:
         settings: What is in force.
         address: "host:port".
-        announced_tls: Whether the server says of itself that it speaks TLS.
 
     Raises:
         ConfigurationError: The key would go over the network in plain text, or a file named in the
@@ -28,7 +28,9 @@ def open_grpc(settings: Settings, address: str, *, announced_tls: bool = False) 
     # Who only reports never loads gRPC before there is a server to report to.
     from towpath._transport.grpc import GrpcTransport  # noqa: PLC0415 - see above
 
-    tls = tls_of(settings, address, announced=announced_tls)
+    found = find_server(settings.home)
+    announced = found is not None and found.grpc == address and found.speaks_tls
+    tls = tls_of(settings, address, announced=announced)
     key = key_of(settings)
     if tls is None and key is not None:
         refuse_plaintext_credentials(address)

@@ -69,9 +69,7 @@ def open_transport(settings: Settings) -> Transport:
 def _open(address: str, settings: Settings) -> Transport:
     if not address:
         return open_embedded_transport(settings.home)
-    found = find_server(settings.home)
-    announced = found is not None and found.grpc == address and found.speaks_tls
-    return open_grpc(settings, address, announced_tls=announced)
+    return open_grpc(settings, address)
 
 
 @contextmanager

@@ -50,15 +50,9 @@ from towpath_service.ports.ingest import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from towpath_auth import RunGrant
+
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnlyRun:
-    """A run that a producer may report on, from an attempt on, with all that is below it."""
-
-    run_id: str
-    attempt: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +70,8 @@ class Submission:
     info: str = ""
     resume_after_loss: bool = False
     """Whether the producer knows of the gap before it and keeps nothing of it."""
-    only_run: OnlyRun | None = None
-    """What it may report on; None for all of its workspace."""
+    only_run: RunGrant | None = None
+    """A run that it may report on, with all that is below it; None for all of its workspace."""
 
     @property
     def scope(self) -> Scope:

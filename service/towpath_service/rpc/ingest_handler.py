@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from towpath.api.v1 import ingest_service_pb2 as pb
 
 from towpath_service.application.admission import Admission
-from towpath_service.application.commit import OnlyRun, Outcome, Submission, fenced
+from towpath_service.application.commit import Outcome, Submission, fenced
 from towpath_service.domain.errors import ServiceError, invalid
 from towpath_service.domain.names import is_uuid
 from towpath_service.domain.tokens import make_consistency_token
@@ -180,7 +180,7 @@ class IngestHandler:
                 confirmed_sequence=request.batch.last_acked_sequence,
                 info=info_text(request.info),
                 resume_after_loss=request.resume_after_loss,
-                only_run=_only_run(caller),
+                only_run=caller.run,
             )
         )
         return pb.RecordUpdatesResponse(ack=_ack(outcome, key))
@@ -253,7 +253,7 @@ class _Stream:
                     updates=to_updates(batch),
                     confirmed_sequence=batch.last_acked_sequence,
                     epoch=self.opened.producer.epoch,
-                    only_run=_only_run(self._caller),
+                    only_run=self._caller.run,
                 )
             )
         )
@@ -328,12 +328,6 @@ def _check_batch(batch: pb.UpdateBatch) -> None:
         raise _protocol("batch.updates: at least one is needed")
     if len(batch.updates) > BATCH_UPDATES:
         raise _protocol(f"batch.updates: at most {BATCH_UPDATES}")
-
-
-def _only_run(caller: Caller) -> OnlyRun | None:
-    if caller.run is None:
-        return None
-    return OnlyRun(run_id=caller.run.run_id, attempt=caller.run.attempt)
 
 
 def _next(
