@@ -131,6 +131,7 @@ class Batch:
             for submission in submissions
             for update in submission.updates
         }
+        wanted |= _named_parents(submissions)
         self._runs, self._refusals = self._transaction.standing(wanted, keys)
 
     def _apply(self, submission: Submission) -> Outcome | ServiceError:
@@ -171,7 +172,7 @@ class Batch:
         key = RunKey(submission.producer.tenant_id, update.run_id)
         run = self._runs.get(key)
         change = update.change
-        if not _may_report(submission, update, run):
+        if not self._may_report(submission, update, run):
             self._refuse(submission, update, unknown_run(update.run_id), None, None)
         elif isinstance(change, StateReport):
             verdict = decide_transition(run, change, update.run_id)
@@ -191,6 +192,28 @@ class Batch:
             self._refuse(submission, update, refused, run, None)
         else:
             self._describe(submission, update, key, run, change)
+
+    def _may_report(self, submission: Submission, update: Update, run: RunStatus | None) -> bool:
+        """Whether a run is the submission's to report on.
+
+        One in another workspace is not, nor is one that its credential isn't for: both are as if
+        they weren't there.
+        """
+        if run is not None and run.workspace_id != submission.producer.workspace_id:
+            return False
+        only, change = submission.only_run, update.change
+        if only is None:
+            return True
+        if update.run_id == only.run_id:
+            current = run.attempt if run is not None else 1
+            told = change.attempt if isinstance(change, StateReport) else 0
+            return only.attempt >= current and told in {0, only.attempt}
+        if not isinstance(change, Creation):
+            return run is not None and _is_below(only, run)
+        # A new run says itself what it is below; a parent that is known has to bear it out.
+        parent = self._runs.get(RunKey(submission.producer.tenant_id, change.parent_run_id or ""))
+        named = only.run_id in {change.parent_run_id, change.root_run_id}
+        return named and (parent is None or _is_below(only, parent))
 
     def _create(
         self, submission: Submission, update: Update, key: RunKey, creation: Creation
@@ -349,25 +372,20 @@ def adopt_watermark(producer: ProducerRecord, sequence: int) -> None:
     producer.committed_sequence = sequence
 
 
-def _may_report(submission: Submission, update: Update, run: RunStatus | None) -> bool:
-    """Whether a run is the submission's to report on.
+def _is_below(only: RunGrant, run: RunStatus) -> bool:
+    """Whether a run is the one that a grant is for, or below it."""
+    return only.run_id in {run.run_id, run.parent_run_id, run.root_run_id}
 
-    One in another workspace is not, nor is one that its credential isn't for: both are as if they
-    weren't there.
-    """
-    if run is not None and run.workspace_id != submission.producer.workspace_id:
-        return False
-    only = submission.only_run
-    if only is None:
-        return True
-    change = update.change
-    if update.run_id == only.run_id:
-        current = run.attempt if run is not None else 1
-        told = change.attempt if isinstance(change, StateReport) else 0
-        return only.attempt >= current and told in {0, only.attempt}
-    if isinstance(change, Creation):
-        return only.run_id in {change.parent_run_id, change.root_run_id}
-    return run is not None and only.run_id in {run.parent_run_id, run.root_run_id}
+
+def _named_parents(submissions: Sequence[Submission]) -> set[RunKey]:
+    """Parents of new runs, where it matters whose they are."""
+    return {
+        RunKey(submission.producer.tenant_id, update.change.parent_run_id)
+        for submission in submissions
+        if submission.only_run is not None
+        for update in submission.updates
+        if isinstance(update.change, Creation) and update.change.parent_run_id
+    }
 
 
 def fenced(producer: ProducerRecord) -> ServiceError:

@@ -58,6 +58,9 @@ async def test_a_run_reports_no_other(place: Place) -> None:
     assert await report(place, token, creation(str(uuid4()))) == ["RUN_UNKNOWN"]
     under = creation(str(uuid4()), parent_run_id=other, root_run_id=other)
     assert await report(place, token, under) == ["RUN_UNKNOWN"]
+    # What is below another run isn't below this one, whatever it says of its root.
+    beside = creation(str(uuid4()), parent_run_id=other, root_run_id=run_id)
+    assert await report(place, token, beside) == ["RUN_UNKNOWN"]
     found = await place.call(place.owner, "RunService/GetRun", name=f"{PARENT}/runs/{other}")
     assert found.run.state == 3
 
