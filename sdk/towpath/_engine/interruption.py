@@ -33,8 +33,8 @@ class Interruption:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._stops: dict[object, Callable[[], object]] = {}
-        self._threads: dict[object, int] = {}
+        self._stops: dict[object, tuple[int | None, Callable[[], object]]] = {}
+        """How bodies under way are stopped, and the thread of those that have one to themselves."""
         self.requested = False
 
     def check(self) -> None:
@@ -56,12 +56,9 @@ class Interruption:
                 return body()
             finally:
                 with self._lock:
-                    self._stops.pop(key, None)
-                    self._threads.pop(key, None)
+                    self._forget(key)
                     if self.requested:
                         _raise_in(thread, None)
-                    if not self._threads:
-                        _requested.discard(self)
         except _Stop:
             raise RunCancelled("stopped, since the flow was interrupted") from None
 
@@ -80,38 +77,41 @@ class Interruption:
             return await body()
         finally:
             with self._lock:
-                self._stops.pop(key, None)
+                self._forget(key)
 
     def request(self) -> None:
         """Stops the bodies of all tasks under way."""
         _heed_lost_stops()
         with self._lock:
             self.requested = True
-            if self._threads:
+            if self._stops:
                 _requested.add(self)
-            for stop in self._stops.values():
+            for _, stop in self._stops.values():
                 stop()
 
     def stop_again(self, thread: int) -> None:
         """Stops the bodies that still run in a thread, once more."""
         with self._lock:
-            for key, running in self._threads.items():
+            for running, stop in self._stops.values():
                 if running == thread:
-                    self._stops[key]()
+                    stop()
+
+    def _forget(self, key: object) -> None:
+        self._stops.pop(key, None)
+        if not self._stops:
+            _requested.discard(self)
 
     def _begin(self, key: object, stop: Callable[[], object], thread: int | None = None) -> None:
         with self._lock:
             self.check()
-            self._stops[key] = stop
-            if thread is not None:
-                self._threads[key] = thread
+            self._stops[key] = (thread, stop)
 
 
 _AGAIN_SECONDS: Final = 0.02
 
 _heeding: list[Callable[[Any], Any]] = []
 _requested: set[Interruption] = set()
-"""Those that have stopped bodies which run in threads, and haven't ended."""
+"""Those that have stopped bodies, and whose bodies haven't all ended."""
 
 
 def _heed_lost_stops() -> None:
