@@ -81,8 +81,9 @@ class GrpcServer:
         Raises:
             OSError: The port is in use or the address is not this machine's.
         """
-        # gRPC tells of a failure by lines on stderr, so a plain socket tries first.
-        with contextlib.closing(listening_socket(host, port)):
+        # gRPC tells of a failure by lines on stderr, so a plain socket tries first. It doesn't
+        # listen: who connected meanwhile would be cut off when it closes.
+        with contextlib.closing(_bound_socket(host, port)):
             pass
         try:
             if credentials is not None:
@@ -120,15 +121,24 @@ def listening_socket(host: str, port: int) -> socket.socket:
     Raises:
         OSError: The port is in use or the address is not this machine's.
     """
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener = _bound_socket(host, port)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
         listener.listen(128)
     except OSError:
         listener.close()
         raise
     return listener
+
+
+def _bound_socket(host: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 class _Handlers(grpc.GenericRpcHandler):
