@@ -24,9 +24,9 @@ from towpath_auth._errors import CredentialRefused
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-KeyKind = Literal["user", "service_account", "refresh"]
+KeyKind = Literal["user", "service_account", "refresh", "device"]
 
-KEY_PATTERN: Final = re.compile(r"\btwp[usr]_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}\b")
+KEY_PATTERN: Final = re.compile(r"\btwp[usrd]_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}\b")
 """What a scanner looks for; `parse_api_key` then tells whether it is a key."""
 
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -37,6 +37,7 @@ _PREFIXES: Final[dict[KeyKind, str]] = {
     "user": "twpu",
     "service_account": "twps",
     "refresh": "twpr",
+    "device": "twpd",
 }
 _KINDS: Final[dict[str, KeyKind]] = {prefix: kind for kind, prefix in _PREFIXES.items()}
 
@@ -52,11 +53,21 @@ class ApiKey:
     """The whole of it; secret."""
 
 
-def new_api_key(kind: KeyKind) -> ApiKey:
-    """Makes a key that nobody can guess."""
-    key_id = _random(_ID_LENGTH)
+def new_api_key(kind: KeyKind, key_id: str = "") -> ApiKey:
+    """Makes a key that nobody can guess.
+
+    Args:
+        kind: What it is for.
+        key_id: Its public id, for the next token of a login; empty for a new one.
+    """
+    key_id = key_id or new_key_id()
     body = f"{_PREFIXES[kind]}_{key_id}_{_random(_SECRET_LENGTH)}"
     return ApiKey(kind=kind, key_id=key_id, text=body + _checksum(body))
+
+
+def new_key_id() -> str:
+    """Makes a public id: 16 characters."""
+    return _random(_ID_LENGTH)
 
 
 def parse_api_key(text: str) -> ApiKey:
@@ -90,6 +101,15 @@ class Peppers:
         if version not in self.by_version:
             return False
         return hmac.compare_digest(self._digest(key, version), digest)
+
+    def key_id_for(self, text: str) -> str:
+        """A public id that follows from a text: the same text can be made use of once."""
+        digest = hmac.new(self.by_version[min(self.by_version)], text.encode(), hashlib.sha256)
+        rest, characters = int.from_bytes(digest.digest()), ""
+        for _ in range(_ID_LENGTH):
+            rest, digit = divmod(rest, len(_ALPHABET))
+            characters += _ALPHABET[digit]
+        return characters
 
     def _digest(self, key: ApiKey, version: int) -> str:
         return hmac.new(self.by_version[version], key.text.encode(), hashlib.sha256).hexdigest()

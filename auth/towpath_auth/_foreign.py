@@ -57,12 +57,12 @@ class ToUser:
     """Whoever presents the token is the user a claim names.
 
     Attributes:
-        claim: Path of the claim, as in `ClaimRule`.
-        default_role: The role of a user seen for the first time.
+        claim: Path of the claim, as in `ClaimRule`; "email" must be a verified one.
+        default_role: The role of a user seen for the first time; empty: only those known may enter.
     """
 
     claim: str
-    default_role: str
+    default_role: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,10 +118,7 @@ class Trust:
     def _check_subject(self) -> None:
         identifying = [rule for rule in self.rules if rule.path not in _SHARED_CLAIMS]
         if isinstance(self.maps_to, ToUser):
-            if (
-                claim_names(self.maps_to.claim)[0] in _SHARED_CLAIMS
-                or not self.maps_to.default_role
-            ):
+            if claim_names(self.maps_to.claim)[0] in _SHARED_CLAIMS:
                 raise TrustRefused("Map to users by a claim that names one, such as sub.")
         elif not self.maps_to.name or not identifying:
             raise TrustRefused(

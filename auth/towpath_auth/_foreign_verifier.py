@@ -24,6 +24,7 @@ MAX_KID_CHARACTERS: Final = 256
 _HEADER: Final = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
 _LEGACY_KUBERNETES: Final = "kubernetes.io/serviceaccount/"
 _LATEST_SECONDS: Final = 253_402_300_799
+EMAIL: Final = "email"
 
 
 class KeySource(Protocol):
@@ -48,6 +49,7 @@ class Identity:
         service_account: The name of ours it stands for; or None for a user.
         user: The user's name by the issuer; or None for a service account.
         default_role: Of a user seen for the first time.
+        issued_at: Seconds since the Unix epoch.
         expires_at: Seconds since the Unix epoch; nothing issued for it may live longer.
     """
 
@@ -56,7 +58,25 @@ class Identity:
     service_account: str | None = None
     user: str | None = None
     default_role: str | None = None
+    issued_at: int
     expires_at: int
+
+
+def claimed_issuer(token: str) -> str:
+    """Whose token this claims to be; nothing of it is verified.
+
+    Raises:
+        CredentialRefused: For what has not the form of a token.
+    """
+    if len(token) > MAX_TOKEN_BYTES or COMPACT.fullmatch(token) is None:
+        raise CredentialRefused
+    try:
+        issuer: object = json_object(decoded(token.split(".")[1])).get("iss")
+    except (ValueError, RecursionError) as error:
+        raise CredentialRefused from error
+    if not isinstance(issuer, str):
+        raise CredentialRefused
+    return issuer
 
 
 class ForeignVerifier:
@@ -114,7 +134,7 @@ def _check_signature(token: str, algorithm: str, key: ForeignKey) -> None:
 
 def _identity(claims: Mapping[str, Any], trust: Trust, now: float) -> Identity:
     _check_addressing(claims, trust)
-    expires_at = _check_times(claims, trust, now)
+    issued_at, expires_at = _check_times(claims, trust, now)
     for rule in trust.rules:
         if _text_at(claims, rule.path) != rule.value:
             raise CredentialRefused
@@ -124,13 +144,18 @@ def _identity(claims: Mapping[str, Any], trust: Trust, now: float) -> Identity:
             issuer=trust.issuer,
             subject=subject,
             service_account=maps_to.name,
+            issued_at=issued_at,
             expires_at=expires_at,
         )
+    # An address that the issuer hasn't verified is whatever its user has typed.
+    if maps_to.claim == EMAIL and claims.get("email_verified") is not True:
+        raise CredentialRefused
     return Identity(
         issuer=trust.issuer,
         subject=subject,
         user=_text_at(claims, maps_to.claim),
         default_role=maps_to.default_role,
+        issued_at=issued_at,
         expires_at=expires_at,
     )
 
@@ -148,14 +173,14 @@ def _check_addressing(claims: Mapping[str, Any], trust: Trust) -> None:
         raise CredentialRefused
 
 
-def _check_times(claims: Mapping[str, Any], trust: Trust, now: float) -> int:
+def _check_times(claims: Mapping[str, Any], trust: Trust, now: float) -> tuple[int, int]:
     issued_at, expires_at = _seconds(claims, "iat"), _seconds(claims, "exp")
     valid_from = _seconds(claims, "nbf") if "nbf" in claims else issued_at
     if not 0 < expires_at - issued_at <= trust.max_life_seconds:
         raise CredentialRefused
     if max(issued_at, valid_from) > now + LEEWAY_SECONDS:
         raise CredentialRefused
-    return expires_at
+    return issued_at, expires_at
 
 
 def _seconds(claims: Mapping[str, Any], name: str) -> int:

@@ -24,6 +24,7 @@ TENANT_PERMISSIONS: Final[Mapping[str, str]] = {
     "key.own": "Make, rotate and revoke keys of one's own.",
     "key.rotate": "Rotate keys of one's own.",
     "key.manage": "Revoke anybody's keys.",
+    "trust.manage": "Trust issuers of tokens that are not this service, and cease to.",
     "audit.read": "Read the audit log.",
     "workspace.create": "Make workspaces.",
     "workspace.delete": "Delete workspaces.",

@@ -6,6 +6,7 @@ from towpath_auth._api_keys import (
     KeyKind,
     Peppers,
     new_api_key,
+    new_key_id,
     new_pepper,
     parse_api_key,
 )
@@ -16,6 +17,7 @@ from towpath_auth._signing import (
     load_signing_key,
     new_signing_key,
 )
+from towpath_auth._user_codes import new_user_code, read_user_code, shown_user_code
 from towpath_auth._verifier import MAX_TOKEN_BYTES, Verifier, bearer_token
 
 __all__ = [
@@ -33,7 +35,11 @@ __all__ = [
     "bearer_token",
     "load_signing_key",
     "new_api_key",
+    "new_key_id",
     "new_pepper",
     "new_signing_key",
+    "new_user_code",
     "parse_api_key",
+    "read_user_code",
+    "shown_user_code",
 ]

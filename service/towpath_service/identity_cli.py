@@ -50,6 +50,7 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
         key_file: Path | None,
         cloud: bool,
         behind_tls_proxy: bool,
+        private_issuers: bool,
         **options: Any,
     ) -> Any:
         access = {
@@ -59,6 +60,7 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "cloud": cloud,
             "tls": _tls_files(tls_cert, tls_key, tls_client_ca),
             "tls_proxy": behind_tls_proxy,
+            "private_issuers": private_issuers,
         }
         return command(*arguments, access=access, **options)
 
@@ -89,6 +91,11 @@ _ACCESS_OPTIONS: Final = (
     ),
     click.option(
         "--behind-tls-proxy", is_flag=True, help="A proxy before this server speaks TLS for it."
+    ),
+    click.option(
+        "--private-issuers",
+        is_flag=True,
+        help="Issuers of tokens may be on this machine and on private networks.",
     ),
 )
 

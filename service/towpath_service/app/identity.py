@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 from towpath_service.application.api_keys import ApiKeys
 from towpath_service.application.audit import AuditTrail
 from towpath_service.application.authority import Authority
+from towpath_service.application.devices import Devices
+from towpath_service.application.federation import Federation
 from towpath_service.application.members import Members
 from towpath_service.application.server_keys import ServerKeys
+from towpath_service.application.sign_in import SignIns
 from towpath_service.application.tenants import MadeTenant, Tenants
+from towpath_service.application.trusts import Trusts
 from towpath_service.domain.errors import ServiceError
+from towpath_service.outbound import FetchedKeys, Issuers
 from towpath_service.rpc.access_handler import AccessHandler, TenantHandler
 from towpath_service.rpc.auth_handler import AuthHandler
 from towpath_service.rpc.authenticating import TokenAuthenticator
@@ -43,8 +48,18 @@ async def open_identity(
     sealer: Sealer,
     queries: Queries,
     admission: Admission,
+    *,
+    private_issuers: bool = False,
 ) -> Identity:
     """Puts the layer together.
+
+    Args:
+        store: Where it is kept who is who.
+        clock: The time.
+        sealer: What keeps the service's keys.
+        queries: What runs there are.
+        admission: What counts what tenants use.
+        private_issuers: Whether issuers may be on this machine and on private networks.
 
     Raises:
         ServiceError: As `Authority.open`.
@@ -53,13 +68,18 @@ async def open_identity(
     await authority.open()
     trail = AuditTrail(store, authority)
     keys = ApiKeys(store, authority, trail, clock)
+    trusts = Trusts(store, trail, clock, private=private_issuers)
+    sign_ins = SignIns(store, authority, trail, clock)
+    issuers = Issuers(FetchedKeys())
+    federation = Federation(store, authority, trail, sign_ins, trusts, issuers, clock)
+    devices = Devices(store, authority, trail, sign_ins, clock)
     return Identity(
         authority=authority,
         authenticator=TokenAuthenticator(authority),
         guard=IdentityGuard(admission, trail),
         handlers=(
-            AuthHandler(authority, queries, admission),
-            AccessHandler(Members(store, keys, trail, clock), keys, trail, admission),
+            AuthHandler(authority, sign_ins, federation, devices, queries, admission),
+            AccessHandler(Members(store, keys, trail, clock), keys, trusts, trail, admission),
             TenantHandler(Tenants(store, authority, keys, clock)),
         ),
     )

@@ -18,7 +18,6 @@ from towpath_service.app.intake import Intake
 from towpath_service.app.switching import identity_wanted, switch_on
 from towpath_service.app.wiring import Service, open_service
 from towpath_service.domain.errors import ServiceError
-from towpath_service.rpc.auth_handler import jwks_of
 from towpath_service.rpc.grpc_server import GrpcServer, address_of, listening_socket
 from towpath_service.telemetry.observing import observe
 from towpath_service.web import Keys, WebServer, web_application
@@ -59,7 +58,12 @@ async def serve(
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         stack.enter_context(_told_to_stop(stop))
-        wanted = identity_wanted(settings.home, settings.key_file, make=settings.auth)
+        wanted = identity_wanted(
+            settings.home,
+            settings.key_file,
+            make=settings.auth,
+            private_issuers=settings.private_issuers,
+        )
         if settings.auth:
             made = await switch_on(settings.database, wanted, settings.owner)
             if made is not None:
@@ -150,7 +154,7 @@ def _keys(service: Service) -> Keys | None:
     authority = service.authority
     if authority is None:
         return None
-    return Keys(issuer=authority.issuer, current=partial(jwks_of, authority))
+    return Keys(issuer=authority.issuer, current=authority.jwks)
 
 
 @contextmanager

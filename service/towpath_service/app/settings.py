@@ -62,6 +62,8 @@ class ServerSettings:
     """Certificate and key of both ports; None for plain text."""
     tls_proxy: bool = False
     """Whether a proxy stands before the ports that callers speak TLS with."""
+    private_issuers: bool = False
+    """Whether issuers that tenants trust may be on this machine and on private networks."""
     metrics: bool = False
     """Whether to give metrics at /metrics of the web port."""
 

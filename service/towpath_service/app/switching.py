@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 FIRST_KEY_DAYS: Final = 90.0
 
 
-def identity_wanted(home: Path, key_file: Path | None, *, make: bool = False) -> IdentityWanted:
+def identity_wanted(
+    home: Path, key_file: Path | None, *, make: bool = False, private_issuers: bool = False
+) -> IdentityWanted:
     """How callers are told apart, where they are.
 
     Args:
         home: The Towpath home.
         key_file: File of the key that the service's secrets are sealed with; None for the usual.
         make: Whether to make that file when there is none.
+        private_issuers: Whether issuers that tenants trust may be on private networks.
     """
 
     def opened() -> Sealer:
@@ -31,7 +34,7 @@ def identity_wanted(home: Path, key_file: Path | None, *, make: bool = False) ->
 
         return sealer(home, key_file, make=make)
 
-    return IdentityWanted(sealer=opened)
+    return IdentityWanted(sealer=opened, private_issuers=private_issuers)
 
 
 async def switch_on(

@@ -17,13 +17,13 @@ from towpath_service.application.retention import Keep, Retention
 from towpath_service.application.watch import Draining, Watches
 from towpath_service.ports.bus import Bus
 from towpath_service.ports.clock import SystemClock
-from towpath_service.rpc.auth_handler import (
+from towpath_service.rpc.dispatch import Dispatcher, LocalAuthenticator
+from towpath_service.rpc.ingest_handler import IngestHandler, StreamTimes
+from towpath_service.rpc.local_identity import (
     LocalAccessHandler,
     LocalAuthHandler,
     LocalTenantHandler,
 )
-from towpath_service.rpc.dispatch import Dispatcher, LocalAuthenticator
-from towpath_service.rpc.ingest_handler import IngestHandler, StreamTimes
 from towpath_service.rpc.log_handler import LogHandler
 from towpath_service.rpc.run_handler import FlowHandler, RunHandler
 from towpath_service.rpc.server_handler import ServerHandler
@@ -51,6 +51,8 @@ class IdentityWanted:
 
     sealer: Callable[[], Sealer]
     """Makes what opens the service's own keys."""
+    private_issuers: bool = False
+    """Whether issuers that tenants trust may be on this machine and on private networks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +153,14 @@ async def _identity(
     # Brings cryptography, of which a service without identity needs nothing.
     from towpath_service.app.identity import open_identity  # noqa: PLC0415 - 10 MB
 
-    return await open_identity(store, clock, wanted.sealer(), queries, admission)
+    return await open_identity(
+        store,
+        clock,
+        wanted.sealer(),
+        queries,
+        admission,
+        private_issuers=wanted.private_issuers,
+    )
 
 
 async def has_identity(store: Store) -> bool:

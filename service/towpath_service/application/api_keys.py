@@ -114,7 +114,8 @@ class ApiKeys:
             owner = self._owner(identity, caller, new.parent)
             limits = _limits(identity, caller, new)
             now_us = self._clock.now_us()
-            live = sum(key.holds(now_us) for key in identity.keys(owner.principal_id))
+            keys = identity.keys(owner.principal_id)
+            live = sum(key.kind == "api_key" and key.holds(now_us) for key in keys)
             if live >= MOST_LIVE_KEYS:
                 raise _too_many(owner)
             text = self.add(
@@ -160,7 +161,7 @@ class ApiKeys:
         def work(identity: Identity) -> MadeKey:
             old, owner = self._changeable(identity, caller, name, {"key.own", "key.rotate"})
             now_us = self._clock.now_us()
-            if not old.holds(now_us):
+            if old.kind != "api_key" or not old.holds(now_us):
                 raise not_found(name)
             life_us = None if old.expires_us is None else old.expires_us - old.created_us
             made = self._add(

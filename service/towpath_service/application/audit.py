@@ -12,18 +12,21 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from towpath_auth.audit import AuditRecord
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from towpath_auth import Caller
-    from towpath_auth.audit import AuditHead, AuditRecord
+    from towpath_auth.audit import AuditHead
 
     from towpath_service.application.authority import Authority
-    from towpath_service.ports.identity import Identity, IdentityStore
+    from towpath_service.ports.identity import Identity, IdentityStore, Standing
 
 Result = TypeVar("Result")
 
 PAGE: Final = 1000
+EXCHANGE: Final = "towpath.api.v1.AuthService/ExchangeToken"
 _LAST: Final = (1 << 63) - 1
 
 
@@ -76,6 +79,27 @@ class AuditTrail:
             draft.written = True
         await self._authority.forget(tenant_id)
         return result
+
+    def add(
+        self, identity: Identity, standing: Standing, *, action: str, outcome: str, address: str
+    ) -> None:
+        """Writes an entry about an exchange of credentials in the transaction that makes it."""
+        record = AuditRecord(
+            tenant_id=standing.tenant.tenant_id,
+            sequence=0,
+            recorded_us=0,
+            actor=standing.principal.name,
+            credential_id=standing.key.key_id,
+            action=action,
+            method=EXCHANGE,
+            resource=standing.principal.name,
+            outcome=outcome,
+            reason="" if outcome == "OK" else "CREDENTIAL_REVOKED",
+            address=address,
+            trace_id="",
+            request="",
+        )
+        identity.append_audit(record, self._sealing(record.tenant_id))
 
     async def write(self, draft: Draft, *, outcome: str, reason: str) -> None:
         """Writes how a call ended."""

@@ -47,6 +47,7 @@ _OVERLAP_US: Final = 10_000_000
 _USED_AGAIN_US: Final = 60_000_000
 _SECOND: Final = 1_000_000
 MOST_TOKENS: Final = 20_000
+_CLIENTS: Final = {"api_key": "key", "sign_in": "login", "trust": "trust"}
 
 _log = logging.getLogger(__name__)
 
@@ -124,6 +125,10 @@ class Authority:
         """The secrets in force."""
         assert self._ring is not None
         return self._ring
+
+    def jwks(self) -> list[dict[str, str]]:
+        """The public keys of its tokens, as JSON Web Keys."""
+        return [key.jwk for key in self.ring.public]
 
     async def open(self) -> None:
         """Loads the secrets.
@@ -217,6 +222,8 @@ class Authority:
             key = parse_api_key(api_key)
         except CredentialRefused as error:
             raise refused(error) from error
+        if key.kind not in {"user", "service_account"}:
+            raise refused(CredentialRefused())
         tenant_id = await self._store.installation(
             lambda installation: installation.tenant_of(key.key_id)
         )
@@ -238,9 +245,9 @@ class Authority:
         standing = await self._store.identity(tenant_id, work)
         if standing is None:
             raise refused(CredentialRefused())
-        _check_standing(standing, now_us)
+        check_standing(standing, now_us)
         scopes = frozenset(permissions) if permissions else None
-        return self._issued(standing, now_us, scopes=scopes, address=address)
+        return self.issue(standing, now_us, scopes=scopes, address=address)
 
     async def run_token(self, caller: Caller, run: RunGrant) -> Exchanged:
         """Makes a token for the process of one run, that holds while its caller's key does.
@@ -249,9 +256,9 @@ class Authority:
             ServiceError: CREDENTIAL_REVOKED, when that key no longer holds.
         """
         standing = await self._standing(caller.tenant_id, caller.credential_id)
-        return self._issued(standing, self._clock.now_us(), run=run)
+        return self.issue(standing, self._clock.now_us(), run=run)
 
-    def _issued(
+    def issue(
         self,
         standing: Standing,
         now_us: int,
@@ -259,16 +266,30 @@ class Authority:
         scopes: frozenset[str] | None = None,
         run: RunGrant | None = None,
         address: str = "",
+        until: int | None = None,
     ) -> Exchanged:
+        """Makes an access token for whoever has proved to be somebody.
+
+        Args:
+            standing: Who, by which credential.
+            now_us: The time.
+            scopes: Permissions that it is limited to; None for all.
+            run: The run that it is for; None for the principal's own.
+            address: Where the call comes from.
+            until: Seconds since the Unix epoch that it may not outlive; None for no such limit.
+        """
         now = now_us // _SECOND
-        life = self._token_seconds
+        ends = [now + self._token_seconds]
         if standing.key.expires_us is not None:
-            life = min(life, max(1, standing.key.expires_us // _SECOND - now))
+            ends.append(standing.key.expires_us // _SECOND)
+        if until is not None:
+            ends.append(until)
+        life = max(1, min(ends) - now)
         claims = AccessClaims(
             principal=standing.principal.subject if run is None else f"runs/{run.run_id}",
             tenant_id=standing.tenant.tenant_id,
             credential_id=standing.key.key_id,
-            client_id=f"key:{standing.key.key_id}",
+            client_id=f"{_CLIENTS[standing.key.kind]}:{standing.key.key_id}",
             epoch=standing.principal.epoch,
             issued_at=now,
             expires_at=now + life,
@@ -313,7 +334,7 @@ class Authority:
         )
         if standing is None:
             raise refused(CredentialRefused("CREDENTIAL_REVOKED"))
-        _check_standing(standing, self._clock.now_us())
+        check_standing(standing, self._clock.now_us())
         return standing
 
 
@@ -322,7 +343,12 @@ def refused(error: CredentialRefused) -> ServiceError:
     return ServiceError(reason=error.reason, message=str(error))
 
 
-def _check_standing(standing: Standing, now_us: int) -> None:
+def check_standing(standing: Standing, now_us: int) -> None:
+    """Refuses a credential that has ended, and whoever belongs to a suspended tenant.
+
+    Raises:
+        ServiceError: CREDENTIAL_REVOKED or TENANT_SUSPENDED.
+    """
     if not standing.key.holds(now_us):
         raise refused(CredentialRefused("CREDENTIAL_REVOKED"))
     if standing.tenant.suspended:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from uuid import uuid4
 
 from towpath_service.domain.errors import ServiceError, invalid
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PrincipalKind = Literal["user", "service_account"]
+CredentialKind = Literal["api_key", "sign_in", "trust"]
 
 _COLLECTIONS: Final[Mapping[PrincipalKind, str]] = {
     "user": "users",
@@ -75,9 +76,17 @@ class Principal:
         return f"{_COLLECTIONS[self.kind]}/{self.principal_id}"
 
 
+class UsedToken(NamedTuple):
+    """A refresh token that is used up."""
+
+    pepper_version: int
+    digest: str
+    used_us: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredKey:
-    """An API key without the key."""
+    """What a principal comes by, without its secret: an API key, a login, or a trust's word."""
 
     key_id: str
     principal_id: str
@@ -94,6 +103,11 @@ class StoredKey:
     used_us: int | None = None
     revoked_us: int | None = None
     replaced_by: str | None = None
+    kind: CredentialKind = "api_key"
+    trust_id: str | None = None
+    """The trust that it came of; None for none."""
+    used_tokens: tuple[UsedToken, ...] = ()
+    """Of a login: its latest refresh tokens that are used up, the last one first."""
 
     def holds(self, now_us: int) -> bool:
         """Whether the key is accepted at a time."""
@@ -120,6 +134,65 @@ class Binding:
     """Where; empty for the whole tenant."""
     created_by: str
     created_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserTrust:
+    """How people sign in by an issuer."""
+
+    claim: str
+    """Path of the claim with their e-mail address."""
+    default_role: str
+    """Of who signs in for the first time; empty when only users that exist may."""
+    client_id: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTrust:
+    """That a tenant trusts an issuer, and what for: to be a service account, or to sign in."""
+
+    trust_id: str
+    issuer: str
+    audiences: tuple[str, ...]
+    rules: tuple[tuple[str, str], ...]
+    """Paths of claims and the texts that they must have."""
+    algorithms: tuple[str, ...]
+    jwks_uri: str | None
+    jwks: str | None
+    service_account: str | None
+    """Its name; None when people sign in by the trust."""
+    users: UserTrust | None
+    credential_id: str | None
+    """What tokens for the service account are made of; None when people sign in by the trust."""
+    created_by: str
+    created_us: int
+
+    @property
+    def name(self) -> str:
+        """Its resource name."""
+        return f"trusts/{self.trust_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingDevice:
+    """A login on a device that waits to be approved by somebody who is signed in elsewhere."""
+
+    device_id: str
+    """Public id of its device code."""
+    user_code: str
+    digest: str = field(repr=False)
+    pepper_version: int
+    client_name: str
+    address: str
+    created_us: int
+    expires_us: int
+    polled_us: int | None = None
+    """When it last asked; None if it never did."""
+    approved_tenant_id: str | None = None
+    """Tenant of whoever approved it; None while it waits."""
+    credential_id: str | None = None
+    """The login that came of it; None while it waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

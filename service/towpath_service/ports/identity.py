@@ -16,7 +16,9 @@ if TYPE_CHECKING:
         ServerKey,
         StoredKey,
         StoredRole,
+        StoredTrust,
         Tenant,
+        WaitingDevice,
         WorkspaceEntry,
     )
 
@@ -88,12 +90,45 @@ class Identity(Protocol):
         """A principal's keys, newest first."""
         ...
 
-    def add_key(self, key: StoredKey) -> None:
-        """Keeps a key."""
+    def add_key(self, key: StoredKey) -> bool:
+        """Keeps a key; False when its public id is taken."""
         ...
 
     def change_key(self, key_id: str, **changes: int | str | None) -> None:
         """Sets columns of a key: expires_us, revoked_us, used_us, replaced_by."""
+        ...
+
+    def rotate_key(self, key: StoredKey, *, was: str) -> bool:
+        """Writes which refresh tokens of a login hold; False when they have changed meanwhile.
+
+        Args:
+            key: The login with its digests as they are to be.
+            was: Its digest as it was read.
+        """
+        ...
+
+    def end_keys_of_trust(self, trust_id: str, revoked_us: int) -> None:
+        """Revokes all that came of a trust."""
+        ...
+
+    def forget_sign_ins(self, principal_id: str, ended_before_us: int) -> None:
+        """Removes a principal's logins that ended before a time."""
+        ...
+
+    def trust(self, trust_id: str) -> StoredTrust | None:
+        """A trust by its id."""
+        ...
+
+    def trusts(self) -> list[StoredTrust]:
+        """All trusts, by id."""
+        ...
+
+    def add_trust(self, trust: StoredTrust) -> bool:
+        """Keeps a trust; False when its id is taken."""
+        ...
+
+    def remove_trust(self, trust_id: str) -> bool:
+        """Removes a trust; False when there is none."""
         ...
 
     def roles(self) -> list[StoredRole]:
@@ -167,6 +202,30 @@ class Installation(Protocol):
 
     def tenant_of(self, credential_id: str) -> str | None:
         """The tenant that a credential belongs to."""
+        ...
+
+    def add_device(self, device: WaitingDevice) -> bool:
+        """Keeps a device that waits; False when its codes are taken. Forgets those that ended."""
+        ...
+
+    def device(self, device_id: str) -> WaitingDevice | None:
+        """A device by the public id of its device code."""
+        ...
+
+    def device_by_code(self, user_code: str) -> WaitingDevice | None:
+        """A device by its user code."""
+        ...
+
+    def devices_from(self, address: str, now_us: int) -> int:
+        """How many devices wait that began at an address."""
+        ...
+
+    def change_device(self, device: WaitingDevice) -> None:
+        """Writes when a device last asked, and who approved it."""
+        ...
+
+    def remove_device(self, device_id: str) -> bool:
+        """Forgets a device; False when there is none."""
         ...
 
     def changed_since(self, since_us: int) -> list[str]:

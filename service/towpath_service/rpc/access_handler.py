@@ -13,6 +13,7 @@ from towpath_service.application.members import NewUser
 from towpath_service.domain.identity import parse_named
 from towpath_service.domain.tokens import make_token, read_token
 from towpath_service.rpc import convert_identity as convert
+from towpath_service.rpc.convert_trusts import from_trust, to_trust
 from towpath_service.rpc.paging import page_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from towpath_service.application.audit import AuditTrail
     from towpath_service.application.members import Members
     from towpath_service.application.tenants import Tenants
+    from towpath_service.application.trusts import Trusts
 
 _AUDIT_PAGE: Final = 100
 _MOST_AUDIT: Final = 1000
@@ -35,10 +37,16 @@ class AccessHandler:
     service: ClassVar[str] = "towpath.api.v1.AccessService"
 
     def __init__(
-        self, members: Members, keys: ApiKeys, trail: AuditTrail, admission: Admission
+        self,
+        members: Members,
+        keys: ApiKeys,
+        trusts: Trusts,
+        trail: AuditTrail,
+        admission: Admission,
     ) -> None:
         self._members = members
         self._keys = keys
+        self._trusts = trusts
         self._trail = trail
         self._admission = admission
 
@@ -190,6 +198,33 @@ class AccessHandler:
         """Ends a key."""
         key, owner = await self._keys.revoke(caller, request.name)
         return pb.RevokeApiKeyResponse(api_key=convert.to_api_key(key, owner))
+
+    async def create_trust(
+        self, request: pb.CreateTrustRequest, caller: Caller
+    ) -> pb.CreateTrustResponse:
+        """Makes a trust."""
+        made = await self._trusts.create(caller, from_trust(request.trust_id, request.trust))
+        return pb.CreateTrustResponse(trust=to_trust(made))
+
+    async def list_trusts(
+        self, request: pb.ListTrustsRequest, caller: Caller
+    ) -> pb.ListTrustsResponse:
+        """Lists trusts."""
+        found, token = page_of(
+            await self._trusts.trusts(caller),
+            caller,
+            "ListTrusts",
+            size=request.page_size,
+            token=request.page_token,
+        )
+        return pb.ListTrustsResponse(trusts=map(to_trust, found), next_page_token=token)
+
+    async def delete_trust(
+        self, request: pb.DeleteTrustRequest, caller: Caller
+    ) -> pb.DeleteTrustResponse:
+        """Ends a trust."""
+        await self._trusts.delete(caller, request.name)
+        return pb.DeleteTrustResponse()
 
     async def list_roles(
         self, request: pb.ListRolesRequest, caller: Caller

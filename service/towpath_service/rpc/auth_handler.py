@@ -1,28 +1,37 @@
-"""AuthService, with identity and without."""
+"""AuthService."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from towpath.api.v1 import access_service_pb2
 from towpath.api.v1 import auth_service_pb2 as pb
-from towpath_auth import LOCAL_WORKSPACE_ID, RunGrant
+from towpath_auth import RunGrant
+from towpath_auth.credentials import shown_user_code
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.application.devices import DEVICE_SECONDS, INTERVAL_SECONDS
+from towpath_service.application.sign_in import SignedIn
+from towpath_service.domain.errors import ServiceError, invalid
 from towpath_service.domain.names import parse_run
 from towpath_service.ports.bus import Scope
 from towpath_service.rpc.convert_identity import to_actor
+from towpath_service.rpc.local_identity import caller_answer
+from towpath_service.rpc.times import set_time
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from towpath_auth import Caller
 
     from towpath_service.application.admission import Admission
     from towpath_service.application.authority import Authority
+    from towpath_service.application.devices import Devices
+    from towpath_service.application.federation import Federation
     from towpath_service.application.queries import Queries
+    from towpath_service.application.sign_in import SignIns
 
 JWKS_SECONDS: Final = 300
-MOST_WORKSPACES: Final = 200
 
 
 class AuthHandler:
@@ -30,8 +39,19 @@ class AuthHandler:
 
     service: ClassVar[str] = "towpath.api.v1.AuthService"
 
-    def __init__(self, authority: Authority, queries: Queries, admission: Admission) -> None:
+    def __init__(
+        self,
+        authority: Authority,
+        sign_ins: SignIns,
+        federation: Federation,
+        devices: Devices,
+        queries: Queries,
+        admission: Admission,
+    ) -> None:
         self._authority = authority
+        self._sign_ins = sign_ins
+        self._federation = federation
+        self._devices = devices
         self._queries = queries
         self._admission = admission
 
@@ -39,30 +59,109 @@ class AuthHandler:
         self, request: pb.ExchangeTokenRequest, caller: Caller
     ) -> pb.ExchangeTokenResponse:
         """Exchanges a credential for an access token."""
-        self._admission.check_address(caller.address)
-        try:
-            made = await self._authority.exchange(
-                request.api_key, request.permissions, caller.address
-            )
-        except ServiceError as error:
-            if error.reason.startswith("CREDENTIAL_"):
-                self._admission.note_failure(caller.address)
-            raise
+        with self._guessing(caller, "CREDENTIAL_"):
+            signed_in = await self._exchanged(request, caller.address)
+        made = signed_in.exchanged
         answer = pb.ExchangeTokenResponse(
             access_token=made.token,
             expire_time=Timestamp(seconds=made.expires_at),
             tenant_id=made.caller.tenant_id,
             actor=to_actor(made.caller),
+            refresh_token=signed_in.refresh_token,
         )
         answer.expires_in.FromSeconds(made.life_seconds)
         answer.server_time.GetCurrentTime()
+        if signed_in.ends_us is not None:
+            set_time(answer.sign_in_expire_time, signed_in.ends_us)
         return answer
+
+    async def _exchanged(self, request: pb.ExchangeTokenRequest, address: str) -> SignedIn:
+        permissions = request.permissions
+        credential = request.WhichOneof("credential")
+        if request.tenant and credential != "id_token":
+            raise invalid("tenant", "must be empty: only an id_token doesn't say its tenant")
+        if credential == "refresh_token":
+            return await self._sign_ins.refresh(request.refresh_token, permissions, address)
+        if credential == "id_token":
+            return await self._federation.exchange(
+                request.id_token, request.tenant, permissions, address
+            )
+        if credential == "device_code":
+            return await self._devices.exchange(request.device_code, permissions, address)
+        made = await self._authority.exchange(request.api_key, permissions, address)
+        return SignedIn(exchanged=made)
+
+    @contextmanager
+    def _guessing(self, caller: Caller, wrong: str) -> Generator[None]:
+        """Counts wrong guesses of an address, and refuses it when there are too many.
+
+        Args:
+            caller: Who guesses.
+            wrong: What the reason of a wrong guess begins with.
+        """
+        self._admission.check_address(caller.address)
+        try:
+            yield
+        except ServiceError as error:
+            if error.reason.startswith(wrong):
+                self._admission.note_failure(caller.address)
+            raise
+
+    async def sign_out(self, request: pb.SignOutRequest, caller: Caller) -> pb.SignOutResponse:
+        """Ends the login that the caller came by."""
+        del request
+        await self._sign_ins.sign_out(caller)
+        return pb.SignOutResponse()
+
+    async def get_sign_in_options(
+        self, request: pb.GetSignInOptionsRequest, caller: Caller
+    ) -> pb.GetSignInOptionsResponse:
+        """Tells where people of a tenant sign in."""
+        del caller
+        found = await self._federation.options(request.tenant)
+        if found is None:
+            return pb.GetSignInOptionsResponse()
+        return pb.GetSignInOptionsResponse(
+            issuer=found.issuer, client_id=found.users.client_id, scopes=found.users.scopes
+        )
+
+    async def start_device_sign_in(
+        self, request: pb.StartDeviceSignInRequest, caller: Caller
+    ) -> pb.StartDeviceSignInResponse:
+        """Begins a login on a device."""
+        device_code, user_code = await self._devices.start(request.client_name, caller.address)
+        answer = pb.StartDeviceSignInResponse(
+            device_code=device_code, user_code=shown_user_code(user_code)
+        )
+        answer.expires_in.FromSeconds(DEVICE_SECONDS)
+        answer.interval.FromSeconds(INTERVAL_SECONDS)
+        return answer
+
+    async def get_device_sign_in(
+        self, request: pb.GetDeviceSignInRequest, caller: Caller
+    ) -> pb.GetDeviceSignInResponse:
+        """Tells where a login was begun."""
+        with self._guessing(caller, "RESOURCE_NOT_FOUND"):
+            device = await self._devices.waiting(caller, request.user_code)
+        answer = pb.GetDeviceSignInResponse(
+            client_name=device.client_name, client_address=device.address
+        )
+        set_time(answer.create_time, device.created_us)
+        return answer
+
+    async def approve_device_sign_in(
+        self, request: pb.ApproveDeviceSignInRequest, caller: Caller
+    ) -> pb.ApproveDeviceSignInResponse:
+        """Signs a device in as the caller."""
+        with self._guessing(caller, "RESOURCE_NOT_FOUND"):
+            device = await self._devices.approve(caller, request.user_code)
+        return pb.ApproveDeviceSignInResponse(client_name=device.client_name)
 
     async def get_jwks(self, request: pb.GetJwksRequest, caller: Caller) -> pb.GetJwksResponse:
         """Lists the public keys of access tokens."""
         del request, caller
         answer = pb.GetJwksResponse(
-            keys=[pb.JsonWebKey(**key) for key in jwks_of(self._authority)],
+            keys=[pb.JsonWebKey(**key) for key in self._authority.jwks()],
             issuer=self._authority.issuer,
         )
         answer.max_age.FromSeconds(JWKS_SECONDS)
@@ -74,7 +173,7 @@ class AuthHandler:
         """Tells who the caller is."""
         del request
         workspaces = caller.workspaces or {}
-        answer = _caller(caller, workspaces, identity=True)
+        answer = caller_answer(caller, workspaces, identity=True)
         if caller.expires_at is not None:
             answer.token_expire_time.FromMicroseconds(int(caller.expires_at * 1e6))
         return answer
@@ -98,76 +197,3 @@ class AuthHandler:
         answer = pb.IssueRunTokenResponse(access_token=made.token)
         answer.expires_in.FromSeconds(made.life_seconds)
         return answer
-
-
-class LocalAuthHandler:
-    """Tells callers of a service without identity that it asks nobody who they are."""
-
-    service: ClassVar[str] = "towpath.api.v1.AuthService"
-
-    async def get_caller(
-        self, request: pb.GetCallerRequest, caller: Caller
-    ) -> pb.GetCallerResponse:
-        """Tells who the caller is: the one implicit principal."""
-        del request
-        return _caller(caller, {LOCAL_WORKSPACE_ID: ""}, identity=False)
-
-    def __getattr__(self, name: str) -> Any:
-        return _no_identity
-
-
-class LocalAccessHandler:
-    """Manages nothing, where nobody is asked who they are."""
-
-    service: ClassVar[str] = "towpath.api.v1.AccessService"
-
-    async def test_permissions(
-        self, request: access_service_pb2.TestPermissionsRequest, caller: Caller
-    ) -> access_service_pb2.TestPermissionsResponse:
-        """Tells that everything is permitted."""
-        del caller
-        return access_service_pb2.TestPermissionsResponse(permissions=request.permissions)
-
-    def __getattr__(self, name: str) -> Any:
-        return _no_identity
-
-
-class LocalTenantHandler:
-    """Manages nothing, where there is one tenant."""
-
-    service: ClassVar[str] = "towpath.api.v1.TenantService"
-
-    def __getattr__(self, name: str) -> Any:
-        return _no_identity
-
-
-def jwks_of(authority: Authority) -> list[dict[str, str]]:
-    """The public keys of access tokens, as JSON Web Keys."""
-    return [key.jwk for key in authority.ring.public]
-
-
-async def _no_identity(request: Any, caller: Caller) -> Any:
-    del request, caller
-    raise ServiceError(
-        reason="FEATURE_DISABLED",
-        message="this server asks nobody who they are: `towpath server init-auth` changes that",
-        metadata={"feature": "identity"},
-    )
-
-
-def _caller(caller: Caller, workspaces: Any, *, identity: bool) -> pb.GetCallerResponse:
-    entered = [
-        pb.WorkspaceGrant(
-            workspace=f"workspaces/{workspace_id}", display_name=name, permissions=sorted(held)
-        )
-        for workspace_id, name in sorted(workspaces.items())
-        if (held := caller.access.in_workspace(workspace_id))
-    ]
-    return pb.GetCallerResponse(
-        actor=to_actor(caller),
-        tenant_id=caller.tenant_id,
-        tenant_permissions=sorted(caller.access.tenant),
-        workspace_grants=entered[:MOST_WORKSPACES],
-        credential_id=caller.credential_id,
-        identity=identity,
-    )

@@ -10,19 +10,21 @@ from towpath.api.v1 import common_pb2, tenant_service_pb2
 from towpath_service.rpc.times import set_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from towpath_auth import Caller, Role
     from towpath_auth.audit import AuditRecord
 
     from towpath_service.domain.identity import (
         Binding,
+        CredentialKind,
         Principal,
         StoredKey,
         Tenant,
         WorkspaceEntry,
     )
 
+_CREDENTIALS: Final[Mapping[CredentialKind, Any]] = {"api_key": 1, "sign_in": 2, "trust": 3}
 QUOTAS: Final = tuple(tenant_service_pb2.TenantQuotas.DESCRIPTOR.fields_by_name)
 
 
@@ -73,6 +75,7 @@ def to_api_key(key: StoredKey, owner: Principal) -> pb.ApiKey:
         ),
         creator=key.created_by,
         replaced_by=key.replaced_by or "",
+        kind=_CREDENTIALS[key.kind],
     )
     set_time(answer.create_time, key.created_us)
     for field, at_us in (

@@ -11,16 +11,20 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from towpath_service.domain.identity import (
     Binding,
+    CredentialKind,
     Principal,
     PrincipalKind,
     StoredKey,
     StoredRole,
+    StoredTrust,
     Tenant,
+    UsedToken,
     WorkspaceEntry,
 )
 from towpath_service.ports.identity import Standing
 from towpath_service.storage import audit, schema
 from towpath_service.storage import identity_schema as tables
+from towpath_service.storage.trust_rows import to_trust, trust_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +34,10 @@ if TYPE_CHECKING:
 
 _KINDS: Final[dict[PrincipalKind, int]] = {"user": 1, "service_account": 2}
 _KIND_OF: Final[dict[int, PrincipalKind]] = {1: "user", 2: "service_account"}
+_CREDENTIALS: Final[dict[CredentialKind, int]] = {"api_key": 1, "sign_in": 2, "trust": 3}
+_CREDENTIAL_OF: Final[dict[int, CredentialKind]] = {
+    number: kind for kind, number in _CREDENTIALS.items()
+}
 
 
 class SqlIdentity:
@@ -162,13 +170,10 @@ class SqlIdentity:
         )
         return [_to_key(row) for row in rows]
 
-    def add_key(self, key: StoredKey) -> None:
-        """Keeps a key."""
-        self._connection.execute(
-            insert(tables.credential_tenant).values(
-                credential_id=key.key_id, tenant_id=self._tenant_id
-            )
-        )
+    def add_key(self, key: StoredKey) -> bool:
+        """Keeps a key; False when its public id is taken."""
+        if not self._add(tables.credential_tenant, credential_id=key.key_id):
+            return False
         self._connection.execute(
             insert(tables.api_key).values(
                 tenant_id=self._tenant_id,
@@ -182,8 +187,11 @@ class SqlIdentity:
                 created_by=key.created_by,
                 created_us=key.created_us,
                 expires_us=key.expires_us,
+                kind=_CREDENTIALS[key.kind],
+                trust_id=key.trust_id,
             )
         )
+        return True
 
     def change_key(self, key_id: str, **changes: int | str | None) -> None:
         """Sets columns of a key: expires_us, revoked_us, used_us, replaced_by."""
@@ -193,6 +201,73 @@ class SqlIdentity:
             .where(columns.tenant_id == self._tenant_id, columns.key_id == key_id)
             .values(**changes)
         )
+
+    def rotate_key(self, key: StoredKey, *, was: str) -> bool:
+        """Writes which refresh tokens of a login hold; False when they have changed meanwhile."""
+        columns = tables.api_key.c
+        changed = self._connection.execute(
+            update(tables.api_key)
+            .where(columns.tenant_id == self._tenant_id, columns.key_id == key.key_id)
+            .where(columns.digest == was)
+            .values(
+                digest=key.digest,
+                pepper_version=key.pepper_version,
+                used_tokens=json.dumps(key.used_tokens),
+                used_us=key.used_us,
+            )
+        )
+        return changed.rowcount > 0
+
+    def end_keys_of_trust(self, trust_id: str, revoked_us: int) -> None:
+        """Revokes all that came of a trust."""
+        columns = tables.api_key.c
+        self._connection.execute(
+            update(tables.api_key)
+            .where(columns.tenant_id == self._tenant_id, columns.trust_id == trust_id)
+            .where(columns.revoked_us.is_(None))
+            .values(revoked_us=revoked_us)
+        )
+
+    def forget_sign_ins(self, principal_id: str, ended_before_us: int) -> None:
+        """Removes a principal's logins that ended before a time."""
+        table, owners = tables.api_key, tables.credential_tenant
+        ended = self._connection.execute(
+            select(table.c.key_id).where(
+                table.c.tenant_id == self._tenant_id,
+                table.c.principal_id == principal_id,
+                table.c.kind == _CREDENTIALS["sign_in"],
+                table.c.expires_us < ended_before_us,
+            )
+        )
+        keys = list(ended.scalars())
+        for column in (owners.c.credential_id, table.c.key_id):
+            self._connection.execute(
+                delete(column.table).where(
+                    column.table.c.tenant_id == self._tenant_id, column.in_(keys)
+                )
+            )
+
+    def trust(self, trust_id: str) -> StoredTrust | None:
+        """A trust by its id."""
+        row = self._connection.execute(
+            self._select(tables.trust).where(tables.trust.c.trust_id == trust_id)
+        ).one_or_none()
+        return None if row is None else to_trust(row)
+
+    def trusts(self) -> list[StoredTrust]:
+        """All trusts, by id."""
+        rows = self._connection.execute(
+            self._select(tables.trust).order_by(tables.trust.c.trust_id)
+        )
+        return [to_trust(row) for row in rows]
+
+    def add_trust(self, trust: StoredTrust) -> bool:
+        """Keeps a trust; False when its id is taken."""
+        return self._add(tables.trust, **trust_values(trust))
+
+    def remove_trust(self, trust_id: str) -> bool:
+        """Removes a trust; False when there is none."""
+        return self._remove(tables.trust, trust_id=trust_id)
 
     def roles(self) -> list[StoredRole]:
         """The tenant's own roles, by id."""
@@ -356,6 +431,9 @@ def _to_key(row: Row[Any]) -> StoredKey:
         used_us=row.used_us,
         revoked_us=row.revoked_us,
         replaced_by=row.replaced_by,
+        kind=_CREDENTIAL_OF[row.kind],
+        trust_id=row.trust_id,
+        used_tokens=tuple(UsedToken(*each) for each in json.loads(row.used_tokens or "[]")),
     )
 
 

@@ -1,7 +1,8 @@
 """The tables of identity: tenants, who is in them, what they may do, and by which keys they come.
 
-`tenant`, `credential_tenant` and `server_key` are of the whole installation: what is looked up
-before it is known whose call it is. They hold no secret in plain and nothing that a run knows.
+`tenant`, `credential_tenant`, `server_key` and `waiting_device` are of the whole installation: what
+is looked up before it is known whose call it is. They hold no secret in plain and nothing that a
+run knows.
 """
 
 from __future__ import annotations
@@ -121,8 +122,47 @@ api_key = Table(
     _us("used_us", nullable=True),
     _us("revoked_us", nullable=True),
     _string("replaced_by", 16, nullable=True),
+    # 1 API key, 2 login, 3 trust.
+    Column("kind", SmallInteger, nullable=False, server_default="1"),
+    _string("trust_id", 63, nullable=True),
+    # JSON list of a login's refresh tokens that are used up.
+    Column("used_tokens", _Text, nullable=True),
     PrimaryKeyConstraint("tenant_id", "key_id"),
     Index(None, "tenant_id", "principal_id", "created_us"),
+)
+
+trust = Table(
+    "trust",
+    metadata,
+    _uuid("tenant_id"),
+    _string("trust_id", 63),
+    _string("issuer", 255),
+    # What is asked for of its tokens and whom they stand for, as JSON.
+    Column("terms", _Text, nullable=False),
+    _string("credential_id", 16, nullable=True),
+    Column("created_by", _Text, nullable=False),
+    _us("created_us"),
+    PrimaryKeyConstraint("tenant_id", "trust_id"),
+)
+
+waiting_device = Table(
+    "waiting_device",
+    metadata,
+    _string("device_id", 16),
+    _string("user_code", 8),
+    _string("digest", 64),
+    Column("pepper_version", Integer, nullable=False),
+    Column("client_name", _Text, nullable=False),
+    Column("address", _Text, nullable=False),
+    _us("created_us"),
+    _us("expires_us"),
+    _us("polled_us", nullable=True),
+    # Of whoever approved it: until then it belongs to no tenant.
+    Column("approved_tenant_id", _Uuid, nullable=True),
+    _string("credential_id", 16, nullable=True),
+    PrimaryKeyConstraint("device_id"),
+    UniqueConstraint("user_code"),
+    Index(None, "address", "expires_us"),
 )
 
 role = Table(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
-from towpath_service.domain.identity import ServerKey, Tenant
+from towpath_service.domain.identity import ServerKey, Tenant, WaitingDevice
 from towpath_service.storage import identity_schema as tables
 from towpath_service.storage.identity import database_now_us, insert_new, to_tenant
 
@@ -69,6 +70,51 @@ class SqlInstallation:
             select(table.c.tenant_id).where(table.c.credential_id == credential_id)
         ).scalar()
         return found
+
+    def add_device(self, device: WaitingDevice) -> bool:
+        """Keeps a device that waits; False when its codes are taken. Forgets those that ended."""
+        table = tables.waiting_device
+        self._connection.execute(delete(table).where(table.c.expires_us < device.created_us))
+        return insert_new(self._connection, table, **asdict(device))
+
+    def device(self, device_id: str) -> WaitingDevice | None:
+        """A device by the public id of its device code."""
+        return self._device(tables.waiting_device.c.device_id == device_id)
+
+    def device_by_code(self, user_code: str) -> WaitingDevice | None:
+        """A device by its user code."""
+        return self._device(tables.waiting_device.c.user_code == user_code)
+
+    def devices_from(self, address: str, now_us: int) -> int:
+        """How many devices wait that began at an address."""
+        columns = tables.waiting_device.c
+        waiting = (columns.address == address) & (columns.expires_us > now_us)
+        counted = select(func.count()).select_from(tables.waiting_device).where(waiting)
+        return int(self._connection.execute(counted).scalar_one())
+
+    def change_device(self, device: WaitingDevice) -> None:
+        """Writes when a device last asked, and who approved it."""
+        table = tables.waiting_device
+        self._connection.execute(
+            update(table)
+            .where(table.c.device_id == device.device_id)
+            .values(
+                polled_us=device.polled_us,
+                approved_tenant_id=device.approved_tenant_id,
+                credential_id=device.credential_id,
+            )
+        )
+
+    def remove_device(self, device_id: str) -> bool:
+        """Forgets a device; False when there is none."""
+        table = tables.waiting_device
+        removed = self._connection.execute(delete(table).where(table.c.device_id == device_id))
+        return removed.rowcount > 0
+
+    def _device(self, condition: Any) -> WaitingDevice | None:
+        rows = self._connection.execute(select(tables.waiting_device).where(condition))
+        row = rows.mappings().one_or_none()
+        return None if row is None else WaitingDevice(**row)
 
     def changed_since(self, since_us: int) -> list[str]:
         """Tenants in which callers' rights have changed since a time of the database's clock."""

@@ -22,7 +22,9 @@ SETTING: Final = "towpath.tenants"
 SAY: Final = f"SELECT set_config('{SETTING}', $1, true)"
 SAY_EVERY: Final = f"SELECT set_config('{SETTING}', '*', true)"
 
-WITHOUT_TENANT: Final = frozenset({"alembic_version", "schema_info", "server_key"})
+WITHOUT_TENANT: Final = frozenset(
+    {"alembic_version", "schema_info", "server_key", "waiting_device"}
+)
 """Tables that belong to the installation, and to no tenant."""
 
 _TABLES: Final = text(

@@ -16,6 +16,7 @@ from towpath_auth.foreign import (
     Identity,
     ToUser,
     UploadedKeys,
+    claimed_issuer,
     kubernetes_trust,
 )
 
@@ -179,7 +180,11 @@ def test_no_key_is_looked_for_where_the_token_could_not_be_good(token: str):
 @pytest.mark.parametrize("algorithm", SIGNERS)
 def test_a_good_token_of_each_algorithm_says_who_calls(algorithm: str):
     assert VERIFIER.verify(signed(algorithm=algorithm), TRUST, NOW) == Identity(
-        issuer=ISSUER, subject="repo:acme/etl", service_account="ci", expires_at=NOW + 600
+        issuer=ISSUER,
+        subject="repo:acme/etl",
+        service_account="ci",
+        issued_at=NOW - 10,
+        expires_at=NOW + 600,
     )
 
 
@@ -210,10 +215,23 @@ def test_a_token_is_told_to_have_expired_after_the_leeway_only():
 
 def test_a_user_is_named_by_a_claim():
     trust = replace(TRUST, maps_to=ToUser(claim="email", default_role="member"))
-    found = VERIFIER.verify(saying(email="a@acme.example"), trust, NOW)
+    verified = saying(email="a@acme.example", email_verified=True)
+    found = VERIFIER.verify(verified, trust, NOW)
     assert (found.user, found.default_role) == ("a@acme.example", "member")
+    for said in ({}, {"email_verified": False}, {"email_verified": "true"}):
+        with pytest.raises(CredentialRefused):
+            VERIFIER.verify(saying(email="a@acme.example", **said), trust, NOW)
     with pytest.raises(CredentialRefused):
-        VERIFIER.verify(GOOD, trust, NOW)
+        VERIFIER.verify(saying(email_verified=True), trust, NOW)
+    other = replace(TRUST, maps_to=ToUser(claim="upn"))
+    assert VERIFIER.verify(saying(upn="a@acme.example"), other, NOW).user == "a@acme.example"
+
+
+def test_the_issuer_that_a_token_claims_is_read_without_verifying():
+    assert claimed_issuer(GOOD) == ISSUER
+    for text in ("", "a.b", f"{GOOD}.x", "a.e30.c", "a.WzFd.c", "a.!!.c", "a.abc.c", "a" * 9000):
+        with pytest.raises(CredentialRefused):
+            claimed_issuer(text)
 
 
 KUBERNETES = replace(

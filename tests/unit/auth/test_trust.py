@@ -50,7 +50,6 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"rules": (ClaimRule(path="aud", value="towpath"),)}, "add a rule"),
     ({"maps_to": ToServiceAccount(name="")}, "Name the service account"),
     ({"maps_to": ToUser(claim="iss", default_role="member")}, "by a claim"),
-    ({"maps_to": ToUser(claim="sub", default_role="")}, "by a claim"),
 ]
 
 

@@ -156,10 +156,12 @@ class Place:
 
 
 @asynccontextmanager
-async def open_place(database: Path | PostgresUrl) -> AsyncGenerator[Place]:
-    made = await switch_on(database, WANTED, "owner@example.org")
+async def open_place(
+    database: Path | PostgresUrl, wanted: IdentityWanted = WANTED
+) -> AsyncGenerator[Place]:
+    made = await switch_on(database, wanted, "owner@example.org")
     assert made is not None
-    async with open_service(database, identity=WANTED) as service:
+    async with open_service(database, identity=wanted) as service:
         place = Place(service, made.api_key)
         place.owner = await place.token(made.api_key)
         yield place

@@ -29,6 +29,8 @@ METHODS = all_methods()
 PUBLIC = {
     "AuthService/ExchangeToken",
     "AuthService/GetJwks",
+    "AuthService/GetSignInOptions",
+    "AuthService/StartDeviceSignIn",
     "ServerService/GetServerInfo",
     "ServerService/GetTransitionTable",
 }
@@ -40,6 +42,15 @@ OF_ONESELF = {
     "AccessService/RotateApiKey",
     "AccessService/TestPermissions",
     "AuthService/GetCaller",
+    "AuthService/SignOut",
+}
+
+
+TRUST = {
+    "issuer": "https://issuer.example",
+    "audiences": ["towpath"],
+    "service_account": "serviceAccounts/nobody",
+    "rules": [{"path": "sub", "value": "x"}],
 }
 
 
@@ -75,6 +86,8 @@ def filled(method: str, *, workspace: str = "default", run_id: str = "") -> dict
         "service_account_id": f"s-{uuid4().hex[:6]}",
         "principal": "users/nobody@example.org",
         "role_id": f"r-{uuid4().hex[:6]}",
+        "trust_id": f"i-{uuid4().hex[:6]}",
+        "user_code": "BCDF-GHJK",
         "attempt": 1,
     }
     special: dict[str, dict[str, Any]] = {
@@ -84,6 +97,8 @@ def filled(method: str, *, workspace: str = "default", run_id: str = "") -> dict
         "AccessService/DeleteServiceAccount": {"name": "serviceAccounts/nobody"},
         "AccessService/DeleteWorkspace": {"name": "workspaces/nowhere"},
         "AccessService/DeleteRole": {"name": "roles/nothing"},
+        "AccessService/CreateTrust": {"trust": TRUST},
+        "AccessService/DeleteTrust": {"name": "trusts/nothing"},
         "AccessService/RotateApiKey": {"name": "0" * 16},
         "AccessService/RevokeApiKey": {"name": "0" * 16},
         "AccessService/CreateRole": {"permissions": ["run.read"]},
@@ -136,7 +151,7 @@ def test_every_rpc_says_who_may_call_it() -> None:
             assert found.level == access_rule_pb2.ACCESS_LEVEL_PERMISSION, method
             assert found.permission in known, method
         assert found.cost, method
-    assert len(METHODS) >= 47
+    assert len(METHODS) >= 55
 
 
 def test_every_rpc_that_changes_something_of_identity_is_audited() -> None:
@@ -146,7 +161,8 @@ def test_every_rpc_that_changes_something_of_identity_is_audited() -> None:
         if method.split("/")[0] in {"AccessService", "TenantService"}
         and not method.split("/")[1].startswith(("List", "Get", "Test"))
     }
-    assert {m for m in METHODS if rule(m).audit} == {*changes, "RunService/DeleteRun"}
+    others = {"RunService/DeleteRun", "AuthService/SignOut", "AuthService/ApproveDeviceSignIn"}
+    assert {m for m in METHODS if rule(m).audit} == changes | others
 
 
 @pytest.mark.parametrize("role", sorted(held()))
@@ -154,7 +170,7 @@ async def test_a_role_may_call_what_its_permissions_say(small: Place, role: str)
     permitted = held()[role]
     token = small.owner
     if role != "owner":
-        _, key = await small.account(role)
+        _, key = await small.user(role)
         token = await small.token(key)
     wrong: list[str] = []
     for method in METHODS:

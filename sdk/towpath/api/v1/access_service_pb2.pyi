@@ -10,6 +10,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from towpath.api.v1 import tenant_service_pb2 as _tenant_service_pb2
 import builtins as _builtins
 import sys
@@ -21,6 +22,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _CredentialKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CredentialKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CredentialKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CREDENTIAL_KIND_UNSPECIFIED: _CredentialKind.ValueType  # 0
+    """Never sent."""
+    CREDENTIAL_KIND_API_KEY: _CredentialKind.ValueType  # 1
+    """An API key."""
+    CREDENTIAL_KIND_SIGN_IN: _CredentialKind.ValueType  # 2
+    """A login, from which refresh tokens come."""
+    CREDENTIAL_KIND_TRUST: _CredentialKind.ValueType  # 3
+    """A trust in an issuer."""
+
+class CredentialKind(_CredentialKind, metaclass=_CredentialKindEnumTypeWrapper):
+    """What a principal comes by."""
+
+CREDENTIAL_KIND_UNSPECIFIED: CredentialKind.ValueType  # 0
+"""Never sent."""
+CREDENTIAL_KIND_API_KEY: CredentialKind.ValueType  # 1
+"""An API key."""
+CREDENTIAL_KIND_SIGN_IN: CredentialKind.ValueType  # 2
+"""A login, from which refresh tokens come."""
+CREDENTIAL_KIND_TRUST: CredentialKind.ValueType  # 3
+"""A trust in an issuer."""
+Global___CredentialKind: _TypeAlias = CredentialKind  # noqa: Y015
 
 @_typing.final
 class Workspace(_message.Message):
@@ -172,6 +201,7 @@ class ApiKey(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     CREATOR_FIELD_NUMBER: _builtins.int
     REPLACED_BY_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"users/{email}/apiKeys/{id}" or "serviceAccounts/{service_account}/apiKeys/{id}"."""
     display_name: _builtins.str
@@ -182,6 +212,8 @@ class ApiKey(_message.Message):
     """Who made it."""
     replaced_by: _builtins.str
     """Public id of the key that it was replaced by."""
+    kind: Global___CredentialKind.ValueType
+    """What kind of credential it is."""
     @_builtins.property
     def limits(self) -> Global___ApiKeyLimits:
         """What it is limited to."""
@@ -215,14 +247,149 @@ class ApiKey(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         creator: _builtins.str = ...,
         replaced_by: _builtins.str = ...,
+        kind: Global___CredentialKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "limits", b"limits", "revoke_time", b"revoke_time", "use_time", b"use_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "creator", b"creator", "display_name", b"display_name", "expire_time", b"expire_time", "key_id", b"key_id", "limits", b"limits", "name", b"name", "replaced_by", b"replaced_by", "revoke_time", b"revoke_time", "use_time", b"use_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "creator", b"creator", "display_name", b"display_name", "expire_time", b"expire_time", "key_id", b"key_id", "kind", b"kind", "limits", b"limits", "name", b"name", "replaced_by", b"replaced_by", "revoke_time", b"revoke_time", "use_time", b"use_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApiKey: _TypeAlias = ApiKey  # noqa: Y015
+
+@_typing.final
+class Trust(_message.Message):
+    """An issuer that the tenant trusts, and what for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ISSUER_FIELD_NUMBER: _builtins.int
+    AUDIENCES_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    ALGORITHMS_FIELD_NUMBER: _builtins.int
+    JWKS_URI_FIELD_NUMBER: _builtins.int
+    JWKS_FIELD_NUMBER: _builtins.int
+    SERVICE_ACCOUNT_FIELD_NUMBER: _builtins.int
+    USERS_FIELD_NUMBER: _builtins.int
+    CREATOR_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"trusts/{trust}"."""
+    issuer: _builtins.str
+    """`iss` of its tokens, exactly: an https URL."""
+    jwks_uri: _builtins.str
+    """Where its keys are; empty: where its discovery document says, or in `jwks`."""
+    jwks: _builtins.str
+    """Its keys as a JSON Web Key Set, for an issuer that can't be reached from the service."""
+    service_account: _builtins.str
+    """"serviceAccounts/{service_account}" that whoever brings a token is."""
+    creator: _builtins.str
+    """Who made it."""
+    @_builtins.property
+    def audiences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Whom its tokens must be meant for: one to three, and each `aud` of a token is one of them."""
+
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClaimRule]:
+        """Claims that must be there with exactly these texts."""
+
+    @_builtins.property
+    def algorithms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Signatures accepted: "RS256", "PS256", "ES256", "EdDSA"; empty for RS256 alone."""
+
+    @_builtins.property
+    def users(self) -> Global___UserTrust:
+        """Or else: people sign in by it."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        issuer: _builtins.str = ...,
+        audiences: _abc.Iterable[_builtins.str] | None = ...,
+        rules: _abc.Iterable[Global___ClaimRule] | None = ...,
+        algorithms: _abc.Iterable[_builtins.str] | None = ...,
+        jwks_uri: _builtins.str = ...,
+        jwks: _builtins.str = ...,
+        service_account: _builtins.str = ...,
+        users: Global___UserTrust | None = ...,
+        creator: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "users", b"users"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithms", b"algorithms", "audiences", b"audiences", "create_time", b"create_time", "creator", b"creator", "issuer", b"issuer", "jwks", b"jwks", "jwks_uri", b"jwks_uri", "name", b"name", "rules", b"rules", "service_account", b"service_account", "users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Trust: _TypeAlias = Trust  # noqa: Y015
+
+@_typing.final
+class ClaimRule(_message.Message):
+    """A claim that a token must have."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Names of members joined by dots; a dot in a name is written "\\.": "kubernetes\\.io.namespace"."""
+    value: _builtins.str
+    """The text that it must have."""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["path", b"path", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClaimRule: _TypeAlias = ClaimRule  # noqa: Y015
+
+@_typing.final
+class UserTrust(_message.Message):
+    """How people sign in by an issuer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLAIM_FIELD_NUMBER: _builtins.int
+    DEFAULT_ROLE_FIELD_NUMBER: _builtins.int
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
+    claim: _builtins.str
+    """Path of the claim with their e-mail address; empty for "email", which must be verified."""
+    default_role: _builtins.str
+    """"roles/{role}" of who signs in for the first time; empty: only users that exist may."""
+    client_id: _builtins.str
+    """Id of the public client that the command line is to the issuer; also one of the audiences."""
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Scopes to ask the issuer for; empty for "openid" and "email"."""
+
+    def __init__(
+        self,
+        *,
+        claim: _builtins.str = ...,
+        default_role: _builtins.str = ...,
+        client_id: _builtins.str = ...,
+        scopes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "client_id", b"client_id", "default_role", b"default_role", "scopes", b"scopes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UserTrust: _TypeAlias = UserTrust  # noqa: Y015
 
 @_typing.final
 class Role(_message.Message):
@@ -1547,3 +1714,148 @@ class Usage(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Usage: _TypeAlias = Usage  # noqa: Y015
+
+@_typing.final
+class CreateTrustRequest(_message.Message):
+    """Request of AccessService.CreateTrust."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRUST_ID_FIELD_NUMBER: _builtins.int
+    TRUST_FIELD_NUMBER: _builtins.int
+    trust_id: _builtins.str
+    """Id of the new trust, the last segment of its name."""
+    @_builtins.property
+    def trust(self) -> Global___Trust:
+        """The trust; its name is ignored."""
+
+    def __init__(
+        self,
+        *,
+        trust_id: _builtins.str = ...,
+        trust: Global___Trust | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trust", b"trust"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trust", b"trust", "trust_id", b"trust_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateTrustRequest: _TypeAlias = CreateTrustRequest  # noqa: Y015
+
+@_typing.final
+class CreateTrustResponse(_message.Message):
+    """Response of AccessService.CreateTrust."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRUST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def trust(self) -> Global___Trust:
+        """The trust as made."""
+
+    def __init__(
+        self,
+        *,
+        trust: Global___Trust | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trust", b"trust"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trust", b"trust"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateTrustResponse: _TypeAlias = CreateTrustResponse  # noqa: Y015
+
+@_typing.final
+class ListTrustsRequest(_message.Message):
+    """Request of AccessService.ListTrusts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most to answer with: default 50, at most 500."""
+    page_token: _builtins.str
+    """`next_page_token` of the previous page."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrustsRequest: _TypeAlias = ListTrustsRequest  # noqa: Y015
+
+@_typing.final
+class ListTrustsResponse(_message.Message):
+    """Response of AccessService.ListTrusts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRUSTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token for the next page; empty at the end."""
+    @_builtins.property
+    def trusts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Trust]:
+        """Those found."""
+
+    def __init__(
+        self,
+        *,
+        trusts: _abc.Iterable[Global___Trust] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "trusts", b"trusts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrustsResponse: _TypeAlias = ListTrustsResponse  # noqa: Y015
+
+@_typing.final
+class DeleteTrustRequest(_message.Message):
+    """Request of AccessService.DeleteTrust."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"trusts/{trust}"."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteTrustRequest: _TypeAlias = DeleteTrustRequest  # noqa: Y015
+
+@_typing.final
+class DeleteTrustResponse(_message.Message):
+    """Response of AccessService.DeleteTrust."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteTrustResponse: _TypeAlias = DeleteTrustResponse  # noqa: Y015

@@ -139,6 +139,21 @@ class AccessServiceStub(object):
                 request_serializer=towpath_dot_api_dot_v1_dot_access__service__pb2.TestPermissionsRequest.SerializeToString,
                 response_deserializer=towpath_dot_api_dot_v1_dot_access__service__pb2.TestPermissionsResponse.FromString,
                 _registered_method=True)
+        self.CreateTrust = channel.unary_unary(
+                '/towpath.api.v1.AccessService/CreateTrust',
+                request_serializer=towpath_dot_api_dot_v1_dot_access__service__pb2.CreateTrustRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_access__service__pb2.CreateTrustResponse.FromString,
+                _registered_method=True)
+        self.ListTrusts = channel.unary_unary(
+                '/towpath.api.v1.AccessService/ListTrusts',
+                request_serializer=towpath_dot_api_dot_v1_dot_access__service__pb2.ListTrustsRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_access__service__pb2.ListTrustsResponse.FromString,
+                _registered_method=True)
+        self.DeleteTrust = channel.unary_unary(
+                '/towpath.api.v1.AccessService/DeleteTrust',
+                request_serializer=towpath_dot_api_dot_v1_dot_access__service__pb2.DeleteTrustRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_access__service__pb2.DeleteTrustResponse.FromString,
+                _registered_method=True)
         self.ListAuditEntries = channel.unary_unary(
                 '/towpath.api.v1.AccessService/ListAuditEntries',
                 request_serializer=towpath_dot_api_dot_v1_dot_access__service__pb2.ListAuditEntriesRequest.SerializeToString,
@@ -306,6 +321,32 @@ class AccessServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateTrust(self, request, context):
+        """Trusts an issuer that isn't ours: whoever brings a token of it that says what the trust asks for
+        is a service account of the tenant, or, to sign in, the user that a claim of it names. A trust
+        that stands for users needs "owner.grant", too: its issuer could name an owner.
+
+        Errors: ALREADY_EXISTS, NOT_FOUND (the service account, the role), PERMISSION_DENIED (it would
+        permit more than the caller may).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTrusts(self, request, context):
+        """Lists trusts by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteTrust(self, request, context):
+        """Ends a trust with all tokens that came of it, and the logins. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAuditEntries(self, request, context):
         """Lists the audit log, newest first: every call that changed something, and every one refused.
         """
@@ -422,6 +463,21 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     servicer.TestPermissions,
                     request_deserializer=towpath_dot_api_dot_v1_dot_access__service__pb2.TestPermissionsRequest.FromString,
                     response_serializer=towpath_dot_api_dot_v1_dot_access__service__pb2.TestPermissionsResponse.SerializeToString,
+            ),
+            'CreateTrust': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateTrust,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_access__service__pb2.CreateTrustRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_access__service__pb2.CreateTrustResponse.SerializeToString,
+            ),
+            'ListTrusts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTrusts,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_access__service__pb2.ListTrustsRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_access__service__pb2.ListTrustsResponse.SerializeToString,
+            ),
+            'DeleteTrust': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTrust,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_access__service__pb2.DeleteTrustRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_access__service__pb2.DeleteTrustResponse.SerializeToString,
             ),
             'ListAuditEntries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAuditEntries,
@@ -978,6 +1034,87 @@ class AccessService(object):
             '/towpath.api.v1.AccessService/TestPermissions',
             towpath_dot_api_dot_v1_dot_access__service__pb2.TestPermissionsRequest.SerializeToString,
             towpath_dot_api_dot_v1_dot_access__service__pb2.TestPermissionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateTrust(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.AccessService/CreateTrust',
+            towpath_dot_api_dot_v1_dot_access__service__pb2.CreateTrustRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_access__service__pb2.CreateTrustResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTrusts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.AccessService/ListTrusts',
+            towpath_dot_api_dot_v1_dot_access__service__pb2.ListTrustsRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_access__service__pb2.ListTrustsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTrust(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.AccessService/DeleteTrust',
+            towpath_dot_api_dot_v1_dot_access__service__pb2.DeleteTrustRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_access__service__pb2.DeleteTrustResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -93,6 +93,18 @@ class AccessServiceStub:
     """Takes a role away. Errors: NOT_FOUND, FAILED_PRECONDITION (LAST_OWNER)."""
     TestPermissions: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.TestPermissionsRequest, _access_service_pb2.TestPermissionsResponse]
     """Tells which of some permissions the caller has."""
+    CreateTrust: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.CreateTrustRequest, _access_service_pb2.CreateTrustResponse]
+    """Trusts an issuer that isn't ours: whoever brings a token of it that says what the trust asks for
+    is a service account of the tenant, or, to sign in, the user that a claim of it names. A trust
+    that stands for users needs "owner.grant", too: its issuer could name an owner.
+
+    Errors: ALREADY_EXISTS, NOT_FOUND (the service account, the role), PERMISSION_DENIED (it would
+    permit more than the caller may).
+    """
+    ListTrusts: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListTrustsRequest, _access_service_pb2.ListTrustsResponse]
+    """Lists trusts by id."""
+    DeleteTrust: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.DeleteTrustRequest, _access_service_pb2.DeleteTrustResponse]
+    """Ends a trust with all tokens that came of it, and the logins. Errors: NOT_FOUND."""
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListAuditEntriesRequest, _access_service_pb2.ListAuditEntriesResponse]
     """Lists the audit log, newest first: every call that changed something, and every one refused."""
     GetUsage: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.GetUsageRequest, _access_service_pb2.GetUsageResponse]
@@ -162,6 +174,18 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """Takes a role away. Errors: NOT_FOUND, FAILED_PRECONDITION (LAST_OWNER)."""
     TestPermissions: _aio.UnaryUnaryMultiCallable[_access_service_pb2.TestPermissionsRequest, _access_service_pb2.TestPermissionsResponse]  # type: ignore[assignment]
     """Tells which of some permissions the caller has."""
+    CreateTrust: _aio.UnaryUnaryMultiCallable[_access_service_pb2.CreateTrustRequest, _access_service_pb2.CreateTrustResponse]  # type: ignore[assignment]
+    """Trusts an issuer that isn't ours: whoever brings a token of it that says what the trust asks for
+    is a service account of the tenant, or, to sign in, the user that a claim of it names. A trust
+    that stands for users needs "owner.grant", too: its issuer could name an owner.
+
+    Errors: ALREADY_EXISTS, NOT_FOUND (the service account, the role), PERMISSION_DENIED (it would
+    permit more than the caller may).
+    """
+    ListTrusts: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListTrustsRequest, _access_service_pb2.ListTrustsResponse]  # type: ignore[assignment]
+    """Lists trusts by id."""
+    DeleteTrust: _aio.UnaryUnaryMultiCallable[_access_service_pb2.DeleteTrustRequest, _access_service_pb2.DeleteTrustResponse]  # type: ignore[assignment]
+    """Ends a trust with all tokens that came of it, and the logins. Errors: NOT_FOUND."""
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListAuditEntriesRequest, _access_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
     """Lists the audit log, newest first: every call that changed something, and every one refused."""
     GetUsage: _aio.UnaryUnaryMultiCallable[_access_service_pb2.GetUsageRequest, _access_service_pb2.GetUsageResponse]  # type: ignore[assignment]
@@ -348,6 +372,36 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.TestPermissionsResponse, _abc.Awaitable[_access_service_pb2.TestPermissionsResponse]]:
         """Tells which of some permissions the caller has."""
+
+    @_abc_1.abstractmethod
+    def CreateTrust(
+        self,
+        request: _access_service_pb2.CreateTrustRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.CreateTrustResponse, _abc.Awaitable[_access_service_pb2.CreateTrustResponse]]:
+        """Trusts an issuer that isn't ours: whoever brings a token of it that says what the trust asks for
+        is a service account of the tenant, or, to sign in, the user that a claim of it names. A trust
+        that stands for users needs "owner.grant", too: its issuer could name an owner.
+
+        Errors: ALREADY_EXISTS, NOT_FOUND (the service account, the role), PERMISSION_DENIED (it would
+        permit more than the caller may).
+        """
+
+    @_abc_1.abstractmethod
+    def ListTrusts(
+        self,
+        request: _access_service_pb2.ListTrustsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.ListTrustsResponse, _abc.Awaitable[_access_service_pb2.ListTrustsResponse]]:
+        """Lists trusts by id."""
+
+    @_abc_1.abstractmethod
+    def DeleteTrust(
+        self,
+        request: _access_service_pb2.DeleteTrustRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.DeleteTrustResponse, _abc.Awaitable[_access_service_pb2.DeleteTrustResponse]]:
+        """Ends a trust with all tokens that came of it, and the logins. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ListAuditEntries(

@@ -29,9 +29,29 @@ class ExchangeTokenRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     API_KEY_FIELD_NUMBER: _builtins.int
+    REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
+    ID_TOKEN_FIELD_NUMBER: _builtins.int
+    DEVICE_CODE_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
     PERMISSIONS_FIELD_NUMBER: _builtins.int
     api_key: _builtins.str
     """API key of a user or service account."""
+    refresh_token: _builtins.str
+    """Refresh token of a login. It is used up, and a new one comes back; presenting one that was used
+    up ends the login, since one of two holders has stolen it. For 30 seconds the last one is
+    taken once more: the answer to the first may have been lost.
+    """
+    id_token: _builtins.str
+    """Token of an OpenID Connect issuer, or of a Kubernetes service account, that the tenant trusts
+    (AccessService.CreateTrust). One that signs a person in is taken once, within 5 minutes of its
+    making.
+    """
+    device_code: _builtins.str
+    """Device code of StartDeviceSignIn, once its user code is approved."""
+    tenant: _builtins.str
+    """Tenant that trusts the issuer of the id_token, "acme"; empty for the first one, "main". For other
+    credentials it must be empty: they say so themselves.
+    """
     @_builtins.property
     def permissions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Permissions to limit the token to, for example "run.read"; empty for all that the credential
@@ -42,13 +62,17 @@ class ExchangeTokenRequest(_message.Message):
         self,
         *,
         api_key: _builtins.str = ...,
+        refresh_token: _builtins.str = ...,
+        id_token: _builtins.str = ...,
+        device_code: _builtins.str = ...,
+        tenant: _builtins.str = ...,
         permissions: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "credential", b"credential"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "credential", b"credential", "device_code", b"device_code", "id_token", b"id_token", "refresh_token", b"refresh_token"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "credential", b"credential", "permissions", b"permissions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "credential", b"credential", "device_code", b"device_code", "id_token", b"id_token", "permissions", b"permissions", "refresh_token", b"refresh_token", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_credential: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
+    _WhichOneofReturnType_credential: _TypeAlias = _typing.Literal["api_key", "refresh_token", "id_token", "device_code"]  # noqa: Y015
     _WhichOneofArgType_credential: _TypeAlias = _typing.Literal["credential", b"credential"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_credential) -> _WhichOneofReturnType_credential | None: ...
 
@@ -66,10 +90,16 @@ class ExchangeTokenResponse(_message.Message):
     SERVER_TIME_FIELD_NUMBER: _builtins.int
     TENANT_ID_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
+    SIGN_IN_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     access_token: _builtins.str
     """The access token."""
     tenant_id: _builtins.str
     """Id of the tenant the token is for."""
+    refresh_token: _builtins.str
+    """Refresh token of a login: new with every exchange of a refresh token. Empty for other
+    credentials.
+    """
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When it expires. Get a new one when half of the time is over."""
@@ -86,6 +116,10 @@ class ExchangeTokenResponse(_message.Message):
     def actor(self) -> _common_pb2.Actor:
         """Principal the token is for."""
 
+    @_builtins.property
+    def sign_in_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the login ends; unset for other credentials."""
+
     def __init__(
         self,
         *,
@@ -95,14 +129,262 @@ class ExchangeTokenResponse(_message.Message):
         server_time: _timestamp_pb2.Timestamp | None = ...,
         tenant_id: _builtins.str = ...,
         actor: _common_pb2.Actor | None = ...,
+        refresh_token: _builtins.str = ...,
+        sign_in_expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "expire_time", b"expire_time", "expires_in", b"expires_in", "server_time", b"server_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "expire_time", b"expire_time", "expires_in", b"expires_in", "server_time", b"server_time", "sign_in_expire_time", b"sign_in_expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "actor", b"actor", "expire_time", b"expire_time", "expires_in", b"expires_in", "server_time", b"server_time", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "actor", b"actor", "expire_time", b"expire_time", "expires_in", b"expires_in", "refresh_token", b"refresh_token", "server_time", b"server_time", "sign_in_expire_time", b"sign_in_expire_time", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExchangeTokenResponse: _TypeAlias = ExchangeTokenResponse  # noqa: Y015
+
+@_typing.final
+class SignOutRequest(_message.Message):
+    """Request of AuthService.SignOut."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignOutRequest: _TypeAlias = SignOutRequest  # noqa: Y015
+
+@_typing.final
+class SignOutResponse(_message.Message):
+    """Response of AuthService.SignOut."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignOutResponse: _TypeAlias = SignOutResponse  # noqa: Y015
+
+@_typing.final
+class GetSignInOptionsRequest(_message.Message):
+    """Request of AuthService.GetSignInOptions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    """The tenant, "acme"; empty for the first one, "main"."""
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSignInOptionsRequest: _TypeAlias = GetSignInOptionsRequest  # noqa: Y015
+
+@_typing.final
+class GetSignInOptionsResponse(_message.Message):
+    """Response of AuthService.GetSignInOptions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ISSUER_FIELD_NUMBER: _builtins.int
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
+    issuer: _builtins.str
+    """Issuer that people go to, an URL with OpenID Connect Discovery below it; empty for none."""
+    client_id: _builtins.str
+    """Id of the public client that the command line is to the issuer."""
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Scopes to ask the issuer for."""
+
+    def __init__(
+        self,
+        *,
+        issuer: _builtins.str = ...,
+        client_id: _builtins.str = ...,
+        scopes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "issuer", b"issuer", "scopes", b"scopes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSignInOptionsResponse: _TypeAlias = GetSignInOptionsResponse  # noqa: Y015
+
+@_typing.final
+class StartDeviceSignInRequest(_message.Message):
+    """Request of AuthService.StartDeviceSignIn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_NAME_FIELD_NUMBER: _builtins.int
+    client_name: _builtins.str
+    """What begins it, shown to whoever approves: "towpath on build-7". At most 100 characters."""
+    def __init__(
+        self,
+        *,
+        client_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_name", b"client_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartDeviceSignInRequest: _TypeAlias = StartDeviceSignInRequest  # noqa: Y015
+
+@_typing.final
+class StartDeviceSignInResponse(_message.Message):
+    """Response of AuthService.StartDeviceSignIn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_CODE_FIELD_NUMBER: _builtins.int
+    USER_CODE_FIELD_NUMBER: _builtins.int
+    EXPIRES_IN_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    device_code: _builtins.str
+    """What the device exchanges; secret."""
+    user_code: _builtins.str
+    """What a person types elsewhere, "WDJB-MJHT"."""
+    @_builtins.property
+    def expires_in(self) -> _duration_pb2.Duration:
+        """Time until both are void: 10 minutes."""
+
+    @_builtins.property
+    def interval(self) -> _duration_pb2.Duration:
+        """Shortest pause between two exchanges of the device code: 5 seconds."""
+
+    def __init__(
+        self,
+        *,
+        device_code: _builtins.str = ...,
+        user_code: _builtins.str = ...,
+        expires_in: _duration_pb2.Duration | None = ...,
+        interval: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_in", b"expires_in", "interval", b"interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_code", b"device_code", "expires_in", b"expires_in", "interval", b"interval", "user_code", b"user_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartDeviceSignInResponse: _TypeAlias = StartDeviceSignInResponse  # noqa: Y015
+
+@_typing.final
+class GetDeviceSignInRequest(_message.Message):
+    """Request of AuthService.GetDeviceSignIn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_CODE_FIELD_NUMBER: _builtins.int
+    user_code: _builtins.str
+    """The code that the device shows; case and dashes don't matter."""
+    def __init__(
+        self,
+        *,
+        user_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_code", b"user_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDeviceSignInRequest: _TypeAlias = GetDeviceSignInRequest  # noqa: Y015
+
+@_typing.final
+class GetDeviceSignInResponse(_message.Message):
+    """Response of AuthService.GetDeviceSignIn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_NAME_FIELD_NUMBER: _builtins.int
+    CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    client_name: _builtins.str
+    """What began it, by its own word."""
+    client_address: _builtins.str
+    """Address that it was begun from."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was begun."""
+
+    def __init__(
+        self,
+        *,
+        client_name: _builtins.str = ...,
+        client_address: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_address", b"client_address", "client_name", b"client_name", "create_time", b"create_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDeviceSignInResponse: _TypeAlias = GetDeviceSignInResponse  # noqa: Y015
+
+@_typing.final
+class ApproveDeviceSignInRequest(_message.Message):
+    """Request of AuthService.ApproveDeviceSignIn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_CODE_FIELD_NUMBER: _builtins.int
+    user_code: _builtins.str
+    """The code that the device shows; case and dashes don't matter."""
+    def __init__(
+        self,
+        *,
+        user_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_code", b"user_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveDeviceSignInRequest: _TypeAlias = ApproveDeviceSignInRequest  # noqa: Y015
+
+@_typing.final
+class ApproveDeviceSignInResponse(_message.Message):
+    """Response of AuthService.ApproveDeviceSignIn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_NAME_FIELD_NUMBER: _builtins.int
+    client_name: _builtins.str
+    """What was signed in, by its own word."""
+    def __init__(
+        self,
+        *,
+        client_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_name", b"client_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveDeviceSignInResponse: _TypeAlias = ApproveDeviceSignInResponse  # noqa: Y015
 
 @_typing.final
 class GetJwksRequest(_message.Message):
@@ -233,7 +515,7 @@ class GetCallerResponse(_message.Message):
     tenant_display_name: _builtins.str
     """Name of the tenant to show."""
     credential_id: _builtins.str
-    """Id of the credential behind the token: the API key's public id."""
+    """Public id of the credential behind the token: of an API key, a login or a trust."""
     identity: _builtins.bool
     """Whether this server asks callers who they are at all."""
     @_builtins.property

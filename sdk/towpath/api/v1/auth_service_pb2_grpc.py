@@ -49,6 +49,31 @@ class AuthServiceStub(object):
                 request_serializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.ExchangeTokenRequest.SerializeToString,
                 response_deserializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.ExchangeTokenResponse.FromString,
                 _registered_method=True)
+        self.SignOut = channel.unary_unary(
+                '/towpath.api.v1.AuthService/SignOut',
+                request_serializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.SignOutRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.SignOutResponse.FromString,
+                _registered_method=True)
+        self.GetSignInOptions = channel.unary_unary(
+                '/towpath.api.v1.AuthService/GetSignInOptions',
+                request_serializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.GetSignInOptionsRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.GetSignInOptionsResponse.FromString,
+                _registered_method=True)
+        self.StartDeviceSignIn = channel.unary_unary(
+                '/towpath.api.v1.AuthService/StartDeviceSignIn',
+                request_serializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.StartDeviceSignInRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.StartDeviceSignInResponse.FromString,
+                _registered_method=True)
+        self.GetDeviceSignIn = channel.unary_unary(
+                '/towpath.api.v1.AuthService/GetDeviceSignIn',
+                request_serializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.GetDeviceSignInRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.GetDeviceSignInResponse.FromString,
+                _registered_method=True)
+        self.ApproveDeviceSignIn = channel.unary_unary(
+                '/towpath.api.v1.AuthService/ApproveDeviceSignIn',
+                request_serializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.ApproveDeviceSignInRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.ApproveDeviceSignInResponse.FromString,
+                _registered_method=True)
         self.GetJwks = channel.unary_unary(
                 '/towpath.api.v1.AuthService/GetJwks',
                 request_serializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.GetJwksRequest.SerializeToString,
@@ -82,8 +107,57 @@ class AuthServiceServicer(object):
         """Exchanges a credential for an access token, in the spirit of RFC 8693. Attempts are limited per
         address.
 
-        Errors: UNAUTHENTICATED (CREDENTIAL_INVALID, _REVOKED), PERMISSION_DENIED (TENANT_SUSPENDED),
+        Errors: UNAUTHENTICATED (CREDENTIAL_INVALID, _EXPIRED, _REVOKED), PERMISSION_DENIED
+        (TENANT_SUSPENDED), FAILED_PRECONDITION (SIGN_IN_PENDING, SIGN_IN_EXPIRED: of a device code),
         RESOURCE_EXHAUSTED, UNIMPLEMENTED (FEATURE_DISABLED: this server asks nobody who they are).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SignOut(self, request, context):
+        """Ends the login that the caller's access token was made from: its refresh token and all its access
+        tokens are refused from then on. An API key is no login: RevokeApiKey ends it.
+
+        Errors: NOT_FOUND (the caller didn't come by a login).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSignInOptions(self, request, context):
+        """Tells how people of a tenant sign in: the issuer that they go to, if there is one. The answer for
+        a tenant that isn't there is that of one without an issuer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartDeviceSignIn(self, request, context):
+        """Begins a login on a device without a browser, in the spirit of RFC 8628: the device shows the
+        user code, somebody who is signed in elsewhere approves it, and the device exchanges its device
+        code for tokens of theirs.
+
+        Errors: RESOURCE_EXHAUSTED (too many logins wait).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDeviceSignIn(self, request, context):
+        """Tells where a login that waits was begun, for whoever is about to approve it. Users only.
+
+        Errors: NOT_FOUND (no login waits for this code), RESOURCE_EXHAUSTED (too many wrong codes).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveDeviceSignIn(self, request, context):
+        """Signs the device in as the caller, with no more rights than the caller's own credential has. Users
+        only.
+
+        Errors: NOT_FOUND (no login waits for this code), RESOURCE_EXHAUSTED (too many wrong codes).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,6 +196,31 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.ExchangeToken,
                     request_deserializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.ExchangeTokenRequest.FromString,
                     response_serializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.ExchangeTokenResponse.SerializeToString,
+            ),
+            'SignOut': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignOut,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.SignOutRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.SignOutResponse.SerializeToString,
+            ),
+            'GetSignInOptions': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSignInOptions,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.GetSignInOptionsRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.GetSignInOptionsResponse.SerializeToString,
+            ),
+            'StartDeviceSignIn': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartDeviceSignIn,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.StartDeviceSignInRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.StartDeviceSignInResponse.SerializeToString,
+            ),
+            'GetDeviceSignIn': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDeviceSignIn,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.GetDeviceSignInRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.GetDeviceSignInResponse.SerializeToString,
+            ),
+            'ApproveDeviceSignIn': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveDeviceSignIn,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.ApproveDeviceSignInRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_auth__service__pb2.ApproveDeviceSignInResponse.SerializeToString,
             ),
             'GetJwks': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJwks,
@@ -175,6 +274,141 @@ class AuthService(object):
             '/towpath.api.v1.AuthService/ExchangeToken',
             towpath_dot_api_dot_v1_dot_auth__service__pb2.ExchangeTokenRequest.SerializeToString,
             towpath_dot_api_dot_v1_dot_auth__service__pb2.ExchangeTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SignOut(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.AuthService/SignOut',
+            towpath_dot_api_dot_v1_dot_auth__service__pb2.SignOutRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_auth__service__pb2.SignOutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSignInOptions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.AuthService/GetSignInOptions',
+            towpath_dot_api_dot_v1_dot_auth__service__pb2.GetSignInOptionsRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_auth__service__pb2.GetSignInOptionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartDeviceSignIn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.AuthService/StartDeviceSignIn',
+            towpath_dot_api_dot_v1_dot_auth__service__pb2.StartDeviceSignInRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_auth__service__pb2.StartDeviceSignInResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDeviceSignIn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.AuthService/GetDeviceSignIn',
+            towpath_dot_api_dot_v1_dot_auth__service__pb2.GetDeviceSignInRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_auth__service__pb2.GetDeviceSignInResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveDeviceSignIn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.AuthService/ApproveDeviceSignIn',
+            towpath_dot_api_dot_v1_dot_auth__service__pb2.ApproveDeviceSignInRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_auth__service__pb2.ApproveDeviceSignInResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,8 +47,37 @@ class AuthServiceStub:
     """Exchanges a credential for an access token, in the spirit of RFC 8693. Attempts are limited per
     address.
 
-    Errors: UNAUTHENTICATED (CREDENTIAL_INVALID, _REVOKED), PERMISSION_DENIED (TENANT_SUSPENDED),
+    Errors: UNAUTHENTICATED (CREDENTIAL_INVALID, _EXPIRED, _REVOKED), PERMISSION_DENIED
+    (TENANT_SUSPENDED), FAILED_PRECONDITION (SIGN_IN_PENDING, SIGN_IN_EXPIRED: of a device code),
     RESOURCE_EXHAUSTED, UNIMPLEMENTED (FEATURE_DISABLED: this server asks nobody who they are).
+    """
+    SignOut: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.SignOutRequest, _auth_service_pb2.SignOutResponse]
+    """Ends the login that the caller's access token was made from: its refresh token and all its access
+    tokens are refused from then on. An API key is no login: RevokeApiKey ends it.
+
+    Errors: NOT_FOUND (the caller didn't come by a login).
+    """
+    GetSignInOptions: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetSignInOptionsRequest, _auth_service_pb2.GetSignInOptionsResponse]
+    """Tells how people of a tenant sign in: the issuer that they go to, if there is one. The answer for
+    a tenant that isn't there is that of one without an issuer.
+    """
+    StartDeviceSignIn: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.StartDeviceSignInRequest, _auth_service_pb2.StartDeviceSignInResponse]
+    """Begins a login on a device without a browser, in the spirit of RFC 8628: the device shows the
+    user code, somebody who is signed in elsewhere approves it, and the device exchanges its device
+    code for tokens of theirs.
+
+    Errors: RESOURCE_EXHAUSTED (too many logins wait).
+    """
+    GetDeviceSignIn: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetDeviceSignInRequest, _auth_service_pb2.GetDeviceSignInResponse]
+    """Tells where a login that waits was begun, for whoever is about to approve it. Users only.
+
+    Errors: NOT_FOUND (no login waits for this code), RESOURCE_EXHAUSTED (too many wrong codes).
+    """
+    ApproveDeviceSignIn: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ApproveDeviceSignInRequest, _auth_service_pb2.ApproveDeviceSignInResponse]
+    """Signs the device in as the caller, with no more rights than the caller's own credential has. Users
+    only.
+
+    Errors: NOT_FOUND (no login waits for this code), RESOURCE_EXHAUSTED (too many wrong codes).
     """
     GetJwks: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetJwksRequest, _auth_service_pb2.GetJwksResponse]
     """Lists the public keys that access tokens are signed with, as a JSON Web Key Set (RFC 7517);
@@ -82,8 +111,37 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Exchanges a credential for an access token, in the spirit of RFC 8693. Attempts are limited per
     address.
 
-    Errors: UNAUTHENTICATED (CREDENTIAL_INVALID, _REVOKED), PERMISSION_DENIED (TENANT_SUSPENDED),
+    Errors: UNAUTHENTICATED (CREDENTIAL_INVALID, _EXPIRED, _REVOKED), PERMISSION_DENIED
+    (TENANT_SUSPENDED), FAILED_PRECONDITION (SIGN_IN_PENDING, SIGN_IN_EXPIRED: of a device code),
     RESOURCE_EXHAUSTED, UNIMPLEMENTED (FEATURE_DISABLED: this server asks nobody who they are).
+    """
+    SignOut: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignOutRequest, _auth_service_pb2.SignOutResponse]  # type: ignore[assignment]
+    """Ends the login that the caller's access token was made from: its refresh token and all its access
+    tokens are refused from then on. An API key is no login: RevokeApiKey ends it.
+
+    Errors: NOT_FOUND (the caller didn't come by a login).
+    """
+    GetSignInOptions: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetSignInOptionsRequest, _auth_service_pb2.GetSignInOptionsResponse]  # type: ignore[assignment]
+    """Tells how people of a tenant sign in: the issuer that they go to, if there is one. The answer for
+    a tenant that isn't there is that of one without an issuer.
+    """
+    StartDeviceSignIn: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.StartDeviceSignInRequest, _auth_service_pb2.StartDeviceSignInResponse]  # type: ignore[assignment]
+    """Begins a login on a device without a browser, in the spirit of RFC 8628: the device shows the
+    user code, somebody who is signed in elsewhere approves it, and the device exchanges its device
+    code for tokens of theirs.
+
+    Errors: RESOURCE_EXHAUSTED (too many logins wait).
+    """
+    GetDeviceSignIn: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetDeviceSignInRequest, _auth_service_pb2.GetDeviceSignInResponse]  # type: ignore[assignment]
+    """Tells where a login that waits was begun, for whoever is about to approve it. Users only.
+
+    Errors: NOT_FOUND (no login waits for this code), RESOURCE_EXHAUSTED (too many wrong codes).
+    """
+    ApproveDeviceSignIn: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ApproveDeviceSignInRequest, _auth_service_pb2.ApproveDeviceSignInResponse]  # type: ignore[assignment]
+    """Signs the device in as the caller, with no more rights than the caller's own credential has. Users
+    only.
+
+    Errors: NOT_FOUND (no login waits for this code), RESOURCE_EXHAUSTED (too many wrong codes).
     """
     GetJwks: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetJwksRequest, _auth_service_pb2.GetJwksResponse]  # type: ignore[assignment]
     """Lists the public keys that access tokens are signed with, as a JSON Web Key Set (RFC 7517);
@@ -120,8 +178,67 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Exchanges a credential for an access token, in the spirit of RFC 8693. Attempts are limited per
         address.
 
-        Errors: UNAUTHENTICATED (CREDENTIAL_INVALID, _REVOKED), PERMISSION_DENIED (TENANT_SUSPENDED),
+        Errors: UNAUTHENTICATED (CREDENTIAL_INVALID, _EXPIRED, _REVOKED), PERMISSION_DENIED
+        (TENANT_SUSPENDED), FAILED_PRECONDITION (SIGN_IN_PENDING, SIGN_IN_EXPIRED: of a device code),
         RESOURCE_EXHAUSTED, UNIMPLEMENTED (FEATURE_DISABLED: this server asks nobody who they are).
+        """
+
+    @_abc_1.abstractmethod
+    def SignOut(
+        self,
+        request: _auth_service_pb2.SignOutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.SignOutResponse, _abc.Awaitable[_auth_service_pb2.SignOutResponse]]:
+        """Ends the login that the caller's access token was made from: its refresh token and all its access
+        tokens are refused from then on. An API key is no login: RevokeApiKey ends it.
+
+        Errors: NOT_FOUND (the caller didn't come by a login).
+        """
+
+    @_abc_1.abstractmethod
+    def GetSignInOptions(
+        self,
+        request: _auth_service_pb2.GetSignInOptionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.GetSignInOptionsResponse, _abc.Awaitable[_auth_service_pb2.GetSignInOptionsResponse]]:
+        """Tells how people of a tenant sign in: the issuer that they go to, if there is one. The answer for
+        a tenant that isn't there is that of one without an issuer.
+        """
+
+    @_abc_1.abstractmethod
+    def StartDeviceSignIn(
+        self,
+        request: _auth_service_pb2.StartDeviceSignInRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.StartDeviceSignInResponse, _abc.Awaitable[_auth_service_pb2.StartDeviceSignInResponse]]:
+        """Begins a login on a device without a browser, in the spirit of RFC 8628: the device shows the
+        user code, somebody who is signed in elsewhere approves it, and the device exchanges its device
+        code for tokens of theirs.
+
+        Errors: RESOURCE_EXHAUSTED (too many logins wait).
+        """
+
+    @_abc_1.abstractmethod
+    def GetDeviceSignIn(
+        self,
+        request: _auth_service_pb2.GetDeviceSignInRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.GetDeviceSignInResponse, _abc.Awaitable[_auth_service_pb2.GetDeviceSignInResponse]]:
+        """Tells where a login that waits was begun, for whoever is about to approve it. Users only.
+
+        Errors: NOT_FOUND (no login waits for this code), RESOURCE_EXHAUSTED (too many wrong codes).
+        """
+
+    @_abc_1.abstractmethod
+    def ApproveDeviceSignIn(
+        self,
+        request: _auth_service_pb2.ApproveDeviceSignInRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.ApproveDeviceSignInResponse, _abc.Awaitable[_auth_service_pb2.ApproveDeviceSignInResponse]]:
+        """Signs the device in as the caller, with no more rights than the caller's own credential has. Users
+        only.
+
+        Errors: NOT_FOUND (no login waits for this code), RESOURCE_EXHAUSTED (too many wrong codes).
         """
 
     @_abc_1.abstractmethod

@@ -59,6 +59,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAUTHENTICATED. An API key was sent where an access token belongs: exchange it first
     (AuthService.ExchangeToken), and replace it, since it has been where it shouldn't be.
     """
+    ERROR_REASON_SIGN_IN_PENDING: _ErrorReason.ValueType  # 17
+    """FAILED_PRECONDITION. Nobody has approved this login yet: ask again after a pause. Metadata:
+    `interval_seconds`.
+    """
+    ERROR_REASON_SIGN_IN_EXPIRED: _ErrorReason.ValueType  # 18
+    """FAILED_PRECONDITION. This login wasn't approved in time, or was completed: begin another."""
     ERROR_REASON_RESOURCE_NOT_FOUND: _ErrorReason.ValueType  # 20
     """NOT_FOUND. Metadata: `resource` (the name asked for)."""
     ERROR_REASON_RESOURCE_EXISTS: _ErrorReason.ValueType  # 21
@@ -198,6 +204,12 @@ ERROR_REASON_CREDENTIAL_NOT_EXCHANGED: ErrorReason.ValueType  # 16
 """UNAUTHENTICATED. An API key was sent where an access token belongs: exchange it first
 (AuthService.ExchangeToken), and replace it, since it has been where it shouldn't be.
 """
+ERROR_REASON_SIGN_IN_PENDING: ErrorReason.ValueType  # 17
+"""FAILED_PRECONDITION. Nobody has approved this login yet: ask again after a pause. Metadata:
+`interval_seconds`.
+"""
+ERROR_REASON_SIGN_IN_EXPIRED: ErrorReason.ValueType  # 18
+"""FAILED_PRECONDITION. This login wasn't approved in time, or was completed: begin another."""
 ERROR_REASON_RESOURCE_NOT_FOUND: ErrorReason.ValueType  # 20
 """NOT_FOUND. Metadata: `resource` (the name asked for)."""
 ERROR_REASON_RESOURCE_EXISTS: ErrorReason.ValueType  # 21
