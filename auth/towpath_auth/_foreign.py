@@ -199,7 +199,9 @@ def _check_url(field: str, url: str, *, allow_loopback: bool) -> None:
         raise TrustRefused(f"Write {field} as https://host/path, without user, query or fragment.")
     if parts.scheme == "https" or (parts.scheme == "http" and allow_loopback and _loopback(host)):
         return
-    raise TrustRefused(f"Use https for {field}; http is for loopback with allow_loopback only.")
+    raise TrustRefused(
+        f"Use https for {field}; http is for this machine, where the server says --private-issuers."
+    )
 
 
 def _plain(url: str) -> bool:

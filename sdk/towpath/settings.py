@@ -37,6 +37,15 @@ class Settings:
     api_key_file: Path | None = None
     """File that holds the API key; None for none."""
 
+    token_file: Path | None = None
+    """File in which the platform keeps a token that the tenant trusts; None for none."""
+
+    tenant: str = ""
+    """The tenant that trusts it, or to sign in to; empty for the first one."""
+
+    sign_in_file: Path | None = None
+    """File of a login, as `towpath login` keeps it; None for none."""
+
     server_tls: Literal["auto", "on", "off"] = "auto"
     """Whether to speak TLS; "auto": with a key or an authority, beyond this machine."""
 
@@ -75,8 +84,8 @@ class Settings:
 
     @property
     def has_credentials(self) -> bool:
-        """Whether there is an API key to call with."""
-        return bool(self.api_key or self.api_key_file)
+        """Whether there is anything that proves who calls."""
+        return bool(self.api_key or self.api_key_file or self.token_file or self.sign_in_file)
 
 
 @dataclass(frozen=True, slots=True)

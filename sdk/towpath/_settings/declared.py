@@ -87,6 +87,13 @@ def _file(written: object) -> Path | None:
     return Path(text).expanduser().absolute() if text else None
 
 
+def _tenant(written: object) -> str:
+    text = _text(written).removeprefix("tenants/")
+    if text and not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", text):
+        raise ValueError("must be the id of a tenant: a-z, 0-9 and -, such as acme")
+    return text
+
+
 def _workspace(written: object) -> str:
     text = _text(written).removeprefix("workspaces/")
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", text):
@@ -185,6 +192,33 @@ SETTINGS: Final = (
         default=None,
         scope="profile",
         help="File that holds the API key, read anew whenever a token is needed.",
+    ),
+    Setting(
+        name="server.token_file",
+        attribute="token_file",
+        variable="TOWPATH_TOKEN_FILE",
+        read=_file,
+        default=None,
+        scope="profile",
+        help="File with a token of Kubernetes, or of another issuer that the tenant trusts.",
+    ),
+    Setting(
+        name="server.tenant",
+        attribute="tenant",
+        variable="TOWPATH_TENANT",
+        read=_tenant,
+        default="",
+        scope="profile",
+        help="Tenant to sign in to, or that trusts the token of the file; empty: the first one.",
+    ),
+    Setting(
+        name="server.sign_in_file",
+        attribute="sign_in_file",
+        variable="TOWPATH_SIGN_IN_FILE",
+        read=_file,
+        default=None,
+        scope="profile",
+        help="File of a login; `towpath login` makes it.",
     ),
     Setting(
         name="server.tls",
@@ -287,6 +321,12 @@ SETTINGS: Final = (
         help="URL of a trace in your viewer, with {trace_id} in it; run inspect shows it.",
     ),
 )
+
+CREDENTIALS: Final = (
+    *("server.api_key", "server.api_key_file"),
+    *("server.token_file", "server.sign_in_file"),
+)
+"""Settings that prove who calls: those of the strongest layer count, and no others."""
 
 BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 VARIABLES: Final = (PROFILE_VARIABLE, *(setting.variable for setting in SETTINGS))

@@ -13,6 +13,7 @@ import platformdirs
 
 from towpath._settings.declared import (
     BY_NAME,
+    CREDENTIALS,
     ENVIRONMENT_PREFIX,
     PROFILE_VARIABLE,
     SETTINGS,
@@ -33,7 +34,7 @@ from towpath._settings.files import (
 from towpath.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 SourceKind = Literal["flag", "environment", "project", "profile", "default"]
 
@@ -103,10 +104,23 @@ def resolve(*, flags: Mapping[str, str], profile: str = "") -> Resolution:
         found, problems = read_layer(layer)
         resolution.found = found | resolution.found
         resolution.problems += problems
+    _keep_strongest(resolution, layers)
     for setting in SETTINGS:
         if setting.name not in resolution.found:
             resolution.found[setting.name] = _default(setting)
     return resolution
+
+
+def _keep_strongest(resolution: Resolution, layers: Iterable[Layer]) -> None:
+    """Drops what proves who calls in weaker layers: a variable beats all of a profile."""
+    found = resolution.found
+    given = [name for name in CREDENTIALS if name in found]
+    for layer in layers:
+        if any(found[name].kind == layer.kind for name in given):
+            for name in given:
+                if found[name].kind != layer.kind:
+                    del found[name]
+            return
 
 
 def user_config() -> ConfigFile:

@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from towpath._transport.credentials import ApiKeySource
+    from towpath._transport.sources import Source
 
 
 class ConnectTransport:
     """Unary calls over HTTP/1.1, a connection per call."""
 
     def __init__(
-        self, web_address: str, *, tls: Tls | None = None, key: ApiKeySource | None = None
+        self, web_address: str, *, tls: Tls | None = None, source: Source | None = None
     ) -> None:
         """Connects on each call.
 
         Args:
             web_address: Base URL of the web port, "http://127.0.0.1:4201".
             tls: How to secure the connection; None for what an https URL means by itself.
-            key: Where the API key is; None for calls without credentials.
+            source: Where access tokens come from; None for calls without credentials.
         """
         self._url = urlsplit(web_address)
         self._tls = tls
-        self._credentials = None if key is None else Credentials(key, self._exchange)
+        self._credentials = None if source is None else Credentials(source, self._exchange)
 
     @property
     def address(self) -> str:

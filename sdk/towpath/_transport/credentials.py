@@ -1,4 +1,4 @@
-"""Access tokens for calls: exchanged for an API key, and renewed before they expire.
+"""Access tokens for calls: exchanged for what proves who calls, and renewed before they expire.
 
 A token is renewed in the background once half of its life is over, by one thread at a time; until
 then, and for as long as it still holds, the present one goes on. Its life is measured on this
@@ -13,18 +13,17 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from towpath.api.v1 import auth_service_pb2
 from towpath.exceptions import ConfigurationError, RpcError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from google.protobuf.message import Message
 
+    from towpath._transport.sources import Source
+
     Call = Callable[[str, Message], Message]
 
-EXCHANGE: Final = "towpath.api.v1.AuthService/ExchangeToken"
 EXPIRED: Final = "CREDENTIAL_EXPIRED"
 EXCHANGE_SECONDS: Final = 10.0
 _RETRY_SECONDS: Final = 5.0
@@ -36,35 +35,6 @@ class _Token:
     text: str
     renew_at: float
     ends_at: float
-
-
-class ApiKeySource:
-    """Where the API key is: a text, or a file that may be replaced at any time."""
-
-    def __init__(self, key: str = "", file: Path | None = None) -> None:
-        """Reads nothing yet."""
-        self._key = key
-        self._file = file
-
-    def __repr__(self) -> str:
-        return "ApiKeySource(***)"
-
-    def read(self) -> str:
-        """The key as it is now.
-
-        Raises:
-            ConfigurationError: The file can't be read.
-        """
-        if self._key or self._file is None:
-            return self._key
-        try:
-            return self._file.read_text("ascii").strip()
-        except (OSError, ValueError) as error:
-            cause = getattr(error, "strerror", None) or "it holds no key"
-            raise ConfigurationError(
-                f"{self._file}: {cause}. TOWPATH_API_KEY_FILE names it: bring it back, or set"
-                " TOWPATH_API_KEY"
-            ) from error
 
 
 Answer = TypeVar("Answer")
@@ -92,11 +62,11 @@ def with_token(credentials: Credentials | None, call: Callable[[dict[str, str]],
 class Credentials:
     """Makes the metadata that tells a service who calls; for use by any number of threads."""
 
-    def __init__(self, source: ApiKeySource, call: Call) -> None:
+    def __init__(self, source: Source, call: Call) -> None:
         """Exchanges nothing yet.
 
         Args:
-            source: Where the API key is.
+            source: Where tokens come from.
             call: Makes a unary call without credentials.
         """
         self._source = source
@@ -104,6 +74,7 @@ class Credentials:
         self._lock = threading.Lock()
         self._token: _Token | None = None
         self._renewing = False
+        self._dropped = ""
 
     def __repr__(self) -> str:
         return "Credentials(***)"
@@ -113,7 +84,7 @@ class Credentials:
 
         Raises:
             RpcError: There is no token, and none is to be had now.
-            ConfigurationError: The file with the API key can't be read.
+            ConfigurationError: What proves who calls can't be read.
         """
         return {"authorization": f"Bearer {self.token()}"}
 
@@ -135,6 +106,7 @@ class Credentials:
             token = self._token
             if token is not None and metadata.get("authorization") == f"Bearer {token.text}":
                 self._token = None
+                self._dropped = token.text
 
     def _renew(self) -> None:
         with self._lock:
@@ -156,11 +128,8 @@ class Credentials:
             self._renewing = False
 
     def _exchange(self) -> _Token:
-        request = auth_service_pb2.ExchangeTokenRequest(api_key=self._source.read())
         began = time.monotonic()
-        answer = self._call(EXCHANGE, request)
-        assert isinstance(answer, auth_service_pb2.ExchangeTokenResponse)
-        life = answer.expires_in.ToMicroseconds() / 1e6
+        text, life = self._source.exchange(self._call, self._dropped)
         share = random.uniform(_EARLIEST, _LATEST)  # noqa: S311 - spreads load
-        self._token = _Token(answer.access_token, began + life * share, began + life)
+        self._token = _Token(text, began + life * share, began + life)
         return self._token

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from towpath._transport.credentials import ApiKeySource
     from towpath._transport.security import Tls
+    from towpath._transport.sources import Source
 
 _DETAILS: Final = "grpc-status-details-bin"
 _OPTIONS: Final = (
@@ -42,14 +42,14 @@ class GrpcTransport:
     """One channel to one server."""
 
     def __init__(
-        self, address: str, *, tls: Tls | None = None, key: ApiKeySource | None = None
+        self, address: str, *, tls: Tls | None = None, source: Source | None = None
     ) -> None:
         """Connects on first use.
 
         Args:
             address: "host:port".
             tls: How to secure the connection; None for plain text.
-            key: Where the API key is; None for calls without credentials.
+            source: Where access tokens come from; None for calls without credentials.
 
         Raises:
             ConfigurationError: A file of the TLS settings can't be read.
@@ -57,7 +57,7 @@ class GrpcTransport:
         self._address = address
         self._secure = tls is not None
         self._channel = _channel(address, tls)
-        self._credentials = None if key is None else Credentials(key, self._exchange)
+        self._credentials = None if source is None else Credentials(source, self._exchange)
 
     @property
     def address(self) -> str:

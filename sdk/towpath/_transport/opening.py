@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from towpath._discovery import find_server
-from towpath._transport.security import refuse_plaintext_credentials, tls_of
+from towpath._transport.security import is_local, refuse_plaintext_credentials, tls_of
 
 if TYPE_CHECKING:
     from towpath._transport.base import Transport
-    from towpath._transport.credentials import ApiKeySource
+    from towpath._transport.sources import Source
     from towpath.settings import Settings
 
 
@@ -31,10 +31,10 @@ def open_grpc(settings: Settings, address: str) -> Transport:
     found = find_server(settings.home)
     announced = found is not None and found.grpc == address and found.speaks_tls
     tls = tls_of(settings, address, announced=announced)
-    key = key_of(settings)
-    if tls is None and key is not None:
+    source = source_of(settings, address)
+    if tls is None and source is not None:
         refuse_plaintext_credentials(address)
-    return GrpcTransport(address, tls=tls, key=key)
+    return GrpcTransport(address, tls=tls, source=source)
 
 
 def open_connect(settings: Settings, web_address: str) -> Transport:
@@ -43,16 +43,26 @@ def open_connect(settings: Settings, web_address: str) -> Transport:
 
     url = urlsplit(web_address)
     tls = tls_of(settings, url.netloc, announced=True) if url.scheme == "https" else None
-    key = key_of(settings)
-    if tls is None and key is not None:
+    source = source_of(settings, url.netloc)
+    if tls is None and source is not None:
         refuse_plaintext_credentials(url.netloc)
-    return ConnectTransport(web_address, tls=tls, key=key)
+    return ConnectTransport(web_address, tls=tls, source=source)
 
 
-def key_of(settings: Settings) -> ApiKeySource | None:
-    """Where the API key is; None when there is none."""
+def source_of(settings: Settings, address: str) -> Source | None:
+    """Where access tokens for a server come from; None where it is called without."""
     if not settings.has_credentials:
         return None
-    from towpath._transport.credentials import ApiKeySource  # noqa: PLC0415 - see above
+    from towpath._transport import sources  # noqa: PLC0415 - see above
 
-    return ApiKeySource(settings.api_key, settings.api_key_file)
+    if settings.api_key or settings.api_key_file is not None:
+        return sources.ApiKeySource(settings.api_key, settings.api_key_file)
+    if settings.token_file is not None:
+        return sources.TokenFileSource(settings.token_file, settings.tenant)
+    assert settings.sign_in_file is not None
+    return sources.SignInSource(settings.sign_in_file, host_of(address))
+
+
+def host_of(address: str) -> str:
+    """The host of "host:port"; the same for all addresses of this machine."""
+    return "localhost" if is_local(address) else address.rpartition(":")[0].strip("[]")

@@ -81,7 +81,7 @@ def refuse_plaintext_credentials(address: str) -> None:
     """
     if not is_local(address):
         raise ConfigurationError(
-            f"{address} would get your API key over the network in plain text: unset"
+            f"{address} would get your credentials over the network in plain text: unset"
             ' server.tls (or set it to "on"), and if the server has a certificate of its own,'
             " name its authority with server.ca_file"
         )

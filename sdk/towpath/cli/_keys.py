@@ -25,6 +25,7 @@ from towpath.cli._session import confirmed, list_output, note, print_json, text_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_KINDS: Final = {1: "API key", 2: "login", 3: "trust"}
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -83,6 +84,7 @@ def list_keys(owner: str | None, output: str) -> None:
         keys,
         (
             Shown("ID", lambda key: key.key_id),
+            Shown("KIND", lambda key: _KINDS.get(key.kind, "")),
             Shown("NAME", lambda key: key.display_name),
             Shown("STATE", _state),
             Shown("EXPIRES", lambda key: moment(key, "expire_time") or "never"),

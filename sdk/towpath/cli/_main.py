@@ -22,8 +22,8 @@ _COMMANDS: Final = {
     "completion": ("towpath.cli._completion:completion", "Print the completion of a shell."),
     "config": ("towpath.cli._config:group", "See and change settings."),
     "key": ("towpath.cli._keys:group", "Make, rotate and revoke API keys."),
-    "login": ("towpath.cli._sign_in:login", "Keep an API key in the profile."),
-    "logout": ("towpath.cli._sign_in:logout", "Take the API key out of the profile."),
+    "login": ("towpath.cli._sign_in:login", "Sign in, and keep that in the profile."),
+    "logout": ("towpath.cli._sign_in:logout", "Sign out, or take the key out of the profile."),
     "member": ("towpath.cli._access:members", "See who is in, and let people in and out."),
     "role": ("towpath.cli._access:roles", "See and make roles."),
     "service-account": (
@@ -31,6 +31,7 @@ _COMMANDS: Final = {
         "Manage who calls without being a person.",
     ),
     "tenant": ("towpath.cli._access:tenants", "Manage tenants, as the installation's operator."),
+    "trust": ("towpath.cli._trusts:group", "Trust tokens of other issuers."),
     "usage": ("towpath.cli._access:usage", "Show what the tenant uses of its limits."),
     "whoami": ("towpath.cli._sign_in:whoami", "Show who you are, and what you may do."),
     "workspace": ("towpath.cli._access:workspaces", "Keep runs of several teams apart."),
@@ -100,7 +101,9 @@ def cli(
     from towpath.cli._session import Invocation  # noqa: PLC0415 - see above
     from towpath.settings import use_flags  # noqa: PLC0415 - see above
 
-    ctx.obj = Invocation(debug=debug, quiet=quiet, no_input=no_input, profile=profile or "")
+    ctx.obj = Invocation(
+        debug=debug, quiet=quiet, no_input=no_input, profile=profile or "", server=server or ""
+    )
     use_flags({"server.address": server} if server else {}, profile=profile or "")
 
 

@@ -46,6 +46,7 @@ class Invocation:
     quiet: bool = False
     no_input: bool = False
     profile: str = ""
+    server: str = ""
 
 
 @contextmanager
