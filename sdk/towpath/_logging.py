@@ -49,6 +49,7 @@ class RunHandler(logging.Handler):
 
 _print: Final = builtins.print
 _handler: Final = RunHandler()
+_run_handler: Final = RunHandler()
 _set_up = False
 
 
@@ -101,10 +102,10 @@ def get_run_logger() -> logging.Logger:
             " logging.getLogger()"
         )
     logger = logging.getLogger(RUN_LOGGER)
-    if not any(isinstance(handler, RunHandler) for handler in logger.handlers):
-        handler = RunHandler()
-        handler.setLevel(get_settings().log_level.upper())
-        logger.addHandler(handler)
+    if _run_handler not in logger.handlers:
+        _run_handler.setLevel(get_settings().log_level.upper())
         logger.setLevel(logging.DEBUG)
         logger.propagate = False
+        # Two threads may come here at once: a handler that is there already is added no more.
+        logger.addHandler(_run_handler)
     return logger
