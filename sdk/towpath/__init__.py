@@ -9,12 +9,13 @@ if TYPE_CHECKING:
     from towpath._flow import Flow, flow
     from towpath._logging import get_run_logger
     from towpath._task import Task, task
-    from towpath.annotations import allow_failure, quote, unmapped
+    from towpath.annotations import Sensitive, allow_failure, quote, unmapped
     from towpath.context import tags
     from towpath.states import State
 
 __all__ = [
     "Flow",
+    "Sensitive",
     "State",
     "Task",
     "allow_failure",
@@ -28,6 +29,7 @@ __all__ = [
 
 _HOMES: Final = {
     "Flow": "towpath._flow",
+    "Sensitive": "towpath.annotations",
     "State": "towpath.states",
     "Task": "towpath._task",
     "allow_failure": "towpath.annotations",

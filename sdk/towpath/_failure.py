@@ -15,7 +15,7 @@ from towpath._engine.failures import place
 from towpath._state_type import StateType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
     from towpath._engine.children import Child
@@ -27,8 +27,17 @@ _NAMES: Final = 8
 _previous_hook: Any = None
 
 
-def attach(error: BaseException, flow_name: str, children: Iterable[Child]) -> None:
-    """Marks the exception that ended a flow run with what there is to say."""
+def attach(
+    error: BaseException, flow_name: str, children: Iterable[Child], said: Callable[[str], str]
+) -> None:
+    """Marks the exception that ended a flow run with what there is to say.
+
+    Args:
+        error: The exception.
+        flow_name: Of the flow run.
+        children: The runs that it began.
+        said: Takes out of a text what must not be seen.
+    """
     ended = [child for child in children if child.state and not child.state.is_completed()]
     lines = [f"✗ {flow_name} failed: {_headline(error)}"]
     for child in ended:
@@ -42,8 +51,8 @@ def attach(error: BaseException, flow_name: str, children: Iterable[Child]) -> N
     if not ended:
         lines += _places(error)
     lines.append("  look closer: towpath run ls --state FAILED")
-    setattr(error, _MARK, "\n".join(lines))
-    setattr(error, _REST, (flow_name, "\n".join(_whereabouts(error, ended))))
+    setattr(error, _MARK, said("\n".join(lines)))
+    setattr(error, _REST, (flow_name, said("\n".join(_whereabouts(error, ended)))))
 
 
 def _whereabouts(error: BaseException, ended: Sequence[Child]) -> list[str]:

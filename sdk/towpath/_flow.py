@@ -19,6 +19,7 @@ from typing import (
 
 from towpath._engine.policy import policy_of_results
 from towpath._options import HOOKS, Definition, named, options_given, policy_of
+from towpath._redaction.marking import shown_parameters
 from towpath.cache_policies import NO_CACHE
 from towpath.exceptions import DefinitionError
 from towpath.task_runners import TaskRunner, ThreadPoolTaskRunner
@@ -173,7 +174,7 @@ class Flow(Definition, Generic[P, R_co]):
 
     def run_name(self, parameters: dict[str, Any]) -> str:
         """The name of a run."""
-        return named(self._template, parameters) or self.name
+        return named(self._template, shown_parameters(self.fn, parameters)) or self.name
 
     def _of(self, fn: Any, options: dict[str, Any]) -> Flow[..., Any]:
         hooks: dict[str, Any] = {

@@ -36,9 +36,9 @@ class RunHandler(logging.Handler):
                     time=record.created or time.time(),
                     severity=severity,
                     logger=record.name,
-                    body=record.getMessage(),
+                    body=run.secrets.text(record.getMessage()),
                     attempt=run.attempt,
-                    failure=describe(error) if error is not None else None,
+                    failure=describe(error, run.secrets.text) if error is not None else None,
                     trace_id=trace_id,
                     span_id=span_id,
                 )
@@ -71,7 +71,7 @@ def _print_in_run(*values: object, sep: str | None = " ", **options: Any) -> Non
         return
     # One write a line: what runs in other threads and processes prints does not get in between.
     end = options.pop("end", None)
-    line = (" " if sep is None else sep).join(map(str, values))
+    line = run.secrets.text((" " if sep is None else sep).join(map(str, values)))
     _print(line + ("\n" if end is None else end), end="", **options)
     if run.log_prints and options.get("file") in {None, sys.stdout}:
         trace_id, span_id = run.trace.ids_for_logs() if run.trace is not None else ("", "")

@@ -7,6 +7,7 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from towpath._redaction import REDACTED, LiveSecrets, sensitive_parameters
 from towpath.exceptions import DefinitionError, ParameterError
 
 if TYPE_CHECKING:
@@ -67,9 +68,12 @@ def validate(
         first = error.errors()[0]
         name = str(first["loc"][0]).removeprefix("p_")
         where = "".join(f"[{part!r}]" for part in first["loc"][1:])
-        raise ParameterError(
-            f"{owner}: parameter {name!r}{where}: {first['msg']}, but got {first['input']!r}"
-        ) from None
+        told, got = first["msg"], repr(first["input"])
+        if name in sensitive_parameters(function):
+            secrets = LiveSecrets()
+            secrets.add(parameters[name])
+            told, got = secrets.text(told), REDACTED
+        raise ParameterError(f"{owner}: parameter {name!r}{where}: {told}, but got {got}") from None
     return {name: getattr(checked, f"p_{name}", value) for name, value in parameters.items()}
 
 

@@ -27,6 +27,7 @@ from typing import (
 
 from towpath._engine.policy import policy_of_results
 from towpath._options import HOOKS, Definition, named, options_given, policy_of
+from towpath._redaction.marking import shown_parameters
 from towpath.annotations import allow_failure, quote, unmapped
 from towpath.exceptions import DefinitionError, ParameterError
 
@@ -301,7 +302,7 @@ class Task(Definition, Generic[P, R_co]):
 
     def run_name(self, parameters: dict[str, Any]) -> str | None:
         """The name of a run, if it is to have one of its own."""
-        return named(self._template, parameters)
+        return named(self._template, shown_parameters(self.fn, parameters))
 
     def invoke(self, parameters: dict[str, Any]) -> Any:
         """Calls the function."""

@@ -7,7 +7,17 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-__all__ = ["allow_failure", "quote", "unmapped"]
+__all__ = ["Sensitive", "allow_failure", "quote", "unmapped"]
+
+
+class Sensitive:
+    """Marks a parameter whose value is for the function's eyes only.
+
+    `def load(password: Annotated[str, Sensitive])` gets the value as it is; logs, failures, traces,
+    names and whatever else is recorded or shown of the run have `***` in its place.
+    """
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from towpath._clock import Clock, system_clock
+from towpath._redaction.live import LiveSecrets
+from towpath._redaction.marking import sensitive_parameters
 from towpath.exceptions import MissingContextError
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class RunContext:
     root_run_id: str
     parent_run_id: str
     reporter: Reporter
-    parameters: dict[str, Any]
+    parameters: dict[str, Any] = field(repr=False)
     tags: frozenset[str]
     children: Children
     owner: Any = None
@@ -57,10 +59,17 @@ class RunContext:
     """Seconds since the Unix epoch."""
     interruption: Interruption | None = None
     """Of the flow run."""
+    secrets: LiveSecrets = field(default_factory=LiveSecrets, repr=False)
+    """What must not be seen of its root run."""
     trace: RunTrace | None = field(default=None, repr=False)
     """Where its spans belong, if it has any."""
     counts: dict[str, int] = field(default_factory=dict[str, int])
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def hide(self, parameters: dict[str, Any]) -> None:
+        """Keeps its sensitive arguments from being seen."""
+        for name in sensitive_parameters(self.owner.fn):
+            self.secrets.add(parameters.get(name))
 
     @property
     def id(self) -> str:

@@ -9,8 +9,10 @@ import pytest
 import towpath
 
 NAMES = {
-    "towpath": "Flow State Task allow_failure flow get_run_logger quote tags task unmapped",
-    "towpath.annotations": "allow_failure quote unmapped",
+    "towpath": (
+        "Flow Sensitive State Task allow_failure flow get_run_logger quote tags task unmapped"
+    ),
+    "towpath.annotations": "Sensitive allow_failure quote unmapped",
     "towpath.cache_policies": (
         "CacheKeyFnPolicy CachePolicy CompoundCachePolicy DEFAULT FLOW_PARAMETERS INPUTS NO_CACHE"
         " RUN_ID TASK_SOURCE"

@@ -12,6 +12,7 @@ from towpath._delivery.reports import StateReport
 from towpath._engine.coroutines import run_to_end
 from towpath._engine.failures import describe, headline
 from towpath._engine.time_limit import time_limit, timed_out
+from towpath._redaction.patterns import scrubbed
 from towpath._state_type import StateType
 from towpath.exceptions import (
     FlowRunFailed,
@@ -62,6 +63,7 @@ class Attempts:
         self._owner = owner
         self._keep = keep
         self._clock = context.clock
+        self._said = context.secrets.text
         self._seconds = policy.timeout_seconds if limit else None
         self._traceparent = ""
 
@@ -131,8 +133,8 @@ class Attempts:
                 state=StateType.RETRYING,
                 time=now,
                 attempt=attempt,
-                message=headline(error),
-                failure=describe(error),
+                message=self._said(headline(error)),
+                failure=describe(error, self._said),
                 next_attempt_time=now + delay,
                 traceparent=self._traceparent,
             )
@@ -156,7 +158,7 @@ class Attempts:
         """Ends the run with the error of its last attempt."""
         kind, reason = _ending(error)
         ours = isinstance(error, FlowRunFailed | RunTimedOut | RunCrashed | RunCancelled)
-        message = str(error) if ours else headline(error)
+        message = self._said(str(error) if ours else headline(error))
         if self._context.attempt > 1:
             message = f"{message} (after {self._context.attempt} attempts)"
         self._report(
@@ -166,7 +168,7 @@ class Attempts:
                 attempt=self._context.attempt,
                 reason=reason,
                 message=message,
-                failure=describe(error),
+                failure=describe(error, self._said),
                 traceparent=self._traceparent,
             )
         )
@@ -198,7 +200,7 @@ class Attempts:
 
     def interrupted(self, error: BaseException) -> State[Any]:
         """Ends the run that something other than an ordinary exception ended."""
-        state = interruption(error)
+        state = interruption(error, self._said)
         self._report(
             StateReport(
                 state=state.type,
@@ -245,7 +247,7 @@ _HOOKS: Final = {
 }
 
 
-def interruption(error: BaseException) -> State[Any]:
+def interruption(error: BaseException, said: Callable[[str], str] = scrubbed) -> State[Any]:
     """The state of a run that something other than an ordinary exception ended."""
     if isinstance(error, KeyboardInterrupt | asyncio.CancelledError | RunCancelled):
         message = str(error) if isinstance(error, RunCancelled) else ""
@@ -254,7 +256,7 @@ def interruption(error: BaseException) -> State[Any]:
     else:
         message = f"ended by {headline(error)}"
         kind, reason = StateType.CRASHED, "PROCESS_EXIT"
-    return State(type=kind, reason=reason, message=message, exception=error)
+    return State(type=kind, reason=reason, message=said(message), exception=error)
 
 
 def _ending(error: Exception) -> tuple[StateType, str]:

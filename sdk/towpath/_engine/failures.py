@@ -5,9 +5,13 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from towpath._delivery.reports import FailureReport
+from towpath._redaction.patterns import scrubbed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _OURS: Final = str(Path(__file__).parents[1])
 _REMOTE: Final = "__towpath_remote__"
@@ -23,9 +27,14 @@ class RemoteTrace:
     """Last line of the user's code, as `place` gives it."""
 
 
-def describe(error: BaseException) -> FailureReport:
-    """An exception, with what caused it, as it is reported."""
-    return _described(error, 0)
+def describe(error: BaseException, said: Callable[[str], str] = scrubbed) -> FailureReport:
+    """An exception, with what caused it, as it is reported.
+
+    Args:
+        error: The exception.
+        said: Takes out of a text what must not be seen.
+    """
+    return _described(error, said, 0)
 
 
 def headline(error: BaseException) -> str:
@@ -59,14 +68,14 @@ def restore_trace(error: BaseException, trace: RemoteTrace) -> None:
     setattr(error, _REMOTE, trace)
 
 
-def _described(error: BaseException, depth: int) -> FailureReport:
-    kind = type(error)
-    cause = error.__cause__
+def _described(error: BaseException, said: Callable[[str], str], depth: int) -> FailureReport:
+    kind, cause = type(error), error.__cause__
+    goes_on = cause is not None and depth < _MOST_CAUSES
     return FailureReport(
         type=f"{kind.__module__}.{kind.__qualname__}",
-        message=str(error),
-        stack_trace=_stack_trace(error),
-        cause=_described(cause, depth + 1) if cause is not None and depth < _MOST_CAUSES else None,
+        message=said(str(error)),
+        stack_trace=said(_stack_trace(error)),
+        cause=_described(cause, said, depth + 1) if cause is not None and goes_on else None,
     )
 
 

@@ -20,6 +20,7 @@ from towpath._engine.generators import Driver
 from towpath._engine.interruption import Interruption
 from towpath._logging import set_up
 from towpath._parameters import bind, validate
+from towpath._redaction.live import LiveSecrets
 from towpath._source import version_of
 from towpath._state_type import StateType
 from towpath._telemetry.in_force import trace_of
@@ -137,7 +138,9 @@ class FlowRun:
         if self._parent is not None:
             self._parent.children.settle(self._child)
         elif state.exception is not None:
-            _failure.attach(state.exception, self._run.name, self._run.children)
+            _failure.attach(
+                state.exception, self._run.name, self._run.children, self._run.secrets.text
+            )
         return self._child
 
     def _aborted(self, error: BaseException) -> None:
@@ -218,7 +221,7 @@ def _begin(
     run = RunContext(
         run_id=run_id,
         kind="flow",
-        name=flow.run_name(parameters),
+        name="",
         flow_id=flow.flow_id,
         flow_name=flow.name,
         root_run_id=parent.root_run_id if parent else run_id,
@@ -235,7 +238,10 @@ def _begin(
         clock=clock,
         created=clock.time(),
         interruption=Interruption(),
+        secrets=parent.secrets if parent else LiveSecrets(),
     )
+    run.hide(parameters)
+    run.name = run.secrets.text(flow.run_name(parameters))
     run.trace = trace_of(run)
     run.reporter.create(
         RunReport(

@@ -117,6 +117,7 @@ class _Submission:
         run = self._run
         try:
             parameters = run.parameters = resolved(run.parameters)
+            run.hide(parameters)
         except Exception as error:  # noqa: BLE001 - containers of users may raise anything
             return attempts_of(run, Results()).give_up(error)
         results = Results.look_up(run, parameters)

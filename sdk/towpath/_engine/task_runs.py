@@ -20,6 +20,7 @@ from towpath._engine.generators import Driver
 from towpath._engine.skipping import skipped, upstream_failures
 from towpath._logging import set_up
 from towpath._parameters import bind
+from towpath._redaction.live import LiveSecrets
 from towpath._state_type import StateType
 from towpath._telemetry.in_force import trace_of
 from towpath.context import RunContext, current_run, current_tags
@@ -43,9 +44,6 @@ def new_run(
     parent = current_run.get()
     index = parent.next_index(task.task_key) if parent else 0
     run_id = str(uuid_utils.uuid7())
-    name = task.run_name(parameters)
-    if name is None:
-        name = f"{task.name}[{index}]" if mapped or index else task.name
     if parent is None:
         set_up()
     clock = parent.clock if parent else current_clock.get() or system_clock
@@ -53,7 +51,7 @@ def new_run(
     run = RunContext(
         run_id=run_id,
         kind="task",
-        name=name,
+        name="",
         flow_id=parent.flow_id if parent else "",
         flow_name=parent.flow_name if parent else "",
         root_run_id=parent.root_run_id if parent else run_id,
@@ -72,7 +70,14 @@ def new_run(
         created=clock.time(),
         index=index,
         mapped=mapped,
+        secrets=parent.secrets if parent else LiveSecrets(),
     )
+    run.hide(parameters)
+    name = task.run_name(parameters)
+    if name is None:
+        run.name = f"{task.name}[{index}]" if mapped or index else task.name
+    else:
+        run.name = run.secrets.text(name)
     run.trace = trace_of(run)
     return run
 
@@ -107,7 +112,7 @@ def report_new(
             max_attempts=task.policy.retries + 1,
             timeout_seconds=task.policy.timeout_seconds,
             code_version=task.version or "",
-            cache_key=cache_key,
+            cache_key=run.secrets.text(cache_key),
             cached_from_run_id=cached_from,
             traceparent=run.trace.traceparent if run.trace is not None else "",
         )

@@ -175,6 +175,7 @@ class _Worker:
             if isinstance(error, TimeoutError):
                 raise timed_out(seconds) from None
             raise
+        run.secrets.add_texts(ended.secrets)
         for failed in ended.failed_runs:
             child = Child(failed.name, state=failed.state, handled=failed.handled)
             run.children.settle(child)
@@ -279,6 +280,7 @@ def _facts(run: RunContext, flow_run: dict[str, Any]) -> RunFacts:
         persist_result=run.persist_result,
         flow_run=flow_run or None,
         traceparent=run.trace.here if run.trace is not None else "",
+        secrets=run.secrets.values,
     )
 
 

@@ -34,6 +34,8 @@ class RunFacts:
     """Id, name, parameters and tags of the flow run around it."""
     traceparent: str = ""
     """The span of its attempt."""
+    secrets: frozenset[str | bytes] = field(default=frozenset(), repr=False)
+    """What must not be seen of the root run, in plain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,8 @@ class Ended:
     error: bytes | None = None
     trace: RemoteTrace | None = None
     failed_runs: list[BegunRun] = field(default_factory=list["BegunRun"])
+    secrets: frozenset[str | bytes] = field(default=frozenset(), repr=False)
+    """What must not be seen of the root run, of all that the worker knows."""
 
 
 def dump(value: Any) -> bytes:
@@ -117,8 +121,14 @@ def load_error(ended: Ended) -> BaseException:
     return error
 
 
-def raised(error: BaseException, failed_runs: list[BegunRun]) -> Ended:
+def raised(
+    error: BaseException, failed_runs: list[BegunRun], secrets: frozenset[str | bytes]
+) -> Ended:
     """The end of a call that raised."""
     return Ended(
-        value=None, error=dump_error(error), trace=keep_trace(error), failed_runs=failed_runs
+        value=None,
+        error=dump_error(error),
+        trace=keep_trace(error),
+        failed_runs=failed_runs,
+        secrets=secrets,
     )

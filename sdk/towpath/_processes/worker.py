@@ -27,6 +27,7 @@ from towpath._processes.wire import (
     dump_result,
     raised,
 )
+from towpath._redaction.live import LiveSecrets
 from towpath._telemetry.in_force import adopted, end_of_process
 from towpath.context import RunContext, current_run, tags
 from towpath.states import State
@@ -83,18 +84,22 @@ class Worker:
 
     def answer(self, data: bytes) -> Ended:
         """Runs a call to its end; whatever the function raises is part of the answer."""
-        children = Children()
+        children, secrets = Children(), LiveSecrets()
         try:
             call: Call = cloudpickle.loads(data)
             if call.task is not None:
                 self._tasks[call.task_number] = cloudpickle.loads(call.task)
             task = self._tasks[call.task_number]
             facts, parameters = cloudpickle.loads(call.work)
+            secrets.add_texts(facts.secrets)
             run = _run_of(facts, parameters, task, self._reporter, children)
+            run.secrets = secrets
             value = _perform(task, run, parameters, facts)
-            return Ended(value=dump_result(value), failed_runs=_failed(children))
+            return Ended(
+                value=dump_result(value), failed_runs=_failed(children), secrets=secrets.values
+            )
         except BaseException as error:  # noqa: BLE001 - the flow's process decides what it means
-            return raised(error, _failed(children))
+            return raised(error, _failed(children), secrets.values)
 
 
 def main(receive: int, send: int) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
+    from towpath._delivery.reports import FailureReport
     from towpath._engine.policy import Policy
     from towpath._telemetry.runs import RunTrace
     from towpath.context import RunContext
@@ -229,6 +230,20 @@ def _add_exception(span: Span, state: StateReport) -> None:
             },
             timestamp=_ns(state.time),
         )
+
+
+def tell_exception(span: Span, failure: FailureReport) -> None:
+    """Ends a span's code with an exception, as it is reported."""
+    kind = failure.type.removeprefix("builtins.")
+    span.set_status(Status(StatusCode.ERROR, f"{kind}: {failure.message}"))
+    span.add_event(
+        "exception",
+        {
+            "exception.type": kind,
+            "exception.message": failure.message,
+            "exception.stacktrace": failure.stack_trace,
+        },
+    )
 
 
 def _ns(seconds: float) -> int:

@@ -23,8 +23,9 @@ from opentelemetry.trace import (
     TraceState,
 )
 
+from towpath._engine.failures import describe
 from towpath._telemetry import names
-from towpath._telemetry.attempts import TracedAttempts
+from towpath._telemetry.attempts import TracedAttempts, tell_exception
 from towpath._telemetry.ids import Carrier, attempt_span_id, root_span_id, trace_id_of
 
 if TYPE_CHECKING:
@@ -106,8 +107,15 @@ class RunTrace:
                 names.ATTEMPT: run.attempt,
                 names.PROCESS_ID: os.getpid(),
             },
-        ):
-            yield
+            # OpenTelemetry would write the exception down as it is.
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield
+            except Exception as error:
+                tell_exception(span, describe(error, run.secrets.text))
+                raise
 
     def skipped(self, run: RunContext, state: StateReport) -> None:
         """Tells of a run that will never begin."""

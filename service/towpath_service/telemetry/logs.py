@@ -9,11 +9,14 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from towpath._redaction.patterns import scrubbed
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Format = Literal["text", "json"]
 TEXT: Final = "%(asctime)s %(levelname)s %(message)s"
+_formatter: Final = logging.Formatter()
 
 
 def set_up_logs(form: Format, environment: Mapping[str, str] = os.environ) -> None:
@@ -25,6 +28,7 @@ def set_up_logs(form: Format, environment: Mapping[str, str] = os.environ) -> No
     """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if form == "json" else logging.Formatter(TEXT))
+    handler.addFilter(without_credentials)
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     exporters = environment.get("OTEL_LOGS_EXPORTER", "").lower().split(",")
     if "otlp" in {name.strip() for name in exporters}:
@@ -33,7 +37,23 @@ def set_up_logs(form: Format, environment: Mapping[str, str] = os.environ) -> No
             handler_to_collector,
         )
 
-        logging.getLogger().addHandler(handler_to_collector())
+        sent = handler_to_collector()
+        sent.addFilter(without_credentials)
+        logging.getLogger().addHandler(sent)
+
+
+def without_credentials(record: logging.LogRecord) -> bool:
+    """Takes API keys and tokens out of a record, whoever put them there; keeps the record."""
+    text = record.getMessage()
+    told = scrubbed(text)
+    if told != text:
+        record.msg, record.args = told, None
+    if record.exc_info:
+        trace = _formatter.formatException(record.exc_info)
+        told = scrubbed(trace)
+        if told != trace:
+            record.exc_text, record.exc_info = told, None
+    return True
 
 
 class JsonLines(logging.Formatter):
@@ -50,6 +70,8 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
+        elif record.exc_text:
+            line["exception"] = record.exc_text
         return json.dumps(line, ensure_ascii=False)
 
 

@@ -3,11 +3,13 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
 from towpath import _logging
 from towpath.context import current_run
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_runs_on_several_threads_get_one_handler(monkeypatch: pytest.MonkeyPatch) -> None:

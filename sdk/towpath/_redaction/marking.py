@@ -1,0 +1,92 @@
+"""Which parameters of a function are sensitive: those that are annotated so."""
+
+from __future__ import annotations
+
+import inspect
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
+
+from towpath._redaction.patterns import REDACTED
+from towpath.annotations import Sensitive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_NONE: Final[frozenset[str]] = frozenset()
+_HINTS: Final = ("Sensitive", "Secret")
+
+
+@lru_cache(maxsize=4096)
+def sensitive_parameters(function: Callable[..., Any]) -> frozenset[str]:
+    """The names of a function's sensitive parameters."""
+    try:
+        annotations = inspect.get_annotations(inspect.unwrap(function))
+    except (TypeError, ValueError):
+        return _NONE
+    return frozenset(
+        name
+        for name, annotation in annotations.items()
+        if name != "return" and _is_sensitive(function, name, annotation)
+    )
+
+
+def shown_parameters(function: Callable[..., Any], parameters: dict[str, Any]) -> dict[str, Any]:
+    """A function's arguments as they may be seen."""
+    sensitive = sensitive_parameters(function)
+    if not sensitive:
+        return parameters
+    return {name: _HIDDEN if name in sensitive else each for name, each in parameters.items()}
+
+
+class _Hidden:
+    """Stands for a sensitive value in a template, whatever the template asks of it."""
+
+    def __getattr__(self, name: str) -> _Hidden:
+        return self
+
+    def __getitem__(self, key: object) -> _Hidden:
+        return self
+
+    def __str__(self) -> str:
+        return REDACTED
+
+    def __repr__(self) -> str:
+        return REDACTED
+
+    def __format__(self, specification: str) -> str:
+        return REDACTED
+
+
+_HIDDEN: Final = _Hidden()
+
+
+def _is_sensitive(function: Callable[..., Any], name: str, annotation: Any) -> bool:
+    if not isinstance(annotation, str):
+        return _is_marked(annotation)
+    if not any(hint in annotation for hint in _HINTS) and not _may_be_alias(function, annotation):
+        return False
+    known: Mapping[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
+    alone = SimpleNamespace(__annotations__={name: annotation})
+    try:
+        found = get_type_hints(alone, globalns=dict(known), include_extras=True)[name]
+    except Exception:  # noqa: BLE001 - what can't be looked up may be anything
+        # Hiding too much is the smaller harm.
+        return any(hint in annotation for hint in _HINTS)
+    return _is_marked(found)
+
+
+def _may_be_alias(function: Callable[..., Any], annotation: str) -> bool:
+    """Whether a name of the module means a type that is marked: `Password = Annotated[...]`."""
+    known: Mapping[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
+    words = "".join(each if each.isidentifier() or each.isdigit() else " " for each in annotation)
+    return any(_is_marked(known[word]) for word in words.split() if word in known)
+
+
+def _is_marked(annotation: Any) -> bool:
+    if annotation is Sensitive or isinstance(annotation, Sensitive):
+        return True
+    if isinstance(annotation, type) and hasattr(annotation, "get_secret_value"):
+        return True
+    metadata = getattr(annotation, "__metadata__", ())
+    return any(map(_is_marked, metadata)) or any(map(_is_marked, get_args(annotation)))
