@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from towpath_auth._permissions import (
     MACHINE_PERMISSIONS,
     MEMBER_PERMISSIONS,
+    NOT_FOR_PEOPLE,
     PERMISSIONS,
     PLATFORM_PERMISSIONS,
     TENANT_PERMISSIONS,
@@ -89,6 +90,7 @@ def access_of(
     *,
     scopes: frozenset[str] | None = None,
     only: frozenset[str] | None = None,
+    person: bool = False,
 ) -> Access:
     """What grants amount to, within the limits of a credential.
 
@@ -96,11 +98,13 @@ def access_of(
         grants: The principal's roles.
         scopes: Permissions that the credential is limited to; None for all.
         only: Workspaces that it is limited to; None for all.
+        person: Whether they are a person's, to whom no role gives what only programs are to have.
     """
+    kept = PERMISSIONS.keys() - NOT_FOR_PEOPLE if person else PERMISSIONS.keys()
     tenant, everywhere = set[str](), set[str]()
     workspaces: dict[str, set[str]] = {}
     for grant in grants:
-        held = grant.role.permissions & PERMISSIONS.keys()
+        held = grant.role.permissions & kept
         if grant.workspace_id:
             workspaces.setdefault(grant.workspace_id, set()).update(held - _ABOVE_WORKSPACES)
         else:

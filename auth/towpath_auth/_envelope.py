@@ -64,11 +64,11 @@ class LocalKey:
 
     def wrap(self, data_key: bytes, place: bytes) -> bytes:
         """Encrypts a data key for a place."""
-        return _encrypt(self._cipher, data_key, place)
+        return encrypt(self._cipher, data_key, place)
 
     def unwrap(self, wrapped: bytes, place: bytes) -> bytes:
         """Decrypts a data key; raises SealBroken when it isn't of this key and place."""
-        return _decrypt(self._cipher, wrapped, place)
+        return decrypt(self._cipher, wrapped, place)
 
 
 class Envelope:
@@ -79,11 +79,16 @@ class Envelope:
         self._sealing = keys[0]
         self._keys: Mapping[str, KeyEncryptionKey] = {key.key_id: key for key in keys}
 
+    @property
+    def key_id(self) -> str:
+        """Names the key that seals."""
+        return self._sealing.key_id
+
     def seal(self, content: bytes, place: str) -> str:
         """Seals content for a place."""
         data_key, where = os.urandom(KEY_BYTES), place.encode()
         wrapped = self._sealing.wrap(data_key, where)
-        sealed = _encrypt(AESGCM(data_key), content, where)
+        sealed = encrypt(AESGCM(data_key), content, where)
         parts = (base64.urlsafe_b64encode(part).decode() for part in (wrapped, sealed))
         return ".".join((_VERSION, self._sealing.key_id, *parts))
 
@@ -102,7 +107,7 @@ class Envelope:
         if version != _VERSION or key is None:
             raise SealBroken
         where = place.encode()
-        return _decrypt(AESGCM(key.unwrap(wrapped, where)), sealed, where)
+        return decrypt(AESGCM(key.unwrap(wrapped, where)), sealed, where)
 
 
 def key_file(path: Path, *, make: bool) -> LocalKey:
@@ -158,12 +163,14 @@ def _make(path: Path) -> None:
         file.write(base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
 
 
-def _encrypt(cipher: AESGCM, content: bytes, place: bytes) -> bytes:
+def encrypt(cipher: AESGCM, content: bytes, place: bytes) -> bytes:
+    """Encrypts content for a place: a random nonce, and the ciphertext."""
     nonce = os.urandom(_NONCE_BYTES)
     return nonce + cipher.encrypt(nonce, content, place)
 
 
-def _decrypt(cipher: AESGCM, content: bytes, place: bytes) -> bytes:
+def decrypt(cipher: AESGCM, content: bytes, place: bytes) -> bytes:
+    """Decrypts what `encrypt` made; raises SealBroken when it isn't of this key and place."""
     try:
         return cipher.decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], place)
     except (InvalidTag, ValueError):

@@ -38,6 +38,9 @@ WORKSPACE_PERMISSIONS: Final[Mapping[str, str]] = {
     "run.report": "Report runs and what becomes of them.",
     "log.read": "Read log lines.",
     "log.write": "Send log lines.",
+    "secret.read": "See which secrets there are, never their values.",
+    "secret.write": "Make, change and delete secrets.",
+    "secret.use": "Read values of secrets: for what runs pipelines, never for people.",
     "work.lease": "Start runs of others, and hand each a token of its own.",
 }
 PLATFORM_PERMISSIONS: Final[Mapping[str, str]] = {
@@ -67,14 +70,23 @@ MEMBER_PERMISSIONS: Final = _MEMBER | {"key.rotate", "usage.read"}
 _VIEWER: Final = frozenset({"flow.read", "run.read", "log.read"})
 _REPORTING: Final = frozenset({"run.report", "log.write"})
 _ROTATING: Final = frozenset({"key.rotate"})
-_WORKSPACE_ADMIN: Final = _VIEWER | _REPORTING | {"run.delete", "workspace.update", "access.manage"}
+_SETTING: Final = frozenset({"secret.read", "secret.write"})
+_USING: Final = frozenset({"secret.use"})
+_WORKSPACE_ADMIN: Final = (
+    _VIEWER | _REPORTING | _SETTING | {"run.delete", "workspace.update", "access.manage"}
+)
 _ADMIN: Final = frozenset(TENANT_PERMISSIONS) - {"owner.grant", "key.rotate"} | _WORKSPACE_ADMIN
 
-MACHINE_PERMISSIONS: Final = frozenset({"work.lease", "key.rotate"})
+_AUDITED: Final = frozenset({"audit.read", "usage.read", "flow.read", "secret.read"})
+
+MACHINE_PERMISSIONS: Final = frozenset({"work.lease", "key.rotate", "secret.use"})
 """Permissions that whoever manages access gives to machines, and has no use for."""
 
-RUN_PERMISSIONS: Final = _REPORTING
-"""What a run may do, each about itself and what is below it."""
+NOT_FOR_PEOPLE: Final = _USING
+"""Permissions that no role gives to a person."""
+
+RUN_PERMISSIONS: Final = _REPORTING | _USING
+"""What a run may do: report itself and what is below it, use its workspace's secrets."""
 
 
 def _built_in(role_id: str, display_name: str, permissions: frozenset[str]) -> Role:
@@ -86,14 +98,18 @@ BUILT_IN_ROLES: Final[Mapping[str, Role]] = {
     for role in (
         _built_in("owner", "Owner", _ADMIN | {"owner.grant"}),
         _built_in("admin", "Administrator", _ADMIN),
-        _built_in("auditor", "Auditor", _MEMBER | {"audit.read", "usage.read", "flow.read"}),
+        _built_in("auditor", "Auditor", _MEMBER | _AUDITED),
         _built_in("member", "Member", _MEMBER),
         _built_in("workspace-admin", "Workspace administrator", _MEMBER | _WORKSPACE_ADMIN),
-        _built_in("developer", "Developer", _MEMBER | _VIEWER | _REPORTING | {"usage.read"}),
-        _built_in("operator", "Operator", _MEMBER | _VIEWER | {"usage.read"}),
+        _built_in(
+            "developer", "Developer", _MEMBER | _VIEWER | _REPORTING | _SETTING | {"usage.read"}
+        ),
+        _built_in("operator", "Operator", _MEMBER | _VIEWER | {"usage.read", "secret.read"}),
         _built_in("viewer", "Viewer", _MEMBER | _VIEWER),
-        _built_in("runner", "Runner of pipelines", _VIEWER | _REPORTING | _ROTATING),
-        _built_in("deployer", "Deployer", frozenset({"flow.read", "run.read"}) | _ROTATING),
+        _built_in("runner", "Runner of pipelines", _VIEWER | _REPORTING | _ROTATING | _USING),
+        _built_in(
+            "deployer", "Deployer", frozenset({"flow.read", "run.read"}) | _SETTING | _ROTATING
+        ),
         _built_in(
             "worker", "Worker", frozenset({"flow.read", "run.read", "work.lease"}) | _ROTATING
         ),

@@ -1,5 +1,6 @@
 """Envelope encryption of secrets at rest."""
 
+from towpath_auth._data_key import MOST_RECORDS, DataKey, new_data_key
 from towpath_auth._envelope import (
     VARIABLE,
     Envelope,
@@ -12,7 +13,9 @@ from towpath_auth._envelope import (
 )
 
 __all__ = [
+    "MOST_RECORDS",
     "VARIABLE",
+    "DataKey",
     "Envelope",
     "KeyEncryptionKey",
     "KeyFileUnusable",
@@ -20,4 +23,5 @@ __all__ = [
     "SealBroken",
     "key_file",
     "key_text",
+    "new_data_key",
 ]

@@ -14,6 +14,7 @@ from towpath.api.v1 import (
     ingest_service_pb2,
     log_service_pb2,
     run_service_pb2,
+    secret_service_pb2,
     server_service_pb2,
     tenant_service_pb2,
 )
@@ -28,6 +29,7 @@ _KNOWN = (
     ingest_service_pb2,
     log_service_pb2,
     run_service_pb2,
+    secret_service_pb2,
     server_service_pb2,
     tenant_service_pb2,
 )

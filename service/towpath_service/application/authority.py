@@ -384,7 +384,9 @@ def _access(standing: Standing, claims: AccessClaims) -> Access:
         if binding.role_id in roles
     )
     key = standing.key
-    return access_of(grants, scopes=key.scopes, only=key.workspaces).limited(claims.scopes)
+    person = standing.principal.kind == "user"
+    access = access_of(grants, scopes=key.scopes, only=key.workspaces, person=person)
+    return access.limited(claims.scopes)
 
 
 def _access_of_run(standing: Standing, run: RunGrant) -> Access:

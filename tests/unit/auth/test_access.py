@@ -18,7 +18,7 @@ from towpath_auth import (
     Role,
     access_of,
 )
-from towpath_auth._permissions import MACHINE_PERMISSIONS, MEMBER_PERMISSIONS
+from towpath_auth._permissions import MACHINE_PERMISSIONS, MEMBER_PERMISSIONS, NOT_FOR_PEOPLE
 
 if TYPE_CHECKING:
     import pytest
@@ -73,6 +73,13 @@ def test_limits_only_ever_take_away(
         assert scopes is None or name in scopes
         assert only is None or not place or place in only
         assert not place or bound.anywhere(name)
+
+
+@given(_grants)
+def test_no_role_gives_a_person_what_only_programs_are_to_have(grants: list[Grant]) -> None:
+    person = everything(access_of(grants, person=True))
+    assert person == {found for found in everything(access_of(grants)) if found[1] != "secret.use"}
+    assert {"secret.use"} == NOT_FOR_PEOPLE
 
 
 @given(_roles)

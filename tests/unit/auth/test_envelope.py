@@ -27,6 +27,7 @@ RECORD = Envelope([KEY]).seal(b"secret", PLACE)
 @given(content=st.binary(max_size=300), place=st.text(max_size=50))
 def test_what_is_sealed_opens_in_its_place(content: bytes, place: str) -> None:
     sealed = Envelope([KEY]).seal(content, place)
+    assert sealed.split(".")[1] == Envelope([KEY, OTHER]).key_id
     assert Envelope([OTHER, KEY]).open(sealed, place) == content
 
 
