@@ -15,9 +15,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from towpath_auth._envelope import KEY_BYTES, SealBroken, decrypt, encrypt
 
-MOST_RECORDS: Final = 1 << 30
-"""Records that one key seals at most: of 2^32 random nonces two are too likely to be alike."""
-
 _VERSION: Final = "1"
 
 

@@ -1,6 +1,6 @@
 """Envelope encryption of secrets at rest."""
 
-from towpath_auth._data_key import MOST_RECORDS, DataKey, new_data_key
+from towpath_auth._data_key import DataKey, new_data_key
 from towpath_auth._envelope import (
     VARIABLE,
     Envelope,
@@ -13,7 +13,6 @@ from towpath_auth._envelope import (
 )
 
 __all__ = [
-    "MOST_RECORDS",
     "VARIABLE",
     "DataKey",
     "Envelope",

@@ -18,6 +18,7 @@ from towpath._transport.statuses import to_rpc_error
 
 from towpath_service.app.ages import keep_from_environment
 from towpath_service.app.in_process import InProcessTransport
+from towpath_service.app.secret_keys import key_file_from_environment, sealing_of
 from towpath_service.app.wiring import open_service
 from towpath_service.domain.errors import ServiceError
 from towpath_service.rpc.errors import to_status
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from towpath._transport.base import Transport
 
     from towpath_service.app.wiring import Service
+    from towpath_service.ports.sealing import Sealing
     from towpath_service.storage.postgres_url import PostgresUrl
 
 PRUNING_SECONDS: Final = 0.2
@@ -43,7 +45,10 @@ def open_embedded(home: Path, *, in_memory: bool = False) -> Transport:
     Raises:
         towpath.exceptions.RpcError: The database can't be opened.
     """
-    return EmbeddedTransport(None if in_memory else home / "towpath.db")
+    if in_memory:
+        return EmbeddedTransport(None)
+    sealing = sealing_of(home, key_file_from_environment(), shared=False)
+    return EmbeddedTransport(home / "towpath.db", sealing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +61,17 @@ class _Open:
 class EmbeddedTransport(InProcessTransport):
     """Owns the service that it calls."""
 
-    def __init__(self, database: Path | PostgresUrl | None) -> None:
-        """Opens the service; None for a database in memory."""
+    def __init__(self, database: Path | PostgresUrl | None, sealing: Sealing | None = None) -> None:
+        """Opens the service.
+
+        Args:
+            database: Where runs are kept; None for a database in memory.
+            sealing: Gets hold of the key that secrets are sealed with, as `open_service`.
+        """
         address = location_of(database)
         opened: Future[_Open] = Future()
         self._thread = threading.Thread(
-            target=_run, args=(database, opened), name="towpath-embedded", daemon=True
+            target=_run, args=(database, sealing, opened), name="towpath-embedded", daemon=True
         )
         self._thread.start()
         try:
@@ -80,18 +90,22 @@ class EmbeddedTransport(InProcessTransport):
             self._thread.join()
 
 
-def _run(database: Path | PostgresUrl | None, opened: Future[_Open]) -> None:
+def _run(
+    database: Path | PostgresUrl | None, sealing: Sealing | None, opened: Future[_Open]
+) -> None:
     try:
-        asyncio.run(_live(database, opened))
+        asyncio.run(_live(database, sealing, opened))
     except BaseException as error:
         if opened.done():
             raise
         opened.set_exception(error)
 
 
-async def _live(database: Path | PostgresUrl | None, opened: Future[_Open]) -> None:
+async def _live(
+    database: Path | PostgresUrl | None, sealing: Sealing | None, opened: Future[_Open]
+) -> None:
     keep, wrapping = keep_from_environment(), roots_only()
-    async with open_service(database, keep=keep, wrapping=wrapping) as service:
+    async with open_service(database, keep=keep, wrapping=wrapping, sealing=sealing) as service:
         stop = asyncio.Event()
         own = asyncio.all_tasks()
         opened.set_result(_Open(service=service, loop=asyncio.get_running_loop(), stop=stop))

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from towpath_auth.envelope import (
     VARIABLE,
+    DataKey,
     Envelope,
     KeyEncryptionKey,
     KeyFileUnusable,
+    LocalKey,
     SealBroken,
     key_file,
     key_text,
+    new_data_key,
 )
 
 from towpath_service.domain.errors import ServiceError
@@ -21,6 +24,8 @@ from towpath_service.domain.errors import ServiceError
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from towpath_service.ports.sealing import RecordSealer
 
 KEY_FILE: Final = "server.key"
 """Name of the file in the Towpath home, where no other is named."""
@@ -45,14 +50,39 @@ class EnvelopeSealer:
         try:
             return self._envelope.open(sealed, place)
         except SealBroken as error:
-            raise ServiceError(
-                reason="KEY_UNUSABLE",
-                message=(
-                    f"the secret {place} doesn't open: the key-encryption key is another one than"
-                    f" it was sealed with, or the database was tampered with. Bring {KEY_FILE},"
-                    f" {VARIABLE} or --key-file back"
-                ),
-            ) from error
+            raise _broken(place) from error
+
+    def new_data_key(self, place: str) -> str:
+        """Makes a data key, and seals it for a place."""
+        return self.seal(new_data_key(), place)
+
+    def data_key(self, sealed: str, place: str, key_id: str) -> RecordSealer:
+        """A data key, by what `new_data_key` made; raises KEY_UNUSABLE as `open`."""
+        return DataKeySealer(DataKey(key_id, self._envelope.key_id, self.open(sealed, place)))
+
+
+class DataKeySealer:
+    """Seals records with a data key."""
+
+    def __init__(self, key: DataKey) -> None:
+        """Takes the key."""
+        self._key = key
+
+    def seal(self, content: bytes, place: str) -> str:
+        """Seals content for a place."""
+        return self._key.seal(content, place)
+
+    def open(self, sealed: str, place: str) -> bytes:
+        """Opens what was sealed for a place; raises KEY_UNUSABLE."""
+        try:
+            return self._key.open(sealed, place)
+        except SealBroken as error:
+            raise _broken(place) from error
+
+
+def in_memory() -> EnvelopeSealer:
+    """What seals for a database that ends with its process."""
+    return EnvelopeSealer([LocalKey(new_data_key())])
 
 
 def sealer(home: Path, named: Path | None, *, make: bool) -> EnvelopeSealer:
@@ -81,3 +111,14 @@ def key_encryption_key(home: Path, named: Path | None, *, make: bool) -> KeyEncr
         return key_text(text, VARIABLE) if text else key_file(home / KEY_FILE, make=make)
     except KeyFileUnusable as error:
         raise ServiceError(reason="KEY_UNUSABLE", message=str(error)) from error
+
+
+def _broken(place: str) -> ServiceError:
+    return ServiceError(
+        reason="KEY_UNUSABLE",
+        message=(
+            f"the secret {place} doesn't open: the key-encryption key is another one than"
+            f" it was sealed with, or the database was tampered with. Bring {KEY_FILE},"
+            f" {VARIABLE} or --key-file back"
+        ),
+    )

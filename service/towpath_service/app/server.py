@@ -15,10 +15,12 @@ from towpath._discovery import announce_server
 from towpath_service.app.background import background
 from towpath_service.app.exposure import check_exposure
 from towpath_service.app.intake import Intake
+from towpath_service.app.secret_keys import sealing_of
 from towpath_service.app.switching import identity_wanted, switch_on
 from towpath_service.app.wiring import Service, open_service
 from towpath_service.domain.errors import ServiceError
 from towpath_service.rpc.grpc_server import GrpcServer, address_of, listening_socket
+from towpath_service.storage.postgres_url import PostgresUrl
 from towpath_service.telemetry.observing import observe
 from towpath_service.web import Keys, WebServer, web_application
 
@@ -80,6 +82,11 @@ async def serve(
                 keep=settings.keep,
                 wrapping=observed.wrapping,
                 identity=wanted,
+                sealing=sealing_of(
+                    settings.home,
+                    settings.key_file,
+                    shared=isinstance(settings.database, PostgresUrl),
+                ),
             )
         )
         certificates = _certificates(settings)

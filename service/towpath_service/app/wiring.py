@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from towpath_service.app.secret_keys import sealing_by, sealing_in_memory, without_key
 from towpath_service.application.admission import Admission
 from towpath_service.application.committer import Committer
+from towpath_service.application.data_keys import DataKeys
 from towpath_service.application.producers import Producers
 from towpath_service.application.queries import Queries
 from towpath_service.application.reaper import Reaper
 from towpath_service.application.retention import Keep, Retention
+from towpath_service.application.secrets import WorkspaceSecrets
 from towpath_service.application.watch import Draining, Watches
 from towpath_service.ports.bus import Bus
 from towpath_service.ports.clock import SystemClock
@@ -26,6 +29,7 @@ from towpath_service.rpc.local_identity import (
 )
 from towpath_service.rpc.log_handler import LogHandler
 from towpath_service.rpc.run_handler import FlowHandler, RunHandler
+from towpath_service.rpc.secret_handler import SecretHandler
 from towpath_service.rpc.server_handler import ServerHandler
 from towpath_service.storage.postgres_url import PostgresUrl
 from towpath_service.storage.sqlite import SqliteStore
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
 
     from towpath_service.app.identity import Identity
     from towpath_service.application.authority import Authority
-    from towpath_service.ports.sealing import Sealer
+    from towpath_service.ports.sealing import Sealer, Sealing
     from towpath_service.ports.store import Store
     from towpath_service.rpc.dispatch import Dispatching
 
@@ -83,6 +87,7 @@ async def open_service(
     keep: Keep | None = None,
     wrapping: Wrapping | None = None,
     identity: IdentityWanted | None = None,
+    sealing: Sealing | None = None,
 ) -> AsyncGenerator[Service]:
     """Opens the service on a database; a path is SQLite's, None is one in memory.
 
@@ -93,6 +98,8 @@ async def open_service(
         wrapping: What tells of the service; None tells of nothing.
         identity: How callers are told apart, if that was ever switched on; None for a service that
             nobody but its own process calls.
+        sealing: Gets hold of the key that secrets are sealed with; None for that of identity, or
+            one in memory for a database that is.
     """
     wrapping = wrapping or Wrapping()
     clock, bus, draining = SystemClock(), Bus(), Draining(asyncio.Event())
@@ -110,14 +117,21 @@ async def open_service(
             queries = Queries(store, bus, clock)
             watches = Watches(store, bus, draining)
             admission = Admission()
+            layer = await _identity(store, clock, queries, admission, identity)
+            data_keys = DataKeys(
+                store,
+                sealing or _sealing(database, identity),
+                clock,
+                operated_by_callers=layer is None,
+            )
             handlers = (
                 IngestHandler(producers, draining, times, admission),
                 RunHandler(queries, watches),
                 FlowHandler(queries),
                 LogHandler(producers, queries, watches, admission),
+                SecretHandler(WorkspaceSecrets(store, data_keys, clock)),
                 ServerHandler(metadata.version("towpath")),
             )
-            layer = await _identity(store, clock, queries, admission, identity)
             dispatcher = (
                 Dispatcher((*handlers, *_WITHOUT_IDENTITY), LocalAuthenticator())
                 if layer is None
@@ -161,6 +175,12 @@ async def _identity(
         admission,
         private_issuers=wanted.private_issuers,
     )
+
+
+def _sealing(database: Path | PostgresUrl | None, identity: IdentityWanted | None) -> Sealing:
+    if identity is not None:
+        return sealing_by(identity.sealer)
+    return sealing_in_memory() if database is None else without_key
 
 
 async def has_identity(store: Store) -> bool:

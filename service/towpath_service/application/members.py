@@ -120,6 +120,8 @@ class Members:
         def work(identity: Identity) -> None:
             if identity.has_runs(workspace_id):
                 raise in_use(name, "its runs")
+            if identity.has_secrets(workspace_id):
+                raise in_use(name, "its secrets")
             if not identity.remove_workspace(workspace_id):
                 raise not_found(name)
 

@@ -121,21 +121,30 @@ class ServerKeys:
         return await self._store.installation(work)
 
     async def seal_anew(self, sealer: Sealer) -> int:
-        """Seals every secret with another key, and tells how many there are."""
+        """Seals every secret, and all tenants' data keys, with another key; tells how many.
+
+        What is sealed with data keys stays as it is.
+        """
 
         def work(installation: Installation) -> int:
             kept = installation.server_keys()
             for key in kept:
-                sealed = sealer.seal(self._opened(key), _place(key))
+                sealed = sealer.seal(self._opened(key), place_of(key))
                 installation.change_server_key(replace(key, sealed=sealed))
-            return len(kept)
+            # Read only now: whoever makes one holds a server key meanwhile.
+            data_keys = installation.data_keys()
+            for data_key in data_keys:
+                opened = self._sealer.open(data_key.sealed, data_key.place)
+                sealed = sealer.seal(opened, data_key.place)
+                installation.change_data_key(replace(data_key, sealed=sealed))
+            return len(kept) + len(data_keys)
 
         count = await self._store.installation(work)
         self._sealer = sealer
         return count
 
     def _opened(self, key: ServerKey) -> bytes:
-        return self._sealer.open(key.sealed, _place(key))
+        return self._sealer.open(key.sealed, place_of(key))
 
     def _signing(self, now_us: int, used_from_us: int) -> ServerKey:
         made = new_signing_key()
@@ -154,10 +163,11 @@ class ServerKeys:
             created_us=now_us,
             used_from_us=used_from_us,
         )
-        return replace(key, sealed=self._sealer.seal(content, _place(key)))
+        return replace(key, sealed=self._sealer.seal(content, place_of(key)))
 
 
-def _place(key: ServerKey) -> str:
+def place_of(key: ServerKey) -> str:
+    """Where a secret of the service belongs, and opens."""
     return f"server_key/{key.purpose}/{key.key_id}"
 
 

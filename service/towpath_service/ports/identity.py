@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         WaitingDevice,
         WorkspaceEntry,
     )
+    from towpath_service.domain.secrets import StoredDataKey
 
 Result = TypeVar("Result")
 
@@ -58,6 +59,10 @@ class Identity(Protocol):
 
     def has_runs(self, workspace_id: str) -> bool:
         """Whether a workspace has any run."""
+        ...
+
+    def has_secrets(self, workspace_id: str) -> bool:
+        """Whether a workspace has any secret."""
         ...
 
     def remove_workspace(self, workspace_id: str) -> bool:
@@ -250,6 +255,14 @@ class Installation(Protocol):
 
     def remove_server_key(self, key: ServerKey) -> None:
         """Forgets a secret."""
+        ...
+
+    def data_keys(self) -> list[StoredDataKey]:
+        """The data keys of all tenants."""
+        ...
+
+    def change_data_key(self, key: StoredDataKey) -> None:
+        """Writes how a data key is sealed."""
         ...
 
 

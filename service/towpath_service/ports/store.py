@@ -8,12 +8,13 @@ from towpath_service.ports.identity import IdentityStore
 from towpath_service.ports.ingest import IngestStore
 from towpath_service.ports.reads import ReadStore
 from towpath_service.ports.retention import RetentionStore
+from towpath_service.ports.secrets import SecretStore
 
 if TYPE_CHECKING:
     from towpath_service.ports.bus import Bus
 
 
-class Store(IngestStore, ReadStore, RetentionStore, IdentityStore, Protocol):
+class Store(IngestStore, ReadStore, RetentionStore, IdentityStore, SecretStore, Protocol):
     """Where runs are kept."""
 
     @property

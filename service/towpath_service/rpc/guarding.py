@@ -17,9 +17,10 @@ from towpath_service.rpc.errors import CODES, to_service_error
 from towpath_service.rpc.rules import field_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from google.protobuf.descriptor import Descriptor
     from towpath_auth import Caller
 
     from towpath_service.application.admission import Admission
@@ -158,8 +159,18 @@ def _redact(message: Message) -> None:
         options: Any = field.GetOptions()
         if options.debug_redact or options.Extensions[access_rule_pb2.sensitive]:
             _blank(message, field.name)
-        elif isinstance(value, Message):
-            _redact(value)
+        elif field.message_type is not None:
+            for part in _messages(field.message_type, value):
+                _redact(part)
+
+
+def _messages(kind: Descriptor, value: Any) -> Iterable[Message]:
+    """The messages in a field: one, those of a list, or those that a map leads to."""
+    if isinstance(value, Message):
+        return (value,)
+    if kind.GetOptions().map_entry:
+        return [part for part in value.values() if isinstance(part, Message)]
+    return value
 
 
 def _blank(message: Any, name: str) -> None:

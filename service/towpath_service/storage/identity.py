@@ -24,6 +24,7 @@ from towpath_service.domain.identity import (
 from towpath_service.ports.identity import Standing
 from towpath_service.storage import audit, schema
 from towpath_service.storage import identity_schema as tables
+from towpath_service.storage.secret_schema import secret
 from towpath_service.storage.trust_rows import to_trust, trust_values
 
 if TYPE_CHECKING:
@@ -95,6 +96,12 @@ class SqlIdentity:
     def has_runs(self, workspace_id: str) -> bool:
         """Whether a workspace has any run."""
         columns = schema.run.c
+        asked = and_(columns.tenant_id == self._tenant_id, columns.workspace_id == workspace_id)
+        return bool(self._connection.execute(select(exists().where(asked))).scalar())
+
+    def has_secrets(self, workspace_id: str) -> bool:
+        """Whether a workspace has any secret."""
+        columns = secret.c
         asked = and_(columns.tenant_id == self._tenant_id, columns.workspace_id == workspace_id)
         return bool(self._connection.execute(select(exists().where(asked))).scalar())
 

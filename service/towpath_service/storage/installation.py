@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, insert, select, update
 
 from towpath_service.domain.identity import ServerKey, Tenant, WaitingDevice
+from towpath_service.domain.secrets import StoredDataKey
 from towpath_service.storage import identity_schema as tables
 from towpath_service.storage.identity import database_now_us, insert_new, to_tenant
+from towpath_service.storage.secret_schema import data_key
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -148,6 +150,22 @@ class SqlInstallation:
     def remove_server_key(self, key: ServerKey) -> None:
         """Forgets a secret."""
         self._connection.execute(delete(tables.server_key).where(*_is(key)))
+
+    def data_keys(self) -> list[StoredDataKey]:
+        """The data keys of all tenants."""
+        rows = self._connection.execute(
+            select(data_key).order_by(data_key.c.tenant_id, data_key.c.key_id)
+        )
+        return [StoredDataKey(**row) for row in rows.mappings()]
+
+    def change_data_key(self, key: StoredDataKey) -> None:
+        """Writes how a data key is sealed."""
+        columns = data_key.c
+        self._connection.execute(
+            update(data_key)
+            .where(columns.tenant_id == key.tenant_id, columns.key_id == key.key_id)
+            .values(sealed=key.sealed)
+        )
 
 
 def _is(key: ServerKey) -> tuple[Any, ...]:

@@ -19,6 +19,7 @@ from towpath_service.storage.notices import CHANNEL, announce, heard_of
 from towpath_service.storage.pools import READERS, WRITERS, Pool
 from towpath_service.storage.pruning import SqlPruning
 from towpath_service.storage.reads import SqlReads
+from towpath_service.storage.secrets import SqlSecrets
 from towpath_service.storage.targets import location_of, unusable
 from towpath_service.storage.upgrade import ensure_schema
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from towpath_service.ports.ingest import IngestTransaction
     from towpath_service.ports.reads import Reads
     from towpath_service.ports.retention import Pruning
+    from towpath_service.ports.secrets import Secrets
     from towpath_service.storage.postgres_url import PostgresUrl
 
 Result = TypeVar("Result")
@@ -131,6 +133,14 @@ class PostgresStore:
 
         def run(connection: Connection) -> Result:
             return work(SqlIdentity(connection, tenant_id))
+
+        return await self._writers.run(run, tenants={tenant_id})
+
+    async def secrets(self, tenant_id: str, work: Callable[[Secrets], Result]) -> Result:
+        """Runs work about one tenant's secrets in one transaction."""
+
+        def run(connection: Connection) -> Result:
+            return work(SqlSecrets(connection, tenant_id))
 
         return await self._writers.run(run, tenants={tenant_id})
 

@@ -16,6 +16,7 @@ from towpath_service.storage.ingest import SqlIngestTransaction
 from towpath_service.storage.installation import SqlInstallation
 from towpath_service.storage.pruning import SqlPruning
 from towpath_service.storage.reads import SqlReads
+from towpath_service.storage.secrets import SqlSecrets
 from towpath_service.storage.targets import location_of, unusable
 from towpath_service.storage.upgrade import ensure_schema
 from towpath_service.storage.write_ahead import write_log_again
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from towpath_service.ports.ingest import IngestTransaction
     from towpath_service.ports.reads import Reads
     from towpath_service.ports.retention import Pruning
+    from towpath_service.ports.secrets import Secrets
 
 Result = TypeVar("Result")
 
@@ -115,6 +117,12 @@ class SqliteStore:
         """Runs work about one tenant in one transaction."""
         return await self._connections.write(
             lambda connection: work(SqlIdentity(connection, tenant_id))
+        )
+
+    async def secrets(self, tenant_id: str, work: Callable[[Secrets], Result]) -> Result:
+        """Runs work about one tenant's secrets in one transaction."""
+        return await self._connections.write(
+            lambda connection: work(SqlSecrets(connection, tenant_id))
         )
 
     async def installation(self, work: Callable[[Installation], Result]) -> Result:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from towpath_service.ports.ingest import ChangeSet, IngestTransaction, LogLine, ProducerKey
     from towpath_service.ports.reads import Reads
     from towpath_service.ports.retention import Pruning
+    from towpath_service.ports.secrets import Secrets
     from towpath_service.ports.store import Store
     from towpath_service.telemetry.active import ActiveRuns
     from towpath_service.telemetry.ingestion import Flights
@@ -145,6 +146,10 @@ class ObservedStore:
     async def identity(self, tenant_id: str, work: Callable[[Identity], Result]) -> Result:
         """Runs work about one tenant in one transaction."""
         return await self._inner.identity(tenant_id, work)
+
+    async def secrets(self, tenant_id: str, work: Callable[[Secrets], Result]) -> Result:
+        """Runs work about one tenant's secrets in one transaction."""
+        return await self._inner.secrets(tenant_id, work)
 
     async def installation(self, work: Callable[[Installation], Result]) -> Result:
         """Runs work about the installation in one transaction."""

@@ -177,7 +177,7 @@ def all_methods() -> list[str]:
     pool = descriptor_pool.Default()
     names = (
         *("AccessService", "AuthService", "FlowService", "IngestService", "LogService"),
-        *("RunService", "ServerService", "TenantService"),
+        *("RunService", "SecretService", "ServerService", "TenantService"),
     )
     return [
         f"{name}/{method.name}"

@@ -188,7 +188,8 @@ class AccessServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteWorkspace(self, request, context):
-        """Deletes an empty workspace. Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: it has runs).
+        """Deletes an empty workspace. Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: it has runs,
+        or secrets).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

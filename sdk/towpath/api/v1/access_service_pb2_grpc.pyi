@@ -43,7 +43,9 @@ class AccessServiceStub:
     ListWorkspaces: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListWorkspacesRequest, _access_service_pb2.ListWorkspacesResponse]
     """Lists the workspaces the caller may enter, by name."""
     DeleteWorkspace: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.DeleteWorkspaceRequest, _access_service_pb2.DeleteWorkspaceResponse]
-    """Deletes an empty workspace. Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: it has runs)."""
+    """Deletes an empty workspace. Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: it has runs,
+    or secrets).
+    """
     CreateUser: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.CreateUserRequest, _access_service_pb2.CreateUserResponse]
     """Creates a user of the tenant, with a role and a first API key to sign in with.
     Errors: ALREADY_EXISTS, NOT_FOUND (the role).
@@ -124,7 +126,9 @@ class AccessServiceAsyncStub(AccessServiceStub):
     ListWorkspaces: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListWorkspacesRequest, _access_service_pb2.ListWorkspacesResponse]  # type: ignore[assignment]
     """Lists the workspaces the caller may enter, by name."""
     DeleteWorkspace: _aio.UnaryUnaryMultiCallable[_access_service_pb2.DeleteWorkspaceRequest, _access_service_pb2.DeleteWorkspaceResponse]  # type: ignore[assignment]
-    """Deletes an empty workspace. Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: it has runs)."""
+    """Deletes an empty workspace. Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: it has runs,
+    or secrets).
+    """
     CreateUser: _aio.UnaryUnaryMultiCallable[_access_service_pb2.CreateUserRequest, _access_service_pb2.CreateUserResponse]  # type: ignore[assignment]
     """Creates a user of the tenant, with a role and a first API key to sign in with.
     Errors: ALREADY_EXISTS, NOT_FOUND (the role).
@@ -220,7 +224,9 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.DeleteWorkspaceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.DeleteWorkspaceResponse, _abc.Awaitable[_access_service_pb2.DeleteWorkspaceResponse]]:
-        """Deletes an empty workspace. Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: it has runs)."""
+        """Deletes an empty workspace. Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: it has runs,
+        or secrets).
+        """
 
     @_abc_1.abstractmethod
     def CreateUser(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from alembic import context
 
-from towpath_service.storage import identity_schema
+from towpath_service.storage import identity_schema, secret_schema
+
+# Whose tables those of ALL_TABLES are, too.
+assert secret_schema.secret.metadata is identity_schema.ALL_TABLES
 
 connection = context.config.attributes["connection"]
 if context.is_offline_mode():
