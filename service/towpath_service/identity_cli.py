@@ -154,19 +154,31 @@ def recover_owner(database: str | None, key_file: Path | None) -> None:
 @click.option(
     "--new-key-file",
     type=_FILE,
-    help="Seal all secrets with the key in this file, which is made when there is none.",
+    help="Seal all keys with the key in this file, which is made when there is none.",
 )
-def rotate_keys(database: str | None, key_file: Path | None, new_key_file: Path | None) -> None:
+@click.option(
+    "--data-keys", is_flag=True, help="Make new data keys, and seal the values of secrets anew."
+)
+def rotate_keys(
+    database: str | None, key_file: Path | None, new_key_file: Path | None, *, data_keys: bool
+) -> None:
     """Make a new key that signs access tokens; no token that was given out is refused.
 
     It is used in two minutes, when every replica knows it. With --new-key-file, the service's
-    secrets are sealed anew instead: restart the replicas with that file then.
+    keys, and those of tenants' secrets, are sealed anew instead: restart the replicas with that
+    file then. With --data-keys, the values of secrets are sealed with new keys, while servers run.
     """
     from towpath_service.app import switching  # noqa: PLC0415 - heavy
 
+    if data_keys and new_key_file is not None:
+        raise click.UsageError("--data-keys and --new-key-file are two steps: take one at a time")
     home = get_settings().home
     target = database_of(database, home)
     wanted = switching.identity_wanted(home, key_file)
+    if data_keys:
+        done = _run(switching.rotate_data_keys(target, wanted, _tell_progress))
+        click.echo(f"{done} values are sealed with new data keys; those of before are destroyed.")
+        return
     if new_key_file is None:
         key_id = _run(switching.rotate_signing(target, wanted))
         click.echo(f"Key {key_id} signs access tokens from 2 minutes from now on.")
@@ -174,9 +186,13 @@ def rotate_keys(database: str | None, key_file: Path | None, new_key_file: Path 
     following = switching.identity_wanted(home, new_key_file, make=True)
     count = _run(switching.seal_anew(target, wanted, following))
     click.echo(
-        f"{count} secrets are sealed with {new_key_file}: restart every server with --key-file"
+        f"{count} keys are sealed with {new_key_file}: restart every server with --key-file"
         f" {new_key_file}, then remove the old key."
     )
+
+
+def _tell_progress(done: int) -> None:
+    click.echo(f"{done} values are sealed anew", err=True)
 
 
 def tell_first_key(made: MadeTenant) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from towpath_service.app.secret_keys import sealing_by
 from towpath_service.app.wiring import IdentityWanted, open_store
 from towpath_service.ports.clock import SystemClock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from towpath_service.application.tenants import MadeTenant
@@ -74,8 +76,35 @@ async def rotate_signing(database: Path | PostgresUrl, wanted: IdentityWanted) -
 async def seal_anew(
     database: Path | PostgresUrl, wanted: IdentityWanted, following: IdentityWanted
 ) -> int:
-    """Seals the service's secrets with another key, and tells how many; raises as `switch_on`."""
+    """Seals the service's secrets, and all data keys, with another key, and tells how many.
+
+    Raises as `switch_on`.
+    """
     from towpath_service.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
 
     async with open_store(database) as store:
         return await ServerKeys(store, wanted.sealer()).seal_anew(following.sealer())
+
+
+async def rotate_data_keys(
+    database: Path | PostgresUrl, wanted: IdentityWanted, told: Callable[[int], None]
+) -> int:
+    """Seals the values of all tenants' secrets with new data keys, and tells how many.
+
+    Args:
+        database: Where they are.
+        wanted: Has the key that data keys are sealed with.
+        told: Is called with how many are done, again and again.
+
+    Raises:
+        ServiceError: As `switch_on`; what was sealed anew until then stays so.
+    """
+    from towpath_service.application.data_keys import DataKeys  # noqa: PLC0415 - as above
+
+    async with open_store(database) as store:
+        keys = DataKeys(store, sealing_by(wanted.sealer), SystemClock(), operated_by_callers=False)
+        done = 0
+        for tenant_id in await keys.tenants():
+            before = done
+            done += await keys.rotate(tenant_id, lambda moved: told(before + moved))  # noqa: B023 - awaited here
+        return done

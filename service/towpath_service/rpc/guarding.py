@@ -170,7 +170,8 @@ def _messages(kind: Descriptor, value: Any) -> Iterable[Message]:
         return (value,)
     if kind.GetOptions().map_entry:
         return [part for part in value.values() if isinstance(part, Message)]
-    return value
+    parts: Iterable[Message] = value
+    return parts
 
 
 def _blank(message: Any, name: str) -> None:

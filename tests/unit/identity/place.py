@@ -6,10 +6,12 @@ import asyncio
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from google.protobuf import descriptor_pool
+from towpath.api import v1 as api
 from towpath_auth.envelope import LocalKey
 from towpath_service.app.sealing import EnvelopeSealer
 from towpath_service.app.switching import switch_on
@@ -174,16 +176,14 @@ def metadata(token: str | None) -> dict[str, list[str]]:
 
 def all_methods() -> list[str]:
     """Every rpc of the contract, "RunService/GetRun"."""
-    pool = descriptor_pool.Default()
-    names = (
-        *("AccessService", "AuthService", "FlowService", "IngestService", "LogService"),
-        *("RunService", "SecretService", "ServerService", "TenantService"),
-    )
-    return [
-        f"{name}/{method.name}"
-        for name in names
-        for method in pool.FindServiceByName(f"{API}.{name}").methods
+    modules = [found.name for found in iter_modules(api.__path__)]
+    services = [
+        service
+        for name in modules
+        if name.endswith("_service_pb2")
+        for service in import_module(f"{API}.{name}").DESCRIPTOR.services_by_name.values()
     ]
+    return [f"{service.name}/{method.name}" for service in services for method in service.methods]
 
 
 async def _once(request: Message) -> AsyncGenerator[Any]:

@@ -72,6 +72,8 @@ def filled(method: str, *, workspace: str = "default", run_id: str = "") -> dict
     """A request that is well formed, and names what isn't there."""
     run_id = run_id or str(uuid4())
     run = f"workspaces/{workspace}/runs/{run_id}"
+    # As long as an id of a run, so that nothing else differs.
+    secret = f"workspaces/{workspace}/secrets/{run_id}"
     named: dict[str, Any] = {
         "name": run,
         "names": [run],
@@ -88,6 +90,7 @@ def filled(method: str, *, workspace: str = "default", run_id: str = "") -> dict
         "role_id": f"r-{uuid4().hex[:6]}",
         "trust_id": f"i-{uuid4().hex[:6]}",
         "user_code": "BCDF-GHJK",
+        "secret_id": f"x-{uuid4().hex[:6]}",
         "attempt": 1,
     }
     special: dict[str, dict[str, Any]] = {
@@ -112,6 +115,9 @@ def filled(method: str, *, workspace: str = "default", run_id: str = "") -> dict
         "RunService/ListRunDecisions": {"parent": run},
         "RunService/AggregateRuns": {"time_range": {"start_time": {"seconds": 1}}},
         "AuthService/ExchangeToken": {"api_key": "x"},
+        "SecretService/CreateSecret": {"secret": {"value": b"x"}},
+        "SecretService/UpdateSecret": {"secret": {"name": secret, "value": b"x"}},
+        **{f"SecretService/{name}Secret": {"name": secret} for name in ("Get", "Delete", "Access")},
     }
     service, _, name = method.partition("/")
     if method == "IngestService/StreamUpdates":
@@ -151,14 +157,14 @@ def test_every_rpc_says_who_may_call_it() -> None:
             assert found.level == access_rule_pb2.ACCESS_LEVEL_PERMISSION, method
             assert found.permission in known, method
         assert found.cost, method
-    assert len(METHODS) >= 55
+    assert len(METHODS) >= 61
 
 
 def test_every_rpc_that_changes_something_of_identity_is_audited() -> None:
     changes = {
         method
         for method in METHODS
-        if method.split("/")[0] in {"AccessService", "TenantService"}
+        if method.split("/")[0] in {"AccessService", "SecretService", "TenantService"}
         and not method.split("/")[1].startswith(("List", "Get", "Test"))
     }
     others = {"RunService/DeleteRun", "AuthService/SignOut", "AuthService/ApproveDeviceSignIn"}
@@ -203,7 +209,7 @@ async def test_who_has_a_role_in_one_workspace_has_nothing_in_another(small: Pla
         assert there != "INTERNAL"
         # Who may give roles there may still give none that they lack.
         assert there != "PERMISSION_MISSING" or "Role" in method, method
-    assert checked >= 17
+    assert checked >= 22
 
 
 CREDENTIALS = ("none", "expired", "revoked", "of a key without scopes", "of nobody")
@@ -255,6 +261,13 @@ async def test_another_tenants_owner_meets_nothing_of_the_first(
 ) -> None:
     async with open_place(either) as place:
         run_id = await place.run(place.owner)
+        await place.call(
+            place.owner,
+            "SecretService/CreateSecret",
+            parent="workspaces/default",
+            secret_id=run_id,
+            secret={"value": b"x"},
+        )
         _, other = await place.tenant()
         wrong: list[str] = []
         for method in METHODS:
