@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from towpath._flow import Flow, flow
     from towpath._logging import get_run_logger
+    from towpath._secret import Secret
     from towpath._task import Task, task
     from towpath.annotations import Sensitive, allow_failure, quote, unmapped
     from towpath.context import tags
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Flow",
+    "Secret",
     "Sensitive",
     "State",
     "Task",
@@ -29,6 +31,7 @@ __all__ = [
 
 _HOMES: Final = {
     "Flow": "towpath._flow",
+    "Secret": "towpath._secret",
     "Sensitive": "towpath.annotations",
     "State": "towpath.states",
     "Task": "towpath._task",

@@ -10,7 +10,8 @@ import towpath
 
 NAMES = {
     "towpath": (
-        "Flow Sensitive State Task allow_failure flow get_run_logger quote tags task unmapped"
+        "Flow Secret Sensitive State Task allow_failure flow get_run_logger quote tags task"
+        " unmapped"
     ),
     "towpath.annotations": "Sensitive allow_failure quote unmapped",
     "towpath.cache_policies": (

@@ -20,6 +20,8 @@ Scope = Literal["project", "profile", "process"]
 """The least personal place that may set it: a project's file, a profile, or only this process."""
 
 ENVIRONMENT_PREFIX: Final = "TOWPATH_"
+STAND_IN_PREFIX: Final = "TOWPATH_SECRET_"
+"""Of variables that stand in for secrets of the service: no settings."""
 PROFILE_VARIABLE: Final = "TOWPATH_PROFILE"
 _MAX_PORT: Final = 65535
 

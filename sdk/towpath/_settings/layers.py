@@ -17,6 +17,7 @@ from towpath._settings.declared import (
     ENVIRONMENT_PREFIX,
     PROFILE_VARIABLE,
     SETTINGS,
+    STAND_IN_PREFIX,
     VARIABLES,
     Scope,
     Setting,
@@ -196,7 +197,11 @@ def strange_variables() -> list[str]:
     """Variables of the environment that look like settings and aren't."""
     known = {*VARIABLES, "TOWPATH_FULL_TRACEBACK"}
     return sorted(
-        name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX) and name not in known
+        name
+        for name in os.environ
+        if name.startswith(ENVIRONMENT_PREFIX)
+        and not name.startswith(STAND_IN_PREFIX)
+        and name not in known
     )
 
 

@@ -26,6 +26,7 @@ _COMMANDS: Final = {
     "logout": ("towpath.cli._sign_in:logout", "Sign out, or take the key out of the profile."),
     "member": ("towpath.cli._access:members", "See who is in, and let people in and out."),
     "role": ("towpath.cli._access:roles", "See and make roles."),
+    "secret": ("towpath.cli._secrets:group", "Keep values that runs use, and nobody sees."),
     "service-account": (
         "towpath.cli._access:service_accounts",
         "Manage who calls without being a person.",

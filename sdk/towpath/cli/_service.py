@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from google.protobuf import json_format
 
-from towpath.api.v1 import access_service_pb2, auth_service_pb2, tenant_service_pb2
+from towpath.api.v1 import (
+    access_service_pb2,
+    auth_service_pb2,
+    secret_service_pb2,
+    tenant_service_pb2,
+)
 from towpath.cli._session import print_json
 from towpath.cli._tables import Column, print_table
 from towpath.client._connect import open_transport
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 _SERVICES: Final = {
     "AccessService": access_service_pb2,
     "AuthService": auth_service_pb2,
+    "SecretService": secret_service_pb2,
     "TenantService": tenant_service_pb2,
 }
 

@@ -307,6 +307,25 @@ AUTHORIZATION: dict[str, Row] = {
         "AccessService/DeleteUser",
         {"name": "users/owner@example.org"},
     ),
+    "27 a value, by an owner": Row(
+        DENIED,
+        "PERMISSION_MISSING",
+        "SecretService/AccessSecret",
+        {"name": f"{PARENT}/secrets/db-password"},
+    ),
+    "27 a value, by who may only look": Row(
+        DENIED,
+        "PERMISSION_MISSING",
+        "SecretService/AccessSecret",
+        {"name": f"{PARENT}/secrets/db-password"},
+        "viewer",
+    ),
+    "21 nobody's secret": Row(
+        "NOT_FOUND",
+        "RESOURCE_NOT_FOUND",
+        "SecretService/GetSecret",
+        {"name": f"{PARENT}/secrets/nobody"},
+    ),
     "28 tenants by an owner of one": Row(
         DENIED, "PERMISSION_MISSING", "TenantService/ListTenants", {}, "other"
     ),
@@ -407,6 +426,24 @@ VALUES: dict[str, Row] = {
         "INVALID_REQUEST",
         "RunService/GetRun",
         lambda wire: {"name": f"{PARENT}/runs/{wire.run_id}", "consistency_token": "AAAA"},
+    ),
+    "55 a secret of 65 KB": Row(
+        INVALID,
+        "INVALID_REQUEST",
+        "SecretService/CreateSecret",
+        {"parent": PARENT, "secret_id": "large", "secret": {"value": CANARY.encode() * 9000}},
+    ),
+    "50 a secret of a path": Row(
+        INVALID, "INVALID_REQUEST", "SecretService/GetSecret", {"name": f"{PARENT}/secrets/../x"}
+    ),
+    "70 an update of what is the service's": Row(
+        INVALID,
+        "INVALID_REQUEST",
+        "SecretService/UpdateSecret",
+        {
+            "secret": {"name": f"{PARENT}/secrets/x", "value": b"x"},
+            "update_mask": {"paths": ["setter"]},
+        },
     ),
     "56 too many updates": Row(
         INVALID,

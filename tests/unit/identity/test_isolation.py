@@ -52,7 +52,8 @@ ASKING: dict[str, Asking] = {
         {"workspace": PARENT, "producer_id": PRODUCER},
     ),
 }
-KINDS = ("create", "complete", "rename", *ASKING)
+KEEPING = ("keep", "change", "drop", "describe", "use", "secrets")
+KINDS = ("create", "complete", "rename", *KEEPING, *ASKING)
 
 
 class Step(NamedTuple):
@@ -77,9 +78,10 @@ _steps = st.lists(
 class Actor:
     """One tenant: it reports with the ids that the other reports with."""
 
-    def __init__(self, place: Place, token: str, name: str) -> None:
+    def __init__(self, place: Place, token: str, machine: str, name: str) -> None:
         self.place = place
         self.token = token
+        self.machine = machine
         self.name = name
         self.sequence = 0
 
@@ -100,9 +102,29 @@ class Actor:
         }
         if step.kind in updates:
             return await self._report(updates[step.kind])
+        if step.kind in KEEPING:
+            return await self._keep(step.kind, f"s-{step.run}")
         method, field, more = ASKING[step.kind]
         fields = {field: PARENT if field in more else f"{PARENT}/runs/{run_id}", **more}
         return await self.place.first(self.token, method, **fields)
+
+    async def _keep(self, kind: str, secret_id: str) -> Any:
+        """Does something with a secret whose id the other has, too."""
+        name, value = f"{PARENT}/secrets/{secret_id}", self.name.encode()
+        calls: dict[str, Asking] = {
+            "keep": (
+                "CreateSecret",
+                self.token,
+                {"parent": PARENT, "secret_id": secret_id, "secret": {"value": value}},
+            ),
+            "change": ("UpdateSecret", self.token, {"secret": {"name": name, "value": value * 2}}),
+            "drop": ("DeleteSecret", self.token, {"name": name}),
+            "describe": ("GetSecret", self.token, {"name": name}),
+            "secrets": ("ListSecrets", self.token, {"parent": PARENT}),
+            "use": ("AccessSecret", self.machine, {"name": name}),
+        }
+        method, token, fields = calls[kind]
+        return await self.place.call(token, f"SecretService/{method}", **fields)
 
     async def _report(self, update: Any) -> Any:
         self.sequence += 1
@@ -119,15 +141,18 @@ class Actor:
 
 def _without_times(answer: str) -> str:
     answer = re.sub(r"(seconds|nanos): \d+", "", answer)
-    return re.sub(r'(consistency_token|resume_token|next_page_token): "[^"]*"', "", answer)
+    opaque = r'(consistency_token|resume_token|next_page_token|etag): "[^"]*"'
+    return re.sub(opaque, "", answer)
 
 
 async def _played(database: Any, steps: list[Step], *, alone: bool) -> list[str]:
     """What one of two is answered; alone, the other does nothing."""
     async with open_place(database) as place:
         _, token = await place.tenant("other")
-        mine = Actor(place, place.owner, "mine")
-        other = Actor(place, token, CANARY)
+        _, my_machine = await place.account("runner")
+        _, their_machine = await place.account("runner", by=token)
+        mine = Actor(place, place.owner, await place.token(my_machine), "mine")
+        other = Actor(place, token, await place.token(their_machine), CANARY)
         answers: list[str] = []
         for step in steps:
             if step.mine:
@@ -173,6 +198,19 @@ async def test_an_id_of_another_tenant_is_answered_as_one_of_nobody(place: Place
     run_id = await place.run(place.owner)
     _, other = await place.tenant()
     nobody = str(UUID(int=0xC000, version=4))
+    await place.call(
+        place.owner,
+        "SecretService/CreateSecret",
+        parent=PARENT,
+        secret_id=run_id,
+        secret={"value": b"x"},
+    )
+    for method in ("GetSecret", "DeleteSecret"):
+        names = [f"{PARENT}/secrets/{id_}" for id_ in (run_id, nobody)]
+        found = [await place.refusal(other, f"SecretService/{method}", name=n) for n in names]
+        told = [str(error).replace(name, "NAME") for error, name in zip(found, names, strict=True)]
+        assert told[0] == told[1]
+        assert found[0].reason == "RESOURCE_NOT_FOUND"
     for method in ("GetRun", "DeleteRun", "GetRunGraph"):
         theirs = await place.refusal(other, f"RunService/{method}", name=f"{PARENT}/runs/{run_id}")
         none = await place.refusal(other, f"RunService/{method}", name=f"{PARENT}/runs/{nobody}")
