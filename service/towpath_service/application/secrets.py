@@ -87,7 +87,7 @@ class WorkspaceSecrets:
         return found
 
     async def secrets(self, caller: Caller, workspace_id: str) -> list[StoredSecret]:
-        """The secrets of a workspace, by id, their values sealed."""
+        """The secrets of a workspace, by id, without even their sealed values."""
         return await self._store.secrets(
             caller.tenant_id, lambda secrets: secrets.secrets(workspace_id)
         )

@@ -27,7 +27,7 @@ class Secrets(Protocol):
         ...
 
     def secrets(self, workspace_id: str) -> list[StoredSecret]:
-        """The secrets of a workspace, by id."""
+        """The secrets of a workspace, by id, without even their sealed values."""
         ...
 
     def count(self, workspace_id: str) -> int:

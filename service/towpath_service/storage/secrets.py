@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import and_, delete, func, insert, literal, select, update
 
 from towpath_service.domain.identity import ServerKey
 from towpath_service.domain.secrets import StoredDataKey, StoredSecret
@@ -14,7 +14,7 @@ from towpath_service.storage.identity_schema import server_key
 from towpath_service.storage.secret_schema import data_key, secret
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
 _OF_KEY: Final = "data_key_"
 
@@ -47,9 +47,12 @@ class SqlSecrets:
         return None if row is None else (_to_secret(row), _to_key(row, _OF_KEY))
 
     def secrets(self, workspace_id: str) -> list[StoredSecret]:
-        """The secrets of a workspace, by id."""
+        """The secrets of a workspace, by id, without even their sealed values."""
+        # They may have 90 MB.
+        columns: list[Any] = [column for column in secret.c if column.name != "sealed"]
+        columns.append(literal("").label("sealed"))
         rows = self._connection.execute(
-            select(secret).where(*self._in(workspace_id)).order_by(secret.c.secret_id)
+            select(*columns).where(*self._in(workspace_id)).order_by(secret.c.secret_id)
         )
         return list(map(_to_secret, rows))
 
@@ -159,12 +162,12 @@ class SqlSecrets:
         )
 
 
-def _to_secret(row: Row[Any]) -> StoredSecret:
+def _to_secret(row: Any) -> StoredSecret:
     names = [column.name for column in secret.c if column.name != "tenant_id"]
     return StoredSecret(**{name: getattr(row, name) for name in names})
 
 
-def _to_key(row: Row[Any], prefix: str = "") -> StoredDataKey:
+def _to_key(row: Any, prefix: str = "") -> StoredDataKey:
     return StoredDataKey(
         **{column.name: getattr(row, prefix + column.name) for column in data_key.c}
     )

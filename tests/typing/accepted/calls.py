@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Generator
 from datetime import timedelta
 from typing import assert_type
 
-from towpath import Flow, State, Task, flow, get_run_logger, tags, task, unmapped
+from towpath import Flow, Secret, State, Task, flow, get_run_logger, tags, task, unmapped
 from towpath.cache_policies import INPUTS, TASK_SOURCE
 from towpath.futures import Future, FutureList, as_completed, wait
 from towpath.task_runners import ProcessPoolTaskRunner
@@ -80,3 +80,8 @@ assert_type(pipeline(3), str)
 assert_type(pipeline(3, return_state=True), State[str])
 as_task: Task[[int], str] = task(lambda number: str(number))
 as_flow: Flow[[int], str] = pipeline
+
+
+async def secrets() -> None:
+    assert_type(Secret.load("name").get(), str)
+    assert_type((await Secret.aload("name")).get_bytes(), bytes)

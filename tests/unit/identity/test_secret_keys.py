@@ -118,6 +118,24 @@ async def test_all_opens_after_data_keys_have_changed_and_those_of_before_are_de
     await check_all(either, WANTED, keys, 5)
 
 
+async def test_a_change_of_data_keys_that_was_interrupted_is_run_again(
+    either: Path | PostgresUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("towpath_service.application.data_keys.BATCH", 2)
+    keys = await with_secrets(either, WANTED, 5)
+
+    def interrupt(done: int) -> None:
+        if done >= 3:
+            raise KeyError(done)
+
+    with pytest.raises(KeyError):
+        await rotate_data_keys(either, WANTED, interrupt)
+    await check_all(either, WANTED, keys, 5)
+    assert await rotate_data_keys(either, WANTED, lambda _: None) == 6
+    assert len(await rows(either, "SELECT key_id FROM data_key")) == 2
+    await check_all(either, WANTED, keys, 5)
+
+
 async def test_values_are_read_and_written_while_data_keys_change(
     either: Path | PostgresUrl,
 ) -> None:
