@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from tests.planted.planting import PlantedBug
 
+_SECRETS = "tests/unit/identity/test_secrets.py"
+_SECRET_KEYS = "tests/unit/identity/test_secret_keys.py"
+_REDACTION = "tests/unit/identity/test_redaction.py"
 _COMMIT = "service/towpath_service/application/commit.py"
 _INGEST = "tests/unit/ingest/test_commit.py"
 _OUTBOX = "tests/unit/delivery/test_outbox.py"
@@ -135,5 +138,33 @@ BUGS = (
         correct="""'off', 'on')""",
         broken="""'off', 'off')""",
         caught_by=(f"{_SYNCED}::test_postgresql_has_each_batch_on_the_disk_before_its_ack_leaves",),
+    ),
+    PlantedBug(
+        name="a-value-opens-as-another-version",
+        file="service/towpath_service/domain/secrets.py",
+        correct="|secret|{row}|value|{self.version}",
+        broken="|secret|{row}|value|1",
+        caught_by=(f"{_SECRET_KEYS}::test_what_is_swapped_in_the_database_doesnt_open",),
+    ),
+    PlantedBug(
+        name="a-person-reads-values-by-a-role",
+        file="service/towpath_service/application/authority.py",
+        correct="""person = standing.principal.kind == "user\"""",
+        broken="person = False",
+        caught_by=(f"{_SECRETS}::test_a_person_gets_no_value_by_any_role",),
+    ),
+    PlantedBug(
+        name="an-old-key-makes-new-ones",
+        file="service/towpath_service/application/data_keys.py",
+        correct="            if witness is not None:",
+        broken="            if witness is None and known:",
+        caught_by=(f"{_SECRET_KEYS}::test_a_server_with_a_key_of_before_makes_no_data_keys",),
+    ),
+    PlantedBug(
+        name="lists-in-requests-are-audited-with-secrets",
+        file="service/towpath_service/rpc/guarding.py",
+        correct="elif field.message_type is not None:",
+        broken="elif isinstance(value, Message) and field.message_type is not None:",
+        caught_by=(f"{_REDACTION}::test_a_sensitive_field_is_shown_nowhere_however_deep",),
     ),
 )
