@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, Self, cast
 
 from towpath._discovery import find_server
 from towpath._settings.declared import STAND_IN_PREFIX
+from towpath.context import current_run
 from towpath.exceptions import ConfigurationError, NotFound, NotSignedIn, RpcError
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Secret:
     def load(cls, name: str) -> Self:
         """Loads a secret of the workspace in force.
 
+        Within a run, its value is kept out of what is recorded and shown of the run.
+
         Args:
             name: Its id, "db-password".
 
@@ -50,12 +53,14 @@ class Secret:
             ConfigurationError: A setting is wrong.
         """
         written = os.environ.get(variable_of(name))
-        if written:
-            return cls(name, os.fsencode(written))
         try:
-            return cls(name, _accessed(name))
+            value = os.fsencode(written) if written else _accessed(name)
         except RpcError as error:
             raise _explained(error, name) from error
+        run = current_run.get()
+        if run is not None:
+            run.secrets.add(value)
+        return cls(name, value)
 
     @classmethod
     async def aload(cls, name: str) -> Self:

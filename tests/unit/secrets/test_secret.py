@@ -6,9 +6,10 @@ import pickle
 
 import cloudpickle
 import pytest
-from towpath import Secret
+from towpath import Secret, flow, get_run_logger, task
 from towpath._settings.layers import strange_variables
 from towpath.exceptions import ConfigurationError, NotFound
+from towpath.testing import harness
 
 VALUE = "canary-7f3d9a51c2"
 
@@ -55,3 +56,23 @@ def test_a_secret_that_isnt_there_is_named_with_what_to_do(home: None) -> None:
         Secret.load("db-password")
     assert raised.value.reason == "RESOURCE_NOT_FOUND"
     assert "TOWPATH_SECRET_DB_PASSWORD" in str(raised.value)
+
+
+def test_a_value_is_kept_out_of_what_its_run_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOWPATH_SECRET_DB_PASSWORD", VALUE)
+
+    @task
+    def careless() -> None:
+        get_run_logger().info("it is %s", asyncio.run(Secret.aload("db-password")).get())
+        raise ValueError(f"{VALUE} is wrong")
+
+    @flow
+    def careful() -> None:
+        careless()
+
+    with harness() as recording:
+        state = careful(return_state=True)
+    assert [line.body for line in recording.run("careless").logs] == ["it is ***"]
+    assert state.message is not None
+    assert VALUE not in state.message
+    assert VALUE not in repr(recording.runs)
