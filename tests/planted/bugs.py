@@ -13,6 +13,8 @@ _OUTBOX = "tests/unit/delivery/test_outbox.py"
 _STREAM = "tests/unit/delivery/test_stream.py"
 _STREAMING = "tests/scenarios/test_stream_delivery.py"
 _SYNCED = "tests/chaos/test_synced_before_ack.py"
+_WALL = "service/towpath_service/storage/row_security.py"
+_BEHIND = "tests/unit/storage/test_bouncer_walls.py"
 _MACHINE = "tests/unit/delivery/test_stream_machine.py::TestStreamMachine"
 
 BUGS = (
@@ -166,5 +168,19 @@ BUGS = (
         correct="elif field.message_type is not None:",
         broken="elif isinstance(value, Message) and field.message_type is not None:",
         caught_by=(f"{_REDACTION}::test_a_sensitive_field_is_shown_nowhere_however_deep",),
+    ),
+    PlantedBug(
+        name="tenants-are-named-for-the-session",
+        file=_WALL,
+        correct="$1, true)",
+        broken="$1, false)",
+        caught_by=(f"{_BEHIND}::test_what_one_transaction_said_is_gone_for_the_next_borrower",),
+    ),
+    PlantedBug(
+        name="every-transaction-names-every-tenant",
+        file=_WALL,
+        correct="""return "*" if tenants is EVERY_TENANT else ",".join(sorted(tenants))""",
+        broken="""return "*" if tenants is not None else ",".join(sorted(tenants))""",
+        caught_by=(f"{_BEHIND}::test_tenants_interleaved_on_few_connections_see_their_own_rows",),
     ),
 )

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
@@ -18,7 +19,7 @@ from tests.postgres.debian import program
 from tests.postgres.server import UNPRIVILEGED, free_port, unprivileged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 START_SECONDS: Final = 30.0
 CONNECTIONS: Final = 3
@@ -115,3 +116,27 @@ def bouncer_for_tests(dsn: str) -> Iterator[Bouncer]:
     finally:
         bouncer.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """A way through PgBouncer to one database, as one role."""
+
+    bouncer: Bouncer
+    dsn: str
+
+    @property
+    def direct(self) -> str:
+        """host:port of the server behind it."""
+        return self.bouncer.direct
+
+    def url(self, options: str = "pgbouncer=true") -> str:
+        """How the database is reached through it."""
+        return self.bouncer.url(self.dsn, options)
+
+
+@contextlib.contextmanager
+def through(dsn: str) -> Generator[Through]:
+    """A PgBouncer whose connections to the server are of the role that a DSN names."""
+    with bouncer_for_tests(dsn) as bouncer:
+        yield Through(bouncer, dsn)
