@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from towpath_service.application.api_keys import ApiKeys
 from towpath_service.application.audit import AuditTrail
 from towpath_service.application.authority import Authority
+from towpath_service.application.denials import Denials
 from towpath_service.application.devices import Devices
+from towpath_service.application.exchanging import Exchanges
 from towpath_service.application.federation import Federation
 from towpath_service.application.members import Members
 from towpath_service.application.server_keys import ServerKeys
@@ -37,6 +39,7 @@ class Identity:
     """Who calls, and what surrounds each call."""
 
     authority: Authority
+    denials: Denials
     authenticator: TokenAuthenticator
     guard: IdentityGuard
     handlers: Sequence[Any]
@@ -73,12 +76,15 @@ async def open_identity(
     issuers = Issuers(FetchedKeys())
     federation = Federation(store, authority, trail, sign_ins, trusts, issuers, clock)
     devices = Devices(store, authority, trail, sign_ins, clock)
+    denials = Denials(trail)
+    exchanges = Exchanges(store, authority, clock, denials)
     return Identity(
         authority=authority,
+        denials=denials,
         authenticator=TokenAuthenticator(authority),
         guard=IdentityGuard(admission, trail),
         handlers=(
-            AuthHandler(authority, sign_ins, federation, devices, queries, admission),
+            AuthHandler(authority, exchanges, sign_ins, federation, devices, queries, admission),
             AccessHandler(Members(store, keys, trail, clock), keys, trusts, trail, admission),
             TenantHandler(Tenants(store, authority, keys, clock)),
         ),

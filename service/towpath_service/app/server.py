@@ -152,6 +152,8 @@ def _background(
         loops["intake"] = intake.run
     else:
         loops["identity"] = service.authority.run
+    if service.denials is not None:
+        loops["denials"] = service.denials.run
     if certificates is not None:
         loops["certificates"] = partial(_look_at, certificates)
     return background({name: wrapping.loop(name, run) for name, run in loops.items()})

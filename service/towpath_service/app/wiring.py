@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from towpath_service.app.identity import Identity
     from towpath_service.application.authority import Authority
+    from towpath_service.application.denials import Denials
     from towpath_service.ports.sealing import Sealer, Sealing
     from towpath_service.ports.store import Store
     from towpath_service.rpc.dispatch import Dispatching
@@ -72,6 +73,8 @@ class Service:
     store: Store
     authority: Authority | None
     """Who tells who calls; None when nobody is asked."""
+    denials: Denials | None
+    """Who writes refused exchanges down; None as above."""
 
     def drain(self) -> None:
         """Ends watches and asks producers to move on; calls under way go on."""
@@ -140,6 +143,7 @@ async def open_service(
             yield Service(
                 dispatcher=wrapping.dispatcher(dispatcher),
                 authority=None if layer is None else layer.authority,
+                denials=None if layer is None else layer.denials,
                 bus=bus,
                 draining=draining,
                 producers=producers,

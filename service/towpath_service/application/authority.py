@@ -1,4 +1,4 @@
-"""Tells who calls, and exchanges what proves it for access tokens.
+"""Tells who calls, and makes access tokens.
 
 Invariants: a token is accepted only while the key that it was made of holds; whatever takes a right
 away is felt everywhere within `LOOK_SECONDS` and a read, on open streams too; a call whose token
@@ -23,19 +23,19 @@ from towpath_auth import (
     Grant,
     access_of,
 )
-from towpath_auth.credentials import LEEWAY_SECONDS, AccessClaims, Verifier, parse_api_key
+from towpath_auth.credentials import LEEWAY_SECONDS, AccessClaims, Verifier
 
 from towpath_service.application.rights import roles_by_id
 from towpath_service.domain.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
     from towpath_auth import RunGrant
 
     from towpath_service.application.server_keys import Ring, ServerKeys
     from towpath_service.ports.clock import Clock
-    from towpath_service.ports.identity import Identity, IdentityStore, Standing
+    from towpath_service.ports.identity import IdentityStore, Standing
 
 ISSUER: Final = "https://towpath/installation"
 AUDIENCE: Final = "towpath-api"
@@ -44,7 +44,6 @@ LOOK_SECONDS: Final = 1.0
 KEYS_SECONDS: Final = 30.0
 # Word of a change may be committed a while after its time was taken.
 _OVERLAP_US: Final = 10_000_000
-_USED_AGAIN_US: Final = 60_000_000
 _SECOND: Final = 1_000_000
 MOST_TOKENS: Final = 20_000
 _CLIENTS: Final = {"api_key": "key", "sign_in": "login", "trust": "trust"}
@@ -204,50 +203,6 @@ class Authority:
             yield
         finally:
             streams.discard(followed)
-
-    async def exchange(
-        self, api_key: str, permissions: Collection[str], address: str = ""
-    ) -> Exchanged:
-        """Exchanges an API key for an access token.
-
-        Args:
-            api_key: The key.
-            permissions: What the token is limited to; empty for all that the key gives.
-            address: Where the call comes from.
-
-        Raises:
-            ServiceError: CREDENTIAL_INVALID or _REVOKED, or TENANT_SUSPENDED.
-        """
-        try:
-            key = parse_api_key(api_key)
-        except CredentialRefused as error:
-            raise refused(error) from error
-        if key.kind not in {"user", "service_account"}:
-            raise refused(CredentialRefused())
-        tenant_id = await self._store.installation(
-            lambda installation: installation.tenant_of(key.key_id)
-        )
-        if tenant_id is None:
-            raise refused(CredentialRefused())
-        now_us = self._clock.now_us()
-
-        def work(identity: Identity) -> Standing | None:
-            standing = identity.standing(key.key_id)
-            if standing is None or not self.ring.peppers.matches(
-                key, standing.key.pepper_version, standing.key.digest
-            ):
-                return None
-            used_us = standing.key.used_us
-            if standing.key.holds(now_us) and (used_us or 0) < now_us - _USED_AGAIN_US:
-                identity.change_key(key.key_id, used_us=now_us)
-            return standing
-
-        standing = await self._store.identity(tenant_id, work)
-        if standing is None:
-            raise refused(CredentialRefused())
-        check_standing(standing, now_us)
-        scopes = frozenset(permissions) if permissions else None
-        return self.issue(standing, now_us, scopes=scopes, address=address)
 
     async def run_token(self, caller: Caller, run: RunGrant) -> Exchanged:
         """Makes a token for the process of one run, that holds while its caller's key does.

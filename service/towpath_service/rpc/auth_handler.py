@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from towpath_service.application.admission import Admission
     from towpath_service.application.authority import Authority
     from towpath_service.application.devices import Devices
+    from towpath_service.application.exchanging import Exchanges
     from towpath_service.application.federation import Federation
     from towpath_service.application.queries import Queries
     from towpath_service.application.sign_in import SignIns
@@ -42,6 +43,7 @@ class AuthHandler:
     def __init__(
         self,
         authority: Authority,
+        exchanges: Exchanges,
         sign_ins: SignIns,
         federation: Federation,
         devices: Devices,
@@ -49,6 +51,7 @@ class AuthHandler:
         admission: Admission,
     ) -> None:
         self._authority = authority
+        self._exchanges = exchanges
         self._sign_ins = sign_ins
         self._federation = federation
         self._devices = devices
@@ -88,7 +91,7 @@ class AuthHandler:
             )
         if credential == "device_code":
             return await self._devices.exchange(request.device_code, permissions, address)
-        made = await self._authority.exchange(request.api_key, permissions, address)
+        made = await self._exchanges.exchange(request.api_key, permissions, address)
         return SignedIn(exchanged=made)
 
     @contextmanager
