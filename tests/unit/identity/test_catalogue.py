@@ -21,6 +21,7 @@ from towpath_auth.credentials import AccessClaims, new_api_key, new_signing_key
 from towpath_service.app.switching import switch_on
 from towpath_service.application.authority import AUDIENCE, ISSUER
 
+from tests.unit.auth.foreign_tokens import signed
 from tests.unit.auth.test_verifier import ATTACKS
 from tests.unit.identity.place import API, WANTED
 from tests.unit.rpc.edges import Edge, open_edge
@@ -165,6 +166,17 @@ UNAUTHENTICATED, DENIED, INVALID = "UNAUTHENTICATED", "PERMISSION_DENIED", "INVA
 KEY_TEXT = new_api_key("user").text
 NOW = int(time.time())
 
+
+def _trust(**changes: Any) -> dict[str, Any]:
+    return {
+        "issuer": "https://issuer.example",
+        "audiences": ["towpath"],
+        "rules": [{"path": "sub", "value": "x"}],
+        "service_account": "serviceAccounts/nobody",
+        **changes,
+    }
+
+
 CREDENTIALS: dict[str, Row] = {
     "1 no credential": Row(UNAUTHENTICATED, "CREDENTIAL_MISSING", token=lambda _: ()),
     "2 two credentials": Row(
@@ -241,6 +253,75 @@ CREDENTIALS: dict[str, Row] = {
     ),
     "16 no key": Row(
         INVALID, "INVALID_REQUEST", "AuthService/ExchangeToken", {}, token=lambda _: ()
+    ),
+    "18 a device code that nobody has": Row(
+        UNAUTHENTICATED,
+        "CREDENTIAL_INVALID",
+        "AuthService/ExchangeToken",
+        {"device_code": new_api_key("device").text},
+        token=lambda _: (),
+    ),
+    "18 a user code that no device shows": Row(
+        "NOT_FOUND",
+        "RESOURCE_NOT_FOUND",
+        "AuthService/ApproveDeviceSignIn",
+        {"user_code": "BCDF-GHJK"},
+    ),
+    "19 a token of an issuer that nobody trusts": Row(
+        UNAUTHENTICATED,
+        "CREDENTIAL_INVALID",
+        "AuthService/ExchangeToken",
+        {"id_token": signed()},
+        token=lambda _: (),
+    ),
+    "19 a token for a tenant that isn't there": Row(
+        UNAUTHENTICATED,
+        "CREDENTIAL_INVALID",
+        "AuthService/ExchangeToken",
+        {"id_token": signed(), "tenant": "nowhere"},
+        token=lambda _: (),
+    ),
+    "a refresh token that nobody has": Row(
+        UNAUTHENTICATED,
+        "CREDENTIAL_INVALID",
+        "AuthService/ExchangeToken",
+        {"refresh_token": new_api_key("refresh").text},
+        token=lambda _: (),
+    ),
+    "a key for a tenant of one's choice": Row(
+        INVALID,
+        "INVALID_REQUEST",
+        "AuthService/ExchangeToken",
+        {"api_key": KEY_TEXT, "tenant": "main"},
+        token=lambda _: (),
+    ),
+    "signing out without a login": Row(
+        "NOT_FOUND", "RESOURCE_NOT_FOUND", "AuthService/SignOut", {}
+    ),
+    "64 a trust whose keys are around the service": Row(
+        INVALID,
+        "INVALID_REQUEST",
+        "AccessService/CreateTrust",
+        {"trust_id": "t", "trust": _trust(jwks_uri="http://169.254.169.254/keys")},
+    ),
+    "a trust in everybody of an issuer": Row(
+        INVALID,
+        "INVALID_REQUEST",
+        "AccessService/CreateTrust",
+        {"trust_id": "t", "trust": _trust(rules=[])},
+    ),
+    "a trust with a path for an id": Row(
+        INVALID,
+        "INVALID_REQUEST",
+        "AccessService/CreateTrust",
+        {"trust_id": "../t", "trust": _trust()},
+    ),
+    "25 a trust of whoever may make none": Row(
+        "PERMISSION_DENIED",
+        "PERMISSION_MISSING",
+        "AccessService/CreateTrust",
+        {"trust_id": "t", "trust": _trust()},
+        token="viewer",
     ),
     "16 a key of 300 characters": Row(
         INVALID,
