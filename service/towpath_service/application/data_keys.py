@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 from uuid import uuid4
 
-from towpath_service.application.server_keys import place_of
 from towpath_service.domain.errors import ServiceError
+from towpath_service.domain.identity import place_of
 from towpath_service.domain.secrets import StoredDataKey
 from towpath_service.ports.identity import IdentityStore
 from towpath_service.ports.secrets import SecretStore

@@ -21,7 +21,7 @@ from towpath_auth.credentials import (
 )
 
 from towpath_service.domain.errors import ServiceError
-from towpath_service.domain.identity import ServerKey
+from towpath_service.domain.identity import ServerKey, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,11 +164,6 @@ class ServerKeys:
             used_from_us=used_from_us,
         )
         return replace(key, sealed=self._sealer.seal(content, place_of(key)))
-
-
-def place_of(key: ServerKey) -> str:
-    """Where a secret of the service belongs, and opens."""
-    return f"server_key/{key.purpose}/{key.key_id}"
 
 
 def _verifies(key: ServerKey, now_us: int) -> bool:

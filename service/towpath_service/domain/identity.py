@@ -207,6 +207,11 @@ class ServerKey:
     used_until_us: int | None = None
 
 
+def place_of(key: ServerKey) -> str:
+    """Where a secret of the service belongs, and opens."""
+    return f"server_key/{key.purpose}/{key.key_id}"
+
+
 def new_id() -> str:
     """A UUID for a principal or a tenant."""
     return str(uuid4())
