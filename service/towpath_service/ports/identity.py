@@ -160,6 +160,10 @@ class Identity(Protocol):
         """Takes a role away; False when it wasn't there."""
         ...
 
+    def stored_bytes(self) -> int:
+        """What the tenant stores: bytes."""
+        ...
+
     def append_audit(self, record: AuditRecord, seal: Callable[[AuditHead], str]) -> None:
         """Writes an entry at the end of the tenant's audit log.
 

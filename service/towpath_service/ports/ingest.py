@@ -31,6 +31,18 @@ class RunKey(NamedTuple):
     run_id: str
 
 
+class Stored(NamedTuple):
+    """What a tenant stores, and what it may: bytes."""
+
+    used: int
+    limit: int
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it may store no more."""
+        return self.used >= self.limit
+
+
 @dataclass(slots=True, kw_only=True)
 class ProducerRecord:
     """What is kept of a producer."""
@@ -171,6 +183,10 @@ class IngestTransaction(Protocol):
 
     def position(self, scope: Scope) -> int:
         """Last position of a workspace, that of this transaction's own writes included."""
+        ...
+
+    def stored(self, tenant_ids: Collection[str]) -> dict[str, Stored]:
+        """What tenants store and may store, as of now; those without a limit are left out."""
         ...
 
     def write(self, changes: ChangeSet) -> None:

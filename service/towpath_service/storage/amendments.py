@@ -9,6 +9,7 @@ from sqlalchemy import and_, delete, select
 
 from towpath_service.storage import schema
 from towpath_service.storage.bulk import insert_rows, update_rows
+from towpath_service.storage.stored_bytes import Sizes, add_stored
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -59,6 +60,9 @@ def _amend(
     name = amendment.display_name or row.display_name
     amended = (scope.tenant_id, run_id, json.dumps(labels), name, now_us, position)
     update_rows(connection, schema.run, _AMENDED_COLUMNS, [amended])
+    sizes = Sizes(connection.dialect)
+    added = sizes.of((amended[2], name)) - sizes.of((row.labels, row.display_name))
+    add_stored(connection, scope, added)
     label = schema.run_label
     connection.execute(
         delete(label).where(label.c.tenant_id == scope.tenant_id, label.c.run_id == run_id)

@@ -25,6 +25,7 @@ from towpath_service.ports.identity import Standing
 from towpath_service.storage import audit, schema
 from towpath_service.storage import identity_schema as tables
 from towpath_service.storage.secret_schema import secret
+from towpath_service.storage.stored_bytes import stored_of
 from towpath_service.storage.trust_rows import to_trust, trust_values
 
 if TYPE_CHECKING:
@@ -326,6 +327,10 @@ class SqlIdentity:
             role_id=role_id,
             workspace_id=workspace_id,
         )
+
+    def stored_bytes(self) -> int:
+        """What the tenant stores."""
+        return stored_of(self._connection, self._tenant_id)
 
     def append_audit(self, record: AuditRecord, seal: Callable[[AuditHead], str]) -> None:
         """Writes an entry at the end of the tenant's audit log."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import and_, exists, select, update
@@ -16,6 +17,7 @@ from towpath_service.ports.ingest import (
     ProducerRecord,
     Refusal,
     RunKey,
+    Stored,
 )
 from towpath_service.ports.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.storage import schema
@@ -28,6 +30,7 @@ from towpath_service.storage.change_rows import (
     write_runs,
 )
 from towpath_service.storage.claims import claim_producers, read_standing
+from towpath_service.storage.identity_schema import tenant
 from towpath_service.storage.notices import NOTIFY, notice_of
 from towpath_service.storage.one_statement import OneStatement
 from towpath_service.storage.rows import (
@@ -44,6 +47,7 @@ from towpath_service.storage.run_rows import (
     to_status,
     transition_rows,
 )
+from towpath_service.storage.stored_bytes import Sizes, stored_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -67,6 +71,7 @@ class SqlIngestTransaction:
     def __init__(self, connection: Connection, tenants: Collection[str]) -> None:
         self._connection = connection
         self._tenants = tenants
+        self._sizes = Sizes(connection.dialect)
         self._positions: dict[Scope, int] = {}
         self.changed: set[Scope] = set()
         """Workspaces that this transaction has written to, and not told of yet."""
@@ -144,6 +149,18 @@ class SqlIngestTransaction:
         query = select(columns.position).where(in_scope(columns, scope))
         return cast("int", self._connection.execute(query).scalar() or 0)
 
+    def stored(self, tenant_ids: Collection[str]) -> dict[str, Stored]:
+        """What tenants store and may store; those without a limit are left out."""
+        check_tenants(self._tenants, tenant_ids)
+        columns = tenant.c
+        query = select(columns.tenant_id, columns.quotas).where(columns.tenant_id.in_(tenant_ids))
+        found: dict[str, Stored] = {}
+        for tenant_id, quotas in self._connection.execute(query):
+            limit = int(json.loads(quotas).get("stored_bytes") or 0)
+            if limit:
+                found[tenant_id] = Stored(stored_of(self._connection, tenant_id), limit)
+        return found
+
     def write(self, changes: ChangeSet) -> None:
         """Writes a change set, numbering its changes in their workspaces."""
         positions = self._allocate(changes)
@@ -188,7 +205,8 @@ class SqlIngestTransaction:
         }
         fresh = {line.sequence: line for line in lines if line.sequence not in known}
         if fresh:
-            first = self._advance(scope, "log_position", len(fresh), now_us)
+            size = self._sizes.lines(list(fresh.values()))
+            first = self._advance(scope, "log_position", len(fresh), now_us, size)
             rows = [
                 log_row(producer, line, first + offset)
                 for offset, line in enumerate(fresh.values())
@@ -265,18 +283,21 @@ class SqlIngestTransaction:
             needed[scope] = needed.get(scope, 0) + 1
         for scope, _, _ in changes.amendments:
             needed[scope] = needed.get(scope, 0) + 1
+        sizes = self._sizes.changes(changes)
         return {
-            scope: self._advance(scope, "position", count, changes.now_us)
-            for scope, count in sorted(needed.items())
+            scope: self._advance(
+                scope, "position", needed.get(scope, 0), changes.now_us, sizes.get(scope, 0)
+            )
+            for scope in sorted(needed.keys() | sizes.keys())
         }
 
-    def _advance(self, scope: Scope, counter: str, count: int, now_us: int) -> int:
+    def _advance(self, scope: Scope, counter: str, count: int, now_us: int, size: Any) -> int:
         columns = schema.workspace.c
         column = columns[counter]
         query = (
             update(schema.workspace)
             .where(in_scope(columns, scope))
-            .values({counter: column + count})
+            .values({counter: column + count, "stored_bytes": columns.stored_bytes + size})
             .returning(column)
         )
         last = self._connection.execute(query).scalar()

@@ -16,6 +16,7 @@ from towpath_service.ports.retention import OldRoots, Window
 from towpath_service.storage import schema
 from towpath_service.storage.removal import remove_runs
 from towpath_service.storage.rows import in_scope
+from towpath_service.storage.stored_bytes import add_stored, remove_counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -210,7 +211,10 @@ class SqlPruning:
     def _delete(self, columns: Any, scope: Scope, key: Any, values: Sequence[Any]) -> None:
         if values:
             table = key.table
-            self._connection.execute(delete(table).where(in_scope(columns, scope), key.in_(values)))
+            size = remove_counted(
+                self._connection, table, in_scope(columns, scope), key.in_(values)
+            )
+            add_stored(self._connection, scope, -size)
 
     def _raise_floor(self, scope: Scope, floor: str, positions: Sequence[int]) -> None:
         if positions:

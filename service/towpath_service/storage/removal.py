@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import insert, select, update
 
 from towpath_service.storage import schema
 from towpath_service.storage.rows import chunks, in_scope
+from towpath_service.storage.stored_bytes import remove_counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,12 +46,12 @@ def remove_runs(connection: Connection, scope: Scope, run_ids: Sequence[str], no
             counted[tuple(where)] = counted.get(tuple(where), 0) + 1
     if not present:
         return 0
+    size = 0
     for chunk in chunks(present):
         for table in _OF_A_RUN:
-            connection.execute(
-                delete(table).where(table.c.tenant_id == scope.tenant_id, table.c.run_id.in_(chunk))
-            )
-    _leave_tombstones(connection, scope, present, now_us)
+            of_runs = (table.c.tenant_id == scope.tenant_id, table.c.run_id.in_(chunk))
+            size += remove_counted(connection, table, *of_runs)
+    _leave_tombstones(connection, scope, present, now_us, size)
     cell = schema.run_count.c
     for (flow_id, kind, state), count in sorted(counted.items()):
         connection.execute(
@@ -63,13 +64,13 @@ def remove_runs(connection: Connection, scope: Scope, run_ids: Sequence[str], no
 
 
 def _leave_tombstones(
-    connection: Connection, scope: Scope, run_ids: Sequence[str], now_us: int
+    connection: Connection, scope: Scope, run_ids: Sequence[str], now_us: int, size: int
 ) -> None:
     columns = schema.workspace.c
     advance = (
         update(schema.workspace)
         .where(in_scope(columns, scope))
-        .values(position=columns.position + len(run_ids))
+        .values(position=columns.position + len(run_ids), stored_bytes=columns.stored_bytes - size)
         .returning(columns.position)
     )
     first = connection.execute(advance).scalar_one() - len(run_ids) + 1

@@ -94,6 +94,8 @@ workspace = Table(
     Column("transition_floor", BigInteger, nullable=False, server_default="0"),
     Column("log_floor", BigInteger, nullable=False, server_default="0"),
     Column("tombstone_floor", BigInteger, nullable=False, server_default="0"),
+    # See `stored_bytes.py`.
+    Column("stored_bytes", BigInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("tenant_id", "workspace_id"),
     postgresql_with=_ROOM,
 )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 """Newest revision of the tree; kept here so that an up-to-date database opens without Alembic."""
 
 # Any number will do, as long as nobody else in the database takes it: "towpath" as digits.
