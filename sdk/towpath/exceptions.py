@@ -138,6 +138,11 @@ class RpcError(TowpathError):
         self.metadata = metadata or {}
         self.retry_after_seconds = retry_after_seconds
 
+    @property
+    def quota(self) -> str:
+        """Which limit of the tenant was reached, "stored_bytes"; empty when it was none."""
+        return self.metadata.get("quota", "")
+
     def __reduce__(self) -> tuple[object, ...]:
         state = {
             "code": self.code,

@@ -52,6 +52,7 @@ class Backlog:
         self._reader = LaneReader(folder, UPDATES, self.acked + 1)
         self._ahead: deque[bytes] = deque()
         self._told_lost: tuple[int, int] | None = None
+        self._held_by = ""
 
     @cached_property
     def workspace(self) -> str:
@@ -140,6 +141,20 @@ class Backlog:
             self.restored += 1
             self.acked = start
         self._go_to(start + 1)
+
+    def hold(self, quota: str) -> None:
+        """Tells on stderr, once, that updates wait for room: nothing is lost by that.
+
+        Args:
+            quota: The tenant's limit that they wait for; empty when they no longer do.
+        """
+        if quota and quota != self._held_by:
+            _warn(
+                f"the server takes no new runs: the tenant has reached its limit of {quota}. What"
+                f" is reported waits in {self._folder} and nothing is lost; delete runs, keep them"
+                " for less long, or ask whoever operates the server for more"
+            )
+        self._held_by = quota
 
     def _go_to(self, first: int) -> None:
         self._ahead.clear()

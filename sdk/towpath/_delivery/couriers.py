@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Protocol
 
 from towpath._delivery import messages
+from towpath._delivery.backoff import Backoff
 from towpath._delivery.stream import STREAM_UPDATES, UpdateStream
 from towpath._transport.duplex import ThreadedDuplex
+from towpath.exceptions import RpcError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +104,8 @@ class StreamCourier:
     ) -> None:
         self._drain = drain
         self._transport = transport
+        self._backoff = Backoff()
+        self._logs_at = 0.0
         backlog = drain.backlog
         self._duplex = ThreadedDuplex(transport, STREAM_UPDATES, outbox.reported.set)
         opening = messages.stream_opening(
@@ -149,8 +154,23 @@ class StreamCourier:
     def step(self) -> bool:
         """Takes verdicts, sends updates, and then log lines whose updates have theirs."""
         moved = self._stream.step()
-        return self._drain.deliver_logs(self._transport) or moved
+        return self._deliver_logs() or moved
 
     def close(self) -> None:
         """Half-closes the stream."""
         self._duplex.half_close()
+
+    def _deliver_logs(self) -> bool:
+        """Delivers log lines; those that there is no room for wait, and hold up no update."""
+        if time.monotonic() < self._logs_at:
+            return False
+        try:
+            delivered = self._drain.deliver_logs(self._transport)
+        except RpcError as error:
+            if error.code != "RESOURCE_EXHAUSTED":
+                raise
+            self._logs_at = time.monotonic() + self._backoff.pause(error.retry_after_seconds)
+            return False
+        if delivered:
+            self._backoff.reset()
+        return delivered

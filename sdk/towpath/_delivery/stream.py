@@ -156,6 +156,7 @@ class UpdateStream:
 
     def _allow(self, window: ingest_service_pb2.SendWindow) -> None:
         self._window = window
+        self._backlog.hold(window.held_by_quota)
         if window.HasField("delay"):
             self._resume_at = self._clock() + window.delay.ToMilliseconds() / 1000
 

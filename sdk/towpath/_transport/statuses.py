@@ -43,17 +43,25 @@ def to_rpc_error(status: status_pb2.Status, address: str) -> RpcError:
     code = code_pb2.Code.Name(status.code)
     info = error_details_pb2.ErrorInfo()
     retry = error_details_pb2.RetryInfo()
+    quotas = error_details_pb2.QuotaFailure()
     delay: float | None = None
     for detail in status.details:
         if detail.type_url.endswith(f"/{info.DESCRIPTOR.full_name}"):
             detail.Unpack(info)
+        elif detail.type_url.endswith(f"/{quotas.DESCRIPTOR.full_name}"):
+            detail.Unpack(quotas)
         elif detail.type_url.endswith(f"/{retry.DESCRIPTOR.full_name}"):
             detail.Unpack(retry)
             delay = retry.retry_delay.ToMilliseconds() / 1000
     return _TYPES.get(code, RpcError)(
-        status.message or f"{address} answered {code}",
+        status.message or _described(quotas) or f"{address} answered {code}",
         code=code,
         reason=info.reason,
         metadata=dict(info.metadata),
         retry_after_seconds=delay,
     )
+
+
+def _described(quotas: error_details_pb2.QuotaFailure) -> str:
+    """Which limits were reached, where the message doesn't say so."""
+    return "; ".join(item.description or item.subject for item in quotas.violations)

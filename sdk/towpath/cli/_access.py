@@ -317,6 +317,7 @@ def list_tenants(output: str) -> None:
 @click.option("--log-bytes-per-second", type=click.IntRange(0), default=0)
 @click.option("--calls-per-second", type=click.IntRange(0), default=0)
 @click.option("--open-streams", type=click.IntRange(0), default=0)
+@click.option("--stored-bytes", type=click.IntRange(0), default=0)
 def limit_tenant(tenant: str, **quotas: int) -> None:
     """Set a tenant's limits; what isn't given is the installation's default again."""
     message = tenant_service_pb2.TenantQuotas(
@@ -324,6 +325,7 @@ def limit_tenant(tenant: str, **quotas: int) -> None:
         log_bytes_per_second=quotas["log_bytes_per_second"],
         calls_per_second=quotas["calls_per_second"],
         open_streams=quotas["open_streams"],
+        stored_bytes=quotas["stored_bytes"],
     )
     call("TenantService", "SetTenantQuotas", name=f"tenants/{tenant}", quotas=message)
     note(f"limits of tenants/{tenant} are set")
@@ -352,7 +354,9 @@ def resume_tenant(tenant: str) -> None:
 def usage(output: str) -> None:
     """Show what the tenant uses of its limits, on the replica that answers."""
     answer = call("AccessService", "GetUsage")
+    stored = answer.quotas.stored_bytes
     limits = {
+        "stored_bytes": f"{stored:,}" if stored else "none",
         "calls": f"{answer.quotas.calls_per_second}/s",
         "updates": f"{answer.quotas.updates_per_second}/s",
         "log_bytes": f"{answer.quotas.log_bytes_per_second}/s",

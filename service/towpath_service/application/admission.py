@@ -20,13 +20,22 @@ if TYPE_CHECKING:
 
     from towpath_auth import Caller
 
-Quota = Literal["calls_per_second", "updates_per_second", "log_bytes_per_second", "open_streams"]
+    from towpath_service.ports.ingest import Stored
+
+Quota = Literal[
+    "calls_per_second",
+    "updates_per_second",
+    "log_bytes_per_second",
+    "open_streams",
+    "stored_bytes",
+]
 
 DEFAULTS: Final[Mapping[Quota, int]] = {
     "calls_per_second": 200,
     "updates_per_second": 20_000,
     "log_bytes_per_second": 10_000_000,
     "open_streams": 200,
+    "stored_bytes": 0,  # No limit.
 }
 COSTS: Final[Mapping[str, float]] = {
     "read": 1,
@@ -188,10 +197,34 @@ def limit_of(caller: Caller, quota: Quota) -> int:
     return caller.quotas.get(quota) or DEFAULTS[quota]
 
 
+def limits_storage(caller: Caller) -> bool:
+    """Whether a caller's tenant may store no more than so much."""
+    return limit_of(caller, "stored_bytes") > 0
+
+
+def storage_is_full(stored: Stored) -> ServiceError:
+    """The answer to what would be stored beyond the limit; no time makes room by itself."""
+    return ServiceError(
+        reason="QUOTA_EXCEEDED",
+        message=(
+            f"the tenant stores {stored.used:,} bytes and may store {stored.limit:,}: delete runs,"
+            " keep them for less long, or ask whoever operates this service for more"
+        ),
+        metadata={
+            "quota": "stored_bytes",
+            "limit": str(stored.limit),
+            "used": str(stored.used),
+        },
+    )
+
+
 def _exceeded(quota: str, limit: int, wait: float) -> ServiceError:
     return ServiceError(
         reason="QUOTA_EXCEEDED",
-        message=f"over the limit of {limit} {quota}: try again in {max(1, round(wait))} s",
+        message=(
+            f"over the limit of {limit:,} {quota}: try again in {max(1, round(wait))} s, or ask"
+            " whoever operates this service for more"
+        ),
         metadata={"quota": quota, "limit": str(limit)},
         retry_after_seconds=max(0.1, wait),
     )

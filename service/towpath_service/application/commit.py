@@ -4,7 +4,9 @@ Invariants, each of which a test names:
   - an update at or below its producer's watermark takes no effect again;
   - the watermark moves in the transaction that holds the effects, and never over a gap;
   - what was refused is in the same transaction, and is told until its producer confirms it;
-  - the stream of an older epoch commits nothing.
+  - the stream of an older epoch commits nothing;
+  - of a tenant that stores as much as it may, all is taken up to a producer's next new run; what
+    follows gets no verdict, and can be sent again.
 """
 
 from __future__ import annotations
@@ -44,11 +46,12 @@ from towpath_service.ports.ingest import (
     ProducerRecord,
     Refusal,
     RunKey,
+    Stored,
     TransitionRow,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from towpath_auth import RunGrant
 
@@ -72,6 +75,8 @@ class Submission:
     """Whether the producer knows of the gap before it and keeps nothing of it."""
     only_run: RunGrant | None = None
     """A run that it may report on, with all that is below it; None for all of its workspace."""
+    limited: bool = False
+    """Whether its tenant may store no more than so much."""
 
     @property
     def scope(self) -> Scope:
@@ -90,6 +95,8 @@ class Outcome:
     """Where the workspace stood after the commit."""
     duplicates: int = 0
     """Updates that had been committed before."""
+    held: Stored | None = None
+    """Why the updates after `committed_sequence` have no verdict; None where all have one."""
 
 
 class Batch:
@@ -102,6 +109,7 @@ class Batch:
         self._refusals: dict[ProducerKey, list[Refusal]] = {}
         self._runs: dict[RunKey, RunStatus] = {}
         self._new: set[RunKey] = set()
+        self._stored: Mapping[str, Stored] = {}
 
     def commit(self, submissions: Sequence[Submission]) -> list[Outcome | ServiceError]:
         """Applies submissions in order; one producer's error doesn't touch the others."""
@@ -133,6 +141,8 @@ class Batch:
         }
         wanted |= _named_parents(submissions)
         self._runs, self._refusals = self._transaction.standing(wanted, keys)
+        limited = {item.producer.tenant_id for item in submissions if _may_store_more(item)}
+        self._stored = self._transaction.stored(limited) if limited else {}
 
     def _apply(self, submission: Submission) -> Outcome | ServiceError:
         key = submission.producer
@@ -146,11 +156,14 @@ class Batch:
             return sequence_gap(expected, submission.first_sequence)
         self._producers[key] = producer
         self._confirm(key, submission.confirmed_sequence)
-        duplicates = 0
+        duplicates, held = 0, None
         for update in submission.updates:
             if update.sequence <= producer.committed_sequence:
                 duplicates += 1
                 continue
+            held = self._held(submission, update)
+            if held is not None:
+                break
             self._apply_update(submission, update)
             producer.committed_sequence = update.sequence
         producer.seen_us = self._changes.now_us
@@ -160,7 +173,16 @@ class Batch:
             committed_sequence=producer.committed_sequence,
             refusals=tuple(self._refusals.get(key, ())),
             duplicates=duplicates,
+            held=held,
         )
+
+    def _held(self, submission: Submission, update: Update) -> Stored | None:
+        """What holds an update up: a new run of a tenant that stores as much as it may."""
+        stored = self._stored.get(submission.producer.tenant_id) if submission.limited else None
+        if stored is None or not stored.is_full or not isinstance(update.change, Creation):
+            return None
+        known = RunKey(submission.producer.tenant_id, update.run_id) in self._runs
+        return None if known else stored
 
     def _confirm(self, key: ProducerKey, sequence: int) -> None:
         waiting = self._refusals.get(key)
@@ -353,6 +375,12 @@ class Batch:
             self._changes.progress[key] = (scope, change.content)
         elif isinstance(change, Amendment):
             self._changes.amendments.append((scope, update.run_id, change))
+
+
+def _may_store_more(submission: Submission) -> bool:
+    return submission.limited and any(
+        isinstance(update.change, Creation) for update in submission.updates
+    )
 
 
 def adopt_watermark(producer: ProducerRecord, sequence: int) -> None:

@@ -91,6 +91,12 @@ class Members:
         self._trail = trail
         self._clock = clock
 
+    async def stored_bytes(self, caller: Caller) -> int:
+        """What the caller's tenant stores."""
+        return await self._store.identity(
+            caller.tenant_id, lambda identity: identity.stored_bytes()
+        )
+
     async def workspaces(self, caller: Caller) -> list[WorkspaceEntry]:
         """The workspaces that a caller may enter."""
         entries = await self._read(caller, lambda identity: identity.workspaces())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from towpath_service.application.admission import storage_is_full
 from towpath_service.application.commit import adopt_watermark
 from towpath_service.domain.errors import ServiceError, not_found
 from towpath_service.ports.bus import Bus, Scope
@@ -105,11 +106,26 @@ class Producers:
             raise not_found(f"producer {key.producer_id}")
         return producer, refusals
 
-    async def write_logs(self, key: ProducerKey, lines: Sequence[LogLine], dropped: int) -> int:
-        """Stores log lines once each, and tells how many were new."""
+    async def write_logs(
+        self, key: ProducerKey, lines: Sequence[LogLine], dropped: int, *, limited: bool = False
+    ) -> int:
+        """Stores log lines once each, and tells how many were new.
+
+        Args:
+            key: Whose they are.
+            lines: The lines.
+            dropped: How many more there were.
+            limited: Whether the tenant may store no more than so much.
+
+        Raises:
+            ServiceError: QUOTA_EXCEEDED: the tenant stores as much as it may.
+        """
         now_us = self._clock.now_us()
 
         def work(transaction: IngestTransaction) -> int:
+            stored = transaction.stored([key.tenant_id]) if limited else {}
+            if key.tenant_id in stored and stored[key.tenant_id].is_full:
+                raise storage_is_full(stored[key.tenant_id])
             producer = transaction.claim([key], now_us).get(key) or ProducerRecord(key=key)
             producer.seen_us = now_us
             producer.logs_dropped = min(MOST_DROPPED, producer.logs_dropped + max(0, dropped))

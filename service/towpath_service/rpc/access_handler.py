@@ -320,11 +320,10 @@ class AccessHandler:
     async def get_usage(self, request: pb.GetUsageRequest, caller: Caller) -> pb.GetUsageResponse:
         """Tells what the tenant uses of its limits."""
         del request
+        stored = await self._members.stored_bytes(caller)
+        used = {**self._admission.usage(caller), "stored_bytes": stored}
         return pb.GetUsageResponse(
-            usage=[
-                pb.Usage(quota=name, used=used)
-                for name, used in self._admission.usage(caller).items()
-            ],
+            usage=[pb.Usage(quota=name, used=amount) for name, amount in used.items()],
             quotas=tenant_service_pb2.TenantQuotas(
                 **{name: limit_of(caller, name) for name in DEFAULTS}
             ),

@@ -127,11 +127,23 @@ def _details(error: ServiceError) -> list[Message]:
                 ]
             )
         )
+    if error.reason == "QUOTA_EXCEEDED":
+        details.append(_quota_failure(error))
     if error.retry_after_seconds is not None:
         delay = duration_pb2.Duration()
         delay.FromMilliseconds(int(error.retry_after_seconds * 1000))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     return details
+
+
+def _quota_failure(error: ServiceError) -> Message:
+    """Which limit was reached, as clients of other languages look for it."""
+    violation = error_details_pb2.QuotaFailure.Violation(
+        subject=f"quota:{error.metadata.get('quota', '')}",
+        description=_short(error.message, MAX_MESSAGE_CHARACTERS),
+    )
+    failure: Message = error_details_pb2.QuotaFailure(violations=[violation])
+    return failure
 
 
 def _short(text: str, most: int = MAX_DETAIL_CHARACTERS) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from towpath.api.v1 import log_service_pb2
 
-from towpath_service.application.admission import Admission
+from towpath_service.application.admission import Admission, limits_storage
 from towpath_service.domain.errors import ServiceError, invalid
 from towpath_service.domain.names import is_uuid
 from towpath_service.ports.ingest import LogLine, ProducerKey
@@ -71,7 +71,9 @@ class LogHandler:
             own = await self._own(scope, caller.run.run_id, lines)
             problem = problem or (_NOT_ITS_OWN if len(own) < len(lines) else "")
             lines = own
-        await self._producers.write_logs(key, lines, request.dropped_count)
+        await self._producers.write_logs(
+            key, lines, request.dropped_count, limited=limits_storage(caller)
+        )
         return log_service_pb2.WriteLogsResponse(
             rejected_count=len(request.records) - len(lines), message=problem
         )

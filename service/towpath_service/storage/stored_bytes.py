@@ -24,6 +24,7 @@ from sqlalchemy import (
     cast,
     delete,
     func,
+    literal,
     select,
     update,
 )
@@ -82,14 +83,13 @@ class Sizes:
         size = (
             func.octet_length(column) if self._postgres else func.length(cast(column, LargeBinary))
         )
-        return func.coalesce(size, 0)
+        total: ColumnElement[int] = func.coalesce(size, 0)
+        return total
 
     def row(self, table: Table) -> ColumnElement[int]:
         """What a row of a table counts as."""
-        total: Any = FLAT[table.name]
-        for name in TEXTS[table.name]:
-            total = total + self.column(table.c[name])
-        return total
+        sizes = (self.column(table.c[name]) for name in TEXTS[table.name])
+        return sum(sizes, literal(FLAT[table.name], BigInteger))
 
     def outcomes(self, tenant_id: str, run_ids: Sequence[str]) -> Any:
         """Bytes of the results and failures that runs have now, as part of a statement."""

@@ -176,6 +176,9 @@ class _Batch:
     def _count(self, outcome: Outcome) -> None:
         submission = self._submission
         last = submission.first_sequence + len(submission.updates) - 1
+        # Beyond it nothing has a verdict yet.
+        last = min(last, outcome.committed_sequence)
+        taken = max(0, last - submission.first_sequence + 1)
         refused = {
             item.sequence: item.reason
             for item in outcome.refusals
@@ -184,13 +187,15 @@ class _Batch:
         counts = {
             "rejected": len(refused),
             "duplicate": outcome.duplicates,
-            "accepted": max(0, len(submission.updates) - len(refused) - outcome.duplicates),
+            "accepted": max(0, taken - len(refused) - outcome.duplicates),
         }
         for name, count in counts.items():
             if count:
                 self._instruments.updates.add(count, {OUTCOME: name})
         groups: dict[str, list[Update]] = {}
         for update in self._traced:
+            if update.sequence > last:
+                break
             groups.setdefault(update.traceparent, []).append(update)
         for traceparent, updates in groups.items():
             self._tell(traceparent, updates, refused)

@@ -310,3 +310,46 @@ def test_what_a_restored_server_and_the_outbox_both_lack_is_told(
     told = [item for item in producer.rejected() if item["reason"] == "SERVER_LOST"]
     assert [(item["sequence"], item["last_sequence"]) for item in told] == [(51, kept - 1)]
     assert f"updates 51 to {kept - 1}" in capsys.readouterr().err
+
+
+def test_what_is_held_for_want_of_room_is_kept_however_long_it_takes(
+    producer: Producer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    producer.report(30)
+    stream, duplex = producer.connect()
+    duplex.serve(1)
+    duplex.arrive()
+    assert stream.step()
+    shut = pb.SendWindow(held_by_quota="stored_bytes")
+    for _ in range(100):
+        # In the middle of a batch: what is before the first new run was taken.
+        duplex.answer(ack=pb.UpdateAck(committed_sequence=3, window=shut))
+        duplex.arrive()
+        stream.step()
+        producer.now += 20
+        assert not stream.step()
+    assert producer.backlog.acked == 3
+    told = capsys.readouterr().err
+    assert told.count("stored_bytes") == 1
+    assert "nothing is lost" in told
+    duplex.answer(ack=pb.UpdateAck(committed_sequence=3, window=producer.service.window))
+    duplex.arrive()
+    producer.deliver(stream, duplex)
+    assert producer.service.applied == list(range(1, 31))
+    assert producer.backlog.acked == 30
+
+
+def test_a_stream_that_ends_while_updates_are_held_goes_on_from_there(producer: Producer) -> None:
+    producer.report(30)
+    stream, duplex = producer.connect()
+    duplex.serve(1)
+    duplex.arrive()
+    stream.step()
+    duplex.answer(ack=pb.UpdateAck(window=pb.SendWindow(held_by_quota="stored_bytes")))
+    duplex.arrive()
+    stream.step()
+    duplex.fail()
+    with pytest.raises(ServerUnreachable):
+        stream.step()
+    producer.deliver(*producer.connect())
+    assert producer.service.applied == list(range(1, 31))

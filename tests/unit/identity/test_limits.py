@@ -74,7 +74,7 @@ def test_a_call_over_the_rate_is_told_when_to_come_again() -> None:
     assert (error.reason, error.metadata["quota"]) == ("QUOTA_EXCEEDED", "calls_per_second")
     assert error.retry_after_seconds is not None
     assert {detail.type_url.rpartition(".")[2] for detail in to_status(error).details} == {
-        *("ErrorInfo", "RetryInfo")
+        *("ErrorInfo", "QuotaFailure", "RetryInfo")
     }
     clock.now += error.retry_after_seconds
     admission.admit(who, "read")

@@ -22,7 +22,7 @@ from towpath.api.v1 import (
 )
 from towpath_service.rpc.convert_updates import MAX_INLINE_BYTES
 from towpath_service.rpc.endpoints import MAX_MESSAGE_BYTES
-from towpath_service.rpc.ingest_handler import BATCH_UPDATES, LAST_SEQUENCE, WINDOW_UPDATES
+from towpath_service.rpc.update_streams import BATCH_UPDATES, LAST_SEQUENCE, WINDOW_UPDATES
 
 from tests.unit.rpc.producing import (
     COMPLETED,

@@ -1698,7 +1698,9 @@ class Usage(_message.Message):
     QUOTA_FIELD_NUMBER: _builtins.int
     USED_FIELD_NUMBER: _builtins.int
     quota: _builtins.str
-    """What: "calls", "updates", "log_bytes", "streams", "refused"."""
+    """What: "calls", "updates", "log_bytes", "streams", "refused"; "stored_bytes", which is of all
+    replicas and of all time.
+    """
     used: _builtins.int
     """How much: a count, bytes, or open now."""
     def __init__(

@@ -105,7 +105,7 @@ class AuthServiceServicer(object):
 
     def ExchangeToken(self, request, context):
         """Exchanges a credential for an access token, in the spirit of RFC 8693. Attempts are limited per
-        address.
+        address. Refusals of a tenant's key are in its audit log, "token.exchange_denied".
 
         Errors: UNAUTHENTICATED (CREDENTIAL_INVALID, _EXPIRED, _REVOKED), PERMISSION_DENIED
         (TENANT_SUSPENDED), FAILED_PRECONDITION (SIGN_IN_PENDING, SIGN_IN_EXPIRED: of a device code),

@@ -45,7 +45,7 @@ class AuthServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AuthServiceAsyncStub: ...
     ExchangeToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ExchangeTokenRequest, _auth_service_pb2.ExchangeTokenResponse]
     """Exchanges a credential for an access token, in the spirit of RFC 8693. Attempts are limited per
-    address.
+    address. Refusals of a tenant's key are in its audit log, "token.exchange_denied".
 
     Errors: UNAUTHENTICATED (CREDENTIAL_INVALID, _EXPIRED, _REVOKED), PERMISSION_DENIED
     (TENANT_SUSPENDED), FAILED_PRECONDITION (SIGN_IN_PENDING, SIGN_IN_EXPIRED: of a device code),
@@ -109,7 +109,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ExchangeToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ExchangeTokenRequest, _auth_service_pb2.ExchangeTokenResponse]  # type: ignore[assignment]
     """Exchanges a credential for an access token, in the spirit of RFC 8693. Attempts are limited per
-    address.
+    address. Refusals of a tenant's key are in its audit log, "token.exchange_denied".
 
     Errors: UNAUTHENTICATED (CREDENTIAL_INVALID, _EXPIRED, _REVOKED), PERMISSION_DENIED
     (TENANT_SUSPENDED), FAILED_PRECONDITION (SIGN_IN_PENDING, SIGN_IN_EXPIRED: of a device code),
@@ -176,7 +176,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.ExchangeTokenResponse, _abc.Awaitable[_auth_service_pb2.ExchangeTokenResponse]]:
         """Exchanges a credential for an access token, in the spirit of RFC 8693. Attempts are limited per
-        address.
+        address. Refusals of a tenant's key are in its audit log, "token.exchange_denied".
 
         Errors: UNAUTHENTICATED (CREDENTIAL_INVALID, _EXPIRED, _REVOKED), PERMISSION_DENIED
         (TENANT_SUSPENDED), FAILED_PRECONDITION (SIGN_IN_PENDING, SIGN_IN_EXPIRED: of a device code),

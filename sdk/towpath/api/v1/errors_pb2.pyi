@@ -130,8 +130,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     buffer for it is full: resume from the last token received.
     """
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 60
-    """RESOURCE_EXHAUSTED, with `google.rpc.RetryInfo` and `google.rpc.QuotaFailure`. A rate or
-    quota of the tenant. Metadata: `quota`.
+    """RESOURCE_EXHAUSTED, with `google.rpc.QuotaFailure`, and with `google.rpc.RetryInfo` where
+    waiting helps. A rate or quota of the tenant. Metadata: `quota`, `limit`.
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 61
     """UNAVAILABLE, with `google.rpc.RetryInfo`. The server sheds load: retry with back-off."""
@@ -275,8 +275,8 @@ ERROR_REASON_SLOW_CONSUMER: ErrorReason.ValueType  # 52
 buffer for it is full: resume from the last token received.
 """
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 60
-"""RESOURCE_EXHAUSTED, with `google.rpc.RetryInfo` and `google.rpc.QuotaFailure`. A rate or
-quota of the tenant. Metadata: `quota`.
+"""RESOURCE_EXHAUSTED, with `google.rpc.QuotaFailure`, and with `google.rpc.RetryInfo` where
+waiting helps. A rate or quota of the tenant. Metadata: `quota`, `limit`.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 61
 """UNAVAILABLE, with `google.rpc.RetryInfo`. The server sheds load: retry with back-off."""

@@ -345,6 +345,7 @@ class SendWindow(_message.Message):
     MAX_BATCH_UPDATES_FIELD_NUMBER: _builtins.int
     MAX_BATCH_BYTES_FIELD_NUMBER: _builtins.int
     DELAY_FIELD_NUMBER: _builtins.int
+    HELD_BY_QUOTA_FIELD_NUMBER: _builtins.int
     max_inflight_updates: _builtins.int
     """Most updates sent and unacknowledged. 0: stop and wait for an ack."""
     max_inflight_bytes: _builtins.int
@@ -353,6 +354,10 @@ class SendWindow(_message.Message):
     """Most updates in one batch."""
     max_batch_bytes: _builtins.int
     """Most bytes of one batch."""
+    held_by_quota: _builtins.str
+    """Quota of the tenant, "stored_bytes", that the next update waits for; empty for none. The server
+    keeps what was sent, tries it again every few seconds, and acknowledges it once there is room.
+    """
     @_builtins.property
     def delay(self) -> _duration_pb2.Duration:
         """Time to wait before sending more, when the server sheds load; unset for none."""
@@ -365,10 +370,11 @@ class SendWindow(_message.Message):
         max_batch_updates: _builtins.int = ...,
         max_batch_bytes: _builtins.int = ...,
         delay: _duration_pb2.Duration | None = ...,
+        held_by_quota: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["delay", b"delay"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delay", b"delay", "max_batch_bytes", b"max_batch_bytes", "max_batch_updates", b"max_batch_updates", "max_inflight_bytes", b"max_inflight_bytes", "max_inflight_updates", b"max_inflight_updates"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delay", b"delay", "held_by_quota", b"held_by_quota", "max_batch_bytes", b"max_batch_bytes", "max_batch_updates", b"max_batch_updates", "max_inflight_bytes", b"max_inflight_bytes", "max_inflight_updates", b"max_inflight_updates"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -145,7 +145,9 @@ class IngestServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RecordUpdates(self, request, context):
-        """Reports one batch and waits for its verdict. Safe to repeat as it is.
+        """Reports one batch and waits for its verdict. Safe to repeat as it is. RESOURCE_EXHAUSTED
+        (QUOTA_EXCEEDED, stored_bytes): the updates before the batch's first new run are stored, the
+        others have no verdict; repeat the batch when there is room.
 
         Needs "run.report". Errors: as StreamUpdates.
         """

@@ -86,7 +86,9 @@ class IngestServiceStub:
     (250 ms doubling to 30 s, full jitter, or RetryInfo's delay), open and resend.
     """
     RecordUpdates: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.RecordUpdatesRequest, _ingest_service_pb2.RecordUpdatesResponse]
-    """Reports one batch and waits for its verdict. Safe to repeat as it is.
+    """Reports one batch and waits for its verdict. Safe to repeat as it is. RESOURCE_EXHAUSTED
+    (QUOTA_EXCEEDED, stored_bytes): the updates before the batch's first new run are stored, the
+    others have no verdict; repeat the batch when there is room.
 
     Needs "run.report". Errors: as StreamUpdates.
     """
@@ -152,7 +154,9 @@ class IngestServiceAsyncStub(IngestServiceStub):
     (250 ms doubling to 30 s, full jitter, or RetryInfo's delay), open and resend.
     """
     RecordUpdates: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.RecordUpdatesRequest, _ingest_service_pb2.RecordUpdatesResponse]  # type: ignore[assignment]
-    """Reports one batch and waits for its verdict. Safe to repeat as it is.
+    """Reports one batch and waits for its verdict. Safe to repeat as it is. RESOURCE_EXHAUSTED
+    (QUOTA_EXCEEDED, stored_bytes): the updates before the batch's first new run are stored, the
+    others have no verdict; repeat the batch when there is room.
 
     Needs "run.report". Errors: as StreamUpdates.
     """
@@ -227,7 +231,9 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ingest_service_pb2.RecordUpdatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.RecordUpdatesResponse, _abc.Awaitable[_ingest_service_pb2.RecordUpdatesResponse]]:
-        """Reports one batch and waits for its verdict. Safe to repeat as it is.
+        """Reports one batch and waits for its verdict. Safe to repeat as it is. RESOURCE_EXHAUSTED
+        (QUOTA_EXCEEDED, stored_bytes): the updates before the batch's first new run are stored, the
+        others have no verdict; repeat the batch when there is room.
 
         Needs "run.report". Errors: as StreamUpdates.
         """

@@ -101,6 +101,7 @@ class TenantQuotas(_message.Message):
     LOG_BYTES_PER_SECOND_FIELD_NUMBER: _builtins.int
     CALLS_PER_SECOND_FIELD_NUMBER: _builtins.int
     OPEN_STREAMS_FIELD_NUMBER: _builtins.int
+    STORED_BYTES_FIELD_NUMBER: _builtins.int
     updates_per_second: _builtins.int
     """Updates taken in per second, over all its producers."""
     log_bytes_per_second: _builtins.int
@@ -109,6 +110,11 @@ class TenantQuotas(_message.Message):
     """Cost units of other calls per second."""
     open_streams: _builtins.int
     """Streams open at once on one replica, of all kinds."""
+    stored_bytes: _builtins.int
+    """Bytes that its runs, their states, parameters and results, and log lines may take. Beyond them
+    log lines and new runs are refused (QUOTA_EXCEEDED without RetryInfo); on streams new runs are
+    held instead, with what follows them. By default there is no limit.
+    """
     def __init__(
         self,
         *,
@@ -116,10 +122,11 @@ class TenantQuotas(_message.Message):
         log_bytes_per_second: _builtins.int = ...,
         calls_per_second: _builtins.int = ...,
         open_streams: _builtins.int = ...,
+        stored_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_per_second", b"calls_per_second", "log_bytes_per_second", b"log_bytes_per_second", "open_streams", b"open_streams", "updates_per_second", b"updates_per_second"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_per_second", b"calls_per_second", "log_bytes_per_second", b"log_bytes_per_second", "open_streams", b"open_streams", "stored_bytes", b"stored_bytes", "updates_per_second", b"updates_per_second"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
