@@ -164,7 +164,7 @@ def test_a_key_is_made_used_rotated_and_revoked(secured: tuple[Server, Client]) 
     assert {item["key_id"] for item in listed} == {key_id, following.split("_")[1]}
     told = owner.says("audit", "ls", "-o", "json")
     assert [entry["action"] for entry in json.loads(told)] == [
-        *("key.revoke", "key.rotate", "key.create"),
+        *("token.exchange_denied", "key.revoke", "key.rotate", "key.create"),
         *("serviceaccount.create", "workspace.create"),
     ]
 
