@@ -197,7 +197,7 @@ async def test_a_database_that_was_in_use_is_counted_when_it_is_upgraded(
     await at_database(place, partial(upgrade, revision="head"))
     await at_database(place, partial(live, 1))
     await at_database(place, partial(live, 2))
-    await at_database(place, partial(downgrade, revision="0004"))
+    await at_database(place, partial(downgrade, revision="0006"))
     await at_database(place, partial(upgrade, revision="head"))
     found = await at_database(place, kept)
     assert len(found) == 2
