@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.scenarios.servers import Server
 
 PIPELINE = Path(__file__).with_name("canary_pipeline.py")
-CANARY = "kanarie-Vogel+1/'7f3a"
+CANARY = "kanarie-Vogel+1/'Kwartel"
 MARK = "plainword"
 COMMANDS = (
     *(("run", "ls", "-o", how) for how in ("json", "wide")),
@@ -51,7 +51,7 @@ def forms() -> list[bytes]:
         content.hex().encode(),
     )
     # Each of its parts as well, should something be cut or wrapped.
-    return [*(form.encode() for form in plain), *hidden, b"kanarie", b"7f3a"]
+    return [*(form.encode() for form in plain), *hidden, b"kanarie", b"Kwartel"]
 
 
 @dataclass

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from towpath_service.domain.errors import ServiceError
@@ -54,6 +53,9 @@ async def _at_postgres(url: PostgresUrl, work: Callable[[Connection], Result]) -
         "server_settings": {"application_name": "towpath-db"},
         **url.connecting,
     }
+    # A server on SQLite has no use for the asyncio half of SQLAlchemy.
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - 6 MiB
+
     engine = create_async_engine(
         url.url, poolclass=NullPool, connect_args=connecting, hide_parameters=True
     )
