@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -21,9 +23,10 @@ from towpath.cli._service import (
     workspace_name,
 )
 from towpath.cli._session import confirmed, list_output, note, print_json, text_output
+from towpath.exceptions import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
 _KINDS: Final = {1: "API key", 2: "login", 3: "trust"}
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
@@ -32,11 +35,29 @@ _SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
 class _Span(click.ParamType[Duration]):
     name = "AGE"
 
+    def __init__(self, *, zero: bool) -> None:
+        self._zero = zero
+
     def convert(self, value: Any, param: Any, ctx: Any) -> Duration:
         match = re.fullmatch(r"(\d{1,4})([mhd])", str(value)) or re.fullmatch(r"(0)()", str(value))
         if match is None:
             self.fail(f"{value!r} is no time: write 30m, 12h or 90d", param, ctx)
-        return Duration(seconds=int(match[1]) * _SECONDS.get(match[2], 0))
+        seconds = int(match[1]) * _SECONDS.get(match[2], 0)
+        if not seconds and not self._zero:
+            self.fail("a key must hold for more than 0: write 30m, 12h or 90d", param, ctx)
+        return Duration(seconds=seconds)
+
+
+@contextmanager
+def _saying(option: str, *, field: str) -> Generator[None]:
+    """Names an option where the service names the field that it sets."""
+    try:
+        yield
+    except InvalidRequest as error:
+        _, named, wrong = str(error).partition(f"{field}: ")
+        if not named:
+            raise
+        raise click.UsageError(f"{option} {wrong}") from None
 
 
 @click.group(cls=CommandGroup)
@@ -49,7 +70,11 @@ def group() -> None:
 @click.option("--for", "owner", metavar="ACCOUNT", help="Service account; else yourself.")
 @click.option("--permission", multiple=True, help="Limit it to this permission; repeat for more.")
 @click.option("--workspace", multiple=True, help="Limit it to this workspace; repeat for more.")
-@click.option("--expires", type=_Span(), help="After how long it ends.  [default: 90d]")
+@click.option(
+    "--expires",
+    type=_Span(zero=False),
+    help="After how long it ends, at most 365d.  [default: 90d]",
+)
 @text_output
 def create(
     name: str,
@@ -63,13 +88,14 @@ def create(
     limits = access_service_pb2.ApiKeyLimits(
         permissions=permission, workspaces=[workspace_name(item) for item in workspace]
     )
-    answer = call(
-        *("AccessService", "CreateApiKey"),
-        parent=principal_name(owner) if owner else "",
-        display_name=name,
-        limits=limits,
-        life=expires,
-    )
+    with _saying("--expires", field="life"):
+        answer = call(
+            *("AccessService", "CreateApiKey"),
+            parent=principal_name(owner) if owner else "",
+            display_name=name,
+            limits=limits,
+            life=expires,
+        )
     _show_once(answer, output)
 
 
@@ -98,11 +124,17 @@ def list_keys(owner: str | None, output: str) -> None:
 
 @group.command()
 @click.argument("key_id")
-@click.option("--overlap", type=_Span(), help="How long the old one holds on.  [default: 1d]")
+@click.option(
+    "--overlap",
+    type=_Span(zero=True),
+    help="How long the old one holds on, at most 7d.  [default: 1d]",
+)
 @text_output
 def rotate(key_id: str, overlap: Duration | None, output: str) -> None:
     """Make a successor of a key; the old one holds for a while longer."""
-    _show_once(call("AccessService", "RotateApiKey", name=key_id, overlap=overlap), output)
+    with _saying("--overlap", field="overlap"):
+        answer = call("AccessService", "RotateApiKey", name=key_id, overlap=overlap)
+    _show_once(answer, output)
 
 
 @group.command()
@@ -127,6 +159,8 @@ def _show_once(answer: Any, output: str) -> None:
 def _state(key: Any) -> str:
     if key.HasField("revoke_time"):
         return "revoked"
+    if key.HasField("expire_time") and key.expire_time.ToDatetime(UTC) <= datetime.now(UTC):
+        return "expired"
     return f"replaced by {key.replaced_by}" if key.replaced_by else "holds"
 
 

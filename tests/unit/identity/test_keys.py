@@ -140,6 +140,8 @@ async def test_nobody_has_more_than_ten_keys_that_hold(place: Place) -> None:
     [
         ({"life": Duration(seconds=366 * DAY)}, "life"),
         ({"life": Duration(seconds=-1)}, "life"),
+        ({"life": Duration()}, "life"),
+        ({"life": Duration(nanos=999_999_999)}, "life"),
         ({"limits": {"permissions": ["run.fly"]}}, "run.fly"),
         ({"limits": {"workspaces": ["team-a"]}}, "workspaces"),
         ({"display_name": "x" * 256}, "display_name"),

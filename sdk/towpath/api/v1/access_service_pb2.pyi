@@ -1010,7 +1010,7 @@ class CreateApiKeyRequest(_message.Message):
 
     @_builtins.property
     def life(self) -> _duration_pb2.Duration:
-        """How long it holds: default 90 days, at most 365."""
+        """How long it holds: default 90 days, at least a second, at most 365 days."""
 
     def __init__(
         self,
