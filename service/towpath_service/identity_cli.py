@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,8 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from towpath.settings import get_settings
 
+from towpath_service.app.ages import show_age
 from towpath_service.db_cli import database_of, database_option
 from towpath_service.domain.errors import ServiceError
+from towpath_service.domain.identity import KEY_LIFE_SECONDS
+from towpath_service.keep_options import Age
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -118,7 +122,17 @@ def _tls_files(
 @database_option
 @owner_option
 @key_file_option
-def init_auth(database: str | None, owner: str, key_file: Path | None) -> None:
+@click.option(
+    "--expires",
+    type=Age(),
+    metavar="AGE",
+    default=show_age(KEY_LIFE_SECONDS),
+    show_default=True,
+    help="After how long the owner's first key ends; 12h, 90d or forever.",
+)
+def init_auth(
+    database: str | None, owner: str, key_file: Path | None, expires: float | None
+) -> None:
     """Switch identity on: keys of the service, the first tenant, its owner and their API key.
 
     From then on every server on this database asks its callers for keys.
@@ -126,9 +140,8 @@ def init_auth(database: str | None, owner: str, key_file: Path | None) -> None:
     from towpath_service.app.switching import identity_wanted, switch_on  # noqa: PLC0415 - heavy
 
     home = get_settings().home
-    made = _run(
-        switch_on(database_of(database, home), identity_wanted(home, key_file, make=True), owner)
-    )
+    wanted = identity_wanted(home, key_file, make=True)
+    made = _run(switch_on(database_of(database, home), wanted, owner, key_seconds=expires))
     if made is None:
         raise click.ClickException(
             "identity is on already. An owner makes keys with `towpath key create`; if no key of"
@@ -199,13 +212,20 @@ def tell_first_key(made: MadeTenant) -> None:
     """Shows a key, which is never shown again."""
     click.echo(
         f"Identity is on. {made.owner.handle} owns tenant {made.tenant.slug}. Their API key, shown"
-        " this once:",
+        f" this once, {_end_of(made)}:",
         err=True,
     )
     click.echo(made.api_key)
     click.echo(
         "Use it as TOWPATH_API_KEY, or keep it in your profile with `towpath login`.", err=True
     )
+
+
+def _end_of(made: MadeTenant) -> str:
+    if made.expires_us is None:
+        return "never ends"
+    end = datetime.fromtimestamp(made.expires_us / 1e6, UTC).astimezone()
+    return f"ends at {end:%Y-%m-%d %H:%M}"
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:

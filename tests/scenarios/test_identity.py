@@ -117,7 +117,7 @@ def test_the_example_runs_as_a_tenant_with_a_key_over_tls_on_postgresql(
     pair = authority.sign("server")
     tls = ("--tls-cert", str(pair.certificate), "--tls-key", str(pair.key))
     server = Server(home=tmp_path / "server", dsn=held_dsn, options=("--cloud", *tls))
-    key = init_auth(server.home, "--database", held_dsn)
+    key = init_auth(server.home, "--database", held_dsn, "--expires", "forever")
     server.start()
     try:
         known = {
@@ -138,6 +138,8 @@ def test_the_example_runs_as_a_tenant_with_a_key_over_tls_on_postgresql(
         assert "all" in tenant.towpath("audit", "verify").stderr
         secret = tenant_key.split("_")[2]
         assert secret not in server.log
+        # Nothing here goes on without an end.
+        assert "ends at" in operator.towpath("key", "rotate", key.split("_")[1]).stderr
     finally:
         server.stop()
 

@@ -15,6 +15,7 @@ from towpath.cli._service import (
     Shown,
     call,
     call_pages,
+    ending,
     moment,
     principal_name,
     role_name,
@@ -123,9 +124,12 @@ def add_member(
         workspace=workspace_name(workspace),
         with_api_key=with_key,
     )
-    note(f"{answer.user.name} is in" + (". Their API key, shown this once:" * with_key))
-    if with_key:
-        click.echo(answer.api_key)
+    if not with_key:
+        note(f"{answer.user.name} is in")
+        return
+    end = ending(answer, "api_key_expire_time")
+    note(f"{answer.user.name} is in. Their API key, shown this once, {end}:")
+    click.echo(answer.api_key)
 
 
 @members.command("ls")
@@ -289,7 +293,8 @@ def create_tenant(tenant: str, owner: str, name: str) -> None:
         owner_email=owner,
         display_name=name,
     )
-    note(f"tenants/{tenant} is there. The API key of {owner}, shown this once:")
+    end = ending(answer, "owner_api_key_expire_time")
+    note(f"tenants/{tenant} is there. The API key of {owner}, shown this once, {end}:")
     click.echo(answer.owner_api_key)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -17,6 +17,7 @@ from towpath.cli._service import (
     as_json,
     call,
     call_pages,
+    ending,
     moment,
     principal_name,
     show,
@@ -28,7 +29,9 @@ from towpath.exceptions import InvalidRequest
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-_KINDS: Final = {1: "API key", 2: "login", 3: "trust"}
+_API_KEY: Final = 1
+_SOON: Final = timedelta(days=14)
+_KINDS: Final = {_API_KEY: "API key", 2: "login", 3: "trust"}
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -120,6 +123,11 @@ def list_keys(owner: str | None, output: str) -> None:
         ),
         output,
     )
+    for key in filter(_ends_soon, keys):
+        note(
+            f"{key.key_id} {ending(key, 'expire_time')}: `towpath key rotate {key.key_id}` makes"
+            " its successor"
+        )
 
 
 @group.command()
@@ -152,16 +160,28 @@ def _show_once(answer: Any, output: str) -> None:
     if output == "json":
         print_json({"key": answer.key, "api_key": as_json(answer.api_key)})
         return
-    note(f"{answer.api_key.name}, shown this once:")
+    note(f"{answer.api_key.name}, shown this once, {ending(answer.api_key, 'expire_time')}:")
     click.echo(answer.key)
 
 
 def _state(key: Any) -> str:
     if key.HasField("revoke_time"):
         return "revoked"
-    if key.HasField("expire_time") and key.expire_time.ToDatetime(UTC) <= datetime.now(UTC):
+    if _ends_within(key, timedelta(0)):
         return "expired"
     return f"replaced by {key.replaced_by}" if key.replaced_by else "holds"
+
+
+def _ends_soon(key: Any) -> bool:
+    """Whether somebody has to see to a key before it ends."""
+    return key.kind == _API_KEY and _state(key) == "holds" and _ends_within(key, _SOON)
+
+
+def _ends_within(key: Any, span: timedelta) -> bool:
+    if not key.HasField("expire_time"):
+        return False
+    end: datetime = key.expire_time.ToDatetime(UTC)
+    return end <= datetime.now(UTC) + span
 
 
 def _limits(key: Any) -> str:

@@ -53,6 +53,7 @@ async def open_identity(
     admission: Admission,
     *,
     private_issuers: bool = False,
+    endless_keys: bool = False,
 ) -> Identity:
     """Puts the layer together.
 
@@ -63,6 +64,7 @@ async def open_identity(
         queries: What runs there are.
         admission: What counts what tenants use.
         private_issuers: Whether issuers may be on this machine and on private networks.
+        endless_keys: Whether a key that never ends is followed by another such.
 
     Raises:
         ServiceError: As `Authority.open`.
@@ -70,7 +72,7 @@ async def open_identity(
     authority = Authority(store, ServerKeys(store, sealer), clock)
     await authority.open()
     trail = AuditTrail(store, authority)
-    keys = ApiKeys(store, authority, trail, clock)
+    keys = ApiKeys(store, authority, trail, clock, endless=endless_keys)
     trusts = Trusts(store, trail, clock, private=private_issuers)
     sign_ins = SignIns(store, authority, trail, clock)
     issuers = Issuers(FetchedKeys())
@@ -92,7 +94,7 @@ async def open_identity(
 
 
 async def init_identity(
-    store: IdentityStore, clock: Clock, sealer: Sealer, owner: str, *, key_days: float | None
+    store: IdentityStore, clock: Clock, sealer: Sealer, owner: str, *, key_seconds: float | None
 ) -> MadeTenant | None:
     """Makes the service's keys, the first tenant, its workspace, its owner and the owner's key.
 
@@ -101,7 +103,7 @@ async def init_identity(
         clock: The time.
         sealer: What keeps the service's keys.
         owner: E-mail address of the owner.
-        key_days: How long the first key holds; None for ever.
+        key_seconds: How long the first key holds; None for ever.
 
     Returns:
         The tenant with its owner; None when that was done before.
@@ -111,13 +113,10 @@ async def init_identity(
     authority = Authority(store, server_keys, clock)
     await authority.open()
     keys = ApiKeys(store, authority, AuditTrail(store, authority), clock)
-    seconds = None if key_days is None else key_days * 86_400
-    return await Tenants(store, authority, keys, clock).first(owner, key_seconds=seconds)
+    return await Tenants(store, authority, keys, clock).first(owner, key_seconds=key_seconds)
 
 
-async def recover_owner(
-    store: IdentityStore, clock: Clock, sealer: Sealer, *, key_days: float | None
-) -> MadeTenant:
+async def recover_owner(store: IdentityStore, clock: Clock, sealer: Sealer) -> MadeTenant:
     """Makes a key for an owner of the first tenant, for whoever has lost all of theirs.
 
     Raises:
@@ -126,8 +125,7 @@ async def recover_owner(
     authority = Authority(store, ServerKeys(store, sealer), clock)
     await authority.open()
     keys = ApiKeys(store, authority, AuditTrail(store, authority), clock)
-    seconds = None if key_days is None else key_days * 86_400
-    made = await Tenants(store, authority, keys, clock).recover(key_seconds=seconds)
+    made = await Tenants(store, authority, keys, clock).recover()
     if made is None:
         raise ServiceError(
             reason="IDENTITY_MISSING",

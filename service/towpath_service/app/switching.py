@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from towpath_service.app.secret_keys import sealing_by
 from towpath_service.app.wiring import IdentityWanted, open_store
+from towpath_service.domain.identity import KEY_LIFE_SECONDS
 from towpath_service.ports.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
     from towpath_service.ports.sealing import Sealer
     from towpath_service.storage.postgres_url import PostgresUrl
 
-FIRST_KEY_DAYS: Final = 90.0
-
 
 def identity_wanted(
-    home: Path, key_file: Path | None, *, make: bool = False, private_issuers: bool = False
+    home: Path,
+    key_file: Path | None,
+    *,
+    make: bool = False,
+    private_issuers: bool = False,
+    endless_keys: bool = True,
 ) -> IdentityWanted:
     """How callers are told apart, where they are.
 
@@ -29,6 +33,7 @@ def identity_wanted(
         key_file: File of the key that the service's secrets are sealed with; None for the usual.
         make: Whether to make that file when there is none.
         private_issuers: Whether issuers that tenants trust may be on private networks.
+        endless_keys: Whether a key of the first tenant that never ends is followed by another such.
     """
 
     def opened() -> Sealer:
@@ -36,13 +41,23 @@ def identity_wanted(
 
         return sealer(home, key_file, make=make)
 
-    return IdentityWanted(sealer=opened, private_issuers=private_issuers)
+    return IdentityWanted(sealer=opened, private_issuers=private_issuers, endless_keys=endless_keys)
 
 
 async def switch_on(
-    database: Path | PostgresUrl, wanted: IdentityWanted, owner: str
+    database: Path | PostgresUrl,
+    wanted: IdentityWanted,
+    owner: str,
+    *,
+    key_seconds: float | None = KEY_LIFE_SECONDS,
 ) -> MadeTenant | None:
     """Makes the first tenant and its owner; None when that was done before.
+
+    Args:
+        database: Where they are to be.
+        wanted: Has the key that seals the service's own.
+        owner: E-mail address of the owner.
+        key_seconds: How long the owner's first key holds; None for ever.
 
     Raises:
         ServiceError: The database, or the key that seals, can't be used.
@@ -51,7 +66,7 @@ async def switch_on(
 
     async with open_store(database) as store:
         return await init_identity(
-            store, SystemClock(), wanted.sealer(), owner, key_days=FIRST_KEY_DAYS
+            store, SystemClock(), wanted.sealer(), owner, key_seconds=key_seconds
         )
 
 
@@ -60,7 +75,7 @@ async def recover(database: Path | PostgresUrl, wanted: IdentityWanted) -> MadeT
     from towpath_service.app.identity import recover_owner  # noqa: PLC0415 - brings cryptography
 
     async with open_store(database) as store:
-        return await recover_owner(store, SystemClock(), wanted.sealer(), key_days=FIRST_KEY_DAYS)
+        return await recover_owner(store, SystemClock(), wanted.sealer())
 
 
 async def rotate_signing(database: Path | PostgresUrl, wanted: IdentityWanted) -> str:

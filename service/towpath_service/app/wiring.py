@@ -58,6 +58,8 @@ class IdentityWanted:
     """Makes what opens the service's own keys."""
     private_issuers: bool = False
     """Whether issuers that tenants trust may be on this machine and on private networks."""
+    endless_keys: bool = True
+    """Whether the successor of an API key that never ends never ends, in the first tenant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +180,7 @@ async def _identity(
         queries,
         admission,
         private_issuers=wanted.private_issuers,
+        endless_keys=wanted.endless_keys,
     )
 
 

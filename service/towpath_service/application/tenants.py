@@ -10,6 +10,7 @@ from towpath_auth import LOCAL_TENANT_ID, LOCAL_WORKSPACE_ID
 from towpath_service.application.members import OWNER
 from towpath_service.domain.errors import not_found
 from towpath_service.domain.identity import (
+    KEY_LIFE_SECONDS,
     Binding,
     Principal,
     Tenant,
@@ -23,7 +24,7 @@ from towpath_service.domain.identity import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from towpath_service.application.api_keys import ApiKeys
+    from towpath_service.application.api_keys import ApiKeys, MadeKey
     from towpath_service.application.authority import Authority
     from towpath_service.ports.clock import Clock
     from towpath_service.ports.identity import Identity, IdentityStore, Installation
@@ -39,6 +40,8 @@ class MadeTenant:
     tenant: Tenant
     owner: Principal
     api_key: str = field(repr=False)
+    expires_us: int | None
+    """When the key ends; None for never."""
 
 
 class Tenants:
@@ -63,7 +66,7 @@ class Tenants:
         roles = (OWNER, _PLATFORM_ADMIN)
         return await self._make(tenant, owner_email, roles, key_seconds)
 
-    async def recover(self, *, key_seconds: float | None) -> MadeTenant | None:
+    async def recover(self) -> MadeTenant | None:
         """Makes a key for an owner of the first tenant; None when there is none."""
 
         def work(identity: Identity) -> MadeTenant | None:
@@ -76,14 +79,13 @@ class Tenants:
             users = [user for user in identity.principals("user") if user.principal_id in owners]
             if tenant is None or not users:
                 return None
-            key = self._keys.add(
+            made = self._keys.add(
                 identity,
                 users[0],
                 created_by="system",
                 display_name="recovered",
-                life_seconds=key_seconds,
             )
-            return MadeTenant(tenant=tenant, owner=users[0], api_key=key.text)
+            return _made(tenant, made)
 
         return await self._store.identity(LOCAL_TENANT_ID, work)
 
@@ -92,7 +94,7 @@ class Tenants:
     ) -> MadeTenant:
         """Makes a tenant with a workspace and an owner; raises RESOURCE_EXISTS."""
         tenant = replace(self._tenant(new_id(), slug, display_name), quotas=dict(quotas))
-        made = await self._make(tenant, owner_email, (OWNER,), None)
+        made = await self._make(tenant, owner_email, (OWNER,), KEY_LIFE_SECONDS)
         if made is None:
             raise exists(tenant.name)
         return made
@@ -189,11 +191,20 @@ class Tenants:
                     created_us=now_us,
                 )
             )
-        key = self._keys.add(
+        made = self._keys.add(
             identity,
             owner,
             created_by="system",
             display_name="first key",
             life_seconds=key_seconds,
         )
-        return MadeTenant(tenant=tenant, owner=owner, api_key=key.text)
+        return _made(tenant, made)
+
+
+def _made(tenant: Tenant, made: MadeKey) -> MadeTenant:
+    return MadeTenant(
+        tenant=tenant,
+        owner=made.owner,
+        api_key=made.key.text,
+        expires_us=made.stored.expires_us,
+    )

@@ -12,6 +12,9 @@ from towpath_service.domain.errors import ServiceError, invalid
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+KEY_LIFE_SECONDS: Final = 90 * 86_400.0
+"""How long an API key holds, unless something else is asked for."""
+
 PrincipalKind = Literal["user", "service_account"]
 CredentialKind = Literal["api_key", "sign_in", "trust"]
 

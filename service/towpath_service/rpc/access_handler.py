@@ -15,6 +15,7 @@ from towpath_service.domain.tokens import make_token, read_token
 from towpath_service.rpc import convert_identity as convert
 from towpath_service.rpc.convert_trusts import from_trust, to_trust
 from towpath_service.rpc.paging import page_of
+from towpath_service.rpc.times import set_time
 
 if TYPE_CHECKING:
     from google.protobuf.duration_pb2 import Duration
@@ -95,7 +96,10 @@ class AccessHandler:
                 with_api_key=request.with_api_key,
             ),
         )
-        return pb.CreateUserResponse(user=convert.to_user(made.principal), api_key=made.api_key)
+        answer = pb.CreateUserResponse(user=convert.to_user(made.principal), api_key=made.api_key)
+        if made.expires_us is not None:
+            set_time(answer.api_key_expire_time, made.expires_us)
+        return answer
 
     async def list_users(
         self, request: pb.ListUsersRequest, caller: Caller
@@ -349,9 +353,12 @@ class TenantHandler:
             request.owner_email,
             convert.quotas_of(request.quotas),
         )
-        return tenant_service_pb2.CreateTenantResponse(
+        answer = tenant_service_pb2.CreateTenantResponse(
             tenant=convert.to_tenant(made.tenant), owner_api_key=made.api_key
         )
+        if made.expires_us is not None:
+            set_time(answer.owner_api_key_expire_time, made.expires_us)
+        return answer
 
     async def list_tenants(
         self, request: tenant_service_pb2.ListTenantsRequest, caller: Caller

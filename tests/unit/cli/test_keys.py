@@ -100,3 +100,35 @@ def test_a_list_tells_keys_that_hold_from_those_that_have_ended(
     assert "revoked" in states["D" * 16]
     assert "holds" in states["E" * 16]
     assert "expired" in states["F" * 16]
+
+
+def test_a_list_warns_of_keys_that_end_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [
+        stored("A" * 16, ends_in=13 * 86_400, kind=1),
+        stored("B" * 16, ends_in=15 * 86_400, kind=1),
+        stored("C" * 16, ends_in=600, kind=1, replaced_by="B" * 16),
+        stored("D" * 16, ends_in=600, kind=2),
+        stored("E" * 16, ends_in=-5, kind=1),
+        stored("F" * 16, kind=1),
+    ]
+
+    def call_pages(*_: Any, **__: Any) -> list[pb.ApiKey]:
+        return keys
+
+    monkeypatch.setattr(_keys, "call_pages", call_pages)
+    warned = said("ls").stderr
+    assert warned.count("ends at") == 1
+    assert f"`towpath key rotate {'A' * 16}`" in warned
+
+
+@pytest.mark.parametrize(("ends_in", "end"), [(86_400, "ends at 2"), (None, "never ends")])
+def test_a_key_is_shown_with_when_it_ends(
+    monkeypatch: pytest.MonkeyPatch, ends_in: int | None, end: str
+) -> None:
+    def call(*_: Any, **__: Any) -> Any:
+        return pb.CreateApiKeyResponse(api_key=stored("A" * 16, ends_in=ends_in), key="the key")
+
+    monkeypatch.setattr(_keys, "call", call)
+    shown = said("create")
+    assert shown.stdout == "the key\n"
+    assert end in shown.stderr

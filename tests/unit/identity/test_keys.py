@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -114,6 +115,55 @@ async def test_a_rotated_key_holds_on_for_a_while_and_then_no_more(place: Place)
     refusal = await place.refusal(None, "AuthService/ExchangeToken", api_key=made.key)
     assert refusal.reason == "CREDENTIAL_REVOKED"
     assert await place.token(now.key)
+
+
+async def expiries(place: Place, token: str) -> list[int]:
+    """When the caller's keys end, newest first: seconds since the Unix epoch, 0 for never."""
+    keys = await place.call(token, "AccessService/ListApiKeys")
+    return [key.expire_time.seconds for key in keys.api_keys]
+
+
+async def test_first_keys_end_and_say_when(place: Place) -> None:
+    made = await place.call(
+        place.owner, "TenantService/CreateTenant", tenant_id="acme", owner_email="eve@acme.test"
+    )
+    end = made.owner_api_key_expire_time.seconds
+    assert abs(end - time.time() - 90 * DAY) < 600
+    assert await expiries(place, await place.token(made.owner_api_key)) == [end]
+    user = await place.call(
+        place.owner, "AccessService/CreateUser", email="bob@example.org", with_api_key=True
+    )
+    assert abs(user.api_key_expire_time.seconds - time.time() - 90 * DAY) < 600
+    assert all(await expiries(place, place.owner))
+    nobody = await place.call(place.owner, "AccessService/CreateUser", email="eve@example.org")
+    assert not nobody.HasField("api_key_expire_time")
+
+
+@pytest.mark.parametrize("endless", [True, False])
+async def test_a_key_without_end_is_followed_by_one_where_the_operator_may_have_it(
+    tmp_path: Path, *, endless: bool
+) -> None:
+    database = tmp_path / "towpath.db"
+    wanted = replace(WANTED, endless_keys=endless)
+    made = await switch(database, wanted, "owner@example.org", key_seconds=None)
+    assert made is not None
+    assert made.expires_us is None
+    async with open_service(database, identity=wanted) as service:
+        place = Place(service, made.api_key)
+        place.owner = await place.token(made.api_key)
+        assert await expiries(place, place.owner) == [0]
+        answer = await place.call(
+            place.owner, "AccessService/RotateApiKey", name=made.api_key.split("_")[1]
+        )
+        assert answer.api_key.HasField("expire_time") is not endless
+        # Tenants made by earlier versions have such keys, too.
+        tenant_id, other = await place.tenant()
+        key_id = (await place.call(other, "AuthService/GetCaller")).credential_id
+        await service.store.identity(
+            tenant_id, lambda identity: identity.change_key(key_id, expires_us=None)
+        )
+        theirs = await place.call(other, "AccessService/RotateApiKey", name=key_id)
+        assert abs(theirs.api_key.expire_time.seconds - time.time() - 90 * DAY) < 600
 
 
 async def test_a_key_of_somebody_else_is_as_if_it_werent_there(place: Place) -> None:
@@ -321,7 +371,7 @@ async def test_identity_isnt_put_together_without_its_keys(tmp_path: Path) -> No
             await open_identity(store, clock, SEALER, nothing, nothing)
         assert raised.value.reason == "IDENTITY_MISSING"
         with pytest.raises(ServiceError):
-            await recover_owner(store, clock, SEALER, key_days=None)
+            await recover_owner(store, clock, SEALER)
 
 
 async def test_a_service_without_identity_says_so(tmp_path: Path) -> None:

@@ -176,21 +176,27 @@ class CreateTenantResponse(_message.Message):
 
     TENANT_FIELD_NUMBER: _builtins.int
     OWNER_API_KEY_FIELD_NUMBER: _builtins.int
+    OWNER_API_KEY_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     owner_api_key: _builtins.str
     """API key of its first owner, shown only here."""
     @_builtins.property
     def tenant(self) -> Global___Tenant:
         """The tenant as created."""
 
+    @_builtins.property
+    def owner_api_key_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When that key stops working."""
+
     def __init__(
         self,
         *,
         tenant: Global___Tenant | None = ...,
         owner_api_key: _builtins.str = ...,
+        owner_api_key_expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["tenant", b"tenant"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["owner_api_key_expire_time", b"owner_api_key_expire_time", "tenant", b"tenant"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["owner_api_key", b"owner_api_key", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["owner_api_key", b"owner_api_key", "owner_api_key_expire_time", b"owner_api_key_expire_time", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
