@@ -176,7 +176,7 @@ class Authority:
             ServiceError: CREDENTIAL_INVALID, _EXPIRED or _REVOKED, or TENANT_SUSPENDED.
         """
         seen = self._seen.get(token)
-        if seen is None or not seen.good or time.time() >= seen.until:
+        if seen is None or not seen.good or self._clock.now_us() >= seen.until * _SECOND:
             seen = await self._verified(token, address)
         if seen.caller.address == address:
             return seen.caller

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from towpath_service.app.identity import open_identity, recover_owner
-from towpath_service.app.switching import identity_wanted, recover, rotate_signing, seal_anew
+from towpath_service.app.switching import identity_wanted, recover, seal_anew
 from towpath_service.app.switching import switch_on as switch
 from towpath_service.app.wiring import open_service, open_store
 from towpath_service.domain.errors import ServiceError
@@ -316,21 +316,6 @@ async def test_a_principal_made_anew_is_another(place: Place) -> None:
     assert (await place.refusal(token, "AuthService/GetCaller")).reason == "CREDENTIAL_REVOKED"
     refusal = await place.refusal(None, "AuthService/ExchangeToken", api_key=made.api_key)
     assert refusal.reason == "CREDENTIAL_INVALID"
-
-
-async def test_a_new_signing_key_refuses_no_token_of_the_old_one(
-    either: Path | PostgresUrl,
-) -> None:
-    async with open_place(either) as place:
-        old = place.authority.ring.signing.kid
-        await rotate_signing(either, WANTED)
-        await place.authority.open()
-        # It is known, and not used yet.
-        assert len(place.authority.ring.public) == 2
-        assert place.authority.ring.signing.kid == old
-        await place.call(place.owner, "AuthService/GetCaller")
-        keys = await place.call(None, "AuthService/GetJwks")
-        assert len(keys.keys) == 2
 
 
 async def test_secrets_sealed_anew_open_with_the_new_key_only(tmp_path: Path) -> None:
