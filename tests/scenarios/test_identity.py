@@ -6,10 +6,12 @@ import json
 import ssl
 import subprocess
 import sys
+import urllib.request
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from towpath.api.v1 import auth_service_pb2, auth_service_pb2_grpc
 
 from tests.examples.places import EXAMPLES
 from tests.scenarios.certificates import Authority, Pair
@@ -169,6 +171,47 @@ def test_a_key_is_made_used_rotated_and_revoked(secured: tuple[Server, Client]) 
         *("token.exchange_denied", "key.revoke", "key.rotate", "key.create"),
         *("serviceaccount.create", "workspace.create"),
     ]
+
+
+def test_a_running_server_takes_up_a_new_signing_key_and_refuses_no_call(
+    secured: tuple[Server, Client],
+) -> None:
+    server, owner = secured
+
+    def published() -> set[str]:
+        with urllib.request.urlopen(f"{server.web_address}/.well-known/jwks.json") as answer:
+            return {key["kid"] for key in json.load(answer)["keys"]}
+
+    first = published()
+    with server.channel() as channel:
+        stub = auth_service_pb2_grpc.AuthServiceStub(channel)
+        exchange = auth_service_pb2.ExchangeTokenRequest(api_key=owner.settings["TOWPATH_API_KEY"])
+        calls = 0
+
+        def both_are_published() -> bool:
+            nonlocal calls
+            calls += 1
+            token = stub.ExchangeToken(exchange).access_token
+            who = stub.GetCaller(
+                auth_service_pb2.GetCallerRequest(),
+                metadata=(("authorization", f"Bearer {token}"),),
+            )
+            assert who.credential_id
+            return rotating.poll() is not None and len(published()) == 2
+
+        rotating = subprocess.Popen(
+            [sys.executable, "-m", "towpath", "server", "rotate-keys"],
+            env=environment(server.home),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        wait_until(both_are_published, "the server has taken up the new key")
+    said, _ = rotating.communicate()
+    assert rotating.returncode == 0
+    assert calls > 1
+    (new,) = published() - first
+    assert f"Key {new} signs access tokens from 2 minutes" in said
+    assert first < published()
 
 
 def test_a_revoked_key_fails_no_run_and_what_waits_is_delivered_with_the_next(

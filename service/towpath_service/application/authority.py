@@ -29,11 +29,12 @@ from towpath_service.application.rights import roles_by_id
 from towpath_service.domain.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from towpath_auth import RunGrant
 
     from towpath_service.application.server_keys import Ring, ServerKeys
+    from towpath_service.domain.identity import ServerKey
     from towpath_service.ports.clock import Clock
     from towpath_service.ports.identity import IdentityStore, Standing
 
@@ -113,6 +114,7 @@ class Authority:
         self._by_tenant: dict[str, list[Seen]] = {}
         self._followed: dict[str, set[_Followed]] = {}
         self._looked_us = 0
+        self._kept: Sequence[ServerKey] = ()
 
     @property
     def issuer(self) -> str:
@@ -136,6 +138,7 @@ class Authority:
             ServiceError: As `ServerKeys.ring`.
         """
         self._ring = await self._keys.ring()
+        self._kept = self._ring.kept
         self._verifier.use(self._ring.public)
 
     async def run(self) -> None:
@@ -146,16 +149,30 @@ class Authority:
             await self.look()
             if time.monotonic() >= keys_at:
                 keys_at = time.monotonic() + KEYS_SECONDS
-                await self.open()
+                await self._renew()
 
     async def look(self) -> None:
-        """Forgets callers of tenants in which something has changed."""
+        """Forgets callers of tenants in which something has changed, and takes up new keys."""
         since_us = self._looked_us - _OVERLAP_US
-        changed, self._looked_us = await self._store.installation(
-            lambda installation: (installation.changed_since(since_us), installation.now_us())
+        changed, self._looked_us, kept = await self._store.installation(
+            lambda installation: (
+                installation.changed_since(since_us),
+                installation.now_us(),
+                installation.server_keys(),
+            )
         )
         for tenant_id in changed:
             await self.forget(tenant_id)
+        if kept != self._kept:
+            self._kept = kept
+            await self._renew()
+
+    async def _renew(self) -> None:
+        """Loads the secrets, or goes on with those it has: they are as good as they were."""
+        try:
+            await self.open()
+        except ServiceError as error:
+            _log.error("goes on with the service's keys that it has: %s", error.message)
 
     async def forget(self, tenant_id: str) -> None:
         """Looks anew at all callers of a tenant, on open streams too."""

@@ -6,6 +6,7 @@ has expired: a rotation refuses nobody.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -49,6 +50,8 @@ class Ring:
     peppers: Peppers = field(repr=False)
     audit: bytes = field(repr=False)
     """Seals the ends of audit logs."""
+    kept: Sequence[ServerKey] = field(repr=False)
+    """All of them as they are in the database, those that are used no more included."""
 
 
 class ServerKeys:
@@ -57,6 +60,7 @@ class ServerKeys:
     def __init__(self, store: IdentityStore, sealer: Sealer) -> None:
         self._store = store
         self._sealer = sealer
+        self._content: dict[tuple[str, str], bytes] = {}
 
     async def make(self) -> bool:
         """Makes the first secrets; False when there are some."""
@@ -88,13 +92,19 @@ class ServerKeys:
                 reason="IDENTITY_MISSING",
                 message="this database has no keys of its own: run `towpath server init-auth`",
             )
-        loaded = {key.key_id: load_signing_key(self._opened(key)) for key in signing}
-        peppers = {int(key.key_id): self._opened(key) for key in kept if key.purpose == "pepper"}
+        # What seals may be far away, and is asked about what is new.
+        self._content = await asyncio.to_thread(self._contents, kept)
+        content = {place: opened for (place, _), opened in self._content.items()}
+        loaded = {key.key_id: load_signing_key(content[place_of(key)]) for key in signing}
+        peppers = {
+            int(key.key_id): content[place_of(key)] for key in kept if key.purpose == "pepper"
+        }
         return Ring(
             signing=loaded[max(usable, key=lambda key: key.used_from_us).key_id],
             public=[key.public for key in loaded.values()],
             peppers=Peppers(by_version=peppers),
-            audit=next(self._opened(key) for key in kept if key.purpose == "audit"),
+            audit=next(content[place_of(key)] for key in kept if key.purpose == "audit"),
+            kept=kept,
         )
 
     async def rotate(self, *, published_seconds: float = PUBLISHED_SECONDS) -> str:
@@ -142,6 +152,11 @@ class ServerKeys:
         count = await self._store.installation(work)
         self._sealer = sealer
         return count
+
+    def _contents(self, keys: Sequence[ServerKey]) -> dict[tuple[str, str], bytes]:
+        named = {(place_of(key), key.sealed): key for key in keys}
+        known = self._content
+        return {name: known.get(name) or self._opened(key) for name, key in named.items()}
 
     def _opened(self, key: ServerKey) -> bytes:
         return self._sealer.open(key.sealed, place_of(key))

@@ -10,17 +10,20 @@ import jwt
 from sqlalchemy import text
 from towpath_auth import LOCAL_TENANT_ID
 from towpath_auth.credentials import LEEWAY_SECONDS, MAX_LIFE_SECONDS
-from towpath_service.app.switching import rotate_signing
+from towpath_auth.envelope import LocalKey
+from towpath_service.app.sealing import EnvelopeSealer
+from towpath_service.app.switching import rotate_signing, seal_anew
 from towpath_service.app.wiring import open_service
 from towpath_service.application.authority import AUDIENCE, ISSUER, KEYS_SECONDS, TOKEN_SECONDS
 from towpath_service.application.server_keys import PUBLISHED_SECONDS
 from towpath_service.storage.maintenance import at_database
 
-from tests.unit.identity.place import WANTED, Place, open_place
+from tests.unit.identity.place import SEALER, WANTED, Place, open_place
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
     from towpath_service.storage.postgres_url import PostgresUrl
 
     from tests.unit.identity.conftest import MovableClock
@@ -70,7 +73,8 @@ async def test_a_new_signing_key_is_known_then_signs_and_the_old_one_ends_after_
             await check(place, token)
 
         # A replica that looks late goes on with the old key: its tokens are good until they end.
-        claims = authority._verifier.verify(after, time.time() + clock.ahead_us / 1e6)
+        claims = (await authority.caller(after)).claims
+        assert claims is not None
         clock.move(MAX_LIFE_SECONDS + LEEWAY_SECONDS - 10)
         await authority.open()
         assert await published(place) == {old.kid, new}
@@ -115,3 +119,65 @@ async def test_no_call_is_refused_while_replicas_learn_of_a_key_at_different_tim
         assert {kid(token) for _, token in tokens} == {place.authority.ring.signing.kid}
         for replica in replicas:
             assert len(replica.authority.ring.public) == 1
+
+
+async def test_a_server_whose_keys_were_sealed_anew_goes_on_and_says_so(
+    either: Path | PostgresUrl, caplog: pytest.LogCaptureFixture
+) -> None:
+    following = EnvelopeSealer([LocalKey(b"n" * 32)])
+    async with open_place(either) as place:
+        name, key = await place.account("runner")
+        token = await place.token(key)
+        await seal_anew(either, WANTED, replace(WANTED, sealer=lambda: following))
+        await place.authority.look()
+        assert "goes on with the service's keys that it has" in caplog.text
+        assert "--key-file" in caplog.text
+        # What was revoked elsewhere is felt all the same, and what is wrong isn't said each second.
+        caplog.clear()
+        async with open_service(
+            either, identity=replace(WANTED, sealer=lambda: following)
+        ) as other:
+            there = Place(other, place.owner_key)
+            there.owner = await there.token(place.owner_key)
+            await there.call(
+                there.owner,
+                "AccessService/RevokeApiKey",
+                name=f"{name}/apiKeys/{key.split('_')[1]}",
+            )
+        await place.authority.look()
+        assert (await place.refusal(token, "AuthService/GetCaller")).reason == "CREDENTIAL_REVOKED"
+        assert caplog.text == ""
+
+
+async def test_a_replica_learns_of_a_key_at_its_next_look(either: Path | PostgresUrl) -> None:
+    async with open_place(either) as place:
+        new = await rotate_signing(either, WANTED)
+        assert new not in await published(place)
+        await place.authority.look()
+        assert new in await published(place)
+
+
+class Counting:
+    """A sealer that counts what it is asked to open."""
+
+    def __init__(self) -> None:
+        self.opened: list[str] = []
+
+    def open(self, sealed: str, place: str) -> bytes:
+        self.opened.append(place)
+        return SEALER.open(sealed, place)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(SEALER, name)
+
+
+async def test_what_was_opened_once_isnt_opened_again(tmp_path: Path) -> None:
+    counting: Any = Counting()
+    wanted = replace(WANTED, sealer=lambda: counting)
+    async with open_place(tmp_path / "towpath.db", wanted) as place:
+        counting.opened.clear()
+        await place.authority.open()
+        assert counting.opened == []
+        new = await rotate_signing(tmp_path / "towpath.db", WANTED)
+        await place.authority.open()
+        assert counting.opened == [f"server_key/signing/{new}"]
