@@ -169,8 +169,26 @@ def test_a_key_is_made_used_rotated_and_revoked(secured: tuple[Server, Client]) 
     told = owner.says("audit", "ls", "-o", "json")
     assert [entry["action"] for entry in json.loads(told)] == [
         *("token.exchange_denied", "key.revoke", "key.rotate", "key.create"),
-        *("serviceaccount.create", "workspace.create"),
+        *("serviceaccount.create", "workspace.create", "identity.init"),
     ]
+
+
+def test_who_recovers_an_owner_is_found_in_the_audit_log(secured: tuple[Server, Client]) -> None:
+    server, owner = secured
+    recovered = towpath(server.home, "server", "recover-owner")
+    assert recovered.returncode == 0, recovered.stderr
+    key = recovered.stdout.strip()
+    assert towpath(server.home, "server", "rotate-keys").returncode == 0
+    told = json.loads(owner.says("audit", "ls", "-o", "json", TOWPATH_API_KEY=key))
+    assert [(entry["actor"], entry["action"]) for entry in told] == [
+        ("system", "serverkey.rotate"),
+        ("system", "owner.recover"),
+        ("system", "identity.init"),
+    ]
+    assert told[1]["resource"] == f"users/ada@example.org/apiKeys/{key.split('_')[1]}"
+    verified = owner.towpath("audit", "verify")
+    assert verified.returncode == 0
+    assert "all" in verified.stderr
 
 
 def test_a_running_server_takes_up_a_new_signing_key_and_refuses_no_call(

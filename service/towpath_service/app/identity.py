@@ -88,7 +88,7 @@ async def open_identity(
         handlers=(
             AuthHandler(authority, exchanges, sign_ins, federation, devices, queries, admission),
             AccessHandler(Members(store, keys, trail, clock), keys, trusts, trail, admission),
-            TenantHandler(Tenants(store, authority, keys, clock)),
+            TenantHandler(Tenants(store, authority, trail, keys, clock)),
         ),
     )
 
@@ -112,8 +112,8 @@ async def init_identity(
     await server_keys.make()
     authority = Authority(store, server_keys, clock)
     await authority.open()
-    keys = ApiKeys(store, authority, AuditTrail(store, authority), clock)
-    return await Tenants(store, authority, keys, clock).first(owner, key_seconds=key_seconds)
+    tenants = _tenants(store, authority, clock)
+    return await tenants.first(owner, key_seconds=key_seconds)
 
 
 async def recover_owner(store: IdentityStore, clock: Clock, sealer: Sealer) -> MadeTenant:
@@ -124,11 +124,22 @@ async def recover_owner(store: IdentityStore, clock: Clock, sealer: Sealer) -> M
     """
     authority = Authority(store, ServerKeys(store, sealer), clock)
     await authority.open()
-    keys = ApiKeys(store, authority, AuditTrail(store, authority), clock)
-    made = await Tenants(store, authority, keys, clock).recover()
+    made = await _tenants(store, authority, clock).recover()
     if made is None:
         raise ServiceError(
             reason="IDENTITY_MISSING",
             message="nobody owns this installation yet: run `towpath server init-auth`",
         )
     return made
+
+
+async def system_trail(store: IdentityStore, clock: Clock, server_keys: ServerKeys) -> AuditTrail:
+    """What writes down what is done where the database is; raises as `Authority.open`."""
+    authority = Authority(store, server_keys, clock)
+    await authority.open()
+    return AuditTrail(store, authority)
+
+
+def _tenants(store: IdentityStore, authority: Authority, clock: Clock) -> Tenants:
+    trail = AuditTrail(store, authority)
+    return Tenants(store, authority, trail, ApiKeys(store, authority, trail, clock), clock)

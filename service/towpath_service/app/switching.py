@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from towpath_service.app.secret_keys import sealing_by
-from towpath_service.app.wiring import IdentityWanted, open_store
+from towpath_service.app.wiring import IdentityWanted, has_identity, open_store
 from towpath_service.domain.identity import KEY_LIFE_SECONDS
 from towpath_service.ports.clock import SystemClock
 
@@ -13,9 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from towpath_service.application.audit import AuditTrail
+    from towpath_service.application.server_keys import ServerKeys
     from towpath_service.application.tenants import MadeTenant
     from towpath_service.ports.sealing import Sealer
+    from towpath_service.ports.store import Store
     from towpath_service.storage.postgres_url import PostgresUrl
+
+ROTATE_KEYS: Final = "towpath server rotate-keys"
 
 
 def identity_wanted(
@@ -80,12 +85,17 @@ async def recover(database: Path | PostgresUrl, wanted: IdentityWanted) -> MadeT
 
 async def rotate_signing(database: Path | PostgresUrl, wanted: IdentityWanted) -> str:
     """Makes the next key that signs tokens, and tells its id; raises as `switch_on`."""
+    from towpath_service.app.identity import system_trail  # noqa: PLC0415 - brings cryptography
     from towpath_service.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
 
     async with open_store(database) as store:
         keys = ServerKeys(store, wanted.sealer())
-        await keys.ring()
-        return await keys.rotate()
+        trail = await system_trail(store, SystemClock(), keys)
+        key_id = await keys.rotate()
+        await trail.note_by_system(
+            action="serverkey.rotate", command=ROTATE_KEYS, resource=f"serverKeys/signing/{key_id}"
+        )
+        return key_id
 
 
 async def seal_anew(
@@ -98,7 +108,14 @@ async def seal_anew(
     from towpath_service.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
 
     async with open_store(database) as store:
-        return await ServerKeys(store, wanted.sealer()).seal_anew(following.sealer())
+        keys = ServerKeys(store, wanted.sealer())
+        trail = await _trail(store, keys)
+        count = await keys.seal_anew(following.sealer())
+        if trail is not None:
+            await trail.note_by_system(
+                action="serverkey.seal", command=ROTATE_KEYS, resource="serverKeys"
+            )
+        return count
 
 
 async def rotate_data_keys(
@@ -115,11 +132,26 @@ async def rotate_data_keys(
         ServiceError: As `switch_on`; what was sealed anew until then stays so.
     """
     from towpath_service.application.data_keys import DataKeys  # noqa: PLC0415 - as above
+    from towpath_service.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
 
     async with open_store(database) as store:
+        trail = await _trail(store, ServerKeys(store, wanted.sealer()))
         keys = DataKeys(store, sealing_by(wanted.sealer), SystemClock(), operated_by_callers=False)
         done = 0
         for tenant_id in await keys.tenants():
             before = done
             done += await keys.rotate(tenant_id, lambda moved: told(before + moved))  # noqa: B023 - awaited here
+        if trail is not None:
+            await trail.note_by_system(
+                action="datakey.rotate", command=ROTATE_KEYS, resource="dataKeys"
+            )
         return done
+
+
+async def _trail(store: Store, keys: ServerKeys) -> AuditTrail | None:
+    """The operator's audit log; None where nobody is asked who they are, and there is none."""
+    from towpath_service.app.identity import system_trail  # noqa: PLC0415 - brings cryptography
+
+    if not await has_identity(store):
+        return None
+    return await system_trail(store, SystemClock(), keys)

@@ -63,6 +63,11 @@ class MadeKey:
     stored: StoredKey
     owner: Principal
 
+    @property
+    def name(self) -> str:
+        """Its resource name."""
+        return f"{self.owner.name}/apiKeys/{self.key.key_id}"
+
 
 class ApiKeys:
     """The keys of one installation."""

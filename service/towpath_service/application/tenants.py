@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from towpath_auth import LOCAL_TENANT_ID, LOCAL_WORKSPACE_ID
 
+from towpath_service.application.audit import SYSTEM
 from towpath_service.application.members import OWNER
 from towpath_service.domain.errors import not_found
 from towpath_service.domain.identity import (
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from towpath_service.application.api_keys import ApiKeys, MadeKey
+    from towpath_service.application.audit import AuditTrail
     from towpath_service.application.authority import Authority
     from towpath_service.ports.clock import Clock
     from towpath_service.ports.identity import Identity, IdentityStore, Installation
@@ -48,10 +50,16 @@ class Tenants:
     """Manages the tenants of one installation."""
 
     def __init__(
-        self, store: IdentityStore, authority: Authority, keys: ApiKeys, clock: Clock
+        self,
+        store: IdentityStore,
+        authority: Authority,
+        trail: AuditTrail,
+        keys: ApiKeys,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._authority = authority
+        self._trail = trail
         self._keys = keys
         self._clock = clock
 
@@ -82,8 +90,14 @@ class Tenants:
             made = self._keys.add(
                 identity,
                 users[0],
-                created_by="system",
+                created_by=SYSTEM,
                 display_name="recovered",
+            )
+            self._trail.add_by_system(
+                identity,
+                action="owner.recover",
+                command="towpath server recover-owner",
+                resource=made.name,
             )
             return _made(tenant, made)
 
@@ -187,17 +201,24 @@ class Tenants:
                     principal_id=owner.principal_id,
                     role_id=role_id,
                     workspace_id="",
-                    created_by="system",
+                    created_by=SYSTEM,
                     created_us=now_us,
                 )
             )
         made = self._keys.add(
             identity,
             owner,
-            created_by="system",
+            created_by=SYSTEM,
             display_name="first key",
             life_seconds=key_seconds,
         )
+        if tenant.tenant_id == LOCAL_TENANT_ID:
+            self._trail.add_by_system(
+                identity,
+                action="identity.init",
+                command="towpath server init-auth",
+                resource=made.name,
+            )
         return _made(tenant, made)
 
 
