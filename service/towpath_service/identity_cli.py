@@ -14,7 +14,7 @@ from towpath.settings import get_settings
 from towpath_service.app.ages import show_age
 from towpath_service.db_cli import database_of, database_option
 from towpath_service.domain.errors import ServiceError
-from towpath_service.domain.identity import KEY_LIFE_SECONDS
+from towpath_service.domain.identity import KEY_LIFE_SECONDS, parse_email
 from towpath_service.keep_options import Age
 
 if TYPE_CHECKING:
@@ -25,8 +25,20 @@ if TYPE_CHECKING:
 
 _FILE: Final = click.Path(path_type=Path)
 
+
+class _Email(click.ParamType[str]):
+    name = "email"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return parse_email(str(value), "owner")
+        except ServiceError as error:
+            self.fail(f"{error.violations[0].description}.", param, ctx)
+
+
 owner_option = click.option(
     "--owner",
+    type=_Email(),
     default="owner@localhost",
     show_default=True,
     metavar="EMAIL",

@@ -18,6 +18,7 @@ from towpath_service.application.sign_in import SignIns
 from towpath_service.application.tenants import MadeTenant, Tenants
 from towpath_service.application.trusts import Trusts
 from towpath_service.domain.errors import ServiceError
+from towpath_service.domain.identity import parse_email
 from towpath_service.outbound import FetchedKeys, Issuers
 from towpath_service.rpc.access_handler import AccessHandler, TenantHandler
 from towpath_service.rpc.auth_handler import AuthHandler
@@ -107,7 +108,11 @@ async def init_identity(
 
     Returns:
         The tenant with its owner; None when that was done before.
+
+    Raises:
+        ServiceError: As `Tenants.first`.
     """
+    parse_email(owner, "owner")
     server_keys = ServerKeys(store, sealer)
     await server_keys.make()
     authority = Authority(store, server_keys, clock)

@@ -19,6 +19,7 @@ from towpath_service.domain.identity import (
     exists,
     in_use,
     new_id,
+    parse_email,
     parse_named,
 )
 
@@ -69,6 +70,9 @@ class Tenants:
         Args:
             owner_email: Of the user who owns it, and operates the installation.
             key_seconds: How long that user's first key holds; None for ever.
+
+        Raises:
+            ServiceError: INVALID_REQUEST: what is to be the owner's address is none.
         """
         tenant = self._tenant(LOCAL_TENANT_ID, FIRST_SLUG, "")
         roles = (OWNER, _PLATFORM_ADMIN)
@@ -187,7 +191,7 @@ class Tenants:
         owner = Principal(
             principal_id=new_id(),
             kind="user",
-            handle=email.lower(),
+            handle=parse_email(email, "owner"),
             display_name="",
             created_us=now_us,
         )

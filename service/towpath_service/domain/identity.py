@@ -22,6 +22,9 @@ _COLLECTIONS: Final[Mapping[PrincipalKind, str]] = {
     "user": "users",
     "service_account": "serviceAccounts",
 }
+EMAIL: Final = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){0,8}")
+"""An e-mail address that users can be named by; the contract's own rule for them."""
+
 _HANDLE: Final = r"[A-Za-z0-9._%+@-]{1,254}"
 _PRINCIPAL: Final = re.compile(rf"(users|serviceAccounts)/({_HANDLE})")
 _KEY: Final = re.compile(rf"(?:(?:users|serviceAccounts)/{_HANDLE}/apiKeys/)?([0-9A-Za-z]{{16}})")
@@ -228,6 +231,15 @@ def parse_principal(name: str, field_name: str) -> tuple[PrincipalKind, str]:
     if match[1] == "users":
         return "user", match[2].lower()
     return "service_account", match[2]
+
+
+def parse_email(text: str, field_name: str) -> str:
+    """The handle of a user; INVALID_REQUEST naming the field if a text is no e-mail address."""
+    if EMAIL.fullmatch(text) is None:
+        raise invalid(
+            field_name, f"{text!r} is no e-mail address: give one such as ada@example.org"
+        )
+    return text.lower()
 
 
 def parse_key(name: str, field_name: str) -> str:
