@@ -12,6 +12,7 @@ import click
 from towpath.settings import get_settings
 
 from towpath_service.app.ages import show_age
+from towpath_service.app.key_sources import KeySource, file_source, parse_key_source
 from towpath_service.db_cli import database_of, database_option
 from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.identity import KEY_LIFE_SECONDS, parse_email
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from towpath_service.application.tenants import MadeTenant
 
 _FILE: Final = click.Path(path_type=Path)
+_VARIABLE: Final = "TOWPATH_SERVER_KEY_ENCRYPTION_KEY"
 
 
 class _Email(click.ParamType[str]):
@@ -34,6 +36,18 @@ class _Email(click.ParamType[str]):
             return parse_email(str(value), "owner")
         except ServiceError as error:
             self.fail(f"{error.violations[0].description}.", param, ctx)
+
+
+class _Source(click.ParamType[KeySource]):
+    name = "source"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> KeySource:
+        try:
+            return parse_key_source(str(value))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
 
 
 owner_option = click.option(
@@ -152,7 +166,7 @@ def init_auth(
     from towpath_service.app.switching import identity_wanted, switch_on  # noqa: PLC0415 - heavy
 
     home = get_settings().home
-    wanted = identity_wanted(home, key_file, make=True)
+    wanted = identity_wanted(home, file_source(key_file), make=True)
     made = _run(switch_on(database_of(database, home), wanted, owner, key_seconds=expires))
     if made is None:
         raise click.ClickException(
@@ -170,50 +184,79 @@ def recover_owner(database: str | None, key_file: Path | None) -> None:
     from towpath_service.app.switching import identity_wanted, recover  # noqa: PLC0415 - heavy
 
     home = get_settings().home
-    tell_first_key(_run(recover(database_of(database, home), identity_wanted(home, key_file))))
+    wanted = identity_wanted(home, file_source(key_file))
+    tell_first_key(_run(recover(database_of(database, home), wanted)))
 
 
 @click.command("rotate-keys")
 @database_option
 @key_file_option
 @click.option(
+    "--key",
+    type=_Source(),
+    help="What all is sealed with, should it be none of the usual: as --new-key.",
+)
+@click.option(
     "--new-key-file",
     type=_FILE,
     help="Seal all keys with the key in this file, which is made when there is none.",
 )
 @click.option(
+    "--new-key",
+    type=_Source(),
+    help="Seal all keys with another key: file:PATH, env:NAME of a variable, or hook:NAME of an"
+    " entry point that asks a key management service.",
+)
+@click.option(
     "--data-keys", is_flag=True, help="Make new data keys, and seal the values of secrets anew."
 )
 def rotate_keys(
-    database: str | None, key_file: Path | None, new_key_file: Path | None, *, data_keys: bool
+    database: str | None,
+    key_file: Path | None,
+    key: KeySource | None,
+    new_key_file: Path | None,
+    new_key: KeySource | None,
+    *,
+    data_keys: bool,
 ) -> None:
     """Make a new key that signs access tokens; no token that was given out is refused.
 
-    It is used in two minutes, when every replica knows it. With --new-key-file, the service's
-    keys, and those of tenants' secrets, are sealed anew instead: restart the replicas with that
-    file then. With --data-keys, the values of secrets are sealed with new keys, while servers run.
+    It is used in two minutes, when every replica knows it. With --new-key or --new-key-file, the
+    service's keys, and those of tenants' secrets, are sealed anew instead: restart the replicas
+    with that key then. With --data-keys, the values of secrets are sealed with new keys, while
+    servers run.
     """
     from towpath_service.app import switching  # noqa: PLC0415 - heavy
 
-    if data_keys and new_key_file is not None:
-        raise click.UsageError("--data-keys and --new-key-file are two steps: take one at a time")
+    steps = [data_keys, new_key_file is not None, new_key is not None]
+    if sum(steps) > 1:
+        raise click.UsageError(
+            "--data-keys, --new-key and --new-key-file are different steps: take one at a time"
+        )
     home = get_settings().home
     target = database_of(database, home)
-    wanted = switching.identity_wanted(home, key_file)
+    wanted = switching.identity_wanted(home, key or file_source(key_file))
+    following = new_key or file_source(new_key_file)
     if data_keys:
         done = _run(switching.rotate_data_keys(target, wanted, _tell_progress))
         click.echo(f"{done} values are sealed with new data keys; those of before are destroyed.")
-        return
-    if new_key_file is None:
+    elif following is None:
         key_id = _run(switching.rotate_signing(target, wanted))
         click.echo(f"Key {key_id} signs access tokens from 2 minutes from now on.")
-        return
-    following = switching.identity_wanted(home, new_key_file, make=True)
-    count = _run(switching.seal_anew(target, wanted, following))
-    click.echo(
-        f"{count} keys are sealed with {new_key_file}: restart every server with --key-file"
-        f" {new_key_file}, then remove the old key."
-    )
+    else:
+        sealed_by = switching.identity_wanted(home, following, make=True)
+        count = _run(switching.seal_anew(target, wanted, sealed_by))
+        click.echo(f"{count} keys are sealed with {following}: {_restart(following)}")
+
+
+def _restart(key: KeySource) -> str:
+    """What is to be done once all is sealed with another key."""
+    how = {
+        "file": f"with --key-file {key.name}",
+        "env": f"with that key as {_VARIABLE}, and without --key-file",
+        "hook": "where that hook is installed, and without --key-file",
+    }
+    return f"restart every server {how[key.kind]}, then remove the old key."
 
 
 def _tell_progress(done: int) -> None:

@@ -15,6 +15,7 @@ from towpath._discovery import announce_server
 from towpath_service.app.background import background
 from towpath_service.app.exposure import check_exposure
 from towpath_service.app.intake import Intake
+from towpath_service.app.key_sources import file_source
 from towpath_service.app.secret_keys import sealing_of
 from towpath_service.app.switching import identity_wanted, switch_on
 from towpath_service.app.wiring import Service, open_service
@@ -62,7 +63,7 @@ async def serve(
         stack.enter_context(_told_to_stop(stop))
         wanted = identity_wanted(
             settings.home,
-            settings.key_file,
+            file_source(settings.key_file),
             make=settings.auth,
             private_issuers=settings.private_issuers,
             endless_keys=not settings.cloud,

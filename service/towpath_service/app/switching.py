@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from towpath_service.app.key_sources import KeySource
     from towpath_service.application.audit import AuditTrail
     from towpath_service.application.server_keys import ServerKeys
     from towpath_service.application.tenants import MadeTenant
@@ -25,7 +26,7 @@ ROTATE_KEYS: Final = "towpath server rotate-keys"
 
 def identity_wanted(
     home: Path,
-    key_file: Path | None,
+    key: KeySource | None,
     *,
     make: bool = False,
     private_issuers: bool = False,
@@ -35,8 +36,9 @@ def identity_wanted(
 
     Args:
         home: The Towpath home.
-        key_file: File of the key that the service's secrets are sealed with; None for the usual.
-        make: Whether to make that file when there is none.
+        key: Where the key comes from that the service's secrets are sealed with; None for the
+            usual.
+        make: Whether to make its file when there is none.
         private_issuers: Whether issuers that tenants trust may be on private networks.
         endless_keys: Whether a key of the first tenant that never ends is followed by another such.
     """
@@ -44,7 +46,7 @@ def identity_wanted(
     def opened() -> Sealer:
         from towpath_service.app.sealing import sealer  # noqa: PLC0415 - brings cryptography
 
-        return sealer(home, key_file, make=make)
+        return sealer(home, key, make=make)
 
     return IdentityWanted(sealer=opened, private_issuers=private_issuers, endless_keys=endless_keys)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from towpath_service.app.identity import open_identity, recover_owner
+from towpath_service.app.key_sources import file_source
 from towpath_service.app.switching import identity_wanted, recover, seal_anew
 from towpath_service.app.switching import switch_on as switch
 from towpath_service.app.wiring import open_service, open_store
@@ -321,7 +322,7 @@ async def test_a_principal_made_anew_is_another(place: Place) -> None:
 async def test_secrets_sealed_anew_open_with_the_new_key_only(tmp_path: Path) -> None:
     database = tmp_path / "towpath.db"
     first = identity_wanted(tmp_path, None, make=True)
-    following = identity_wanted(tmp_path, tmp_path / "new.key", make=True)
+    following = identity_wanted(tmp_path, file_source(tmp_path / "new.key"), make=True)
     made = await switch(database, first, "owner@example.org")
     assert made is not None
     assert await switch(database, first, "other@example.org") is None
