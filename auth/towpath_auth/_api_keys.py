@@ -87,14 +87,15 @@ def parse_api_key(text: str) -> ApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peppers:
-    """Secrets that the service adds to what it hashes, by version; the newest one writes."""
+    """Secrets that the service adds to what it hashes, by version."""
 
     by_version: Mapping[int, bytes] = field(repr=False)
+    in_force: int
+    """The version that hashes what is new: others may be older, or not known everywhere yet."""
 
     def hash(self, key: ApiKey) -> tuple[int, str]:
-        """The version of the pepper in use, and the key's digest under it, hexadecimal."""
-        version = max(self.by_version)
-        return version, self._digest(key, version)
+        """The version of the pepper in force, and the key's digest under it, hexadecimal."""
+        return self.in_force, self._digest(key, self.in_force)
 
     def matches(self, key: ApiKey, version: int, digest: str) -> bool:
         """Whether a key is the one that a digest was made of."""
@@ -102,9 +103,17 @@ class Peppers:
             return False
         return hmac.compare_digest(self._digest(key, version), digest)
 
-    def key_id_for(self, text: str) -> str:
-        """A public id that follows from a text: the same text can be made use of once."""
-        digest = hmac.new(self.by_version[min(self.by_version)], text.encode(), hashlib.sha256)
+    def key_ids_for(self, text: str) -> list[str]:
+        """Public ids that follow from a text, so that it can be made use of once.
+
+        Returns:
+            The id to take first; then those that it may have been taken by under other peppers.
+        """
+        others = sorted(self.by_version.keys() - {self.in_force})
+        return [self._id_for(text, version) for version in (self.in_force, *others)]
+
+    def _id_for(self, text: str, version: int) -> str:
+        digest = hmac.new(self.by_version[version], text.encode(), hashlib.sha256)
         rest, characters = int.from_bytes(digest.digest()), ""
         for _ in range(_ID_LENGTH):
             rest, digit = divmod(rest, len(_ALPHABET))

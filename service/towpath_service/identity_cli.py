@@ -210,6 +210,9 @@ def recover_owner(database: str | None, key_file: Path | None) -> None:
 @click.option(
     "--data-keys", is_flag=True, help="Make new data keys, and seal the values of secrets anew."
 )
+@click.option(
+    "--pepper", is_flag=True, help="Make a new pepper, which API keys made from then on are under."
+)
 def rotate_keys(
     database: str | None,
     key_file: Path | None,
@@ -218,20 +221,21 @@ def rotate_keys(
     new_key: KeySource | None,
     *,
     data_keys: bool,
+    pepper: bool,
 ) -> None:
     """Make a new key that signs access tokens; no token that was given out is refused.
 
     It is used in two minutes, when every replica knows it. With --new-key or --new-key-file, the
     service's keys, and those of tenants' secrets, are sealed anew instead: restart the replicas
     with that key then. With --data-keys, the values of secrets are sealed with new keys, while
-    servers run.
+    servers run. With --pepper, API keys made from now on are hashed under another pepper.
     """
     from towpath_service.app import switching  # noqa: PLC0415 - heavy
 
-    steps = [data_keys, new_key_file is not None, new_key is not None]
-    if sum(steps) > 1:
+    if sum([data_keys, pepper, new_key_file is not None, new_key is not None]) > 1:
         raise click.UsageError(
-            "--data-keys, --new-key and --new-key-file are different steps: take one at a time"
+            "--data-keys, --pepper, --new-key and --new-key-file are different steps: take one at"
+            " a time"
         )
     home = get_settings().home
     target = database_of(database, home)
@@ -240,6 +244,12 @@ def rotate_keys(
     if data_keys:
         done = _run(switching.rotate_data_keys(target, wanted, _tell_progress))
         click.echo(f"{done} values are sealed with new data keys; those of before are destroyed.")
+    elif pepper:
+        version = _run(switching.rotate_pepper(target, wanted))
+        click.echo(
+            f"Version {version} of the pepper hashes the API keys that are made from 2 minutes from"
+            " now on. Those made before go on; when none is left that holds, theirs is removed."
+        )
     elif following is None:
         key_id = _run(switching.rotate_signing(target, wanted))
         click.echo(f"Key {key_id} signs access tokens from 2 minutes from now on.")

@@ -100,6 +100,22 @@ async def rotate_signing(database: Path | PostgresUrl, wanted: IdentityWanted) -
         return key_id
 
 
+async def rotate_pepper(database: Path | PostgresUrl, wanted: IdentityWanted) -> int:
+    """Makes the next pepper of API keys, and tells its version; raises as `switch_on`."""
+    from towpath_service.app.identity import system_trail  # noqa: PLC0415 - brings cryptography
+    from towpath_service.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
+
+    async with open_store(database) as store:
+        keys = ServerKeys(store, wanted.sealer())
+        trail = await system_trail(store, SystemClock(), keys)
+        version = await keys.rotate_pepper()
+        await keys.forget_peppers()
+        await trail.note_by_system(
+            action="serverkey.rotate", command=ROTATE_KEYS, resource=f"serverKeys/pepper/{version}"
+        )
+        return version
+
+
 async def seal_anew(
     database: Path | PostgresUrl, wanted: IdentityWanted, following: IdentityWanted
 ) -> int:

@@ -43,6 +43,7 @@ AUDIENCE: Final = "towpath-api"
 TOKEN_SECONDS: Final = 600
 LOOK_SECONDS: Final = 1.0
 KEYS_SECONDS: Final = 30.0
+PEPPERS_SECONDS: Final = 3600.0
 # Word of a change may be committed a while after its time was taken.
 _OVERLAP_US: Final = 10_000_000
 _SECOND: Final = 1_000_000
@@ -144,12 +145,21 @@ class Authority:
     async def run(self) -> None:
         """Looks for changes again and again; never returns."""
         keys_at = time.monotonic() + KEYS_SECONDS
+        peppers_at = time.monotonic()
         while True:
             await asyncio.sleep(self._look_seconds)
             await self.look()
             if time.monotonic() >= keys_at:
                 keys_at = time.monotonic() + KEYS_SECONDS
                 await self._renew()
+            if time.monotonic() >= peppers_at:
+                peppers_at = time.monotonic() + PEPPERS_SECONDS
+                await self.forget_peppers()
+
+    async def forget_peppers(self) -> None:
+        """Removes peppers that nothing is hashed under any more."""
+        for version in await self._keys.forget_peppers():
+            _log.info("version %d of the pepper was used by nothing, and is removed", version)
 
     async def look(self) -> None:
         """Forgets callers of tenants in which something has changed, and takes up new keys."""

@@ -157,11 +157,13 @@ class Federation:
         now_us = self._clock.now_us()
         if found.issued_at < now_us // _SECOND - FRESH_SECONDS:
             raise refused(CredentialRefused("CREDENTIAL_EXPIRED"))
-        # The same token makes the same id, of which there can be one.
-        key_id = self._authority.ring.peppers.key_id_for(token)
+        # The same token makes the same ids, of which there can be one.
+        key_id, *others = self._authority.ring.peppers.key_ids_for(token)
 
         def work(identity: Identity) -> bool:
             identity.touch()
+            if any(identity.key(other) for other in others):
+                return False
             user = self._user(identity, trust, found)
             login = NewLogin(
                 key_id=key_id,

@@ -35,6 +35,9 @@ Purpose = Literal["signing", "pepper", "audit"]
 PUBLISHED_SECONDS: Final = 120.0
 """How long a signing key is known everywhere before it signs: replicas look every half minute."""
 
+PEPPER_IDLE_SECONDS: Final = 3600
+"""How long a pepper is kept at least after another has come into force: replicas may be late."""
+
 _SECOND: Final = 1_000_000
 _OUTLIVES_SECONDS: Final = MAX_LIFE_SECONDS + LEEWAY_SECONDS
 
@@ -96,13 +99,14 @@ class ServerKeys:
         self._content = await asyncio.to_thread(self._contents, kept)
         content = {place: opened for (place, _), opened in self._content.items()}
         loaded = {key.key_id: load_signing_key(content[place_of(key)]) for key in signing}
-        peppers = {
-            int(key.key_id): content[place_of(key)] for key in kept if key.purpose == "pepper"
-        }
+        peppers = [key for key in kept if key.purpose == "pepper"]
         return Ring(
             signing=loaded[max(usable, key=lambda key: key.used_from_us).key_id],
             public=[key.public for key in loaded.values()],
-            peppers=Peppers(by_version=peppers),
+            peppers=Peppers(
+                by_version={int(key.key_id): content[place_of(key)] for key in peppers},
+                in_force=max(int(key.key_id) for key in peppers if key.used_from_us <= now_us),
+            ),
             audit=next(content[place_of(key)] for key in kept if key.purpose == "audit"),
             kept=kept,
         )
@@ -127,6 +131,52 @@ class ServerKeys:
             new = self._signing(now_us, used_from_us)
             installation.add_server_key(new)
             return new.key_id
+
+        return await self._store.installation(work)
+
+    async def rotate_pepper(self, *, published_seconds: float = PUBLISHED_SECONDS) -> int:
+        """Makes the next pepper, which hashes API keys that are made once it is known everywhere.
+
+        Those made before go on under theirs.
+
+        Returns:
+            Its version.
+        """
+
+        def work(installation: Installation) -> int:
+            now_us = installation.now_us()
+            used_from_us = now_us + int(published_seconds * _SECOND)
+            known = _peppers(installation)
+            for key in known:
+                if key.used_until_us is None:
+                    installation.change_server_key(replace(key, used_until_us=used_from_us))
+            version = 1 + max(int(key.key_id) for key in known)
+            new = replace(self._pepper(version, now_us), used_from_us=used_from_us)
+            installation.add_server_key(new)
+            return version
+
+        return await self._store.installation(work)
+
+    async def forget_peppers(self) -> list[int]:
+        """Removes peppers of before that nothing which holds is hashed under.
+
+        Returns:
+            Their versions.
+        """
+
+        def work(installation: Installation) -> list[int]:
+            now_us = installation.now_us()
+            idle = [
+                key
+                for key in _peppers(installation)
+                if key.used_until_us is not None
+                and key.used_until_us + PEPPER_IDLE_SECONDS * _SECOND < now_us
+            ]
+            used = installation.peppers_in_use(now_us) if idle else set[int]()
+            free = [key for key in idle if int(key.key_id) not in used]
+            for key in free:
+                installation.remove_server_key(key)
+            return [int(key.key_id) for key in free]
 
         return await self._store.installation(work)
 
@@ -179,6 +229,10 @@ class ServerKeys:
             used_from_us=used_from_us,
         )
         return replace(key, sealed=self._sealer.seal(content, place_of(key)))
+
+
+def _peppers(installation: Installation) -> list[ServerKey]:
+    return [key for key in installation.server_keys() if key.purpose == "pepper"]
 
 
 def _verifies(key: ServerKey, now_us: int) -> bool:

@@ -261,6 +261,10 @@ class Installation(Protocol):
         """Forgets a secret."""
         ...
 
+    def peppers_in_use(self, now_us: int) -> set[int]:
+        """Versions of the pepper that something is hashed under which holds at a time."""
+        ...
+
     def data_keys(self) -> list[StoredDataKey]:
         """The data keys of all tenants."""
         ...

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select, update
 
-from towpath_service.domain.identity import ServerKey, Tenant, WaitingDevice
+from towpath_service.domain.identity import ServerKey, Tenant, UsedToken, WaitingDevice
 from towpath_service.domain.secrets import StoredDataKey
 from towpath_service.storage import identity_schema as tables
 from towpath_service.storage.identity import database_now_us, insert_new, to_tenant
@@ -150,6 +150,20 @@ class SqlInstallation:
     def remove_server_key(self, key: ServerKey) -> None:
         """Forgets a secret."""
         self._connection.execute(delete(tables.server_key).where(*_is(key)))
+
+    def peppers_in_use(self, now_us: int) -> set[int]:
+        """Versions of the pepper that something is hashed under which holds at a time."""
+        key, device = tables.api_key.c, tables.waiting_device.c
+        holds = key.revoked_us.is_(None) & (key.expires_us.is_(None) | (key.expires_us > now_us))
+        of_keys = select(key.pepper_version).where(holds)
+        of_devices = select(device.pepper_version).where(device.expires_us > now_us)
+        used = self._connection.execute(of_keys.union(of_devices)).scalars()
+        # Refresh tokens that are used up tell of theft.
+        spent = self._connection.execute(
+            select(key.used_tokens).where(holds, key.used_tokens.is_not(None)).distinct()
+        ).scalars()
+        versions = {UsedToken(*each).pepper_version for text in spent for each in json.loads(text)}
+        return {*used, *versions}
 
     def data_keys(self) -> list[StoredDataKey]:
         """The data keys of all tenants."""

@@ -60,7 +60,8 @@ def test_what_is_no_key_is_refused(case: str) -> None:
 
 
 def test_a_digest_is_of_one_key_under_one_pepper() -> None:
-    peppers = Peppers(by_version={1: new_pepper(), 2: new_pepper()})
+    known = {1: new_pepper(), 2: new_pepper()}
+    peppers = Peppers(by_version=known, in_force=2)
     version, digest = peppers.hash(KEY)
     assert version == 2
     assert peppers.matches(KEY, version, digest)
@@ -68,3 +69,7 @@ def test_a_digest_is_of_one_key_under_one_pepper() -> None:
     assert not peppers.matches(KEY, 3, digest)
     assert not peppers.matches(new_api_key("user"), version, digest)
     assert "by_version" not in repr(peppers)
+    # The next one is known before it is in force.
+    early = Peppers(by_version=known, in_force=1)
+    assert early.hash(KEY)[0] == 1
+    assert early.matches(KEY, version, digest)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
+from towpath_service.app.switching import rotate_pepper
+from towpath_service.application.server_keys import PUBLISHED_SECONDS
 from towpath_service.domain.errors import ServiceError
 from towpath_service.outbound import issuer_keys
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from towpath_service.storage.postgres_url import PostgresUrl
+
+    from tests.unit.identity.conftest import MovableClock
 
 EXCHANGE = "AuthService/ExchangeToken"
 PRIVATE = replace(WANTED, private_issuers=True)
@@ -133,6 +137,21 @@ async def test_a_user_signs_in_once_by_a_token_and_stays_by_refresh_tokens(
     gone = await reason(here, None, EXCHANGE, refresh_token=following.refresh_token)
     assert gone == "CREDENTIAL_REVOKED"
     assert (await here.call(None, "AuthService/GetSignInOptions")).issuer == ""
+
+
+async def test_a_token_that_was_used_is_known_again_under_another_pepper(
+    here: Place, issuer: Issuer, tmp_path: Path, clock: MovableClock
+) -> None:
+    await trusting(here, for_users(issuer), "company")
+    used, unused = issuer.id_token(), issuer.id_token()
+    assert await reason(here, None, EXCHANGE, id_token=used) == ""
+    await rotate_pepper(tmp_path / "towpath.db", WANTED)
+    clock.move(PUBLISHED_SECONDS + 1)
+    await here.authority.open()
+    assert here.authority.ring.peppers.in_force == 2
+    assert await reason(here, None, EXCHANGE, id_token=used) == "CREDENTIAL_INVALID"
+    assert await reason(here, None, EXCHANGE, id_token=unused) == ""
+    assert await reason(here, None, EXCHANGE, id_token=unused) == "CREDENTIAL_INVALID"
 
 
 async def test_who_is_no_member_enters_only_where_there_is_a_role_for_newcomers(
