@@ -5,6 +5,7 @@ import contextlib
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -17,8 +18,10 @@ from towpath_service.domain.errors import ServiceError
 from towpath_service.ports.clock import SystemClock
 
 from tests.unit.identity.place import SEALER, WANTED, Place, metadata, open_place
+from tests.unit.rpc.producing import opening
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
     from towpath_service.storage.postgres_url import PostgresUrl
@@ -220,20 +223,37 @@ async def test_a_key_for_an_account_that_may_more_is_refused(small: Place) -> No
     assert refusal.reason == "PERMISSION_MISSING"
 
 
+def watching(place: Place, token: str) -> AsyncGenerator[Any]:
+    """A stream of what happens, as somebody."""
+    return place.service.dispatcher.server_stream(
+        place.endpoint("RunService/WatchRuns"),
+        place.request("RunService/WatchRuns", parent="workspaces/default"),
+        metadata(token),
+    )
+
+
+def reporting(place: Place, token: str) -> AsyncGenerator[Any]:
+    """A stream of a producer that has nothing to say for now, as somebody."""
+
+    async def requests() -> AsyncGenerator[Any]:
+        yield opening(str(uuid4()))
+        await asyncio.Event().wait()
+
+    endpoint = place.endpoint("IngestService/StreamUpdates")
+    return place.service.dispatcher.bidi_stream(endpoint, requests(), metadata(token))
+
+
+@pytest.mark.parametrize("open_stream", [watching, reporting])
 async def test_a_revoked_key_is_refused_on_another_replica_within_five_seconds(
-    either: Path | PostgresUrl,
+    either: Path | PostgresUrl, open_stream: Callable[[Place, str], AsyncGenerator[Any]]
 ) -> None:
     async with open_place(either) as place, open_service(either, identity=WANTED) as other:
         name, key = await place.account("runner")
         token = await place.token(key)
         there = Place(other, "", place.owner)
         assert (await there.call(token, "AuthService/GetCaller")).credential_id
-        watching = asyncio.create_task(_looking(there))
-        stream = other.dispatcher.server_stream(
-            there.endpoint("RunService/WatchRuns"),
-            there.request("RunService/WatchRuns", parent="workspaces/default"),
-            metadata(token),
-        )
+        looking = asyncio.create_task(_looking(there))
+        stream = open_stream(there, token)
         await anext(stream)
         began = time.monotonic()
         await place.call(
@@ -245,7 +265,7 @@ async def test_a_revoked_key_is_refused_on_another_replica_within_five_seconds(
         refusal = await there.refusal(token, "AuthService/GetCaller")
         assert refusal.reason == "CREDENTIAL_REVOKED"
         assert time.monotonic() - began < 5.0
-        watching.cancel()
+        looking.cancel()
 
 
 async def end_of(stream: Any) -> str:
@@ -267,11 +287,7 @@ async def _looking(place: Place) -> None:
 async def test_a_role_taken_away_ends_the_streams_it_permitted(place: Place) -> None:
     name, key = await place.account("viewer")
     token = await place.token(key)
-    stream = place.service.dispatcher.server_stream(
-        place.endpoint("RunService/WatchRuns"),
-        place.request("RunService/WatchRuns", parent="workspaces/default"),
-        metadata(token),
-    )
+    stream = watching(place, token)
     await anext(stream)
     await place.call(
         place.owner, "AccessService/DeleteRoleBinding", principal=name, role="roles/viewer"
@@ -299,11 +315,7 @@ async def test_a_role_given_is_felt_at_once(place: Place) -> None:
 async def test_a_stream_ends_with_its_token(small: Place) -> None:
     now = int(time.time())
     token = small.forged(small.owner, issued_at=now - 600, expires_at=now + 1)
-    stream = small.service.dispatcher.server_stream(
-        small.endpoint("RunService/WatchRuns"),
-        small.request("RunService/WatchRuns", parent="workspaces/default"),
-        metadata(token),
-    )
+    stream = watching(small, token)
     assert await end_of(stream) == "CREDENTIAL_EXPIRED"
 
 
