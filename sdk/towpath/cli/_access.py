@@ -101,20 +101,13 @@ def members() -> None:
 @_role
 @_workspace
 @click.option("--name", default="", help="Name to show.")
-@click.option("--with-key", is_flag=True, help="Make a first API key, and show it this once.")
+@click.option("--with-key", is_flag=True, help="Make them an API key, and show it this once.")
 def add_member(
     email: str, role: str | None, workspace: str | None, name: str, *, with_key: bool
 ) -> None:
-    """Let somebody in, or give a further role to who is in."""
+    """Let somebody in, or give a further role, or another key, to who is in."""
     if any(user.name == f"users/{email.lower()}" for user in _users()):
-        if not role:
-            raise CommandError(
-                f"{email} is in already",
-                hint="--role gives a further role",
-                code="ALREADY_EXISTS",
-                exit_code=CONFLICT,
-            )
-        _grant(f"users/{email.lower()}", role, workspace)
+        _add_to_member(email, role, workspace, with_key=with_key)
         return
     answer = call(
         *("AccessService", "CreateUser"),
@@ -380,6 +373,25 @@ def usage(output: str) -> None:
 
 def _users() -> list[Any]:
     return call_pages("AccessService", "ListUsers", "users")
+
+
+def _add_to_member(email: str, role: str | None, workspace: str | None, *, with_key: bool) -> None:
+    """Gives a further role and another key to somebody who is in."""
+    if not role and not with_key:
+        raise CommandError(
+            f"{email} is in already",
+            hint="--role gives a further role, --with-key another API key",
+            code="ALREADY_EXISTS",
+            exit_code=CONFLICT,
+        )
+    user = f"users/{email.lower()}"
+    if role:
+        _grant(user, role, workspace)
+    if with_key:
+        answer = call("AccessService", "CreateApiKey", parent=user)
+        end = ending(answer.api_key, "expire_time")
+        note(f"Another API key of {user}, shown this once, {end}:")
+        click.echo(answer.key)
 
 
 def _grant(principal: str, role: str, workspace: str | None) -> None:

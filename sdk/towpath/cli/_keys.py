@@ -70,7 +70,12 @@ def group() -> None:
 
 @group.command()
 @click.option("--name", default="", help="Name to show.")
-@click.option("--for", "owner", metavar="ACCOUNT", help="Service account; else yourself.")
+@click.option(
+    "--for",
+    "owner",
+    metavar="PRINCIPAL",
+    help="Service account, or member who has lost their keys; else yourself.",
+)
 @click.option("--permission", multiple=True, help="Limit it to this permission; repeat for more.")
 @click.option("--workspace", multiple=True, help="Limit it to this workspace; repeat for more.")
 @click.option(

@@ -126,7 +126,7 @@ class ApiKeys:
         )
 
     async def create(self, caller: Caller, new: NewKey) -> MadeKey:
-        """Makes a key for the caller, or for a service account.
+        """Makes a key for the caller, or for a member or service account that may no more.
 
         Raises:
             ServiceError: RESOURCE_NOT_FOUND, PERMISSION_MISSING, QUOTA_EXCEEDED or INVALID_REQUEST.
@@ -235,8 +235,9 @@ class ApiKeys:
                 raise denied("key.own", "")
             return own
         kind, _ = parse_principal(parent, "parent")
-        if kind == "user" or "serviceaccount.manage" not in caller.access.tenant:
-            raise denied("key.own" if kind == "user" else "serviceaccount.manage", "")
+        needed = "member.manage" if kind == "user" else "serviceaccount.manage"
+        if needed not in caller.access.tenant:
+            raise denied(needed, "")
         owner = _named(identity, parent)
         roles = roles_by_id(identity.roles())
         for binding in identity.bindings():

@@ -210,10 +210,72 @@ async def test_a_key_that_cant_be_is_refused(
     assert said in refusal.message
 
 
-async def test_nobody_makes_a_key_for_another_person(small: Place) -> None:
-    name, _ = await small.user("viewer")
-    refusal = await small.refusal(small.owner, "AccessService/CreateApiKey", parent=name)
+async def test_who_has_lost_their_keys_gets_one_of_an_administrator(place: Place) -> None:
+    name, lost = await place.user("developer")
+    admin_name, key = await place.user("admin")
+    admin = await place.token(key)
+    made = await place.call(admin, "AccessService/CreateApiKey", parent=name)
+    assert made.key.startswith("twpu_")
+    assert made.api_key.creator == admin_name
+    who = await place.call(await place.token(made.key), "AuthService/GetCaller")
+    assert who.actor.principal == name
+    assert await place.token(lost)
+    log = await place.call(place.owner, "AccessService/ListAuditEntries")
+    entry = log.audit_entries[0]
+    assert (entry.actor, entry.action, entry.resource) == (admin_name, "key.create", name)
+    assert made.key.split("_")[2] not in str(log)
+    gone = await place.refusal(
+        admin, "AccessService/CreateApiKey", parent="users/nobody@example.org"
+    )
+    assert gone.reason == "RESOURCE_NOT_FOUND"
+
+
+async def test_nobody_makes_a_key_for_who_may_more_than_they(place: Place) -> None:
+    owner, _ = await place.user("owner")
+    admin, key = await place.user("admin")
+    await place.call(place.owner, "AccessService/CreateWorkspace", workspace_id="team-a")
+    await place.call(
+        place.owner,
+        "AccessService/CreateRole",
+        role_id="door",
+        permissions=["member.manage", "member.read", "key.own"],
+    )
+    _, at_the_door = await place.user("door")
+    reader, _ = await place.user("viewer", "team-a")
+    limits = {"permissions": ["member.manage", "key.own"]}
+    token = await place.token(key)
+    limited = await place.call(token, "AccessService/CreateApiKey", limits=limits)
+    developer, other = await place.user("developer")
+    cases = {
+        "an administrator for an owner": (key, owner),
+        "an administrator for the operator": (key, "users/owner@example.org"),
+        "who lets people in for an administrator": (at_the_door, admin),
+        "who lets people in for a reader": (at_the_door, reader),
+        "a limited key for its own owner's peer": (limited.key, admin),
+        "a developer for a developer": (other, (await place.user("developer"))[0]),
+        "a developer for nobody": (other, "users/nobody@example.org"),
+    }
+    for case, (whose, parent) in cases.items():
+        refusal = await place.refusal(
+            await place.token(whose), "AccessService/CreateApiKey", parent=parent
+        )
+        assert refusal.reason == "PERMISSION_MISSING", case
+    # An owner may, for another owner too.
+    for parent in (owner, developer):
+        assert (await place.call(place.owner, "AccessService/CreateApiKey", parent=parent)).key
+
+
+async def test_a_limited_key_makes_none_that_is_less_limited_for_others_either(
+    small: Place,
+) -> None:
+    name, _ = await small.user("member")
+    limits = {"permissions": ["member.manage", "tenant.read", "member.read", "key.own"]}
+    made = await small.call(small.owner, "AccessService/CreateApiKey", limits=limits)
+    token = await small.token(made.key)
+    refusal = await small.refusal(token, "AccessService/CreateApiKey", parent=name)
     assert refusal.reason == "PERMISSION_MISSING"
+    same = await small.call(token, "AccessService/CreateApiKey", parent=name, limits=limits)
+    assert list(same.api_key.limits.permissions) == sorted(limits["permissions"])
 
 
 async def test_a_key_for_an_account_that_may_more_is_refused(small: Place) -> None:
