@@ -338,7 +338,7 @@ def test_a_tenant_over_its_rate_is_slowed_down_and_loses_nothing(
     )
     ended = owner.python("-c", many)
     assert ended.returncode == 0, ended.stderr
-    owner.says("tenant", "limit", "main")
+    owner.says("tenant", "limit", "main", "--updates-per-second", "0")
     owner.towpath("sync")
 
     def tasks() -> int:

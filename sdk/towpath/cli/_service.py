@@ -112,6 +112,11 @@ def workspace_name(workspace: str | None) -> str:
     return f"workspaces/{workspace.removeprefix('workspaces/')}" if workspace else ""
 
 
+def tenant_name(text: str) -> str:
+    """The resource name of a tenant."""
+    return f"tenants/{text.removeprefix('tenants/')}"
+
+
 def principal_name(text: str) -> str:
     """The resource name of a user, by e-mail address, or of a service account, by id."""
     if "/" in text:

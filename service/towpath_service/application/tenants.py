@@ -24,7 +24,7 @@ from towpath_service.domain.identity import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from towpath_service.application.api_keys import ApiKeys, MadeKey
     from towpath_service.application.audit import AuditTrail
@@ -121,14 +121,30 @@ class Tenants:
         """All tenants, by slug."""
         return await self._store.installation(lambda installation: installation.tenants())
 
+    async def get(self, name: str) -> Tenant:
+        """A tenant by its name; raises RESOURCE_NOT_FOUND."""
+        slug = parse_named(name, "tenants", "name")
+        tenant = await self._store.installation(lambda installation: installation.tenant(slug))
+        if tenant is None:
+            raise not_found(name)
+        return tenant
+
     async def change(
         self,
         name: str,
         *,
         suspended: bool | None = None,
         quotas: Mapping[str, int] | None = None,
+        only: Collection[str] = (),
     ) -> Tenant:
         """Suspends or resumes a tenant, or sets its limits.
+
+        Args:
+            name: Its name.
+            suspended: Whether it is suspended from now on; None for as it is.
+            quotas: Its limits, of which one that isn't there is the installation's; None for as
+                they are.
+            only: Which limits are set; empty for all.
 
         Raises:
             ServiceError: RESOURCE_NOT_FOUND; RESOURCE_IN_USE for the operator's own tenant.
@@ -136,7 +152,7 @@ class Tenants:
         slug = parse_named(name, "tenants", "name")
 
         def work(installation: Installation) -> Tenant:
-            tenant = installation.tenant(slug)
+            tenant = installation.tenant(slug, lock=True)
             if tenant is None:
                 raise not_found(name)
             if suspended and tenant.tenant_id == LOCAL_TENANT_ID:
@@ -144,7 +160,11 @@ class Tenants:
             if suspended is not None:
                 tenant = replace(tenant, suspended=suspended)
             if quotas is not None:
-                tenant = replace(tenant, quotas=dict(quotas))
+                stay = {
+                    key: tenant.quotas[key] for key in tenant.quotas if only and key not in only
+                }
+                given = {key: quotas[key] for key in quotas if not only or key in only}
+                tenant = replace(tenant, quotas={**stay, **given})
             installation.change_tenant(tenant)
             return tenant
 

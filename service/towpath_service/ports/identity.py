@@ -197,8 +197,8 @@ class Installation(Protocol):
         """Tenants by slug."""
         ...
 
-    def tenant(self, slug: str) -> Tenant | None:
-        """A tenant by its slug."""
+    def tenant(self, slug: str, *, lock: bool = False) -> Tenant | None:
+        """A tenant by its slug, which nobody else changes meanwhile if it is locked."""
         ...
 
     def add_tenant(self, tenant: Tenant) -> bool:

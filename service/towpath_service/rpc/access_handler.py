@@ -375,13 +375,23 @@ class TenantHandler:
             tenants=map(convert.to_tenant, found), next_page_token=token
         )
 
+    async def get_tenant(
+        self, request: tenant_service_pb2.GetTenantRequest, caller: Caller
+    ) -> tenant_service_pb2.GetTenantResponse:
+        """Tells of a tenant."""
+        del caller
+        found = await self._tenants.get(request.name)
+        return tenant_service_pb2.GetTenantResponse(tenant=convert.to_tenant(found))
+
     async def set_tenant_quotas(
         self, request: tenant_service_pb2.SetTenantQuotasRequest, caller: Caller
     ) -> tenant_service_pb2.SetTenantQuotasResponse:
         """Sets a tenant's limits."""
         del caller
         quotas = convert.quotas_of(request.quotas)
-        changed = await self._tenants.change(request.name, quotas=quotas)
+        changed = await self._tenants.change(
+            request.name, quotas=quotas, only=convert.quota_names(request.update_mask)
+        )
         return tenant_service_pb2.SetTenantQuotasResponse(tenant=convert.to_tenant(changed))
 
     async def suspend_tenant(
