@@ -74,9 +74,9 @@ class Identity(Protocol):
         ...
 
     def principals(
-        self, kind: PrincipalKind | None, after: str = "", limit: int = 500
+        self, kind: PrincipalKind | None, *, limit: int | None = None
     ) -> list[Principal]:
-        """Principals by handle."""
+        """Principals by handle: all, or the first so many."""
         ...
 
     def add_principal(self, principal: Principal) -> bool:
@@ -193,8 +193,8 @@ class Identity(Protocol):
 class Installation(Protocol):
     """One transaction about the installation: what is looked up before a tenant is known."""
 
-    def tenants(self, after: str = "", limit: int = 500) -> list[Tenant]:
-        """Tenants by slug."""
+    def tenants(self) -> list[Tenant]:
+        """All tenants, by slug."""
         ...
 
     def tenant(self, slug: str, *, lock: bool = False) -> Tenant | None:

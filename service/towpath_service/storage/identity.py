@@ -122,11 +122,11 @@ class SqlIdentity:
         return None if row is None else _to_principal(row)
 
     def principals(
-        self, kind: PrincipalKind | None, after: str = "", limit: int = 500
+        self, kind: PrincipalKind | None, *, limit: int | None = None
     ) -> list[Principal]:
-        """Principals by handle."""
+        """Principals by handle: all, or the first so many."""
         columns = tables.principal.c
-        query = self._select(tables.principal).where(columns.handle > after)
+        query = self._select(tables.principal)
         if kind is not None:
             query = query.where(columns.kind == _KINDS[kind])
         rows = self._connection.execute(query.order_by(columns.handle).limit(limit))

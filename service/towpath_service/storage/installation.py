@@ -24,12 +24,10 @@ class SqlInstallation:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def tenants(self, after: str = "", limit: int = 500) -> list[Tenant]:
-        """Tenants by slug."""
+    def tenants(self) -> list[Tenant]:
+        """All tenants, by slug."""
         columns = tables.tenant.c
-        rows = self._connection.execute(
-            select(tables.tenant).where(columns.slug > after).order_by(columns.slug).limit(limit)
-        )
+        rows = self._connection.execute(select(tables.tenant).order_by(columns.slug))
         return [to_tenant(row) for row in rows]
 
     def tenant(self, slug: str, *, lock: bool = False) -> Tenant | None:

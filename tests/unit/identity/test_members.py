@@ -5,8 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from towpath.api.v1 import tenant_service_pb2
+from towpath_auth import LOCAL_TENANT_ID
+from towpath_service.app.switching import recover
+from towpath_service.domain.identity import Principal, Tenant, new_id
+
+from tests.unit.identity.place import WANTED, open_place
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from towpath_service.ports.identity import Identity, Installation
+    from towpath_service.storage.postgres_url import PostgresUrl
+
     from tests.unit.identity.place import Place
 
 
@@ -235,6 +245,50 @@ async def test_only_the_first_tenants_operator_manages_tenants(place: Place) -> 
         owner_email="other@other.test",
     )
     assert again.reason == "RESOURCE_EXISTS"
+
+
+async def test_more_members_than_a_page_takes_are_all_there(
+    either: Path | PostgresUrl,
+) -> None:
+    async with open_place(either) as place:
+
+        def fill(identity: Identity) -> None:
+            for number in range(600):
+                person = Principal(
+                    principal_id=new_id(),
+                    kind="user",
+                    handle=f"a-{number:03}@example.org",
+                    display_name="",
+                    created_us=1,
+                )
+                identity.add_principal(person)
+
+        await place.service.store.identity(LOCAL_TENANT_ID, fill)
+        # The owner's name comes after all of theirs, and they are found all the same.
+        first = await place.call(place.owner, "AccessService/ListUsers", page_size=500)
+        rest = await place.call(
+            place.owner, "AccessService/ListUsers", page_size=500, page_token=first.next_page_token
+        )
+        assert [len(page.users) for page in (first, rest)] == [500, 101]
+        bound = await place.call(place.owner, "AccessService/ListRoleBindings")
+        assert {binding.principal for binding in bound.role_bindings} == {"users/owner@example.org"}
+        await place.call(place.owner, "AccessService/DeleteUser", name="users/a-001@example.org")
+        assert (await recover(either, WANTED)).owner.handle == "owner@example.org"
+
+
+async def test_more_tenants_than_a_page_takes_are_all_there(place: Place) -> None:
+    def fill(installation: Installation) -> None:
+        for number in range(510):
+            made = Tenant(tenant_id=new_id(), slug=f"a-{number:03}", display_name="", created_us=1)
+            installation.add_tenant(made)
+
+    await place.service.store.installation(fill)
+    first = await place.call(place.owner, "TenantService/ListTenants", page_size=500)
+    rest = await place.call(
+        place.owner, "TenantService/ListTenants", page_size=500, page_token=first.next_page_token
+    )
+    assert rest.tenants[-1].name == "tenants/main"
+    assert len(first.tenants) + len(rest.tenants) == 511
 
 
 async def limits(place: Place, name: str = "tenants/acme") -> dict[str, int]:
