@@ -186,7 +186,7 @@ class ApiKeys:
             now_us = self._clock.now_us()
             if old.kind != "api_key" or not old.holds(now_us):
                 raise not_found(name)
-            life_us = self._life_us(caller, old)
+            life_us = self._life_us(identity, caller, old)
             made = self._add(
                 identity,
                 owner,
@@ -274,8 +274,11 @@ class ApiKeys:
         identity.add_key(stored)
         return MadeKey(key=key, stored=stored, owner=owner)
 
-    def _life_us(self, caller: Caller, old: StoredKey) -> int | None:
-        """How long the successor of a key holds."""
+    def _life_us(self, identity: Identity, caller: Caller, old: StoredKey) -> int | None:
+        """How long the successor of a key holds: as long as the key was made to."""
+        # Of one that was replaced, only the overlap is left.
+        while old.replaced_by and (found := identity.key(old.replaced_by)):
+            old = found[0]
         if old.expires_us is not None:
             return old.expires_us - old.created_us
         if self._endless and caller.tenant_id == LOCAL_TENANT_ID:

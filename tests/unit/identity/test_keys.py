@@ -121,6 +121,15 @@ async def test_a_rotated_key_holds_on_for_a_while_and_then_no_more(place: Place)
     assert await place.token(now.key)
 
 
+async def test_a_key_that_is_rotated_again_has_successors_of_its_own_life(place: Place) -> None:
+    name, key = await place.account("runner")
+    named = {"name": f"{name}/apiKeys/{key.split('_')[1]}"}
+    made = [await place.call(place.owner, "AccessService/RotateApiKey", **named) for _ in range(3)]
+    for answer in made:
+        life = answer.api_key.expire_time.seconds - answer.api_key.create_time.seconds
+        assert life == 90 * DAY
+
+
 async def expiries(place: Place, token: str) -> list[int]:
     """When the caller's keys end, newest first: seconds since the Unix epoch, 0 for never."""
     keys = await place.call(token, "AccessService/ListApiKeys")
