@@ -28,7 +28,8 @@ from towpath_service.application.authority import AUDIENCE, ISSUER
 from tests.unit.auth.attacks import Forger, attacks
 from tests.unit.auth.foreign_tokens import signed
 from tests.unit.auth.test_verifier import ATTACKS
-from tests.unit.identity.place import API, WANTED
+from tests.unit.identity.place import API, WANTED, all_methods
+from tests.unit.identity.test_permissions import PUBLIC
 from tests.unit.rpc.edges import Edge, open_edge
 from tests.unit.rpc.producing import batch, creation, recording, transition
 
@@ -751,6 +752,21 @@ def test_it_is_refused_as_it_should_be_and_nothing_changes(wire: Wire, name: str
         assert row.code == "OK" or wire.other_run_id not in told or wire.other_run_id in str(body)
     wire.seen = wire.state()
     assert wire.seen == before
+
+
+def test_every_rpc_asks_who_calls_over_both_wires(wire: Wire) -> None:
+    for method in sorted(set(all_methods()) - PUBLIC):
+        body = _message(method).SerializeToString()
+        if method == "IngestService/StreamUpdates":
+            continue  # Of both ways: unit/rpc.
+        ways = [wire.grpc] if _is_stream(method) else [wire.grpc, wire.connect]
+        for way in ways:
+            answers = [way(method, body, ()), way(method, body, bearer("x"))]
+            told = [(answer.code, answer.reason) for answer in answers]
+            assert told == [
+                (UNAUTHENTICATED, "CREDENTIAL_MISSING"),
+                (UNAUTHENTICATED, "CREDENTIAL_INVALID"),
+            ], (method, way.__name__, told)
 
 
 def test_what_the_attacks_are_made_of_is_let_in(wire: Wire) -> None:

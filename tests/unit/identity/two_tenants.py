@@ -157,7 +157,7 @@ class Actor:
         except ServiceError as error:
             more = [f"{key}={value}" for key, value in sorted(error.metadata.items())]
             answer = f"{error.reason} {error.message} {more} {error.violations}"
-        return _comparable(answer)
+        return comparable(answer)
 
     async def _answer(self, step: Step) -> Any:
         run_id = RUNS[step.number]
@@ -217,11 +217,12 @@ class Actor:
 # Of new ids, and of what is opaque by its nature.
 _OPAQUE: Final = re.compile(
     r"\b(consistency_token|resume_token|next_page_token|etag|uid|user_id|credential_id"
-    r'|key_id|key|api_key|hash|head_hash|token_id|tenant): "[^"]*"'
+    r'|key_id|key|api_key|hash|head_hash|token_id|tenant|tenant_id): "[^"]*"'
 )
 
 
-def _comparable(answer: str) -> str:
+def comparable(answer: str) -> str:
+    """An answer without times, new ids and opaque tokens."""
     answer = re.sub(r"(seconds|nanos|record_time_us): \d+", "", answer)
     answer = re.sub(r"apiKeys/[0-9A-Za-z]{16}", "apiKeys/ID", _OPAQUE.sub("", answer))
     # Some lists are in the order of ids that are new each time.
