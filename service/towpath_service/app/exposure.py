@@ -45,6 +45,23 @@ async def check_exposure(settings: ServerSettings) -> None:
         )
 
 
+def web_hosts(settings: ServerSettings, *, identity: bool) -> list[str] | None:
+    """Hosts, beside those of loopback, that requests to the web port may name; None for any.
+
+    A page that had its own name resolve to this machine (DNS rebinding) is kept from a server
+    that takes whoever gets through to it for the owner of the machine. Where callers are asked who
+    they are it has nothing to tell, since browsers send neither keys nor tokens by themselves.
+
+    Args:
+        settings: How the server is reached.
+        identity: Whether callers are asked who they are.
+    """
+    beyond = settings.tls_proxy or not is_loopback(settings.host)
+    if settings.insecure or (identity and beyond):
+        return None
+    return [settings.host]
+
+
 def _check_cloud(settings: ServerSettings, *, identity: bool, protected: bool) -> None:
     on_postgres = isinstance(settings.database, PostgresUrl)
     missing = [

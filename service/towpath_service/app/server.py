@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from towpath._discovery import announce_server
 
 from towpath_service.app.background import background
-from towpath_service.app.exposure import check_exposure
+from towpath_service.app.exposure import check_exposure, web_hosts
 from towpath_service.app.intake import Intake
 from towpath_service.app.secret_keys import sealing_of
 from towpath_service.app.switching import identity_wanted, switch_on
@@ -98,7 +98,7 @@ async def serve(
             web_application(
                 service.dispatcher,
                 service.draining,
-                hosts=None if settings.insecure else [settings.host],
+                hosts=web_hosts(settings, identity=service.authority is not None),
                 metrics=observed.metrics,
                 keys=_keys(service),
             ),
