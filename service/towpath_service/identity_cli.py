@@ -51,6 +51,7 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
         cloud: bool,
         behind_tls_proxy: bool,
         private_issuers: bool,
+        public_url: str | None,
         **options: Any,
     ) -> Any:
         access = {
@@ -61,12 +62,28 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "tls": _tls_files(tls_cert, tls_key, tls_client_ca),
             "tls_proxy": behind_tls_proxy,
             "private_issuers": private_issuers,
+            "public_url": public_url,
         }
         return command(*arguments, access=access, **options)
 
     for option in reversed(_ACCESS_OPTIONS):
         with_access = option(with_access)
     return with_access
+
+
+class PublicUrl(click.ParamType[str]):
+    """The address of a service, as others know it."""
+
+    name = "URL"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """As issuers are written."""
+        from towpath_service.app.public_url import parse_public_url  # noqa: PLC0415 - heavy
+
+        try:
+            return parse_public_url(str(value))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
 
 
 _ACCESS_OPTIONS: Final = (
@@ -96,6 +113,13 @@ _ACCESS_OPTIONS: Final = (
         "--private-issuers",
         is_flag=True,
         help="Issuers of tokens may be on this machine and on private networks.",
+    ),
+    click.option(
+        "--public-url",
+        type=PublicUrl(),
+        envvar="TOWPATH_SERVER_PUBLIC_URL",
+        help="Where others reach the web port: the issuer of access tokens, the same for all"
+        " replicas.",
     ),
 )
 

@@ -8,10 +8,12 @@ import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import jwt
 import pytest
 from towpath.api.v1 import run_service_pb2
 
 from tests.scenarios.certificates import Authority
+from tests.scenarios.commands import towpath
 from tests.scenarios.test_identity import FORKING, Client, init_auth
 from tests.unit.rpc.edges import frame
 
@@ -96,6 +98,7 @@ def port(make_server: Callable[..., Server], tmp_path: Path) -> Port:
             *("--tls-cert", str(pair.certificate), "--tls-key", str(pair.key)),
         )
     )
+    server.options = (*server.options, "--public-url", f"https://{ADDRESS}:{server.web_port}/")
     key = init_auth(server.home)
     server.start()
     return Port(server=server, authority=authority, key=key)
@@ -140,6 +143,58 @@ def test_no_answer_lets_pages_of_other_sites_read_it(port: Port) -> None:
         told = port.ask(path, None, method=method, host="towpath.example.com", **asked).headers
         assert not {name for name in told if name.startswith("access-control-")}
         assert "set-cookie" not in told
+
+
+def test_others_verify_tokens_by_nothing_but_the_public_url(port: Port) -> None:
+    issuer = f"https://{ADDRESS}:{port.server.web_port}"
+    named = port.ask("/.well-known/openid-configuration", host="evil.example").json
+    assert named["issuer"] == issuer
+    trusted = ssl.create_default_context(cafile=port.authority.file)
+    keys = jwt.PyJWKClient(named["jwks_uri"], ssl_context=trusted)
+    token = port.token(ADDRESS)
+    claims = jwt.decode(
+        token,
+        keys.get_signing_key_from_jwt(token),
+        algorithms=named["id_token_signing_alg_values_supported"],
+        audience="towpath-api",
+        issuer=issuer,
+    )
+    assert claims["sub"].startswith("users/")
+
+
+def test_a_server_that_wasnt_told_its_address_names_no_issuer(
+    make_server: Callable[..., Server],
+) -> None:
+    server = make_server()
+    init_auth(server.home)
+    server.start()
+    connection = http.client.HTTPConnection("127.0.0.1", server.web_port, timeout=20)
+    try:
+        connection.request("GET", "/.well-known/openid-configuration")
+        answer = connection.getresponse()
+        assert answer.status == 404
+        assert b"--public-url" in answer.read()
+        connection.request("GET", "/.well-known/jwks.json")
+        assert json.load(connection.getresponse())["keys"]
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("http://towpath.example.com", "https://"), ("https://a.example/path", "without path")],
+)
+def test_an_address_that_others_cant_trust_is_wrong_usage(
+    tmp_path: Path, given: str, said: str
+) -> None:
+    for options, settings in (
+        (("--public-url", given), {}),
+        ((), {"TOWPATH_SERVER_PUBLIC_URL": given}),
+    ):
+        ended = towpath(tmp_path, "server", "start", *options, **settings)
+        assert ended.returncode == 2
+        assert "--public-url" in ended.stderr
+        assert said in ended.stderr
 
 
 def test_a_forked_child_of_another_machine_reports(port: Port, tmp_path: Path) -> None:

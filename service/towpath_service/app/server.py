@@ -65,6 +65,7 @@ async def serve(
             settings.key_file,
             make=settings.auth,
             private_issuers=settings.private_issuers,
+            public_url=settings.public_url,
         )
         if settings.auth:
             made = await switch_on(settings.database, wanted, settings.owner)
@@ -100,7 +101,7 @@ async def serve(
                 service.draining,
                 hosts=web_hosts(settings, identity=service.authority is not None),
                 metrics=observed.metrics,
-                keys=_keys(service),
+                keys=_keys(service, settings.public_url),
             ),
             web_socket,
             grace_seconds=settings.grace_seconds,
@@ -159,11 +160,11 @@ def _background(
     return background({name: wrapping.loop(name, run) for name, run in loops.items()})
 
 
-def _keys(service: Service) -> Keys | None:
+def _keys(service: Service, public_url: str | None) -> Keys | None:
     authority = service.authority
     if authority is None:
         return None
-    return Keys(issuer=authority.issuer, current=authority.jwks)
+    return Keys(current=authority.jwks, public_url=public_url)
 
 
 @contextmanager

@@ -64,6 +64,8 @@ class ServerSettings:
     """Whether a proxy stands before the ports that callers speak TLS with."""
     private_issuers: bool = False
     """Whether issuers that tenants trust may be on this machine and on private networks."""
+    public_url: str | None = None
+    """Where others reach the web port: the issuer of access tokens; None if that was not said."""
     metrics: bool = False
     """Whether to give metrics at /metrics of the web port."""
 
