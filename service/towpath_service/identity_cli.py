@@ -145,7 +145,8 @@ def _tls_files(
 def init_auth(database: str | None, owner: str, key_file: Path | None) -> None:
     """Switch identity on: keys of the service, the first tenant, its owner and their API key.
 
-    From then on every server on this database asks its callers for keys.
+    From then on every server on this database asks its callers for keys. Those that run already
+    stop within seconds, for good or until whatever looks after them starts them again.
     """
     from towpath_service.app.switching import identity_wanted, switch_on  # noqa: PLC0415 - heavy
 
@@ -159,6 +160,11 @@ def init_auth(database: str | None, owner: str, key_file: Path | None) -> None:
             " an owner is left, `towpath server recover-owner` makes one"
         )
     tell_first_key(made)
+    click.echo(
+        "Servers that run on this database stop within seconds, with exit code 1: start them again,"
+        " and they ask for keys.",
+        err=True,
+    )
 
 
 @click.command("recover-owner")

@@ -15,6 +15,7 @@ from towpath._discovery import announce_server
 from towpath_service.app.background import background
 from towpath_service.app.exposure import check_exposure, web_hosts
 from towpath_service.app.intake import Intake
+from towpath_service.app.openness import Openness
 from towpath_service.app.secret_keys import sealing_of
 from towpath_service.app.switching import identity_wanted, switch_on
 from towpath_service.app.wiring import Service, open_service
@@ -55,7 +56,8 @@ async def serve(
         told: Is called with the first owner and their key, when identity is switched on.
 
     Raises:
-        ServiceError: The database can't be opened, or a port is in use (PORT_IN_USE).
+        ServiceError: The database can't be opened, a port is in use (PORT_IN_USE), or identity was
+            switched on while the server asked nobody who they are (IDENTITY_ON).
     """
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
@@ -110,8 +112,9 @@ async def serve(
         await grpc_server.start()
         serving = asyncio.create_task(web.serve(), name="towpath-web")
         serving.add_done_callback(lambda _: stop.set())
+        openness = Openness(service.store, stop)
         await stack.enter_async_context(
-            _background(service, settings, grpc_address, observed.wrapping, certificates)
+            _background(service, settings, grpc_address, observed.wrapping, certificates, openness)
         )
         stack.enter_context(announce_server(settings.home, grpc_address, web_address))
         _calm_collector()
@@ -121,6 +124,7 @@ async def serve(
         service.drain()
         web.stop()
         await asyncio.gather(grpc_server.stop(settings.grace_seconds), serving)
+        openness.check()
 
 
 def _calm_collector() -> None:
@@ -136,6 +140,7 @@ def _background(
     address: str,
     wrapping: Wrapping,
     certificates: Certificates | None,
+    openness: Openness,
 ) -> AbstractAsyncContextManager[None]:
     intake = Intake(
         settings.home,
@@ -151,6 +156,7 @@ def _background(
     if service.authority is None:
         # What a process left behind is delivered by one that has a key, where keys are asked for.
         loops["intake"] = intake.run
+        loops["openness"] = openness.run
     else:
         loops["identity"] = service.authority.run
     if service.denials is not None:
