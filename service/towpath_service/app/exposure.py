@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from towpath_service.app.settings import is_loopback
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from towpath_service.app.settings import ServerSettings
+
+_log = logging.getLogger(__name__)
 
 
 async def check_exposure(settings: ServerSettings) -> None:
@@ -42,6 +45,30 @@ async def check_exposure(settings: ServerSettings) -> None:
         raise _exposed(
             f"--host {settings.host} would send keys over the network in plain. Give --tls-cert"
             " and --tls-key, say --behind-tls-proxy if a proxy does TLS, or --insecure"
+        )
+
+
+def warn_of_exposure(settings: ServerSettings, *, identity: bool) -> None:
+    """Says in the log, once, what --insecure lets others do.
+
+    Args:
+        settings: How the server is reached.
+        identity: Whether callers are asked who they are.
+    """
+    if not settings.insecure or is_loopback(settings.host):
+        return
+    if not identity:
+        _log.warning(
+            "--insecure with --host %s: anybody who reaches the ports may read, change and delete"
+            " every run and every secret, since nobody is asked who they are. Switch identity on"
+            " with --auth and give --tls-cert and --tls-key instead, or keep to 127.0.0.1",
+            settings.host,
+        )
+    elif settings.tls is None and not settings.tls_proxy:
+        _log.warning(
+            "--insecure with --host %s: keys and tokens go over the network in plain text. Give"
+            " --tls-cert and --tls-key instead, or say --behind-tls-proxy if a proxy does TLS",
+            settings.host,
         )
 
 

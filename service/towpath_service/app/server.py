@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from towpath._discovery import announce_server
 
 from towpath_service.app.background import background
-from towpath_service.app.exposure import check_exposure, web_hosts
+from towpath_service.app.exposure import check_exposure, warn_of_exposure, web_hosts
 from towpath_service.app.intake import Intake
 from towpath_service.app.openness import Openness
 from towpath_service.app.secret_keys import sealing_of
@@ -92,6 +92,7 @@ async def serve(
                 ),
             )
         )
+        warn_of_exposure(settings, identity=service.authority is not None)
         certificates = _certificates(settings)
         grpc_server = GrpcServer(service.dispatcher)
         grpc_address = address_of(settings.host, _bind(grpc_server, settings, certificates))
