@@ -139,6 +139,12 @@ def test_listening_beyond_this_machine_is_possible_when_asked_for(
 ) -> None:
     server = make_server(options=("--host", "0.0.0.0", "--insecure"))
     server.start()
+    wait_until(lambda: "Ctrl-C" in server.log, "the banner is printed")
+    assert f"gRPC 0.0.0.0:{server.port} " in server.log
+    # Nobody's certificate is for all addresses, and keys go to loopback only in plain text.
+    found = find_server(server.home)
+    assert found is not None
+    assert (found.grpc, found.web) == (server.address, server.web_address)
     assert server.stop() == 0
 
 

@@ -17,6 +17,7 @@ from towpath_service.app.exposure import check_exposure, warn_of_exposure, web_h
 from towpath_service.app.intake import Intake
 from towpath_service.app.openness import Openness
 from towpath_service.app.secret_keys import sealing_of
+from towpath_service.app.settings import seen_from_here
 from towpath_service.app.switching import identity_wanted, switch_on
 from towpath_service.app.wiring import Service, open_service
 from towpath_service.domain.errors import ServiceError
@@ -95,9 +96,14 @@ async def serve(
         warn_of_exposure(settings, identity=service.authority is not None)
         certificates = _certificates(settings)
         grpc_server = GrpcServer(service.dispatcher)
-        grpc_address = address_of(settings.host, _bind(grpc_server, settings, certificates))
+        port = _bind(grpc_server, settings, certificates)
         scheme = "http" if certificates is None else "https"
-        web_address = f"{scheme}://{address_of(settings.host, web_socket.getsockname()[1])}"
+
+        def addresses(host: str) -> tuple[str, str]:
+            web_port = web_socket.getsockname()[1]
+            return address_of(host, port), f"{scheme}://{address_of(host, web_port)}"
+
+        here = addresses(seen_from_here(settings.host))
         web = WebServer(
             web_application(
                 service.dispatcher,
@@ -115,11 +121,11 @@ async def serve(
         serving.add_done_callback(lambda _: stop.set())
         openness = Openness(service.store, stop)
         await stack.enter_async_context(
-            _background(service, settings, grpc_address, observed.wrapping, certificates, openness)
+            _background(service, settings, here[0], observed.wrapping, certificates, openness)
         )
-        stack.enter_context(announce_server(settings.home, grpc_address, web_address))
+        stack.enter_context(announce_server(settings.home, *here))
         _calm_collector()
-        started(grpc_address, web_address)
+        started(*addresses(settings.host))
         await stop.wait()
         await grpc_server.announce_drain()
         service.drain()
