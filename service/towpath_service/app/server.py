@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from towpath_service.app.settings import ServerSettings
     from towpath_service.app.tls import Certificates
+    from towpath_service.app.wiring import IdentityWanted
     from towpath_service.application.tenants import MadeTenant
     from towpath_service.telemetry.wrapping import Wrapping
 
@@ -63,13 +64,7 @@ async def serve(
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         stack.enter_context(_told_to_stop(stop))
-        wanted = identity_wanted(
-            settings.home,
-            settings.key_file,
-            make=settings.auth,
-            private_issuers=settings.private_issuers,
-            public_url=settings.public_url,
-        )
+        wanted = _identity(settings)
         if settings.auth:
             made = await switch_on(settings.database, wanted, settings.owner)
             if made is not None:
@@ -79,20 +74,7 @@ async def serve(
         stack.callback(web_socket.close)
         observed = observe(metrics=settings.metrics)
         await stack.enter_async_context(observed.wrapping.running())
-        service = await stack.enter_async_context(
-            open_service(
-                settings.database,
-                times=settings.times,
-                keep=settings.keep,
-                wrapping=observed.wrapping,
-                identity=wanted,
-                sealing=sealing_of(
-                    settings.home,
-                    settings.key_file,
-                    shared=isinstance(settings.database, PostgresUrl),
-                ),
-            )
-        )
+        service = await stack.enter_async_context(_service(settings, wanted, observed.wrapping))
         warn_of_exposure(settings, identity=service.authority is not None)
         certificates = _certificates(settings)
         grpc_server = GrpcServer(service.dispatcher)
@@ -132,6 +114,30 @@ async def serve(
         web.stop()
         await asyncio.gather(grpc_server.stop(settings.grace_seconds), serving)
         openness.check()
+
+
+def _identity(settings: ServerSettings) -> IdentityWanted:
+    return identity_wanted(
+        settings.home,
+        settings.key_file,
+        make=settings.auth,
+        private_issuers=settings.private_issuers,
+        public_url=settings.public_url,
+    )
+
+
+def _service(
+    settings: ServerSettings, identity: IdentityWanted, wrapping: Wrapping
+) -> AbstractAsyncContextManager[Service]:
+    shared = isinstance(settings.database, PostgresUrl)
+    return open_service(
+        settings.database,
+        times=settings.times,
+        keep=settings.keep,
+        wrapping=wrapping,
+        identity=identity,
+        sealing=sealing_of(settings.home, settings.key_file, shared=shared),
+    )
 
 
 def _calm_collector() -> None:
