@@ -51,6 +51,19 @@ def test_a_running_server_stops_letting_everybody_in(
     assert server.stop() == 0
 
 
+def test_every_replica_stops(
+    make_server: Callable[..., Server], tmp_path: Path, postgres_dsn: str
+) -> None:
+    replicas = [make_server("one"), make_server("two")]
+    for replica in replicas:
+        replica.dsn = postgres_dsn
+        replica.start()
+    init_auth(tmp_path / "operator", "--database", postgres_dsn)
+    for replica in replicas:
+        assert replica.process is not None
+        assert replica.process.wait(DEADLINE_SECONDS) == 1
+
+
 def test_whoever_switches_it_on_is_told_what_becomes_of_servers(tmp_path: Path) -> None:
     ended = Client(tmp_path / "home").towpath("server", "init-auth")
     assert ended.returncode == 0
