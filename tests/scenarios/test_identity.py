@@ -58,7 +58,7 @@ class Client:
     """A home with what it calls the server with."""
 
     home: Path
-    settings: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict[str, str])
 
     def towpath(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -408,35 +408,6 @@ def test_a_client_that_speaks_tls_to_plain_text_is_told(
     ended = owner.towpath("whoami", TOWPATH_SERVER_TLS="on")
     assert ended.returncode == 6
     assert "server.tls" in ended.stderr
-
-
-def test_a_server_may_ask_for_certificates(
-    make_server: Callable[..., Server], tmp_path: Path
-) -> None:
-    authority = Authority(tmp_path / "pki")
-    pair, mine = authority.sign("server"), authority.sign("client")
-    server = make_server(
-        options=(
-            *("--tls-cert", str(pair.certificate), "--tls-key", str(pair.key)),
-            *("--tls-client-ca", str(authority.file)),
-        )
-    )
-    key = init_auth(server.home)
-    server.start()
-    without = Client(
-        tmp_path / "owner",
-        {
-            "TOWPATH_SERVER_ADDRESS": server.address,
-            "TOWPATH_SERVER_CA_FILE": str(authority.file),
-            "TOWPATH_API_KEY": key,
-        },
-    )
-    assert without.towpath("whoami").returncode == 6
-    assert without.says(
-        "whoami",
-        TOWPATH_SERVER_CLIENT_CERT=str(mine.certificate),
-        TOWPATH_SERVER_CLIENT_KEY=str(mine.key),
-    )
 
 
 def test_a_certificate_that_cant_be_used_is_refused_at_the_start(tmp_path: Path) -> None:

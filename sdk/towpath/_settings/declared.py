@@ -238,7 +238,7 @@ SETTINGS: Final = (
         read=_file,
         default=None,
         scope="profile",
-        help="Authorities the service's certificate may come from, PEM; else the system's.",
+        help="Authorities the service's certificate may come from, PEM; else public ones.",
     ),
     Setting(
         name="server.client_cert",

@@ -159,11 +159,7 @@ class GrpcTransport:
         if code == "UNAVAILABLE" and (why := tls_trouble(text, secure=self._secure)):
             return NotATowpathServer(f"{self._address}: {why}", code=code)
         if code in {"UNAVAILABLE", "DEADLINE_EXCEEDED"} and not _is_foreign(text):
-            return ServerUnreachable(
-                f"no Towpath server answers at {self._address}: start one with"
-                " `towpath server start`, or check server.address",
-                code=code,
-            )
+            return ServerUnreachable(self._why_unreachable(text), code=code)
         if code in {"UNIMPLEMENTED", "UNKNOWN", "INTERNAL", "UNAVAILABLE"}:
             return NotATowpathServer(
                 f"{self._address} answers, but not as a Towpath server: check server.address",
@@ -171,6 +167,19 @@ class GrpcTransport:
             )
         status = status_pb2.Status(code=code_pb2.Code.Value(code), message=text)
         return to_rpc_error(status, self._address)
+
+    def _why_unreachable(self, text: str) -> str:
+        if self._secure and "failed to connect" in text and "Socket closed" in text:
+            # All that gRPC tells of a server that found the client's certificate wanting.
+            return (
+                f"{self._address} ends connections once TLS is begun: it stops just now, or wants a"
+                " certificate of yours, from an authority that it knows, which holds:"
+                " look at server.client_cert and server.client_key"
+            )
+        return (
+            f"no Towpath server answers at {self._address}: start one with"
+            " `towpath server start`, or check server.address"
+        )
 
 
 def _metadata(carried: dict[str, str]) -> tuple[tuple[str, str], ...]:

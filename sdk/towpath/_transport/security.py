@@ -20,7 +20,7 @@ class Tls:
     """Files in PEM format for connections over TLS."""
 
     ca_file: Path | None = None
-    """Authorities that servers' certificates may come from; None for those of the system."""
+    """Authorities that servers' certificates may come from; None for public ones."""
     client_certificate: Path | None = None
     client_key: Path | None = None
 

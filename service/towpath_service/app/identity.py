@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from towpath_service.application.api_keys import ApiKeys
 from towpath_service.application.audit import AuditTrail
-from towpath_service.application.authority import Authority
+from towpath_service.application.authority import ISSUER, Authority
 from towpath_service.application.denials import Denials
 from towpath_service.application.devices import Devices
 from towpath_service.application.exchanging import Exchanges
@@ -53,6 +53,7 @@ async def open_identity(
     admission: Admission,
     *,
     private_issuers: bool = False,
+    public_url: str | None = None,
 ) -> Identity:
     """Puts the layer together.
 
@@ -63,11 +64,13 @@ async def open_identity(
         queries: What runs there are.
         admission: What counts what tenants use.
         private_issuers: Whether issuers may be on this machine and on private networks.
+        public_url: `iss` of access tokens; None for one that is nobody's address.
 
     Raises:
         ServiceError: As `Authority.open`.
     """
-    authority = Authority(store, ServerKeys(store, sealer), clock)
+    issuer = ISSUER if public_url is None else public_url
+    authority = Authority(store, ServerKeys(store, sealer), clock, issuer=issuer)
     await authority.open()
     trail = AuditTrail(store, authority)
     keys = ApiKeys(store, authority, trail, clock)

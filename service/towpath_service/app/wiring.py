@@ -58,6 +58,8 @@ class IdentityWanted:
     """Makes what opens the service's own keys."""
     private_issuers: bool = False
     """Whether issuers that tenants trust may be on this machine and on private networks."""
+    public_url: str | None = None
+    """`iss` of access tokens; None for one that is nobody's address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +180,7 @@ async def _identity(
         queries,
         admission,
         private_issuers=wanted.private_issuers,
+        public_url=wanted.public_url,
     )
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from towpath_service.ports.identity import IdentityStore, Standing
 
 ISSUER: Final = "https://towpath/installation"
+"""`iss` where nobody has said at which address the service is reached."""
 AUDIENCE: Final = "towpath-api"
 TOKEN_SECONDS: Final = 600
 LOOK_SECONDS: Final = 1.0

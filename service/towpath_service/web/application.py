@@ -26,12 +26,18 @@ if TYPE_CHECKING:
 class Keys:
     """What verifiers of access tokens need to know."""
 
-    issuer: str
     current: Callable[[], list[dict[str, str]]]
     """The keys as JSON Web Keys, as they are now."""
+    public_url: str | None = None
+    """Who makes the tokens, and where their keys are; None when nobody has said."""
 
 
 NO_METRICS: Final = "nothing is measured: start the server with --metrics\n"
+NO_PUBLIC_URL: Final = (
+    "this server wasn't told where others reach it: start it with --public-url, or take the keys"
+    " of its tokens from /.well-known/jwks.json\n"
+)
+_JWKS: Final = "/.well-known/jwks.json"
 
 
 def web_application(
@@ -76,16 +82,22 @@ def web_application(
 
 
 def _discovery(keys: Keys) -> list[Route]:
-    """Where verifiers look for keys: RFC 8414 and OpenID Connect Discovery."""
+    """Where verifiers look for keys: OpenID Connect Discovery.
+
+    The document is of the issuer that it is served for, so that there is none without a public URL.
+    What a request says of its host counts for nothing: anybody may have said it.
+    """
     cached = {"cache-control": "public, max-age=300"}
 
     def jwks(_: Request) -> JSONResponse:
         return JSONResponse({"keys": keys.current()}, headers=cached)
 
-    def configuration(request: Request) -> JSONResponse:
+    def configuration(_: Request) -> Response:
+        if keys.public_url is None:
+            return PlainTextResponse(NO_PUBLIC_URL, status_code=404)
         content = {
-            "issuer": keys.issuer,
-            "jwks_uri": str(request.url_for("jwks")),
+            "issuer": keys.public_url,
+            "jwks_uri": f"{keys.public_url}{_JWKS}",
             "id_token_signing_alg_values_supported": ["EdDSA"],
             "response_types_supported": ["none"],
             "subject_types_supported": ["public"],
@@ -93,6 +105,6 @@ def _discovery(keys: Keys) -> list[Route]:
         return JSONResponse(content, headers=cached)
 
     return [
-        Route("/.well-known/jwks.json", jwks, name="jwks"),
+        Route(_JWKS, jwks),
         Route("/.well-known/openid-configuration", configuration),
     ]

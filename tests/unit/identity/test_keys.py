@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -193,6 +194,25 @@ async def test_a_revoked_key_is_refused_on_another_replica_within_five_seconds(
         assert refusal.reason == "CREDENTIAL_REVOKED"
         assert time.monotonic() - began < 5.0
         watching.cancel()
+
+
+async def test_a_token_made_under_another_public_url_is_refused(
+    either: Path | PostgresUrl,
+) -> None:
+    here = replace(WANTED, public_url="https://towpath.example.com")
+    there = replace(WANTED, public_url="https://towpath.example.org")
+    async with (
+        open_place(either, here) as place,
+        open_service(either, identity=there) as renamed,
+        open_service(either, identity=WANTED) as nameless,
+        open_service(either, identity=here) as replica,
+    ):
+        assert place.authority.issuer == "https://towpath.example.com"
+        asked = "AuthService/GetCaller"
+        for other in (renamed, nameless):
+            refusal = await Place(other, "").refusal(place.owner, asked)
+            assert refusal.reason == "CREDENTIAL_INVALID"
+        assert (await Place(replica, "").call(place.owner, asked)).credential_id
 
 
 async def end_of(stream: Any) -> str:
