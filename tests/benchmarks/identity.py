@@ -1,11 +1,10 @@
 """What identity costs: `poe bench identity`.
 
-Method: verification in this process, a thousand times each. Then server processes of their own on
-SQLite, one with identity and one without, asked in turns over gRPC: small unary calls, one of each
-side after the other, and batches over streams as `poe bench ingest` sends them; exchanges by four
-threads. Row-level security: pages of 50 of 20,000 runs read from PostgreSQL as its tables' owner,
-in turns with and without policies and the setting that each transaction makes. Medians; ratios of
-one run.
+Method: verification in this process, a thousand times each. Then server processes of their own, one
+with identity and one without, asked in turns over gRPC: small unary calls, one of each side after
+the other, and batches over streams as `poe bench ingest` sends them; exchanges by four threads.
+Row-level security: pages of 50 of 20,000 runs read from PostgreSQL as its tables' owner, in turns
+with and without policies and the setting that each transaction makes. Medians; ratios of one run.
 """
 
 from __future__ import annotations
@@ -34,6 +33,7 @@ from towpath_service.storage.reads import SqlReads
 from towpath_service.storage.schema import metadata
 
 from tests.benchmarks.command import Benchmark
+from tests.benchmarks.ingest import database_options
 from tests.benchmarks.producer import Load, build_all, send
 from tests.benchmarks.signed_in import API, bearer, channel_of, exchange, init_auth
 from tests.postgres import postgres_for_tests
@@ -86,20 +86,24 @@ async def _each(count: int, work: Callable[[], Any]) -> float:
 
 
 def _servers(folder: Path, options: argparse.Namespace) -> None:
-    plain, asking = Server(home=folder / "plain"), Server(home=folder / "asking")
-    key = init_auth(asking)
-    plain.start()
-    asking.start()
-    try:
+    with ExitStack() as stack:
+        plain, asking = (
+            Server(
+                home=folder / name,
+                options=stack.enter_context(database_options(options.database)),
+            )
+            for name in ("plain", "asking")
+        )
+        key = init_auth(asking, asking.options)
+        for server in (plain, asking):
+            server.start()
+            stack.callback(server.stop)
         token = exchange(asking, key)
         _set_free(asking, token)
         sides = ((plain, ""), (asking, token))
         _calls(sides, options.rounds)
         _exchanges(asking, key)
         _ingest(sides, options)
-    finally:
-        plain.stop()
-        asking.stop()
 
 
 def _calls(sides: tuple[tuple[Server, str], ...], rounds: int) -> None:
@@ -246,6 +250,9 @@ def _set_free(server: Server, token: str) -> None:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of each side")
     parser.add_argument("--updates", type=int, default=40_000, help="in a round of ingest")
+    parser.add_argument(
+        "--database", choices=["sqlite", "postgres"], default="sqlite", help="of the servers"
+    )
 
 
 BENCHMARK = Benchmark(
