@@ -6,6 +6,7 @@ A section's walk types all its commands in the guide's order; a section without 
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import sys
 from contextlib import closing
@@ -289,3 +290,19 @@ def test_a_server_that_runs_goes_on_without_identity(terminal: Terminal) -> None
     terminal.stops()
     terminal.serves("towpath server start", typed=False)
     wait_until(lambda: bool(terminal.runs("towpath whoami", ends=4)), "it asks")
+
+
+def test_on_postgresql_every_server_needs_the_key_that_init_auth_made(
+    tmp_path: Path, postgres_dsn: str
+) -> None:
+    where = f"--database '{postgres_dsn}'"
+    first, other = (Terminal(tmp_path / name, tmp_path / "bin") for name in ("first", "other"))
+    key = key_in(first.runs(f"towpath server init-auth --owner ada@example.org {where}"))
+    refused = other.runs(f"towpath server start {where} --port 0 --web-port 0", ends=1)
+    assert "The service's secrets are sealed with the key in it: bring it back" in refused
+    shutil.copy(first.home / "server.key", other.home / "server.key")
+    other.serves(f"towpath server start {where}", typed=False)
+    try:
+        assert "users/ada@example.org" in other.runs("towpath whoami", TOWPATH_API_KEY=key)
+    finally:
+        other.stops()
