@@ -34,12 +34,12 @@ _FREE_PORTS = "--port 0 --web-port 0"
 
 
 def commands_of(guide: str) -> dict[str, list[str]]:
-    """The commands of a guide's bash blocks, in order, by the heading that they stand under."""
+    """The commands of a guide's shell blocks, in order, by the heading that they stand under."""
     found: dict[str, list[str]] = {}
     heading = ""
     for part in _PARTS.finditer((GUIDES / f"{guide}.md").read_text(encoding="utf-8")):
         heading = part["heading"] or heading
-        if part["language"] == "bash":
+        if part["language"] in {"bash", "sh"}:
             plain = _CONTINUED.sub(" ", _COMMENT.sub("", part["code"]))
             found.setdefault(heading, []).extend(plain.splitlines())
     return found
@@ -109,7 +109,7 @@ class Terminal:
         self.typed.append(command)
         meant = self._meant(command)
         if exported := _EXPORT.fullmatch(meant):
-            self.settings[exported[1]] = exported[2]
+            self.settings[exported[1]] = self.runs(f"printf %s {exported[2]}")
             return ""
         if answers or terminal:
             code, shown = self._asked(meant, answers or {})
