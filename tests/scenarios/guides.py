@@ -120,9 +120,13 @@ class Terminal:
 
     def runs(self, command: str, *, ends: int = 0, **settings: str) -> str:
         """Runs a command that isn't the guide's; returns all that it shows."""
-        code, shown = replace(self, settings=self.settings | settings)._ran(command)
+        code, shown = self.tries(command, **settings)
         assert code == ends, shown
         return shown
+
+    def tries(self, command: str, **settings: str) -> tuple[int, str]:
+        """Runs a command; returns its exit code and all that it shows."""
+        return replace(self, settings=self.settings | settings)._ran(command)
 
     def serves(self, command: str, *options: str, typed: bool = True) -> None:
         """Runs a server until the end of the walk, and returns when it answers."""
