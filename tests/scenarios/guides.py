@@ -30,6 +30,7 @@ _PARTS = re.compile(
 _COMMENT = re.compile(r"[ ]+# .*$", re.MULTILINE)
 _CONTINUED = re.compile(r"\s*\\\n\s*")
 _EXPORT = re.compile(r"export (\w+)=(.*)")
+_UNSET = re.compile(r"unset (\w+)")
 _FREE_PORTS = "--port 0 --web-port 0"
 
 
@@ -110,6 +111,9 @@ class Terminal:
         meant = self._meant(command)
         if exported := _EXPORT.fullmatch(meant):
             self.settings[exported[1]] = self.runs(f"printf %s {exported[2]}")
+            return ""
+        if unset := _UNSET.fullmatch(meant):
+            del self.settings[unset[1]]
             return ""
         if answers or terminal:
             code, shown = self._asked(meant, answers or {})

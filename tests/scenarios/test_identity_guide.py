@@ -78,7 +78,7 @@ def keys(terminal: Terminal) -> None:
     assert f"{id_of(laptop)} is revoked" in shown
     refused = terminal.runs("towpath whoami", TOWPATH_API_KEY=laptop, ends=4)
     assert "it was revoked" in refused
-    del terminal.settings["TOWPATH_API_KEY"]
+    terminal.types("unset TOWPATH_API_KEY")
     shown = terminal.types("towpath login", answers={"API key: ": following})
     assert "users/ada@example.org is signed in" in shown
     assert following not in shown
