@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +18,7 @@ from towpath_auth.credentials import (
 )
 
 KINDS: tuple[KeyKind, ...] = ("user", "service_account", "refresh")
+ALL_KINDS: tuple[KeyKind, ...] = get_args(KeyKind)
 KEY = new_api_key("service_account")
 
 
@@ -68,3 +73,17 @@ def test_a_digest_is_of_one_key_under_one_pepper() -> None:
     assert not peppers.matches(KEY, 3, digest)
     assert not peppers.matches(new_api_key("user"), version, digest)
     assert "by_version" not in repr(peppers)
+
+
+def test_the_form_that_scanners_are_told_is_that_of_keys() -> None:
+    page = (Path(__file__).parents[3] / "docs/guides/identity.md").read_text(encoding="utf-8")
+    section = page.partition("## Keys in the wrong place")[2].partition("\n## ")[0]
+    assert f"```text\n{KEY_PATTERN.pattern}\n```" in section
+    assert f're.compile(r"{KEY_PATTERN.pattern}")' in section
+    example = KEY_PATTERN.search(section)
+    assert example is not None
+    key = parse_api_key(example[0])
+    assert f"towpath key revoke {key.key_id}`" in section
+    assert {f"`{new_api_key(kind).text[:5]}`" for kind in ALL_KINDS} == set(
+        re.findall(r"`twp\w_`", section)
+    )
