@@ -45,7 +45,7 @@ class Source(Protocol):
 
         Args:
             call: Makes a unary call without credentials.
-            dropped: Token that the service says has expired; empty for none.
+            dropped: Token that the service says is used up; empty for none.
 
         Raises:
             RpcError: The service gives none.
