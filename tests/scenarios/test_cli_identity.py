@@ -1,0 +1,64 @@
+"""What the commands say about keys, logins and identity when something isn't as it should be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.scenarios.test_identity import Client, init_auth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.scenarios.servers import Server
+
+
+@pytest.fixture
+def stopped(make_server: Callable[..., Server], tmp_path: Path) -> tuple[Server, Client]:
+    """A server with identity that isn't running yet, and its owner."""
+    server = make_server()
+    key = init_auth(server.home)
+    settings = {"TOWPATH_SERVER_ADDRESS": server.address, "TOWPATH_API_KEY": key}
+    return server, Client(tmp_path / "owner", settings)
+
+
+@pytest.fixture
+def owner(stopped: tuple[Server, Client]) -> Client:
+    """The owner of a server with identity that runs."""
+    server, client = stopped
+    server.start()
+    return client
+
+
+def test_a_server_without_identity_says_what_switches_it_on(server: Server) -> None:
+    client = Client(server.home)
+    for noun, verb in (("workspace", "ls"), ("key", "create"), ("tenant", "ls"), ("audit", "ls")):
+        ended = client.towpath(noun, verb)
+        assert ended.returncode == 5
+        assert "`towpath server init-auth` changes that" in ended.stderr
+        assert "address" not in ended.stderr
+
+
+MISSING = {
+    "key revoke 0000000000000000 --yes": "key ls",
+    "key rotate 0000000000000000": "key ls",
+    "key create --for nobody": "service-account ls",
+    "member rm nobody@example.org --yes": "member ls",
+    "member rm ada@example.org --role viewer --yes": "member ls",
+    "role delete painter --yes": "role ls",
+    "service-account delete nobody --yes": "service-account ls",
+    "secret inspect nothing": "secret ls",
+    "tenant suspend nobody --yes": "tenant ls",
+    "trust rm nobody --yes": "trust ls",
+    "workspace delete nowhere --yes": "workspace ls",
+    "run inspect 00000000-0000-7000-8000-000000000000": "run ls",
+}
+
+
+def test_what_isnt_there_is_followed_by_the_list_of_what_is(owner: Client) -> None:
+    for command, hint in MISSING.items():
+        ended = owner.towpath(*command.split())
+        assert ended.returncode == 3, (command, ended.stderr)
+        assert f"`towpath {hint}`" in ended.stderr, command
