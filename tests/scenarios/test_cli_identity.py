@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,3 +63,39 @@ def test_what_isnt_there_is_followed_by_the_list_of_what_is(owner: Client) -> No
         ended = owner.towpath(*command.split())
         assert ended.returncode == 3, (command, ended.stderr)
         assert f"`towpath {hint}`" in ended.stderr, command
+
+
+def checked(client: Client, *, code: int, **settings: str) -> dict[str, dict[str, str]]:
+    """What the doctor finds, by name."""
+    ended = client.towpath("doctor", "-o", "json", **settings)
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    return {item["name"]: item for item in json.loads(ended.stdout)}
+
+
+def test_a_doctor_tells_who_calls_or_what_keeps_them_from_it(owner: Client, tmp_path: Path) -> None:
+    found = checked(owner, code=0)
+    assert found["identity"]["verdict"] == "ok"
+    assert "users/ada@example.org" in found["identity"]["text"]
+    assert "TOWPATH_API_KEY" in found["identity"]["text"]
+    revoked = owner.says("key", "create")
+    owner.says("key", "revoke", revoked.split("_")[1], "--yes")
+    nowhere = str(tmp_path / "nowhere")
+    for settings, said, fix in (
+        ({"TOWPATH_API_KEY": revoked}, "revoked", "environment: TOWPATH_API_KEY"),
+        ({"TOWPATH_API_KEY": ""}, "this server asks who calls", "`towpath login`"),
+        ({"TOWPATH_API_KEY": "", "TOWPATH_API_KEY_FILE": nowhere}, nowhere, "TOWPATH_API_KEY_FILE"),
+    ):
+        found = checked(owner, code=1, **settings)
+        assert found["server"]["verdict"] == "ok"
+        assert found["identity"]["verdict"] == "failed"
+        assert said in found["identity"]["text"]
+        assert fix in found["identity"]["fix"]
+        assert revoked not in str(found)
+
+
+def test_a_doctor_knows_the_variables_of_the_server(tmp_path: Path) -> None:
+    names = ("DATABASE", "KEY_FILE", "KEY_ENCRYPTION_KEY", "TLS_CERT", "KEEP_LOGS")
+    variables = {f"TOWPATH_SERVER_{name}": "x" for name in names}
+    client = Client(tmp_path / "home", variables)
+    assert checked(client, code=0)["settings"]["verdict"] == "ok"
+    assert "is no setting" not in client.towpath("config", "validate").stderr

@@ -331,6 +331,15 @@ CREDENTIALS: Final = (
 )
 """Settings that prove who calls: those of the strongest layer count, and no others."""
 
+SERVER_VARIABLES: Final = frozenset(
+    f"TOWPATH_SERVER_{name}"
+    for name in (
+        *("DATABASE", "KEY_FILE", "KEY_ENCRYPTION_KEY", "TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA"),
+        *("KEEP_RUNS", "KEEP_TRANSITIONS", "KEEP_LOGS"),
+    )
+)
+"""Of options of the service's own commands: no settings of its clients."""
+
 BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 VARIABLES: Final = (PROFILE_VARIABLE, *(setting.variable for setting in SETTINGS))
 
