@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -75,7 +76,7 @@ def checked(client: Client, *, code: int, **settings: str) -> dict[str, dict[str
 def test_a_doctor_tells_who_calls_or_what_keeps_them_from_it(owner: Client, tmp_path: Path) -> None:
     found = checked(owner, code=0)
     assert found["identity"]["verdict"] == "ok"
-    assert "users/ada@example.org" in found["identity"]["text"]
+    assert "users/ada@example.org of tenant main" in found["identity"]["text"]
     assert "TOWPATH_API_KEY" in found["identity"]["text"]
     revoked = owner.says("key", "create")
     owner.says("key", "revoke", revoked.split("_")[1], "--yes")
@@ -99,3 +100,31 @@ def test_a_doctor_knows_the_variables_of_the_server(tmp_path: Path) -> None:
     client = Client(tmp_path / "home", variables)
     assert checked(client, code=0)["settings"]["verdict"] == "ok"
     assert "is no setting" not in client.towpath("config", "validate").stderr
+
+
+def test_whoami_names_the_tenant_as_settings_do_and_when_the_key_ends(owner: Client) -> None:
+    tenant = json.loads(owner.says("whoami", "-o", "json"))["tenant_id"]
+    shown = owner.says("whoami").splitlines()
+    assert f"tenant      main ({tenant})" in shown
+    key = owner.says("key", "create", "--expires", "30d")
+    listed = json.loads(owner.says("key", "ls", "-o", "json"))
+    (ends,) = (item["expire_time"] for item in listed if item["key_id"] in key)
+    day = datetime.fromisoformat(ends).astimezone()
+    assert f"{key.split('_')[1]}, ends {day:%Y-%m-%d %H:%M}" in owner.says(
+        "whoami", TOWPATH_API_KEY=key
+    )
+
+
+def test_without_a_server_nobody_is_said_to_have_been_asked(
+    stopped: tuple[Server, Client],
+) -> None:
+    server, client = stopped
+    on_home = Client(server.home, {"TOWPATH_API_KEY": client.settings["TOWPATH_API_KEY"]})
+    shown = on_home.says("whoami")
+    assert "Nobody was asked" in shown
+    assert str(server.home / "towpath.db") in shown
+    for noun in ("workspace", "key", "audit"):
+        ended = on_home.towpath(noun, "ls")
+        assert ended.returncode == 6
+        assert "nobody was asked" in ended.stderr
+        assert "`towpath server start`" in ended.stderr

@@ -30,7 +30,8 @@ def caller_check(settings: Settings) -> Check:
         return Check(name="identity", verdict="failed", text=str(error), fix=_fix())
     if not answer.identity:
         return Check(name="identity", verdict="ok", text="this server asks nobody who they are")
-    text = f"{answer.actor.principal}, by {_source()}"
+    tenant = answer.tenant.removeprefix("tenants/") or answer.tenant_id
+    text = f"{answer.actor.principal} of tenant {tenant}, by {_source()}"
     return Check(name="identity", verdict="ok", text=text)
 
 

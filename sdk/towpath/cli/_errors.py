@@ -93,8 +93,7 @@ def ending(error: Exception) -> Ending:
     for kind, exit_code, hint in _KINDS:
         if isinstance(error, kind):
             code = error.code if isinstance(error, RpcError) else "CONFIGURATION"
-            resource = error.metadata.get("resource") if isinstance(error, NotFound) else None
-            shown = _list_hint(resource) if resource else hint
+            shown = _hint(error, hint)
             return Ending(code=code, message=str(error), hint=shown, exit_code=exit_code)
     if isinstance(error, TowpathError):
         code = error.code if isinstance(error, RpcError) else "FAILED"
@@ -118,6 +117,15 @@ def show(end: Ending, *, as_json: bool) -> None:
     click.echo(f"Error: {' '.join(end.message.split())}", err=True)
     if end.hint and end.hint not in end.message:
         click.echo(f"  {end.hint}", err=True)
+
+
+def _hint(error: TowpathError, usual: str) -> str:
+    """What to say after an error, where that depends on more than its kind."""
+    if isinstance(error, NotFound) and error.metadata.get("resource"):
+        return _list_hint(error.metadata["resource"])
+    if isinstance(error, NotSignedIn) and error.code == "UNAUTHENTICATED":
+        return "`towpath doctor` tells which key or login was shown, and where it comes from"
+    return usual
 
 
 def _list_hint(resource: str) -> str:

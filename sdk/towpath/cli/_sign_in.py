@@ -18,7 +18,7 @@ from towpath._transport.opening import host_of
 from towpath._transport.security import is_local, refuse_plaintext_credentials
 from towpath._transport.sources import sign_in_of, write_sign_in
 from towpath.cli._errors import NOT_FOUND, TIMED_OUT, CommandError
-from towpath.cli._service import as_json, call
+from towpath.cli._service import as_json, call, moment
 from towpath.cli._session import confirmed, invocation, note, print_json, text_output
 from towpath.client._connect import server_address
 from towpath.exceptions import NotFound, RpcError, TowpathError
@@ -152,6 +152,13 @@ def whoami(output: str) -> None:
     if output == "json":
         print_json(as_json(answer))
         return
+    settings = get_settings()
+    if not server_address(settings):
+        click.echo(
+            "Nobody was asked: no server is configured, and none runs on this home. Commands read"
+            f" its local database, {settings.home / 'towpath.db'}."
+        )
+        return
     if not answer.identity:
         click.echo("This server asks nobody who they are: everything is permitted.")
         return
@@ -271,8 +278,8 @@ def _tell(principal: str, profile: _Profile) -> None:
 def _lines(answer: Any) -> list[tuple[str, str]]:
     lines = [
         ("principal", answer.actor.principal),
-        ("tenant", answer.tenant_id),
-        ("credential", answer.credential_id),
+        ("tenant", _tenant(answer)),
+        ("credential", answer.credential_id + _ends(answer)),
         ("tenant may", ", ".join(answer.tenant_permissions) or "nothing"),
     ]
     lines += [
@@ -280,6 +287,18 @@ def _lines(answer: Any) -> list[tuple[str, str]]:
         for grant in answer.workspace_grants
     ]
     return lines
+
+
+def _tenant(answer: Any) -> str:
+    """The tenant as --tenant takes it, with its id; an older server tells that only."""
+    name = answer.tenant.removeprefix("tenants/")
+    return f"{name} ({answer.tenant_id})" if name else answer.tenant_id
+
+
+def _ends(answer: Any) -> str:
+    if answer.HasField("credential_expire_time"):
+        return f", ends {moment(answer, 'credential_expire_time')}"
+    return ", has no end" if answer.tenant else ""
 
 
 def _read_key(*, piped: bool) -> str:

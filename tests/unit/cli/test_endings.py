@@ -92,6 +92,12 @@ def test_a_server_that_lacks_what_was_asked_for_is_at_the_right_address() -> Non
     assert (end.exit_code, end.message, end.hint) == (5, "it asks nobody", "")
 
 
+def test_whoever_isnt_known_is_sent_to_the_doctor_and_whoever_lacks_a_right_to_whoami() -> None:
+    unknown = NotSignedIn("who", code="UNAUTHENTICATED")
+    assert "`towpath doctor`" in ending(unknown).hint
+    assert "`towpath whoami`" in ending(NotSignedIn("no", code="PERMISSION_DENIED")).hint
+
+
 def test_a_command_error_survives_pickling() -> None:
     error = CommandError("x", hint="y", code="NOT_FOUND", exit_code=3)
     copy = pickle.loads(pickle.dumps(error))
