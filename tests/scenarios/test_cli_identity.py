@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.scenarios.servers import DEADLINE_SECONDS, environment
 from tests.scenarios.test_identity import Client, init_auth
 
 if TYPE_CHECKING:
@@ -24,6 +29,37 @@ def stopped(make_server: Callable[..., Server], tmp_path: Path) -> tuple[Server,
     key = init_auth(server.home)
     settings = {"TOWPATH_SERVER_ADDRESS": server.address, "TOWPATH_API_KEY": key}
     return server, Client(tmp_path / "owner", settings)
+
+
+@dataclass
+class Laptop(Client):
+    """A client whose key is in its profile, and in no variable."""
+
+    def login(self, key: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Has it keep a key."""
+        self.home.mkdir(exist_ok=True)
+        return subprocess.run(
+            [sys.executable, "-m", "towpath", "login", "--api-key", "-"],
+            env=environment(self.home, **{**self.settings, **more}),
+            input=f"{key}\n",
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_SECONDS,
+            check=False,
+        )
+
+    @property
+    def config(self) -> Path:
+        return self.home / "config.toml"
+
+
+@pytest.fixture
+def laptop(owner: Client, tmp_path: Path) -> Laptop:
+    """The owner's laptop, whose profile holds the owner's key."""
+    known = {"TOWPATH_SERVER_ADDRESS": owner.settings["TOWPATH_SERVER_ADDRESS"]}
+    made = Laptop(tmp_path / "laptop", known)
+    assert made.login(owner.settings["TOWPATH_API_KEY"]).returncode == 0
+    return made
 
 
 @pytest.fixture
@@ -128,3 +164,73 @@ def test_without_a_server_nobody_is_said_to_have_been_asked(
         assert ended.returncode == 6
         assert "nobody was asked" in ended.stderr
         assert "`towpath server start`" in ended.stderr
+
+
+def test_a_variable_that_goes_above_the_profile_is_named_by_login_and_logout(
+    owner: Client, laptop: Laptop
+) -> None:
+    variable = {"TOWPATH_API_KEY": owner.says("key", "create")}
+    told = laptop.login(owner.settings["TOWPATH_API_KEY"], **variable).stderr
+    assert "TOWPATH_API_KEY is set, and goes above the profile" in told
+    told = laptop.towpath("logout", **variable).stderr
+    assert "is gone from profile default" in told
+    assert "TOWPATH_API_KEY is set, and goes on telling who you are" in told
+    assert "goes on telling" in laptop.towpath("logout", **variable).stderr
+    assert "TOWPATH_API_KEY" not in laptop.login(owner.settings["TOWPATH_API_KEY"]).stderr
+    assert "TOWPATH_API_KEY" not in laptop.towpath("logout").stderr
+
+
+def test_a_key_that_others_may_read_is_told_with_what_mends_it(
+    owner: Client, laptop: Laptop
+) -> None:
+    assert "may read" not in laptop.towpath("whoami").stderr
+    laptop.config.chmod(0o644)
+    mending = f"chmod 600 {laptop.config}"
+    assert laptop.towpath("workspace", "ls").stderr.count(mending) == 1
+    assert mending in laptop.towpath("run", "ls").stderr
+    assert mending in laptop.towpath("doctor").stdout
+    # Whoever calls with another key is left in peace, but for the doctor.
+    key = owner.settings["TOWPATH_API_KEY"]
+    other = owner.says("key", "create")
+    assert "may read" not in laptop.towpath("whoami", TOWPATH_API_KEY=other).stderr
+    assert mending in laptop.towpath("doctor", TOWPATH_API_KEY=other).stdout
+    laptop.config.chmod(0o600)
+    assert "may read" not in laptop.towpath("doctor").stdout
+    assert key not in laptop.towpath("doctor").stdout
+
+
+def test_a_key_isnt_taken_from_the_command_line(tmp_path: Path) -> None:
+    key = "twpu_" + "0" * 16 + "_" + "0" * 49
+    client = Client(tmp_path / "home")
+    ended = client.towpath("config", "set", "server.api_key", key)
+    assert ended.returncode == 2
+    assert "`towpath login --api-key -`" in ended.stderr
+    assert key not in ended.stderr
+    assert not (client.home / "config.toml").exists()
+
+
+def test_a_rotated_key_that_the_profile_holds_is_replaced_there_or_told(
+    owner: Client, laptop: Laptop
+) -> None:
+    first = owner.settings["TOWPATH_API_KEY"]
+    rotated = laptop.towpath("key", "rotate", first.split("_")[1])
+    assert "Profile default still has the old one: `towpath login --api-key -`" in rotated.stderr
+    second = rotated.stdout.strip()
+    assert laptop.login(second).returncode == 0
+    kept = laptop.towpath("key", "rotate", second.split("_")[1], "--keep")
+    assert kept.returncode == 0, kept.stderr
+    assert kept.stdout == ""
+    third = tomllib.loads(laptop.config.read_text())["profiles"]["default"]["server"]["api_key"]
+    assert third not in {first, second}
+    assert third not in kept.stderr
+    assert laptop.says("whoami").splitlines()[2].startswith(f"credential  {third.split('_')[1]}")
+    # Nothing is rotated for whoever couldn't keep it.
+    elsewhere = owner.towpath("key", "rotate", third.split("_")[1], "--keep")
+    assert elsewhere.returncode == 2
+    states = json.loads(laptop.says("key", "ls", "-o", "json"))
+    assert [item["key_id"] for item in states if not item.get("replaced_by")] == [
+        third.split("_")[1]
+    ]
+    by_variable = owner.towpath("key", "rotate", third.split("_")[1], TOWPATH_API_KEY=third)
+    assert "TOWPATH_API_KEY still has the old one" in by_variable.stderr
+    assert "Profile" not in by_variable.stderr

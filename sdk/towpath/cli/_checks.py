@@ -14,6 +14,7 @@ from towpath._display.words import span
 from towpath._settings.layers import file_problems, strange_variables
 from towpath.cli._caller_check import caller_check
 from towpath.cli._check import TIMEOUT_SECONDS, Check
+from towpath.cli._own_key import is_exposed
 from towpath.client import Client
 from towpath.client._connect import open_transport, server_address
 from towpath.exceptions import ConfigurationError, RpcError, TowpathError
@@ -58,6 +59,13 @@ def _settings_checks() -> Iterator[Check]:
             verdict="warning",
             text=problem,
             fix="it isn't in force now; mend it before its profile is used",
+        )
+    if is_exposed(resolution.config):
+        yield Check(
+            name="settings",
+            verdict="warning",
+            text=f"{resolution.config.path} holds an API key, and others may read it",
+            fix=f"`chmod 600 {resolution.config.path}`; `towpath key rotate` if somebody has",
         )
     for name in strange_variables():
         yield Check(

@@ -71,6 +71,12 @@ def view(output: str, *, show_sources: bool) -> None:
 def set_(name: str, value: str, profile: str | None) -> None:
     """Keep a setting's value in a profile."""
     setting = _setting(name)
+    if setting.secret:
+        raise click.UsageError(
+            f"{name} on the command line would be seen in the list of processes and kept in the"
+            " shell's history: `towpath login --api-key -` reads it from standard input, tries it"
+            " and keeps it"
+        )
     config = user_config()
     chosen = chosen_profile(config, profile or invocation().profile)
     _refuse_broken(config)

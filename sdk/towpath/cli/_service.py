@@ -17,11 +17,10 @@ from towpath.api.v1 import (
     tenant_service_pb2,
 )
 from towpath.cli._errors import UNREACHABLE, CommandError
-from towpath.cli._session import print_json
+from towpath.cli._session import print_json, settings_in_force
 from towpath.cli._tables import Column, print_table
 from towpath.client._connect import open_transport, server_address
 from towpath.exceptions import Conflict
-from towpath.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -78,7 +77,7 @@ def call_pages(service: str, method: str, items: str, **fields: Any) -> list[Any
 @contextmanager
 def service_transport() -> Generator[Transport]:
     """A transport to the service; who has none is told that there is nobody to be asked."""
-    settings = get_settings()
+    settings = settings_in_force()
     with closing(open_transport(settings)) as transport:
         try:
             yield transport
