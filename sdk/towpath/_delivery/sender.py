@@ -17,7 +17,7 @@ from towpath._delivery.stream import PRODUCER_AHEAD
 from towpath._delivery.takeover import deliver_waiting
 from towpath._discovery import find_server
 from towpath._transport import opening
-from towpath.exceptions import ConfigurationError, RpcError, ServerUnreachable
+from towpath.exceptions import ConfigurationError, NotSignedIn, RpcError, ServerUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,6 +139,9 @@ class Sender:
                 if self._is_final(error):
                     self._give_up(error)
                     return
+                if isinstance(error, NotSignedIn) and not self._reachable:
+                    # A stream that ended so may be followed by one with the next key: that tells.
+                    self._tell_once(error)
                 self._back_off(began, acked, error.retry_after_seconds)
             except ConfigurationError as error:
                 self._tell_once(error)
@@ -150,14 +153,15 @@ class Sender:
             self._backoff.reset()
         self._pause(self._backoff.pause(wanted_seconds))
 
-    def _tell_once(self, error: ConfigurationError) -> None:
-        """Says what keeps this process from delivering; a file may be whole at the next try."""
+    def _tell_once(self, error: ConfigurationError | NotSignedIn) -> None:
+        """Says what keeps this process from delivering, and that it will try again."""
         if str(error) in self._told:
             return
         self._told.add(str(error))
         sys.stderr.write(
             f"towpath: reports can't be delivered: {error}. Flows go on; what they report waits in"
-            f" {self._outbox.folder}, and is delivered once that is mended.\n"
+            f" {self._outbox.folder}, and is delivered once that is mended: by this process, or by"
+            " `towpath sync`.\n"
         )
 
     def _is_final(self, error: RpcError) -> bool:

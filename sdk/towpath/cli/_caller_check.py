@@ -40,7 +40,7 @@ def _fix() -> str:
     if not source:
         return f"{_NONE}; until then what pipelines report waits, and `towpath sync` delivers it"
     return (
-        f"what was shown is {source}: mend or replace it there; pipelines run all the same, and"
+        f"it comes from {source}: mend or replace it there; pipelines run all the same, and"
         " what they report waits"
     )
 

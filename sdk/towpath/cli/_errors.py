@@ -124,7 +124,7 @@ def _hint(error: TowpathError, usual: str) -> str:
     if isinstance(error, NotFound) and error.metadata.get("resource"):
         return _list_hint(error.metadata["resource"])
     if isinstance(error, NotSignedIn) and error.code == "UNAUTHENTICATED":
-        return "`towpath doctor` tells which key or login was shown, and where it comes from"
+        return "`towpath doctor` tells which key or login counts, and where it comes from"
     return usual
 
 

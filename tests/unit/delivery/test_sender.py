@@ -10,7 +10,12 @@ from towpath._delivery.reports import StateReport
 from towpath._delivery.sender import Sender
 from towpath._state_type import StateType
 from towpath._transport import opening
-from towpath.exceptions import ConfigurationError
+from towpath.exceptions import (
+    ConfigurationError,
+    NotSignedIn,
+    ServerUnreachable,
+    TowpathError,
+)
 from towpath.settings import Settings
 
 from tests.unit.delivery.fake_ingest import FakeService, FakeUnaryTransport
@@ -55,18 +60,21 @@ def report(outbox: Outbox, number: int) -> None:
     outbox.transition(str(number), StateReport(state=StateType.RUNNING, time=1.0, attempt=1))
 
 
-def test_a_setting_that_is_wrong_for_a_while_only_delays_delivery_and_is_told_once(
+def test_what_is_wrong_for_a_while_only_delays_delivery_and_is_told_once(
     outbox: Outbox,
     start: Callable[..., Sender],
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     service = FakeService()
-    wrong = ["no key", "no key", "no certificate", "no key"]
+    wrong: list[TowpathError] = [
+        *(ConfigurationError("no key"), ConfigurationError("no key")),
+        *(ServerUnreachable("away"), NotSignedIn("revoked"), ConfigurationError("no key")),
+    ]
 
     def connect(settings: Settings, address: str) -> Transport:
         if wrong:
-            raise ConfigurationError(wrong.pop(0))
+            raise wrong.pop(0)
         return FakeUnaryTransport(service)
 
     monkeypatch.setattr(opening, "open_connect", connect)
@@ -78,7 +86,7 @@ def test_a_setting_that_is_wrong_for_a_while_only_delays_delivery_and_is_told_on
     assert sender.flush(DEADLINE_SECONDS)
     assert service.applied == [1, 2, 3]
     told = capfd.readouterr().err.splitlines()
-    assert [line.split(": ")[2].split(".")[0] for line in told] == ["no key", "no certificate"]
+    assert [line.split(": ")[2].split(".")[0] for line in told] == ["no key", "revoked"]
 
 
 @pytest.mark.parametrize(
