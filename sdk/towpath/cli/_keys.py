@@ -70,6 +70,8 @@ def create(
     output: str,
 ) -> None:
     """Make a key, and show it this once."""
+    if expires is not None and not expires.seconds:
+        raise click.UsageError("--expires 0 would make a key that never holds: write 30d, say")
     limits = access_service_pb2.ApiKeyLimits(
         permissions=permission, workspaces=[workspace_name(item) for item in workspace]
     )
