@@ -179,6 +179,7 @@ def test_a_revoked_key_fails_no_run_and_what_waits_is_delivered_with_the_next(
     owner.says("key", "revoke", key.split("_")[1], "--yes")
     ended = ci.python("-c", HELLO)
     assert ended.returncode == 0
+    assert "reports can't be delivered: the credential no longer holds" in ended.stderr
     assert "updates wait in the outbox" in ended.stderr
     assert key not in ended.stderr + ended.stdout
     again = owner.says("key", "create", "--for", "ci")

@@ -9,7 +9,7 @@ import grpc
 from google.rpc import code_pb2, status_pb2
 
 from towpath._telemetry.in_force import call_metadata
-from towpath._transport.credentials import EXCHANGE_SECONDS, EXPIRED, Credentials, with_token
+from towpath._transport.credentials import EXCHANGE_SECONDS, USED_UP, Credentials, with_token
 from towpath._transport.methods import response_type
 from towpath._transport.security import tls_trouble
 from towpath._transport.statuses import to_rpc_error
@@ -110,16 +110,16 @@ class GrpcTransport:
         return {} if self._credentials is None else self._credentials.metadata()
 
     def _dropped(self, error: RpcError, carried: dict[str, str]) -> bool:
-        """Whether a call failed since its token had expired, which is used no more then."""
-        if self._credentials is None or error.reason != EXPIRED:
+        """Whether a call failed since its token was used up, which is let go of then."""
+        if self._credentials is None or error.reason not in USED_UP:
             return False
         self._credentials.drop(carried)
         return True
 
     def _renewing(self, call: Callable[[dict[str, str]], Any]) -> Iterator[Message]:
-        """Answers of a stream, begun anew if its token turns out to have expired.
+        """Answers of a stream, begun anew if its token turns out to be used up.
 
-        One whose token expires later just ends, as streams do: callers go on from there.
+        One whose token ends later just ends, as streams do: callers go on from there.
         """
         for last in (False, True):
             carried, begun = self._carried(), False

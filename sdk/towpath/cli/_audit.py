@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +11,8 @@ import click
 from towpath.api.v1 import access_service_pb2
 from towpath.cli._errors import CommandError
 from towpath.cli._groups import CommandGroup
-from towpath.cli._service import Shown, as_json, call, show
+from towpath.cli._service import Shown, as_json, call, service_transport, show
 from towpath.cli._session import list_output, note
-from towpath.client._connect import open_transport
-from towpath.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +83,7 @@ def verify() -> None:
 
 def _pages(size: int) -> Iterator[Any]:
     request = access_service_pb2.ListAuditEntriesRequest(page_size=size)
-    with closing(open_transport(get_settings())) as transport:
+    with service_transport() as transport:
         while True:
             answer: Any = transport.unary(_METHOD, request)
             yield answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from towpath.api.v1 import access_service_pb2
 from towpath.cli._groups import CommandGroup
+from towpath.cli._own_key import ProfileKey, is_key_of
 from towpath.cli._service import (
     Shown,
     as_json,
@@ -20,7 +22,15 @@ from towpath.cli._service import (
     show,
     workspace_name,
 )
-from towpath.cli._session import confirmed, list_output, note, print_json, text_output
+from towpath.cli._session import (
+    confirmed,
+    invocation,
+    list_output,
+    note,
+    print_json,
+    text_output,
+)
+from towpath.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +70,8 @@ def create(
     output: str,
 ) -> None:
     """Make a key, and show it this once."""
+    if expires is not None and not expires.seconds:
+        raise click.UsageError("--expires 0 would make a key that never holds: write 30d, say")
     limits = access_service_pb2.ApiKeyLimits(
         permissions=permission, workspaces=[workspace_name(item) for item in workspace]
     )
@@ -99,10 +111,27 @@ def list_keys(owner: str | None, output: str) -> None:
 @group.command()
 @click.argument("key_id")
 @click.option("--overlap", type=_Span(), help="How long the old one holds on.  [default: 1d]")
+@click.option(
+    "--keep", is_flag=True, help="Keep it in the profile that has the old one, and don't show it."
+)
 @text_output
-def rotate(key_id: str, overlap: Duration | None, output: str) -> None:
+def rotate(key_id: str, overlap: Duration | None, output: str, *, keep: bool) -> None:
     """Make a successor of a key; the old one holds for a while longer."""
-    _show_once(call("AccessService", "RotateApiKey", name=key_id, overlap=overlap), output)
+    kept = ProfileKey(invocation().profile)
+    if keep and not kept.is_of(key_id):
+        raise click.UsageError(f"profile {kept.profile} doesn't hold {key_id}: leave --keep out")
+    answer = call("AccessService", "RotateApiKey", name=key_id, overlap=overlap)
+    if keep:
+        _keep(kept, answer, output)
+        return
+    _show_once(answer, output)
+    if kept.is_of(key_id):
+        note(
+            f"Profile {kept.profile} still has the old one: `towpath login --api-key -` reads the"
+            " new one and keeps it in its place."
+        )
+    if is_key_of(os.environ.get("TOWPATH_API_KEY", ""), key_id):
+        note("TOWPATH_API_KEY still has the old one: set it anew before that ends.")
 
 
 @group.command()
@@ -114,6 +143,17 @@ def revoke(key_id: str, *, yes: bool) -> None:
         return
     answer = call("AccessService", "RevokeApiKey", name=key_id)
     note(f"{answer.api_key.name} is revoked")
+
+
+def _keep(kept: ProfileKey, answer: Any, output: str) -> None:
+    try:
+        kept.replace(answer.key)
+    except ConfigurationError:
+        _show_once(answer, output)  # else nobody would ever have it
+        raise
+    if output == "json":
+        print_json({"api_key": as_json(answer.api_key)})
+    note(f"{answer.api_key.name} is kept in profile {kept.profile}, in place of the old one")
 
 
 def _show_once(answer: Any, output: str) -> None:

@@ -316,7 +316,7 @@ def check_standing(standing: Standing, now_us: int) -> None:
 
 
 def _caller(standing: Standing, claims: AccessClaims) -> Caller:
-    principal = standing.principal
+    principal, ends_us = standing.principal, standing.key.expires_us
     run = claims.run
     return Caller(
         tenant_id=claims.tenant_id,
@@ -327,6 +327,9 @@ def _caller(standing: Standing, claims: AccessClaims) -> Caller:
         workspaces=standing.workspaces,
         quotas=standing.tenant.quotas,
         expires_at=float(claims.expires_at),
+        credential_ends_at=None if ends_us is None else ends_us / _SECOND,
+        tenant=standing.tenant.name,
+        tenant_display_name=standing.tenant.display_name,
         run=run,
         claims=claims,
     )

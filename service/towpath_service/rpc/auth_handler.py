@@ -179,6 +179,9 @@ class AuthHandler:
         answer = caller_answer(caller, workspaces, identity=True)
         if caller.expires_at is not None:
             answer.token_expire_time.FromMicroseconds(int(caller.expires_at * 1e6))
+        if caller.credential_ends_at is not None:
+            ends_us = int(caller.credential_ends_at * 1e6)
+            answer.credential_expire_time.FromMicroseconds(ends_us)
         return answer
 
     async def issue_run_token(

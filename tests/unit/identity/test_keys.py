@@ -33,6 +33,7 @@ async def test_a_key_becomes_a_token_that_says_whose_it_is(place: Place) -> None
     who = await place.call(answer.access_token, "AuthService/GetCaller")
     assert who.actor == answer.actor
     assert who.credential_id == place.owner_key.split("_")[1]
+    assert (who.tenant, who.tenant_id) == ("tenants/main", answer.tenant_id)
     assert [grant.workspace for grant in who.workspace_grants] == ["workspaces/default"]
     assert "run.read" in who.workspace_grants[0].permissions
 
@@ -64,6 +65,12 @@ async def test_a_token_can_be_limited_to_less_than_its_key(place: Place) -> None
     assert list(who.workspace_grants[0].permissions) == ["run.read"]
     refusal = await place.refusal(token, "AccessService/ListUsers")
     assert refusal.reason == "PERMISSION_MISSING"
+
+
+async def test_a_caller_is_told_when_its_key_ends(place: Place) -> None:
+    made = await place.call(place.owner, "AccessService/CreateApiKey", life={"seconds": 3600})
+    who = await place.call(await place.token(made.key), "AuthService/GetCaller")
+    assert who.credential_expire_time == made.api_key.expire_time
 
 
 async def test_a_limited_key_makes_no_key_that_is_less_limited(place: Place) -> None:
