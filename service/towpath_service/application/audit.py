@@ -118,15 +118,13 @@ class AuditTrail:
             before: Only entries below this sequence; 0 for all.
             limit: Most to give.
         """
-        entries, (head, seal) = await self._store.identity(
+        found = await self._store.identity(
             caller.tenant_id,
-            lambda identity: (
-                identity.audit(before=before or _LAST, limit=min(limit, PAGE)),
-                identity.audit_head(),
-            ),
+            lambda identity: identity.audit(before=before or _LAST, limit=min(limit, PAGE)),
         )
-        expected = self._sealing(caller.tenant_id)(head) if seal else ""
-        return AuditPage(entries=entries, head=head, sealed=hmac.compare_digest(expected, seal))
+        expected = self._sealing(caller.tenant_id)(found.head) if found.seal else ""
+        sealed = hmac.compare_digest(expected, found.seal)
+        return AuditPage(entries=found.entries, head=found.head, sealed=sealed)
 
     def _sealing(self, tenant_id: str) -> _Seal:
         return _Seal(self._authority.ring.audit, tenant_id)

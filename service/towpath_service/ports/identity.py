@@ -38,6 +38,17 @@ class Standing(NamedTuple):
     """Names to show of all workspaces of the tenant, by id."""
 
 
+class AuditLog(NamedTuple):
+    """Some of a tenant's audit log."""
+
+    entries: list[tuple[AuditRecord, str]]
+    """With their hashes, newest first."""
+    head: AuditHead
+    """The end of all of it."""
+    seal: str
+    """Of the end; empty where the log has none."""
+
+
 class Identity(Protocol):
     """One transaction about who is who in one tenant."""
 
@@ -173,12 +184,8 @@ class Identity(Protocol):
         """
         ...
 
-    def audit(self, *, before: int, limit: int) -> list[tuple[AuditRecord, str]]:
-        """Entries of the audit log with their hashes, below a sequence, newest first."""
-        ...
-
-    def audit_head(self) -> tuple[AuditHead, str]:
-        """The end of the audit log, and its seal; empty when nothing was ever written."""
+    def audit(self, *, before: int, limit: int) -> AuditLog:
+        """Entries of the audit log below a sequence, and its end, as they were in one moment."""
         ...
 
     def touch(self) -> None:

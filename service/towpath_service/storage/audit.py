@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, literal, select, true, update
 from towpath_auth.audit import AuditHead, AuditRecord, chained
 
+from towpath_service.ports.identity import AuditLog
 from towpath_service.storage.identity_schema import audit_entry, audit_head
 
 if TYPE_CHECKING:
@@ -38,30 +39,35 @@ def append(
         )
 
 
-def read(
-    connection: Connection, tenant_id: str, *, before: int, limit: int
-) -> list[tuple[AuditRecord, str]]:
-    """Entries with their hashes, below a sequence, newest first."""
+def read(connection: Connection, tenant_id: str, *, before: int, limit: int) -> AuditLog:
+    """Entries with their hashes, below a sequence, newest first, and the end of the log."""
     columns = audit_entry.c
-    rows = connection.execute(
+    page = (
         select(audit_entry)
         .where(columns.tenant_id == tenant_id, columns.sequence < before)
         .order_by(columns.sequence.desc())
         .limit(limit)
+        .subquery()
     )
-    found: list[tuple[AuditRecord, str]] = []
-    for row in rows.mappings():
-        values = dict(row)
-        hash_ = values.pop("hash")
-        found.append((AuditRecord(**values), hash_))
-    return found
+    head = select(audit_head).where(audit_head.c.tenant_id == tenant_id).subquery()
+    always = select(literal(1).label("one")).subquery()
+    ends = [head.c[name].label(f"head_{name}") for name in ("sequence", "hash", "seal")]
+    # One statement sees one moment: what is written meanwhile is in both, or in neither.
+    rows = connection.execute(
+        select(*ends, *page.c)
+        .select_from(always.outerjoin(head, true()).outerjoin(page, true()))
+        .order_by(page.c.sequence.desc())
+    )
+    found = [dict(row) for row in rows.mappings()]
+    heads = [tuple(row.pop(end.name) for end in ends) for row in found]
+    sequence, hash_, seal = heads[0]
+    return AuditLog(
+        entries=[_to_entry(row) for row in found if row["sequence"] is not None],
+        head=AuditHead() if sequence is None else AuditHead(sequence=sequence, hash=hash_),
+        seal=seal or "",
+    )
 
 
-def read_head(connection: Connection, tenant_id: str) -> tuple[AuditHead, str]:
-    """The end of a log and its seal; empty when nothing was ever written."""
-    found = connection.execute(
-        select(audit_head).where(audit_head.c.tenant_id == tenant_id)
-    ).one_or_none()
-    if found is None:
-        return AuditHead(), ""
-    return AuditHead(sequence=found.sequence, hash=found.hash), found.seal
+def _to_entry(row: dict[str, Any]) -> tuple[AuditRecord, str]:
+    hash_ = row.pop("hash")
+    return AuditRecord(**row), hash_

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Table
     from towpath_auth.audit import AuditHead, AuditRecord
 
+    from towpath_service.ports.identity import AuditLog
+
 _KINDS: Final[dict[PrincipalKind, int]] = {"user": 1, "service_account": 2}
 _KIND_OF: Final[dict[int, PrincipalKind]] = {1: "user", 2: "service_account"}
 _CREDENTIALS: Final[dict[CredentialKind, int]] = {"api_key": 1, "sign_in": 2, "trust": 3}
@@ -337,13 +339,9 @@ class SqlIdentity:
         assert record.tenant_id == self._tenant_id
         audit.append(self._connection, record, seal, database_now_us(self._connection))
 
-    def audit(self, *, before: int, limit: int) -> list[tuple[AuditRecord, str]]:
-        """Entries of the audit log with their hashes, below a sequence, newest first."""
+    def audit(self, *, before: int, limit: int) -> AuditLog:
+        """Entries of the audit log below a sequence, and its end, as they were in one moment."""
         return audit.read(self._connection, self._tenant_id, before=before, limit=limit)
-
-    def audit_head(self) -> tuple[AuditHead, str]:
-        """The end of the audit log, and its seal; empty when nothing was ever written."""
-        return audit.read_head(self._connection, self._tenant_id)
 
     def touch(self) -> None:
         """Notes that callers' rights have changed: replicas look anew.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -134,9 +135,23 @@ async def test_an_end_that_fits_a_shorter_log_bears_no_seal(either: Path | Postg
         assert not after.head_sealed
 
 
-async def test_two_at_once_write_one_chain(either: Path | PostgresUrl) -> None:
-    import asyncio  # noqa: PLC0415 - for this test only
+async def test_a_log_that_is_written_meanwhile_is_told_with_its_end(place: Place) -> None:
+    async def write(writer: int) -> None:
+        for number in range(15):
+            await place.call(
+                place.owner, "AccessService/CreateWorkspace", workspace_id=f"w-{writer}-{number}"
+            )
 
+    writing = [asyncio.ensure_future(write(writer)) for writer in range(4)]
+    while not all(task.done() for task in writing):
+        answer = await log(place)
+        assert broken(answer) == ""
+        assert answer.head_sealed or not answer.audit_entries
+    await asyncio.gather(*writing)
+    assert (await log(place)).head_sequence == 60
+
+
+async def test_two_at_once_write_one_chain(either: Path | PostgresUrl) -> None:
     async with open_place(either) as place:
         await asyncio.gather(
             *(
