@@ -80,6 +80,10 @@ class AuditTrail:
         await self._authority.forget(tenant_id)
         return result
 
+    def begin(self, identity: Identity, tenant_id: str) -> None:
+        """Begins the log of a tenant that has none, in the transaction that makes the tenant."""
+        identity.begin_audit(self._sealing(tenant_id))
+
     def add(
         self, identity: Identity, standing: Standing, *, action: str, outcome: str, address: str
     ) -> None:
@@ -122,8 +126,9 @@ class AuditTrail:
             caller.tenant_id,
             lambda identity: identity.audit(before=before or _LAST, limit=min(limit, PAGE)),
         )
-        expected = self._sealing(caller.tenant_id)(found.head) if found.seal else ""
-        sealed = hmac.compare_digest(expected, found.seal)
+        expected = self._sealing(caller.tenant_id)(found.head)
+        # No tenant is without a seal: an end that has none is no end.
+        sealed = bool(found.seal) and hmac.compare_digest(expected.encode(), found.seal.encode())
         return AuditPage(entries=found.entries, head=found.head, sealed=sealed)
 
     def _sealing(self, tenant_id: str) -> _Seal:

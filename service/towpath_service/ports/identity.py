@@ -175,8 +175,18 @@ class Identity(Protocol):
         """What the tenant stores: bytes."""
         ...
 
+    def begin_audit(self, seal: Callable[[AuditHead], str]) -> None:
+        """Gives an audit log without entries its end; changes nothing where it has either.
+
+        Args:
+            seal: Seals the end.
+        """
+        ...
+
     def append_audit(self, record: AuditRecord, seal: Callable[[AuditHead], str]) -> None:
         """Writes an entry at the end of the tenant's audit log.
+
+        Where the end is lost, or isn't one that was sealed, the entry shows that.
 
         Args:
             record: The entry; its sequence and time are set here.

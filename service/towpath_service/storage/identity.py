@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, delete, exists, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
+from towpath_auth.audit import AuditHead
 
 from towpath_service.domain.identity import (
     Binding,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import Connection, Row, Table
-    from towpath_auth.audit import AuditHead, AuditRecord
+    from towpath_auth.audit import AuditRecord
 
     from towpath_service.ports.identity import AuditLog
 
@@ -333,6 +334,11 @@ class SqlIdentity:
     def stored_bytes(self) -> int:
         """What the tenant stores."""
         return stored_of(self._connection, self._tenant_id)
+
+    def begin_audit(self, seal: Callable[[AuditHead], str]) -> None:
+        """Gives an audit log without entries its end; changes nothing where it has either."""
+        if not audit.has_entries(self._connection, self._tenant_id):
+            self._add(tables.audit_head, **audit.sealed(AuditHead(), seal))
 
     def append_audit(self, record: AuditRecord, seal: Callable[[AuditHead], str]) -> None:
         """Writes an entry at the end of the tenant's audit log."""
