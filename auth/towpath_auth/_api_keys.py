@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 KeyKind = Literal["user", "service_account", "refresh", "device"]
 
-KEY_PATTERN: Final = re.compile(r"\btwp[usrd]_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}\b")
-"""What a scanner looks for; `parse_api_key` then tells whether it is a key."""
+KEY_PATTERN: Final = re.compile(r"twp[usrd]_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}")
+"""What a scanner looks for, whatever stands around it; `parse_api_key` then tells whether it is a
+key."""
 
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH: Final = 16
