@@ -16,7 +16,7 @@ from towpath_auth.credentials import (
 from towpath_service.application.authority import refused
 from towpath_service.application.rights import denied
 from towpath_service.application.sign_in import SIGN_IN_SECONDS, NewLogin, parsed
-from towpath_service.domain.errors import ServiceError, not_found
+from towpath_service.domain.errors import ServiceError, invalid, not_found
 from towpath_service.domain.identity import WaitingDevice
 
 if TYPE_CHECKING:
@@ -61,8 +61,11 @@ class Devices:
         """Begins a login, and returns its device code and its user code.
 
         Raises:
-            ServiceError: QUOTA_EXCEEDED: too many wait that began at this address.
+            ServiceError: QUOTA_EXCEEDED: too many wait that began at this address; INVALID_REQUEST:
+                the name could pass for something else than a name where it is shown.
         """
+        if not client_name.isprintable():
+            raise invalid("client_name", "must have no control or invisible characters")
         key, now_us = new_api_key("device"), self._clock.now_us()
         version, digest = self._authority.ring.peppers.hash(key)
         device = WaitingDevice(

@@ -213,6 +213,15 @@ async def test_a_device_waits_ten_minutes_and_may_not_ask_all_the_time(
     assert found == "RESOURCE_NOT_FOUND"
 
 
+@pytest.mark.parametrize("sign", ["\x1b", "\r", "\x9b", "\N{RIGHT-TO-LEFT OVERRIDE}"])
+async def test_a_device_has_a_name_that_shows_nothing_but_itself(small: Place, sign: str) -> None:
+    asked = {"client_name": f"towpath on {sign}[2Kada-laptop"}
+    assert await reason(small, None, "AuthService/StartDeviceSignIn", **asked) == "INVALID_REQUEST"
+    assert (
+        await begun(small, "towpath on J\N{LATIN SMALL LETTER O WITH DIAERESIS}rg's 2")
+    ).user_code
+
+
 async def test_few_devices_wait_from_one_address(small: Place, later: Later) -> None:
     for _ in range(10):
         await begun(small)
