@@ -107,9 +107,8 @@ class Devices:
 
         def claim(installation: Installation) -> WaitingDevice:
             device = self._waiting(installation, user_code)
-            installation.change_device(
-                replace(device, approved_tenant_id=caller.tenant_id, credential_id=credential_id)
-            )
+            if not installation.approve_device(device.device_id, caller.tenant_id, credential_id):
+                raise _none_waits()
             return device
 
         def work(identity: Identity) -> None:
@@ -142,7 +141,7 @@ class Devices:
             ):
                 return None
             if device.credential_id is None:
-                installation.change_device(replace(device, polled_us=now_us))
+                installation.note_poll(device.device_id, now_us)
             return device
 
         device = await self._store.installation(work)
@@ -164,7 +163,7 @@ class Devices:
         code = read_user_code(text)
         device = None if code is None else installation.device_by_code(code)
         if device is None or device.credential_id or self._clock.now_us() >= device.expires_us:
-            raise not_found("a login that waits for this code")
+            raise _none_waits()
         return device
 
     def _login(
@@ -196,6 +195,10 @@ class Devices:
 def _check_user(caller: Caller) -> None:
     if not caller.principal.startswith("users/"):
         raise denied("key.own", "")
+
+
+def _none_waits() -> ServiceError:
+    return not_found("a login that waits for this code")
 
 
 def _pending() -> ServiceError:

@@ -243,11 +243,15 @@ class Installation(Protocol):
         ...
 
     def devices_from(self, address: str, now_us: int) -> int:
-        """How many devices wait that began at an address."""
+        """How many devices wait that began at an address; till this commits, no other counts."""
         ...
 
-    def change_device(self, device: WaitingDevice) -> None:
-        """Writes when a device last asked, and who approved it."""
+    def note_poll(self, device_id: str, polled_us: int) -> None:
+        """Writes when a device last asked."""
+        ...
+
+    def approve_device(self, device_id: str, tenant_id: str, credential_id: str) -> bool:
+        """Writes which login a device gets; False when it has one already, or is gone."""
         ...
 
     def remove_device(self, device_id: str) -> bool:
