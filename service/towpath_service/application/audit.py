@@ -27,6 +27,7 @@ Result = TypeVar("Result")
 
 PAGE: Final = 1000
 EXCHANGE: Final = "towpath.api.v1.AuthService/ExchangeToken"
+OPERATOR: Final = "operator"
 _LAST: Final = (1 << 63) - 1
 
 
@@ -113,6 +114,26 @@ class AuditTrail:
             record.tenant_id, lambda identity: identity.append_audit(record, seal)
         )
         draft.written = True
+
+    async def tell(self, tenant_id: str) -> None:
+        """Writes the call that runs into the log of the tenant that it changed, too.
+
+        Of who operates the installation, its own log tells; another tenant's says no more than that
+        it was whoever does.
+        """
+        draft = current_draft.get()
+        if draft is None or draft.record.tenant_id == tenant_id:
+            return
+        record = replace(
+            draft.record,
+            tenant_id=tenant_id,
+            actor=OPERATOR,
+            credential_id="",
+            address="",
+            trace_id="",
+        )
+        seal = self._sealing(tenant_id)
+        await self._store.identity(tenant_id, lambda identity: identity.append_audit(record, seal))
 
     async def read(self, caller: Caller, *, before: int, limit: int) -> AuditPage:
         """Some of a tenant's log, newest first.

@@ -115,7 +115,7 @@ class Tenants:
         suspended: bool | None = None,
         quotas: Mapping[str, int] | None = None,
     ) -> Tenant:
-        """Suspends or resumes a tenant, or sets its limits.
+        """Suspends or resumes a tenant, or sets its limits, and tells it in its own log.
 
         Raises:
             ServiceError: RESOURCE_NOT_FOUND; RESOURCE_IN_USE for the operator's own tenant.
@@ -137,6 +137,7 @@ class Tenants:
 
         tenant = await self._store.installation(work)
         await self._authority.forget(tenant.tenant_id)
+        await self._trail.tell(tenant.tenant_id)
         return tenant
 
     def _tenant(self, tenant_id: str, slug: str, display_name: str) -> Tenant:

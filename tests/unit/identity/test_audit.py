@@ -231,3 +231,29 @@ async def test_one_tenants_log_is_not_anothers(place: Place) -> None:
     theirs = await place.call(other, "AccessService/ListAuditEntries")
     assert list(theirs.audit_entries) == []
     assert theirs.head_sequence == 0
+
+
+async def test_a_tenant_is_told_in_its_own_log_what_the_operator_did_to_it(place: Place) -> None:
+    _, other = await place.tenant("acme")
+    name = {"name": "tenants/acme"}
+    quotas = {"quotas": {"calls_per_second": 7}}
+    await place.call(place.owner, "TenantService/SetTenantQuotas", **name, **quotas)
+    await place.call(place.owner, "TenantService/SuspendTenant", **name)
+    await place.call(place.owner, "TenantService/ResumeTenant", **name)
+    await place.refusal(place.owner, "TenantService/SuspendTenant", name="tenants/none")
+    await place.call(
+        place.owner, "TenantService/SetTenantQuotas", name="tenants/main", quotas=quotas["quotas"]
+    )
+    theirs = await place.call(other, "AccessService/ListAuditEntries")
+    told = [(entry.actor, entry.action, entry.resource) for entry in theirs.audit_entries]
+    assert told == [
+        ("operator", f"tenant.{action}", "tenants/acme")
+        for action in ("resume", "suspend", "quotas")
+    ]
+    assert '"calls_per_second": 7' in theirs.audit_entries[-1].request_json
+    assert theirs.head_sealed
+    # Nothing tells them who that is, or where from.
+    assert "owner@example.org" not in str(theirs)
+    assert ADDRESS not in str(theirs)
+    actions = [entry.action for entry in (await log(place)).audit_entries]
+    assert actions[:3] == ["tenant.quotas", "tenant.suspend", "tenant.resume"]
