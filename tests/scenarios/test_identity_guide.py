@@ -247,6 +247,7 @@ def audit(terminal: Terminal) -> None:
     assert told[:2] == [("key.create", "INVALID_ARGUMENT"), ("workspace.create", "OK")]
     shown = terminal.types("towpath audit verify")
     assert f"all {len(told)} entries are as they were written" in shown
+    terminal.types("towpath audit verify --against audit.jsonl")
     with closing(sqlite3.connect(terminal.home / "towpath.db")) as database, database:
         database.execute("UPDATE audit_entry SET actor = 'users/eve@example.org'")
     assert "tampered with" in terminal.runs("towpath audit verify", ends=1)

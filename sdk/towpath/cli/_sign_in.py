@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
+from towpath._display.words import printable
 from towpath._settings.declared import BY_NAME, CREDENTIALS
 from towpath._settings.files import write_config
 from towpath._settings.layers import chosen_profile, user_config
@@ -222,9 +223,8 @@ def _from_issuer(options: Any, way: Way) -> str:
 
 
 def _from_device() -> Any:
-    begun = call(
-        "AuthService", "StartDeviceSignIn", client_name=f"towpath on {platform.node()}"[:100]
-    )
+    name = _plain(f"towpath on {platform.node()}")[:100]
+    begun = call("AuthService", "StartDeviceSignIn", client_name=name)
     note(
         f"Where you are signed in, run\n\n    towpath login --approve {begun.user_code}\n\nor have"
         " somebody do it, as whom this device is to act."
@@ -256,14 +256,26 @@ def _approve(code: str, *, yes: bool) -> None:
             code="NOT_FOUND",
             exit_code=NOT_FOUND,
         ) from None
-    since = found.create_time.ToDatetime().strftime("%H:%M:%S")
-    question = (
-        f"{found.client_name or 'A device'} at {found.client_address or 'an unknown address'} began"
-        f" a login at {since} UTC. Approve only what you began yourself. Sign it in as you?"
-    )
-    if confirmed(question, yes=yes):
+    if confirmed(_question(found), yes=yes):
         call("AuthService", "ApproveDeviceSignIn", user_code=code)
-        note(f"{found.client_name or 'the device'} is signed in")
+        note(f"{_plain(found.client_name) or 'the device'} is signed in")
+
+
+def _question(found: Any) -> str:
+    """What whoever approves is asked: first what the service knows, then the device's own word."""
+    since = found.create_time.ToDatetime().strftime("%H:%M:%S")
+    address = _plain(found.client_address) or "an unknown address"
+    named = _plain(found.client_name)
+    word = f', that calls itself "{named}",' if named else ""
+    return (
+        f"A device at {address}{word} began a login at {since} UTC. Approve only what you began"
+        " yourself. Sign it in as you?"
+    )
+
+
+def _plain(text: str) -> str:
+    """A text that shows nothing but itself: no control characters, nor any that turn its order."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in printable(text))
 
 
 def _signed_out() -> bool:

@@ -12,6 +12,7 @@ from towpath_service.application.denials import Denials
 from towpath_service.application.devices import Devices
 from towpath_service.application.exchanging import Exchanges
 from towpath_service.application.federation import Federation
+from towpath_service.application.log_beginnings import begin_logs
 from towpath_service.application.members import Members
 from towpath_service.application.server_keys import ServerKeys
 from towpath_service.application.sign_in import SignIns
@@ -70,9 +71,11 @@ async def open_identity(
         ServiceError: As `Authority.open`.
     """
     issuer = ISSUER if public_url is None else public_url
-    authority = Authority(store, ServerKeys(store, sealer), clock, issuer=issuer)
+    server_keys = ServerKeys(store, sealer)
+    authority = Authority(store, server_keys, clock, issuer=issuer)
     await authority.open()
     trail = AuditTrail(store, authority)
+    await begin_logs(store, server_keys, trail)
     keys = ApiKeys(store, authority, trail, clock)
     trusts = Trusts(store, trail, clock, private=private_issuers)
     sign_ins = SignIns(store, authority, trail, clock)
@@ -89,7 +92,7 @@ async def open_identity(
         handlers=(
             AuthHandler(authority, exchanges, sign_ins, federation, devices, queries, admission),
             AccessHandler(Members(store, keys, trail, clock), keys, trusts, trail, admission),
-            TenantHandler(Tenants(store, authority, keys, clock)),
+            TenantHandler(Tenants(store, authority, trail, keys, clock)),
         ),
     )
 
@@ -113,9 +116,10 @@ async def init_identity(
     await server_keys.make()
     authority = Authority(store, server_keys, clock)
     await authority.open()
-    keys = ApiKeys(store, authority, AuditTrail(store, authority), clock)
+    trail = AuditTrail(store, authority)
+    keys = ApiKeys(store, authority, trail, clock)
     seconds = None if key_days is None else key_days * 86_400
-    return await Tenants(store, authority, keys, clock).first(owner, key_seconds=seconds)
+    return await Tenants(store, authority, trail, keys, clock).first(owner, key_seconds=seconds)
 
 
 async def recover_owner(
@@ -128,9 +132,10 @@ async def recover_owner(
     """
     authority = Authority(store, ServerKeys(store, sealer), clock)
     await authority.open()
-    keys = ApiKeys(store, authority, AuditTrail(store, authority), clock)
+    trail = AuditTrail(store, authority)
+    keys = ApiKeys(store, authority, trail, clock)
     seconds = None if key_days is None else key_days * 86_400
-    made = await Tenants(store, authority, keys, clock).recover(key_seconds=seconds)
+    made = await Tenants(store, authority, trail, keys, clock).recover(key_seconds=seconds)
     if made is None:
         raise ServiceError(
             reason="IDENTITY_MISSING",

@@ -16,7 +16,7 @@ from towpath_auth.credentials import (
 from towpath_service.application.authority import refused
 from towpath_service.application.rights import denied
 from towpath_service.application.sign_in import SIGN_IN_SECONDS, NewLogin, parsed
-from towpath_service.domain.errors import ServiceError, not_found
+from towpath_service.domain.errors import ServiceError, invalid, not_found
 from towpath_service.domain.identity import WaitingDevice
 
 if TYPE_CHECKING:
@@ -61,8 +61,11 @@ class Devices:
         """Begins a login, and returns its device code and its user code.
 
         Raises:
-            ServiceError: QUOTA_EXCEEDED: too many wait that began at this address.
+            ServiceError: QUOTA_EXCEEDED: too many wait that began at this address; INVALID_REQUEST:
+                the name could pass for something else than a name where it is shown.
         """
+        if not client_name.isprintable():
+            raise invalid("client_name", "must have no control or invisible characters")
         key, now_us = new_api_key("device"), self._clock.now_us()
         version, digest = self._authority.ring.peppers.hash(key)
         device = WaitingDevice(
@@ -104,9 +107,8 @@ class Devices:
 
         def claim(installation: Installation) -> WaitingDevice:
             device = self._waiting(installation, user_code)
-            installation.change_device(
-                replace(device, approved_tenant_id=caller.tenant_id, credential_id=credential_id)
-            )
+            if not installation.approve_device(device.device_id, caller.tenant_id, credential_id):
+                raise _none_waits()
             return device
 
         def work(identity: Identity) -> None:
@@ -139,7 +141,7 @@ class Devices:
             ):
                 return None
             if device.credential_id is None:
-                installation.change_device(replace(device, polled_us=now_us))
+                installation.note_poll(device.device_id, now_us)
             return device
 
         device = await self._store.installation(work)
@@ -161,7 +163,7 @@ class Devices:
         code = read_user_code(text)
         device = None if code is None else installation.device_by_code(code)
         if device is None or device.credential_id or self._clock.now_us() >= device.expires_us:
-            raise not_found("a login that waits for this code")
+            raise _none_waits()
         return device
 
     def _login(
@@ -193,6 +195,10 @@ class Devices:
 def _check_user(caller: Caller) -> None:
     if not caller.principal.startswith("users/"):
         raise denied("key.own", "")
+
+
+def _none_waits() -> ServiceError:
+    return not_found("a login that waits for this code")
 
 
 def _pending() -> ServiceError:

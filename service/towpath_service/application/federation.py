@@ -84,7 +84,7 @@ class Federation:
             issuer = claimed_issuer(token)
             tenant_id, trusts = await self._trusts_of(tenant)
             trust, found = await self._verified(
-                token, [trust for trust in trusts if trust.issuer == issuer]
+                tenant_id, token, [trust for trust in trusts if trust.issuer == issuer]
             )
         except CredentialRefused as error:
             raise refused(error) from error
@@ -108,12 +108,16 @@ class Federation:
         tenant_id = new_id() if tenant is None else tenant.tenant_id
         return tenant_id, await self._store.identity(tenant_id, lambda identity: identity.trusts())
 
-    async def _verified(self, token: str, trusts: list[StoredTrust]) -> tuple[StoredTrust, Foreign]:
+    async def _verified(
+        self, tenant_id: str, token: str, trusts: list[StoredTrust]
+    ) -> tuple[StoredTrust, Foreign]:
         refusal = CredentialRefused()
         now = self._clock.now_us() / _SECOND
         for trust in trusts:
             try:
-                return trust, await self._issuers.verify(token, self._trusts.checked(trust), now)
+                return trust, await self._issuers.verify(
+                    token, self._trusts.checked(trust), now, tenant_id=tenant_id
+                )
             except CredentialRefused as error:
                 if error.reason == "CREDENTIAL_EXPIRED":
                     refusal = error
@@ -157,8 +161,10 @@ class Federation:
         now_us = self._clock.now_us()
         if found.issued_at < now_us // _SECOND - FRESH_SECONDS:
             raise refused(CredentialRefused("CREDENTIAL_EXPIRED"))
-        # The same token makes the same id, of which there can be one.
-        key_id = self._authority.ring.peppers.key_id_for(token)
+        # The same content makes the same id, of which there can be one. Of a signature of it there
+        # are several that are good: whoever has one makes another.
+        signed = token.rpartition(".")[0]
+        key_id = self._authority.ring.peppers.key_id_for(signed)
 
         def work(identity: Identity) -> bool:
             identity.touch()

@@ -34,6 +34,13 @@ Purpose = Literal["signing", "pepper", "audit"]
 PUBLISHED_SECONDS: Final = 120.0
 """How long a signing key is known everywhere before it signs: replicas look every half minute."""
 
+_AUDIT_ID: Final = "2"
+"""Of the key that seals audit logs where each log has its end; "1" of that of earlier versions.
+
+Whoever could take ends away can't make the key with the other id, which would have them made anew:
+it is sealed for the place that its id names.
+"""
+
 _SECOND: Final = 1_000_000
 _OUTLIVES_SECONDS: Final = MAX_LIFE_SECONDS + LEEWAY_SECONDS
 
@@ -67,7 +74,7 @@ class ServerKeys:
             now_us = installation.now_us()
             installation.add_server_key(self._pepper(1, now_us))
             installation.add_server_key(self._signing(now_us, now_us))
-            installation.add_server_key(self._sealed("audit", "1", new_pepper(), now_us, now_us))
+            installation.add_server_key(self._audit(new_pepper(), now_us))
             return True
 
         return await self._store.installation(work)
@@ -96,6 +103,22 @@ class ServerKeys:
             peppers=Peppers(by_version=peppers),
             audit=next(self._opened(key) for key in kept if key.purpose == "audit"),
         )
+
+    async def logs_begun(self) -> bool:
+        """Whether each tenant's audit log has its end."""
+        kept = await self._store.installation(lambda installation: installation.server_keys())
+        return all(key.key_id == _AUDIT_ID for key in kept if key.purpose == "audit")
+
+    async def note_logs_begun(self) -> None:
+        """Notes for good that each tenant's audit log has its end."""
+
+        def work(installation: Installation) -> None:
+            for key in installation.server_keys():
+                if key.purpose == "audit" and key.key_id != _AUDIT_ID:
+                    installation.remove_server_key(key)
+                    installation.add_server_key(self._audit(self._opened(key), key.created_us))
+
+        await self._store.installation(work)
 
     async def rotate(self, *, published_seconds: float = PUBLISHED_SECONDS) -> str:
         """Makes the next signing key; the present one signs until that is used.
@@ -152,6 +175,9 @@ class ServerKeys:
 
     def _pepper(self, version: int, now_us: int) -> ServerKey:
         return self._sealed("pepper", str(version), new_pepper(), now_us, now_us)
+
+    def _audit(self, content: bytes, now_us: int) -> ServerKey:
+        return self._sealed("audit", _AUDIT_ID, content, now_us, now_us)
 
     def _sealed(
         self, purpose: Purpose, key_id: str, content: bytes, now_us: int, used_from_us: int

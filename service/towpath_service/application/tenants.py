@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from towpath_service.application.api_keys import ApiKeys
+    from towpath_service.application.audit import AuditTrail
     from towpath_service.application.authority import Authority
     from towpath_service.ports.clock import Clock
     from towpath_service.ports.identity import Identity, IdentityStore, Installation
@@ -45,10 +46,16 @@ class Tenants:
     """Manages the tenants of one installation."""
 
     def __init__(
-        self, store: IdentityStore, authority: Authority, keys: ApiKeys, clock: Clock
+        self,
+        store: IdentityStore,
+        authority: Authority,
+        trail: AuditTrail,
+        keys: ApiKeys,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._authority = authority
+        self._trail = trail
         self._keys = keys
         self._clock = clock
 
@@ -105,7 +112,7 @@ class Tenants:
         suspended: bool | None = None,
         quotas: Mapping[str, int] | None = None,
     ) -> Tenant:
-        """Suspends or resumes a tenant, or sets its limits.
+        """Suspends or resumes a tenant, or sets its limits, and tells it in its own log.
 
         Raises:
             ServiceError: RESOURCE_NOT_FOUND; RESOURCE_IN_USE for the operator's own tenant.
@@ -127,6 +134,7 @@ class Tenants:
 
         tenant = await self._store.installation(work)
         await self._authority.forget(tenant.tenant_id)
+        await self._trail.tell(tenant.tenant_id)
         return tenant
 
     def _tenant(self, tenant_id: str, slug: str, display_name: str) -> Tenant:
@@ -164,6 +172,7 @@ class Tenants:
         identity.touch()
         if identity.principals(None, limit=1):
             return None
+        self._trail.begin(identity, tenant.tenant_id)
         now_us = self._clock.now_us()
         owner = Principal(
             principal_id=new_id(),

@@ -39,6 +39,17 @@ class Standing(NamedTuple):
     """Names to show of all workspaces of the tenant, by id."""
 
 
+class AuditLog(NamedTuple):
+    """Some of a tenant's audit log."""
+
+    entries: list[tuple[AuditRecord, str]]
+    """With their hashes, newest first."""
+    head: AuditHead
+    """The end of all of it."""
+    seal: str
+    """Of the end; empty where the log has none."""
+
+
 class Identity(Protocol):
     """One transaction about who is who in one tenant."""
 
@@ -189,8 +200,18 @@ class Identity(Protocol):
         """What the tenant stores: bytes."""
         ...
 
+    def begin_audit(self, seal: Callable[[AuditHead], str]) -> None:
+        """Gives an audit log without entries its end; changes nothing where it has either.
+
+        Args:
+            seal: Seals the end.
+        """
+        ...
+
     def append_audit(self, record: AuditRecord, seal: Callable[[AuditHead], str]) -> None:
         """Writes an entry at the end of the tenant's audit log.
+
+        Where the end is lost, or isn't one that was sealed, the entry shows that.
 
         Args:
             record: The entry; its sequence and time are set here.
@@ -198,12 +219,8 @@ class Identity(Protocol):
         """
         ...
 
-    def audit(self, *, before: int, limit: int) -> list[tuple[AuditRecord, str]]:
-        """Entries of the audit log with their hashes, below a sequence, newest first."""
-        ...
-
-    def audit_head(self) -> tuple[AuditHead, str]:
-        """The end of the audit log, and its seal; empty when nothing was ever written."""
+    def audit(self, *, before: int, limit: int) -> AuditLog:
+        """Entries of the audit log below a sequence, and its end, as they were in one moment."""
         ...
 
     def touch(self) -> None:
@@ -251,11 +268,15 @@ class Installation(Protocol):
         ...
 
     def devices_from(self, address: str, now_us: int) -> int:
-        """How many devices wait that began at an address."""
+        """How many devices wait that began at an address; till this commits, no other counts."""
         ...
 
-    def change_device(self, device: WaitingDevice) -> None:
-        """Writes when a device last asked, and who approved it."""
+    def note_poll(self, device_id: str, polled_us: int) -> None:
+        """Writes when a device last asked."""
+        ...
+
+    def approve_device(self, device_id: str, tenant_id: str, credential_id: str) -> bool:
+        """Writes which login a device gets; False when it has one already, or is gone."""
         ...
 
     def remove_device(self, device_id: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, delete, exists, insert, literal, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
+from towpath_auth.audit import AuditHead
 
 from towpath_service.domain.identity import (
     Binding,
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import Connection, Row, Table
-    from towpath_auth.audit import AuditHead, AuditRecord
+    from towpath_auth.audit import AuditRecord
 
     from towpath_service.domain.identity import BindingPlace
+    from towpath_service.ports.identity import AuditLog
 
 _KINDS: Final[dict[PrincipalKind, int]] = {"user": 1, "service_account": 2}
 _KIND_OF: Final[dict[int, PrincipalKind]] = {1: "user", 2: "service_account"}
@@ -384,18 +386,19 @@ class SqlIdentity:
         """What the tenant stores."""
         return stored_of(self._connection, self._tenant_id)
 
+    def begin_audit(self, seal: Callable[[AuditHead], str]) -> None:
+        """Gives an audit log without entries its end; changes nothing where it has either."""
+        if not audit.has_entries(self._connection, self._tenant_id):
+            self._add(tables.audit_head, **audit.sealed(AuditHead(), seal))
+
     def append_audit(self, record: AuditRecord, seal: Callable[[AuditHead], str]) -> None:
         """Writes an entry at the end of the tenant's audit log."""
         assert record.tenant_id == self._tenant_id
         audit.append(self._connection, record, seal, database_now_us(self._connection))
 
-    def audit(self, *, before: int, limit: int) -> list[tuple[AuditRecord, str]]:
-        """Entries of the audit log with their hashes, below a sequence, newest first."""
+    def audit(self, *, before: int, limit: int) -> AuditLog:
+        """Entries of the audit log below a sequence, and its end, as they were in one moment."""
         return audit.read(self._connection, self._tenant_id, before=before, limit=limit)
-
-    def audit_head(self) -> tuple[AuditHead, str]:
-        """The end of the audit log, and its seal; empty when nothing was ever written."""
-        return audit.read_head(self._connection, self._tenant_id)
 
     def touch(self) -> None:
         """Notes that callers' rights have changed: replicas look anew.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, text, update
 
 from towpath_service.domain.identity import ServerKey, Tenant, WaitingDevice
 from towpath_service.domain.secrets import StoredDataKey
@@ -16,6 +16,9 @@ from towpath_service.storage.secret_schema import data_key
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+# With the address, the key of a lock; another first number than any other lock's.
+_COUNTING: Final = text("SELECT pg_advisory_xact_lock(8697286, hashtext(CAST(:address AS text)))")
 
 
 class SqlInstallation:
@@ -87,23 +90,22 @@ class SqlInstallation:
         return self._device(tables.waiting_device.c.user_code == user_code)
 
     def devices_from(self, address: str, now_us: int) -> int:
-        """How many devices wait that began at an address."""
+        """How many devices wait that began at an address; till this commits, no other counts."""
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(_COUNTING, {"address": address})
         columns = tables.waiting_device.c
         waiting = (columns.address == address) & (columns.expires_us > now_us)
         counted = select(func.count()).select_from(tables.waiting_device).where(waiting)
         return int(self._connection.execute(counted).scalar_one())
 
-    def change_device(self, device: WaitingDevice) -> None:
-        """Writes when a device last asked, and who approved it."""
-        table = tables.waiting_device
-        self._connection.execute(
-            update(table)
-            .where(table.c.device_id == device.device_id)
-            .values(
-                polled_us=device.polled_us,
-                approved_tenant_id=device.approved_tenant_id,
-                credential_id=device.credential_id,
-            )
+    def note_poll(self, device_id: str, polled_us: int) -> None:
+        """Writes when a device last asked."""
+        self._change_waiting(device_id, polled_us=polled_us)
+
+    def approve_device(self, device_id: str, tenant_id: str, credential_id: str) -> bool:
+        """Writes which login a device gets; False when it has one already, or is gone."""
+        return self._change_waiting(
+            device_id, approved_tenant_id=tenant_id, credential_id=credential_id
         )
 
     def remove_device(self, device_id: str) -> bool:
@@ -111,6 +113,15 @@ class SqlInstallation:
         table = tables.waiting_device
         removed = self._connection.execute(delete(table).where(table.c.device_id == device_id))
         return removed.rowcount > 0
+
+    def _change_waiting(self, device_id: str, **values: Any) -> bool:
+        columns = tables.waiting_device.c
+        changed = self._connection.execute(
+            update(tables.waiting_device)
+            .where(columns.device_id == device_id, columns.credential_id.is_(None))
+            .values(**values)
+        )
+        return changed.rowcount > 0
 
     def _device(self, condition: Any) -> WaitingDevice | None:
         rows = self._connection.execute(select(tables.waiting_device).where(condition))

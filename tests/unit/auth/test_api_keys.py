@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from towpath_auth import CredentialRefused
+from towpath_auth import CredentialRefused, _api_keys
 from towpath_auth.credentials import (
     KEY_PATTERN,
     KeyKind,
@@ -87,3 +87,27 @@ def test_the_form_that_scanners_are_told_is_that_of_keys() -> None:
     assert {f"`{new_api_key(kind).text[:5]}`" for kind in ALL_KINDS} == set(
         re.findall(r"`twp\w_`", section)
     )
+
+
+def test_a_refresh_token_is_recognised_under_any_pepper_that_is_kept() -> None:
+    old, new = Peppers(by_version={1: new_pepper()}), new_pepper()
+    peppers = Peppers(by_version={**old.by_version, 2: new})
+    for token in (old.new_refresh_token("a" * 16), peppers.new_refresh_token("a" * 16)):
+        assert parse_api_key(token.text) == token
+        assert (token.kind, token.key_id) == ("refresh", "a" * 16)
+        assert peppers.has_made(token)
+        assert not Peppers(by_version={1: new_pepper()}).has_made(token)
+    made = {peppers.new_refresh_token("a" * 16).text for _ in range(1000)}
+    assert len(made) == 1000
+
+
+def test_a_refresh_token_that_was_made_up_or_is_of_another_login_is_not_recognised() -> None:
+    peppers = Peppers(by_version={1: new_pepper()})
+    token = peppers.new_refresh_token("a" * 16)
+    secret = token.text.split("_")[2][:-6]
+    assert peppers.has_made(_api_keys._key("refresh", "a" * 16, secret))
+    assert not peppers.has_made(_api_keys._key("refresh", "b" * 16, secret))
+    assert not peppers.has_made(new_api_key("refresh", "a" * 16))
+    for at, was in enumerate(secret):
+        changed = secret[:at] + ("0" if was != "0" else "1") + secret[at + 1 :]
+        assert not peppers.has_made(_api_keys._key("refresh", "a" * 16, changed))
