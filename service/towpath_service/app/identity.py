@@ -15,6 +15,7 @@ from towpath_service.application.federation import Federation
 from towpath_service.application.members import Members
 from towpath_service.application.server_keys import ServerKeys
 from towpath_service.application.sign_in import SignIns
+from towpath_service.application.strangers import Strangers
 from towpath_service.application.tenants import MadeTenant, Tenants
 from towpath_service.application.trusts import Trusts
 from towpath_service.domain.errors import ServiceError
@@ -53,6 +54,7 @@ async def open_identity(
     admission: Admission,
     *,
     private_issuers: bool = False,
+    behind_proxy: bool = False,
 ) -> Identity:
     """Puts the layer together.
 
@@ -63,6 +65,7 @@ async def open_identity(
         queries: What runs there are.
         admission: What counts what tenants use.
         private_issuers: Whether issuers may be on this machine and on private networks.
+        behind_proxy: Whether a proxy tells where calls come from.
 
     Raises:
         ServiceError: As `Authority.open`.
@@ -78,13 +81,14 @@ async def open_identity(
     devices = Devices(store, authority, trail, sign_ins, clock)
     denials = Denials(trail)
     exchanges = Exchanges(store, authority, clock, denials)
+    strangers = Strangers()
     return Identity(
         authority=authority,
         denials=denials,
-        authenticator=TokenAuthenticator(authority),
+        authenticator=TokenAuthenticator(authority, behind_proxy=behind_proxy),
         guard=IdentityGuard(admission, trail),
         handlers=(
-            AuthHandler(authority, exchanges, sign_ins, federation, devices, queries, admission),
+            AuthHandler(authority, exchanges, sign_ins, federation, devices, queries, strangers),
             AccessHandler(Members(store, keys, trail, clock), keys, trusts, trail, admission),
             TenantHandler(Tenants(store, authority, keys, clock)),
         ),

@@ -65,6 +65,7 @@ async def serve(
             settings.key_file,
             make=settings.auth,
             private_issuers=settings.private_issuers,
+            behind_proxy=settings.tls_proxy,
         )
         if settings.auth:
             made = await switch_on(settings.database, wanted, settings.owner)

@@ -20,7 +20,12 @@ FIRST_KEY_DAYS: Final = 90.0
 
 
 def identity_wanted(
-    home: Path, key_file: Path | None, *, make: bool = False, private_issuers: bool = False
+    home: Path,
+    key_file: Path | None,
+    *,
+    make: bool = False,
+    private_issuers: bool = False,
+    behind_proxy: bool = False,
 ) -> IdentityWanted:
     """How callers are told apart, where they are.
 
@@ -29,6 +34,7 @@ def identity_wanted(
         key_file: File of the key that the service's secrets are sealed with; None for the usual.
         make: Whether to make that file when there is none.
         private_issuers: Whether issuers that tenants trust may be on private networks.
+        behind_proxy: Whether a proxy stands before the ports, and tells where calls come from.
     """
 
     def opened() -> Sealer:
@@ -36,7 +42,7 @@ def identity_wanted(
 
         return sealer(home, key_file, make=make)
 
-    return IdentityWanted(sealer=opened, private_issuers=private_issuers)
+    return IdentityWanted(sealer=opened, private_issuers=private_issuers, behind_proxy=behind_proxy)
 
 
 async def switch_on(

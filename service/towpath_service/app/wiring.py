@@ -58,6 +58,8 @@ class IdentityWanted:
     """Makes what opens the service's own keys."""
     private_issuers: bool = False
     """Whether issuers that tenants trust may be on this machine and on private networks."""
+    behind_proxy: bool = False
+    """Whether a proxy stands before the ports, and tells where calls come from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +180,7 @@ async def _identity(
         queries,
         admission,
         private_issuers=wanted.private_issuers,
+        behind_proxy=wanted.behind_proxy,
     )
 
 

@@ -51,8 +51,6 @@ BURST_SECONDS: Final[Mapping[Quota, float]] = {
     "log_bytes_per_second": 5.0,
 }
 MOST_TENANTS: Final = 10_000
-FAILURES_A_MINUTE: Final = 20.0
-_MINUTE: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -73,7 +71,6 @@ class Admission:
         """
         self._now = now
         self._uses: dict[str, _Use] = {}
-        self._failures: dict[str, Bucket] = {}
 
     def admit(self, caller: Caller, cost: str) -> None:
         """Takes what a call costs.
@@ -122,34 +119,12 @@ class Admission:
         most = limit_of(caller, "open_streams")
         if use.streams >= most:
             use.used["refused"] += 1
-            raise _exceeded("open_streams", most, 1.0)
+            raise exceeded("open_streams", most, 1.0)
         use.streams += 1
         try:
             yield
         finally:
             use.streams -= 1
-
-    def check_address(self, address: str) -> None:
-        """Refuses an address from which too many wrong credentials came.
-
-        Raises:
-            ServiceError: QUOTA_EXCEEDED, with when to try again.
-        """
-        bucket = self._failures.get(address)
-        wait = bucket.wait(self._now()) if bucket is not None else 0.0
-        if wait:
-            raise _exceeded("failed_credentials_per_minute", int(FAILURES_A_MINUTE), wait)
-
-    def note_failure(self, address: str) -> None:
-        """Notes a wrong credential from an address."""
-        now = self._now()
-        if len(self._failures) >= MOST_TENANTS:
-            self._failures = {
-                key: bucket for key, bucket in self._failures.items() if not bucket.is_full(now)
-            }
-        rate = FAILURES_A_MINUTE / _MINUTE
-        bucket = self._failures.setdefault(address, Bucket.full(rate, FAILURES_A_MINUTE - 1, now))
-        bucket.take(1, now)
 
     def usage(self, caller: Caller) -> dict[str, int]:
         """What a tenant has used here, by what is limited."""
@@ -162,7 +137,7 @@ class Admission:
         wait = bucket.wait(now)
         if wait:
             use.used["refused"] += 1
-            raise _exceeded(quota, limit_of(caller, quota), wait)
+            raise exceeded(quota, limit_of(caller, quota), wait)
         bucket.take(units, now)
 
     def _bucket(self, use: _Use, caller: Caller, quota: Quota) -> Bucket:
@@ -218,7 +193,8 @@ def storage_is_full(stored: Stored) -> ServiceError:
     )
 
 
-def _exceeded(quota: str, limit: int, wait: float) -> ServiceError:
+def exceeded(quota: str, limit: int, wait: float) -> ServiceError:
+    """The answer to what is beyond a limit for now; `wait` seconds later there is room again."""
     return ServiceError(
         reason="QUOTA_EXCEEDED",
         message=(

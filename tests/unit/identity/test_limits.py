@@ -142,10 +142,8 @@ def test_who_is_idle_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     admission = Admission(clock)
     for number in range(50):
         admission.admit(caller(f"t{number}"), "read")
-        admission.note_failure(f"192.0.2.{number}")
         clock.now += 100
     assert len(admission._uses) <= 11
-    assert len(admission._failures) <= 11
 
 
 def test_without_identity_nothing_is_counted_or_refused() -> None:
