@@ -75,20 +75,29 @@ async def open_identity(
     trail = AuditTrail(store, authority)
     keys = ApiKeys(store, authority, trail, clock)
     trusts = Trusts(store, trail, clock, private=private_issuers)
-    sign_ins = SignIns(store, authority, trail, clock)
+    sign_ins = SignIns(store, authority, trail, clock, admission)
     issuers = Issuers(FetchedKeys())
-    federation = Federation(store, authority, trail, sign_ins, trusts, issuers, clock)
-    devices = Devices(store, authority, trail, sign_ins, clock)
+    federation = Federation(store, authority, trail, sign_ins, trusts, issuers, clock, admission)
+    devices = Devices(store, authority, trail, sign_ins, clock, admission)
     denials = Denials(trail)
-    exchanges = Exchanges(store, authority, clock, denials)
+    exchanges = Exchanges(store, authority, clock, denials, admission)
     strangers = Strangers()
     return Identity(
         authority=authority,
         denials=denials,
-        authenticator=TokenAuthenticator(authority, behind_proxy=behind_proxy),
-        guard=IdentityGuard(admission, trail),
+        authenticator=TokenAuthenticator(authority, strangers, behind_proxy=behind_proxy),
+        guard=IdentityGuard(admission, strangers, trail),
         handlers=(
-            AuthHandler(authority, exchanges, sign_ins, federation, devices, queries, strangers),
+            AuthHandler(
+                authority,
+                exchanges,
+                sign_ins,
+                federation,
+                devices,
+                queries,
+                admission,
+                strangers,
+            ),
             AccessHandler(Members(store, keys, trail, clock), keys, trusts, trail, admission),
             TenantHandler(Tenants(store, authority, keys, clock)),
         ),

@@ -56,8 +56,15 @@ MOST_TENANTS: Final = 10_000
 @dataclass(slots=True)
 class _Use:
     buckets: dict[Quota, Bucket] = field(default_factory=dict["Quota", Bucket])
+    exchanges: Bucket | None = None
+    """Apart from calls: no reading keeps a producer from its next token."""
     used: Counter[str] = field(default_factory=Counter[str])
     streams: int = 0
+
+    def is_idle(self, now: float) -> bool:
+        """Whether forgetting it makes no difference."""
+        known = [*self.buckets.values(), *([] if self.exchanges is None else [self.exchanges])]
+        return not self.streams and all(bucket.is_full(now) for bucket in known)
 
 
 class Admission:
@@ -83,6 +90,32 @@ class Admission:
         use = self._use(caller)
         if COSTS[cost]:
             self._take(use, caller, "calls_per_second", COSTS[cost])
+        use.used["calls"] += 1
+
+    def check_exchange(self, tenant_id: str) -> None:
+        """Refuses an exchange of a tenant that made too many, before anything is used up by it.
+
+        Raises:
+            ServiceError: QUOTA_EXCEEDED, with when to try again.
+        """
+        use = self._uses.get(tenant_id)
+        if use is None or use.exchanges is None:
+            return
+        wait = use.exchanges.wait(self._now())
+        if wait:
+            use.used["refused"] += 1
+            raise exceeded("calls_per_second", int(use.exchanges.rate), wait)
+
+    def exchanged(self, caller: Caller) -> None:
+        """Takes what an exchange cost of the tenant that it turned out to be of."""
+        use, now = self._use(caller), self._now()
+        rate = limit_of(caller, "calls_per_second")
+        burst = rate * BURST_SECONDS["calls_per_second"]
+        if use.exchanges is None:
+            use.exchanges = Bucket.full(rate, burst, now)
+        elif use.exchanges.rate != rate:
+            use.exchanges.set_rate(rate, burst)
+        use.exchanges.take(COSTS["exchange"], now)
         use.used["calls"] += 1
 
     def report(self, caller: Caller, quota: Quota, amount: float) -> None:
@@ -161,9 +194,7 @@ class Admission:
     def _forget_idle(self) -> None:
         now = self._now()
         self._uses = {
-            tenant_id: use
-            for tenant_id, use in self._uses.items()
-            if use.streams or not all(bucket.is_full(now) for bucket in use.buckets.values())
+            tenant_id: use for tenant_id, use in self._uses.items() if not use.is_idle(now)
         }
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from towpath_auth import Caller
 
+    from towpath_service.application.admission import Admission
     from towpath_service.application.audit import AuditTrail
     from towpath_service.application.authority import Authority
     from towpath_service.application.sign_in import SignedIn, SignIns
@@ -50,12 +51,14 @@ class Devices:
         trail: AuditTrail,
         sign_ins: SignIns,
         clock: Clock,
+        admission: Admission,
     ) -> None:
         self._store = store
         self._authority = authority
         self._trail = trail
         self._sign_ins = sign_ins
         self._clock = clock
+        self._admission = admission
 
     async def start(self, client_name: str, address: str) -> tuple[str, str]:
         """Begins a login, and returns its device code and its user code.
@@ -128,7 +131,7 @@ class Devices:
 
         Raises:
             ServiceError: SIGN_IN_PENDING, SIGN_IN_EXPIRED, CREDENTIAL_INVALID, TENANT_SUSPENDED, or
-                QUOTA_EXCEEDED when it is asked too often.
+                QUOTA_EXCEEDED when it is asked too often, or its tenant makes too many exchanges.
         """
         key, now_us = parsed(text, "device"), self._clock.now_us()
 
@@ -149,6 +152,7 @@ class Devices:
             raise _ended()
         if device.credential_id is None or device.approved_tenant_id is None:
             raise _too_soon() if now_us - (device.polled_us or 0) < _SOONEST_US else _pending()
+        self._admission.check_exchange(device.approved_tenant_id)
         signed_in = await self._sign_ins.first(
             device.approved_tenant_id, device.credential_id, permissions, address
         )

@@ -11,9 +11,9 @@ import asyncio
 import time
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from towpath_service.application.admission import exceeded
+from towpath_service.application.admission import COSTS, exceeded
 from towpath_service.domain.addresses import network_of
 from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.limits import Bucket
@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
 MOST_ADDRESSES: Final = 10_000
 FAILURES_A_MINUTE: Final = 20.0
+UNITS_A_SECOND: Final = 200.0
+"""What calls may cost that anybody may make, and those that bring nothing that proves who calls."""
+
+BURST_SECONDS: Final = 10.0
 _MINUTE: Final = 60.0
+
+Counted = TypeVar("Counted")
 
 
 @dataclass(slots=True)
@@ -43,6 +49,24 @@ class Strangers:
         """
         self._now = now
         self._failures: dict[str, _Failures] = {}
+        self._calls: dict[str, Bucket] = {}
+
+    def admit(self, address: str, cost: str) -> None:
+        """Takes what a call costs that anybody may make.
+
+        Raises:
+            ServiceError: QUOTA_EXCEEDED, with when to call again.
+        """
+        network, now = network_of(address), self._now()
+        self._calls = _pruned(self._calls, lambda bucket: bucket.is_full(now))
+        bucket = self._calls.get(network)
+        if bucket is None:
+            full = Bucket.full(UNITS_A_SECOND, UNITS_A_SECOND * BURST_SECONDS, now)
+            bucket = self._calls[network] = full
+        wait = bucket.wait(now)
+        if wait:
+            raise exceeded("public_calls_per_second", int(UNITS_A_SECOND), wait)
+        bucket.take(COSTS[cost], now)
 
     @asynccontextmanager
     async def proving(self, address: str) -> AsyncGenerator[None]:
@@ -82,12 +106,7 @@ class Strangers:
     def _fail(self, address: str, error: ServiceError) -> None:
         """Notes a wrong credential; raises when it is one too many."""
         now = self._now()
-        if len(self._failures) >= MOST_ADDRESSES:
-            self._failures = {
-                key: known
-                for key, known in self._failures.items()
-                if known.turn.locked() or not known.bucket.is_full(now)
-            }
+        self._failures = _pruned(self._failures, lambda known: known.bucket.is_full(now))
         network = network_of(address)
         known = self._failures.get(network)
         if known is None:
@@ -99,6 +118,14 @@ class Strangers:
         except ServiceError as refusal:
             raise refusal from error
         known.bucket.take(1, now)
+
+
+def _pruned(counted: dict[str, Counted], is_idle: Callable[[Counted], bool]) -> dict[str, Counted]:
+    """What is counted, with room for one more: without the idle ones, else without the oldest."""
+    if len(counted) < MOST_ADDRESSES:
+        return counted
+    busy = [(key, value) for key, value in counted.items() if not is_idle(value)]
+    return dict(busy[-(MOST_ADDRESSES // 2) :])
 
 
 def _check(bucket: Bucket, now: float) -> None:

@@ -21,6 +21,7 @@ from towpath_service.rpc.times import set_time
 if TYPE_CHECKING:
     from towpath_auth import Caller
 
+    from towpath_service.application.admission import Admission
     from towpath_service.application.authority import Authority
     from towpath_service.application.devices import Devices
     from towpath_service.application.exchanging import Exchanges
@@ -45,6 +46,7 @@ class AuthHandler:
         federation: Federation,
         devices: Devices,
         queries: Queries,
+        admission: Admission,
         strangers: Strangers,
     ) -> None:
         self._authority = authority
@@ -53,6 +55,7 @@ class AuthHandler:
         self._federation = federation
         self._devices = devices
         self._queries = queries
+        self._admission = admission
         self._strangers = strangers
 
     async def exchange_token(
@@ -62,6 +65,7 @@ class AuthHandler:
         async with self._strangers.proving(caller.address):
             signed_in = await self._exchanged(request, caller.address)
         made = signed_in.exchanged
+        self._admission.exchanged(made.caller)
         answer = pb.ExchangeTokenResponse(
             access_token=made.token,
             expire_time=Timestamp(seconds=made.expires_at),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from tests.unit.identity.test_limits import Clock
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from towpath_service.application.admission import Admission
 
 EXCHANGE = "AuthService/ExchangeToken"
 WRONG = ServiceError(reason="CREDENTIAL_INVALID", message="wrong")
@@ -84,14 +87,22 @@ def test_codes_that_can_be_guessed_are_not_looked_at_any_more() -> None:
     assert not looked
 
 
-async def test_addresses_that_are_idle_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("pause", [100, 0])
+async def test_of_many_addresses_few_are_kept(
+    monkeypatch: pytest.MonkeyPatch, pause: float
+) -> None:
     monkeypatch.setattr(counted, "MOST_ADDRESSES", 10)
     clock = Clock()
     strangers = Strangers(clock)
     for number in range(50):
         await proved(strangers, f"192.0.2.{number}")
-        clock.now += 100
+        strangers.admit(f"192.0.2.{number}", "read")
+        clock.now += pause
     assert len(strangers._failures) <= 11
+    assert len(strangers._calls) <= 11
+    # The last one is among them.
+    found = [await proved(strangers, "192.0.2.49") for _ in range(20)]
+    assert (found[-1] == "QUOTA_EXCEEDED") == (pause == 0)
 
 
 async def test_a_stranger_locks_nobody_out_who_shares_the_address(small: Place) -> None:
@@ -128,3 +139,76 @@ async def test_only_behind_a_proxy_is_it_believed_where_calls_come_from(
         listed: Any = await place.call(place.owner, "AccessService/ListAuditEntries")
         [entry] = [item for item in listed.audit_entries if item.action == "workspace.create"]
         assert entry.client_address == address
+
+
+PUBLIC = (
+    "AuthService/GetJwks",
+    "AuthService/GetSignInOptions",
+    "AuthService/StartDeviceSignIn",
+    "ServerService/GetServerInfo",
+)
+
+
+async def refused(place: Place, token: str | None, method: str, **fields: Any) -> str:
+    try:
+        await place.call(token, method, **fields)
+    except ServiceError as error:
+        return error.metadata.get("quota", error.reason)
+    return ""
+
+
+async def test_what_anybody_may_call_has_an_allowance_of_each_address(
+    small: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counted, "UNITS_A_SECOND", 0.001)
+    monkeypatch.setattr(counted, "BURST_SECONDS", 5_500)
+    assert await refused(small, None, "AuthService/StartDeviceSignIn") == ""
+    assert await refused(small, "nonsense", "RunService/ListRuns") == "CREDENTIAL_INVALID"
+    assert [await refused(small, None, method) for method in PUBLIC] == (
+        ["public_calls_per_second"] * len(PUBLIC)
+    )
+    assert await refused(small, "nonsense", "RunService/ListRuns") == "public_calls_per_second"
+    # Whoever proves who they are is held by none of it.
+    token = await small.token(small.owner_key)
+    assert await small.call(token, "AuthService/GetCaller")
+    # Who has to renew a token is told so.
+    now = int(time.time())
+    expired = small.forged(small.owner, issued_at=now - 700, expires_at=now - 100)
+    assert await refused(small, expired, "AuthService/GetCaller") == "CREDENTIAL_EXPIRED"
+
+
+async def test_exchanges_are_charged_to_the_tenant_apart_from_its_calls(small: Place) -> None:
+    device = await small.call(None, "AuthService/StartDeviceSignIn")
+    code = {"user_code": device.user_code}
+    await small.call(small.owner, "AuthService/ApproveDeviceSignIn", **code)
+    signed_in = await small.call(None, EXCHANGE, device_code=device.device_code)
+    other = await small.call(
+        small.owner, "TenantService/CreateTenant", tenant_id="other", owner_email="o@other.test"
+    )
+    admission = admission_of(small)
+    admission._uses.clear()
+    admission._now = Clock()
+    quotas = {"name": "tenants/main", "quotas": {"calls_per_second": 1}}
+    await small.call(small.owner, "TenantService/SetTenantQuotas", **quotas)
+    listing = {"parent": "workspaces/default"}
+    for _ in range(2):
+        await small.call(small.owner, "RunService/ListRuns", **listing)
+    assert await refused(small, small.owner, "RunService/ListRuns", **listing) == "calls_per_second"
+    # No calls of a tenant keep it from its tokens: two for a burst of 5 and what is owed after.
+    own = {"api_key": small.owner_key}
+    assert [await refused(small, None, EXCHANGE, **own) for _ in range(2)] == ["", ""]
+    refresh = {"refresh_token": signed_in.refresh_token}
+    for credential in (own, refresh):
+        error = await small.refusal(None, EXCHANGE, **credential)
+        assert (error.reason, error.metadata["quota"]) == ("QUOTA_EXCEEDED", "calls_per_second")
+        assert error.retry_after_seconds is not None
+    assert await small.token(other.owner_api_key)
+    # What was refused is not used up by that: presented twice, a used token ends the login.
+    admission._uses.clear()
+    assert await refused(small, None, EXCHANGE, **refresh) == ""
+
+
+def admission_of(place: Place) -> Admission:
+    dispatcher: Any = place.service.dispatcher
+    found: Admission = dispatcher._guard._admission
+    return found
