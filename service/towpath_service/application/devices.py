@@ -37,6 +37,7 @@ INTERVAL_SECONDS: Final = 5
 MOST_WAITING: Final = 10
 """Most logins that wait from one address."""
 
+_FORGET_AGAIN_US: Final = 60_000_000
 _SOONEST_US: Final = 4_000_000
 _SECOND: Final = 1_000_000
 
@@ -59,6 +60,7 @@ class Devices:
         self._sign_ins = sign_ins
         self._clock = clock
         self._admission = admission
+        self._forgot_us = 0
 
     async def start(self, client_name: str, address: str) -> tuple[str, str]:
         """Begins a login, and returns its device code and its user code.
@@ -79,7 +81,13 @@ class Devices:
             expires_us=now_us + DEVICE_SECONDS * _SECOND,
         )
 
+        forgets = now_us - self._forgot_us >= _FORGET_AGAIN_US
+        if forgets:
+            self._forgot_us = now_us
+
         def work(installation: Installation) -> str:
+            if forgets:
+                installation.forget_devices(now_us)
             if installation.devices_from(address, now_us) >= MOST_WAITING:
                 raise _too_many()
             waiting = device
