@@ -27,16 +27,27 @@ Quota = Literal[
     "updates_per_second",
     "log_bytes_per_second",
     "open_streams",
+    "open_watches",
     "stored_bytes",
 ]
+
+StreamQuota = Literal["open_streams", "open_watches"]
 
 DEFAULTS: Final[Mapping[Quota, int]] = {
     "calls_per_second": 200,
     "updates_per_second": 20_000,
     "log_bytes_per_second": 10_000_000,
     "open_streams": 200,
+    "open_watches": 100,
     "stored_bytes": 0,  # No limit.
 }
+SHARE_OF_WATCHES: Final = 5
+"""One principal has one in so many of a tenant's watches: pages that somebody left open, or a
+dashboard that opens them in a loop, leave the others theirs."""
+
+LEAST_WATCHES: Final = 5
+"""What a principal may have of them however few there are: a page of a run takes two or three."""
+
 COSTS: Final[Mapping[str, float]] = {
     "read": 1,
     "write": 2,
@@ -59,12 +70,13 @@ class _Use:
     exchanges: Bucket | None = None
     """Apart from calls: no reading keeps a producer from its next token."""
     used: Counter[str] = field(default_factory=Counter[str])
-    streams: int = 0
+    streams: Counter[str] = field(default_factory=Counter[str])
+    """Open ones: by their quota, and watches by their principal, too."""
 
     def is_idle(self, now: float) -> bool:
         """Whether forgetting it makes no difference."""
         known = [*self.buckets.values(), *([] if self.exchanges is None else [self.exchanges])]
-        return not self.streams and all(bucket.is_full(now) for bucket in known)
+        return not self.streams.total() and all(bucket.is_full(now) for bucket in known)
 
 
 class Admission:
@@ -139,31 +151,46 @@ class Admission:
         return self._bucket(use, caller, "updates_per_second").take(updates, self._now())
 
     @contextmanager
-    def stream(self, caller: Caller) -> Generator[None]:
+    def stream(self, caller: Caller, quota: StreamQuota) -> Generator[None]:
         """Counts a stream for as long as it is open.
 
+        Args:
+            caller: Whose it is.
+            quota: What it counts as: producers' streams and watches take nothing of each other.
+
         Raises:
-            ServiceError: QUOTA_EXCEEDED: the tenant has as many as it may.
+            ServiceError: QUOTA_EXCEEDED: the tenant, or of watches its principal, has as many as
+                it may.
         """
         if caller.claims is None:
             yield
             return
         use = self._use(caller)
-        most = limit_of(caller, "open_streams")
-        if use.streams >= most:
-            use.used["refused"] += 1
-            raise exceeded("open_streams", most, 1.0)
-        use.streams += 1
+        most: dict[str, int] = {quota: limit_of(caller, quota)}
+        if quota == "open_watches":
+            share = max(LEAST_WATCHES, most[quota] // SHARE_OF_WATCHES)
+            most[caller.principal] = min(most[quota], share)
+        for counted, limit in most.items():
+            if use.streams[counted] >= limit:
+                use.used["refused"] += 1
+                raise exceeded(quota, limit, 1.0)
+        use.streams.update(most.keys())
         try:
             yield
         finally:
-            use.streams -= 1
+            use.streams.subtract(most.keys())
+            # A zero would be kept for every principal that ever watched.
+            use.streams += Counter()
 
     def usage(self, caller: Caller) -> dict[str, int]:
         """What a tenant has used here, by what is limited."""
         use = self._use(caller)
         names = ("calls", "updates", "log_bytes", "refused")
-        return {**{name: use.used[name] for name in names}, "streams": use.streams}
+        return {
+            **{name: use.used[name] for name in names},
+            "streams": use.streams["open_streams"],
+            "watches": use.streams["open_watches"],
+        }
 
     def _take(self, use: _Use, caller: Caller, quota: Quota, units: float) -> None:
         bucket, now = self._bucket(use, caller, quota), self._now()

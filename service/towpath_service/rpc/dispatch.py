@@ -247,7 +247,7 @@ class Dispatcher:
         if caller.expires_at is None:
             yield
             return
-        with self._guard.stream(caller):
+        with self._guard.stream(endpoint, caller):
             async with self._until_refused(endpoint, caller, first):
                 yield
 

@@ -51,7 +51,7 @@ class Guard(Protocol):
         """Takes what a call costs; raises QUOTA_EXCEEDED."""
         ...
 
-    def stream(self, caller: Caller) -> AbstractContextManager[None]:
+    def stream(self, endpoint: Endpoint, caller: Caller) -> AbstractContextManager[None]:
         """Counts an open stream; raises QUOTA_EXCEEDED."""
         ...
 
@@ -78,9 +78,9 @@ class Unguarded:
     def admit(self, endpoint: Endpoint, caller: Caller) -> None:
         """Costs nothing."""
 
-    def stream(self, caller: Caller) -> AbstractContextManager[None]:
+    def stream(self, endpoint: Endpoint, caller: Caller) -> AbstractContextManager[None]:
         """Isn't counted."""
-        del caller
+        del endpoint, caller
         return nullcontext()
 
     def telling(
@@ -106,9 +106,10 @@ class IdentityGuard:
         elif endpoint.name != EXCHANGE:
             self._strangers.admit(caller.address, endpoint.rule.cost)
 
-    def stream(self, caller: Caller) -> AbstractContextManager[None]:
+    def stream(self, endpoint: Endpoint, caller: Caller) -> AbstractContextManager[None]:
         """Counts an open stream; raises QUOTA_EXCEEDED."""
-        return self._admission.stream(caller)
+        watches = endpoint.kind == "server_stream"
+        return self._admission.stream(caller, "open_watches" if watches else "open_streams")
 
     def telling(
         self, endpoint: Endpoint, caller: Caller, metadata: Mapping[str, Sequence[str]]
