@@ -228,7 +228,7 @@ class _Handlers(grpc.GenericRpcHandler):
         except TimeoutError:
             raise ServiceError(
                 reason="DEADLINE_EXCEEDED",
-                message=f"no request came within {self._request_seconds:.0f} s: call again",
+                message=f"no request came within {self._request_seconds:g} s: call again",
             ) from None
         if request is grpc.aio.EOF:
             raise ServiceError(

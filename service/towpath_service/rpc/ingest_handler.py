@@ -111,7 +111,7 @@ class IngestHandler:
         except TimeoutError:
             raise ServiceError(
                 reason="DEADLINE_EXCEEDED",
-                message=f"the stream sent no `open` within {seconds:.0f} s: open another one",
+                message=f"the stream sent no `open` within {seconds:g} s: open another one",
             ) from None
 
     async def _serve(  # noqa: C901, PLR0912 - one loop over what can happen next

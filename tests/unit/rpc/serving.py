@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from towpath_service.rpc.dispatch import Dispatching
+    from towpath_service.web.connections import Patience
 
 # A client that reads nothing is felt at once, and not after megabytes.
 _SMALL_WINDOWS = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_536))
@@ -33,30 +34,42 @@ class Ports:
     def channel(self) -> Any:
         return grpc.aio.insecure_channel(f"{HOST}:{self.port}", options=_SMALL_WINDOWS)
 
-    async def http(self, request: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    @asynccontextmanager
+    async def http(
+        self, request: bytes
+    ) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         """A connection that has sent something."""
         reader, writer = await asyncio.open_connection(HOST, self.web_port)
-        writer.write(request)
-        await writer.drain()
-        return reader, writer
+        try:
+            writer.write(request)
+            yield reader, writer
+        finally:
+            writer.transport.abort()
 
 
 @asynccontextmanager
 async def serving(
-    dispatcher: Dispatching, *, request_seconds: float = 30.0, **web: Any
+    dispatcher: Dispatching,
+    *,
+    request_seconds: float = 30.0,
+    body_seconds: float = 30.0,
+    patience: Patience | None = None,
 ) -> AsyncGenerator[Ports]:
     """Serves for a while.
 
     Args:
         dispatcher: What answers.
         request_seconds: How long calls over gRPC may be silent.
-        web: More about the web server.
+        body_seconds: How long requests over HTTP may take to be complete.
+        patience: How long clients of the web port are waited for.
     """
     grpc_server = GrpcServer(dispatcher, request_seconds=request_seconds)
     port = grpc_server.bind(HOST, 0)
     listener = listening_socket(HOST, 0)
-    application = web_application(dispatcher, Draining(asyncio.Event()), hosts=[HOST])
-    server = WebServer(application, listener, grace_seconds=1, **web)
+    application = web_application(
+        dispatcher, Draining(asyncio.Event()), hosts=[HOST], body_seconds=body_seconds
+    )
+    server = WebServer(application, listener, grace_seconds=1, patience=patience)
     await grpc_server.start()
     running = asyncio.create_task(server.serve())
     try:

@@ -96,26 +96,23 @@ async def test_over_connect_a_stream_that_isnt_read_ends_and_is_resumed() -> Non
     talker = Talker()
     kind = "application/connect+json"
     async with serving(slow(talker)) as ports:
-        request = json.dumps({"parent": RUN}).encode()
-        reader, writer = await ports.http(post(TAIL, frame(request), kind, "connection: close"))
-        await reader.readuntil(b"\r\n\r\n")
-        await asyncio.wait_for(talker.closed.wait(), 20)
-        content = await asyncio.wait_for(reader.read(), 20)
-        writer.close()
-        start = content.rindex(b'{"error"')
-        end = content.rindex(b"}") + 1
+        request = frame(json.dumps({"parent": RUN}).encode())
+        async with ports.http(post(TAIL, request, kind, "connection: close")) as (reader, _):
+            await reader.readuntil(b"\r\n\r\n")
+            await asyncio.wait_for(talker.closed.wait(), 20)
+            content = await asyncio.wait_for(reader.read(), 20)
+        start, end = content.rindex(b'{"error"'), content.rindex(b"}") + 1
         error = json.loads(content[start:end])["error"]
         assert error["code"] == "resource_exhausted"
         assert info_of(error).reason == "SLOW_CONSUMER"
         last = content.rindex(b'"resumeToken"')
         token = content[last:].split(b'"')[3].decode()
-        request = json.dumps({"parent": RUN, "resumeToken": token}).encode()
-        reader, writer = await ports.http(post(TAIL, frame(request), kind))
-        answer = b""
-        while b'"resumeToken"' not in answer:
-            answer += await reader.read(65_536)
+        request = frame(json.dumps({"parent": RUN, "resumeToken": token}).encode())
+        async with ports.http(post(TAIL, request, kind)) as (reader, _):
+            answer = b""
+            while b'"resumeToken"' not in answer:
+                answer += await reader.read(65_536)
         assert f'"resumeToken": "{int(token) + 1}"'.encode() in answer
-        writer.close()
 
 
 async def counting(most: int, closed: list[bool]) -> AsyncGenerator[int, None]:
