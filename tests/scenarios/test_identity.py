@@ -264,7 +264,7 @@ def test_a_tenant_over_its_rate_is_slowed_down_and_loses_nothing(
     secured: tuple[Server, Client],
 ) -> None:
     server, owner = secured
-    owner.says("tenant", "limit", "main", "--updates-per-second", "40")
+    owner.says("tenant", "limit", "main", "--updates-per-second", "1")
     owner.settings["TOWPATH_SERVER_WEB_ADDRESS"] = server.web_address
     many = (
         FORKING.replace("return 2", "return sum(double(i) for i in range(60))")
@@ -276,6 +276,11 @@ def test_a_tenant_over_its_rate_is_slowed_down_and_loses_nothing(
     )
     ended = owner.python("-c", many)
     assert ended.returncode == 0, ended.stderr
+    # What it took at once is owed for minutes: who reports next by unary calls is refused.
+    ended = owner.python("-c", FORKING)
+    assert ended.returncode == 0, ended.stderr
+    used = {item["quota"]: item for item in json.loads(owner.says("usage", "-o", "json"))}
+    assert int(used["refused"].get("used", 0)) > 0, used
     owner.says("tenant", "limit", "main")
     owner.towpath("sync")
 
@@ -283,7 +288,7 @@ def test_a_tenant_over_its_rate_is_slowed_down_and_loses_nothing(
         found = json.loads(owner.says("flow", "ls", "-o", "json"))
         return sum(sum(flow["runs"].values()) for flow in found)
 
-    wait_until(lambda: tasks() == 2, "both flows are there")
+    wait_until(lambda: tasks() == 4, "all flows are there")
     listed = json.loads(owner.says("run", "ls", "-o", "json", "--limit", "500"))
     names = [run["name"].partition("[")[0] for run in listed]
     assert names.count("double") == 120

@@ -317,6 +317,7 @@ def list_tenants(output: str) -> None:
 @click.option("--log-bytes-per-second", type=click.IntRange(0), default=0)
 @click.option("--calls-per-second", type=click.IntRange(0), default=0)
 @click.option("--open-streams", type=click.IntRange(0), default=0)
+@click.option("--open-watches", type=click.IntRange(0), default=0)
 @click.option("--stored-bytes", type=click.IntRange(0), default=0)
 def limit_tenant(tenant: str, **quotas: int) -> None:
     """Set a tenant's limits; what isn't given is the installation's default again."""
@@ -325,6 +326,7 @@ def limit_tenant(tenant: str, **quotas: int) -> None:
         log_bytes_per_second=quotas["log_bytes_per_second"],
         calls_per_second=quotas["calls_per_second"],
         open_streams=quotas["open_streams"],
+        open_watches=quotas["open_watches"],
         stored_bytes=quotas["stored_bytes"],
     )
     call("TenantService", "SetTenantQuotas", name=f"tenants/{tenant}", quotas=message)
@@ -361,6 +363,7 @@ def usage(output: str) -> None:
         "updates": f"{answer.quotas.updates_per_second}/s",
         "log_bytes": f"{answer.quotas.log_bytes_per_second}/s",
         "streams": str(answer.quotas.open_streams),
+        "watches": str(answer.quotas.open_watches),
     }
     show(
         list(answer.usage),

@@ -16,6 +16,7 @@ from towpath_service.application.log_beginnings import begin_logs
 from towpath_service.application.members import Members
 from towpath_service.application.server_keys import ServerKeys
 from towpath_service.application.sign_in import SignIns
+from towpath_service.application.strangers import Strangers
 from towpath_service.application.tenants import MadeTenant, Tenants
 from towpath_service.application.trusts import Trusts
 from towpath_service.domain.errors import ServiceError
@@ -55,6 +56,7 @@ async def open_identity(
     *,
     private_issuers: bool = False,
     public_url: str | None = None,
+    behind_proxy: bool = False,
 ) -> Identity:
     """Puts the layer together.
 
@@ -66,6 +68,7 @@ async def open_identity(
         admission: What counts what tenants use.
         private_issuers: Whether issuers may be on this machine and on private networks.
         public_url: `iss` of access tokens; None for one that is nobody's address.
+        behind_proxy: Whether a proxy tells where calls come from.
 
     Raises:
         ServiceError: As `Authority.open`.
@@ -78,19 +81,29 @@ async def open_identity(
     await begin_logs(store, server_keys, trail)
     keys = ApiKeys(store, authority, trail, clock)
     trusts = Trusts(store, trail, clock, private=private_issuers)
-    sign_ins = SignIns(store, authority, trail, clock)
+    sign_ins = SignIns(store, authority, trail, clock, admission)
     issuers = Issuers(FetchedKeys())
-    federation = Federation(store, authority, trail, sign_ins, trusts, issuers, clock)
-    devices = Devices(store, authority, trail, sign_ins, clock)
+    federation = Federation(store, authority, trail, sign_ins, trusts, issuers, clock, admission)
+    devices = Devices(store, authority, trail, sign_ins, clock, admission)
     denials = Denials(trail)
-    exchanges = Exchanges(store, authority, clock, denials)
+    exchanges = Exchanges(store, authority, clock, denials, admission)
+    strangers = Strangers()
     return Identity(
         authority=authority,
         denials=denials,
-        authenticator=TokenAuthenticator(authority),
-        guard=IdentityGuard(admission, trail),
+        authenticator=TokenAuthenticator(authority, strangers, behind_proxy=behind_proxy),
+        guard=IdentityGuard(admission, strangers, trail),
         handlers=(
-            AuthHandler(authority, exchanges, sign_ins, federation, devices, queries, admission),
+            AuthHandler(
+                authority,
+                exchanges,
+                sign_ins,
+                federation,
+                devices,
+                queries,
+                admission,
+                strangers,
+            ),
             AccessHandler(Members(store, keys, trail, clock), keys, trusts, trail, admission),
             TenantHandler(Tenants(store, authority, trail, keys, clock)),
         ),

@@ -123,6 +123,7 @@ def _identity(settings: ServerSettings) -> IdentityWanted:
         make=settings.auth,
         private_issuers=settings.private_issuers,
         public_url=settings.public_url,
+        behind_proxy=settings.tls_proxy,
     )
 
 

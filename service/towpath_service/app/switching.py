@@ -26,6 +26,7 @@ def identity_wanted(
     make: bool = False,
     private_issuers: bool = False,
     public_url: str | None = None,
+    behind_proxy: bool = False,
 ) -> IdentityWanted:
     """How callers are told apart, where they are.
 
@@ -35,6 +36,7 @@ def identity_wanted(
         make: Whether to make that file when there is none.
         private_issuers: Whether issuers that tenants trust may be on private networks.
         public_url: Who makes access tokens; None for the same in every installation.
+        behind_proxy: Whether a proxy stands before the ports, and tells where calls come from.
     """
 
     def opened() -> Sealer:
@@ -42,7 +44,12 @@ def identity_wanted(
 
         return sealer(home, key_file, make=make)
 
-    return IdentityWanted(sealer=opened, private_issuers=private_issuers, public_url=public_url)
+    return IdentityWanted(
+        sealer=opened,
+        private_issuers=private_issuers,
+        public_url=public_url,
+        behind_proxy=behind_proxy,
+    )
 
 
 async def switch_on(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from towpath_auth import Caller
 
+    from towpath_service.application.admission import Admission
     from towpath_service.application.audit import AuditTrail
     from towpath_service.application.authority import Authority
     from towpath_service.application.sign_in import SignedIn, SignIns
@@ -36,6 +37,7 @@ INTERVAL_SECONDS: Final = 5
 MOST_WAITING: Final = 10
 """Most logins that wait from one address."""
 
+_FORGET_AGAIN_US: Final = 60_000_000
 _SOONEST_US: Final = 4_000_000
 _SECOND: Final = 1_000_000
 
@@ -50,12 +52,15 @@ class Devices:
         trail: AuditTrail,
         sign_ins: SignIns,
         clock: Clock,
+        admission: Admission,
     ) -> None:
         self._store = store
         self._authority = authority
         self._trail = trail
         self._sign_ins = sign_ins
         self._clock = clock
+        self._admission = admission
+        self._forgot_us = 0
 
     async def start(self, client_name: str, address: str) -> tuple[str, str]:
         """Begins a login, and returns its device code and its user code.
@@ -79,7 +84,13 @@ class Devices:
             expires_us=now_us + DEVICE_SECONDS * _SECOND,
         )
 
+        forgets = now_us - self._forgot_us >= _FORGET_AGAIN_US
+        if forgets:
+            self._forgot_us = now_us
+
         def work(installation: Installation) -> str:
+            if forgets:
+                installation.forget_devices(now_us)
             if installation.devices_from(address, now_us) >= MOST_WAITING:
                 raise _too_many()
             waiting = device
@@ -130,7 +141,7 @@ class Devices:
 
         Raises:
             ServiceError: SIGN_IN_PENDING, SIGN_IN_EXPIRED, CREDENTIAL_INVALID, TENANT_SUSPENDED, or
-                QUOTA_EXCEEDED when it is asked too often.
+                QUOTA_EXCEEDED when it is asked too often, or its tenant makes too many exchanges.
         """
         key, now_us = parsed(text, "device"), self._clock.now_us()
 
@@ -151,6 +162,7 @@ class Devices:
             raise _ended()
         if device.credential_id is None or device.approved_tenant_id is None:
             raise _too_soon() if now_us - (device.polled_us or 0) < _SOONEST_US else _pending()
+        self._admission.check_exchange(device.approved_tenant_id)
         signed_in = await self._sign_ins.first(
             device.approved_tenant_id, device.credential_id, permissions, address
         )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from towpath_auth.foreign import Identity as Foreign
 
+    from towpath_service.application.admission import Admission
     from towpath_service.application.audit import AuditTrail
     from towpath_service.application.authority import Authority
     from towpath_service.application.sign_in import SignIns
@@ -56,6 +57,7 @@ class Federation:
         trusts: Trusts,
         issuers: IssuerTokens,
         clock: Clock,
+        admission: Admission,
     ) -> None:
         self._store = store
         self._authority = authority
@@ -64,6 +66,7 @@ class Federation:
         self._trusts = trusts
         self._issuers = issuers
         self._clock = clock
+        self._admission = admission
 
     async def exchange(
         self, token: str, tenant: str, permissions: Collection[str], address: str = ""
@@ -78,7 +81,8 @@ class Federation:
 
         Raises:
             ServiceError: CREDENTIAL_INVALID, _EXPIRED or _REVOKED, TENANT_SUSPENDED, OVERLOADED if
-                the issuer's keys can't be had, PERMISSION_MISSING for a user who may not enter.
+                the issuer's keys can't be had, PERMISSION_MISSING for a user who may not enter,
+                QUOTA_EXCEEDED.
         """
         try:
             issuer = claimed_issuer(token)
@@ -88,6 +92,7 @@ class Federation:
             )
         except CredentialRefused as error:
             raise refused(error) from error
+        self._admission.check_exchange(tenant_id)
         if trust.users is not None:
             return await self._sign_in(tenant_id, trust, found, token, permissions, address)
         return await self._as_account(tenant_id, trust, found, permissions, address)

@@ -7,13 +7,15 @@ log that was wiped differs from one that was never written.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from towpath_service.application.audit import AuditTrail
     from towpath_service.application.server_keys import ServerKeys
     from towpath_service.domain.identity import Tenant
     from towpath_service.ports.identity import IdentityStore, Installation
+
+_PAGE: Final = 500
 
 
 async def begin_logs(store: IdentityStore, keys: ServerKeys, trail: AuditTrail) -> None:
@@ -29,4 +31,4 @@ async def begin_logs(store: IdentityStore, keys: ServerKeys, trail: AuditTrail) 
 
 
 def _tenants(installation: Installation, *, after: str) -> list[Tenant]:
-    return installation.tenants(after)
+    return installation.tenants(after=after, limit=_PAGE)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from towpath_auth import Caller
     from towpath_auth.credentials import ApiKey, KeyKind
 
+    from towpath_service.application.admission import Admission
     from towpath_service.application.audit import AuditTrail
     from towpath_service.application.authority import Authority
     from towpath_service.domain.identity import Principal
@@ -69,12 +70,18 @@ class SignIns:
     """The logins of one installation."""
 
     def __init__(
-        self, store: IdentityStore, authority: Authority, trail: AuditTrail, clock: Clock
+        self,
+        store: IdentityStore,
+        authority: Authority,
+        trail: AuditTrail,
+        clock: Clock,
+        admission: Admission,
     ) -> None:
         self._store = store
         self._authority = authority
         self._trail = trail
         self._clock = clock
+        self._admission = admission
 
     def add(self, identity: Identity, new: NewLogin) -> bool:
         """Makes a login that has no refresh token yet; False when its id is taken."""
@@ -122,7 +129,7 @@ class SignIns:
             address: Where the call comes from.
 
         Raises:
-            ServiceError: CREDENTIAL_INVALID or _REVOKED, or TENANT_SUSPENDED.
+            ServiceError: CREDENTIAL_INVALID or _REVOKED, TENANT_SUSPENDED, or QUOTA_EXCEEDED.
         """
         key = parsed(text, "refresh")
         tenant_id = await self._store.installation(
@@ -130,6 +137,7 @@ class SignIns:
         )
         if tenant_id is None:
             raise refused(CredentialRefused())
+        self._admission.check_exchange(tenant_id)
         token = self._authority.ring.peppers.new_refresh_token(key.key_id)
         verdict: Verdict = "raced"
         standing: Standing | None = None

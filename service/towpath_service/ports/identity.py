@@ -256,7 +256,11 @@ class Installation(Protocol):
         ...
 
     def add_device(self, device: WaitingDevice) -> bool:
-        """Keeps a device that waits; False when its codes are taken. Forgets those that ended."""
+        """Keeps a device that waits; False when its codes are taken."""
+        ...
+
+    def forget_devices(self, before_us: int) -> None:
+        """Removes the devices that ended before a time; looks at all that there are."""
         ...
 
     def device(self, device_id: str) -> WaitingDevice | None:

@@ -76,10 +76,13 @@ class SqlInstallation:
         return found
 
     def add_device(self, device: WaitingDevice) -> bool:
-        """Keeps a device that waits; False when its codes are taken. Forgets those that ended."""
+        """Keeps a device that waits; False when its codes are taken."""
+        return insert_new(self._connection, tables.waiting_device, **asdict(device))
+
+    def forget_devices(self, before_us: int) -> None:
+        """Removes the devices that ended before a time; looks at all that there are."""
         table = tables.waiting_device
-        self._connection.execute(delete(table).where(table.c.expires_us < device.created_us))
-        return insert_new(self._connection, table, **asdict(device))
+        self._connection.execute(delete(table).where(table.c.expires_us < before_us))
 
     def device(self, device_id: str) -> WaitingDevice | None:
         """A device by the public id of its device code."""

@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
+from towpath_service.web.bodies import BODY_SECONDS, TimedBodies
 from towpath_service.web.connect import connect_application
 from towpath_service.web.hosts import HostWall
 
@@ -47,6 +48,7 @@ def web_application(
     hosts: Collection[str] | None,
     metrics: Callable[[], tuple[bytes, str]] | None = None,
     keys: Keys | None = None,
+    body_seconds: float = BODY_SECONDS,
 ) -> Starlette:
     """The application of the web port.
 
@@ -56,6 +58,7 @@ def web_application(
         hosts: Names, beside those of loopback, that requests may be addressed to; None for any.
         metrics: All metrics and their content type; None when nothing is measured.
         keys: Public keys of access tokens and who makes those; None without identity.
+        body_seconds: How long a request may take to be complete.
     """
 
     async def health(_: Request) -> JSONResponse:
@@ -69,6 +72,12 @@ def web_application(
         body, content_type = metrics()
         return Response(body, headers={"content-type": content_type})
 
+    streams = {
+        f"/{name}"
+        for name, endpoint in dispatcher.endpoints.items()
+        if endpoint.kind == "bidi_stream"
+    }
+    timed = Middleware(TimedBodies, streams=streams, seconds=body_seconds)
     walls = [] if hosts is None else [Middleware(HostWall, hosts=hosts)]
     return Starlette(
         routes=[
@@ -77,7 +86,7 @@ def web_application(
             *([] if keys is None else _discovery(keys)),
             Mount("/", app=connect_application(dispatcher)),
         ],
-        middleware=walls,
+        middleware=[*walls, timed],
     )
 
 

@@ -812,8 +812,10 @@ def test_after_twenty_wrong_keys_an_address_waits(wire: Wire) -> None:
     answers = [wire.grpc(method, body, ()) for _ in range(30)]
     assert answers[-1].code == "RESOURCE_EXHAUSTED"
     assert answers[-1].reason == "QUOTA_EXCEEDED"
-    # Whoever has a token goes on.
+    # Whoever has a token goes on, and whoever has a key gets one.
     assert wire.ask(wire.owner, LIST, parent=PARENT) is not None
+    right = _message(method, api_key=wire.owner_key).SerializeToString()
+    assert [way(method, right, ()).code for way in (wire.grpc, wire.connect)] == ["OK", "OK"]
 
 
 def _type(method: str, *, answer: bool = False) -> Any:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import func, select
 from towpath_auth.credentials import Peppers, new_api_key, parse_api_key
 from towpath_service.application import sign_in
 from towpath_service.domain.errors import ServiceError
+from towpath_service.storage.identity_schema import waiting_device
 
 from tests.unit.identity.place import Place, open_place
 
@@ -31,6 +33,16 @@ async def signed_in(place: Place, token: str = "") -> Any:
     approval = {"user_code": device.user_code}
     await place.call(token or place.owner, "AuthService/ApproveDeviceSignIn", **approval)
     return await place.call(None, EXCHANGE, device_code=device.device_code)
+
+
+async def devices(place: Place) -> int:
+    """How many devices are kept."""
+
+    def work(installation: Any) -> int:
+        counted = select(func.count()).select_from(waiting_device)
+        return int(installation._connection.execute(counted).scalar_one())
+
+    return await place.service.store.installation(work)
 
 
 async def reason(place: Place, token: str | None, method: str, **fields: Any) -> str:
@@ -229,6 +241,16 @@ async def test_few_devices_wait_from_one_address(small: Place, later: Later) -> 
     assert refused == "QUOTA_EXCEEDED"
     later.by(601)
     assert (await begun(small)).user_code
+
+
+async def test_devices_that_ended_are_removed_once_a_minute(small: Place, later: Later) -> None:
+    await begun(small)
+    later.by(601)
+    await begun(small)
+    assert await devices(small) == 1
+    later.by(1203)
+    await begun(small)
+    assert await devices(small) == 1
 
 
 async def test_wrong_user_codes_are_counted(small: Place) -> None:
