@@ -19,6 +19,7 @@ from towpath_auth import (
 
 from towpath_service.application.rights import (
     check_covers,
+    check_covers_roles,
     denied,
     known_role,
     known_workspace,
@@ -175,10 +176,7 @@ class Members:
             principal = identity.principal(kind, handle) if found_kind == kind else None
             if principal is None:
                 raise not_found(name)
-            roles = roles_by_id(identity.roles())
-            for binding in identity.bindings():
-                if binding.principal_id == principal.principal_id and binding.role_id in roles:
-                    check_covers(caller, roles[binding.role_id], binding.workspace_id)
+            check_covers_roles(identity, caller, principal)
             identity.remove_principal(principal.principal_id)
             _keep_an_owner(identity)
 
