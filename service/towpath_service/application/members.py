@@ -28,6 +28,7 @@ from towpath_service.application.rights import (
 from towpath_service.domain.errors import ServiceError, invalid, not_found
 from towpath_service.domain.identity import (
     Binding,
+    BindingPlace,
     Principal,
     PrincipalKind,
     StoredRole,
@@ -134,9 +135,13 @@ class Members:
 
         await self._change(caller, work)
 
-    async def principals(self, caller: Caller, kind: PrincipalKind) -> list[Principal]:
-        """All users, or service accounts, by handle."""
-        return await self._read(caller, lambda identity: identity.principals(kind))
+    async def principals(
+        self, caller: Caller, kind: PrincipalKind, after: str = "", *, limit: int
+    ) -> list[Principal]:
+        """Some users, or service accounts: the first ones above a handle, by handle."""
+        return await self._read(
+            caller, lambda identity: identity.principals(kind, after=after, limit=limit)
+        )
 
     async def create_user(self, caller: Caller, new: NewUser) -> Made:
         """Makes a user with a role; raises RESOURCE_EXISTS, or PERMISSION_MISSING."""
@@ -222,26 +227,29 @@ class Members:
         def work(identity: Identity) -> None:
             if role_id in BUILT_IN_ROLES:
                 raise in_use(name, "every tenant, being built in")
-            if any(binding.role_id == role_id for binding in identity.bindings()):
+            if identity.is_held(role_id):
                 raise in_use(name, "those who have it")
             if not identity.remove_role(role_id):
                 raise not_found(name)
 
         await self._change(caller, work)
 
-    async def bindings(self, caller: Caller, principal: str) -> list[tuple[Binding, Principal]]:
-        """Who has which role; of one principal, or of all for an empty name."""
+    async def bindings(
+        self, caller: Caller, principal: str, after: BindingPlace | None, limit: int
+    ) -> list[tuple[Binding, Principal]]:
+        """Some of who has which role; of one principal, or of all for an empty name."""
 
         def work(identity: Identity) -> list[tuple[Binding, Principal]]:
-            known = {item.principal_id: item for item in identity.principals(None)}
-            pairs = [
-                (binding, known[binding.principal_id])
-                for binding in identity.bindings()
-                if binding.principal_id in known
-            ]
-            return [pair for pair in pairs if not principal or pair[1].name == principal]
+            whose = identity.principal(*parse_principal(principal, "principal"))
+            if whose is None:
+                return []
+            return identity.bindings_page(whose.principal_id, after=after, limit=limit)
 
-        return await self._read(caller, work)
+        if principal:
+            return await self._read(caller, work)
+        return await self._read(
+            caller, lambda identity: identity.bindings_page(None, after=after, limit=limit)
+        )
 
     async def grant(
         self, caller: Caller, principal: str, role: str, workspace: str
@@ -330,10 +338,8 @@ def _existing(identity: Identity, name: str) -> Principal:
 
 
 def _keep_an_owner(identity: Identity) -> None:
-    users = {item.principal_id for item in identity.principals("user")}
-    for binding in identity.bindings():
-        if (binding.role_id, binding.workspace_id) == (OWNER, "") and binding.principal_id in users:
-            return
+    if identity.users_with(OWNER, limit=1):
+        return
     raise ServiceError(
         reason="LAST_OWNER",
         message="a tenant keeps at least one user who owns it: make another one an owner first",

@@ -49,8 +49,8 @@ def check_covers_roles(identity: Identity, caller: Caller, principal: Principal)
         ServiceError: PERMISSION_MISSING, naming a permission that the caller lacks.
     """
     roles = roles_by_id(identity.roles())
-    for binding in identity.bindings():
-        if binding.principal_id == principal.principal_id and binding.role_id in roles:
+    for binding in identity.bindings_of(principal.principal_id):
+        if binding.role_id in roles:
             check_covers(caller, roles[binding.role_id], binding.workspace_id)
 
 

@@ -68,12 +68,7 @@ class Tenants:
 
         def work(identity: Identity) -> MadeTenant | None:
             tenant = identity.tenant()
-            owners = {
-                binding.principal_id
-                for binding in identity.bindings()
-                if (binding.role_id, binding.workspace_id) == (OWNER, "")
-            }
-            users = [user for user in identity.principals("user") if user.principal_id in owners]
+            users = identity.users_with(OWNER, limit=1)
             if tenant is None or not users:
                 return None
             key = self._keys.add(
@@ -97,9 +92,11 @@ class Tenants:
             raise exists(tenant.name)
         return made
 
-    async def tenants(self) -> list[Tenant]:
-        """All tenants, by slug."""
-        return await self._store.installation(lambda installation: installation.tenants())
+    async def tenants(self, after: str = "", *, limit: int) -> list[Tenant]:
+        """Some tenants: the first ones above a slug, by slug."""
+        return await self._store.installation(
+            lambda installation: installation.tenants(after=after, limit=limit)
+        )
 
     async def change(
         self,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from towpath_service.domain.identity import (
         Binding,
+        BindingPlace,
         Principal,
         PrincipalKind,
         ServerKey,
@@ -74,9 +75,13 @@ class Identity(Protocol):
         ...
 
     def principals(
-        self, kind: PrincipalKind | None, after: str = "", limit: int = 500
+        self, kind: PrincipalKind | None, *, after: str = "", limit: int
     ) -> list[Principal]:
-        """Principals by handle."""
+        """Some principals: the first ones above a handle, by handle."""
+        ...
+
+    def users_with(self, role_id: str, *, limit: int) -> list[Principal]:
+        """Some of the users who have a role in the whole tenant, by handle."""
         ...
 
     def add_principal(self, principal: Principal) -> bool:
@@ -149,7 +154,27 @@ class Identity(Protocol):
         ...
 
     def bindings(self) -> list[Binding]:
-        """Who has which role."""
+        """Who has which role: all of it."""
+        ...
+
+    def bindings_of(self, principal_id: str) -> list[Binding]:
+        """The roles of a principal."""
+        ...
+
+    def bindings_page(
+        self, principal_id: str | None, *, after: BindingPlace | None, limit: int
+    ) -> list[tuple[Binding, Principal]]:
+        """Some of who has which role: by principal, role and workspace.
+
+        Args:
+            principal_id: Whose roles; None for everybody's.
+            after: Only those that follow; None for the first ones.
+            limit: Most to give.
+        """
+        ...
+
+    def is_held(self, role_id: str) -> bool:
+        """Whether anybody has a role."""
         ...
 
     def add_binding(self, binding: Binding) -> None:
@@ -193,8 +218,8 @@ class Identity(Protocol):
 class Installation(Protocol):
     """One transaction about the installation: what is looked up before a tenant is known."""
 
-    def tenants(self, after: str = "", limit: int = 500) -> list[Tenant]:
-        """Tenants by slug."""
+    def tenants(self, *, after: str, limit: int) -> list[Tenant]:
+        """Some tenants: the first ones above a slug, by slug."""
         ...
 
     def tenant(self, slug: str) -> Tenant | None:

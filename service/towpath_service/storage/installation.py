@@ -24,8 +24,8 @@ class SqlInstallation:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def tenants(self, after: str = "", limit: int = 500) -> list[Tenant]:
-        """Tenants by slug."""
+    def tenants(self, *, after: str, limit: int) -> list[Tenant]:
+        """Some tenants: the first ones above a slug, by slug."""
         columns = tables.tenant.c
         rows = self._connection.execute(
             select(tables.tenant).where(columns.slug > after).order_by(columns.slug).limit(limit)
