@@ -322,7 +322,7 @@ def _caller(standing: Standing, claims: AccessClaims) -> Caller:
         principal=principal.name if run is None else claims.principal,
         display_name=principal.display_name if run is None else "",
         credential_id=claims.credential_id,
-        access=_access(standing, claims) if run is None else _access_of_run(standing, run),
+        access=_access(standing, claims) if run is None else _access_of_run(standing, claims, run),
         workspaces=standing.workspaces,
         quotas=standing.tenant.quotas,
         expires_at=float(claims.expires_at),
@@ -344,8 +344,10 @@ def _access(standing: Standing, claims: AccessClaims) -> Access:
     return access.limited(claims.scopes)
 
 
-def _access_of_run(standing: Standing, run: RunGrant) -> Access:
-    if run.workspace_id not in standing.workspaces:
+def _access_of_run(standing: Standing, claims: AccessClaims, run: RunGrant) -> Access:
+    """What a run may do: nothing, once whoever asked for its token may start it no more."""
+    starter = _access(standing, claims).in_workspace(run.workspace_id)
+    if run.workspace_id not in standing.workspaces or "work.lease" not in starter:
         return Access()
     return Access(workspaces={run.workspace_id: RUN_PERMISSIONS})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -9,9 +10,13 @@ import pytest
 from towpath.api.v1 import log_service_pb2
 from towpath_service.domain.errors import ServiceError
 
+from tests.unit.identity.place import metadata
+from tests.unit.identity.test_keys import end_of
 from tests.unit.rpc.producing import batch, creation, transition
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.unit.identity.place import Place
 
 PARENT = "workspaces/default"
@@ -97,6 +102,35 @@ async def test_a_runs_token_ends_with_its_workers_key(place: Place) -> None:
     await place.call(place.owner, "AccessService/RevokeApiKey", name=key.split("_")[1])
     refusal = await place.refusal(token, "AuthService/GetCaller")
     assert refusal.reason == "CREDENTIAL_REVOKED"
+
+
+async def test_a_run_may_nothing_once_its_worker_may_start_it_no_more(place: Place) -> None:
+    run = f"{PARENT}/runs/{await place.run(place.owner)}"
+    name, key = await place.account("worker")
+    worker = await place.token(key)
+    made = await place.call(worker, "AuthService/IssueRunToken", run=run, attempt=1)
+    producer = {"workspace": PARENT, "producer_id": str(uuid4())}
+    stream = place.service.dispatcher.bidi_stream(
+        place.endpoint("IngestService/StreamUpdates"),
+        _left_open(place.request("IngestService/StreamUpdates", open=producer)),
+        metadata(made.access_token),
+    )
+    await anext(stream)
+    await place.call(
+        place.owner, "AccessService/DeleteRoleBinding", principal=name, role="roles/worker"
+    )
+    assert await end_of(stream) == "PERMISSION_MISSING"
+    for method, fields in (
+        ("SecretService/AccessSecret", {"name": f"{PARENT}/secrets/x"}),
+        ("IngestService/StreamUpdates", {"open": producer}),
+    ):
+        refusal = await place.refusal(made.access_token, method, **fields)
+        assert refusal.reason == "PERMISSION_MISSING"
+
+
+async def _left_open(request: Any) -> AsyncIterator[Any]:
+    yield request
+    await asyncio.Event().wait()
 
 
 async def test_a_run_writes_its_own_log_lines_only(place: Place) -> None:
