@@ -298,6 +298,11 @@ class Members:
         bound = known_role(identity, role, "role")
         workspace_id = known_workspace(identity, workspace, "workspace") if workspace else ""
         check_covers(caller, bound, workspace_id)
+        if principal.kind == "user" and _LEASING in bound.permissions:
+            raise invalid(
+                "role",
+                f"roles/{bound.role_id} is for service accounts: people start no runs of others",
+            )
         if bound.permissions & _OF_PLATFORM and caller.tenant_id != LOCAL_TENANT_ID:
             raise denied("platform.manage", "")
         binding = Binding(
@@ -326,6 +331,7 @@ class Members:
         return await self._trail.change(caller.tenant_id, work)
 
 
+_LEASING: Final = "work.lease"
 _OF_PLATFORM: Final = frozenset(PLATFORM_PERMISSIONS)
 
 
