@@ -154,20 +154,43 @@ class Authority:
         changed, self._looked_us = await self._store.installation(
             lambda installation: (installation.changed_since(since_us), installation.now_us())
         )
+        # No call is let in by what was known while streams of others are being judged.
         for tenant_id in changed:
-            await self.forget(tenant_id)
+            self._doubt(tenant_id)
+        await asyncio.gather(*map(self._judge, changed))
 
     async def forget(self, tenant_id: str) -> None:
         """Looks anew at all callers of a tenant, on open streams too."""
+        self._doubt(tenant_id)
+        await self._judge(tenant_id)
+
+    def _doubt(self, tenant_id: str) -> None:
+        """Lets the next call of each caller of a tenant be looked at anew."""
         for seen in self._by_tenant.pop(tenant_id, ()):
             seen.good = False
-        for followed in list(self._followed.get(tenant_id, ())):
+
+    async def _judge(self, tenant_id: str) -> None:
+        """Ends the streams of a tenant that their callers may no longer have."""
+        streams = list(self._followed.get(tenant_id, ()))
+        if not streams:
+            return
+        credentials = {followed.claims.credential_id for followed in streams}
+        try:
+            # However many streams there are, and whatever else is written: one wait for the store.
+            found = await self._store.identity(
+                tenant_id,
+                lambda identity: {each: identity.standing(each) for each in credentials},
+            )
+        except ServiceError as error:
+            _end(streams, error)
+            return
+        for followed in streams:
+            claims = followed.claims
             try:
-                found = await self._look_up(followed.claims)
-                followed.check(found.caller)
+                standing = self._holding(found[claims.credential_id])
+                followed.check(_seen(standing, claims).caller)
             except ServiceError as error:
-                if error.reason != "OVERLOADED":
-                    followed.end(error)
+                _end([followed], error)
 
     async def caller(self, token: str, address: str = "") -> Caller:
         """Whose token this is.
@@ -263,7 +286,7 @@ class Authority:
             claims = self._verifier.verify(token, self._clock.now_us() / _SECOND)
         except CredentialRefused as error:
             raise refused(error) from error
-        seen = await self._look_up(claims)
+        seen = _seen(await self._standing(claims.tenant_id, claims.credential_id), claims)
         seen.caller = replace(seen.caller, address=address)
         if len(self._seen) >= MOST_TOKENS:
             self._seen.clear()
@@ -272,21 +295,12 @@ class Authority:
         self._by_tenant.setdefault(claims.tenant_id, []).append(seen)
         return seen
 
-    async def _look_up(self, claims: AccessClaims) -> Seen:
-        standing = await self._standing(claims.tenant_id, claims.credential_id)
-        principal = standing.principal
-        whose = claims.principal in {principal.subject, claims.run and f"runs/{claims.run.run_id}"}
-        if not whose or claims.epoch != principal.epoch:
-            raise refused(CredentialRefused("CREDENTIAL_REVOKED"))
-        until = float(claims.expires_at + LEEWAY_SECONDS)
-        if standing.key.expires_us is not None:
-            until = min(until, standing.key.expires_us / _SECOND)
-        return Seen(caller=_caller(standing, claims), until=until)
-
     async def _standing(self, tenant_id: str, credential_id: str) -> Standing:
-        standing = await self._store.identity(
-            tenant_id, lambda identity: identity.standing(credential_id)
+        return self._holding(
+            await self._store.identity(tenant_id, lambda identity: identity.standing(credential_id))
         )
+
+    def _holding(self, standing: Standing | None) -> Standing:
         if standing is None:
             raise refused(CredentialRefused("CREDENTIAL_REVOKED"))
         check_standing(standing, self._clock.now_us())
@@ -312,6 +326,24 @@ def check_standing(standing: Standing, now_us: int) -> None:
             message="the tenant is suspended: ask whoever operates this service",
             metadata={"tenant": standing.tenant.name},
         )
+
+
+def _seen(standing: Standing, claims: AccessClaims) -> Seen:
+    """The caller that a token names, as its principal stands."""
+    principal = standing.principal
+    whose = claims.principal in {principal.subject, claims.run and f"runs/{claims.run.run_id}"}
+    if not whose or claims.epoch != principal.epoch:
+        raise refused(CredentialRefused("CREDENTIAL_REVOKED"))
+    until = float(claims.expires_at + LEEWAY_SECONDS)
+    if standing.key.expires_us is not None:
+        until = min(until, standing.key.expires_us / _SECOND)
+    return Seen(caller=_caller(standing, claims), until=until)
+
+
+def _end(streams: Iterable[_Followed], error: ServiceError) -> None:
+    if error.reason != "OVERLOADED":
+        for followed in streams:
+            followed.end(error)
 
 
 def _caller(standing: Standing, claims: AccessClaims) -> Caller:
