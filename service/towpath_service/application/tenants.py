@@ -113,7 +113,7 @@ class Tenants:
         slug = parse_named(name, "tenants", "name")
 
         def work(installation: Installation) -> Tenant:
-            tenant = installation.tenant(slug)
+            tenant = installation.tenant(slug, lock=True)
             if tenant is None:
                 raise not_found(name)
             if suspended and tenant.tenant_id == LOCAL_TENANT_ID:

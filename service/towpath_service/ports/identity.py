@@ -222,8 +222,8 @@ class Installation(Protocol):
         """Some tenants: the first ones above a slug, by slug."""
         ...
 
-    def tenant(self, slug: str) -> Tenant | None:
-        """A tenant by its slug."""
+    def tenant(self, slug: str, *, lock: bool = False) -> Tenant | None:
+        """A tenant by its slug, which nobody else changes meanwhile if it is locked."""
         ...
 
     def add_tenant(self, tenant: Tenant) -> bool:

@@ -32,11 +32,10 @@ class SqlInstallation:
         )
         return [to_tenant(row) for row in rows]
 
-    def tenant(self, slug: str) -> Tenant | None:
-        """A tenant by its slug."""
-        row = self._connection.execute(
-            select(tables.tenant).where(tables.tenant.c.slug == slug)
-        ).one_or_none()
+    def tenant(self, slug: str, *, lock: bool = False) -> Tenant | None:
+        """A tenant by its slug, which nobody else changes meanwhile if it is locked."""
+        query = select(tables.tenant).where(tables.tenant.c.slug == slug)
+        row = self._connection.execute(query.with_for_update() if lock else query).one_or_none()
         return None if row is None else to_tenant(row)
 
     def add_tenant(self, tenant: Tenant) -> bool:
