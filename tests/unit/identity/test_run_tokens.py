@@ -96,6 +96,64 @@ async def test_an_earlier_attempt_reports_no_more(place: Place) -> None:
     assert raised.value.reason == "STALE_ATTEMPT"
 
 
+async def test_an_earlier_attempt_reports_nothing_below_it_and_reads_no_secret(
+    place: Place,
+) -> None:
+    await place.call(
+        *(place.owner, "SecretService/CreateSecret"),
+        parent=PARENT,
+        secret_id="pw",
+        secret={"value": b"x"},
+    )
+    run_id = await place.run(place.owner)
+    token, _ = await run_token(place, run_id)
+    later, _ = await run_token(place, run_id, 2)
+    child = str(uuid4())
+    assert await report(place, token, creation(child, parent_run_id=run_id)) == []
+    retried = transition(run_id, 5)
+    retried.transition.attempt = 1
+    assert await report(place, place.owner, retried) == []
+    for update in (transition(child), creation(str(uuid4()), parent_run_id=run_id)):
+        assert await report(place, token, update) == ["RUN_UNKNOWN"]
+    secret = {"name": f"{PARENT}/secrets/pw"}
+    refusal = await place.refusal(token, "SecretService/AccessSecret", **secret)
+    assert refusal.reason == "STALE_ATTEMPT"
+    assert await report(place, later, transition(child)) == []
+    assert (await place.call(later, "SecretService/AccessSecret", **secret)).value == b"x"
+
+
+async def test_a_run_learns_nothing_of_others_by_creating_them_again(place: Place) -> None:
+    run_id, other = await place.run(place.owner), await place.run(place.owner)
+    token, _ = await run_token(place, run_id)
+    for fields in ({"root_run_id": run_id}, {"parent_run_id": run_id}, {}):
+        again = creation(other, kind=1, flow_id="nightly", **fields)
+        answer = await place.call(
+            *(token, "IngestService/RecordUpdates"),
+            workspace=PARENT,
+            producer_id=str(uuid4()),
+            batch=batch(1, again),
+        )
+        [refused] = answer.ack.rejections
+        assert (refused.reason, refused.current_state) == ("RUN_UNKNOWN", 0)
+    child = creation(str(uuid4()), parent_run_id=run_id)
+    assert await report(place, token, child) == []
+    assert await report(place, token, child) == []
+
+
+async def test_a_run_adds_nothing_to_the_tree_of_another(place: Place) -> None:
+    run_id, other = await place.run(place.owner), await place.run(place.owner)
+    token, _ = await run_token(place, run_id)
+    inside = creation(str(uuid4()), parent_run_id=run_id, root_run_id=other)
+    assert await report(place, token, inside) == ["RUN_UNKNOWN"]
+    # A run that is itself in a tree goes on with that one.
+    part = str(uuid4())
+    made = creation(part, kind=1, flow_id="part", parent_run_id=run_id, root_run_id=run_id)
+    assert await report(place, token, made) == []
+    of_part, _ = await run_token(place, part)
+    task = creation(str(uuid4()), parent_run_id=part, root_run_id=run_id)
+    assert await report(place, of_part, task) == []
+
+
 async def test_a_runs_token_ends_with_its_workers_key(place: Place) -> None:
     run_id = await place.run(place.owner)
     token, key = await run_token(place, run_id)
