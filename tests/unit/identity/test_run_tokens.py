@@ -210,6 +210,21 @@ async def test_a_run_writes_its_own_log_lines_only(place: Place) -> None:
     assert not lines.records
 
 
+async def test_runs_of_another_workspace_are_not_counted_among_a_runs_children(
+    place: Place,
+) -> None:
+    await place.call(place.owner, "AccessService/CreateWorkspace", workspace_id="team-a")
+    run_id = await place.run(place.owner)
+    _, key = await place.account("runner", "team-a")
+    child = creation(str(uuid4()), parent_run_id=run_id)
+    assert await report(place, await place.token(key), child, workspace="workspaces/team-a") == []
+    found = await place.call(place.owner, "RunService/GetRun", name=f"{PARENT}/runs/{run_id}")
+    assert not found.run.child_counts
+    assert await report(place, place.owner, creation(str(uuid4()), parent_run_id=run_id)) == []
+    found = await place.call(place.owner, "RunService/GetRun", name=f"{PARENT}/runs/{run_id}")
+    assert [item.count for item in found.run.child_counts] == [1]
+
+
 async def test_no_token_is_made_for_a_run_of_nobodys(place: Place) -> None:
     with pytest.raises(ServiceError) as raised:
         await run_token(place, str(uuid4()))
