@@ -104,7 +104,11 @@ BUILT_IN_ROLES: Final[Mapping[str, Role]] = {
         _built_in("admin", "Administrator", _ADMIN),
         _built_in("auditor", "Auditor", _MEMBER | _AUDITED),
         _built_in("member", "Member", _MEMBER),
-        _built_in("workspace-admin", "Workspace administrator", _MEMBER | _WORKSPACE_ADMIN),
+        _built_in(
+            "workspace-admin",
+            "Workspace administrator",
+            _MEMBER | _WORKSPACE_ADMIN | {"usage.read"},
+        ),
         _built_in(
             "developer", "Developer", _MEMBER | _VIEWER | _REPORTING | _SETTING | {"usage.read"}
         ),
