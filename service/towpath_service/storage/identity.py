@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from towpath_service.domain.identity import BindingPlace
     from towpath_service.ports.identity import AuditLog
 
+
 _KINDS: Final[dict[PrincipalKind, int]] = {"user": 1, "service_account": 2}
 _KIND_OF: Final[dict[int, PrincipalKind]] = {1: "user", 2: "service_account"}
 _CREDENTIALS: Final[dict[CredentialKind, int]] = {"api_key": 1, "sign_in": 2, "trust": 3}
