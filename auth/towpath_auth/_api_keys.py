@@ -7,6 +7,9 @@ The id is public: logs, audit and revocation name a key by it. The checksum tell
 what a scanner took for a key, from a key, without asking the database; it is no security. The
 service keeps an HMAC under a versioned pepper: against 256 random bits a slow hash buys nothing,
 and whoever reads the database can confirm no guess, whoever writes it can plant no key.
+
+The secret of a login's refresh token is 21 random characters and 22 of an HMAC of them under a
+pepper: any that was ever made for the login is recognised as such, without a list of them.
 """
 
 from __future__ import annotations
@@ -26,12 +29,15 @@ if TYPE_CHECKING:
 
 KeyKind = Literal["user", "service_account", "refresh", "device"]
 
-KEY_PATTERN: Final = re.compile(r"\btwp[usrd]_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}\b")
-"""What a scanner looks for; `parse_api_key` then tells whether it is a key."""
+KEY_PATTERN: Final = re.compile(r"twp[usrd]_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}")
+"""What a scanner looks for, whatever stands around it; `parse_api_key` then tells whether it is a
+key."""
 
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH: Final = 16
 _SECRET_LENGTH: Final = 43
+_NONCE_LENGTH: Final = 21
+_MAC_LENGTH: Final = 22
 _CHECKSUM_LENGTH: Final = 6
 _PREFIXES: Final[dict[KeyKind, str]] = {
     "user": "twpu",
@@ -58,11 +64,9 @@ def new_api_key(kind: KeyKind, key_id: str = "") -> ApiKey:
 
     Args:
         kind: What it is for.
-        key_id: Its public id, for the next token of a login; empty for a new one.
+        key_id: Its public id; empty for a new one.
     """
-    key_id = key_id or new_key_id()
-    body = f"{_PREFIXES[kind]}_{key_id}_{_random(_SECRET_LENGTH)}"
-    return ApiKey(kind=kind, key_id=key_id, text=body + _checksum(body))
+    return _key(kind, key_id or new_key_id(), _random(_SECRET_LENGTH))
 
 
 def new_key_id() -> str:
@@ -110,12 +114,29 @@ class Peppers:
             The id to take first; then those that it may have been taken by under other peppers.
         """
         others = sorted(self.by_version.keys() - {self.in_force})
-        return [self._id_for(text, version) for version in (self.in_force, *others)]
+        return [self._characters(version, text, _ID_LENGTH) for version in (self.in_force, *others)]
 
-    def _id_for(self, text: str, version: int) -> str:
+    def new_refresh_token(self, login_id: str) -> ApiKey:
+        """Makes a refresh token that nobody can guess, and that is recognised later."""
+        nonce = _random(_NONCE_LENGTH)
+        return _key("refresh", login_id, nonce + self._mac(self.in_force, login_id, nonce))
+
+    def has_made(self, token: ApiKey) -> bool:
+        """Whether a refresh token was made here for its login, however long ago."""
+        secret = token.text.split("_")[2]
+        nonce, mac = secret[:_NONCE_LENGTH], secret[_NONCE_LENGTH:-_CHECKSUM_LENGTH]
+        return any(
+            hmac.compare_digest(self._mac(version, token.key_id, nonce), mac)
+            for version in self.by_version
+        )
+
+    def _mac(self, version: int, login_id: str, nonce: str) -> str:
+        return self._characters(version, f"refresh {login_id} {nonce}", _MAC_LENGTH)
+
+    def _characters(self, version: int, text: str, length: int) -> str:
         digest = hmac.new(self.by_version[version], text.encode(), hashlib.sha256)
         rest, characters = int.from_bytes(digest.digest()), ""
-        for _ in range(_ID_LENGTH):
+        for _ in range(length):
             rest, digit = divmod(rest, len(_ALPHABET))
             characters += _ALPHABET[digit]
         return characters
@@ -127,6 +148,11 @@ class Peppers:
 def new_pepper() -> bytes:
     """Makes a pepper: 256 random bits."""
     return secrets.token_bytes(32)
+
+
+def _key(kind: KeyKind, key_id: str, secret: str) -> ApiKey:
+    body = f"{_PREFIXES[kind]}_{key_id}_{secret}"
+    return ApiKey(kind=kind, key_id=key_id, text=body + _checksum(body))
 
 
 def _random(length: int) -> str:

@@ -43,6 +43,15 @@ class Caller:
     expires_at: float | None = None
     """When its token expires, seconds since the Unix epoch; None for never."""
 
+    credential_ends_at: float | None = None
+    """When the credential behind the token ends, likewise."""
+
+    tenant: str = ""
+    """Resource name of the tenant, for people; empty without identity."""
+
+    tenant_display_name: str = ""
+    """Name to show of the tenant."""
+
     run: RunGrant | None = None
     """The one run it may report, for callers that are a run."""
 

@@ -161,6 +161,14 @@ def _make(path: Path) -> None:
         return
     with os.fdopen(descriptor, "wb") as file:
         file.write(base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
+        file.flush()
+        os.fsync(descriptor)
+    # What is sealed with the key outlasts a power cut: so does the key, and that the file is there.
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def encrypt(cipher: AESGCM, content: bytes, place: bytes) -> bytes:

@@ -41,7 +41,7 @@ WORKSPACE_PERMISSIONS: Final[Mapping[str, str]] = {
     "secret.read": "See which secrets there are, never their values.",
     "secret.write": "Make, change and delete secrets.",
     "secret.use": "Read values of secrets: for what runs pipelines, never for people.",
-    "work.lease": "Start runs of others, and hand each a token of its own.",
+    "work.lease": "Start runs of others, and hand each a token of its own: never for people.",
 }
 PLATFORM_PERMISSIONS: Final[Mapping[str, str]] = {
     "platform.manage": "Make, limit, suspend and resume tenants. Of the first tenant only.",
@@ -82,11 +82,15 @@ _AUDITED: Final = frozenset({"audit.read", "usage.read", "flow.read", "secret.re
 MACHINE_PERMISSIONS: Final = frozenset({"work.lease", "key.rotate", "secret.use"})
 """Permissions that whoever manages access gives to machines, and has no use for."""
 
-NOT_FOR_PEOPLE: Final = _USING
-"""Permissions that no role gives to a person."""
+NOT_FOR_PEOPLE: Final = _USING | {"work.lease"}
+"""Permissions that no role gives to a person: to read secrets' values, or hand out tokens that do.
+"""
 
 RUN_PERMISSIONS: Final = _REPORTING | _USING
-"""What a run may do: report itself and what is below it, use its workspace's secrets."""
+"""What a run may do, for as long as whoever started it has "work.lease" in its workspace.
+
+It reports itself and what is below it, and uses its workspace's secrets.
+"""
 
 
 def _built_in(role_id: str, display_name: str, permissions: frozenset[str]) -> Role:
@@ -100,7 +104,11 @@ BUILT_IN_ROLES: Final[Mapping[str, Role]] = {
         _built_in("admin", "Administrator", _ADMIN),
         _built_in("auditor", "Auditor", _MEMBER | _AUDITED),
         _built_in("member", "Member", _MEMBER),
-        _built_in("workspace-admin", "Workspace administrator", _MEMBER | _WORKSPACE_ADMIN),
+        _built_in(
+            "workspace-admin",
+            "Workspace administrator",
+            _MEMBER | _WORKSPACE_ADMIN | {"usage.read"},
+        ),
         _built_in(
             "developer", "Developer", _MEMBER | _VIEWER | _REPORTING | _SETTING | {"usage.read"}
         ),

@@ -2,7 +2,8 @@
 
 Each entry's hash covers the entry and the hash before it: what is changed, removed, inserted or
 moved breaks the chain from there on. The last hash is kept apart, under a seal of the service's
-own, so that whoever can write the database can't write the chain anew, or cut its end off.
+own, so that whoever can write the database can't write the chain anew, or cut its end off. A log
+that has lost its end goes on by an entry that says so for ever.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 FIRST_HASH: Final = "0" * 64
 """What the first entry of a tenant builds on."""
+
+LOST_HASH: Final = "f" * 64
+"""What an entry builds on where the log has lost its end."""
 
 _VERSION: Final = 1
 
@@ -69,6 +73,8 @@ def find_break(entries: Iterable[tuple[AuditRecord, str]], head: AuditHead) -> s
     for record, hash_ in entries:
         if record.sequence != expected:
             return f"entry {expected} is missing: the next one there is {record.sequence}"
+        if chained(record, LOST_HASH) == hash_:
+            return f"the log had lost its end before entry {expected}"
         if chained(record, previous) != hash_:
             return f"entry {expected} is not what was written"
         expected, previous = expected + 1, hash_

@@ -81,6 +81,7 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
         cloud: bool,
         behind_tls_proxy: bool,
         private_issuers: bool,
+        public_url: str | None,
         **options: Any,
     ) -> Any:
         access = {
@@ -91,12 +92,28 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "tls": _tls_files(tls_cert, tls_key, tls_client_ca),
             "tls_proxy": behind_tls_proxy,
             "private_issuers": private_issuers,
+            "public_url": public_url,
         }
         return command(*arguments, access=access, **options)
 
     for option in reversed(_ACCESS_OPTIONS):
         with_access = option(with_access)
     return with_access
+
+
+class PublicUrl(click.ParamType[str]):
+    """The address of a service, as others know it."""
+
+    name = "URL"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """As issuers are written."""
+        from towpath_service.app.public_url import parse_public_url  # noqa: PLC0415 - heavy
+
+        try:
+            return parse_public_url(str(value))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
 
 
 _ACCESS_OPTIONS: Final = (
@@ -126,6 +143,13 @@ _ACCESS_OPTIONS: Final = (
         "--private-issuers",
         is_flag=True,
         help="Issuers of tokens may be on this machine and on private networks.",
+    ),
+    click.option(
+        "--public-url",
+        type=PublicUrl(),
+        envvar="TOWPATH_SERVER_PUBLIC_URL",
+        help="Where others reach the web port: the issuer of access tokens, the same for all"
+        " replicas.",
     ),
 )
 
@@ -161,7 +185,8 @@ def init_auth(
 ) -> None:
     """Switch identity on: keys of the service, the first tenant, its owner and their API key.
 
-    From then on every server on this database asks its callers for keys.
+    From then on every server on this database asks its callers for keys. Those that run already
+    stop within seconds, for good or until whatever looks after them starts them again.
     """
     from towpath_service.app.switching import identity_wanted, switch_on  # noqa: PLC0415 - heavy
 
@@ -174,6 +199,11 @@ def init_auth(
             " an owner is left, `towpath server recover-owner` makes one"
         )
     tell_first_key(made)
+    click.echo(
+        "Servers that run on this database stop within seconds, with exit code 1: start them again,"
+        " and they ask for keys.",
+        err=True,
+    )
 
 
 @click.command("recover-owner")

@@ -18,6 +18,7 @@ BENCHMARKS: Final = {
     "growth": "tests.benchmarks.growth",
     "latency": "tests.benchmarks.latency",
     "identity": "tests.benchmarks.identity",
+    "fairness": "tests.benchmarks.fairness",
     "telemetry": "tests.benchmarks.telemetry",
     "reads": "tests.benchmarks.reads",
     "compare": "tests.benchmarks.compared.compare",

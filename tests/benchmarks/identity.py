@@ -1,7 +1,7 @@
 """What identity costs: `poe bench identity`.
 
-Method: verification in this process, a thousand times each. Then server processes of their own on
-SQLite, one with identity and one without, asked in turns over gRPC: small unary calls one after
+Method: verification in this process, a thousand times each. Then server processes of their own, one
+with identity and one without, asked in turns over gRPC: small unary calls, one of each side after
 the other, and batches over streams as `poe bench ingest` sends them; exchanges by four threads.
 Row-level security: pages of 50 of 20,000 runs read from PostgreSQL as its tables' owner, in turns
 with and without policies and the setting that each transaction makes. Medians; ratios of one run.
@@ -10,11 +10,11 @@ with and without policies and the setting that each transaction makes. Medians; 
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -33,13 +33,14 @@ from towpath_service.storage.reads import SqlReads
 from towpath_service.storage.schema import metadata
 
 from tests.benchmarks.command import Benchmark
+from tests.benchmarks.ingest import database_options
 from tests.benchmarks.producer import Load, build_all, send
+from tests.benchmarks.signed_in import API, bearer, channel_of, exchange, init_auth
 from tests.postgres import postgres_for_tests
 from tests.postgres.fixtures import upgrade
 from tests.postgres.roles import owned_by_no_superuser
-from tests.scenarios.servers import Server, environment
+from tests.scenarios.servers import Server
 from tests.unit.identity.place import open_place
-from tests.unit.rpc.producing import creation, recording
 
 if TYPE_CHECKING:
     import argparse
@@ -48,9 +49,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from towpath_service.storage.postgres_url import PostgresUrl
 
-API = "/towpath.api.v1"
 TENANT = "00000000-0000-7000-8000-000000000001"
 RUNS = 20_000
+CALLS = 400
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -85,43 +86,41 @@ async def _each(count: int, work: Callable[[], Any]) -> float:
 
 
 def _servers(folder: Path, options: argparse.Namespace) -> None:
-    plain, asking = Server(home=folder / "plain"), Server(home=folder / "asking")
-    asking.home.mkdir(parents=True)
-    made = subprocess.run(
-        [sys.executable, "-m", "towpath", "server", "init-auth"],
-        env=environment(asking.home),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    key = made.stdout.strip()
-    plain.start()
-    asking.start()
-    try:
-        token = _exchange(asking, key)
+    with ExitStack() as stack:
+        plain, asking = (
+            Server(
+                home=folder / name,
+                options=stack.enter_context(database_options(options.database)),
+            )
+            for name in ("plain", "asking")
+        )
+        key = init_auth(asking, asking.options)
+        for server in (plain, asking):
+            server.start()
+            stack.callback(server.stop)
+        token = exchange(asking, key)
         _set_free(asking, token)
         sides = ((plain, ""), (asking, token))
         _calls(sides, options.rounds)
         _exchanges(asking, key)
         _ingest(sides, options)
-        _fairness(asking, token)
-    finally:
-        plain.stop()
-        asking.stop()
 
 
 def _calls(sides: tuple[tuple[Server, str], ...], rounds: int) -> None:
+    """Asks one side and the other, call by call, so that both meet the same machine."""
     took: list[list[float]] = [[], []]
-    for _ in range(rounds):
-        for index, (server, token) in enumerate(sides):
-            with grpc.insecure_channel(server.address) as channel:
-                call: Any = channel.unary_unary(f"{API}.FlowService/ListFlows")
-                request = flow_service_pb2.ListFlowsRequest(parent="workspaces/default")
-                body = request.SerializeToString()
-                call(body, metadata=_bearer(token))
-                for _ in range(300):
-                    began = time.perf_counter()
-                    call(body, metadata=_bearer(token))
+    body = flow_service_pb2.ListFlowsRequest(parent="workspaces/default").SerializeToString()
+    with ExitStack() as channels:
+        asking: list[Callable[[], Any]] = []
+        for server, token in sides:
+            channel = channels.enter_context(channel_of(server.address))
+            call: Any = channel.unary_unary(f"{API}.FlowService/ListFlows")
+            asking.append(partial(call, body, metadata=bearer(token)))
+        for number in range(rounds * CALLS):
+            for index, ask in enumerate(asking):
+                began = time.perf_counter()
+                ask()
+                if number >= CALLS // 2:
                     took[index].append(time.perf_counter() - began)
     without, with_ = (median(times) * 1e6 for times in took)
     print(
@@ -132,9 +131,7 @@ def _calls(sides: tuple[tuple[Server, str], ...], rounds: int) -> None:
 
 def _exchanges(server: Server, key: str) -> None:
     def some(count: int) -> None:
-        with grpc.insecure_channel(
-            server.address, options=[("grpc.use_local_subchannel_pool", 1)]
-        ) as channel:
+        with channel_of(server.address) as channel:
             call: Any = channel.unary_unary(f"{API}.AuthService/ExchangeToken")
             body = auth_service_pb2.ExchangeTokenRequest(api_key=key).SerializeToString()
             for _ in range(count):
@@ -164,69 +161,9 @@ def _ingest(sides: tuple[tuple[Server, str], ...], options: argparse.Namespace) 
     )
 
 
-def _fairness(server: Server, operator: str) -> None:
-    """Acks of one tenant, while another sends ten times what it may."""
-    with grpc.insecure_channel(server.address) as channel:
-        create: Any = channel.unary_unary(f"{API}.TenantService/CreateTenant")
-        keys: list[str] = []
-        for name in ("loud", "calm"):
-            request = tenant_service_pb2.CreateTenantRequest(
-                tenant_id=name,
-                owner_email=f"o@{name}.test",
-                quotas=tenant_service_pb2.TenantQuotas(updates_per_second=2000),
-            )
-            answer = create(request.SerializeToString(), metadata=_bearer(operator))
-            made = tenant_service_pb2.CreateTenantResponse.FromString(answer)
-            keys.append(made.owner_api_key)
-    loud, calm = (_exchange(server, key) for key in keys)
-    _acks(server, calm)
-    alone = _acks(server, calm)
-    # A burst of a second's worth, and then 2,000 a second, whatever is sent.
-    load = build_all(1, 30_000, 100, "together")[0]
-    with ThreadPoolExecutor(1) as thread:
-        sending = thread.submit(_send, server, loud, load)
-        beside = _acks(server, calm)
-        ended = sending.done()
-        sending.result()
-    assert not ended, "the loud tenant had ended before the calm one"
-    print(
-        f"acks of a calm tenant, p99: {alone * 1000:.1f} ms alone, {beside * 1000:.1f} beside one"
-        f" that sends ten times its rate: ratio {beside / alone:.2f}"
-    )
-
-
-def _acks(server: Server, token: str) -> float:
-    """The 99th percentile of seconds that a single update takes."""
-    took: list[float] = []
-    producer = str(uuid4())
-    with grpc.insecure_channel(
-        server.address, options=[("grpc.use_local_subchannel_pool", 1)]
-    ) as channel:
-        call: Any = channel.unary_unary(f"{API}.IngestService/RecordUpdates")
-        for number in range(1, 401):
-            body = recording(producer, number, creation(str(uuid4()))).SerializeToString()
-            began = time.perf_counter()
-            call(body, metadata=_bearer(token))
-            took.append(time.perf_counter() - began)
-            time.sleep(0.005)
-    return sorted(took)[int(len(took) * 0.99)]
-
-
-class _Bringing(grpc.StreamStreamClientInterceptor):  # type: ignore[misc]
-    """Adds a token to streams."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def intercept_stream_stream(self, continuation: Any, details: Any, requests: Any) -> Any:
-        return continuation(details._replace(metadata=_bearer(self._token)), requests)
-
-
 def _send(server: Server, token: str, load: Load) -> None:
-    with grpc.insecure_channel(
-        server.address, options=[("grpc.use_local_subchannel_pool", 1)]
-    ) as channel:
-        send(load, grpc.intercept_channel(channel, _Bringing(token)) if token else channel)
+    with channel_of(server.address, token) as channel:
+        send(load, channel)
 
 
 async def _row_security(url: PostgresUrl, rounds: int) -> None:
@@ -296,17 +233,6 @@ def _fill(connection: Connection) -> None:
     connection.execute(text("ANALYZE run"))
 
 
-def _bearer(token: str) -> tuple[tuple[str, str], ...]:
-    return (("authorization", f"Bearer {token}"),) if token else ()
-
-
-def _exchange(server: Server, key: str) -> str:
-    with grpc.insecure_channel(server.address) as channel:
-        call: Any = channel.unary_unary(f"{API}.AuthService/ExchangeToken")
-        body = auth_service_pb2.ExchangeTokenRequest(api_key=key).SerializeToString()
-        return auth_service_pb2.ExchangeTokenResponse.FromString(call(body)).access_token
-
-
 def _set_free(server: Server, token: str) -> None:
     """Takes the limits away: they aren't what is measured."""
     most = 2_000_000_000
@@ -318,12 +244,15 @@ def _set_free(server: Server, token: str) -> None:
     )
     with grpc.insecure_channel(server.address) as channel:
         call: Any = channel.unary_unary(f"{API}.TenantService/SetTenantQuotas")
-        call(request.SerializeToString(), metadata=_bearer(token))
+        call(request.SerializeToString(), metadata=bearer(token))
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of each side")
     parser.add_argument("--updates", type=int, default=40_000, help="in a round of ingest")
+    parser.add_argument(
+        "--database", choices=["sqlite", "postgres"], default="sqlite", help="of the servers"
+    )
 
 
 BENCHMARK = Benchmark(

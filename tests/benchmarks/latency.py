@@ -28,7 +28,7 @@ from tests.scenarios.servers import Server
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 WARM_UP_SECONDS = 1.0
 
@@ -62,7 +62,26 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _produce(address: str, pace: float, seconds: float) -> list[float]:
-    """Milliseconds that the acks of one producer's updates took."""
+    with grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+        return acks_of_a_producer(channel, pace, seconds, WARM_UP_SECONDS)
+
+
+def acks_of_a_producer(
+    channel: grpc.Channel,
+    pace: float,
+    seconds: float,
+    warm_up: float,
+    warm: Callable[[], None] = lambda: None,
+) -> list[float]:
+    """Milliseconds that the acks of one producer's single updates took.
+
+    Args:
+        channel: To the server.
+        pace: Seconds between two updates.
+        seconds: For how long they are sent.
+        warm_up: Of which the first so many aren't counted.
+        warm: Called at the end of these.
+    """
     due: list[float] = []
     took: list[float] = []
     opened = threading.Event()
@@ -77,6 +96,8 @@ def _produce(address: str, pace: float, seconds: float) -> list[float]:
         flow_run = run = str(uuid_utils.uuid7())
         for number in range(int(seconds / pace)):
             at = began + number * pace
+            if number == int(warm_up / pace):
+                warm()
             time.sleep(max(0.0, at - time.perf_counter()))
             if number % 2 == 0:
                 run = str(uuid_utils.uuid7())
@@ -87,22 +108,21 @@ def _produce(address: str, pace: float, seconds: float) -> list[float]:
             batch = pb.UpdateBatch(first_sequence=number + 1, updates=[update])
             yield pb.StreamUpdatesRequest(batch=batch)
 
-    with grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
-        call = channel.stream_stream(
-            METHOD,
-            request_serializer=pb.StreamUpdatesRequest.SerializeToString,
-            response_deserializer=pb.StreamUpdatesResponse.FromString,
-        )
-        acked = 0
-        for answer in call(requests()):
-            if answer.HasField("opened"):
-                opened.set()
-            elif answer.HasField("ack"):
-                now = time.perf_counter()
-                covered = due[acked : answer.ack.committed_sequence]
-                counted = (at for at in covered if at - began > WARM_UP_SECONDS)
-                took.extend((now - at) * 1e3 for at in counted)
-                acked = answer.ack.committed_sequence
+    call = channel.stream_stream(
+        METHOD,
+        request_serializer=pb.StreamUpdatesRequest.SerializeToString,
+        response_deserializer=pb.StreamUpdatesResponse.FromString,
+    )
+    acked = 0
+    for answer in call(requests()):
+        if answer.HasField("opened"):
+            opened.set()
+        elif answer.HasField("ack"):
+            now = time.perf_counter()
+            covered = due[acked : answer.ack.committed_sequence]
+            counted = (at for at in covered if at - began > warm_up)
+            took.extend((now - at) * 1e3 for at in counted)
+            acked = answer.ack.committed_sequence
     assert acked == len(due)
     return took
 

@@ -40,10 +40,9 @@ BUGS = (
     PlantedBug(
         name="ack-without-commit",
         file="service/towpath_service/application/committer.py",
-        correct="            for queued in batch:\n                _fail(queued, error)\n",
+        correct="                self._settle(portion, error)\n",
         broken=(
-            "            for queued in batch:\n"
-            "                _settle(queued, Outcome(committed_sequence=9, refusals=()))\n"
+            "                self._settle(portion, Outcome(committed_sequence=9, refusals=()))\n"
         ),
         caught_by=(f"{_INGEST}::test_nothing_is_acknowledged_that_was_not_committed",),
     ),

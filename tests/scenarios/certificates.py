@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Authority:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"test {name}")])
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._key = _new_key()
         self.file = folder / f"{name}.pem"
         made = (
             _builder(self._name, self._name, self._key.public_key(), days=1)
@@ -40,9 +40,18 @@ class Authority:
         )
         self.file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
-    def sign(self, name: str, *, host: str = "127.0.0.1", days: int = 1) -> Pair:
-        """A certificate for a host; of less than a day ago with negative days."""
-        key = ec.generate_private_key(ec.SECP256R1())
+    def sign(
+        self, name: str, *, host: str = "127.0.0.1", days: int = 1, weak: bool = False
+    ) -> Pair:
+        """A certificate for a host.
+
+        Args:
+            name: Of its files.
+            host: Name or address that it is for.
+            days: How long it holds; it has expired with -1.
+            weak: Whether its key is too short for anybody to take.
+        """
+        key = rsa.generate_private_key(65_537, 1024) if weak else _new_key()
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         known: x509.GeneralName = (
             x509.IPAddress(ip_address(host)) if host[0].isdigit() else x509.DNSName(host)
@@ -64,8 +73,16 @@ class Authority:
         return pair
 
 
+def _new_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, days: int
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
+    *,
+    days: int,
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (

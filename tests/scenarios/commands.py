@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tests.scenarios.servers import DEADLINE_SECONDS, environment, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 FAN_OUT = """
@@ -100,11 +101,12 @@ class Following:
     home: Path
     arguments: tuple[str, ...]
     lines: list[str] = field(default_factory=list)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "towpath", *self.arguments],
-            env=environment(self.home),
+            env=environment(self.home, **self.settings),
             cwd=self.home,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -25,10 +25,15 @@ import asyncio, json, sys
 from pathlib import Path
 from towpath_service.app.server import serve
 from towpath_service.app.settings import ServerSettings
+from towpath_service.application.authority import Authority
+from towpath_service.rpc import ingest_handler
 from towpath_service.rpc.ingest_handler import StreamTimes
 from towpath_service.storage.targets import parse_database
 
-home, database, port, web_port, times = sys.argv[1:]
+home, database, port, web_port, times, tokens = sys.argv[1:]
+if tokens := json.loads(tokens):
+    Authority.__init__.__kwdefaults__["token_seconds"] = tokens["life_seconds"]
+    ingest_handler.TOKEN_ENDS_SECONDS = tokens["notice_seconds"]
 settings = ServerSettings(
     home=Path(home),
     database=parse_database(database, Path(home)),
@@ -73,6 +78,9 @@ class Server:
     """Of a database in PostgreSQL; empty for SQLite."""
     times: Mapping[str, float] = field(default_factory=dict)
     """Fields of `StreamTimes` that differ; no option of the command sets them."""
+    tokens: Mapping[str, float] = field(default_factory=dict)
+    """`life_seconds` of access tokens, and `notice_seconds`: how long before a token's end streams
+    are asked to move. No option of the command sets them either."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -137,14 +145,14 @@ class Server:
         return grpc.insecure_channel(self.address)
 
     def _command(self) -> list[str]:
-        if not self.times:
+        if not self.times and not self.tokens:
             ports = ("--port", str(self.port), "--web-port", str(self.web_port))
             database = ("--database", self.dsn) if self.dsn else ()
             command = (sys.executable, "-m", "towpath_service", "start")
             return [*command, *ports, *database, *self.options]
         ports = (str(self.port), str(self.web_port))
-        where = (str(self.home), self.dsn, *ports, json.dumps(self.times))
-        return [sys.executable, "-c", _WITH_TIMES, *where]
+        changed = (json.dumps(self.times), json.dumps(self.tokens))
+        return [sys.executable, "-c", _WITH_TIMES, str(self.home), self.dsn, *ports, *changed]
 
     def _answers(self) -> bool:
         assert self.process is not None

@@ -30,6 +30,22 @@ def test_a_setting_is_kept_shown_with_its_source_and_taken_out_again(tmp_path: P
     assert sources(tmp_path)["server.require"] == (False, "default")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "server.ca_file",
+        "server.client_cert",
+        "server.client_key",
+        "server.api_key_file",
+        "server.token_file",
+    ],
+)
+def test_a_file_is_kept_by_its_whole_path(tmp_path: Path, name: str) -> None:
+    kept = towpath(tmp_path, "config", "set", name, "tls.pem")
+    assert kept.returncode == 0, kept.stderr
+    assert sources(tmp_path)[name][0] == str(tmp_path / "tls.pem")
+
+
 def test_all_that_is_kept_lies_in_the_home(tmp_path: Path) -> None:
     home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
     home.mkdir()

@@ -103,6 +103,19 @@ def test_a_port_in_use_is_one_line_that_says_what_to_do(tmp_path: Path, option: 
     )
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_server_that_is_open_to_all_says_so_in_one_line(
+    make_server: Callable[..., Server], form: str
+) -> None:
+    server = make_server(options=("--host", "0.0.0.0", "--insecure", "--log-format", form))
+    server.start()
+    wait_until(lambda: "Ctrl-C" in server.log, "the banner is printed")
+    [line] = [line for line in server.log.splitlines() if "Ctrl-C" not in line]
+    assert "WARNING" in line
+    assert "anybody who reaches the ports may read, change and delete every run" in line
+    assert "--auth" in line
+
+
 def test_a_second_server_on_the_ports_of_the_first_is_refused(
     server: Server, tmp_path: Path
 ) -> None:
@@ -126,6 +139,12 @@ def test_listening_beyond_this_machine_is_possible_when_asked_for(
 ) -> None:
     server = make_server(options=("--host", "0.0.0.0", "--insecure"))
     server.start()
+    wait_until(lambda: "Ctrl-C" in server.log, "the banner is printed")
+    assert f"gRPC 0.0.0.0:{server.port} " in server.log
+    # Nobody's certificate is for all addresses, and keys go to loopback only in plain text.
+    found = find_server(server.home)
+    assert found is not None
+    assert (found.grpc, found.web) == (server.address, server.web_address)
     assert server.stop() == 0
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +24,6 @@ from tests.scenarios.servers import DEADLINE_SECONDS, Server, environment, wait_
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.postgres.server import Databases
 
@@ -57,6 +59,7 @@ class Talker:
 
     def __init__(self, server: Server, **settings: str) -> None:
         self.home = server.home
+        descriptor, self._errors = tempfile.mkstemp(dir=server.home, suffix=".stderr")
         self._process = subprocess.Popen(
             [sys.executable, "-c", TALKING],
             env=environment(
@@ -68,9 +71,15 @@ class Talker:
             ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=descriptor,
             text=True,
         )
+        os.close(descriptor)
+
+    @property
+    def told(self) -> str:
+        """What the process has written to stderr so far."""
+        return Path(self._errors).read_text(encoding="utf-8")
 
     def tell(self, line: str) -> None:
         """Has it do something, and waits until it has."""
@@ -82,9 +91,9 @@ class Talker:
 
     def end(self) -> str:
         """Lets the flow end; returns what the process wrote to stderr."""
-        _, told = self._process.communicate(timeout=DEADLINE_SECONDS)
-        assert self._process.returncode == 0, told
-        return told
+        self._process.communicate(timeout=DEADLINE_SECONDS)
+        assert self._process.returncode == 0, self.told
+        return self.told
 
     def kill(self) -> None:
         """Ends the process, whatever it does."""

@@ -17,7 +17,7 @@ from towpath._delivery.stream import PRODUCER_AHEAD
 from towpath._delivery.takeover import deliver_waiting
 from towpath._discovery import find_server
 from towpath._transport import opening
-from towpath.exceptions import RpcError, ServerUnreachable
+from towpath.exceptions import ConfigurationError, NotSignedIn, RpcError, ServerUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +64,7 @@ class Sender:
         self._drain = Drain(outbox.folder, updates=outbox.updates, logs=outbox.logs)
         self._backoff = Backoff()
         self._fences = Fences()
+        self._told: set[str] = set()  # said on stderr
         self._reachable = False
         self._stopping = False
         self._hurry = threading.Event()
@@ -128,22 +129,40 @@ class Sender:
                 if self._outbox.reported.is_set():
                     time.sleep(0.05)
                 continue
-            transport = self._connect(address)
             acked, began = self._drain.acked, time.monotonic()
             try:
-                pause = self._deliver(transport, address)
+                with closing(self._connect(address)) as transport:
+                    pause = self._deliver(transport, address)
                 hasty = time.monotonic() - began < HASTY_SECONDS
                 self._pause(self._backoff.pause(pause) if hasty else pause)
             except RpcError as error:
                 if self._is_final(error):
                     self._give_up(error)
                     return
-                self._reachable = False
-                if self._drain.acked > acked or time.monotonic() - began > MOST_SECONDS:
-                    self._backoff.reset()
-                self._pause(self._backoff.pause(error.retry_after_seconds))
-            finally:
-                transport.close()
+                if isinstance(error, NotSignedIn) and not self._reachable:
+                    # A stream that ended so may be followed by one with the next key: that tells.
+                    self._tell_once(error)
+                self._back_off(began, acked, error.retry_after_seconds)
+            except ConfigurationError as error:
+                self._tell_once(error)
+                self._back_off(began, acked)
+
+    def _back_off(self, began: float, acked: int, wanted_seconds: float | None = None) -> None:
+        self._reachable = False
+        if self._drain.acked > acked or time.monotonic() - began > MOST_SECONDS:
+            self._backoff.reset()
+        self._pause(self._backoff.pause(wanted_seconds))
+
+    def _tell_once(self, error: ConfigurationError | NotSignedIn) -> None:
+        """Says what keeps this process from delivering, and that it will try again."""
+        if str(error) in self._told:
+            return
+        self._told.add(str(error))
+        sys.stderr.write(
+            f"towpath: reports can't be delivered: {error}. Flows go on; what they report waits in"
+            f" {self._outbox.folder}, and is delivered once that is mended: by this process, or by"
+            " `towpath sync`.\n"
+        )
 
     def _is_final(self, error: RpcError) -> bool:
         if error.reason == FENCED:

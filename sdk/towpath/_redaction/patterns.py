@@ -7,16 +7,27 @@ from typing import Final
 
 REDACTED: Final = "***"
 
-KEY: Final = r"\btwp[usrd]_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}\b"
-"""As `towpath_auth` makes them, which this side of the house doesn't import."""
+KEY: Final = r"twp[usrd]_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}"
+"""As `towpath_auth` makes them, which this side of the house doesn't import.
 
-_TOKEN: Final = r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"  # noqa: S105 - a pattern
-_CREDENTIAL: Final = re.compile(f"{KEY}|{_TOKEN}")
+Anything may stand around one: `\\n` of a repr, `m` of a colour, `%3D` of a URL, `API_KEY_`.
+"""
+
+_PART: Final = "[A-Za-z0-9_-]"
+# Looks once at each word that may hold the beginning of a token, however often `eyJ` is in it.
+_TOKEN: Final = (
+    rf"(?<!{_PART})(?={_PART}+\.eyJ{_PART}{{8,}}\.{_PART}{{8}})"
+    rf"(?P<before>{_PART}*?)eyJ{_PART}{{8,}}\.eyJ{_PART}{{8,}}\.{_PART}{{8,}}"
+)
+_KEY: Final = re.compile(KEY)
+_TOKENS: Final = re.compile(_TOKEN)
 
 
 def scrubbed(text: str) -> str:
     """A text without credentials."""
     # Nearly every text has neither, and looking for these costs next to nothing.
-    if "twp" in text or "eyJ" in text:
-        return _CREDENTIAL.sub(REDACTED, text)
+    if "twp" in text:
+        text = _KEY.sub(REDACTED, text)
+    if "eyJ" in text:
+        text = _TOKENS.sub(rf"\g<before>{REDACTED}", text)
     return text

@@ -76,7 +76,8 @@ def _web_address(written: object) -> str:
     return text
 
 
-def _api_key(written: object) -> str:
+def read_api_key(written: object) -> str:
+    """An API key, or nothing; raises ValueError or TypeError as `Setting.read` does."""
     text = _text(written)
     if text and not re.fullmatch(r"twp[us]_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}", text):
         # What was written may be another secret: it isn't repeated.
@@ -180,7 +181,7 @@ SETTINGS: Final = (
         name="server.api_key",
         attribute="api_key",
         variable="TOWPATH_API_KEY",
-        read=_api_key,
+        read=read_api_key,
         default="",
         scope="profile",
         secret=True,
@@ -238,7 +239,7 @@ SETTINGS: Final = (
         read=_file,
         default=None,
         scope="profile",
-        help="Authorities the service's certificate may come from, PEM; else the system's.",
+        help="Authorities the service's certificate may come from, PEM; else public ones.",
     ),
     Setting(
         name="server.client_cert",
@@ -329,6 +330,15 @@ CREDENTIALS: Final = (
     *("server.token_file", "server.sign_in_file"),
 )
 """Settings that prove who calls: those of the strongest layer count, and no others."""
+
+SERVER_VARIABLES: Final = frozenset(
+    f"TOWPATH_SERVER_{name}"
+    for name in (
+        *("DATABASE", "KEY_FILE", "KEY_ENCRYPTION_KEY", "TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA"),
+        *("KEEP_RUNS", "KEEP_TRANSITIONS", "KEEP_LOGS"),
+    )
+)
+"""Of options of the service's own commands: no settings of its clients."""
 
 BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 VARIABLES: Final = (PROFILE_VARIABLE, *(setting.variable for setting in SETTINGS))

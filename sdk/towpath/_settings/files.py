@@ -181,5 +181,6 @@ def _key(name: str) -> str:
 
 
 def _toml(value: object) -> str:
+    plain = str(value) if isinstance(value, Path) else value
     # JSON's texts are TOML's, but for DEL, which TOML wants escaped too.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(plain, ensure_ascii=False).replace("\x7f", "\\u007f")

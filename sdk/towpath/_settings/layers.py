@@ -16,6 +16,7 @@ from towpath._settings.declared import (
     CREDENTIALS,
     ENVIRONMENT_PREFIX,
     PROFILE_VARIABLE,
+    SERVER_VARIABLES,
     SETTINGS,
     STAND_IN_PREFIX,
     VARIABLES,
@@ -66,6 +67,13 @@ class Found:
     value: Value
     kind: SourceKind
     place: str
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, for people."""
+        if self.kind == "environment":
+            return f"environment: {self.place}"
+        return f"{self.kind}: {self.place}" if self.place else self.kind
 
 
 @dataclass(slots=True, kw_only=True)
@@ -195,7 +203,7 @@ def unknown_setting(name: str) -> str:
 
 def strange_variables() -> list[str]:
     """Variables of the environment that look like settings and aren't."""
-    known = {*VARIABLES, "TOWPATH_FULL_TRACEBACK"}
+    known = {*VARIABLES, *SERVER_VARIABLES, "TOWPATH_FULL_TRACEBACK"}
     return sorted(
         name
         for name in os.environ

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     Call = Callable[[str, Message], Message]
 
-EXPIRED: Final = "CREDENTIAL_EXPIRED"
+USED_UP: Final = frozenset({"CREDENTIAL_EXPIRED", "CREDENTIAL_REVOKED", "CREDENTIAL_INVALID"})
+"""Why a service refuses a token for good, while a new one, of the key as it is now, may be good."""
 EXCHANGE_SECONDS: Final = 10.0
 _RETRY_SECONDS: Final = 5.0
 _EARLIEST, _LATEST = 0.5, 0.7
@@ -41,7 +42,9 @@ Answer = TypeVar("Answer")
 
 
 def with_token(credentials: Credentials | None, call: Callable[[dict[str, str]], Answer]) -> Answer:
-    """Makes a call with the metadata it needs; once more if its token turns out to have expired.
+    """Makes a call with the metadata it needs; once more if its token turns out to be used up.
+
+    What proves who calls is read anew for that: its key may have been replaced and then revoked.
 
     Args:
         credentials: Whose; None for a call that needs none.
@@ -53,7 +56,7 @@ def with_token(credentials: Credentials | None, call: Callable[[dict[str, str]],
     try:
         return call(carried)
     except RpcError as error:
-        if error.reason != EXPIRED:
+        if error.reason not in USED_UP:
             raise
         credentials.drop(carried)
     return call(credentials.metadata())
@@ -62,15 +65,19 @@ def with_token(credentials: Credentials | None, call: Callable[[dict[str, str]],
 class Credentials:
     """Makes the metadata that tells a service who calls; for use by any number of threads."""
 
-    def __init__(self, source: Source, call: Call) -> None:
+    def __init__(
+        self, source: Source, call: Call, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Exchanges nothing yet.
 
         Args:
             source: Where tokens come from.
             call: Makes a unary call without credentials.
+            clock: In seconds, growing.
         """
         self._source = source
         self._call = call
+        self._clock = clock
         self._lock = threading.Lock()
         self._token: _Token | None = None
         self._renewing = False
@@ -90,18 +97,18 @@ class Credentials:
 
     def token(self) -> str:
         """An access token that holds; raises as `metadata`."""
-        token, now = self._token, time.monotonic()
+        token, now = self._token, self._clock()
         if token is None or now >= token.ends_at:
             with self._lock:
                 token = self._token
-                if token is None or time.monotonic() >= token.ends_at:
+                if token is None or self._clock() >= token.ends_at:
                     token = self._exchange()
         elif now >= token.renew_at:
             self._renew()
         return token.text
 
     def drop(self, metadata: dict[str, str]) -> None:
-        """Uses the token of a call no longer: the service says that it has expired."""
+        """Uses the token of a call no longer: the service says that it is used up."""
         with self._lock:
             token = self._token
             if token is not None and metadata.get("authorization") == f"Bearer {token.text}":
@@ -120,15 +127,16 @@ class Credentials:
             self._exchange()
         except (RpcError, ConfigurationError):
             # The present token holds for a while; the next call after a pause tries again.
-            token = self._token
-            if token is not None:
-                again = time.monotonic() + _RETRY_SECONDS
-                self._token = _Token(token.text, again, token.ends_at)
+            with self._lock:
+                token = self._token
+                if token is not None:
+                    again = self._clock() + _RETRY_SECONDS
+                    self._token = _Token(token.text, again, token.ends_at)
         finally:
             self._renewing = False
 
     def _exchange(self) -> _Token:
-        began = time.monotonic()
+        began = self._clock()
         text, life = self._source.exchange(self._call, self._dropped)
         share = random.uniform(_EARLIEST, _LATEST)  # noqa: S311 - spreads load
         self._token = _Token(text, began + life * share, began + life)

@@ -9,7 +9,7 @@ import grpc
 from google.rpc import code_pb2, status_pb2
 
 from towpath._telemetry.in_force import call_metadata
-from towpath._transport.credentials import EXCHANGE_SECONDS, EXPIRED, Credentials, with_token
+from towpath._transport.credentials import EXCHANGE_SECONDS, USED_UP, Credentials, with_token
 from towpath._transport.methods import response_type
 from towpath._transport.security import tls_trouble
 from towpath._transport.statuses import to_rpc_error
@@ -110,16 +110,16 @@ class GrpcTransport:
         return {} if self._credentials is None else self._credentials.metadata()
 
     def _dropped(self, error: RpcError, carried: dict[str, str]) -> bool:
-        """Whether a call failed since its token had expired, which is used no more then."""
-        if self._credentials is None or error.reason != EXPIRED:
+        """Whether a call failed since its token was used up, which is let go of then."""
+        if self._credentials is None or error.reason not in USED_UP:
             return False
         self._credentials.drop(carried)
         return True
 
     def _renewing(self, call: Callable[[dict[str, str]], Any]) -> Iterator[Message]:
-        """Answers of a stream, begun anew if its token turns out to have expired.
+        """Answers of a stream, begun anew if its token turns out to be used up.
 
-        One whose token expires later just ends, as streams do: callers go on from there.
+        One whose token ends later just ends, as streams do: callers go on from there.
         """
         for last in (False, True):
             carried, begun = self._carried(), False
@@ -159,11 +159,7 @@ class GrpcTransport:
         if code == "UNAVAILABLE" and (why := tls_trouble(text, secure=self._secure)):
             return NotATowpathServer(f"{self._address}: {why}", code=code)
         if code in {"UNAVAILABLE", "DEADLINE_EXCEEDED"} and not _is_foreign(text):
-            return ServerUnreachable(
-                f"no Towpath server answers at {self._address}: start one with"
-                " `towpath server start`, or check server.address",
-                code=code,
-            )
+            return ServerUnreachable(self._why_unreachable(text), code=code)
         if code in {"UNIMPLEMENTED", "UNKNOWN", "INTERNAL", "UNAVAILABLE"}:
             return NotATowpathServer(
                 f"{self._address} answers, but not as a Towpath server: check server.address",
@@ -171,6 +167,19 @@ class GrpcTransport:
             )
         status = status_pb2.Status(code=code_pb2.Code.Value(code), message=text)
         return to_rpc_error(status, self._address)
+
+    def _why_unreachable(self, text: str) -> str:
+        if self._secure and "failed to connect" in text and "Socket closed" in text:
+            # All that gRPC tells of a server that found the client's certificate wanting.
+            return (
+                f"{self._address} ends connections once TLS is begun: it stops just now, or wants a"
+                " certificate of yours, from an authority that it knows, which holds:"
+                " look at server.client_cert and server.client_key"
+            )
+        return (
+            f"no Towpath server answers at {self._address}: start one with"
+            " `towpath server start`, or check server.address"
+        )
 
 
 def _metadata(carried: dict[str, str]) -> tuple[tuple[str, str], ...]:

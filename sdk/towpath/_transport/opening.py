@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from towpath.settings import Settings
 
 
-def open_grpc(settings: Settings, address: str) -> Transport:
+def open_grpc(settings: Settings, address: str, *, anonymous: bool = False) -> Transport:
     """A transport over gRPC.
 
     Args:
         settings: What is in force.
         address: "host:port".
+        anonymous: Bring nothing that proves who calls, over a connection that is as secure.
 
     Raises:
         ConfigurationError: The key would go over the network in plain text, or a file named in the
@@ -31,7 +32,7 @@ def open_grpc(settings: Settings, address: str) -> Transport:
     found = find_server(settings.home)
     announced = found is not None and found.grpc == address and found.speaks_tls
     tls = tls_of(settings, address, announced=announced)
-    source = source_of(settings, address)
+    source = None if anonymous else source_of(settings, address)
     if tls is None and source is not None:
         refuse_plaintext_credentials(address)
     return GrpcTransport(address, tls=tls, source=source)

@@ -20,7 +20,7 @@ class Tls:
     """Files in PEM format for connections over TLS."""
 
     ca_file: Path | None = None
-    """Authorities that servers' certificates may come from; None for those of the system."""
+    """Authorities that servers' certificates may come from; None for public ones."""
     client_certificate: Path | None = None
     client_key: Path | None = None
 
@@ -28,8 +28,11 @@ class Tls:
         """Authorities, the client's key and its certificate, as they are now.
 
         Raises:
-            ConfigurationError: One can't be read.
+            ConfigurationError: One can't be read, or is missing.
         """
+        if (self.client_certificate is None) != (self.client_key is None):
+            # Given one without the other, gRPC ends the process.
+            raise ConfigurationError("server.client_cert and server.client_key belong together")
         return (
             _read(self.ca_file, "server.ca_file"),
             _read(self.client_key, "server.client_key"),
@@ -44,10 +47,10 @@ class Tls:
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             if self.client_certificate is not None:
                 context.load_cert_chain(self.client_certificate, _text(self.client_key))
-        except ssl.SSLError as error:
+        except OSError as error:  # ssl.SSLError among them
             raise ConfigurationError(
                 f"server.ca_file, server.client_cert or server.client_key is no certificate or key"
-                f" in PEM format: {error.reason}"
+                f" in PEM format: {getattr(error, 'reason', None) or error.strerror}"
             ) from error
         return context
 
@@ -126,11 +129,14 @@ def _read(path: Path | None, setting: str) -> bytes | None:
     if path is None:
         return None
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(
             f"{setting}: {path} can't be read: {error.strerror}. Bring it back, or set another"
         ) from error
+    if not content.strip():
+        raise ConfigurationError(f"{setting}: {path} is empty. Fill it again, or set another")
+    return content
 
 
 def _text(path: Path | None) -> str | None:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from towpath._settings.declared import read_api_key
 from towpath.api.v1 import auth_service_pb2 as pb
 from towpath.exceptions import ConfigurationError
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     Call = Callable[[str, Message], Message]
 
 EXCHANGE: Final = "towpath.api.v1.AuthService/ExchangeToken"
+_KEY_ADVICE: Final = "TOWPATH_API_KEY_FILE names it: put the key there, or set TOWPATH_API_KEY"
 _AGAIN: Final = "sign in again with `towpath login`"
 # Less than this is left of a token that another process has got: one of our own lasts longer.
 _LEAST_SECONDS: Final = 120.0
@@ -43,7 +45,7 @@ class Source(Protocol):
 
         Args:
             call: Makes a unary call without credentials.
-            dropped: Token that the service says has expired; empty for none.
+            dropped: Token that the service says is used up; empty for none.
 
         Raises:
             RpcError: The service gives none.
@@ -71,9 +73,13 @@ class ApiKeySource:
     def _read(self) -> str:
         if self._key or self._file is None:
             return self._key
-        return _read(
-            self._file, "TOWPATH_API_KEY_FILE names it: bring it back, or set TOWPATH_API_KEY"
-        )
+        text = _read(self._file, _KEY_ADVICE)
+        try:
+            return read_api_key(text)
+        except ValueError as error:
+            # Half of a key is what whoever reads while it is written sees: it goes nowhere.
+            problem = f"{self._file}: what it holds {error}. {_KEY_ADVICE}"
+            raise ConfigurationError(problem) from error
 
 
 class TokenFileSource:
@@ -218,7 +224,10 @@ def _token_of(answer: pb.ExchangeTokenResponse) -> tuple[str, float]:
 
 def _read(file: Path, advice: str) -> str:
     try:
-        return file.read_text("ascii").strip()
+        text = file.read_text("ascii").strip()
     except (OSError, ValueError) as error:
         cause = getattr(error, "strerror", None) or "it holds no text that could be one"
         raise ConfigurationError(f"{file}: {cause}. {advice}") from error
+    if not text:
+        raise ConfigurationError(f"{file}: it is empty. {advice}")
+    return text

@@ -53,7 +53,9 @@ def to_rpc_error(status: status_pb2.Status, address: str) -> RpcError:
         elif detail.type_url.endswith(f"/{retry.DESCRIPTOR.full_name}"):
             detail.Unpack(retry)
             delay = retry.retry_delay.ToMilliseconds() / 1000
-    return _TYPES.get(code, RpcError)(
+    # A server that says so itself is one of Towpath's, and its address is right.
+    kind = Conflict if info.reason == "FEATURE_DISABLED" else _TYPES.get(code, RpcError)
+    return kind(
         status.message or _described(quotas) or f"{address} answered {code}",
         code=code,
         reason=info.reason,

@@ -334,6 +334,7 @@ def inspect_tenant(tenant: str, output: str) -> None:
 @click.option("--log-bytes-per-second", type=_LIMIT)
 @click.option("--calls-per-second", type=_LIMIT)
 @click.option("--open-streams", type=_LIMIT)
+@click.option("--open-watches", type=_LIMIT)
 @click.option("--stored-bytes", type=_LIMIT)
 def limit_tenant(tenant: str, **quotas: int | None) -> None:
     """Set limits of a tenant; those that aren't given stay, 0 is the installation's default."""
@@ -387,6 +388,7 @@ def usage(output: str) -> None:
         "updates": f"{answer.quotas.updates_per_second}/s",
         "log_bytes": f"{answer.quotas.log_bytes_per_second}/s",
         "streams": str(answer.quotas.open_streams),
+        "watches": str(answer.quotas.open_watches),
     }
     show(
         list(answer.usage),

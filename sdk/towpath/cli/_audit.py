@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from towpath.api.v1 import access_service_pb2
-from towpath.cli._errors import CommandError
+from towpath.cli._errors import USAGE, CommandError
 from towpath.cli._groups import CommandGroup
-from towpath.cli._service import Shown, as_json, call, show
+from towpath.cli._service import Shown, as_json, call, service_transport, show
 from towpath.cli._session import list_output, note
-from towpath.client._connect import open_transport
-from towpath.settings import get_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from towpath_auth.audit import AuditRecord
 
@@ -60,33 +58,72 @@ def export() -> None:
 
 
 @group.command()
-def verify() -> None:
+@click.option(
+    "--against",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="EXPORT",
+    help="Check that all of an earlier `audit export` is in the log, too.",
+)
+def verify(against: Path | None) -> None:
     """Check that no entry was removed, changed, moved or put in between."""
+    exported = {} if against is None else _exported(against)
+    entries, wrong = _checked_log()
+    wrong = wrong or _difference(entries, exported)
+    if wrong:
+        raise CommandError(
+            f"the audit log was tampered with: {wrong}",
+            hint="compare it with an earlier `towpath audit export` (--against), or a backup of the"
+            " database",
+            code="AUDIT_BROKEN",
+        )
+    among = "" if against is None else f", {len(exported)} of them as in {against}"
+    note(f"all {len(entries)} entries are as they were written{among}")
+
+
+def _checked_log() -> tuple[dict[int, str], str]:
+    """The hashes of all entries, and what is wrong with the log."""
     from towpath_auth.audit import AuditHead, find_break  # noqa: PLC0415 - for this command only
 
     pages = list(_pages(1000))
     tenant_id = _tenant_id()
-    entries = [entry for page in pages for entry in page.audit_entries]
-    entries.sort(key=lambda entry: entry.sequence)
-    # What was written while the pages were read is beyond the end that the first one told.
-    end = pages[0]
-    head = AuditHead(sequence=end.head_sequence, hash=end.head_hash) if entries else AuditHead()
-    told = [(_record(entry, tenant_id), entry.hash) for entry in entries]
-    wrong = find_break(told, head)
-    if not wrong and end.head_sequence and not end.head_sealed:
+    # Pages are newest first: the first one tells the end, and what is written later is in none.
+    entries = [entry for page in pages for entry in page.audit_entries][::-1]
+    head = AuditHead(sequence=pages[0].head_sequence, hash=pages[0].head_hash)
+    wrong = find_break([(_record(entry, tenant_id), entry.hash) for entry in entries], head)
+    if not wrong and not pages[0].head_sealed:
         wrong = "the end of the log doesn't bear the service's seal"
-    if wrong:
-        raise CommandError(
-            f"the audit log was tampered with: {wrong}",
-            hint="compare it with an earlier `towpath audit export`, or a backup of the database",
-            code="AUDIT_BROKEN",
-        )
-    note(f"all {len(entries)} entries are as they were written")
+    return {entry.sequence: entry.hash for entry in entries}, wrong
+
+
+def _exported(file: Path) -> dict[int, str]:
+    """The hashes of an export's entries."""
+    found: dict[int, str] = {}
+    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+            found[int(entry["sequence"])] = str(entry["hash"])
+        except (ValueError, TypeError, KeyError):
+            raise CommandError(
+                f"{file}, line {number}: that is no entry of an audit log",
+                hint="give a file that `towpath audit export > FILE` has made",
+                code="INVALID_ARGUMENT",
+                exit_code=USAGE,
+            ) from None
+    return found
+
+
+def _difference(entries: Mapping[int, str], exported: Mapping[int, str]) -> str:
+    for sequence, hash_ in sorted(exported.items()):
+        if sequence not in entries:
+            return f"entry {sequence} of the export is missing"
+        if entries[sequence] != hash_:
+            return f"entry {sequence} is another than in the export"
+    return ""
 
 
 def _pages(size: int) -> Iterator[Any]:
     request = access_service_pb2.ListAuditEntriesRequest(page_size=size)
-    with closing(open_transport(get_settings())) as transport:
+    with service_transport() as transport:
         while True:
             answer: Any = transport.unary(_METHOD, request)
             yield answer

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import entry_points, version
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from towpath._delivery.outbox import lock_outbox, outboxes
 from towpath._discovery import find_server
 from towpath._display.words import span
 from towpath._settings.layers import file_problems, strange_variables
+from towpath.cli._caller_check import caller_check
+from towpath.cli._check import TIMEOUT_SECONDS, Check
+from towpath.cli._own_key import is_exposed
 from towpath.client import Client
 from towpath.client._connect import open_transport, server_address
 from towpath.exceptions import ConfigurationError, RpcError, TowpathError
@@ -24,23 +26,9 @@ if TYPE_CHECKING:
 
     from towpath.settings import Settings
 
-Verdict = Literal["ok", "warning", "failed"]
-
-TIMEOUT_SECONDS: Final = 5.0
 SKEW_SECONDS: Final = 2.0
 _FULL_BYTES: Final = 1024 * 1024 * 1024
 _LEAST_FREE_BYTES: Final = 256 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """What one look found."""
-
-    name: str
-    verdict: Verdict
-    text: str
-    fix: str = ""
-    """What to do about it; empty when there is nothing to do."""
 
 
 def all_checks() -> Iterator[Check]:
@@ -71,6 +59,13 @@ def _settings_checks() -> Iterator[Check]:
             verdict="warning",
             text=problem,
             fix="it isn't in force now; mend it before its profile is used",
+        )
+    if is_exposed(resolution.config):
+        yield Check(
+            name="settings",
+            verdict="warning",
+            text=f"{resolution.config.path} holds an API key, and others may read it",
+            fix=f"`chmod 600 {resolution.config.path}`; `towpath key rotate` if somebody has",
         )
     for name in strange_variables():
         yield Check(
@@ -113,7 +108,8 @@ def _server_checks(settings: Settings) -> Iterator[Check]:
         yield from _database_checks(settings)
         return
     try:
-        transport = open_transport(settings)
+        # What it is anybody may ask: who asks, with what, is another matter.
+        transport = open_transport(settings, anonymous=True)
     except ConfigurationError as error:
         yield Check(name="server", verdict="failed", text=str(error), fix=_server_fix(settings))
         return
@@ -130,6 +126,7 @@ def _server_checks(settings: Settings) -> Iterator[Check]:
     yield Check(name="server", verdict="ok", text=f"{address}, {how}, version {info.version}")
     yield from _version_checks(info.version, info.minimum_client_version, info.notice)
     yield _skew_check(info.time, datetime.fromtimestamp(middle, UTC))
+    yield caller_check(settings)
 
 
 def _server_fix(settings: Settings) -> str:

@@ -58,7 +58,7 @@ def view(output: str, *, show_sources: bool) -> None:
             Column(title="VALUE", cells=[masked(item.setting, item.value) for item in found]),
         ]
         if show_sources:
-            columns.append(Column(title="SOURCE", cells=[source(item) for item in found]))
+            columns.append(Column(title="SOURCE", cells=[item.source for item in found]))
         print_table(columns, wide=True)
         note(f"profile {resolution.profile}, kept in {resolution.config.path}")
     _note_problems(resolution)
@@ -71,6 +71,12 @@ def view(output: str, *, show_sources: bool) -> None:
 def set_(name: str, value: str, profile: str | None) -> None:
     """Keep a setting's value in a profile."""
     setting = _setting(name)
+    if setting.secret:
+        raise click.UsageError(
+            f"{name} on the command line would be seen in the list of processes and kept in the"
+            " shell's history: `towpath login --api-key -` reads it from standard input, tries it"
+            " and keeps it"
+        )
     config = user_config()
     chosen = chosen_profile(config, profile or invocation().profile)
     _refuse_broken(config)
@@ -121,13 +127,6 @@ def validate(file: Path | None) -> None:
     note("All settings are fine.")
 
 
-def source(found: Found) -> str:
-    """Where a value comes from, for people."""
-    if found.kind == "environment":
-        return f"environment: {found.place}"
-    return f"{found.kind}: {found.place}" if found.place else found.kind
-
-
 def _all_problems() -> list[str]:
     resolution = resolve_settings()
     problems = list(resolution.problems)
@@ -151,7 +150,7 @@ def _as_json(found: Found) -> dict[str, object]:
     return {
         "name": found.setting.name,
         "value": masked(found.setting, found.value) if secret else value,
-        "source": source(found),
+        "source": found.source,
         "help": found.setting.help,
     }
 

@@ -11,7 +11,7 @@ from towpath.cli._errors import FAILED, UNREACHABLE
 from towpath.cli._session import colourful, print_json, text_output
 
 if TYPE_CHECKING:
-    from towpath.cli._checks import Check
+    from towpath.cli._check import Check
 
 _MARKS = {"ok": ("ok   ", "green"), "warning": ("look ", "yellow"), "failed": ("WRONG", "red")}
 

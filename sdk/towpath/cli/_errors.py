@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,6 +42,18 @@ _KINDS: Final[tuple[tuple[type[TowpathError], int, str], ...]] = (
     (InvalidRequest, USAGE, ""),
     (ConfigurationError, USAGE, "`towpath config validate` lists all that is wrong"),
 )
+_LISTS: Final = {
+    "apiKeys": "`towpath key ls` shows your keys, with --of those of others",
+    "roles": "`towpath role ls` shows the roles there are",
+    "runs": "`towpath run ls` shows the runs there are",
+    "secrets": "`towpath secret ls` shows the secrets there are",
+    "serviceAccounts": "`towpath service-account ls` shows the accounts there are",
+    "tenants": "`towpath tenant ls` shows the tenants there are",
+    "trusts": "`towpath trust ls` shows the trusts there are",
+    "users": "`towpath member ls` shows who is in",
+    "workspaces": "`towpath workspace ls` shows the workspaces you may enter",
+}
+"""What shows the names there are, by the collection that a name is of."""
 
 
 class CommandError(TowpathError):
@@ -80,7 +93,8 @@ def ending(error: Exception) -> Ending:
     for kind, exit_code, hint in _KINDS:
         if isinstance(error, kind):
             code = error.code if isinstance(error, RpcError) else "CONFIGURATION"
-            return Ending(code=code, message=str(error), hint=hint, exit_code=exit_code)
+            shown = _hint(error, hint)
+            return Ending(code=code, message=str(error), hint=shown, exit_code=exit_code)
     if isinstance(error, TowpathError):
         code = error.code if isinstance(error, RpcError) else "FAILED"
         return Ending(code=code, message=str(error), hint="", exit_code=FAILED)
@@ -103,6 +117,24 @@ def show(end: Ending, *, as_json: bool) -> None:
     click.echo(f"Error: {' '.join(end.message.split())}", err=True)
     if end.hint and end.hint not in end.message:
         click.echo(f"  {end.hint}", err=True)
+
+
+def _hint(error: TowpathError, usual: str) -> str:
+    """What to say after an error, where that depends on more than its kind."""
+    if isinstance(error, NotFound) and error.metadata.get("resource"):
+        return _list_hint(error.metadata["resource"])
+    if isinstance(error, NotSignedIn) and error.code == "UNAUTHENTICATED":
+        return "`towpath doctor` tells which key or login counts, and where it comes from"
+    return usual
+
+
+def _list_hint(resource: str) -> str:
+    """What shows those there are of what wasn't found; empty where nothing does."""
+    if re.fullmatch(r"[0-9A-Za-z]{16}", resource):
+        return _LISTS["apiKeys"]
+    if " of " in resource:  # a role of somebody
+        return _LISTS["users"]
+    return _LISTS.get(resource.rpartition("/")[0].rpartition("/")[2], "")
 
 
 def _usage(error: click.ClickException) -> Ending:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from towpath.api.v1 import access_service_pb2
 from towpath.cli._groups import CommandGroup
+from towpath.cli._own_key import ProfileKey, is_key_of
 from towpath.cli._service import (
     Shown,
     as_json,
@@ -23,8 +25,15 @@ from towpath.cli._service import (
     show,
     workspace_name,
 )
-from towpath.cli._session import confirmed, list_output, note, print_json, text_output
-from towpath.exceptions import InvalidRequest
+from towpath.cli._session import (
+    confirmed,
+    invocation,
+    list_output,
+    note,
+    print_json,
+    text_output,
+)
+from towpath.exceptions import ConfigurationError, InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -142,12 +151,28 @@ def list_keys(owner: str | None, output: str) -> None:
     type=_Span(zero=True),
     help="How long the old one holds on, at most 7d.  [default: 1d]",
 )
+@click.option(
+    "--keep", is_flag=True, help="Keep it in the profile that has the old one, and don't show it."
+)
 @text_output
-def rotate(key_id: str, overlap: Duration | None, output: str) -> None:
+def rotate(key_id: str, overlap: Duration | None, output: str, *, keep: bool) -> None:
     """Make a successor of a key; the old one holds for a while longer."""
+    kept = ProfileKey(invocation().profile)
+    if keep and not kept.is_of(key_id):
+        raise click.UsageError(f"profile {kept.profile} doesn't hold {key_id}: leave --keep out")
     with _saying("--overlap", field="overlap"):
         answer = call("AccessService", "RotateApiKey", name=key_id, overlap=overlap)
+    if keep:
+        _keep(kept, answer, output)
+        return
     _show_once(answer, output)
+    if kept.is_of(key_id):
+        note(
+            f"Profile {kept.profile} still has the old one: `towpath login --api-key -` reads the"
+            " new one and keeps it in its place."
+        )
+    if is_key_of(os.environ.get("TOWPATH_API_KEY", ""), key_id):
+        note("TOWPATH_API_KEY still has the old one: set it anew before that ends.")
 
 
 @group.command()
@@ -159,6 +184,17 @@ def revoke(key_id: str, *, yes: bool) -> None:
         return
     answer = call("AccessService", "RevokeApiKey", name=key_id)
     note(f"{answer.api_key.name} is revoked")
+
+
+def _keep(kept: ProfileKey, answer: Any, output: str) -> None:
+    try:
+        kept.replace(answer.key)
+    except ConfigurationError:
+        _show_once(answer, output)  # else nobody would ever have it
+        raise
+    if output == "json":
+        print_json({"api_key": as_json(answer.api_key)})
+    note(f"{answer.api_key.name} is kept in profile {kept.profile}, in place of the old one")
 
 
 def _show_once(answer: Any, output: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -16,15 +16,18 @@ from towpath.api.v1 import (
     secret_service_pb2,
     tenant_service_pb2,
 )
-from towpath.cli._session import print_json
+from towpath.cli._errors import UNREACHABLE, CommandError
+from towpath.cli._session import print_json, settings_in_force
 from towpath.cli._tables import Column, print_table
-from towpath.client._connect import open_transport
-from towpath.settings import get_settings
+from towpath.client._connect import open_transport, server_address
+from towpath.exceptions import Conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from google.protobuf.message import Message
+
+    from towpath._transport.base import Transport
 
 _SERVICES: Final = {
     "AccessService": access_service_pb2,
@@ -54,7 +57,7 @@ def call(service: str, method: str, **fields: Any) -> Any:
         TowpathError: It failed, or can't be made as things are set.
     """
     request: Message = getattr(_SERVICES[service], f"{method}Request")(**fields)
-    with closing(open_transport(get_settings())) as transport:
+    with service_transport() as transport:
         return transport.unary(f"towpath.api.v1.{service}/{method}", request)
 
 
@@ -62,13 +65,31 @@ def call_pages(service: str, method: str, items: str, **fields: Any) -> list[Any
     """Calls a listing rpc until there is no more, and returns what it lists."""
     request = getattr(_SERVICES[service], f"{method}Request")(page_size=500, **fields)
     found: list[Any] = []
-    with closing(open_transport(get_settings())) as transport:
+    with service_transport() as transport:
         while True:
             answer: Any = transport.unary(f"towpath.api.v1.{service}/{method}", request)
             found += getattr(answer, items)
             if not answer.next_page_token:
                 return found
             request.page_token = answer.next_page_token
+
+
+@contextmanager
+def service_transport() -> Generator[Transport]:
+    """A transport to the service; who has none is told that there is nobody to be asked."""
+    settings = settings_in_force()
+    with closing(open_transport(settings)) as transport:
+        try:
+            yield transport
+        except Conflict as error:
+            if server_address(settings) or error.metadata.get("feature") != "identity":
+                raise
+            raise CommandError(
+                "nobody was asked: no server is configured, and none runs on this home",
+                hint="`towpath server start`, or name one with --server HOST:PORT",
+                code="UNAVAILABLE",
+                exit_code=UNREACHABLE,
+            ) from error
 
 
 def show(messages: Sequence[Any], columns: Iterable[Shown], output: str) -> None:

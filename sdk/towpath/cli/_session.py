@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from towpath.client import Client
+    from towpath.settings import Settings
 
 LIST_OUTPUTS: Final = ("table", "wide", "json", "name")
 
@@ -47,6 +48,8 @@ class Invocation:
     no_input: bool = False
     profile: str = ""
     server: str = ""
+    told_of_exposure: bool = False
+    """Whether it was looked, and said, whether others may read the key."""
 
 
 @contextmanager
@@ -55,8 +58,24 @@ def connected(*, following: bool = False) -> Generator[Client]:
     # gRPC and the contract's messages take as long to load as a whole `--help` may.
     from towpath.client import connect  # noqa: PLC0415 - see above
 
-    with connect(get_settings(), following=following) as client:
+    with connect(settings_in_force(), following=following) as client:
         yield client
+
+
+def settings_in_force() -> Settings:
+    """The settings that a command calls the service with.
+
+    Says so once when others may read the key among them.
+    """
+    settings = get_settings()
+    told = invocation()
+    if settings.api_key and not told.told_of_exposure:
+        from towpath.cli._own_key import exposed_file  # noqa: PLC0415 - most have no key
+
+        told.told_of_exposure = True
+        if file := exposed_file(settings.api_key, told.profile):
+            note(f"others may read the API key in {file}: `chmod 600 {file}` keeps it yours")
+    return settings
 
 
 def invocation() -> Invocation:

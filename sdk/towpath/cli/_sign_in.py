@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
+from towpath._display.words import printable
 from towpath._settings.declared import BY_NAME, CREDENTIALS
 from towpath._settings.files import write_config
 from towpath._settings.layers import chosen_profile, user_config
@@ -18,7 +19,8 @@ from towpath._transport.opening import host_of
 from towpath._transport.security import is_local, refuse_plaintext_credentials
 from towpath._transport.sources import sign_in_of, write_sign_in
 from towpath.cli._errors import NOT_FOUND, TIMED_OUT, CommandError
-from towpath.cli._service import as_json, call
+from towpath.cli._own_key import API_KEY, winning_variables
+from towpath.cli._service import as_json, call, moment
 from towpath.cli._session import confirmed, invocation, note, print_json, text_output
 from towpath.client._connect import server_address
 from towpath.exceptions import NotFound, RpcError, TowpathError
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
     from towpath._settings.files import ConfigFile
 
-_KEY: Final = "server.api_key"
 _SIGN_IN: Final = "server.sign_in_file"
 _WAITING: Final = frozenset({"SIGN_IN_PENDING", "QUOTA_EXCEEDED"})
 
@@ -58,7 +59,7 @@ class _Profile:
         """Has calls go where the profile leads, with one credential or none."""
         server = invocation().server
         flags = {"server.address": server} if server else {}
-        flags |= {**self.asked, _KEY: ""}
+        flags |= {**self.asked, API_KEY: ""}
         flags |= {name.replace("_", ".", 1): value for name, value in credential.items()}
         use_flags(flags, profile=invocation().profile)
         settings = get_settings()
@@ -129,7 +130,9 @@ def logout() -> None:
     """Sign out, or take the API key out of the profile; `towpath key revoke` ends a key itself."""
     config = user_config()
     profile = _Profile(config, chosen_profile(config, invocation().profile))
-    key, file = profile.kept.get(_KEY), profile.kept.get(_SIGN_IN)
+    key, file = profile.kept.get(API_KEY), profile.kept.get(_SIGN_IN)
+    for variable in winning_variables():
+        note(f"{variable} is set, and goes on telling who you are: unset it to call as nobody")
     if key is None and file is None:
         note(f"profile {profile.name} holds no key and no login: nothing to do")
         return
@@ -152,6 +155,13 @@ def whoami(output: str) -> None:
     if output == "json":
         print_json(as_json(answer))
         return
+    settings = get_settings()
+    if not server_address(settings):
+        click.echo(
+            "Nobody was asked: no server is configured, and none runs on this home. Commands read"
+            f" its local database, {settings.home / 'towpath.db'}."
+        )
+        return
     if not answer.identity:
         click.echo("This server asks nobody who they are: everything is permitted.")
         return
@@ -173,7 +183,7 @@ def _options(profile: _Profile) -> Any:
 
 
 def _keep_key(profile: _Profile, *, piped: bool) -> None:
-    key = _checked(_KEY, _read_key(piped=piped))
+    key = _checked(API_KEY, _read_key(piped=piped))
     profile.use(server_api_key=key)
     answer = call("AuthService", "GetCaller")
     profile.keep(server_api_key=key)
@@ -213,9 +223,8 @@ def _from_issuer(options: Any, way: Way) -> str:
 
 
 def _from_device() -> Any:
-    begun = call(
-        "AuthService", "StartDeviceSignIn", client_name=f"towpath on {platform.node()}"[:100]
-    )
+    name = _plain(f"towpath on {platform.node()}")[:100]
+    begun = call("AuthService", "StartDeviceSignIn", client_name=name)
     note(
         f"Where you are signed in, run\n\n    towpath login --approve {begun.user_code}\n\nor have"
         " somebody do it, as whom this device is to act."
@@ -247,14 +256,26 @@ def _approve(code: str, *, yes: bool) -> None:
             code="NOT_FOUND",
             exit_code=NOT_FOUND,
         ) from None
-    since = found.create_time.ToDatetime().strftime("%H:%M:%S")
-    question = (
-        f"{found.client_name or 'A device'} at {found.client_address or 'an unknown address'} began"
-        f" a login at {since} UTC. Approve only what you began yourself. Sign it in as you?"
-    )
-    if confirmed(question, yes=yes):
+    if confirmed(_question(found), yes=yes):
         call("AuthService", "ApproveDeviceSignIn", user_code=code)
-        note(f"{found.client_name or 'the device'} is signed in")
+        note(f"{_plain(found.client_name) or 'the device'} is signed in")
+
+
+def _question(found: Any) -> str:
+    """What whoever approves is asked: first what the service knows, then the device's own word."""
+    since = found.create_time.ToDatetime().strftime("%H:%M:%S")
+    address = _plain(found.client_address) or "an unknown address"
+    named = _plain(found.client_name)
+    word = f', that calls itself "{named}",' if named else ""
+    return (
+        f"A device at {address}{word} began a login at {since} UTC. Approve only what you began"
+        " yourself. Sign it in as you?"
+    )
+
+
+def _plain(text: str) -> str:
+    """A text that shows nothing but itself: no control characters, nor any that turn its order."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in printable(text))
 
 
 def _signed_out() -> bool:
@@ -266,13 +287,15 @@ def _signed_out() -> bool:
 
 def _tell(principal: str, profile: _Profile) -> None:
     note(f"{principal} is signed in, in profile {profile.name}: {profile.config.path}")
+    for variable in winning_variables():
+        note(f"{variable} is set, and goes above the profile: unset it to call as {principal}")
 
 
 def _lines(answer: Any) -> list[tuple[str, str]]:
     lines = [
         ("principal", answer.actor.principal),
-        ("tenant", answer.tenant_id),
-        ("credential", answer.credential_id),
+        ("tenant", _tenant(answer)),
+        ("credential", answer.credential_id + _ends(answer)),
         ("tenant may", ", ".join(answer.tenant_permissions) or "nothing"),
     ]
     lines += [
@@ -280,6 +303,18 @@ def _lines(answer: Any) -> list[tuple[str, str]]:
         for grant in answer.workspace_grants
     ]
     return lines
+
+
+def _tenant(answer: Any) -> str:
+    """The tenant as --tenant takes it, with its id; an older server tells that only."""
+    name = answer.tenant.removeprefix("tenants/")
+    return f"{name} ({answer.tenant_id})" if name else answer.tenant_id
+
+
+def _ends(answer: Any) -> str:
+    if answer.HasField("credential_expire_time"):
+        return f", ends {moment(answer, 'credential_expire_time')}"
+    return ", has no end" if answer.tenant else ""
 
 
 def _read_key(*, piped: bool) -> str:

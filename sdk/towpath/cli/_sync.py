@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from towpath.cli._session import note, print_json, text_output
-from towpath.settings import get_settings
+from towpath.cli._session import note, print_json, settings_in_force, text_output
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +23,7 @@ def sync(output: str, *, everything: bool) -> None:
     from towpath._delivery.takeover import deliver_waiting  # noqa: PLC0415 - see above
     from towpath.client._connect import open_transport  # noqa: PLC0415 - see above
 
-    settings = get_settings()
+    settings = settings_in_force()
     transport = open_transport(settings)
     try:
         report = deliver_waiting(settings.home, transport, everything=everything)

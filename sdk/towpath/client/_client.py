@@ -14,10 +14,12 @@ from towpath.api.v1 import (
 )
 from towpath.client import _convert as convert
 from towpath.client._values import RunEvent
-from towpath.exceptions import Conflict, InvalidRequest, NotFound
+from towpath.exceptions import Conflict, InvalidRequest, NotFound, RpcError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from google.protobuf.message import Message
 
     from towpath._transport.base import Transport
     from towpath.client._values import (
@@ -178,13 +180,27 @@ class Client:
             parent=self._parent, filter=filter_, resume_token=resume_token
         )
         while True:
-            for message in self.transport.server_stream(f"{_RUNS}/WatchRuns", request):
+            for message in self._stream(f"{_RUNS}/WatchRuns", request):
                 answer = cast("run_service_pb2.WatchRunsResponse", message)
                 yield from map(convert.to_event, answer.events)
                 if answer.synced:
                     yield RunEvent(kind="synced")
                 request.resume_token = answer.resume_token or request.resume_token
             time.sleep(_AGAIN_SECONDS)
+
+    def _stream(self, method: str, request: Message) -> Iterator[Message]:
+        """A stream's messages; one that ends since they were read too slowly is opened again.
+
+        Its reader keeps the token of what it has read in the request.
+        """
+        while True:
+            try:
+                yield from self.transport.server_stream(method, request)
+            except RpcError as error:
+                if error.reason != "SLOW_CONSUMER":
+                    raise
+            else:
+                return
 
     def logs(self, run_id: str, *, level: str = "DEBUG") -> Iterator[LogLine]:
         """Log lines of a run and all below it, oldest first.
@@ -216,7 +232,7 @@ class Client:
         least = _severity(level)
         while True:
             ended = self.run(run_id).state.terminal
-            for message in self.transport.server_stream(f"{_LOGS}/TailLogs", request):
+            for message in self._stream(f"{_LOGS}/TailLogs", request):
                 answer = cast("log_service_pb2.TailLogsResponse", message)
                 yield from (
                     convert.to_log_line(line) for line in answer.records if line.severity >= least

@@ -61,15 +61,15 @@ def server_address(settings: Settings) -> str:
     return found.grpc if found else ""
 
 
-def open_transport(settings: Settings) -> Transport:
-    """A transport to where `connect` says."""
-    return _open(server_address(settings), settings)
+def open_transport(settings: Settings, *, anonymous: bool = False) -> Transport:
+    """A transport to where `connect` says; `anonymous` brings nothing that proves who calls."""
+    return _open(server_address(settings), settings, anonymous=anonymous)
 
 
-def _open(address: str, settings: Settings) -> Transport:
+def _open(address: str, settings: Settings, *, anonymous: bool = False) -> Transport:
     if not address:
         return open_embedded_transport(settings.home)
-    return open_grpc(settings, address)
+    return open_grpc(settings, address, anonymous=anonymous)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from towpath_service.app.settings import is_loopback
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from towpath_service.app.settings import ServerSettings
+
+_log = logging.getLogger(__name__)
 
 
 async def check_exposure(settings: ServerSettings) -> None:
@@ -43,6 +46,47 @@ async def check_exposure(settings: ServerSettings) -> None:
             f"--host {settings.host} would send keys over the network in plain. Give --tls-cert"
             " and --tls-key, say --behind-tls-proxy if a proxy does TLS, or --insecure"
         )
+
+
+def warn_of_exposure(settings: ServerSettings, *, identity: bool) -> None:
+    """Says in the log, once, what --insecure lets others do.
+
+    Args:
+        settings: How the server is reached.
+        identity: Whether callers are asked who they are.
+    """
+    if not settings.insecure or is_loopback(settings.host):
+        return
+    if not identity:
+        _log.warning(
+            "--insecure with --host %s: anybody who reaches the ports may read, change and delete"
+            " every run and every secret, since nobody is asked who they are. Switch identity on"
+            " with --auth and give --tls-cert and --tls-key instead, or keep to 127.0.0.1",
+            settings.host,
+        )
+    elif settings.tls is None and not settings.tls_proxy:
+        _log.warning(
+            "--insecure with --host %s: keys and tokens go over the network in plain text. Give"
+            " --tls-cert and --tls-key instead, or say --behind-tls-proxy if a proxy does TLS",
+            settings.host,
+        )
+
+
+def web_hosts(settings: ServerSettings, *, identity: bool) -> list[str] | None:
+    """Hosts, beside those of loopback, that requests to the web port may name; None for any.
+
+    A page that had its own name resolve to this machine (DNS rebinding) is kept from a server
+    that takes whoever gets through to it for the owner of the machine. Where callers are asked who
+    they are it has nothing to tell, since browsers send neither keys nor tokens by themselves.
+
+    Args:
+        settings: How the server is reached.
+        identity: Whether callers are asked who they are.
+    """
+    beyond = settings.tls_proxy or not is_loopback(settings.host)
+    if settings.insecure or (identity and beyond):
+        return None
+    return [settings.host]
 
 
 def _check_cloud(settings: ServerSettings, *, identity: bool, protected: bool) -> None:

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from towpath_service.application.api_keys import ApiKeys
 from towpath_service.application.audit import AuditTrail
-from towpath_service.application.authority import Authority
+from towpath_service.application.authority import ISSUER, Authority
 from towpath_service.application.denials import Denials
 from towpath_service.application.devices import Devices
 from towpath_service.application.exchanging import Exchanges
 from towpath_service.application.federation import Federation
+from towpath_service.application.log_beginnings import begin_logs
 from towpath_service.application.members import Members
 from towpath_service.application.server_keys import ServerKeys
 from towpath_service.application.sign_in import SignIns
+from towpath_service.application.strangers import Strangers
 from towpath_service.application.tenants import MadeTenant, Tenants
 from towpath_service.application.trusts import Trusts
 from towpath_service.domain.errors import ServiceError
@@ -55,6 +57,8 @@ async def open_identity(
     *,
     private_issuers: bool = False,
     endless_keys: bool = False,
+    public_url: str | None = None,
+    behind_proxy: bool = False,
 ) -> Identity:
     """Puts the layer together.
 
@@ -66,28 +70,42 @@ async def open_identity(
         admission: What counts what tenants use.
         private_issuers: Whether issuers may be on this machine and on private networks.
         endless_keys: Whether a key that never ends is followed by another such.
+        public_url: `iss` of access tokens; None for one that is nobody's address.
+        behind_proxy: Whether a proxy tells where calls come from.
 
     Raises:
         ServiceError: As `Authority.open`.
     """
-    authority = Authority(store, ServerKeys(store, sealer), clock)
+    issuer = ISSUER if public_url is None else public_url
+    server_keys = ServerKeys(store, sealer)
+    authority = Authority(store, server_keys, clock, issuer=issuer)
     await authority.open()
-    trail = AuditTrail(store, authority)
+    trail = await _begun_trail(store, authority, server_keys)
     keys = ApiKeys(store, authority, trail, clock, endless=endless_keys)
     trusts = Trusts(store, trail, clock, private=private_issuers)
-    sign_ins = SignIns(store, authority, trail, clock)
+    sign_ins = SignIns(store, authority, trail, clock, admission)
     issuers = Issuers(FetchedKeys())
-    federation = Federation(store, authority, trail, sign_ins, trusts, issuers, clock)
-    devices = Devices(store, authority, trail, sign_ins, clock)
+    federation = Federation(store, authority, trail, sign_ins, trusts, issuers, clock, admission)
+    devices = Devices(store, authority, trail, sign_ins, clock, admission)
     denials = Denials(trail)
-    exchanges = Exchanges(store, authority, clock, denials)
+    exchanges = Exchanges(store, authority, clock, denials, admission)
+    strangers = Strangers()
     return Identity(
         authority=authority,
         denials=denials,
-        authenticator=TokenAuthenticator(authority),
-        guard=IdentityGuard(admission, trail),
+        authenticator=TokenAuthenticator(authority, strangers, behind_proxy=behind_proxy),
+        guard=IdentityGuard(admission, strangers, trail),
         handlers=(
-            AuthHandler(authority, exchanges, sign_ins, federation, devices, queries, admission),
+            AuthHandler(
+                authority,
+                exchanges,
+                sign_ins,
+                federation,
+                devices,
+                queries,
+                admission,
+                strangers,
+            ),
             AccessHandler(Members(store, keys, trail, clock), keys, trusts, trail, admission),
             TenantHandler(Tenants(store, authority, trail, keys, clock)),
         ),
@@ -117,7 +135,7 @@ async def init_identity(
     await server_keys.make()
     authority = Authority(store, server_keys, clock)
     await authority.open()
-    tenants = _tenants(store, authority, clock)
+    tenants = _tenants(store, authority, AuditTrail(store, authority), clock)
     return await tenants.first(owner, key_seconds=key_seconds)
 
 
@@ -127,9 +145,11 @@ async def recover_owner(store: IdentityStore, clock: Clock, sealer: Sealer) -> M
     Raises:
         ServiceError: IDENTITY_MISSING: identity was never switched on.
     """
-    authority = Authority(store, ServerKeys(store, sealer), clock)
+    server_keys = ServerKeys(store, sealer)
+    authority = Authority(store, server_keys, clock)
     await authority.open()
-    made = await _tenants(store, authority, clock).recover()
+    trail = await _begun_trail(store, authority, server_keys)
+    made = await _tenants(store, authority, trail, clock).recover()
     if made is None:
         raise ServiceError(
             reason="IDENTITY_MISSING",
@@ -142,9 +162,18 @@ async def system_trail(store: IdentityStore, clock: Clock, server_keys: ServerKe
     """What writes down what is done where the database is; raises as `Authority.open`."""
     authority = Authority(store, server_keys, clock)
     await authority.open()
-    return AuditTrail(store, authority)
+    return await _begun_trail(store, authority, server_keys)
 
 
-def _tenants(store: IdentityStore, authority: Authority, clock: Clock) -> Tenants:
+async def _begun_trail(
+    store: IdentityStore, authority: Authority, server_keys: ServerKeys
+) -> AuditTrail:
     trail = AuditTrail(store, authority)
+    await begin_logs(store, server_keys, trail)
+    return trail
+
+
+def _tenants(
+    store: IdentityStore, authority: Authority, trail: AuditTrail, clock: Clock
+) -> Tenants:
     return Tenants(store, authority, trail, ApiKeys(store, authority, trail, clock), clock)

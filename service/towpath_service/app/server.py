@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Final
 from towpath._discovery import announce_server
 
 from towpath_service.app.background import background
-from towpath_service.app.exposure import check_exposure
+from towpath_service.app.exposure import check_exposure, warn_of_exposure, web_hosts
 from towpath_service.app.intake import Intake
 from towpath_service.app.key_sources import file_source
+from towpath_service.app.openness import Openness
 from towpath_service.app.secret_keys import sealing_of
+from towpath_service.app.settings import seen_from_here
 from towpath_service.app.switching import identity_wanted, switch_on
 from towpath_service.app.wiring import Service, open_service
 from towpath_service.domain.errors import ServiceError
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from towpath_service.app.settings import ServerSettings
     from towpath_service.app.tls import Certificates
+    from towpath_service.app.wiring import IdentityWanted
     from towpath_service.application.tenants import MadeTenant
     from towpath_service.telemetry.wrapping import Wrapping
 
@@ -56,18 +59,13 @@ async def serve(
         told: Is called with the first owner and their key, when identity is switched on.
 
     Raises:
-        ServiceError: The database can't be opened, or a port is in use (PORT_IN_USE).
+        ServiceError: The database can't be opened, a port is in use (PORT_IN_USE), or identity was
+            switched on while the server asked nobody who they are (IDENTITY_ON).
     """
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         stack.enter_context(_told_to_stop(stop))
-        wanted = identity_wanted(
-            settings.home,
-            file_source(settings.key_file),
-            make=settings.auth,
-            private_issuers=settings.private_issuers,
-            endless_keys=not settings.cloud,
-        )
+        wanted = _identity(settings)
         if settings.auth:
             made = await switch_on(settings.database, wanted, settings.owner)
             if made is not None:
@@ -77,32 +75,25 @@ async def serve(
         stack.callback(web_socket.close)
         observed = observe(metrics=settings.metrics)
         await stack.enter_async_context(observed.wrapping.running())
-        service = await stack.enter_async_context(
-            open_service(
-                settings.database,
-                times=settings.times,
-                keep=settings.keep,
-                wrapping=observed.wrapping,
-                identity=wanted,
-                sealing=sealing_of(
-                    settings.home,
-                    settings.key_file,
-                    shared=isinstance(settings.database, PostgresUrl),
-                ),
-            )
-        )
+        service = await stack.enter_async_context(_service(settings, wanted, observed.wrapping))
+        warn_of_exposure(settings, identity=service.authority is not None)
         certificates = _certificates(settings)
         grpc_server = GrpcServer(service.dispatcher)
-        grpc_address = address_of(settings.host, _bind(grpc_server, settings, certificates))
+        port = _bind(grpc_server, settings, certificates)
         scheme = "http" if certificates is None else "https"
-        web_address = f"{scheme}://{address_of(settings.host, web_socket.getsockname()[1])}"
+
+        def addresses(host: str) -> tuple[str, str]:
+            web_port = web_socket.getsockname()[1]
+            return address_of(host, port), f"{scheme}://{address_of(host, web_port)}"
+
+        here = addresses(seen_from_here(settings.host))
         web = WebServer(
             web_application(
                 service.dispatcher,
                 service.draining,
-                hosts=None if settings.insecure else [settings.host],
+                hosts=web_hosts(settings, identity=service.authority is not None),
                 metrics=observed.metrics,
-                keys=_keys(service),
+                keys=_keys(service, settings.public_url),
             ),
             web_socket,
             grace_seconds=settings.grace_seconds,
@@ -111,17 +102,45 @@ async def serve(
         await grpc_server.start()
         serving = asyncio.create_task(web.serve(), name="towpath-web")
         serving.add_done_callback(lambda _: stop.set())
+        openness = Openness(service.store, stop)
         await stack.enter_async_context(
-            _background(service, settings, grpc_address, observed.wrapping, certificates)
+            _background(service, settings, here[0], observed.wrapping, certificates, openness)
         )
-        stack.enter_context(announce_server(settings.home, grpc_address, web_address))
+        stack.enter_context(announce_server(settings.home, *here))
         _calm_collector()
-        started(grpc_address, web_address)
+        started(*addresses(settings.host))
         await stop.wait()
         await grpc_server.announce_drain()
         service.drain()
         web.stop()
         await asyncio.gather(grpc_server.stop(settings.grace_seconds), serving)
+        openness.check()
+
+
+def _identity(settings: ServerSettings) -> IdentityWanted:
+    return identity_wanted(
+        settings.home,
+        file_source(settings.key_file),
+        make=settings.auth,
+        private_issuers=settings.private_issuers,
+        endless_keys=not settings.cloud,
+        public_url=settings.public_url,
+        behind_proxy=settings.tls_proxy,
+    )
+
+
+def _service(
+    settings: ServerSettings, identity: IdentityWanted, wrapping: Wrapping
+) -> AbstractAsyncContextManager[Service]:
+    shared = isinstance(settings.database, PostgresUrl)
+    return open_service(
+        settings.database,
+        times=settings.times,
+        keep=settings.keep,
+        wrapping=wrapping,
+        identity=identity,
+        sealing=sealing_of(settings.home, settings.key_file, shared=shared),
+    )
 
 
 def _calm_collector() -> None:
@@ -137,6 +156,7 @@ def _background(
     address: str,
     wrapping: Wrapping,
     certificates: Certificates | None,
+    openness: Openness,
 ) -> AbstractAsyncContextManager[None]:
     intake = Intake(
         settings.home,
@@ -152,6 +172,7 @@ def _background(
     if service.authority is None:
         # What a process left behind is delivered by one that has a key, where keys are asked for.
         loops["intake"] = intake.run
+        loops["openness"] = openness.run
     else:
         loops["identity"] = service.authority.run
     if service.denials is not None:
@@ -161,11 +182,11 @@ def _background(
     return background({name: wrapping.loop(name, run) for name, run in loops.items()})
 
 
-def _keys(service: Service) -> Keys | None:
+def _keys(service: Service, public_url: str | None) -> Keys | None:
     authority = service.authority
     if authority is None:
         return None
-    return Keys(issuer=authority.issuer, current=authority.jwks)
+    return Keys(current=authority.jwks, public_url=public_url)
 
 
 @contextmanager

@@ -64,8 +64,21 @@ class ServerSettings:
     """Whether a proxy stands before the ports that callers speak TLS with."""
     private_issuers: bool = False
     """Whether issuers that tenants trust may be on this machine and on private networks."""
+    public_url: str | None = None
+    """Where others reach the web port: the issuer of access tokens; None if that was not said."""
     metrics: bool = False
     """Whether to give metrics at /metrics of the web port."""
+
+
+def seen_from_here(host: str) -> str:
+    """The address by which processes of this machine reach what listens on a host."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if not address.is_unspecified:
+        return host
+    return "127.0.0.1" if address.version == 4 else "::1"  # noqa: PLR2004 - IP's
 
 
 def is_loopback(host: str) -> bool:

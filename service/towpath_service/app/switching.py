@@ -31,6 +31,8 @@ def identity_wanted(
     make: bool = False,
     private_issuers: bool = False,
     endless_keys: bool = True,
+    public_url: str | None = None,
+    behind_proxy: bool = False,
 ) -> IdentityWanted:
     """How callers are told apart, where they are.
 
@@ -41,6 +43,8 @@ def identity_wanted(
         make: Whether to make its file when there is none.
         private_issuers: Whether issuers that tenants trust may be on private networks.
         endless_keys: Whether a key of the first tenant that never ends is followed by another such.
+        public_url: Who makes access tokens; None for the same in every installation.
+        behind_proxy: Whether a proxy stands before the ports, and tells where calls come from.
     """
 
     def opened() -> Sealer:
@@ -48,7 +52,13 @@ def identity_wanted(
 
         return sealer(home, key, make=make)
 
-    return IdentityWanted(sealer=opened, private_issuers=private_issuers, endless_keys=endless_keys)
+    return IdentityWanted(
+        sealer=opened,
+        private_issuers=private_issuers,
+        endless_keys=endless_keys,
+        public_url=public_url,
+        behind_proxy=behind_proxy,
+    )
 
 
 async def switch_on(

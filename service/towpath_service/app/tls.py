@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import grpc
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from towpath_service.domain.errors import ServiceError
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
     from towpath_service.app.settings import TlsFiles
@@ -88,9 +90,11 @@ class Certificates:
 
     def _load_context(self) -> None:
         files = self._files
-        self.context.load_cert_chain(files.certificate, files.key)
+        with _told_of(files.certificate):
+            self.context.load_cert_chain(files.certificate, files.key)
         if files.client_authority is not None:
-            self.context.load_verify_locations(files.client_authority)
+            with _told_of(files.client_authority):
+                self.context.load_verify_locations(files.client_authority)
             self.context.verify_mode = ssl.CERT_REQUIRED
 
 
@@ -109,13 +113,23 @@ def _stamp(path: Path) -> object:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
+@contextmanager
+def _told_of(path: Path) -> Generator[None]:
+    """Words what OpenSSL refuses though it is well-formed, such as a key that is too short."""
+    try:
+        yield
+    except ssl.SSLError as error:
+        why = (error.reason or str(error)).lower().replace("_", " ")
+        raise _unusable(path, f"can't be used for TLS ({why})") from error
+
+
 def _read(files: TlsFiles) -> _Pem:
     certificate, key = _content(files.certificate), _content(files.key)
-    authority = None if files.client_authority is None else _content(files.client_authority)
-    try:
-        leaf = x509.load_pem_x509_certificates(certificate)[0]
-    except ValueError:
-        raise _unusable(files.certificate, "holds no certificate in PEM format") from None
+    leaf = _certificates(files.certificate, certificate)[0]
+    authority = None
+    if files.client_authority is not None:
+        authority = _content(files.client_authority)
+        _certificates(files.client_authority, authority)
     try:
         private = load_pem_private_key(key, None)
     except (ValueError, TypeError):
@@ -123,6 +137,13 @@ def _read(files: TlsFiles) -> _Pem:
     if _public(leaf.public_key()) != _public(private.public_key()):
         raise _unusable(files.key, f"isn't the key of {files.certificate}")
     return _Pem(certificate, key, authority)
+
+
+def _certificates(path: Path, content: bytes) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(content)
+    except ValueError:
+        raise _unusable(path, "holds no certificate in PEM format") from None
 
 
 def _public(key: Any) -> bytes:

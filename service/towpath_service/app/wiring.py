@@ -60,6 +60,10 @@ class IdentityWanted:
     """Whether issuers that tenants trust may be on this machine and on private networks."""
     endless_keys: bool = True
     """Whether the successor of an API key that never ends never ends, in the first tenant."""
+    public_url: str | None = None
+    """`iss` of access tokens; None for one that is nobody's address."""
+    behind_proxy: bool = False
+    """Whether a proxy stands before the ports, and tells where calls come from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +185,8 @@ async def _identity(
         admission,
         private_issuers=wanted.private_issuers,
         endless_keys=wanted.endless_keys,
+        public_url=wanted.public_url,
+        behind_proxy=wanted.behind_proxy,
     )
 
 

@@ -27,16 +27,27 @@ Quota = Literal[
     "updates_per_second",
     "log_bytes_per_second",
     "open_streams",
+    "open_watches",
     "stored_bytes",
 ]
+
+StreamQuota = Literal["open_streams", "open_watches"]
 
 DEFAULTS: Final[Mapping[Quota, int]] = {
     "calls_per_second": 200,
     "updates_per_second": 20_000,
     "log_bytes_per_second": 10_000_000,
     "open_streams": 200,
+    "open_watches": 100,
     "stored_bytes": 0,  # No limit.
 }
+SHARE_OF_WATCHES: Final = 5
+"""One principal has one in so many of a tenant's watches: pages that somebody left open, or a
+dashboard that opens them in a loop, leave the others theirs."""
+
+LEAST_WATCHES: Final = 5
+"""What a principal may have of them however few there are: a page of a run takes two or three."""
+
 COSTS: Final[Mapping[str, float]] = {
     "read": 1,
     "write": 2,
@@ -51,15 +62,21 @@ BURST_SECONDS: Final[Mapping[Quota, float]] = {
     "log_bytes_per_second": 5.0,
 }
 MOST_TENANTS: Final = 10_000
-FAILURES_A_MINUTE: Final = 20.0
-_MINUTE: Final = 60.0
 
 
 @dataclass(slots=True)
 class _Use:
     buckets: dict[Quota, Bucket] = field(default_factory=dict["Quota", Bucket])
+    exchanges: Bucket | None = None
+    """Apart from calls: no reading keeps a producer from its next token."""
     used: Counter[str] = field(default_factory=Counter[str])
-    streams: int = 0
+    streams: Counter[str] = field(default_factory=Counter[str])
+    """Open ones: by their quota, and watches by their principal, too."""
+
+    def is_idle(self, now: float) -> bool:
+        """Whether forgetting it makes no difference."""
+        known = [*self.buckets.values(), *([] if self.exchanges is None else [self.exchanges])]
+        return not self.streams.total() and all(bucket.is_full(now) for bucket in known)
 
 
 class Admission:
@@ -73,7 +90,6 @@ class Admission:
         """
         self._now = now
         self._uses: dict[str, _Use] = {}
-        self._failures: dict[str, Bucket] = {}
 
     def admit(self, caller: Caller, cost: str) -> None:
         """Takes what a call costs.
@@ -86,6 +102,32 @@ class Admission:
         use = self._use(caller)
         if COSTS[cost]:
             self._take(use, caller, "calls_per_second", COSTS[cost])
+        use.used["calls"] += 1
+
+    def check_exchange(self, tenant_id: str) -> None:
+        """Refuses an exchange of a tenant that made too many, before anything is used up by it.
+
+        Raises:
+            ServiceError: QUOTA_EXCEEDED, with when to try again.
+        """
+        use = self._uses.get(tenant_id)
+        if use is None or use.exchanges is None:
+            return
+        wait = use.exchanges.wait(self._now())
+        if wait:
+            use.used["refused"] += 1
+            raise exceeded("calls_per_second", int(use.exchanges.rate), wait)
+
+    def exchanged(self, caller: Caller) -> None:
+        """Takes what an exchange cost of the tenant that it turned out to be of."""
+        use, now = self._use(caller), self._now()
+        rate = limit_of(caller, "calls_per_second")
+        burst = rate * BURST_SECONDS["calls_per_second"]
+        if use.exchanges is None:
+            use.exchanges = Bucket.full(rate, burst, now)
+        elif use.exchanges.rate != rate:
+            use.exchanges.set_rate(rate, burst)
+        use.exchanges.take(COSTS["exchange"], now)
         use.used["calls"] += 1
 
     def report(self, caller: Caller, quota: Quota, amount: float) -> None:
@@ -109,60 +151,53 @@ class Admission:
         return self._bucket(use, caller, "updates_per_second").take(updates, self._now())
 
     @contextmanager
-    def stream(self, caller: Caller) -> Generator[None]:
+    def stream(self, caller: Caller, quota: StreamQuota) -> Generator[None]:
         """Counts a stream for as long as it is open.
 
+        Args:
+            caller: Whose it is.
+            quota: What it counts as: producers' streams and watches take nothing of each other.
+
         Raises:
-            ServiceError: QUOTA_EXCEEDED: the tenant has as many as it may.
+            ServiceError: QUOTA_EXCEEDED: the tenant, or of watches its principal, has as many as
+                it may.
         """
         if caller.claims is None:
             yield
             return
         use = self._use(caller)
-        most = limit_of(caller, "open_streams")
-        if use.streams >= most:
-            use.used["refused"] += 1
-            raise _exceeded("open_streams", most, 1.0)
-        use.streams += 1
+        most: dict[str, int] = {quota: limit_of(caller, quota)}
+        if quota == "open_watches":
+            share = max(LEAST_WATCHES, most[quota] // SHARE_OF_WATCHES)
+            most[caller.principal] = min(most[quota], share)
+        for counted, limit in most.items():
+            if use.streams[counted] >= limit:
+                use.used["refused"] += 1
+                raise exceeded(quota, limit, 1.0)
+        use.streams.update(most.keys())
         try:
             yield
         finally:
-            use.streams -= 1
-
-    def check_address(self, address: str) -> None:
-        """Refuses an address from which too many wrong credentials came.
-
-        Raises:
-            ServiceError: QUOTA_EXCEEDED, with when to try again.
-        """
-        bucket = self._failures.get(address)
-        wait = bucket.wait(self._now()) if bucket is not None else 0.0
-        if wait:
-            raise _exceeded("failed_credentials_per_minute", int(FAILURES_A_MINUTE), wait)
-
-    def note_failure(self, address: str) -> None:
-        """Notes a wrong credential from an address."""
-        now = self._now()
-        if len(self._failures) >= MOST_TENANTS:
-            self._failures = {
-                key: bucket for key, bucket in self._failures.items() if not bucket.is_full(now)
-            }
-        rate = FAILURES_A_MINUTE / _MINUTE
-        bucket = self._failures.setdefault(address, Bucket.full(rate, FAILURES_A_MINUTE - 1, now))
-        bucket.take(1, now)
+            use.streams.subtract(most.keys())
+            # A zero would be kept for every principal that ever watched.
+            use.streams += Counter()
 
     def usage(self, caller: Caller) -> dict[str, int]:
         """What a tenant has used here, by what is limited."""
         use = self._use(caller)
         names = ("calls", "updates", "log_bytes", "refused")
-        return {**{name: use.used[name] for name in names}, "streams": use.streams}
+        return {
+            **{name: use.used[name] for name in names},
+            "streams": use.streams["open_streams"],
+            "watches": use.streams["open_watches"],
+        }
 
     def _take(self, use: _Use, caller: Caller, quota: Quota, units: float) -> None:
         bucket, now = self._bucket(use, caller, quota), self._now()
         wait = bucket.wait(now)
         if wait:
             use.used["refused"] += 1
-            raise _exceeded(quota, limit_of(caller, quota), wait)
+            raise exceeded(quota, limit_of(caller, quota), wait)
         bucket.take(units, now)
 
     def _bucket(self, use: _Use, caller: Caller, quota: Quota) -> Bucket:
@@ -186,9 +221,7 @@ class Admission:
     def _forget_idle(self) -> None:
         now = self._now()
         self._uses = {
-            tenant_id: use
-            for tenant_id, use in self._uses.items()
-            if use.streams or not all(bucket.is_full(now) for bucket in use.buckets.values())
+            tenant_id: use for tenant_id, use in self._uses.items() if not use.is_idle(now)
         }
 
 
@@ -218,7 +251,8 @@ def storage_is_full(stored: Stored) -> ServiceError:
     )
 
 
-def _exceeded(quota: str, limit: int, wait: float) -> ServiceError:
+def exceeded(quota: str, limit: int, wait: float) -> ServiceError:
+    """The answer to what is beyond a limit for now; `wait` seconds later there is room again."""
     return ServiceError(
         reason="QUOTA_EXCEEDED",
         message=(

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Final
 from towpath_auth import LOCAL_TENANT_ID, PERMISSIONS
 from towpath_auth.credentials import ApiKey, KeyKind, new_api_key
 
-from towpath_service.application.rights import (
-    check_covers,
-    denied,
-    known_workspace,
-    roles_by_id,
-)
+from towpath_service.application.rights import check_covers_roles, denied, known_workspace
 from towpath_service.domain.errors import ServiceError, invalid, not_found
 from towpath_service.domain.identity import (
     KEY_LIFE_SECONDS,
@@ -139,11 +134,7 @@ class ApiKeys:
         def work(identity: Identity) -> MadeKey:
             owner = self._owner(identity, caller, new.parent)
             limits = _limits(identity, caller, new)
-            now_us = self._clock.now_us()
-            keys = identity.keys(owner.principal_id)
-            live = sum(key.kind == "api_key" and key.holds(now_us) for key in keys)
-            if live >= MOST_LIVE_KEYS:
-                raise _too_many(owner)
+            self._check_count(identity, owner)
             return self.add(
                 identity,
                 owner,
@@ -178,15 +169,18 @@ class ApiKeys:
 
         Raises:
             ServiceError: RESOURCE_NOT_FOUND: there is none, or it isn't the caller's to rotate.
+                RESOURCE_EXISTS: it has a successor. PERMISSION_MISSING or QUOTA_EXCEEDED: the
+                caller couldn't make a key like it.
         """
         overlap = _within(overlap_seconds, OVERLAP_SECONDS, MAX_OVERLAP_SECONDS, "overlap")
 
         def work(identity: Identity) -> MadeKey:
             old, owner = self._changeable(identity, caller, name, {"key.own", "key.rotate"})
+            self._check_successor(identity, caller, old, owner)
             now_us = self._clock.now_us()
             if old.kind != "api_key" or not old.holds(now_us):
                 raise not_found(name)
-            life_us = self._life_us(identity, caller, old)
+            life_us = self._life_us(caller, old)
             made = self._add(
                 identity,
                 owner,
@@ -239,11 +233,32 @@ class ApiKeys:
         if needed not in caller.access.tenant:
             raise denied(needed, "")
         owner = _named(identity, parent)
-        roles = roles_by_id(identity.roles())
-        for binding in identity.bindings():
-            if binding.principal_id == owner.principal_id and binding.role_id in roles:
-                check_covers(caller, roles[binding.role_id], binding.workspace_id)
+        check_covers_roles(identity, caller, owner)
         return owner
+
+    def _check_successor(
+        self, identity: Identity, caller: Caller, old: StoredKey, owner: Principal
+    ) -> None:
+        """Refuses a successor that the caller couldn't make as a new key.
+
+        Whoever calls with the very key may have one like it, within what their token is limited to.
+        """
+        if old.replaced_by is not None:
+            raise _replaced(old, owner)
+        if owner.subject != _subject(caller):
+            check_covers_roles(identity, caller, owner)
+        _check_limits(identity, caller, old.scopes, old.workspaces)
+        self._check_count(identity, owner, but=old.key_id)
+
+    def _check_count(self, identity: Identity, owner: Principal, *, but: str = "") -> None:
+        """Refuses another key of who has as many as they may, leaving one out that is to end."""
+        now_us = self._clock.now_us()
+        live = sum(
+            key.kind == "api_key" and key.holds(now_us) and key.key_id != but
+            for key in identity.keys(owner.principal_id)
+        )
+        if live >= MOST_LIVE_KEYS:
+            raise _too_many(owner)
 
     def _changeable(
         self,
@@ -274,11 +289,8 @@ class ApiKeys:
         identity.add_key(stored)
         return MadeKey(key=key, stored=stored, owner=owner)
 
-    def _life_us(self, identity: Identity, caller: Caller, old: StoredKey) -> int | None:
+    def _life_us(self, caller: Caller, old: StoredKey) -> int | None:
         """How long the successor of a key holds: as long as the key was made to."""
-        # Of one that was replaced, only the overlap is left.
-        while old.replaced_by and (found := identity.key(old.replaced_by)):
-            old = found[0]
         if old.expires_us is not None:
             return old.expires_us - old.created_us
         if self._endless and caller.tenant_id == LOCAL_TENANT_ID:
@@ -295,13 +307,24 @@ def _limits(
     identity: Identity, caller: Caller, new: NewKey
 ) -> tuple[frozenset[str] | None, frozenset[str] | None]:
     """What a new key is limited to; never less than the key it is made with."""
-    found = identity.key(caller.credential_id)
-    assert found is not None
     scopes = frozenset(new.permissions) or None
     workspaces = (
         frozenset(known_workspace(identity, name, "limits.workspaces") for name in new.workspaces)
         or None
     )
+    _check_limits(identity, caller, scopes, workspaces)
+    return scopes, workspaces
+
+
+def _check_limits(
+    identity: Identity,
+    caller: Caller,
+    scopes: frozenset[str] | None,
+    workspaces: frozenset[str] | None,
+) -> None:
+    """Refuses a key that is limited to more than what the caller comes with."""
+    found = identity.key(caller.credential_id)
+    assert found is not None
     own = found[0]
     token_scopes = caller.claims.scopes if caller.claims is not None else None
     for limit, asked, what in (
@@ -311,7 +334,6 @@ def _limits(
     ):
         if limit is not None and (asked is None or not asked <= limit):
             raise denied("key.own", f"more {what} than the key you come with is limited to")
-    return scopes, workspaces
 
 
 def _own(identity: Identity, caller: Caller) -> Principal:
@@ -338,6 +360,15 @@ def _within(given: float | None, default: float, most: float, field_name: str) -
     if given > most:
         raise invalid(field_name, f"must be at most {int(most // 86_400)} days")
     return given
+
+
+def _replaced(key: StoredKey, owner: Principal) -> ServiceError:
+    successor = f"{owner.name}/apiKeys/{key.replaced_by}"
+    return ServiceError(
+        reason="RESOURCE_EXISTS",
+        message=f"key {key.key_id} has a successor, {successor}: use that one, or make a new key",
+        metadata={"resource": successor},
+    )
 
 
 def _too_many(owner: Principal) -> ServiceError:

@@ -31,6 +31,7 @@ SYSTEM: Final = "system"
 
 PAGE: Final = 1000
 EXCHANGE: Final = "towpath.api.v1.AuthService/ExchangeToken"
+OPERATOR: Final = "operator"
 _LAST: Final = (1 << 63) - 1
 
 
@@ -83,6 +84,10 @@ class AuditTrail:
             draft.written = True
         await self._authority.forget(tenant_id)
         return result
+
+    def begin(self, identity: Identity, tenant_id: str) -> None:
+        """Begins the log of a tenant that has none, in the transaction that makes the tenant."""
+        identity.begin_audit(self._sealing(tenant_id))
 
     def add(
         self, identity: Identity, standing: Standing, *, action: str, outcome: str, address: str
@@ -151,6 +156,26 @@ class AuditTrail:
         )
         draft.written = True
 
+    async def tell(self, tenant_id: str) -> None:
+        """Writes the call that runs into the log of the tenant that it changed, too.
+
+        Of who operates the installation, its own log tells; another tenant's says no more than that
+        it was whoever does.
+        """
+        draft = current_draft.get()
+        if draft is None or draft.record.tenant_id == tenant_id:
+            return
+        record = replace(
+            draft.record,
+            tenant_id=tenant_id,
+            actor=OPERATOR,
+            credential_id="",
+            address="",
+            trace_id="",
+        )
+        seal = self._sealing(tenant_id)
+        await self._store.identity(tenant_id, lambda identity: identity.append_audit(record, seal))
+
     async def read(self, caller: Caller, *, before: int, limit: int) -> AuditPage:
         """Some of a tenant's log, newest first.
 
@@ -159,15 +184,14 @@ class AuditTrail:
             before: Only entries below this sequence; 0 for all.
             limit: Most to give.
         """
-        entries, (head, seal) = await self._store.identity(
+        found = await self._store.identity(
             caller.tenant_id,
-            lambda identity: (
-                identity.audit(before=before or _LAST, limit=min(limit, PAGE)),
-                identity.audit_head(),
-            ),
+            lambda identity: identity.audit(before=before or _LAST, limit=min(limit, PAGE)),
         )
-        expected = self._sealing(caller.tenant_id)(head) if seal else ""
-        return AuditPage(entries=entries, head=head, sealed=hmac.compare_digest(expected, seal))
+        expected = self._sealing(caller.tenant_id)(found.head)
+        # No tenant is without a seal: an end that has none is no end.
+        sealed = bool(found.seal) and hmac.compare_digest(expected.encode(), found.seal.encode())
+        return AuditPage(entries=found.entries, head=found.head, sealed=sealed)
 
     def _sealing(self, tenant_id: str) -> _Seal:
         return _Seal(self._authority.ring.audit, tenant_id)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from towpath_service.ports.identity import IdentityStore, Standing
 
 ISSUER: Final = "https://towpath/installation"
+"""`iss` where nobody has said at which address the service is reached."""
 AUDIENCE: Final = "towpath-api"
 TOKEN_SECONDS: Final = 600
 LOOK_SECONDS: Final = 1.0
@@ -171,8 +172,10 @@ class Authority:
                 installation.server_keys(),
             )
         )
+        # No call is let in by what was known while streams of others are being judged.
         for tenant_id in changed:
-            await self.forget(tenant_id)
+            self._doubt(tenant_id)
+        await asyncio.gather(*map(self._judge, changed))
         if kept != self._kept:
             self._kept = kept
             await self._renew()
@@ -186,15 +189,36 @@ class Authority:
 
     async def forget(self, tenant_id: str) -> None:
         """Looks anew at all callers of a tenant, on open streams too."""
+        self._doubt(tenant_id)
+        await self._judge(tenant_id)
+
+    def _doubt(self, tenant_id: str) -> None:
+        """Lets the next call of each caller of a tenant be looked at anew."""
         for seen in self._by_tenant.pop(tenant_id, ()):
             seen.good = False
-        for followed in list(self._followed.get(tenant_id, ())):
+
+    async def _judge(self, tenant_id: str) -> None:
+        """Ends the streams of a tenant that their callers may no longer have."""
+        streams = list(self._followed.get(tenant_id, ()))
+        if not streams:
+            return
+        credentials = {followed.claims.credential_id for followed in streams}
+        try:
+            # However many streams there are, and whatever else is written: one wait for the store.
+            found = await self._store.identity(
+                tenant_id,
+                lambda identity: {each: identity.standing(each) for each in credentials},
+            )
+        except ServiceError as error:
+            _end(streams, error)
+            return
+        for followed in streams:
+            claims = followed.claims
             try:
-                found = await self._look_up(followed.claims)
-                followed.check(found.caller)
+                standing = self._holding(found[claims.credential_id])
+                followed.check(_seen(standing, claims).caller)
             except ServiceError as error:
-                if error.reason != "OVERLOADED":
-                    followed.end(error)
+                _end([followed], error)
 
     async def caller(self, token: str, address: str = "") -> Caller:
         """Whose token this is.
@@ -290,7 +314,7 @@ class Authority:
             claims = self._verifier.verify(token, self._clock.now_us() / _SECOND)
         except CredentialRefused as error:
             raise refused(error) from error
-        seen = await self._look_up(claims)
+        seen = _seen(await self._standing(claims.tenant_id, claims.credential_id), claims)
         seen.caller = replace(seen.caller, address=address)
         if len(self._seen) >= MOST_TOKENS:
             self._seen.clear()
@@ -299,21 +323,12 @@ class Authority:
         self._by_tenant.setdefault(claims.tenant_id, []).append(seen)
         return seen
 
-    async def _look_up(self, claims: AccessClaims) -> Seen:
-        standing = await self._standing(claims.tenant_id, claims.credential_id)
-        principal = standing.principal
-        whose = claims.principal in {principal.subject, claims.run and f"runs/{claims.run.run_id}"}
-        if not whose or claims.epoch != principal.epoch:
-            raise refused(CredentialRefused("CREDENTIAL_REVOKED"))
-        until = float(claims.expires_at + LEEWAY_SECONDS)
-        if standing.key.expires_us is not None:
-            until = min(until, standing.key.expires_us / _SECOND)
-        return Seen(caller=_caller(standing, claims), until=until)
-
     async def _standing(self, tenant_id: str, credential_id: str) -> Standing:
-        standing = await self._store.identity(
-            tenant_id, lambda identity: identity.standing(credential_id)
+        return self._holding(
+            await self._store.identity(tenant_id, lambda identity: identity.standing(credential_id))
         )
+
+    def _holding(self, standing: Standing | None) -> Standing:
         if standing is None:
             raise refused(CredentialRefused("CREDENTIAL_REVOKED"))
         check_standing(standing, self._clock.now_us())
@@ -341,18 +356,39 @@ def check_standing(standing: Standing, now_us: int) -> None:
         )
 
 
-def _caller(standing: Standing, claims: AccessClaims) -> Caller:
+def _seen(standing: Standing, claims: AccessClaims) -> Seen:
+    """The caller that a token names, as its principal stands."""
     principal = standing.principal
+    whose = claims.principal in {principal.subject, claims.run and f"runs/{claims.run.run_id}"}
+    if not whose or claims.epoch != principal.epoch:
+        raise refused(CredentialRefused("CREDENTIAL_REVOKED"))
+    until = float(claims.expires_at + LEEWAY_SECONDS)
+    if standing.key.expires_us is not None:
+        until = min(until, standing.key.expires_us / _SECOND)
+    return Seen(caller=_caller(standing, claims), until=until)
+
+
+def _end(streams: Iterable[_Followed], error: ServiceError) -> None:
+    if error.reason != "OVERLOADED":
+        for followed in streams:
+            followed.end(error)
+
+
+def _caller(standing: Standing, claims: AccessClaims) -> Caller:
+    principal, ends_us = standing.principal, standing.key.expires_us
     run = claims.run
     return Caller(
         tenant_id=claims.tenant_id,
         principal=principal.name if run is None else claims.principal,
         display_name=principal.display_name if run is None else "",
         credential_id=claims.credential_id,
-        access=_access(standing, claims) if run is None else _access_of_run(standing, run),
+        access=_access(standing, claims) if run is None else _access_of_run(standing, claims, run),
         workspaces=standing.workspaces,
         quotas=standing.tenant.quotas,
         expires_at=float(claims.expires_at),
+        credential_ends_at=None if ends_us is None else ends_us / _SECOND,
+        tenant=standing.tenant.name,
+        tenant_display_name=standing.tenant.display_name,
         run=run,
         claims=claims,
     )
@@ -371,8 +407,10 @@ def _access(standing: Standing, claims: AccessClaims) -> Access:
     return access.limited(claims.scopes)
 
 
-def _access_of_run(standing: Standing, run: RunGrant) -> Access:
-    if run.workspace_id not in standing.workspaces:
+def _access_of_run(standing: Standing, claims: AccessClaims, run: RunGrant) -> Access:
+    """What a run may do: nothing, once whoever asked for its token may start it no more."""
+    starter = _access(standing, claims).in_workspace(run.workspace_id)
+    if run.workspace_id not in standing.workspaces or "work.lease" not in starter:
         return Access()
     return Access(workspaces={run.workspace_id: RUN_PERMISSIONS})
 

@@ -139,7 +139,7 @@ class Batch:
             for submission in submissions
             for update in submission.updates
         }
-        wanted |= _named_parents(submissions)
+        wanted |= _runs_of_grants(submissions)
         self._runs, self._refusals = self._transaction.standing(wanted, keys)
         limited = {item.producer.tenant_id for item in submissions if _may_store_more(item)}
         self._stored = self._transaction.stored(limited) if limited else {}
@@ -226,16 +226,20 @@ class Batch:
         only, change = submission.only_run, update.change
         if only is None:
             return True
+        own = self._runs.get(RunKey(submission.producer.tenant_id, only.run_id))
+        if own is not None and only.attempt < own.attempt:
+            return False
         if update.run_id == only.run_id:
-            current = run.attempt if run is not None else 1
             told = change.attempt if isinstance(change, StateReport) else 0
-            return only.attempt >= current and told in {0, only.attempt}
+            return told in {0, only.attempt}
+        if run is not None:
+            return _is_below(only, run)
         if not isinstance(change, Creation):
-            return run is not None and _is_below(only, run)
+            return False
         # A new run says itself what it is below; a parent that is known has to bear it out.
         parent = self._runs.get(RunKey(submission.producer.tenant_id, change.parent_run_id or ""))
         named = only.run_id in {change.parent_run_id, change.root_run_id}
-        return named and (parent is None or _is_below(only, parent))
+        return named and (parent is None or _is_below(only, parent)) and _is_of_tree(change, own)
 
     def _create(
         self, submission: Submission, update: Update, key: RunKey, creation: Creation
@@ -405,15 +409,25 @@ def _is_below(only: RunGrant, run: RunStatus) -> bool:
     return only.run_id in {run.run_id, run.parent_run_id, run.root_run_id}
 
 
-def _named_parents(submissions: Sequence[Submission]) -> set[RunKey]:
-    """Parents of new runs, where it matters whose they are."""
-    return {
-        RunKey(submission.producer.tenant_id, update.change.parent_run_id)
-        for submission in submissions
-        if submission.only_run is not None
-        for update in submission.updates
-        if isinstance(update.change, Creation) and update.change.parent_run_id
-    }
+def _is_of_tree(creation: Creation, own: RunStatus | None) -> bool:
+    """Whether a new run below another says that it is of the same tree, or of none."""
+    return own is None or creation.root_run_id in {"", own.run_id, own.root_run_id}
+
+
+def _runs_of_grants(submissions: Sequence[Submission]) -> set[RunKey]:
+    """Runs that credentials are for, and parents of new runs, where it matters whose they are."""
+    found: set[RunKey] = set()
+    for submission in submissions:
+        if submission.only_run is None:
+            continue
+        tenant_id = submission.producer.tenant_id
+        found.add(RunKey(tenant_id, submission.only_run.run_id))
+        found.update(
+            RunKey(tenant_id, update.change.parent_run_id)
+            for update in submission.updates
+            if isinstance(update.change, Creation) and update.change.parent_run_id
+        )
+    return found
 
 
 def fenced(producer: ProducerRecord) -> ServiceError:

@@ -16,7 +16,7 @@ from towpath_auth.credentials import (
 from towpath_service.application.authority import refused
 from towpath_service.application.rights import denied
 from towpath_service.application.sign_in import SIGN_IN_SECONDS, NewLogin, parsed
-from towpath_service.domain.errors import ServiceError, not_found
+from towpath_service.domain.errors import ServiceError, invalid, not_found
 from towpath_service.domain.identity import WaitingDevice
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from towpath_auth import Caller
 
+    from towpath_service.application.admission import Admission
     from towpath_service.application.audit import AuditTrail
     from towpath_service.application.authority import Authority
     from towpath_service.application.sign_in import SignedIn, SignIns
@@ -36,6 +37,7 @@ INTERVAL_SECONDS: Final = 5
 MOST_WAITING: Final = 10
 """Most logins that wait from one address."""
 
+_FORGET_AGAIN_US: Final = 60_000_000
 _SOONEST_US: Final = 4_000_000
 _SECOND: Final = 1_000_000
 
@@ -50,19 +52,25 @@ class Devices:
         trail: AuditTrail,
         sign_ins: SignIns,
         clock: Clock,
+        admission: Admission,
     ) -> None:
         self._store = store
         self._authority = authority
         self._trail = trail
         self._sign_ins = sign_ins
         self._clock = clock
+        self._admission = admission
+        self._forgot_us = 0
 
     async def start(self, client_name: str, address: str) -> tuple[str, str]:
         """Begins a login, and returns its device code and its user code.
 
         Raises:
-            ServiceError: QUOTA_EXCEEDED: too many wait that began at this address.
+            ServiceError: QUOTA_EXCEEDED: too many wait that began at this address; INVALID_REQUEST:
+                the name could pass for something else than a name where it is shown.
         """
+        if not client_name.isprintable():
+            raise invalid("client_name", "must have no control or invisible characters")
         key, now_us = new_api_key("device"), self._clock.now_us()
         version, digest = self._authority.ring.peppers.hash(key)
         device = WaitingDevice(
@@ -76,7 +84,13 @@ class Devices:
             expires_us=now_us + DEVICE_SECONDS * _SECOND,
         )
 
+        forgets = now_us - self._forgot_us >= _FORGET_AGAIN_US
+        if forgets:
+            self._forgot_us = now_us
+
         def work(installation: Installation) -> str:
+            if forgets:
+                installation.forget_devices(now_us)
             if installation.devices_from(address, now_us) >= MOST_WAITING:
                 raise _too_many()
             waiting = device
@@ -104,9 +118,8 @@ class Devices:
 
         def claim(installation: Installation) -> WaitingDevice:
             device = self._waiting(installation, user_code)
-            installation.change_device(
-                replace(device, approved_tenant_id=caller.tenant_id, credential_id=credential_id)
-            )
+            if not installation.approve_device(device.device_id, caller.tenant_id, credential_id):
+                raise _none_waits()
             return device
 
         def work(identity: Identity) -> None:
@@ -128,7 +141,7 @@ class Devices:
 
         Raises:
             ServiceError: SIGN_IN_PENDING, SIGN_IN_EXPIRED, CREDENTIAL_INVALID, TENANT_SUSPENDED, or
-                QUOTA_EXCEEDED when it is asked too often.
+                QUOTA_EXCEEDED when it is asked too often, or its tenant makes too many exchanges.
         """
         key, now_us = parsed(text, "device"), self._clock.now_us()
 
@@ -139,7 +152,7 @@ class Devices:
             ):
                 return None
             if device.credential_id is None:
-                installation.change_device(replace(device, polled_us=now_us))
+                installation.note_poll(device.device_id, now_us)
             return device
 
         device = await self._store.installation(work)
@@ -149,6 +162,7 @@ class Devices:
             raise _ended()
         if device.credential_id is None or device.approved_tenant_id is None:
             raise _too_soon() if now_us - (device.polled_us or 0) < _SOONEST_US else _pending()
+        self._admission.check_exchange(device.approved_tenant_id)
         signed_in = await self._sign_ins.first(
             device.approved_tenant_id, device.credential_id, permissions, address
         )
@@ -161,7 +175,7 @@ class Devices:
         code = read_user_code(text)
         device = None if code is None else installation.device_by_code(code)
         if device is None or device.credential_id or self._clock.now_us() >= device.expires_us:
-            raise not_found("a login that waits for this code")
+            raise _none_waits()
         return device
 
     def _login(
@@ -193,6 +207,10 @@ class Devices:
 def _check_user(caller: Caller) -> None:
     if not caller.principal.startswith("users/"):
         raise denied("key.own", "")
+
+
+def _none_waits() -> ServiceError:
+    return not_found("a login that waits for this code")
 
 
 def _pending() -> ServiceError:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from towpath_auth.credentials import ApiKey
 
+    from towpath_service.application.admission import Admission
     from towpath_service.application.authority import Authority, Exchanged
     from towpath_service.application.denials import Denials
     from towpath_service.domain.identity import StoredKey
@@ -41,11 +42,13 @@ class Exchanges:
         authority: Authority,
         clock: Clock,
         denials: Denials,
+        admission: Admission,
     ) -> None:
         self._store = store
         self._authority = authority
         self._clock = clock
         self._denials = denials
+        self._admission = admission
 
     async def exchange(
         self, api_key: str, permissions: Collection[str], address: str = ""
@@ -58,7 +61,7 @@ class Exchanges:
             address: Where the call comes from.
 
         Raises:
-            ServiceError: CREDENTIAL_INVALID or _REVOKED, or TENANT_SUSPENDED.
+            ServiceError: CREDENTIAL_INVALID or _REVOKED, TENANT_SUSPENDED, or QUOTA_EXCEEDED.
         """
         try:
             key = parse_api_key(api_key)
@@ -84,6 +87,7 @@ class Exchanges:
             if standing is not None:
                 await self._denials.note(_denied(standing, error, now_us, address, proven=proven))
             raise
+        self._admission.check_exchange(tenant_id)
         scopes = frozenset(permissions) if permissions else None
         return self._authority.issue(standing, now_us, scopes=scopes, address=address)
 

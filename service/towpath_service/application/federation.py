@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from towpath_auth.foreign import Identity as Foreign
 
+    from towpath_service.application.admission import Admission
     from towpath_service.application.audit import AuditTrail
     from towpath_service.application.authority import Authority
     from towpath_service.application.sign_in import SignIns
@@ -56,6 +57,7 @@ class Federation:
         trusts: Trusts,
         issuers: IssuerTokens,
         clock: Clock,
+        admission: Admission,
     ) -> None:
         self._store = store
         self._authority = authority
@@ -64,6 +66,7 @@ class Federation:
         self._trusts = trusts
         self._issuers = issuers
         self._clock = clock
+        self._admission = admission
 
     async def exchange(
         self, token: str, tenant: str, permissions: Collection[str], address: str = ""
@@ -78,16 +81,18 @@ class Federation:
 
         Raises:
             ServiceError: CREDENTIAL_INVALID, _EXPIRED or _REVOKED, TENANT_SUSPENDED, OVERLOADED if
-                the issuer's keys can't be had, PERMISSION_MISSING for a user who may not enter.
+                the issuer's keys can't be had, PERMISSION_MISSING for a user who may not enter,
+                QUOTA_EXCEEDED.
         """
         try:
             issuer = claimed_issuer(token)
             tenant_id, trusts = await self._trusts_of(tenant)
             trust, found = await self._verified(
-                token, [trust for trust in trusts if trust.issuer == issuer]
+                tenant_id, token, [trust for trust in trusts if trust.issuer == issuer]
             )
         except CredentialRefused as error:
             raise refused(error) from error
+        self._admission.check_exchange(tenant_id)
         if trust.users is not None:
             return await self._sign_in(tenant_id, trust, found, token, permissions, address)
         return await self._as_account(tenant_id, trust, found, permissions, address)
@@ -108,12 +113,16 @@ class Federation:
         tenant_id = new_id() if tenant is None else tenant.tenant_id
         return tenant_id, await self._store.identity(tenant_id, lambda identity: identity.trusts())
 
-    async def _verified(self, token: str, trusts: list[StoredTrust]) -> tuple[StoredTrust, Foreign]:
+    async def _verified(
+        self, tenant_id: str, token: str, trusts: list[StoredTrust]
+    ) -> tuple[StoredTrust, Foreign]:
         refusal = CredentialRefused()
         now = self._clock.now_us() / _SECOND
         for trust in trusts:
             try:
-                return trust, await self._issuers.verify(token, self._trusts.checked(trust), now)
+                return trust, await self._issuers.verify(
+                    token, self._trusts.checked(trust), now, tenant_id=tenant_id
+                )
             except CredentialRefused as error:
                 if error.reason == "CREDENTIAL_EXPIRED":
                     refusal = error
@@ -157,8 +166,10 @@ class Federation:
         now_us = self._clock.now_us()
         if found.issued_at < now_us // _SECOND - FRESH_SECONDS:
             raise refused(CredentialRefused("CREDENTIAL_EXPIRED"))
-        # The same token makes the same ids, of which there can be one.
-        key_id, *others = self._authority.ring.peppers.key_ids_for(token)
+        # The same content makes the same ids, of which there can be one. Of a signature of it there
+        # are several that are good: whoever has one makes another.
+        signed = token.rpartition(".")[0]
+        key_id, *others = self._authority.ring.peppers.key_ids_for(signed)
 
         def work(identity: Identity) -> bool:
             identity.touch()

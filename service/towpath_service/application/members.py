@@ -19,6 +19,7 @@ from towpath_auth import (
 
 from towpath_service.application.rights import (
     check_covers,
+    check_covers_roles,
     denied,
     known_role,
     known_workspace,
@@ -27,6 +28,7 @@ from towpath_service.application.rights import (
 from towpath_service.domain.errors import ServiceError, invalid, not_found
 from towpath_service.domain.identity import (
     Binding,
+    BindingPlace,
     Principal,
     PrincipalKind,
     StoredRole,
@@ -135,9 +137,13 @@ class Members:
 
         await self._change(caller, work)
 
-    async def principals(self, caller: Caller, kind: PrincipalKind) -> list[Principal]:
-        """All users, or service accounts, by handle."""
-        return await self._read(caller, lambda identity: identity.principals(kind))
+    async def principals(
+        self, caller: Caller, kind: PrincipalKind, after: str = "", *, limit: int
+    ) -> list[Principal]:
+        """Some users, or service accounts: the first ones above a handle, by handle."""
+        return await self._read(
+            caller, lambda identity: identity.principals(kind, after=after, limit=limit)
+        )
 
     async def create_user(self, caller: Caller, new: NewUser) -> Made:
         """Makes a user with a role; raises RESOURCE_EXISTS, or PERMISSION_MISSING."""
@@ -177,10 +183,7 @@ class Members:
             principal = identity.principal(kind, handle) if found_kind == kind else None
             if principal is None:
                 raise not_found(name)
-            roles = roles_by_id(identity.roles())
-            for binding in identity.bindings():
-                if binding.principal_id == principal.principal_id and binding.role_id in roles:
-                    check_covers(caller, roles[binding.role_id], binding.workspace_id)
+            check_covers_roles(identity, caller, principal)
             identity.remove_principal(principal.principal_id)
             _keep_an_owner(identity)
 
@@ -226,26 +229,29 @@ class Members:
         def work(identity: Identity) -> None:
             if role_id in BUILT_IN_ROLES:
                 raise in_use(name, "every tenant, being built in")
-            if any(binding.role_id == role_id for binding in identity.bindings()):
+            if identity.is_held(role_id):
                 raise in_use(name, "those who have it")
             if not identity.remove_role(role_id):
                 raise not_found(name)
 
         await self._change(caller, work)
 
-    async def bindings(self, caller: Caller, principal: str) -> list[tuple[Binding, Principal]]:
-        """Who has which role; of one principal, or of all for an empty name."""
+    async def bindings(
+        self, caller: Caller, principal: str, after: BindingPlace | None, limit: int
+    ) -> list[tuple[Binding, Principal]]:
+        """Some of who has which role; of one principal, or of all for an empty name."""
 
         def work(identity: Identity) -> list[tuple[Binding, Principal]]:
-            known = {item.principal_id: item for item in identity.principals(None)}
-            pairs = [
-                (binding, known[binding.principal_id])
-                for binding in identity.bindings()
-                if binding.principal_id in known
-            ]
-            return [pair for pair in pairs if not principal or pair[1].name == principal]
+            whose = identity.principal(*parse_principal(principal, "principal"))
+            if whose is None:
+                return []
+            return identity.bindings_page(whose.principal_id, after=after, limit=limit)
 
-        return await self._read(caller, work)
+        if principal:
+            return await self._read(caller, work)
+        return await self._read(
+            caller, lambda identity: identity.bindings_page(None, after=after, limit=limit)
+        )
 
     async def grant(
         self, caller: Caller, principal: str, role: str, workspace: str
@@ -294,6 +300,11 @@ class Members:
         bound = known_role(identity, role, "role")
         workspace_id = known_workspace(identity, workspace, "workspace") if workspace else ""
         check_covers(caller, bound, workspace_id)
+        if principal.kind == "user" and _LEASING in bound.permissions:
+            raise invalid(
+                "role",
+                f"roles/{bound.role_id} is for service accounts: people start no runs of others",
+            )
         if bound.permissions & _OF_PLATFORM and caller.tenant_id != LOCAL_TENANT_ID:
             raise denied("platform.manage", "")
         binding = Binding(
@@ -322,6 +333,7 @@ class Members:
         return await self._trail.change(caller.tenant_id, work)
 
 
+_LEASING: Final = "work.lease"
 _OF_PLATFORM: Final = frozenset(PLATFORM_PERMISSIONS)
 
 
@@ -334,10 +346,8 @@ def _existing(identity: Identity, name: str) -> Principal:
 
 
 def _keep_an_owner(identity: Identity) -> None:
-    users = {item.principal_id for item in identity.principals("user")}
-    for binding in identity.bindings():
-        if (binding.role_id, binding.workspace_id) == (OWNER, "") and binding.principal_id in users:
-            return
+    if identity.users_with(OWNER, limit=1):
+        return
     raise ServiceError(
         reason="LAST_OWNER",
         message="a tenant keeps at least one user who owns it: make another one an owner first",

@@ -93,6 +93,10 @@ class Producers:
         """Queues updates; the future has the outcome after the commit."""
         return self._committer.submit(submission)
 
+    async def wait_for_room(self, key: ProducerKey) -> None:
+        """Waits until more of a producer should be read: at once, unless it holds up others."""
+        await self._committer.wait_for_room(key.tenant_id)
+
     async def get(self, key: ProducerKey) -> tuple[ProducerRecord, Sequence[Refusal]]:
         """Reads a producer and its unconfirmed refusals; NOT_FOUND when there is none."""
 

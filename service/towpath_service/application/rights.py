@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from towpath_auth import Caller
 
-    from towpath_service.domain.identity import StoredRole
+    from towpath_service.domain.identity import Principal, StoredRole
     from towpath_service.ports.identity import Identity
 
 
@@ -40,6 +40,18 @@ def check_covers(caller: Caller, role: Role, workspace_id: str) -> None:
     held = caller.access.in_workspace(workspace_id) | caller.access.tenant
     lacking = sorted(role.permissions - held)
     raise denied(lacking[0] if lacking else "access.manage", place or "all workspaces")
+
+
+def check_covers_roles(identity: Identity, caller: Caller, principal: Principal) -> None:
+    """Refuses to act for a principal, or on it, that has a role which the caller couldn't give.
+
+    Raises:
+        ServiceError: PERMISSION_MISSING, naming a permission that the caller lacks.
+    """
+    roles = roles_by_id(identity.roles())
+    for binding in identity.bindings_of(principal.principal_id):
+        if binding.role_id in roles:
+            check_covers(caller, roles[binding.role_id], binding.workspace_id)
 
 
 def roles_by_id(stored: Iterable[StoredRole]) -> dict[str, Role]:

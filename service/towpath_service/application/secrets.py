@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from towpath_service.application.data_keys import TRIES, busy
-from towpath_service.domain.errors import not_found
+from towpath_service.domain.errors import ServiceError, not_found
 from towpath_service.domain.identity import exists
 from towpath_service.domain.secrets import (
     MOST_SECRETS,
+    StoredDataKey,
     StoredSecret,
     check_value,
     outdated,
@@ -23,7 +24,7 @@ from towpath_service.domain.secrets import (
 )
 
 if TYPE_CHECKING:
-    from towpath_auth import Caller
+    from towpath_auth import Caller, RunGrant
 
     from towpath_service.application.data_keys import DataKeys
     from towpath_service.ports.clock import Clock
@@ -120,11 +121,19 @@ class WorkspaceSecrets:
         raise busy()
 
     async def use(self, caller: Caller, name: str) -> tuple[bytes, int]:
-        """A secret's value and its version; raises RESOURCE_NOT_FOUND."""
+        """A secret's value and its version.
+
+        Raises:
+            ServiceError: RESOURCE_NOT_FOUND; STALE_ATTEMPT: the caller is a run's earlier attempt.
+        """
         asked = parse_secret(name)
-        found = await self._store.secrets(
-            caller.tenant_id, lambda secrets: secrets.with_key(*asked)
-        )
+
+        def work(secrets: Secrets) -> tuple[StoredSecret, StoredDataKey] | None:
+            if caller.run is not None:
+                _check_attempt(secrets, caller.run)
+            return secrets.with_key(*asked)
+
+        found = await self._store.secrets(caller.tenant_id, work)
         if found is None:
             raise not_found(name)
         secret, key = found
@@ -154,6 +163,17 @@ class WorkspaceSecrets:
         key = await self._keys.in_force(tenant_id)
         sealed = key.sealer.seal(value, secret.place(tenant_id))
         return replace(secret, key_id=key.key_id, sealed=sealed)
+
+
+def _check_attempt(secrets: Secrets, run: RunGrant) -> None:
+    current = secrets.attempt(run.workspace_id, run.run_id)
+    if current is not None and run.attempt < current:
+        name = f"workspaces/{run.workspace_id}/runs/{run.run_id}"
+        raise ServiceError(
+            reason="STALE_ATTEMPT",
+            message=f"attempt {current} of {name} has begun: an earlier one has to stop its work",
+            metadata={"run": name, "current_attempt": str(current)},
+        )
 
 
 def _add(secrets: Secrets, made: StoredSecret) -> bool:

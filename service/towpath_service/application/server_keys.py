@@ -38,6 +38,13 @@ PUBLISHED_SECONDS: Final = 120.0
 PEPPER_IDLE_SECONDS: Final = 3600
 """How long a pepper is kept at least after another has come into force: replicas may be late."""
 
+_AUDIT_ID: Final = "2"
+"""Of the key that seals audit logs where each log has its end; "1" of that of earlier versions.
+
+Whoever could take ends away can't make the key with the other id, which would have them made anew:
+it is sealed for the place that its id names.
+"""
+
 _SECOND: Final = 1_000_000
 _OUTLIVES_SECONDS: Final = MAX_LIFE_SECONDS + LEEWAY_SECONDS
 
@@ -74,7 +81,7 @@ class ServerKeys:
             now_us = installation.now_us()
             installation.add_server_key(self._pepper(1, now_us))
             installation.add_server_key(self._signing(now_us, now_us))
-            installation.add_server_key(self._sealed("audit", "1", new_pepper(), now_us, now_us))
+            installation.add_server_key(self._audit(new_pepper(), now_us))
             return True
 
         return await self._store.installation(work)
@@ -110,6 +117,22 @@ class ServerKeys:
             audit=next(content[place_of(key)] for key in kept if key.purpose == "audit"),
             kept=kept,
         )
+
+    async def logs_begun(self) -> bool:
+        """Whether each tenant's audit log has its end."""
+        kept = await self._store.installation(lambda installation: installation.server_keys())
+        return all(key.key_id == _AUDIT_ID for key in kept if key.purpose == "audit")
+
+    async def note_logs_begun(self) -> None:
+        """Notes for good that each tenant's audit log has its end."""
+
+        def work(installation: Installation) -> None:
+            for key in installation.server_keys():
+                if key.purpose == "audit" and key.key_id != _AUDIT_ID:
+                    installation.remove_server_key(key)
+                    installation.add_server_key(self._audit(self._opened(key), key.created_us))
+
+        await self._store.installation(work)
 
     async def rotate(self, *, published_seconds: float = PUBLISHED_SECONDS) -> str:
         """Makes the next signing key; the present one signs until that is used.
@@ -158,7 +181,10 @@ class ServerKeys:
         return await self._store.installation(work)
 
     async def forget_peppers(self) -> list[int]:
-        """Removes peppers of before that nothing which holds is hashed under.
+        """Removes peppers of before that nothing which holds was made under.
+
+        A login's refresh tokens tell of theft however long they are used up: a pepper stays while a
+        login holds that is older than the end of its use.
 
         Returns:
             Their versions.
@@ -166,11 +192,13 @@ class ServerKeys:
 
         def work(installation: Installation) -> list[int]:
             now_us = installation.now_us()
+            oldest_us = installation.oldest_login_us(now_us)
+            before_us = now_us if oldest_us is None else min(now_us, oldest_us)
             idle = [
                 key
                 for key in _peppers(installation)
                 if key.used_until_us is not None
-                and key.used_until_us + PEPPER_IDLE_SECONDS * _SECOND < now_us
+                and key.used_until_us + PEPPER_IDLE_SECONDS * _SECOND < before_us
             ]
             used = installation.peppers_in_use(now_us) if idle else set[int]()
             free = [key for key in idle if int(key.key_id) not in used]
@@ -217,6 +245,9 @@ class ServerKeys:
 
     def _pepper(self, version: int, now_us: int) -> ServerKey:
         return self._sealed("pepper", str(version), new_pepper(), now_us, now_us)
+
+    def _audit(self, content: bytes, now_us: int) -> ServerKey:
+        return self._sealed("audit", _AUDIT_ID, content, now_us, now_us)
 
     def _sealed(
         self, purpose: Purpose, key_id: str, content: bytes, now_us: int, used_from_us: int

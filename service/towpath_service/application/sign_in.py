@@ -1,8 +1,8 @@
 """Logins: credentials of people whose refresh token changes with every use.
 
 Only the latest refresh token holds. Whoever presents one that is used up shares it with a thief,
-so the login ends. For `GRACE_SECONDS` after its first use it is taken again: the answer to that may
-have been lost on its way.
+so the login ends: any that was made for the login shows by itself that it was. For `GRACE_SECONDS`
+after its first use one is taken again: the answer to that may have been lost on its way.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from towpath_auth import CredentialRefused
-from towpath_auth.credentials import new_api_key, parse_api_key
+from towpath_auth.credentials import parse_api_key
 
 from towpath_service.application.authority import Exchanged, check_standing, refused
 from towpath_service.domain.errors import not_found
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from towpath_auth import Caller
     from towpath_auth.credentials import ApiKey, KeyKind
 
+    from towpath_service.application.admission import Admission
     from towpath_service.application.audit import AuditTrail
     from towpath_service.application.authority import Authority
     from towpath_service.domain.identity import Principal
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS: Final = 30
 SIGN_IN_SECONDS: Final = 30 * 86_400
-KEPT_TOKENS: Final = 8
+KEPT_TOKENS: Final = 32
+"""Of how many used tokens it is known when that was; of any other it was too long ago."""
+
 _FORGET_US: Final = 86_400_000_000
 _SECOND: Final = 1_000_000
 _TRIES: Final = 5
@@ -67,12 +70,18 @@ class SignIns:
     """The logins of one installation."""
 
     def __init__(
-        self, store: IdentityStore, authority: Authority, trail: AuditTrail, clock: Clock
+        self,
+        store: IdentityStore,
+        authority: Authority,
+        trail: AuditTrail,
+        clock: Clock,
+        admission: Admission,
     ) -> None:
         self._store = store
         self._authority = authority
         self._trail = trail
         self._clock = clock
+        self._admission = admission
 
     def add(self, identity: Identity, new: NewLogin) -> bool:
         """Makes a login that has no refresh token yet; False when its id is taken."""
@@ -100,7 +109,7 @@ class SignIns:
         self, tenant_id: str, key_id: str, permissions: Collection[str], address: str
     ) -> SignedIn | None:
         """Gives the first refresh token of a login; None when that was done before."""
-        token = new_api_key("refresh", key_id)
+        token = self._authority.ring.peppers.new_refresh_token(key_id)
 
         def work(identity: Identity) -> Standing | None:
             standing = identity.standing(key_id)
@@ -120,7 +129,7 @@ class SignIns:
             address: Where the call comes from.
 
         Raises:
-            ServiceError: CREDENTIAL_INVALID or _REVOKED, or TENANT_SUSPENDED.
+            ServiceError: CREDENTIAL_INVALID or _REVOKED, TENANT_SUSPENDED, or QUOTA_EXCEEDED.
         """
         key = parsed(text, "refresh")
         tenant_id = await self._store.installation(
@@ -128,7 +137,8 @@ class SignIns:
         )
         if tenant_id is None:
             raise refused(CredentialRefused())
-        token = new_api_key("refresh", key.key_id)
+        self._admission.check_exchange(tenant_id)
+        token = self._authority.ring.peppers.new_refresh_token(key.key_id)
         verdict: Verdict = "raced"
         standing: Standing | None = None
         for _ in range(_TRIES):
@@ -184,7 +194,8 @@ class SignIns:
             if peppers.matches(key, used.pepper_version, used.digest):
                 since_us = self._clock.now_us() - used.used_us
                 return "good" if since_us < GRACE_SECONDS * _SECOND else "stolen"
-        return "unknown"
+        # Random ones of earlier versions aren't recognised beyond those that were kept.
+        return "stolen" if peppers.has_made(key) else "unknown"
 
     def _rotate(self, identity: Identity, login: StoredKey, token: ApiKey) -> bool:
         version, digest = self._authority.ring.peppers.hash(token)

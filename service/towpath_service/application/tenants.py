@@ -83,12 +83,7 @@ class Tenants:
 
         def work(identity: Identity) -> MadeTenant | None:
             tenant = identity.tenant()
-            owners = {
-                binding.principal_id
-                for binding in identity.bindings()
-                if (binding.role_id, binding.workspace_id) == (OWNER, "")
-            }
-            users = [user for user in identity.principals("user") if user.principal_id in owners]
+            users = identity.users_with(OWNER, limit=1)
             if tenant is None or not users:
                 return None
             made = self._keys.add(
@@ -117,9 +112,11 @@ class Tenants:
             raise exists(tenant.name)
         return made
 
-    async def tenants(self) -> list[Tenant]:
-        """All tenants, by slug."""
-        return await self._store.installation(lambda installation: installation.tenants())
+    async def tenants(self, after: str = "", *, limit: int) -> list[Tenant]:
+        """Some tenants: the first ones above a slug, by slug."""
+        return await self._store.installation(
+            lambda installation: installation.tenants(after=after, limit=limit)
+        )
 
     async def get(self, name: str) -> Tenant:
         """A tenant by its name; raises RESOURCE_NOT_FOUND."""
@@ -137,7 +134,7 @@ class Tenants:
         quotas: Mapping[str, int] | None = None,
         only: Collection[str] = (),
     ) -> Tenant:
-        """Suspends or resumes a tenant, or sets its limits.
+        """Suspends or resumes a tenant, or sets its limits, and tells it in its own log.
 
         Args:
             name: Its name.
@@ -170,6 +167,7 @@ class Tenants:
 
         tenant = await self._store.installation(work)
         await self._authority.forget(tenant.tenant_id)
+        await self._trail.tell(tenant.tenant_id)
         return tenant
 
     def _tenant(self, tenant_id: str, slug: str, display_name: str) -> Tenant:
@@ -207,6 +205,7 @@ class Tenants:
         identity.touch()
         if identity.principals(None, limit=1):
             return None
+        self._trail.begin(identity, tenant.tenant_id)
         now_us = self._clock.now_us()
         owner = Principal(
             principal_id=new_id(),

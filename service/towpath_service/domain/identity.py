@@ -142,6 +142,15 @@ class Binding:
     created_us: int
 
 
+class BindingPlace(NamedTuple):
+    """Where one is among all who have a role."""
+
+    kind: PrincipalKind
+    handle: str
+    role_id: str
+    workspace_id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserTrust:
     """How people sign in by an issuer."""

@@ -18,7 +18,7 @@ from towpath_auth import CredentialRefused
 from towpath_auth.foreign import TrustRefused, UploadedKeys, keys_of
 
 from towpath_service.domain.errors import ServiceError
-from towpath_service.outbound.fetching import FetchFailed, fetch
+from towpath_service.outbound.fetching import WHOLE_SECONDS, FetchFailed, fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,11 +39,10 @@ class _Known:
     keys: Mapping[str, ForeignKey] = field(default_factory=dict[str, "ForeignKey"])
     fetched: float = float("-inf")
     tried: float = float("-inf")
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class FetchedKeys:
-    """Finds keys of issuers; for use by any number of threads."""
+    """Keys of issuers; for use by any number of threads, of which one at a time fetches of one."""
 
     def __init__(
         self,
@@ -63,7 +62,7 @@ class FetchedKeys:
         self._uploaded = UploadedKeys()
 
     def key(self, trust: Trust, kid: str, now: float) -> ForeignKey:
-        """The issuer's key of this id.
+        """The issuer's key of this id, out of those that are known.
 
         Raises:
             CredentialRefused: For a key that the issuer doesn't have.
@@ -72,40 +71,51 @@ class FetchedKeys:
         if trust.jwks is not None:
             return self._uploaded.key(trust, kid, now)
         known = self._of(trust)
-        with known.lock:
-            if self._is_due(known, kid):
-                self._fetch(trust, known)
-            if kid in known.keys:
-                return known.keys[kid]
-            if known.fetched == float("-inf"):
-                raise _unreachable()
+        if kid in known.keys:
+            return known.keys[kid]
+        if known.fetched == float("-inf"):
+            raise _unreachable()
         raise CredentialRefused
 
-    def _of(self, trust: Trust) -> _Known:
-        with self._lock:
-            if len(self._known) >= MOST_ISSUERS:
-                self._known.clear()
-            return self._known.setdefault((trust.issuer, trust.jwks_uri), _Known())
-
-    def _is_due(self, known: _Known, kid: str) -> bool:
-        now = self._clock()
+    def is_due(self, trust: Trust, kid: str) -> bool:
+        """Whether the issuer is to be asked before a key of this id is used or refused."""
+        if trust.jwks is not None:
+            return False
+        known, now = self._of(trust), self._clock()
         if now - known.tried < AGAIN_SECONDS:
             return False
         return kid not in known.keys or now - known.fetched >= FRESH_SECONDS
 
-    def _fetch(self, trust: Trust, known: _Known) -> None:
-        now = known.tried = self._clock()
+    def holds(self, trust: Trust, kid: str) -> bool:
+        """Whether a key of this id is known, however long ago it was fetched."""
+        return kid in self._of(trust).keys
+
+    def fetch(self, trust: Trust) -> None:
+        """Asks the issuer, and keeps what it says; waits for up to `WHOLE_SECONDS` of its time."""
+        known, until = self._of(trust), self._clock() + WHOLE_SECONDS
         try:
-            uri = trust.jwks_uri or self._discovered(trust)
-            known.keys = keys_of(self._get(uri, private=trust.allow_private))
-            known.fetched = now
+            uri = trust.jwks_uri or self._discovered(trust, until)
+            known.keys = keys_of(self._document(trust, uri, until))
+            known.fetched = self._clock()
         except (FetchFailed, TrustRefused) as error:
             _log.warning("keys of the issuer %s can't be had: %s", trust.issuer, error)
-            if now - known.fetched >= STALE_SECONDS:
+            if self._clock() - known.fetched >= STALE_SECONDS:
                 known.keys, known.fetched = {}, float("-inf")
+        finally:
+            known.tried = self._clock()
 
-    def _discovered(self, trust: Trust) -> str:
-        content = self._get(trust.issuer.rstrip("/") + _DISCOVERY, private=trust.allow_private)
+    def _of(self, trust: Trust) -> _Known:
+        with self._lock:
+            place = trust.issuer, trust.jwks_uri
+            if place not in self._known and len(self._known) >= MOST_ISSUERS:
+                self._known.pop(next(iter(self._known)))
+            return self._known.setdefault(place, _Known())
+
+    def _document(self, trust: Trust, uri: str, until: float) -> bytes:
+        return self._get(uri, private=trust.allow_private, seconds=until - self._clock())
+
+    def _discovered(self, trust: Trust, until: float) -> str:
+        content = self._document(trust, trust.issuer.rstrip("/") + _DISCOVERY, until)
         try:
             found: Any = json.loads(content)
             issuer, uri = found["issuer"], found["jwks_uri"]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from towpath_service.domain.identity import (
         Binding,
+        BindingPlace,
         Principal,
         PrincipalKind,
         ServerKey,
@@ -36,6 +37,17 @@ class Standing(NamedTuple):
     roles: Sequence[StoredRole]
     workspaces: Mapping[str, str]
     """Names to show of all workspaces of the tenant, by id."""
+
+
+class AuditLog(NamedTuple):
+    """Some of a tenant's audit log."""
+
+    entries: list[tuple[AuditRecord, str]]
+    """With their hashes, newest first."""
+    head: AuditHead
+    """The end of all of it."""
+    seal: str
+    """Of the end; empty where the log has none."""
 
 
 class Identity(Protocol):
@@ -74,9 +86,13 @@ class Identity(Protocol):
         ...
 
     def principals(
-        self, kind: PrincipalKind | None, *, limit: int | None = None
+        self, kind: PrincipalKind | None, *, after: str = "", limit: int
     ) -> list[Principal]:
-        """Principals by handle: all, or the first so many."""
+        """Some principals: the first ones above a handle, by handle."""
+        ...
+
+    def users_with(self, role_id: str, *, limit: int) -> list[Principal]:
+        """Some of the users who have a role in the whole tenant, by handle."""
         ...
 
     def add_principal(self, principal: Principal) -> bool:
@@ -149,7 +165,27 @@ class Identity(Protocol):
         ...
 
     def bindings(self) -> list[Binding]:
-        """Who has which role."""
+        """Who has which role: all of it."""
+        ...
+
+    def bindings_of(self, principal_id: str) -> list[Binding]:
+        """The roles of a principal."""
+        ...
+
+    def bindings_page(
+        self, principal_id: str | None, *, after: BindingPlace | None, limit: int
+    ) -> list[tuple[Binding, Principal]]:
+        """Some of who has which role: by principal, role and workspace.
+
+        Args:
+            principal_id: Whose roles; None for everybody's.
+            after: Only those that follow; None for the first ones.
+            limit: Most to give.
+        """
+        ...
+
+    def is_held(self, role_id: str) -> bool:
+        """Whether anybody has a role."""
         ...
 
     def add_binding(self, binding: Binding) -> None:
@@ -164,8 +200,18 @@ class Identity(Protocol):
         """What the tenant stores: bytes."""
         ...
 
+    def begin_audit(self, seal: Callable[[AuditHead], str]) -> None:
+        """Gives an audit log without entries its end; changes nothing where it has either.
+
+        Args:
+            seal: Seals the end.
+        """
+        ...
+
     def append_audit(self, record: AuditRecord, seal: Callable[[AuditHead], str]) -> None:
         """Writes an entry at the end of the tenant's audit log.
+
+        Where the end is lost, or isn't one that was sealed, the entry shows that.
 
         Args:
             record: The entry; its sequence and time are set here.
@@ -173,12 +219,8 @@ class Identity(Protocol):
         """
         ...
 
-    def audit(self, *, before: int, limit: int) -> list[tuple[AuditRecord, str]]:
-        """Entries of the audit log with their hashes, below a sequence, newest first."""
-        ...
-
-    def audit_head(self) -> tuple[AuditHead, str]:
-        """The end of the audit log, and its seal; empty when nothing was ever written."""
+    def audit(self, *, before: int, limit: int) -> AuditLog:
+        """Entries of the audit log below a sequence, and its end, as they were in one moment."""
         ...
 
     def touch(self) -> None:
@@ -193,8 +235,8 @@ class Identity(Protocol):
 class Installation(Protocol):
     """One transaction about the installation: what is looked up before a tenant is known."""
 
-    def tenants(self) -> list[Tenant]:
-        """All tenants, by slug."""
+    def tenants(self, *, after: str, limit: int) -> list[Tenant]:
+        """Some tenants: the first ones above a slug, by slug."""
         ...
 
     def tenant(self, slug: str, *, lock: bool = False) -> Tenant | None:
@@ -214,7 +256,11 @@ class Installation(Protocol):
         ...
 
     def add_device(self, device: WaitingDevice) -> bool:
-        """Keeps a device that waits; False when its codes are taken. Forgets those that ended."""
+        """Keeps a device that waits; False when its codes are taken."""
+        ...
+
+    def forget_devices(self, before_us: int) -> None:
+        """Removes the devices that ended before a time; looks at all that there are."""
         ...
 
     def device(self, device_id: str) -> WaitingDevice | None:
@@ -226,11 +272,15 @@ class Installation(Protocol):
         ...
 
     def devices_from(self, address: str, now_us: int) -> int:
-        """How many devices wait that began at an address."""
+        """How many devices wait that began at an address; till this commits, no other counts."""
         ...
 
-    def change_device(self, device: WaitingDevice) -> None:
-        """Writes when a device last asked, and who approved it."""
+    def note_poll(self, device_id: str, polled_us: int) -> None:
+        """Writes when a device last asked."""
+        ...
+
+    def approve_device(self, device_id: str, tenant_id: str, credential_id: str) -> bool:
+        """Writes which login a device gets; False when it has one already, or is gone."""
         ...
 
     def remove_device(self, device_id: str) -> bool:
@@ -262,7 +312,11 @@ class Installation(Protocol):
         ...
 
     def peppers_in_use(self, now_us: int) -> set[int]:
-        """Versions of the pepper that something is hashed under which holds at a time."""
+        """Versions of the pepper that an API key or a device is hashed under which holds."""
+        ...
+
+    def oldest_login_us(self, now_us: int) -> int | None:
+        """When the first of the logins was made that hold at a time; None when there is none."""
         ...
 
     def data_keys(self) -> list[StoredDataKey]:

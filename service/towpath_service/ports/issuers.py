@@ -11,13 +11,14 @@ if TYPE_CHECKING:
 class IssuerTokens(Protocol):
     """Verifies tokens of other issuers, whose keys it finds."""
 
-    async def verify(self, token: str, trust: Trust, now: float) -> Identity:
+    async def verify(self, token: str, trust: Trust, now: float, *, tenant_id: str) -> Identity:
         """Who a token says is calling.
 
         Args:
             token: In its compact form.
             trust: Whose tokens are accepted, for whom and as whom.
             now: Seconds since the Unix epoch.
+            tenant_id: Whose trust it is.
 
         Raises:
             CredentialRefused: It isn't one that the trust accepts.

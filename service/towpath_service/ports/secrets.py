@@ -26,6 +26,10 @@ class Secrets(Protocol):
         """A secret and the key that its value is sealed with, as of one moment."""
         ...
 
+    def attempt(self, workspace_id: str, run_id: str) -> int | None:
+        """The current attempt of a run that may use secrets; None when there is no such run."""
+        ...
+
     def secrets(self, workspace_id: str) -> list[StoredSecret]:
         """The secrets of a workspace, by id, without even their sealed values."""
         ...

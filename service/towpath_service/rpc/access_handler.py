@@ -10,11 +10,11 @@ from towpath.api.v1 import tenant_service_pb2
 from towpath_service.application.admission import DEFAULTS, limit_of
 from towpath_service.application.api_keys import NewKey
 from towpath_service.application.members import NewUser
-from towpath_service.domain.identity import parse_named
+from towpath_service.domain.identity import BindingPlace, parse_named, parse_principal
 from towpath_service.domain.tokens import make_token, read_token
 from towpath_service.rpc import convert_identity as convert
 from towpath_service.rpc.convert_trusts import from_trust, to_trust
-from towpath_service.rpc.paging import page_of
+from towpath_service.rpc.paging import page_of, read_page
 from towpath_service.rpc.times import set_time
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from towpath_service.application.members import Members
     from towpath_service.application.tenants import Tenants
     from towpath_service.application.trusts import Trusts
+    from towpath_service.domain.identity import Binding, Principal
 
 _AUDIT_PAGE: Final = 100
 _MOST_AUDIT: Final = 1000
@@ -105,8 +106,9 @@ class AccessHandler:
         self, request: pb.ListUsersRequest, caller: Caller
     ) -> pb.ListUsersResponse:
         """Lists users."""
-        found, token = page_of(
-            await self._members.principals(caller, "user"),
+        found, token = await read_page(
+            lambda after, limit: self._members.principals(caller, "user", *after, limit=limit),
+            _by_handle,
             caller,
             "ListUsers",
             size=request.page_size,
@@ -138,8 +140,11 @@ class AccessHandler:
         self, request: pb.ListServiceAccountsRequest, caller: Caller
     ) -> pb.ListServiceAccountsResponse:
         """Lists service accounts."""
-        found, token = page_of(
-            await self._members.principals(caller, "service_account"),
+        found, token = await read_page(
+            lambda after, limit: self._members.principals(
+                caller, "service_account", *after, limit=limit
+            ),
+            _by_handle,
             caller,
             "ListServiceAccounts",
             size=request.page_size,
@@ -272,10 +277,14 @@ class AccessHandler:
         self, request: pb.ListRoleBindingsRequest, caller: Caller
     ) -> pb.ListRoleBindingsResponse:
         """Lists who has which role."""
-        found, token = page_of(
-            await self._members.bindings(caller, request.principal),
+        found, token = await read_page(
+            lambda after, limit: self._members.bindings(
+                caller, request.principal, _binding_place(after), limit
+            ),
+            _by_binding,
             caller,
             f"ListRoleBindings/{request.principal}",
+            parts=3,
             size=request.page_size,
             token=request.page_token,
         )
@@ -364,8 +373,9 @@ class TenantHandler:
         self, request: tenant_service_pb2.ListTenantsRequest, caller: Caller
     ) -> tenant_service_pb2.ListTenantsResponse:
         """Lists tenants."""
-        found, token = page_of(
-            await self._tenants.tenants(),
+        found, token = await read_page(
+            lambda after, limit: self._tenants.tenants(*after, limit=limit),
+            lambda tenant: (tenant.slug,),
             caller,
             "ListTenants",
             size=request.page_size,
@@ -409,6 +419,22 @@ class TenantHandler:
         del caller
         changed = await self._tenants.change(request.name, suspended=False)
         return tenant_service_pb2.ResumeTenantResponse(tenant=convert.to_tenant(changed))
+
+
+def _by_handle(principal: Principal) -> tuple[str, ...]:
+    return (principal.handle,)
+
+
+def _by_binding(found: tuple[Binding, Principal]) -> tuple[str, ...]:
+    binding, principal = found
+    return principal.name, binding.role_id, binding.workspace_id
+
+
+def _binding_place(after: tuple[str, ...]) -> BindingPlace | None:
+    if not after:
+        return None
+    kind, handle = parse_principal(after[0], "page_token")
+    return BindingPlace(kind, handle, *after[1:])
 
 
 def _shown(made: MadeKey) -> pb.ApiKey:

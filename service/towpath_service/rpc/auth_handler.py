@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -20,8 +19,6 @@ from towpath_service.rpc.local_identity import caller_answer
 from towpath_service.rpc.times import set_time
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from towpath_auth import Caller
 
     from towpath_service.application.admission import Admission
@@ -31,6 +28,7 @@ if TYPE_CHECKING:
     from towpath_service.application.federation import Federation
     from towpath_service.application.queries import Queries
     from towpath_service.application.sign_in import SignIns
+    from towpath_service.application.strangers import Strangers
 
 JWKS_SECONDS: Final = 300
 
@@ -49,6 +47,7 @@ class AuthHandler:
         devices: Devices,
         queries: Queries,
         admission: Admission,
+        strangers: Strangers,
     ) -> None:
         self._authority = authority
         self._exchanges = exchanges
@@ -57,14 +56,16 @@ class AuthHandler:
         self._devices = devices
         self._queries = queries
         self._admission = admission
+        self._strangers = strangers
 
     async def exchange_token(
         self, request: pb.ExchangeTokenRequest, caller: Caller
     ) -> pb.ExchangeTokenResponse:
         """Exchanges a credential for an access token."""
-        with self._guessing(caller, "CREDENTIAL_"):
+        async with self._strangers.proving(caller.address):
             signed_in = await self._exchanged(request, caller.address)
         made = signed_in.exchanged
+        self._admission.exchanged(made.caller)
         answer = pb.ExchangeTokenResponse(
             access_token=made.token,
             expire_time=Timestamp(seconds=made.expires_at),
@@ -93,22 +94,6 @@ class AuthHandler:
             return await self._devices.exchange(request.device_code, permissions, address)
         made = await self._exchanges.exchange(request.api_key, permissions, address)
         return SignedIn(exchanged=made)
-
-    @contextmanager
-    def _guessing(self, caller: Caller, wrong: str) -> Generator[None]:
-        """Counts wrong guesses of an address, and refuses it when there are too many.
-
-        Args:
-            caller: Who guesses.
-            wrong: What the reason of a wrong guess begins with.
-        """
-        self._admission.check_address(caller.address)
-        try:
-            yield
-        except ServiceError as error:
-            if error.reason.startswith(wrong):
-                self._admission.note_failure(caller.address)
-            raise
 
     async def sign_out(self, request: pb.SignOutRequest, caller: Caller) -> pb.SignOutResponse:
         """Ends the login that the caller came by."""
@@ -144,7 +129,7 @@ class AuthHandler:
         self, request: pb.GetDeviceSignInRequest, caller: Caller
     ) -> pb.GetDeviceSignInResponse:
         """Tells where a login was begun."""
-        with self._guessing(caller, "RESOURCE_NOT_FOUND"):
+        with self._strangers.guessing(caller.address):
             device = await self._devices.waiting(caller, request.user_code)
         answer = pb.GetDeviceSignInResponse(
             client_name=device.client_name, client_address=device.address
@@ -156,7 +141,7 @@ class AuthHandler:
         self, request: pb.ApproveDeviceSignInRequest, caller: Caller
     ) -> pb.ApproveDeviceSignInResponse:
         """Signs a device in as the caller."""
-        with self._guessing(caller, "RESOURCE_NOT_FOUND"):
+        with self._strangers.guessing(caller.address):
             device = await self._devices.approve(caller, request.user_code)
         return pb.ApproveDeviceSignInResponse(client_name=device.client_name)
 
@@ -179,6 +164,9 @@ class AuthHandler:
         answer = caller_answer(caller, workspaces, identity=True)
         if caller.expires_at is not None:
             answer.token_expire_time.FromMicroseconds(int(caller.expires_at * 1e6))
+        if caller.credential_ends_at is not None:
+            ends_us = int(caller.credential_ends_at * 1e6)
+            answer.credential_expire_time.FromMicroseconds(ends_us)
         return answer
 
     async def issue_run_token(

@@ -19,6 +19,7 @@ from towpath_service.rpc.endpoints import Endpoint, Handler, endpoints_of
 from towpath_service.rpc.errors import to_service_error, unimplemented
 from towpath_service.rpc.guarding import Guard, Telling, Unguarded
 from towpath_service.rpc.rules import check_method, check_request
+from towpath_service.rpc.slow_consumers import SLOW_CONSUMER_SECONDS, while_read
 from towpath_service.rpc.validation import check
 
 if TYPE_CHECKING:
@@ -128,11 +129,13 @@ class Dispatcher:
         guard: Guard | None = None,
         *,
         deadline_seconds: float = DEADLINE_SECONDS,
+        slow_consumer_seconds: float = SLOW_CONSUMER_SECONDS,
     ) -> None:
         self.endpoints: Mapping[str, Endpoint] = endpoints_of(handlers)
         self._authenticator = authenticator
         self._guard = guard or Unguarded()
         self._deadline_seconds = deadline_seconds
+        self._slow_consumer_seconds = slow_consumer_seconds
 
     @property
     def services(self) -> list[str]:
@@ -166,10 +169,16 @@ class Dispatcher:
         except Exception as error:
             raise to_service_error(error) from error
 
-    async def server_stream(
+    def server_stream(
         self, endpoint: Endpoint, request: Request, metadata: Metadata
     ) -> AsyncGenerator[Message, None]:
-        """Calls a server-streaming rpc; raises as `unary` does."""
+        """Calls a server-streaming rpc; raises as `unary` does, and SLOW_CONSUMER."""
+        answers = self._server_stream(endpoint, request, metadata)
+        return while_read(answers, self._slow_consumer_seconds)
+
+    async def _server_stream(
+        self, endpoint: Endpoint, request: Request, metadata: Metadata
+    ) -> AsyncGenerator[Message, None]:
         try:
             caller = await self._caller(endpoint, metadata)
             message = self._permitted(endpoint, request, caller)
@@ -247,7 +256,7 @@ class Dispatcher:
         if caller.expires_at is None:
             yield
             return
-        with self._guard.stream(caller):
+        with self._guard.stream(endpoint, caller):
             async with self._until_refused(endpoint, caller, first):
                 yield
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from urllib.parse import unquote
 
 import grpc
@@ -46,6 +47,9 @@ OPTIONS: Final = (
     ("grpc.server_handshake_timeout_ms", 5_000),
 )
 
+REQUEST_SECONDS: Final = 30.0
+"""How long a call that has begun may be silent: gRPC itself lets it, for as long as it likes."""
+
 
 # Typed by messages, where these take and give bytes.
 _HANDLERS: Final[Any] = grpc
@@ -54,7 +58,15 @@ _HANDLERS: Final[Any] = grpc
 class GrpcServer:
     """Serves a dispatcher over gRPC."""
 
-    def __init__(self, dispatcher: Dispatching) -> None:
+    def __init__(
+        self, dispatcher: Dispatching, *, request_seconds: float = REQUEST_SECONDS
+    ) -> None:
+        """Serves nothing yet.
+
+        Args:
+            dispatcher: What answers.
+            request_seconds: How long a call may be silent until its request has come.
+        """
         self._server = grpc.aio.server(options=OPTIONS)
         self._health: Any = cast("Any", health).aio.HealthServicer()
         self._names = (*dispatcher.services, "")
@@ -68,7 +80,7 @@ class GrpcServer:
             self._server,
         )
         # Last, since it takes every call that nobody before it wants.
-        self._server.add_generic_rpc_handlers((_Handlers(dispatcher),))
+        self._server.add_generic_rpc_handlers((_Handlers(dispatcher, request_seconds),))
 
     def bind(self, host: str, port: int, credentials: Any = None) -> int:
         """Binds an address and returns the port; 0 takes a free one.
@@ -144,8 +156,9 @@ def _bound_socket(host: str, port: int) -> socket.socket:
 class _Handlers(grpc.GenericRpcHandler):
     """Takes requests as bytes, so that what can't be parsed is answered as all else is."""
 
-    def __init__(self, dispatcher: Dispatching) -> None:
+    def __init__(self, dispatcher: Dispatching, request_seconds: float) -> None:
         self._dispatcher = dispatcher
+        self._request_seconds = request_seconds
 
     def service(self, handler_call_details: Any) -> Any:
         name = str(handler_call_details.method).removeprefix("/")
@@ -153,12 +166,13 @@ class _Handlers(grpc.GenericRpcHandler):
         if endpoint is None:
             return _HANDLERS.stream_stream_rpc_method_handler(_refuse(name))
         metadata = metadata_of(handler_call_details.invocation_metadata)
+        # All read their requests themselves: gRPC would wait for one without an end.
         if endpoint.kind == "unary":
-            return _HANDLERS.unary_unary_rpc_method_handler(
+            return _HANDLERS.stream_unary_rpc_method_handler(
                 self._unary(endpoint, metadata), None, _serialize
             )
         if endpoint.kind == "server_stream":
-            return _HANDLERS.unary_stream_rpc_method_handler(
+            return _HANDLERS.stream_stream_rpc_method_handler(
                 self._server_stream(endpoint, metadata), None, _serialize
             )
         return _HANDLERS.stream_stream_rpc_method_handler(
@@ -166,8 +180,10 @@ class _Handlers(grpc.GenericRpcHandler):
         )
 
     def _unary(self, endpoint: Endpoint, metadata: Mapping[str, Sequence[str]]) -> Any:
-        async def call(request: bytes, context: Context) -> Any:
+        async def call(requests: AsyncIterator[bytes], context: Context) -> Any:
+            del requests
             try:
+                request = await self._first(context)
                 return await self._dispatcher.unary(endpoint, request, _from(context, metadata))
             except ServiceError as error:
                 await _abort(context, error)
@@ -175,8 +191,15 @@ class _Handlers(grpc.GenericRpcHandler):
         return call
 
     def _server_stream(self, endpoint: Endpoint, metadata: Mapping[str, Sequence[str]]) -> Any:
-        async def call(request: bytes, context: Context) -> AsyncGenerator[Message, None]:
+        async def call(
+            requests: AsyncIterator[bytes], context: Context
+        ) -> AsyncGenerator[Message, None]:
+            del requests
             known = _from(context, metadata)
+            try:
+                request = await self._first(context)
+            except ServiceError as error:
+                await _abort(context, error)
             answers = self._dispatcher.server_stream(endpoint, request, known)
             async for answer in _told(answers, context):
                 yield answer
@@ -193,6 +216,25 @@ class _Handlers(grpc.GenericRpcHandler):
                 yield answer
 
         return call
+
+    async def _first(self, context: Context) -> bytes:
+        """The request of a call that has one; what comes after it is passed over.
+
+        Asks the context, which costs a call nothing; the iterator of requests does.
+        """
+        try:
+            async with asyncio.timeout(self._request_seconds):
+                request: Any = await context.read()
+        except TimeoutError:
+            raise ServiceError(
+                reason="DEADLINE_EXCEEDED",
+                message=f"no request came within {self._request_seconds:g} s: call again",
+            ) from None
+        if request is grpc.aio.EOF:
+            raise ServiceError(
+                reason="INVALID_REQUEST", message="the call ended before its request: send one"
+            )
+        return bytes(request)
 
 
 async def _told(
@@ -215,7 +257,7 @@ def _refuse(name: str) -> Any:
     return call
 
 
-async def _abort(context: Context, error: ServiceError) -> None:
+async def _abort(context: Context, error: ServiceError) -> NoReturn:
     await context.abort_with_status(cast("Any", rpc_status).to_status(to_status(error)))
 
 

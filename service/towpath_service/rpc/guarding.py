@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
     from towpath_service.application.admission import Admission
     from towpath_service.application.audit import AuditTrail
+    from towpath_service.application.strangers import Strangers
     from towpath_service.rpc.endpoints import Endpoint
+
+EXCHANGE: Final = "towpath.api.v1.AuthService/ExchangeToken"
+"""Is charged to whom its credential turns out to be of, by its handler."""
 
 REDACTED: Final = "***"
 MOST_CHARACTERS: Final = 2000
@@ -47,7 +51,7 @@ class Guard(Protocol):
         """Takes what a call costs; raises QUOTA_EXCEEDED."""
         ...
 
-    def stream(self, caller: Caller) -> AbstractContextManager[None]:
+    def stream(self, endpoint: Endpoint, caller: Caller) -> AbstractContextManager[None]:
         """Counts an open stream; raises QUOTA_EXCEEDED."""
         ...
 
@@ -74,9 +78,9 @@ class Unguarded:
     def admit(self, endpoint: Endpoint, caller: Caller) -> None:
         """Costs nothing."""
 
-    def stream(self, caller: Caller) -> AbstractContextManager[None]:
+    def stream(self, endpoint: Endpoint, caller: Caller) -> AbstractContextManager[None]:
         """Isn't counted."""
-        del caller
+        del endpoint, caller
         return nullcontext()
 
     def telling(
@@ -90,17 +94,22 @@ class Unguarded:
 class IdentityGuard:
     """Limits and audits calls."""
 
-    def __init__(self, admission: Admission, trail: AuditTrail) -> None:
+    def __init__(self, admission: Admission, strangers: Strangers, trail: AuditTrail) -> None:
         self._admission = admission
+        self._strangers = strangers
         self._trail = trail
 
     def admit(self, endpoint: Endpoint, caller: Caller) -> None:
         """Takes what a call costs; raises QUOTA_EXCEEDED."""
-        self._admission.admit(caller, endpoint.rule.cost)
+        if endpoint.rule.level != "public":
+            self._admission.admit(caller, endpoint.rule.cost)
+        elif endpoint.name != EXCHANGE:
+            self._strangers.admit(caller.address, endpoint.rule.cost)
 
-    def stream(self, caller: Caller) -> AbstractContextManager[None]:
+    def stream(self, endpoint: Endpoint, caller: Caller) -> AbstractContextManager[None]:
         """Counts an open stream; raises QUOTA_EXCEEDED."""
-        return self._admission.stream(caller)
+        watches = endpoint.kind == "server_stream"
+        return self._admission.stream(caller, "open_watches" if watches else "open_streams")
 
     def telling(
         self, endpoint: Endpoint, caller: Caller, metadata: Mapping[str, Sequence[str]]

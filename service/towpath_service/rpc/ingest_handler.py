@@ -51,6 +51,8 @@ class StreamTimes:
     """How long streams last and producers may be silent, in seconds."""
 
     rotation_seconds: float = ROTATION_SECONDS
+    opening_seconds: float = 30.0
+    """How long a stream may be open without its first message."""
     heartbeat_interval_seconds: float = 10.0
     heartbeat_timeout_seconds: float = 30.0
 
@@ -76,7 +78,7 @@ class IngestHandler:
         self, requests: AsyncIterator[pb.StreamUpdatesRequest], caller: Caller
     ) -> AsyncIterator[pb.StreamUpdatesResponse]:
         """Takes batches and gives acks, for as long as the stream lasts."""
-        first = await anext(requests, None)
+        first = await self._first(requests)
         if first is None:
             return
         if first.WhichOneof("frame") != "open":
@@ -98,6 +100,19 @@ class IngestHandler:
                 yield response
         finally:
             self._producers.closed(key, opened)
+
+    async def _first(
+        self, requests: AsyncIterator[pb.StreamUpdatesRequest]
+    ) -> pb.StreamUpdatesRequest | None:
+        seconds = self._times.opening_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await anext(requests, None)
+        except TimeoutError:
+            raise ServiceError(
+                reason="DEADLINE_EXCEEDED",
+                message=f"the stream sent no `open` within {seconds:g} s: open another one",
+            ) from None
 
     async def _serve(  # noqa: C901, PLR0912 - one loop over what can happen next
         self, stream: UpdateStream, requests: AsyncIterator[pb.StreamUpdatesRequest]

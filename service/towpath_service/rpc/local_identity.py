@@ -79,7 +79,9 @@ def caller_answer(caller: Caller, workspaces: Any, *, identity: bool) -> pb.GetC
     ]
     return pb.GetCallerResponse(
         actor=to_actor(caller),
+        tenant=caller.tenant,
         tenant_id=caller.tenant_id,
+        tenant_display_name=caller.tenant_display_name,
         tenant_permissions=sorted(caller.access.tenant),
         workspace_grants=entered[:MOST_WORKSPACES],
         credential_id=caller.credential_id,

@@ -1,4 +1,4 @@
-"""Pages of lists that are short enough to be read whole."""
+"""Pages of lists: of what is short enough to be read whole, and of what is not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from towpath_service.domain.tokens import make_token, read_token
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from towpath_auth import Caller
 
@@ -37,3 +37,35 @@ def page_of(
     end = start + min(size or DEFAULT_SIZE, MOST)
     following = make_token(question, (end,)) if end < len(items) else ""
     return items[start:end], following
+
+
+async def read_page(
+    read: Callable[[tuple[str, ...], int], Awaitable[Sequence[Item]]],
+    place_of: Callable[[Item], tuple[str, ...]],
+    caller: Caller,
+    name: str,
+    *,
+    parts: int = 1,
+    size: int,
+    token: str,
+) -> tuple[Sequence[Item], str]:
+    """A page of a list that is read by pages, and the token of the next one.
+
+    Args:
+        read: Reads so many that follow a place; the first ones for an empty place.
+        place_of: Where an item is in the list's order.
+        caller: Who asks: a token is of no use to another tenant.
+        name: What the list is of, and for.
+        parts: How many texts a place is made of.
+        size: Most to give; 0 for the default.
+        token: Where to go on; empty for the beginning.
+
+    Raises:
+        ServiceError: INVALID_PAGE_TOKEN.
+    """
+    question = (name, caller.tenant_id, f"after {parts}")
+    after = tuple(map(str, read_token(token, question))) if token else ()
+    most = min(size or DEFAULT_SIZE, MOST)
+    found = await read(after, most + 1)
+    following = make_token(question, place_of(found[most - 1])) if len(found) > most else ""
+    return found[:most], following

@@ -18,7 +18,7 @@ from towpath_service.domain.tokens import make_consistency_token
 from towpath_service.rpc.convert_updates import to_updates
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from towpath_auth import Caller
 
@@ -94,7 +94,14 @@ class UpdateStream:
         self._batches.append(submission)
         if self.held is None:
             self.pending.append(self._producers.record(submission))
-        return next_of(requests, self._admission.pace(self._caller, len(batch.updates)))
+        pause = self._admission.pace(self._caller, len(batch.updates))
+        return next_of(requests, lambda: self._wait(pause))
+
+    async def _wait(self, pause_seconds: float) -> None:
+        """Waits before more is read: what comes next stays where it is, held back by the window."""
+        if pause_seconds:
+            await asyncio.sleep(pause_seconds)
+        await self._producers.wait_for_room(self._key)
 
     @property
     def life_seconds(self) -> float:
@@ -210,14 +217,19 @@ def check_batch(batch: pb.UpdateBatch) -> None:
 
 
 def next_of(
-    requests: AsyncIterator[pb.StreamUpdatesRequest], after_seconds: float = 0.0
+    requests: AsyncIterator[pb.StreamUpdatesRequest],
+    wait: Callable[[], Awaitable[None]] | None = None,
 ) -> asyncio.Task[pb.StreamUpdatesRequest | None]:
-    """Reads the next message, None at the half-close."""
+    """Reads the next message, None at the half-close.
+
+    Args:
+        requests: Where it is read.
+        wait: What is waited for before.
+    """
 
     async def read() -> pb.StreamUpdatesRequest | None:
-        if after_seconds:
-            # Over its rate: what comes next waits where it is, and the window holds the rest back.
-            await asyncio.sleep(after_seconds)
+        if wait is not None:
+            await wait()
         return await anext(requests, None)
 
     return asyncio.ensure_future(read())

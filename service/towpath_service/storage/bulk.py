@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache, partial
-from itertools import chain
+from itertools import chain, count, takewhile
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 # SQLite takes 32,766 variables in a statement.
 MAX_VARIABLES: Final = 16_000
-_SMALLER: Final = 16
+# Few shapes of a statement, so that they stay prepared: a power of this many rows, or all that fit.
+_SHAPES: Final = 4
 _first_two: Final = itemgetter(0, 1)
 
 
@@ -145,14 +146,19 @@ def _conflict(table: Table, replacing: tuple[str, ...], adding: tuple[str, ...])
 def _in_chunks(
     connection: Executor, make: Callable[[int], str], width: int, rows: Sequence[Row]
 ) -> None:
-    most = MAX_VARIABLES // width
     start = 0
-    for size in (most, most // _SMALLER, 1):
-        statement = make(size)
-        for at in range(start, len(rows) - size + 1, size):
-            values = tuple(chain.from_iterable(rows[at : at + size]))
-            connection.exec_driver_sql(statement, values)
-            start = at + size
+    for size in _shapes(MAX_VARIABLES // width):
+        while len(rows) - start >= size:
+            values = tuple(chain.from_iterable(rows[start : start + size]))
+            connection.exec_driver_sql(make(size), values)
+            start += size
+
+
+@lru_cache(maxsize=64)
+def _shapes(most: int) -> tuple[int, ...]:
+    """Numbers of rows of a statement, largest first."""
+    powers = takewhile(lambda size: size < most, (_SHAPES**number for number in count()))
+    return (most, *reversed(list(powers)))
 
 
 @lru_cache(maxsize=256)

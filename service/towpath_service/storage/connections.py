@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 READERS: Final = 2
-# Indexes are rewritten all over: with SQLite's 1000, each page is copied back many times over.
-CHECKPOINT_PAGES: Final = 4000
+# Indexes are rewritten all over: with fewer, a page is copied back many times over; with more, a
+# commit now and then takes as long as several others together.
+CHECKPOINT_PAGES: Final = 2000
 BUSY_TIMEOUT_SECONDS: Final = 30.0
 RETRY_AFTER_SECONDS: Final = 1.0
 

@@ -6,8 +6,9 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, delete, exists, insert, select, text, update
+from sqlalchemy import and_, delete, exists, insert, literal, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
+from towpath_auth.audit import AuditHead
 
 from towpath_service.domain.identity import (
     Binding,
@@ -32,14 +33,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import Connection, Row, Table
-    from towpath_auth.audit import AuditHead, AuditRecord
+    from towpath_auth.audit import AuditRecord
+
+    from towpath_service.domain.identity import BindingPlace
+    from towpath_service.ports.identity import AuditLog
+
 
 _KINDS: Final[dict[PrincipalKind, int]] = {"user": 1, "service_account": 2}
 _KIND_OF: Final[dict[int, PrincipalKind]] = {1: "user", 2: "service_account"}
-_CREDENTIALS: Final[dict[CredentialKind, int]] = {"api_key": 1, "sign_in": 2, "trust": 3}
+CREDENTIALS: Final[dict[CredentialKind, int]] = {"api_key": 1, "sign_in": 2, "trust": 3}
 _CREDENTIAL_OF: Final[dict[int, CredentialKind]] = {
-    number: kind for kind, number in _CREDENTIALS.items()
+    number: kind for kind, number in CREDENTIALS.items()
 }
+_BOUND: Final = and_(
+    tables.role_binding.c.tenant_id == tables.principal.c.tenant_id,
+    tables.role_binding.c.principal_id == tables.principal.c.principal_id,
+)
+_PLACE: Final = (
+    tables.principal.c.kind,
+    tables.principal.c.handle,
+    tables.role_binding.c.role_id,
+    tables.role_binding.c.workspace_id,
+)
 
 
 class SqlIdentity:
@@ -60,12 +75,11 @@ class SqlIdentity:
         if tenant is None or found is None:
             return None
         key, principal = found
-        bound = tables.role_binding.c.principal_id == principal.principal_id
         return Standing(
             tenant=tenant,
             principal=principal,
             key=key,
-            bindings=self._bindings(bound),
+            bindings=self.bindings_of(principal.principal_id),
             roles=self.roles(),
             workspaces={entry.workspace_id: entry.display_name for entry in self.workspaces()},
         )
@@ -122,14 +136,27 @@ class SqlIdentity:
         return None if row is None else _to_principal(row)
 
     def principals(
-        self, kind: PrincipalKind | None, *, limit: int | None = None
+        self, kind: PrincipalKind | None, *, after: str = "", limit: int
     ) -> list[Principal]:
-        """Principals by handle: all, or the first so many."""
+        """Some principals: the first ones above a handle, by handle."""
         columns = tables.principal.c
-        query = self._select(tables.principal)
+        query = self._select(tables.principal).where(columns.handle > after)
         if kind is not None:
             query = query.where(columns.kind == _KINDS[kind])
         rows = self._connection.execute(query.order_by(columns.handle).limit(limit))
+        return [_to_principal(row) for row in rows]
+
+    def users_with(self, role_id: str, *, limit: int) -> list[Principal]:
+        """Some of the users who have a role in the whole tenant, by handle."""
+        principal, bound = tables.principal.c, tables.role_binding.c
+        rows = self._connection.execute(
+            self._select(tables.principal)
+            .join(tables.role_binding, _BOUND)
+            .where(bound.role_id == role_id, bound.workspace_id == "")
+            .where(principal.kind == _KINDS["user"])
+            .order_by(principal.handle)
+            .limit(limit)
+        )
         return [_to_principal(row) for row in rows]
 
     def add_principal(self, principal: Principal) -> bool:
@@ -195,7 +222,7 @@ class SqlIdentity:
                 created_by=key.created_by,
                 created_us=key.created_us,
                 expires_us=key.expires_us,
-                kind=_CREDENTIALS[key.kind],
+                kind=CREDENTIALS[key.kind],
                 trust_id=key.trust_id,
             )
         )
@@ -243,7 +270,7 @@ class SqlIdentity:
             select(table.c.key_id).where(
                 table.c.tenant_id == self._tenant_id,
                 table.c.principal_id == principal_id,
-                table.c.kind == _CREDENTIALS["sign_in"],
+                table.c.kind == CREDENTIALS["sign_in"],
                 table.c.expires_us < ended_before_us,
             )
         )
@@ -305,8 +332,36 @@ class SqlIdentity:
         return self._remove(tables.role, role_id=role_id)
 
     def bindings(self) -> list[Binding]:
-        """Who has which role."""
+        """Who has which role: all of it."""
         return self._bindings()
+
+    def bindings_of(self, principal_id: str) -> list[Binding]:
+        """The roles of a principal."""
+        return self._bindings(tables.role_binding.c.principal_id == principal_id)
+
+    def bindings_page(
+        self, principal_id: str | None, *, after: BindingPlace | None, limit: int
+    ) -> list[tuple[Binding, Principal]]:
+        """Some of who has which role: by principal, role and workspace."""
+        query = self._select(tables.role_binding).join(tables.principal, _BOUND)
+        if principal_id is not None:
+            query = query.where(tables.role_binding.c.principal_id == principal_id)
+        if after is not None:
+            values = zip((_KINDS[after.kind], *after[1:]), _PLACE, strict=True)
+            mark = tuple_(*(literal(value, column.type) for value, column in values))
+            query = query.where(tuple_(*_PLACE) > mark)
+        rows = self._connection.execute(query.order_by(*_PLACE).limit(limit))
+        found = [_to_binding(row) for row in rows]
+        ids = {binding.principal_id for binding in found}
+        whose = self._select(tables.principal).where(tables.principal.c.principal_id.in_(ids))
+        known = {row.principal_id: _to_principal(row) for row in self._connection.execute(whose)}
+        return [(binding, known[binding.principal_id]) for binding in found]
+
+    def is_held(self, role_id: str) -> bool:
+        """Whether anybody has a role."""
+        columns = tables.role_binding.c
+        held = and_(columns.tenant_id == self._tenant_id, columns.role_id == role_id)
+        return bool(self._connection.execute(select(exists().where(held))).scalar())
 
     def add_binding(self, binding: Binding) -> None:
         """Gives a role; giving it again changes nothing."""
@@ -332,18 +387,19 @@ class SqlIdentity:
         """What the tenant stores."""
         return stored_of(self._connection, self._tenant_id)
 
+    def begin_audit(self, seal: Callable[[AuditHead], str]) -> None:
+        """Gives an audit log without entries its end; changes nothing where it has either."""
+        if not audit.has_entries(self._connection, self._tenant_id):
+            self._add(tables.audit_head, **audit.sealed(AuditHead(), seal))
+
     def append_audit(self, record: AuditRecord, seal: Callable[[AuditHead], str]) -> None:
         """Writes an entry at the end of the tenant's audit log."""
         assert record.tenant_id == self._tenant_id
         audit.append(self._connection, record, seal, database_now_us(self._connection))
 
-    def audit(self, *, before: int, limit: int) -> list[tuple[AuditRecord, str]]:
-        """Entries of the audit log with their hashes, below a sequence, newest first."""
+    def audit(self, *, before: int, limit: int) -> AuditLog:
+        """Entries of the audit log below a sequence, and its end, as they were in one moment."""
         return audit.read(self._connection, self._tenant_id, before=before, limit=limit)
-
-    def audit_head(self) -> tuple[AuditHead, str]:
-        """The end of the audit log, and its seal; empty when nothing was ever written."""
-        return audit.read_head(self._connection, self._tenant_id)
 
     def touch(self) -> None:
         """Notes that callers' rights have changed: replicas look anew.
@@ -365,16 +421,7 @@ class SqlIdentity:
             .where(*conditions)
             .order_by(columns.principal_id, columns.role_id, columns.workspace_id)
         )
-        return [
-            Binding(
-                principal_id=row.principal_id,
-                role_id=row.role_id,
-                workspace_id=row.workspace_id,
-                created_by=row.created_by,
-                created_us=row.created_us,
-            )
-            for row in rows
-        ]
+        return [_to_binding(row) for row in rows]
 
     def _select(self, table: Table) -> Any:
         return select(table).where(table.c.tenant_id == self._tenant_id)
@@ -424,6 +471,16 @@ def _to_principal(row: Row[Any]) -> Principal:
         handle=row.handle,
         display_name=row.display_name,
         epoch=row.epoch,
+        created_us=row.created_us,
+    )
+
+
+def _to_binding(row: Row[Any]) -> Binding:
+    return Binding(
+        principal_id=row.principal_id,
+        role_id=row.role_id,
+        workspace_id=row.workspace_id,
+        created_by=row.created_by,
         created_us=row.created_us,
     )
 

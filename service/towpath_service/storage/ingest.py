@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from sqlalchemy import and_, exists, select, update
+from sqlalchemy import BigInteger, and_, bindparam, exists, select, update
 
 from towpath_service.domain.names import is_uuid
 from towpath_service.domain.states import TERMINAL_STATES, RunState
@@ -65,6 +65,47 @@ _UNFINISHED: Final = sorted(set(RunState) - TERMINAL_STATES)
 _run = schema.run.c
 
 
+def _of_producers(query: Select[Any], columns: Any) -> Select[Any]:
+    return query.where(
+        columns.tenant_id == bindparam("tenant"),
+        columns.workspace_id == bindparam("workspace"),
+        columns.producer_id.in_(bindparam("producers", expanding=True)),
+    )
+
+
+def _advancing(counter: str, size: Any) -> Any:
+    columns = schema.workspace.c
+    column = columns[counter]
+    return (
+        update(schema.workspace)
+        .where(
+            columns.tenant_id == bindparam("tenant"),
+            columns.workspace_id == bindparam("workspace"),
+        )
+        .values(
+            {
+                counter: column + bindparam("count", type_=BigInteger),
+                "stored_bytes": columns.stored_bytes + size,
+            }
+        )
+        .returning(column)
+    )
+
+
+# What every commit runs: making a statement takes longer than running it.
+_PRODUCERS: Final = _of_producers(select(schema.producer), schema.producer.c)
+_REFUSALS: Final = _of_producers(
+    select(schema.refusal).where(schema.refusal.c.confirmed.is_(False)), schema.refusal.c
+)
+_QUOTAS: Final = select(tenant.c.tenant_id, tenant.c.quotas).where(
+    tenant.c.tenant_id.in_(bindparam("tenants", expanding=True))
+)
+_ADVANCING: Final = {
+    counter: _advancing(counter, bindparam("size", type_=BigInteger))
+    for counter in ("position", "log_position")
+}
+
+
 class SqlIngestTransaction:
     """An IngestTransaction over a connection in a transaction."""
 
@@ -88,13 +129,10 @@ class SqlIngestTransaction:
     def producers(self, keys: Collection[ProducerKey]) -> dict[ProducerKey, ProducerRecord]:
         """Reads producers; unknown ones are left out."""
         check_tenants(self._tenants, (key.tenant_id for key in keys))
-        columns = schema.producer.c
-        query = select(schema.producer)
         found: dict[ProducerKey, ProducerRecord] = {}
-        for scope, ids in by_scope(keys):
-            for row in self._chunked(query, columns.producer_id, ids, in_scope(columns, scope)):
-                producer = to_producer(row)
-                found[producer.key] = producer
+        for row in self._of_producers(_PRODUCERS, keys):
+            producer = to_producer(row)
+            found[producer.key] = producer
         return found
 
     def standing(
@@ -130,14 +168,11 @@ class SqlIngestTransaction:
     def refusals(self, keys: Collection[ProducerKey]) -> dict[ProducerKey, list[Refusal]]:
         """Reads the refusals that their producers haven't confirmed, by sequence."""
         check_tenants(self._tenants, (key.tenant_id for key in keys))
-        columns = schema.refusal.c
-        query = select(schema.refusal).where(columns.confirmed.is_(False))
         found: dict[ProducerKey, list[Refusal]] = {}
-        for scope, ids in by_scope(keys):
-            rows = self._chunked(query, columns.producer_id, ids, in_scope(columns, scope))
-            for row in sorted(rows, key=lambda row: cast("int", row.sequence)):
-                refusal = to_refusal(row)
-                found.setdefault(refusal.producer, []).append(refusal)
+        rows = self._of_producers(_REFUSALS, keys)
+        for row in sorted(rows, key=lambda row: cast("int", row.sequence)):
+            refusal = to_refusal(row)
+            found.setdefault(refusal.producer, []).append(refusal)
         return found
 
     def position(self, scope: Scope) -> int:
@@ -152,10 +187,8 @@ class SqlIngestTransaction:
     def stored(self, tenant_ids: Collection[str]) -> dict[str, Stored]:
         """What tenants store and may store; those without a limit are left out."""
         check_tenants(self._tenants, tenant_ids)
-        columns = tenant.c
-        query = select(columns.tenant_id, columns.quotas).where(columns.tenant_id.in_(tenant_ids))
         found: dict[str, Stored] = {}
-        for tenant_id, quotas in self._connection.execute(query):
+        for tenant_id, quotas in self._connection.execute(_QUOTAS, {"tenants": list(tenant_ids)}):
             limit = int(json.loads(quotas).get("stored_bytes") or 0)
             if limit:
                 found[tenant_id] = Stored(stored_of(self._connection, tenant_id), limit)
@@ -269,6 +302,14 @@ class SqlIngestTransaction:
             for tenant_id, workspace_id, *status in self._connection.execute(query)
         ]
 
+    def _of_producers(
+        self, query: Select[Any], keys: Collection[ProducerKey]
+    ) -> Iterator[Row[Any]]:
+        for (tenant_id, workspace_id), ids in by_scope(keys):
+            for chunk in chunks(ids):
+                named = {"tenant": tenant_id, "workspace": workspace_id, "producers": chunk}
+                yield from self._connection.execute(query, named)
+
     def _chunked(
         self, query: Select[Any], column: Any, values: Sequence[Any], condition: Any
     ) -> Iterator[Row[Any]]:
@@ -292,20 +333,16 @@ class SqlIngestTransaction:
         }
 
     def _advance(self, scope: Scope, counter: str, count: int, now_us: int, size: Any) -> int:
-        columns = schema.workspace.c
-        column = columns[counter]
-        query = (
-            update(schema.workspace)
-            .where(in_scope(columns, scope))
-            .values({counter: column + count, "stored_bytes": columns.stored_bytes + size})
-            .returning(column)
-        )
-        last = self._connection.execute(query).scalar()
+        query, named = _ADVANCING[counter], {"count": count, "size": size}
+        if not isinstance(size, int):
+            query, named = _advancing(counter, size), {"count": count}
+        named |= {"tenant": scope.tenant_id, "workspace": scope.workspace_id}
+        last = self._connection.execute(query, named).scalar()
         if last is None:
             upsert_rows(
                 self._connection, schema.workspace, _WORKSPACE_COLUMNS, [(*scope, 0, 0, now_us)]
             )
-            last = self._connection.execute(query).scalar_one()
+            last = self._connection.execute(query, named).scalar_one()
         self.changed.add(scope)
         if counter == "position":
             self._positions[scope] = cast("int", last)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, text, update
 
-from towpath_service.domain.identity import ServerKey, Tenant, UsedToken, WaitingDevice
+from towpath_service.domain.identity import ServerKey, Tenant, WaitingDevice
 from towpath_service.domain.secrets import StoredDataKey
 from towpath_service.storage import identity_schema as tables
-from towpath_service.storage.identity import database_now_us, insert_new, to_tenant
+from towpath_service.storage.identity import CREDENTIALS, database_now_us, insert_new, to_tenant
 from towpath_service.storage.secret_schema import data_key
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+# With the address, the key of a lock; another first number than any other lock's.
+_COUNTING: Final = text("SELECT pg_advisory_xact_lock(8697286, hashtext(CAST(:address AS text)))")
 
 
 class SqlInstallation:
@@ -24,10 +27,12 @@ class SqlInstallation:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def tenants(self) -> list[Tenant]:
-        """All tenants, by slug."""
+    def tenants(self, *, after: str, limit: int) -> list[Tenant]:
+        """Some tenants: the first ones above a slug, by slug."""
         columns = tables.tenant.c
-        rows = self._connection.execute(select(tables.tenant).order_by(columns.slug))
+        rows = self._connection.execute(
+            select(tables.tenant).where(columns.slug > after).order_by(columns.slug).limit(limit)
+        )
         return [to_tenant(row) for row in rows]
 
     def tenant(self, slug: str, *, lock: bool = False) -> Tenant | None:
@@ -71,10 +76,13 @@ class SqlInstallation:
         return found
 
     def add_device(self, device: WaitingDevice) -> bool:
-        """Keeps a device that waits; False when its codes are taken. Forgets those that ended."""
+        """Keeps a device that waits; False when its codes are taken."""
+        return insert_new(self._connection, tables.waiting_device, **asdict(device))
+
+    def forget_devices(self, before_us: int) -> None:
+        """Removes the devices that ended before a time; looks at all that there are."""
         table = tables.waiting_device
-        self._connection.execute(delete(table).where(table.c.expires_us < device.created_us))
-        return insert_new(self._connection, table, **asdict(device))
+        self._connection.execute(delete(table).where(table.c.expires_us < before_us))
 
     def device(self, device_id: str) -> WaitingDevice | None:
         """A device by the public id of its device code."""
@@ -85,23 +93,22 @@ class SqlInstallation:
         return self._device(tables.waiting_device.c.user_code == user_code)
 
     def devices_from(self, address: str, now_us: int) -> int:
-        """How many devices wait that began at an address."""
+        """How many devices wait that began at an address; till this commits, no other counts."""
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(_COUNTING, {"address": address})
         columns = tables.waiting_device.c
         waiting = (columns.address == address) & (columns.expires_us > now_us)
         counted = select(func.count()).select_from(tables.waiting_device).where(waiting)
         return int(self._connection.execute(counted).scalar_one())
 
-    def change_device(self, device: WaitingDevice) -> None:
-        """Writes when a device last asked, and who approved it."""
-        table = tables.waiting_device
-        self._connection.execute(
-            update(table)
-            .where(table.c.device_id == device.device_id)
-            .values(
-                polled_us=device.polled_us,
-                approved_tenant_id=device.approved_tenant_id,
-                credential_id=device.credential_id,
-            )
+    def note_poll(self, device_id: str, polled_us: int) -> None:
+        """Writes when a device last asked."""
+        self._change_waiting(device_id, polled_us=polled_us)
+
+    def approve_device(self, device_id: str, tenant_id: str, credential_id: str) -> bool:
+        """Writes which login a device gets; False when it has one already, or is gone."""
+        return self._change_waiting(
+            device_id, approved_tenant_id=tenant_id, credential_id=credential_id
         )
 
     def remove_device(self, device_id: str) -> bool:
@@ -109,6 +116,15 @@ class SqlInstallation:
         table = tables.waiting_device
         removed = self._connection.execute(delete(table).where(table.c.device_id == device_id))
         return removed.rowcount > 0
+
+    def _change_waiting(self, device_id: str, **values: Any) -> bool:
+        columns = tables.waiting_device.c
+        changed = self._connection.execute(
+            update(tables.waiting_device)
+            .where(columns.device_id == device_id, columns.credential_id.is_(None))
+            .values(**values)
+        )
+        return changed.rowcount > 0
 
     def _device(self, condition: Any) -> WaitingDevice | None:
         rows = self._connection.execute(select(tables.waiting_device).where(condition))
@@ -149,18 +165,20 @@ class SqlInstallation:
         self._connection.execute(delete(tables.server_key).where(*_is(key)))
 
     def peppers_in_use(self, now_us: int) -> set[int]:
-        """Versions of the pepper that something is hashed under which holds at a time."""
+        """Versions of the pepper that an API key or a device is hashed under which holds."""
         key, device = tables.api_key.c, tables.waiting_device.c
-        holds = key.revoked_us.is_(None) & (key.expires_us.is_(None) | (key.expires_us > now_us))
-        of_keys = select(key.pepper_version).where(holds)
+        of_keys = select(key.pepper_version).where(_holds(now_us))
         of_devices = select(device.pepper_version).where(device.expires_us > now_us)
-        used = self._connection.execute(of_keys.union(of_devices)).scalars()
-        # Refresh tokens that are used up tell of theft.
-        spent = self._connection.execute(
-            select(key.used_tokens).where(holds, key.used_tokens.is_not(None)).distinct()
-        ).scalars()
-        versions = {UsedToken(*each).pepper_version for text in spent for each in json.loads(text)}
-        return {*used, *versions}
+        return set(self._connection.execute(of_keys.union(of_devices)).scalars())
+
+    def oldest_login_us(self, now_us: int) -> int | None:
+        """When the first of the logins was made that hold at a time; None when there is none."""
+        key = tables.api_key.c
+        logins = (key.kind == CREDENTIALS["sign_in"]) & _holds(now_us)
+        made_us: int | None = self._connection.execute(
+            select(func.min(key.created_us)).where(logins)
+        ).scalar()
+        return made_us
 
     def data_keys(self) -> list[StoredDataKey]:
         """The data keys of all tenants."""
@@ -177,6 +195,11 @@ class SqlInstallation:
             .where(columns.tenant_id == key.tenant_id, columns.key_id == key.key_id)
             .values(sealed=key.sealed)
         )
+
+
+def _holds(now_us: int) -> Any:
+    key = tables.api_key.c
+    return key.revoked_us.is_(None) & (key.expires_us.is_(None) | (key.expires_us > now_us))
 
 
 def _is(key: ServerKey) -> tuple[Any, ...]:

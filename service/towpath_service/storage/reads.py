@@ -108,7 +108,7 @@ class SqlReads:
         for chunk in chunks(run_ids):
             children = (
                 select(_run.parent_run_id, _run.state, func.count())
-                .where(_run.tenant_id == scope.tenant_id, _run.parent_run_id.in_(chunk))
+                .where(in_scope_by_run(_run, scope), _run.parent_run_id.in_(chunk))
                 .group_by(_run.parent_run_id, _run.state)
             )
             for parent, state, count in self._connection.execute(children):

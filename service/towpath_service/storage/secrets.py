@@ -11,6 +11,7 @@ from towpath_service.domain.identity import ServerKey
 from towpath_service.domain.secrets import StoredDataKey, StoredSecret
 from towpath_service.storage.identity import insert_new
 from towpath_service.storage.identity_schema import server_key
+from towpath_service.storage.schema import run
 from towpath_service.storage.secret_schema import data_key, secret
 
 if TYPE_CHECKING:
@@ -45,6 +46,18 @@ class SqlSecrets:
             .where(*self._named(workspace_id, secret_id))
         ).one_or_none()
         return None if row is None else (_to_secret(row), _to_key(row, _OF_KEY))
+
+    def attempt(self, workspace_id: str, run_id: str) -> int | None:
+        """The current attempt of a run that may use secrets; None when there is no such run."""
+        columns = run.c
+        found: int | None = self._connection.execute(
+            select(columns.attempt).where(
+                columns.tenant_id == self._tenant_id,
+                columns.workspace_id == workspace_id,
+                columns.run_id == run_id,
+            )
+        ).scalar()
+        return found
 
     def secrets(self, workspace_id: str) -> list[StoredSecret]:
         """The secrets of a workspace, by id, without even their sealed values."""

@@ -108,6 +108,10 @@ class ObservedCommitter:
             submitted.add_done_callback(ended)
         return submitted
 
+    async def wait_for_room(self, tenant_id: str) -> None:
+        """Waits until more of a tenant should be read."""
+        await self._inner.wait_for_room(tenant_id)
+
 
 class _Batch:
     """One submission on its way."""

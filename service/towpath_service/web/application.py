@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
+from towpath_service.web.bodies import BODY_SECONDS, TimedBodies
 from towpath_service.web.connect import connect_application
 from towpath_service.web.hosts import HostWall
 
@@ -26,12 +27,18 @@ if TYPE_CHECKING:
 class Keys:
     """What verifiers of access tokens need to know."""
 
-    issuer: str
     current: Callable[[], list[dict[str, str]]]
     """The keys as JSON Web Keys, as they are now."""
+    public_url: str | None = None
+    """Who makes the tokens, and where their keys are; None when nobody has said."""
 
 
 NO_METRICS: Final = "nothing is measured: start the server with --metrics\n"
+NO_PUBLIC_URL: Final = (
+    "this server wasn't told where others reach it: start it with --public-url, or take the keys"
+    " of its tokens from /.well-known/jwks.json\n"
+)
+_JWKS: Final = "/.well-known/jwks.json"
 
 
 def web_application(
@@ -41,6 +48,7 @@ def web_application(
     hosts: Collection[str] | None,
     metrics: Callable[[], tuple[bytes, str]] | None = None,
     keys: Keys | None = None,
+    body_seconds: float = BODY_SECONDS,
 ) -> Starlette:
     """The application of the web port.
 
@@ -50,6 +58,7 @@ def web_application(
         hosts: Names, beside those of loopback, that requests may be addressed to; None for any.
         metrics: All metrics and their content type; None when nothing is measured.
         keys: Public keys of access tokens and who makes those; None without identity.
+        body_seconds: How long a request may take to be complete.
     """
 
     async def health(_: Request) -> JSONResponse:
@@ -63,6 +72,12 @@ def web_application(
         body, content_type = metrics()
         return Response(body, headers={"content-type": content_type})
 
+    streams = {
+        f"/{name}"
+        for name, endpoint in dispatcher.endpoints.items()
+        if endpoint.kind == "bidi_stream"
+    }
+    timed = Middleware(TimedBodies, streams=streams, seconds=body_seconds)
     walls = [] if hosts is None else [Middleware(HostWall, hosts=hosts)]
     return Starlette(
         routes=[
@@ -71,21 +86,27 @@ def web_application(
             *([] if keys is None else _discovery(keys)),
             Mount("/", app=connect_application(dispatcher)),
         ],
-        middleware=walls,
+        middleware=[*walls, timed],
     )
 
 
 def _discovery(keys: Keys) -> list[Route]:
-    """Where verifiers look for keys: RFC 8414 and OpenID Connect Discovery."""
+    """Where verifiers look for keys: OpenID Connect Discovery.
+
+    The document is of the issuer that it is served for, so that there is none without a public URL.
+    What a request says of its host counts for nothing: anybody may have said it.
+    """
     cached = {"cache-control": "public, max-age=300"}
 
     def jwks(_: Request) -> JSONResponse:
         return JSONResponse({"keys": keys.current()}, headers=cached)
 
-    def configuration(request: Request) -> JSONResponse:
+    def configuration(_: Request) -> Response:
+        if keys.public_url is None:
+            return PlainTextResponse(NO_PUBLIC_URL, status_code=404)
         content = {
-            "issuer": keys.issuer,
-            "jwks_uri": str(request.url_for("jwks")),
+            "issuer": keys.public_url,
+            "jwks_uri": f"{keys.public_url}{_JWKS}",
             "id_token_signing_alg_values_supported": ["EdDSA"],
             "response_types_supported": ["none"],
             "subject_types_supported": ["public"],
@@ -93,6 +114,6 @@ def _discovery(keys: Keys) -> list[Route]:
         return JSONResponse(content, headers=cached)
 
     return [
-        Route("/.well-known/jwks.json", jwks, name="jwks"),
+        Route(_JWKS, jwks),
         Route("/.well-known/openid-configuration", configuration),
     ]

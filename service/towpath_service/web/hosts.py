@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+REFUSAL: Final = (
+    "this server answers requests for its own host only: call it by 127.0.0.1 or localhost, or"
+    " start it for other machines with --auth and TLS\n"
+)
 
 
 class HostWall:
@@ -35,10 +39,7 @@ class HostWall:
         if scope["type"] == "http":
             named = Headers(scope=scope).getlist("host")
             if len(named) != 1 or host_name(named[0]) not in self._hosts:
-                refusal = PlainTextResponse(
-                    "this server answers requests for its own host only", status_code=421
-                )
-                await refusal(scope, receive, send)
+                await PlainTextResponse(REFUSAL, status_code=421)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

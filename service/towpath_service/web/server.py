@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
+
+from towpath_service.web.connections import Connection, Patience
 
 if TYPE_CHECKING:
     import socket
@@ -26,6 +29,7 @@ class WebServer:
         *,
         grace_seconds: float,
         tls: ssl.SSLContext | None = None,
+        patience: Patience | None = None,
     ) -> None:
         """Serves nothing yet.
 
@@ -34,11 +38,13 @@ class WebServer:
             listener: A bound socket.
             grace_seconds: Longest wait for answers under way after `stop`.
             tls: How callers speak TLS; None for plain text.
+            patience: How long clients are waited for.
         """
         self._listener = listener
+        connection: Any = partial(Connection, patience=patience or Patience())
         config = uvicorn.Config(
             application,
-            http="h11",
+            http=connection,
             ws="none",
             lifespan="off",
             log_config=None,

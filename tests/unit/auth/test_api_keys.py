@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from towpath_auth import CredentialRefused
+from towpath_auth import CredentialRefused, _api_keys
 from towpath_auth.credentials import (
     KEY_PATTERN,
     KeyKind,
@@ -14,6 +18,7 @@ from towpath_auth.credentials import (
 )
 
 KINDS: tuple[KeyKind, ...] = ("user", "service_account", "refresh")
+ALL_KINDS: tuple[KeyKind, ...] = get_args(KeyKind)
 KEY = new_api_key("service_account")
 
 
@@ -73,3 +78,44 @@ def test_a_digest_is_of_one_key_under_one_pepper() -> None:
     early = Peppers(by_version=known, in_force=1)
     assert early.hash(KEY)[0] == 1
     assert early.matches(KEY, version, digest)
+
+
+def test_the_form_that_scanners_are_told_is_that_of_keys() -> None:
+    page = (Path(__file__).parents[3] / "docs/guides/identity.md").read_text(encoding="utf-8")
+    section = page.partition("## Keys in the wrong place")[2].partition("\n## ")[0]
+    assert f"```text\n{KEY_PATTERN.pattern}\n```" in section
+    assert f're.compile(r"{KEY_PATTERN.pattern}")' in section
+    example = KEY_PATTERN.search(section)
+    assert example is not None
+    key = parse_api_key(example[0])
+    assert f"towpath key revoke {key.key_id}`" in section
+    assert {f"`{new_api_key(kind).text[:5]}`" for kind in ALL_KINDS} == set(
+        re.findall(r"`twp\w_`", section)
+    )
+
+
+def test_a_refresh_token_is_recognised_under_any_pepper_that_is_kept() -> None:
+    old, new = Peppers(by_version={1: new_pepper()}, in_force=1), new_pepper()
+    peppers = Peppers(by_version={**old.by_version, 2: new}, in_force=2)
+    # The next one is known before it is in force, and makes none until then.
+    early = Peppers(by_version=peppers.by_version, in_force=1).new_refresh_token("a" * 16)
+    assert old.has_made(early)
+    for token in (old.new_refresh_token("a" * 16), peppers.new_refresh_token("a" * 16)):
+        assert parse_api_key(token.text) == token
+        assert (token.kind, token.key_id) == ("refresh", "a" * 16)
+        assert peppers.has_made(token)
+        assert not Peppers(by_version={1: new_pepper()}, in_force=1).has_made(token)
+    made = {peppers.new_refresh_token("a" * 16).text for _ in range(1000)}
+    assert len(made) == 1000
+
+
+def test_a_refresh_token_that_was_made_up_or_is_of_another_login_is_not_recognised() -> None:
+    peppers = Peppers(by_version={1: new_pepper()}, in_force=1)
+    token = peppers.new_refresh_token("a" * 16)
+    secret = token.text.split("_")[2][:-6]
+    assert peppers.has_made(_api_keys._key("refresh", "a" * 16, secret))
+    assert not peppers.has_made(_api_keys._key("refresh", "b" * 16, secret))
+    assert not peppers.has_made(new_api_key("refresh", "a" * 16))
+    for at, was in enumerate(secret):
+        changed = secret[:at] + ("0" if was != "0" else "1") + secret[at + 1 :]
+        assert not peppers.has_made(_api_keys._key("refresh", "a" * 16, changed))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from towpath_auth.audit import FIRST_HASH, AuditHead, AuditRecord, chained, find_break
+from towpath_auth.audit import FIRST_HASH, LOST_HASH, AuditHead, AuditRecord, chained, find_break
 
 Entries = list[tuple[AuditRecord, str]]
 
@@ -74,6 +74,17 @@ def test_a_log_without_its_end_is_found() -> None:
     entries, head = chain(5)
     assert "ends with entry 4" in find_break(entries[:4], head)
     assert "ends with entry 0" in find_break([], head)
+
+
+@given(at=st.integers(min_value=0, max_value=4))
+def test_a_log_that_had_lost_its_end_says_so(at: int) -> None:
+    entries, _ = chain(5)
+    last = LOST_HASH
+    for place in range(at, 5):
+        last = chained(entries[place][0], last)
+        entries[place] = (entries[place][0], last)
+    found = find_break(entries, AuditHead(sequence=5, hash=last))
+    assert found == f"the log had lost its end before entry {at + 1}"
 
 
 def test_texts_that_run_into_each_other_hash_differently() -> None:

@@ -85,6 +85,22 @@ def test_a_key_file_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None
         key_file(path, make=False)
 
 
+def test_a_key_file_outlasts_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, synced = tmp_path / "home" / "server.key", []
+
+    def sync(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        synced.append((found.st_ino, path.read_bytes()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    key_file(path, make=True)
+    content = path.read_bytes()
+    assert len(content) > 32
+    assert synced == [(path.stat().st_ino, content), (path.parent.stat().st_ino, content)]
+    key_file(path, make=True)
+    assert len(synced) == 2
+
+
 @pytest.mark.parametrize("content", [b"", b"short", base64.b64encode(b"x" * 31), b"\xff" * 32])
 def test_a_file_without_a_key_says_how_to_make_one(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "server.key"

@@ -58,16 +58,3 @@ def header_of(text: str) -> dict[str, Any]:
 def content_of(text: str) -> dict[str, Any]:
     found: dict[str, Any] = decoded(text.split(".")[1])
     return found
-
-
-def signed(header: bytes | dict[str, Any], content: bytes | dict[str, Any]) -> str:
-    """A token with any header and content, and a good signature of ours."""
-    parts = (
-        part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, content)
-    )
-    body = ".".join(map(encoded, parts))
-    return f"{body}.{encoded(KEY.private.sign(body.encode()))}"
-
-
-def _part(content: bytes | dict[str, Any]) -> str:
-    return encoded(content if isinstance(content, bytes) else json.dumps(content).encode())

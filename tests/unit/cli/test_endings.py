@@ -5,6 +5,8 @@ import pickle
 
 import click
 import pytest
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from towpath._transport.statuses import to_rpc_error
 from towpath.cli import _main
 from towpath.cli._errors import CommandError, ending, show
 from towpath.exceptions import (
@@ -58,6 +60,44 @@ def test_an_error_beside_json_is_an_object(capsys: pytest.CaptureFixture[str]) -
     assert "towpath run ls" in said["hint"]
 
 
+@pytest.mark.parametrize(
+    ("resource", "command"),
+    [
+        ("", "run ls"),
+        ("workspaces/default/runs/01a208de-61b7-71d9-86a7-8f73e5dc3bdb", "run ls"),
+        ("workspaces/default/secrets/token", "secret ls"),
+        ("workspaces/team-a", "workspace ls"),
+        ("0000000000000000", "key ls"),
+        ("users/ada@example.org/apiKeys/0000000000000000", "key ls"),
+        ("users/ada@example.org", "member ls"),
+        ("roles/viewer of users/ada@example.org", "member ls"),
+        ("serviceAccounts/ci", "service-account ls"),
+        ("roles/painter", "role ls"),
+        ("tenants/acme", "tenant ls"),
+        ("trusts/company", "trust ls"),
+        ("producer 1", ""),
+    ],
+)
+def test_what_wasnt_found_is_followed_by_what_lists_its_kind(resource: str, command: str) -> None:
+    metadata = {"resource": resource} if resource else {}
+    hint = ending(NotFound("no such thing", code="NOT_FOUND", metadata=metadata)).hint
+    assert hint.startswith(f"`towpath {command}` ") if command else hint == ""
+
+
+def test_a_server_that_lacks_what_was_asked_for_is_at_the_right_address() -> None:
+    status = status_pb2.Status(code=code_pb2.UNIMPLEMENTED, message="it asks nobody")
+    info = error_details_pb2.ErrorInfo(reason="FEATURE_DISABLED")
+    status.details.add().Pack(info)
+    end = ending(to_rpc_error(status, "127.0.0.1:4200"))
+    assert (end.exit_code, end.message, end.hint) == (5, "it asks nobody", "")
+
+
+def test_whoever_isnt_known_is_sent_to_the_doctor_and_whoever_lacks_a_right_to_whoami() -> None:
+    unknown = NotSignedIn("who", code="UNAUTHENTICATED")
+    assert "`towpath doctor`" in ending(unknown).hint
+    assert "`towpath whoami`" in ending(NotSignedIn("no", code="PERMISSION_DENIED")).hint
+
+
 def test_a_command_error_survives_pickling() -> None:
     error = CommandError("x", hint="y", code="NOT_FOUND", exit_code=3)
     copy = pickle.loads(pickle.dumps(error))
@@ -97,6 +137,7 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
         (["run", "ls", "--stat", "FAILED"], "--state"),
         (["run", "ls", "--limit", "0"], "--limit"),
         (["run", "ls", "--state", "FAILLED"], "did you mean FAILED?"),
+        (["key", "create", "--expires", "0"], "a key must hold for more than 0"),
     ],
 )
 def test_what_was_mistyped_is_guessed(

@@ -51,6 +51,7 @@ def test_a_limit_changes_and_the_others_stay(asked: list[Any]) -> None:
         "log-bytes-per-second": "default",
         "calls-per-second": "default",
         "open-streams": "default",
+        "open-watches": "default",
         "stored-bytes": "100",
     }
 

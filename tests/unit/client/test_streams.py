@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from towpath.api.v1 import log_service_pb2, run_pb2, run_service_pb2, state_pb2
 from towpath.client import Client
-from towpath.exceptions import ServerUnreachable
+from towpath.exceptions import RpcError, ServerUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ RUN_ID = "01a208de-61b7-71d9-86a7-8f73e5dc3bdb"
 class ScriptedTransport:
     """Answers streams and calls in the order given, and keeps the requests."""
 
-    streams: deque[Sequence[Message]] = field(default_factory=deque)
+    streams: deque[Sequence[Message | RpcError]] = field(default_factory=deque)
     states: deque[int] = field(default_factory=deque)
     requests: list[Any] = field(default_factory=list)
     address: str = "scripted"
@@ -40,7 +40,10 @@ class ScriptedTransport:
         self.requests.append(copy)
         if not self.streams:
             raise ServerUnreachable("gone", code="UNAVAILABLE")
-        yield from self.streams.popleft()
+        for message in self.streams.popleft():
+            if isinstance(message, RpcError):
+                raise message
+            yield message
 
     def bidi_stream(self, method: str, requests: Iterator[bytes]) -> Iterator[Message]:
         raise NotImplementedError
@@ -69,6 +72,24 @@ def test_a_watch_that_the_server_ends_goes_on_from_its_last_token() -> None:
     assert [event.run.revision for event in events if event.run is not None] == [1, 2]
     assert [request.resume_token for request in transport.requests] == ["", "t2", "t2"]
     assert {request.filter for request in transport.requests} == {"kind = flow"}
+
+
+SLOW = RpcError("read faster", code="RESOURCE_EXHAUSTED", reason="SLOW_CONSUMER")
+
+
+def test_a_watch_that_is_read_too_slowly_goes_on_from_its_last_token() -> None:
+    transport = ScriptedTransport(streams=deque([[changed(1, "t1"), SLOW], [changed(2, "t2")]]))
+    events = itertools.islice(Client(transport).watch_runs(), 2)
+    assert [event.run.revision for event in events if event.run is not None] == [1, 2]
+    assert [request.resume_token for request in transport.requests] == ["", "t1"]
+
+
+def test_a_tail_of_an_ended_run_that_is_read_too_slowly_loses_nothing() -> None:
+    transport = ScriptedTransport(
+        streams=deque([[said("one", "t1"), SLOW], [said("two", "t2")]]),
+        states=deque([int(state_pb2.RUN_STATE_COMPLETED)]),
+    )
+    assert [line.body for line in Client(transport).tail(RUN_ID)] == ["one", "two"]
 
 
 def test_a_watch_whose_server_goes_away_says_so() -> None:

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
-from dataclasses import fields
+import asyncio
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import delete, update
-from towpath_auth.audit import AuditHead, AuditRecord, find_break
+from sqlalchemy import delete, select, update
+from towpath_auth.audit import FIRST_HASH, AuditHead, AuditRecord, find_break
 from towpath_service.app.switching import recover, rotate_data_keys, rotate_signing, seal_anew
-from towpath_service.storage.identity_schema import audit_entry, audit_head
+from towpath_service.app.wiring import open_service
+from towpath_service.domain.identity import ServerKey, place_of
+from towpath_service.storage.identity_schema import audit_entry, audit_head, server_key
 from towpath_service.storage.maintenance import at_database
 
-from tests.unit.identity.place import ADDRESS, WANTED, Place, metadata, open_place
+from tests.unit.identity.place import ADDRESS, SEALER, WANTED, Place, metadata, open_place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,6 +132,9 @@ TAMPERING: dict[str, Any] = {
     "an entry removed": delete(audit_entry).where(audit_entry.c.sequence == 2),
     "the last entry removed": delete(audit_entry).where(audit_entry.c.sequence == 4),
     "the end moved": update(audit_head).values(sequence=2),
+    "the end removed": delete(audit_head),
+    "all entries removed": delete(audit_entry),
+    "an end without letters": update(audit_head).values(seal="\N{SNOWMAN}"),
 }
 
 
@@ -144,6 +150,62 @@ async def test_a_log_that_was_tampered_with_is_found(either: Path | PostgresUrl,
         await at_database(either, lambda connection: connection.execute(TAMPERING[how]))
         after = await log(place)
         assert broken(after) or not after.head_sealed
+        # What is written next covers nothing up.
+        await place.call(place.owner, "AccessService/CreateWorkspace", workspace_id="w-4")
+        after = await log(place)
+        assert broken(after)
+        assert after.head_sealed
+
+
+async def test_a_log_in_which_nothing_was_written_yet_bears_a_seal(place: Place) -> None:
+    _, other = await place.tenant("acme")
+    for token in (other, place.owner):
+        answer = await place.call(token, "AccessService/ListAuditEntries")
+        if token is other:
+            assert (answer.head_sequence, answer.head_hash) == (0, FIRST_HASH)
+        assert answer.head_sealed
+    await place.call(other, "AccessService/CreateWorkspace", workspace_id="w-1")
+    answer = await place.call(other, "AccessService/ListAuditEntries")
+    assert (answer.head_sequence, answer.head_sealed) == (1, True)
+
+
+async def test_a_log_that_was_wiped_bears_no_seal_after_a_restart_either(
+    either: Path | PostgresUrl,
+) -> None:
+    async with open_place(either) as place:
+        await place.call(place.owner, "AccessService/CreateWorkspace", workspace_id="w-1")
+        await at_database(either, lambda connection: connection.execute(delete(audit_entry)))
+        await at_database(either, lambda connection: connection.execute(delete(audit_head)))
+    async with open_service(either, identity=WANTED) as service:
+        again = Place(service, place.owner_key)
+        again.owner = await again.token(place.owner_key)
+        assert not (await log(again)).head_sealed
+
+
+async def test_logs_of_an_earlier_version_get_their_ends_once(either: Path | PostgresUrl) -> None:
+    async with open_place(either) as place:
+        _, other = await place.tenant("acme")
+        await place.call(place.owner, "AccessService/CreateWorkspace", workspace_id="w-1")
+    await at_database(either, _as_before)
+    async with open_service(either, identity=WANTED) as service:
+        again = Place(service, place.owner_key)
+        again.owner = await again.token(place.owner_key)
+        assert broken(await log(again)) == ""
+        theirs = await again.call(other, "AccessService/ListAuditEntries")
+        assert (theirs.head_sequence, theirs.head_sealed) == (0, True)
+    ids = select(server_key.c.key_id).where(server_key.c.purpose == "audit")
+    assert await at_database(either, lambda found: found.execute(ids).scalars().all()) == ["2"]
+
+
+def _as_before(connection: Any) -> None:
+    """Makes the database what the version before would have left."""
+    connection.execute(delete(audit_head).where(audit_head.c.sequence == 0))
+    row = connection.execute(select(server_key).where(server_key.c.purpose == "audit")).one()
+    key = ServerKey(**row._mapping)
+    before = replace(key, key_id="1")
+    sealed = SEALER.seal(SEALER.open(key.sealed, place_of(key)), place_of(before))
+    changed = update(server_key).where(server_key.c.purpose == "audit")
+    connection.execute(changed.values(key_id="1", sealed=sealed))
 
 
 async def test_an_end_that_fits_a_shorter_log_bears_no_seal(either: Path | PostgresUrl) -> None:
@@ -163,9 +225,23 @@ async def test_an_end_that_fits_a_shorter_log_bears_no_seal(either: Path | Postg
         assert not after.head_sealed
 
 
-async def test_two_at_once_write_one_chain(either: Path | PostgresUrl) -> None:
-    import asyncio  # noqa: PLC0415 - for this test only
+async def test_a_log_that_is_written_meanwhile_is_told_with_its_end(place: Place) -> None:
+    async def write(writer: int) -> None:
+        for number in range(15):
+            await place.call(
+                place.owner, "AccessService/CreateWorkspace", workspace_id=f"w-{writer}-{number}"
+            )
 
+    writing = [asyncio.ensure_future(write(writer)) for writer in range(4)]
+    while not all(task.done() for task in writing):
+        answer = await log(place)
+        assert broken(answer) == ""
+        assert answer.head_sealed
+    await asyncio.gather(*writing)
+    assert (await log(place)).head_sequence == 61
+
+
+async def test_two_at_once_write_one_chain(either: Path | PostgresUrl) -> None:
     async with open_place(either) as place:
         await asyncio.gather(
             *(
@@ -184,3 +260,29 @@ async def test_one_tenants_log_is_not_anothers(place: Place) -> None:
     theirs = await place.call(other, "AccessService/ListAuditEntries")
     assert list(theirs.audit_entries) == []
     assert theirs.head_sequence == 0
+
+
+async def test_a_tenant_is_told_in_its_own_log_what_the_operator_did_to_it(place: Place) -> None:
+    _, other = await place.tenant("acme")
+    name = {"name": "tenants/acme"}
+    quotas = {"quotas": {"calls_per_second": 7}}
+    await place.call(place.owner, "TenantService/SetTenantQuotas", **name, **quotas)
+    await place.call(place.owner, "TenantService/SuspendTenant", **name)
+    await place.call(place.owner, "TenantService/ResumeTenant", **name)
+    await place.refusal(place.owner, "TenantService/SuspendTenant", name="tenants/none")
+    await place.call(
+        place.owner, "TenantService/SetTenantQuotas", name="tenants/main", quotas=quotas["quotas"]
+    )
+    theirs = await place.call(other, "AccessService/ListAuditEntries")
+    told = [(entry.actor, entry.action, entry.resource) for entry in theirs.audit_entries]
+    assert told == [
+        ("operator", f"tenant.{action}", "tenants/acme")
+        for action in ("resume", "suspend", "quotas")
+    ]
+    assert '"calls_per_second": 7' in theirs.audit_entries[-1].request_json
+    assert theirs.head_sealed
+    # Nothing tells them who that is, or where from.
+    assert "owner@example.org" not in str(theirs)
+    assert ADDRESS not in str(theirs)
+    actions = [entry.action for entry in (await log(place)).audit_entries]
+    assert actions[:3] == ["tenant.quotas", "tenant.suspend", "tenant.resume"]

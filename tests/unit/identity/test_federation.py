@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import jwt
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 from towpath_service.app.switching import rotate_pepper
 from towpath_service.application.server_keys import PUBLISHED_SECONDS
 from towpath_service.domain.errors import ServiceError
@@ -137,6 +141,43 @@ async def test_a_user_signs_in_once_by_a_token_and_stays_by_refresh_tokens(
     gone = await reason(here, None, EXCHANGE, refresh_token=following.refresh_token)
     assert gone == "CREDENTIAL_REVOKED"
     assert (await here.call(None, "AuthService/GetSignInOptions")).issuer == ""
+
+
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Of P-256: beside (r, s), (r, ORDER - s) is a signature of the same content."""
+
+
+async def test_a_user_signs_in_once_by_what_was_signed_however_it_was(small: Place) -> None:
+    issuer, key = "https://issuer.example", ec.generate_private_key(ec.SECP256R1())
+    jwk: dict[str, Any] = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    trust = {
+        "issuer": issuer,
+        "audiences": [CLIENT],
+        "algorithms": ["ES256"],
+        "jwks": json.dumps({"keys": [{**jwk, "kid": "k", "use": "sig"}]}),
+        "users": {"client_id": CLIENT, "default_role": "roles/viewer"},
+    }
+    await trusting(small, trust, "company")
+    now = int(time.time())
+    claims = {"iss": issuer, "aud": CLIENT, "sub": "s", "iat": now, "exp": now + 300}
+    said = {"email": "ada@example.org", "email_verified": True}
+    tokens = [
+        jwt.encode({**claims, **said, "jti": name}, key, "ES256", headers={"kid": "k"})
+        for name in ("first", "second")
+    ]
+    assert await reason(small, None, EXCHANGE, id_token=tokens[0]) == ""
+    assert await reason(small, None, EXCHANGE, id_token=_other(tokens[0])) == "CREDENTIAL_INVALID"
+    # That one is as good as any to begin with.
+    assert await reason(small, None, EXCHANGE, id_token=_other(tokens[1])) == ""
+    assert await reason(small, None, EXCHANGE, id_token=tokens[1]) == "CREDENTIAL_INVALID"
+
+
+def _other(token: str) -> str:
+    """The same token with another signature, made without the key."""
+    content, _, signature = token.rpartition(".")
+    both = base64.urlsafe_b64decode(signature + "==")
+    other = both[:32] + (ORDER - int.from_bytes(both[32:])).to_bytes(32)
+    return f"{content}.{base64.urlsafe_b64encode(other).rstrip(b'=').decode()}"
 
 
 async def test_a_token_that_was_used_is_known_again_under_another_pepper(

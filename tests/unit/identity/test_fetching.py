@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,28 @@ def answering(status: int, body: bytes, **headers: str) -> Generator[str]:
         thread.join()
 
 
+@contextmanager
+def dripping(first: bytes, then: bytes) -> Generator[str]:
+    """Whoever answers with a beginning, and goes on by a byte or two for as long as it is heard."""
+    ended = threading.Event()
+
+    def answer(server: socket.socket) -> None:
+        connected, _ = server.accept()
+        with connected, suppress(OSError):
+            connected.sendall(first)
+            while not ended.wait(0.02):
+                connected.sendall(then)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, args=(server,), daemon=True)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            ended.set()
+            thread.join()
+
+
 def test_a_document_is_fetched() -> None:
     with answering(200, b'{"keys": []}') as url:
         assert fetch(url, private=True) == b'{"keys": []}'
@@ -60,15 +83,47 @@ def test_no_redirect_is_followed() -> None:
         fetch(url, private=True)
 
 
-def test_what_is_too_large_or_too_slow_is_given_up() -> None:
+def test_what_is_too_large_is_given_up() -> None:
     with (
         answering(200, b"x" * (fetching.MOST_BYTES + 1)) as url,
         pytest.raises(FetchFailed, match="larger"),
     ):
         fetch(url, private=True)
-    times = iter((0.0, 5.0, 11.0))
-    with answering(200, b"x" * 40_000) as url, pytest.raises(FetchFailed, match="longer"):
-        fetch(url, private=True, clock=lambda: next(times))
+
+
+SLOWLY = {
+    "nothing at all": (b"", b""),
+    "the status line": (b"HTTP/1.1 2", b"0"),
+    "a header": (b"HTTP/1.1 200 OK\r\nx: ", b"a"),
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"a: b\r\n"),
+    "a body": (b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n", b"a"),
+    "a body without a length": (b"HTTP/1.1 200 OK\r\n\r\n", b"a"),
+    "chunks": (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
+    "the size of a chunk": (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"0"),
+    # The head of a record of the handshake, of which there is more to come.
+    "the handshake": (b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc", b"\x00"),
+}
+
+
+@pytest.mark.parametrize("what", SLOWLY)
+def test_what_arrives_slowly_is_given_up_when_its_time_is_over(what: str) -> None:
+    scheme = "https" if what == "the handshake" else "http"
+    with (
+        dripping(*SLOWLY[what]) as address,
+        pytest.raises(FetchFailed, match=r"longer than 0\.3 s"),
+    ):
+        fetch(f"{scheme}://{address}/keys", private=True, seconds=0.3)
+
+
+def test_without_time_left_nothing_is_fetched() -> None:
+    with answering(200, b"{}") as url, pytest.raises(FetchFailed, match="longer"):
+        fetch(url, private=True, seconds=-1)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999/", f"https://{'x' * 70}.example/"])
+def test_what_is_no_address_is_told_like_all_else(url: str) -> None:
+    with pytest.raises(FetchFailed):
+        fetch(url, private=True)
 
 
 def test_whoever_speaks_no_tls_with_a_certificate_is_nobody() -> None:

@@ -37,6 +37,7 @@ async def test_a_key_becomes_a_token_that_says_whose_it_is(place: Place) -> None
     who = await place.call(answer.access_token, "AuthService/GetCaller")
     assert who.actor == answer.actor
     assert who.credential_id == place.owner_key.split("_")[1]
+    assert (who.tenant, who.tenant_id) == ("tenants/main", answer.tenant_id)
     assert [grant.workspace for grant in who.workspace_grants] == ["workspaces/default"]
     assert "run.read" in who.workspace_grants[0].permissions
 
@@ -68,6 +69,12 @@ async def test_a_token_can_be_limited_to_less_than_its_key(place: Place) -> None
     assert list(who.workspace_grants[0].permissions) == ["run.read"]
     refusal = await place.refusal(token, "AccessService/ListUsers")
     assert refusal.reason == "PERMISSION_MISSING"
+
+
+async def test_a_caller_is_told_when_its_key_ends(place: Place) -> None:
+    made = await place.call(place.owner, "AccessService/CreateApiKey", life={"seconds": 3600})
+    who = await place.call(await place.token(made.key), "AuthService/GetCaller")
+    assert who.credential_expire_time == made.api_key.expire_time
 
 
 async def test_a_limited_key_makes_no_key_that_is_less_limited(place: Place) -> None:
@@ -121,11 +128,13 @@ async def test_a_rotated_key_holds_on_for_a_while_and_then_no_more(place: Place)
     assert await place.token(now.key)
 
 
-async def test_a_key_that_is_rotated_again_has_successors_of_its_own_life(place: Place) -> None:
-    name, key = await place.account("runner")
-    named = {"name": f"{name}/apiKeys/{key.split('_')[1]}"}
-    made = [await place.call(place.owner, "AccessService/RotateApiKey", **named) for _ in range(3)]
-    for answer in made:
+async def test_successors_of_successors_hold_as_long_as_the_first_key_was_made_to(
+    place: Place,
+) -> None:
+    _, key = await place.account("runner")
+    for _ in range(3):
+        answer = await place.call(place.owner, "AccessService/RotateApiKey", name=key.split("_")[1])
+        key = answer.key
         life = answer.api_key.expire_time.seconds - answer.api_key.create_time.seconds
         assert life == 90 * DAY
 
@@ -337,6 +346,25 @@ async def test_a_revoked_key_is_refused_on_another_replica_within_five_seconds(
         assert refusal.reason == "CREDENTIAL_REVOKED"
         assert time.monotonic() - began < 5.0
         looking.cancel()
+
+
+async def test_a_token_made_under_another_public_url_is_refused(
+    either: Path | PostgresUrl,
+) -> None:
+    here = replace(WANTED, public_url="https://towpath.example.com")
+    there = replace(WANTED, public_url="https://towpath.example.org")
+    async with (
+        open_place(either, here) as place,
+        open_service(either, identity=there) as renamed,
+        open_service(either, identity=WANTED) as nameless,
+        open_service(either, identity=here) as replica,
+    ):
+        assert place.authority.issuer == "https://towpath.example.com"
+        asked = "AuthService/GetCaller"
+        for other in (renamed, nameless):
+            refusal = await Place(other, "").refusal(place.owner, asked)
+            assert refusal.reason == "CREDENTIAL_INVALID"
+        assert (await Place(replica, "").call(place.owner, asked)).credential_id
 
 
 async def end_of(stream: Any) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from towpath_auth import LOCAL_CALLER, Caller
 from towpath_service.application import admission as limits
-from towpath_service.application.admission import Admission, Quota
+from towpath_service.application.admission import Admission, Quota, StreamQuota
 from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.limits import Bucket
 from towpath_service.rpc.errors import to_status
@@ -116,16 +117,37 @@ def test_a_stream_is_slowed_down_by_as_much_as_it_is_over() -> None:
     assert admission.pace(who, 0) == 0
 
 
-def test_a_tenant_opens_so_many_streams_and_no_more() -> None:
+@pytest.mark.parametrize("quota", ["open_streams", "open_watches"])
+def test_a_tenant_opens_so_many_streams_and_no_more(quota: StreamQuota) -> None:
     admission = Admission(Clock())
-    who = caller(open_streams=2)
-    with admission.stream(who), admission.stream(who):
-        with pytest.raises(ServiceError) as raised, admission.stream(who):
+    who = caller(**{quota: 2})
+    told = quota.removeprefix("open_")
+    with admission.stream(who, quota), admission.stream(who, quota):
+        with pytest.raises(ServiceError) as raised, admission.stream(who, quota):
             pass
-        assert raised.value.metadata["quota"] == "open_streams"
-        with admission.stream(caller("other", open_streams=2)):
-            assert admission.usage(who)["streams"] == 2
-    assert admission.usage(who)["streams"] == 0
+        assert raised.value.metadata["quota"] == quota
+        with admission.stream(caller("other", **{quota: 2}), quota):
+            assert admission.usage(who)[told] == 2
+    assert admission.usage(who)[told] == 0
+    assert not admission._use(who).streams
+
+
+def test_watches_take_nothing_of_producers_nor_one_principal_all_of_them() -> None:
+    admission = Admission(Clock())
+    who = caller(open_streams=1)
+    with ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(admission.stream(who, "open_watches"))
+        with pytest.raises(ServiceError) as raised, admission.stream(who, "open_watches"):
+            pass
+        assert raised.value.metadata == {"quota": "open_watches", "limit": "20"}
+        another = replace(who, principal="users/eve@example.org")
+        for one in (replace(another, principal=f"users/{number}") for number in range(80)):
+            stack.enter_context(admission.stream(one, "open_watches"))
+        with pytest.raises(ServiceError) as raised, admission.stream(another, "open_watches"):
+            pass
+        assert raised.value.metadata == {"quota": "open_watches", "limit": "100"}
+        stack.enter_context(admission.stream(who, "open_streams"))
 
 
 def test_new_limits_hold_at_once() -> None:
@@ -142,10 +164,8 @@ def test_who_is_idle_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     admission = Admission(clock)
     for number in range(50):
         admission.admit(caller(f"t{number}"), "read")
-        admission.note_failure(f"192.0.2.{number}")
         clock.now += 100
     assert len(admission._uses) <= 11
-    assert len(admission._failures) <= 11
 
 
 def test_without_identity_nothing_is_counted_or_refused() -> None:
@@ -154,7 +174,7 @@ def test_without_identity_nothing_is_counted_or_refused() -> None:
         admission.admit(LOCAL_CALLER, "search")
         admission.report(LOCAL_CALLER, "updates_per_second", 1_000_000)
         assert admission.pace(LOCAL_CALLER, 1_000_000) == 0
-        with admission.stream(LOCAL_CALLER):
+        with admission.stream(LOCAL_CALLER, "open_watches"):
             pass
     assert admission._uses == {}
 

@@ -19,6 +19,9 @@ from towpath.api.v1 import access_rule_pb2
 from towpath_service.domain.errors import ServiceError
 
 from tests.unit.identity.place import API, Place, all_methods, open_place
+from tests.unit.identity.test_run_tokens import run_token
+from tests.unit.identity.two_tenants import comparable
+from tests.unit.rpc.producing import RUNNING, batch, transition
 
 if TYPE_CHECKING:
     from towpath_service.storage.postgres_url import PostgresUrl
@@ -44,7 +47,8 @@ OF_ONESELF = {
     "AuthService/GetCaller",
     "AuthService/SignOut",
 }
-
+# They ask for more than their permission: nobody gives what they lack.
+GIVING = {f"AccessService/{name}" for name in ("CreateRole", "CreateRoleBinding")}
 
 TRUST = {
     "issuer": "https://issuer.example",
@@ -54,11 +58,11 @@ TRUST = {
 }
 
 
-def held() -> dict[str, set[str]]:
-    """Permissions by role, as people have read them."""
+def held(*, of_runs: bool = False) -> dict[str, set[str]]:
+    """Permissions by role, as people have read them; or those of a run's token."""
     with ROLES.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    roles = [name for name in rows[0] if name not in {"permission", "run"}]
+    roles = [name for name in rows[0] if name != "permission" and (name == "run") is of_runs]
     return {role: {row["permission"] for row in rows if row[role]} for role in roles}
 
 
@@ -187,13 +191,30 @@ async def test_a_role_may_call_what_its_permissions_say(small: Place, role: str)
         asked = rule(method).permission
         allowed = asked in (permitted | (held()["platform-admin"] if role == "owner" else set()))
         found = await reason(small, token, method)
-        if allowed and found == "PERMISSION_MISSING" and "Role" in method:
+        if allowed and found == "PERMISSION_MISSING" and method in GIVING:
             # Who may give roles may still give none that they lack.
             continue
         if (found != "PERMISSION_MISSING") is not allowed:
             wrong.append(f"{method} wants {asked}: {found or 'OK'}")
         assert found not in {"INTERNAL", "CREDENTIAL_REVOKED"}, method
     assert wrong == []
+
+
+async def test_a_runs_token_may_call_what_its_permissions_say(small: Place) -> None:
+    permitted = held(of_runs=True)["run"]
+    run_id = await small.run(small.owner)
+    token, _ = await run_token(small, run_id)
+    wrong = [
+        f"{method}: {found or 'OK'}"
+        for method in METHODS
+        if method not in PUBLIC
+        and (found := await reason(small, token, method))
+        and (found == "PERMISSION_MISSING") is (rule(method).permission in permitted)
+        and method not in OF_ONESELF
+    ]
+    assert wrong == []
+    called = {method for method in METHODS if rule(method).permission in permitted}
+    assert len(called) >= 4
 
 
 async def test_who_has_a_role_in_one_workspace_has_nothing_in_another(small: Place) -> None:
@@ -209,8 +230,7 @@ async def test_who_has_a_role_in_one_workspace_has_nothing_in_another(small: Pla
         assert await reason(small, token, method) == "PERMISSION_MISSING", method
         there = await reason(small, token, method, **filled(method, workspace="team-a"))
         assert there != "INTERNAL"
-        # Who may give roles there may still give none that they lack.
-        assert there != "PERMISSION_MISSING" or "Role" in method, method
+        assert there != "PERMISSION_MISSING" or method in GIVING, method
     assert checked >= 22
 
 
@@ -263,34 +283,131 @@ async def test_another_tenants_owner_meets_nothing_of_the_first(
 ) -> None:
     async with open_place(either) as place:
         run_id = await place.run(place.owner)
-        await place.call(
-            place.owner,
-            "SecretService/CreateSecret",
-            parent="workspaces/default",
-            secret_id=run_id,
-            secret={"value": b"x"},
-        )
-        _, other = await place.tenant()
+        theirs = await _made(place, run_id)
+        # Of the same length, so that nothing else differs.
+        nobodys = {kind: _another(name) for kind, name in theirs.items()}
+        nobodys["key"] = f"{nobodys['account']}/apiKeys/{nobodys['key'].rpartition('/')[2]}"
+        # Two tenants alike: one asks for what there is, the other for what there isn't.
+        others = [(await place.tenant())[1] for _ in range(2)]
         wrong: list[str] = []
+        checked: set[str] = set()
         for method in METHODS:
-            if method in PUBLIC | OF_ONESELF or rule(method).permission not in held()["owner"]:
+            if method in PUBLIC or method.startswith("TenantService/"):
                 continue
-            theirs = await _outcome(place, other, method, run_id)
-            nobodys = await _outcome(place, other, method, str(uuid4()))
-            if theirs != nobodys:
-                wrong.append(f"{method}: {theirs} for a run of theirs, {nobodys} for none")
+            asked = [_asking(method, named) for named in (theirs, nobodys)]
+            if asked[0] != asked[1]:
+                checked.add(method)
+            answers = [
+                _blanked(await _outcome(place, other, method, fields), named)
+                for other, fields, named in zip(others, asked, (theirs, nobodys), strict=True)
+            ]
+            if answers[0] != answers[1]:
+                wrong.append(f"{method}: {answers[0]} for theirs, {answers[1]} for nobody's")
         assert wrong == []
-        run = await place.call(
-            place.owner, "RunService/GetRun", name=f"workspaces/default/runs/{run_id}"
-        )
-        assert run.run.run_id == run_id
+        assert len(checked) >= 30
+        # All of it is as it was.
+        assert await _made_is_there(place, theirs)
 
 
-async def _outcome(place: Place, token: str, method: str, run_id: str) -> str:
-    """How a call that may name a run ends; what differs with the run's id is blanked."""
+async def _made(place: Place, run_id: str) -> dict[str, str]:
+    """Things of the first tenant, by what names them in requests."""
+    user, _ = await place.user("viewer")
+    account, key = await place.account("runner")
+    role, space, trust = f"r-{uuid4().hex[:6]}", f"w-{uuid4().hex[:6]}", f"i-{uuid4().hex[:6]}"
+    for method, fields in {
+        "CreateRole": {"role_id": role, "permissions": ["run.read"]},
+        "CreateWorkspace": {"workspace_id": space},
+        "CreateTrust": {"trust_id": trust, "trust": {**TRUST, "service_account": account}},
+    }.items():
+        await place.call(place.owner, f"AccessService/{method}", **fields)
+    await place.call(
+        place.owner,
+        "SecretService/CreateSecret",
+        parent="workspaces/default",
+        secret_id=run_id,
+        secret={"value": b"x"},
+    )
+    return {
+        "run": run_id,
+        "user": user,
+        "account": account,
+        "key": f"{account}/apiKeys/{key.split('_')[1]}",
+        "role": f"roles/{role}",
+        "space": f"workspaces/{space}",
+        "trust": f"trusts/{trust}",
+    }
+
+
+def _another(name: str) -> str:
+    """A name that nobody has, as long as one that somebody has."""
+    if name.count("-") == 4:
+        return str(uuid4())
+    head, _, last = name.rpartition("/")
+    if name.startswith("users/"):
+        head, last = "users", last[::-1].replace("@", "-").replace(".", "-")
+        return f"{head}/{last[:-10]}@none.test"
+    return f"{head}/{last[::-1]}"
+
+
+def _asking(method: str, named: dict[str, str]) -> dict[str, Any]:
+    """A request that names what there may be wherever it names anything."""
+    fields = filled(method, run_id=named["run"])
+    instead: dict[str, dict[str, Any]] = {
+        "CreateApiKey": {"parent": named["account"]},
+        "ListApiKeys": {"parent": named["account"]},
+        "DeleteUser": {"name": named["user"]},
+        "DeleteServiceAccount": {"name": named["account"]},
+        "DeleteWorkspace": {"name": named["space"]},
+        "DeleteRole": {"name": named["role"]},
+        "DeleteTrust": {"name": named["trust"]},
+        "RotateApiKey": {"name": named["key"]},
+        "RevokeApiKey": {"name": named["key"]},
+        "CreateRoleBinding": {"principal": named["user"], "role": named["role"]},
+        "DeleteRoleBinding": {"principal": named["user"], "role": named["role"]},
+        "ListRoleBindings": {"principal": named["user"]},
+        "CreateUser": {"workspace": named["space"], "email": "x@example.org"},
+        "CreateServiceAccount": {"workspace": named["space"], "service_account_id": "same"},
+        "CreateTrust": {
+            "trust_id": "same",
+            "trust": {**TRUST, "service_account": named["account"]},
+        },
+        "CreateRole": {"role_id": named["role"].removeprefix("roles/")},
+        "CreateWorkspace": {"workspace_id": named["space"].removeprefix("workspaces/")},
+        "CreateSecret": {"secret_id": "same"},
+        "TestPermissions": {"workspace": named["space"]},
+        "RecordUpdates": {
+            "batch": batch(1, transition(named["run"])),
+            "producer_id": named["run"],
+        },
+    }
+    return {**fields, **instead.get(method.partition("/")[2], {})}
+
+
+def _blanked(answer: str, named: dict[str, str]) -> str:
+    known = {*named.values(), *(name.rpartition("/")[2] for name in named.values())}
+    for name in sorted(known, key=len, reverse=True):
+        answer = answer.replace(name, "NAME")
+    return comparable(answer)
+
+
+async def _made_is_there(place: Place, named: dict[str, str]) -> bool:
+    """Whether the first tenant has all that was made for it."""
+    listed = [
+        str(await place.call(place.owner, f"AccessService/List{kind}"))
+        for kind in ("Users", "ServiceAccounts", "Roles", "Workspaces", "Trusts")
+    ]
+    run = f"workspaces/default/runs/{named['run']}"
+    keys = await place.call(place.owner, "AccessService/ListApiKeys", parent=named["account"])
+    found = await place.call(place.owner, "RunService/GetRun", name=run)
+    known = "".join([*listed, str(keys), str(found)])
+    return all(name.rpartition("/")[2] in known for name in named.values()) and (
+        found.run.state == RUNNING and not keys.api_keys[0].HasField("revoke_time")
+    )
+
+
+async def _outcome(place: Place, token: str, method: str, fields: dict[str, Any]) -> str:
+    """How a call ends, to the word."""
     try:
-        await place.first(token, method, **filled(method, run_id=run_id))
+        return f"OK {await place.first(token, method, **fields)}"
     except ServiceError as error:
-        shown = f"{error.reason} {error.message} {dict(error.metadata)}"
-        return shown.replace(run_id, "RUN")
-    return "OK"
+        return f"{error.reason} {error.message} {dict(error.metadata)}"

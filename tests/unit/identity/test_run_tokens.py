@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -9,9 +10,13 @@ import pytest
 from towpath.api.v1 import log_service_pb2
 from towpath_service.domain.errors import ServiceError
 
+from tests.unit.identity.place import metadata
+from tests.unit.identity.test_keys import end_of
 from tests.unit.rpc.producing import batch, creation, transition
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.unit.identity.place import Place
 
 PARENT = "workspaces/default"
@@ -91,12 +96,99 @@ async def test_an_earlier_attempt_reports_no_more(place: Place) -> None:
     assert raised.value.reason == "STALE_ATTEMPT"
 
 
+async def test_an_earlier_attempt_reports_nothing_below_it_and_reads_no_secret(
+    place: Place,
+) -> None:
+    await place.call(
+        *(place.owner, "SecretService/CreateSecret"),
+        parent=PARENT,
+        secret_id="pw",
+        secret={"value": b"x"},
+    )
+    run_id = await place.run(place.owner)
+    token, _ = await run_token(place, run_id)
+    later, _ = await run_token(place, run_id, 2)
+    child = str(uuid4())
+    assert await report(place, token, creation(child, parent_run_id=run_id)) == []
+    retried = transition(run_id, 5)
+    retried.transition.attempt = 1
+    assert await report(place, place.owner, retried) == []
+    for update in (transition(child), creation(str(uuid4()), parent_run_id=run_id)):
+        assert await report(place, token, update) == ["RUN_UNKNOWN"]
+    secret = {"name": f"{PARENT}/secrets/pw"}
+    refusal = await place.refusal(token, "SecretService/AccessSecret", **secret)
+    assert refusal.reason == "STALE_ATTEMPT"
+    assert await report(place, later, transition(child)) == []
+    assert (await place.call(later, "SecretService/AccessSecret", **secret)).value == b"x"
+
+
+async def test_a_run_learns_nothing_of_others_by_creating_them_again(place: Place) -> None:
+    run_id, other = await place.run(place.owner), await place.run(place.owner)
+    token, _ = await run_token(place, run_id)
+    for fields in ({"root_run_id": run_id}, {"parent_run_id": run_id}, {}):
+        again = creation(other, kind=1, flow_id="nightly", **fields)
+        answer = await place.call(
+            *(token, "IngestService/RecordUpdates"),
+            workspace=PARENT,
+            producer_id=str(uuid4()),
+            batch=batch(1, again),
+        )
+        [refused] = answer.ack.rejections
+        assert (refused.reason, refused.current_state) == ("RUN_UNKNOWN", 0)
+    child = creation(str(uuid4()), parent_run_id=run_id)
+    assert await report(place, token, child) == []
+    assert await report(place, token, child) == []
+
+
+async def test_a_run_adds_nothing_to_the_tree_of_another(place: Place) -> None:
+    run_id, other = await place.run(place.owner), await place.run(place.owner)
+    token, _ = await run_token(place, run_id)
+    inside = creation(str(uuid4()), parent_run_id=run_id, root_run_id=other)
+    assert await report(place, token, inside) == ["RUN_UNKNOWN"]
+    # A run that is itself in a tree goes on with that one.
+    part = str(uuid4())
+    made = creation(part, kind=1, flow_id="part", parent_run_id=run_id, root_run_id=run_id)
+    assert await report(place, token, made) == []
+    of_part, _ = await run_token(place, part)
+    task = creation(str(uuid4()), parent_run_id=part, root_run_id=run_id)
+    assert await report(place, of_part, task) == []
+
+
 async def test_a_runs_token_ends_with_its_workers_key(place: Place) -> None:
     run_id = await place.run(place.owner)
     token, key = await run_token(place, run_id)
     await place.call(place.owner, "AccessService/RevokeApiKey", name=key.split("_")[1])
     refusal = await place.refusal(token, "AuthService/GetCaller")
     assert refusal.reason == "CREDENTIAL_REVOKED"
+
+
+async def test_a_run_may_nothing_once_its_worker_may_start_it_no_more(place: Place) -> None:
+    run = f"{PARENT}/runs/{await place.run(place.owner)}"
+    name, key = await place.account("worker")
+    worker = await place.token(key)
+    made = await place.call(worker, "AuthService/IssueRunToken", run=run, attempt=1)
+    producer = {"workspace": PARENT, "producer_id": str(uuid4())}
+    stream = place.service.dispatcher.bidi_stream(
+        place.endpoint("IngestService/StreamUpdates"),
+        _left_open(place.request("IngestService/StreamUpdates", open=producer)),
+        metadata(made.access_token),
+    )
+    await anext(stream)
+    await place.call(
+        place.owner, "AccessService/DeleteRoleBinding", principal=name, role="roles/worker"
+    )
+    assert await end_of(stream) == "PERMISSION_MISSING"
+    for method, fields in (
+        ("SecretService/AccessSecret", {"name": f"{PARENT}/secrets/x"}),
+        ("IngestService/StreamUpdates", {"open": producer}),
+    ):
+        refusal = await place.refusal(made.access_token, method, **fields)
+        assert refusal.reason == "PERMISSION_MISSING"
+
+
+async def _left_open(request: Any) -> AsyncIterator[Any]:
+    yield request
+    await asyncio.Event().wait()
 
 
 async def test_a_run_writes_its_own_log_lines_only(place: Place) -> None:
@@ -116,6 +208,21 @@ async def test_a_run_writes_its_own_log_lines_only(place: Place) -> None:
     assert answer.rejected_count == 1
     lines = await place.call(place.owner, "LogService/ListLogs", parent=f"{PARENT}/runs/{other}")
     assert not lines.records
+
+
+async def test_runs_of_another_workspace_are_not_counted_among_a_runs_children(
+    place: Place,
+) -> None:
+    await place.call(place.owner, "AccessService/CreateWorkspace", workspace_id="team-a")
+    run_id = await place.run(place.owner)
+    _, key = await place.account("runner", "team-a")
+    child = creation(str(uuid4()), parent_run_id=run_id)
+    assert await report(place, await place.token(key), child, workspace="workspaces/team-a") == []
+    found = await place.call(place.owner, "RunService/GetRun", name=f"{PARENT}/runs/{run_id}")
+    assert not found.run.child_counts
+    assert await report(place, place.owner, creation(str(uuid4()), parent_run_id=run_id)) == []
+    found = await place.call(place.owner, "RunService/GetRun", name=f"{PARENT}/runs/{run_id}")
+    assert [item.count for item in found.run.child_counts] == [1]
 
 
 async def test_no_token_is_made_for_a_run_of_nobodys(place: Place) -> None:

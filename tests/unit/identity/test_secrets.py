@@ -8,12 +8,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from towpath_auth import LOCAL_TENANT_ID
 from towpath_service.domain import secrets as domain
 from towpath_service.domain.errors import ServiceError
+from towpath_service.domain.identity import Binding
 
 from tests.unit.identity.test_run_tokens import run_token
 
 if TYPE_CHECKING:
+    from towpath_service.ports.identity import Identity
+
     from tests.unit.identity.place import Place
 
 PARENT = "workspaces/default"
@@ -148,6 +152,46 @@ async def test_a_person_gets_no_value_by_any_role(place: Place) -> None:
     assert refusal.reason == "PERMISSION_MISSING"
     _, key = await place.account("peeper")
     assert await value(place, await place.token(key)) == (VALUE, 1)
+
+
+async def test_a_person_gets_no_value_by_a_runs_token(place: Place) -> None:
+    await create(place, place.owner)
+    run = f"{PARENT}/runs/{await place.run(place.owner)}"
+    name, key = await place.user("workspace-admin", "default")
+    person = await place.token(key)
+    refusal = await place.refusal(
+        person,
+        "AccessService/CreateRoleBinding",
+        principal=name,
+        role="roles/worker",
+        workspace=PARENT,
+    )
+    assert refusal.reason == "INVALID_REQUEST"
+    # Earlier versions let people have it.
+    await bind(place, name, "worker")
+    refusal = await place.refusal(person, "AuthService/IssueRunToken", run=run, attempt=1)
+    assert refusal.reason == "PERMISSION_MISSING"
+
+
+async def bind(place: Place, user: str, role_id: str) -> None:
+    """Gives a user a role, whatever it is."""
+
+    def work(identity: Identity) -> None:
+        found = identity.principal("user", user.removeprefix("users/"))
+        assert found is not None
+        identity.touch()
+        identity.add_binding(
+            Binding(
+                principal_id=found.principal_id,
+                role_id=role_id,
+                workspace_id="",
+                created_by="system",
+                created_us=1,
+            )
+        )
+
+    await place.service.store.identity(LOCAL_TENANT_ID, work)
+    await place.authority.forget(LOCAL_TENANT_ID)
 
 
 async def test_a_run_reads_secrets_of_its_own_workspace_only(place: Place) -> None:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import func, select
+from towpath_auth.credentials import Peppers, new_api_key, parse_api_key
 from towpath_service.application import sign_in
 from towpath_service.domain.errors import ServiceError
+from towpath_service.storage.identity_schema import waiting_device
 
 from tests.unit.identity.place import Place, open_place
 
@@ -30,6 +33,16 @@ async def signed_in(place: Place, token: str = "") -> Any:
     approval = {"user_code": device.user_code}
     await place.call(token or place.owner, "AuthService/ApproveDeviceSignIn", **approval)
     return await place.call(None, EXCHANGE, device_code=device.device_code)
+
+
+async def devices(place: Place) -> int:
+    """How many devices are kept."""
+
+    def work(installation: Any) -> int:
+        counted = select(func.count()).select_from(waiting_device)
+        return int(installation._connection.execute(counted).scalar_one())
+
+    return await place.service.store.installation(work)
 
 
 async def reason(place: Place, token: str | None, method: str, **fields: Any) -> str:
@@ -105,6 +118,44 @@ async def test_a_refresh_token_is_used_up_and_reuse_ends_the_login(
     assert "auth.refresh_reused" in [entry.action for entry in entries.audit_entries]
 
 
+async def test_reuse_is_seen_however_often_a_thief_has_gone_on(small: Place) -> None:
+    login = await signed_in(small)
+    taken = login.refresh_token
+    for _ in range(sign_in.KEPT_TOKENS + 1):
+        taken = (await refreshed(small, taken)).refresh_token
+    reused = await reason(small, None, EXCHANGE, refresh_token=login.refresh_token)
+    assert reused == "CREDENTIAL_REVOKED"
+    assert await reason(small, None, EXCHANGE, refresh_token=taken) == "CREDENTIAL_REVOKED"
+    entries = await small.call(small.owner, "AccessService/ListAuditEntries")
+    assert entries.audit_entries[0].action == "auth.refresh_reused"
+
+
+async def test_nobody_ends_a_login_by_a_token_that_was_made_up(small: Place) -> None:
+    login = await signed_in(small)
+    made_up = new_api_key("refresh", login.refresh_token.split("_")[1]).text
+    refused = await reason(small, None, EXCHANGE, refresh_token=made_up)
+    assert refused == "CREDENTIAL_INVALID"
+    assert (await refreshed(small, login.refresh_token)).access_token
+
+
+async def test_a_login_of_an_earlier_version_goes_on_with_tokens_that_are_recognised(
+    small: Place, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(Peppers, "new_refresh_token", lambda _, id_: new_api_key("refresh", id_))
+        first = await signed_in(small)
+        second = await refreshed(small, first.refresh_token)
+    third = await refreshed(small, second.refresh_token)
+    later.by(sign_in.GRACE_SECONDS + 1)
+    fourth = await refreshed(small, third.refresh_token)
+    peppers = small.authority.ring.peppers
+    assert peppers.has_made(parse_api_key(third.refresh_token))
+    used_up = await reason(small, None, EXCHANGE, refresh_token=first.refresh_token)
+    assert used_up == "CREDENTIAL_REVOKED"
+    rest = await reason(small, None, EXCHANGE, refresh_token=fourth.refresh_token)
+    assert rest == "CREDENTIAL_REVOKED"
+
+
 async def test_an_answer_that_was_lost_ends_no_login(small: Place) -> None:
     first = await signed_in(small)
     await refreshed(small, first.refresh_token)
@@ -174,6 +225,15 @@ async def test_a_device_waits_ten_minutes_and_may_not_ask_all_the_time(
     assert found == "RESOURCE_NOT_FOUND"
 
 
+@pytest.mark.parametrize("sign", ["\x1b", "\r", "\x9b", "\N{RIGHT-TO-LEFT OVERRIDE}"])
+async def test_a_device_has_a_name_that_shows_nothing_but_itself(small: Place, sign: str) -> None:
+    asked = {"client_name": f"towpath on {sign}[2Kada-laptop"}
+    assert await reason(small, None, "AuthService/StartDeviceSignIn", **asked) == "INVALID_REQUEST"
+    assert (
+        await begun(small, "towpath on J\N{LATIN SMALL LETTER O WITH DIAERESIS}rg's 2")
+    ).user_code
+
+
 async def test_few_devices_wait_from_one_address(small: Place, later: Later) -> None:
     for _ in range(10):
         await begun(small)
@@ -181,6 +241,16 @@ async def test_few_devices_wait_from_one_address(small: Place, later: Later) -> 
     assert refused == "QUOTA_EXCEEDED"
     later.by(601)
     assert (await begun(small)).user_code
+
+
+async def test_devices_that_ended_are_removed_once_a_minute(small: Place, later: Later) -> None:
+    await begun(small)
+    later.by(601)
+    await begun(small)
+    assert await devices(small) == 1
+    later.by(1203)
+    await begun(small)
+    assert await devices(small) == 1
 
 
 async def test_wrong_user_codes_are_counted(small: Place) -> None:

@@ -160,6 +160,50 @@ def test_another_process_knows_what_it_is_sent() -> None:
     assert there.text("sent-secret") == REDACTED
 
 
+KEY_TEXT = new_api_key("service_account").text
+TOKEN_TEXT = (
+    "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJ1c2VycyJ9.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
+)
+CREDENTIALS = pytest.mark.parametrize("credential", [KEY_TEXT, TOKEN_TEXT], ids=["key", "token"])
+STANDING = {
+    "colour": "\x1b[31m{}\x1b[0m",
+    "repr": r"'x\n{}\n'",
+    "json": r'"\u001b[1m{}\u001b[0m"',
+    "of a URL": "https://host/?a%3D{}%26b",
+    "a name before": "API_KEY_{}",
+    "a word before": "key{}",
+    "a name after": "{}_KEY",
+    "between its like": "a.b.{}.c.d",
+}
+
+
+@CREDENTIALS
+@pytest.mark.parametrize("way", STANDING)
+def test_a_credential_is_hidden_whatever_stands_around_it(way: str, credential: str) -> None:
+    told = scrubbed(STANDING[way].format(credential))
+    assert credential not in told
+    assert told.startswith(STANDING[way].partition("{")[0])
+
+
+near = st.text(st.sampled_from("\x1b[0;31m\\nrt%3D=_-.:/ 'aZ9\N{SNOWMAN}"), max_size=12)
+
+
+@CREDENTIALS
+@given(before=near | st.text(max_size=12), after=near | st.text(max_size=12))
+def test_no_credential_is_shown_by_what_stands_around_it(
+    credential: str, before: str, after: str
+) -> None:
+    told = scrubbed(f"{before}{credential}{after}")
+    assert told.startswith(f"{before}{REDACTED}")
+    assert not any(part in told for part in credential.replace("_", ".").split(".")[1:])
+
+
+def test_a_text_full_of_beginnings_is_looked_at_once() -> None:
+    # Looked at from each beginning, these would take minutes.
+    for text in ("eyJ" * 300_000, "eyJaaaaaaaa." * 50_000 + "x", "twps_" * 300_000):
+        assert len(scrubbed(text)) <= len(text)
+
+
 def test_credentials_are_hidden_without_being_known() -> None:
     for kind in ("user", "service_account", "refresh", "device"):
         key = new_api_key(kind).text  # type: ignore[arg-type]

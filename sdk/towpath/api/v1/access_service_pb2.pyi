@@ -491,7 +491,9 @@ class AuditEntry(_message.Message):
     record_time_us: _builtins.int
     """When, microseconds since the Unix epoch: exactly what was hashed."""
     actor: _builtins.str
-    """Who: a principal's name, or empty if nobody was authenticated."""
+    """Who: a principal's name; "operator" for whoever operates the installation and changed something
+    of this tenant from another one; empty if nobody was authenticated.
+    """
     credential_id: _builtins.str
     """Public id of the credential."""
     action: _builtins.str

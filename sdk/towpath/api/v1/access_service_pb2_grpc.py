@@ -258,7 +258,9 @@ class AccessServiceServicer(object):
 
     def RotateApiKey(self, request, context):
         """Makes a successor with the same limits; the key itself holds for a while longer. One's own
-        ("key.own" or "key.rotate"), or a service account's ("serviceaccount.manage"). Errors: NOT_FOUND.
+        ("key.own" or "key.rotate"), or a service account's ("serviceaccount.manage"), if the caller
+        could make a key like it. Errors: NOT_FOUND, PERMISSION_DENIED, ALREADY_EXISTS (it has a
+        successor), RESOURCE_EXHAUSTED (10 others hold).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -72,7 +72,9 @@ class AccessServiceStub:
     """
     RotateApiKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RotateApiKeyRequest, _access_service_pb2.RotateApiKeyResponse]
     """Makes a successor with the same limits; the key itself holds for a while longer. One's own
-    ("key.own" or "key.rotate"), or a service account's ("serviceaccount.manage"). Errors: NOT_FOUND.
+    ("key.own" or "key.rotate"), or a service account's ("serviceaccount.manage"), if the caller
+    could make a key like it. Errors: NOT_FOUND, PERMISSION_DENIED, ALREADY_EXISTS (it has a
+    successor), RESOURCE_EXHAUSTED (10 others hold).
     """
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RevokeApiKeyRequest, _access_service_pb2.RevokeApiKeyResponse]
     """Revokes an API key: one's own, or with "key.manage" anybody's. It is refused everywhere within 5
@@ -156,7 +158,9 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """
     RotateApiKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RotateApiKeyRequest, _access_service_pb2.RotateApiKeyResponse]  # type: ignore[assignment]
     """Makes a successor with the same limits; the key itself holds for a while longer. One's own
-    ("key.own" or "key.rotate"), or a service account's ("serviceaccount.manage"). Errors: NOT_FOUND.
+    ("key.own" or "key.rotate"), or a service account's ("serviceaccount.manage"), if the caller
+    could make a key like it. Errors: NOT_FOUND, PERMISSION_DENIED, ALREADY_EXISTS (it has a
+    successor), RESOURCE_EXHAUSTED (10 others hold).
     """
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RevokeApiKeyRequest, _access_service_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
     """Revokes an API key: one's own, or with "key.manage" anybody's. It is refused everywhere within 5
@@ -309,7 +313,9 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.RotateApiKeyResponse, _abc.Awaitable[_access_service_pb2.RotateApiKeyResponse]]:
         """Makes a successor with the same limits; the key itself holds for a while longer. One's own
-        ("key.own" or "key.rotate"), or a service account's ("serviceaccount.manage"). Errors: NOT_FOUND.
+        ("key.own" or "key.rotate"), or a service account's ("serviceaccount.manage"), if the caller
+        could make a key like it. Errors: NOT_FOUND, PERMISSION_DENIED, ALREADY_EXISTS (it has a
+        successor), RESOURCE_EXHAUSTED (10 others hold).
         """
 
     @_abc_1.abstractmethod

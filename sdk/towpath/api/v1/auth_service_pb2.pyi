@@ -236,7 +236,9 @@ class StartDeviceSignInRequest(_message.Message):
 
     CLIENT_NAME_FIELD_NUMBER: _builtins.int
     client_name: _builtins.str
-    """What begins it, shown to whoever approves: "towpath on build-7". At most 100 characters."""
+    """What begins it, shown to whoever approves: "towpath on build-7". At most 100 characters, none of
+    them a control character or invisible.
+    """
     def __init__(
         self,
         *,
@@ -510,6 +512,8 @@ class GetCallerResponse(_message.Message):
     TOKEN_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     CREDENTIAL_ID_FIELD_NUMBER: _builtins.int
     IDENTITY_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    CREDENTIAL_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """Id of the tenant."""
     tenant_display_name: _builtins.str
@@ -518,6 +522,8 @@ class GetCallerResponse(_message.Message):
     """Public id of the credential behind the token: of an API key, a login or a trust."""
     identity: _builtins.bool
     """Whether this server asks callers who they are at all."""
+    tenant: _builtins.str
+    """The tenant, "tenants/{tenant}"; empty without identity."""
     @_builtins.property
     def actor(self) -> _common_pb2.Actor:
         """Who."""
@@ -534,6 +540,10 @@ class GetCallerResponse(_message.Message):
     def token_expire_time(self) -> _timestamp_pb2.Timestamp:
         """When the token expires; unset without identity."""
 
+    @_builtins.property
+    def credential_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the credential behind the token ends; unset for one that doesn't, and without identity."""
+
     def __init__(
         self,
         *,
@@ -545,10 +555,12 @@ class GetCallerResponse(_message.Message):
         token_expire_time: _timestamp_pb2.Timestamp | None = ...,
         credential_id: _builtins.str = ...,
         identity: _builtins.bool = ...,
+        tenant: _builtins.str = ...,
+        credential_expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "token_expire_time", b"token_expire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "credential_expire_time", b"credential_expire_time", "token_expire_time", b"token_expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "credential_id", b"credential_id", "identity", b"identity", "tenant_display_name", b"tenant_display_name", "tenant_id", b"tenant_id", "tenant_permissions", b"tenant_permissions", "token_expire_time", b"token_expire_time", "workspace_grants", b"workspace_grants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "credential_expire_time", b"credential_expire_time", "credential_id", b"credential_id", "identity", b"identity", "tenant", b"tenant", "tenant_display_name", b"tenant_display_name", "tenant_id", b"tenant_id", "tenant_permissions", b"tenant_permissions", "token_expire_time", b"token_expire_time", "workspace_grants", b"workspace_grants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -181,7 +181,8 @@ class AuthServiceServicer(object):
 
     def IssueRunToken(self, request, context):
         """Makes a token for the process of one run: it can report that run's attempt and what is below
-        it, and nothing else. For workers, which never hand their own credential to user code.
+        it, and use secrets of its workspace, for as long as the caller's own key and right to do this
+        last. For workers, which never hand their own credential to user code; no person may do it.
 
         Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT: a later attempt has begun).
         """

@@ -88,7 +88,8 @@ class AuthServiceStub:
     """Tells who the caller is and what it may do."""
     IssueRunToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.IssueRunTokenRequest, _auth_service_pb2.IssueRunTokenResponse]
     """Makes a token for the process of one run: it can report that run's attempt and what is below
-    it, and nothing else. For workers, which never hand their own credential to user code.
+    it, and use secrets of its workspace, for as long as the caller's own key and right to do this
+    last. For workers, which never hand their own credential to user code; no person may do it.
 
     Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT: a later attempt has begun).
     """
@@ -152,7 +153,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Tells who the caller is and what it may do."""
     IssueRunToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.IssueRunTokenRequest, _auth_service_pb2.IssueRunTokenResponse]  # type: ignore[assignment]
     """Makes a token for the process of one run: it can report that run's attempt and what is below
-    it, and nothing else. For workers, which never hand their own credential to user code.
+    it, and use secrets of its workspace, for as long as the caller's own key and right to do this
+    last. For workers, which never hand their own credential to user code; no person may do it.
 
     Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT: a later attempt has begun).
     """
@@ -267,7 +269,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.IssueRunTokenResponse, _abc.Awaitable[_auth_service_pb2.IssueRunTokenResponse]]:
         """Makes a token for the process of one run: it can report that run's attempt and what is below
-        it, and nothing else. For workers, which never hand their own credential to user code.
+        it, and use secrets of its workspace, for as long as the caller's own key and right to do this
+        last. For workers, which never hand their own credential to user code; no person may do it.
 
         Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT: a later attempt has begun).
         """

@@ -118,7 +118,8 @@ class SecretServiceServicer(object):
 
     def AccessSecret(self, request, context):
         """Reads a secret's value. No role of people has the permission, and each call is audited. The
-        answer must be neither cached nor logged. Errors: NOT_FOUND.
+        answer must be neither cached nor logged. Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT:
+        the caller is a run of which a later attempt has begun).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

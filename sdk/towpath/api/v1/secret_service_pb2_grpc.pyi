@@ -53,7 +53,8 @@ class SecretServiceStub:
     """Deletes a secret and its value. Errors: NOT_FOUND, ABORTED (ETAG_MISMATCH)."""
     AccessSecret: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.AccessSecretRequest, _secret_service_pb2.AccessSecretResponse]
     """Reads a secret's value. No role of people has the permission, and each call is audited. The
-    answer must be neither cached nor logged. Errors: NOT_FOUND.
+    answer must be neither cached nor logged. Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT:
+    the caller is a run of which a later attempt has begun).
     """
 
 @_typing.type_check_only
@@ -80,7 +81,8 @@ class SecretServiceAsyncStub(SecretServiceStub):
     """Deletes a secret and its value. Errors: NOT_FOUND, ABORTED (ETAG_MISMATCH)."""
     AccessSecret: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.AccessSecretRequest, _secret_service_pb2.AccessSecretResponse]  # type: ignore[assignment]
     """Reads a secret's value. No role of people has the permission, and each call is audited. The
-    answer must be neither cached nor logged. Errors: NOT_FOUND.
+    answer must be neither cached nor logged. Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT:
+    the caller is a run of which a later attempt has begun).
     """
 
 class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -140,7 +142,8 @@ class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_secret_service_pb2.AccessSecretResponse, _abc.Awaitable[_secret_service_pb2.AccessSecretResponse]]:
         """Reads a secret's value. No role of people has the permission, and each call is audited. The
-        answer must be neither cached nor logged. Errors: NOT_FOUND.
+        answer must be neither cached nor logged. Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT:
+        the caller is a run of which a later attempt has begun).
         """
 
 def add_SecretServiceServicer_to_server(servicer: SecretServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

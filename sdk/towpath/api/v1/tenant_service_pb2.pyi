@@ -103,6 +103,7 @@ class TenantQuotas(_message.Message):
     CALLS_PER_SECOND_FIELD_NUMBER: _builtins.int
     OPEN_STREAMS_FIELD_NUMBER: _builtins.int
     STORED_BYTES_FIELD_NUMBER: _builtins.int
+    OPEN_WATCHES_FIELD_NUMBER: _builtins.int
     updates_per_second: _builtins.int
     """Updates taken in per second, over all its producers."""
     log_bytes_per_second: _builtins.int
@@ -110,11 +111,15 @@ class TenantQuotas(_message.Message):
     calls_per_second: _builtins.int
     """Cost units of other calls per second."""
     open_streams: _builtins.int
-    """Streams open at once on one replica, of all kinds."""
+    """Streams of producers open at once on one replica."""
     stored_bytes: _builtins.int
     """Bytes that its runs, their states, parameters and results, and log lines may take. Beyond them
     log lines and new runs are refused (QUOTA_EXCEEDED without RetryInfo); on streams new runs are
     held instead, with what follows them. By default there is no limit.
+    """
+    open_watches: _builtins.int
+    """Watches and tails of logs open at once on one replica. One principal has a fifth of them at
+    most, and five at least.
     """
     def __init__(
         self,
@@ -124,10 +129,11 @@ class TenantQuotas(_message.Message):
         calls_per_second: _builtins.int = ...,
         open_streams: _builtins.int = ...,
         stored_bytes: _builtins.int = ...,
+        open_watches: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_per_second", b"calls_per_second", "log_bytes_per_second", b"log_bytes_per_second", "open_streams", b"open_streams", "stored_bytes", b"stored_bytes", "updates_per_second", b"updates_per_second"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_per_second", b"calls_per_second", "log_bytes_per_second", b"log_bytes_per_second", "open_streams", b"open_streams", "open_watches", b"open_watches", "stored_bytes", b"stored_bytes", "updates_per_second", b"updates_per_second"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
