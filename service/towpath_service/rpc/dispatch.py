@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from towpath_service.rpc.endpoints import Request
+
     Metadata = Mapping[str, Sequence[str]]
-    Request = bytes | Message
 
 DEADLINE_SECONDS: Final = 30.0
 """Longest a unary call takes, whatever the caller allows. Streams end themselves."""
