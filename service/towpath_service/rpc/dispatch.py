@@ -160,10 +160,13 @@ class Dispatcher:
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 caller = await self._caller(endpoint, metadata)
-                async with self._guard.telling(endpoint, caller, metadata) as telling:
+
+                async def call(telling: Telling) -> Message:
                     message = self._permitted(endpoint, request, caller, telling)
                     answer: Message = await endpoint.call(message, caller)
                     return answer
+
+                return await self._guard.told(endpoint, caller, metadata, call)
         except Exception as error:
             raise to_service_error(error) from error
 

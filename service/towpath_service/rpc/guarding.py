@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -17,8 +18,7 @@ from towpath_service.rpc.errors import CODES, to_service_error
 from towpath_service.rpc.rules import field_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from google.protobuf.descriptor import Descriptor
     from towpath_auth import Caller
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 REDACTED: Final = "***"
 MOST_CHARACTERS: Final = 2000
+SETTLE_SECONDS: Final = 5.0
 _TRACE_ID: Final = slice(3, 35)
 
 
@@ -51,10 +52,14 @@ class Guard(Protocol):
         """Counts an open stream; raises QUOTA_EXCEEDED."""
         ...
 
-    def telling(
-        self, endpoint: Endpoint, caller: Caller, metadata: Mapping[str, Sequence[str]]
-    ) -> AbstractAsyncContextManager[Telling]:
-        """Writes into the audit log how a call ends, if it is one to be audited."""
+    async def told(
+        self,
+        endpoint: Endpoint,
+        caller: Caller,
+        metadata: Mapping[str, Sequence[str]],
+        call: Callable[[Telling], Awaitable[Message]],
+    ) -> Message:
+        """Makes a call, and writes how it ends into the audit log, if it is one to be audited."""
         ...
 
 
@@ -79,12 +84,16 @@ class Unguarded:
         del caller
         return nullcontext()
 
-    def telling(
-        self, endpoint: Endpoint, caller: Caller, metadata: Mapping[str, Sequence[str]]
-    ) -> AbstractAsyncContextManager[Telling]:
-        """Isn't told of."""
+    async def told(
+        self,
+        endpoint: Endpoint,
+        caller: Caller,
+        metadata: Mapping[str, Sequence[str]],
+        call: Callable[[Telling], Awaitable[Message]],
+    ) -> Message:
+        """Makes a call that nobody is told of."""
         del endpoint, caller, metadata
-        return nullcontext(_UNTOLD)
+        return await call(_UNTOLD)
 
 
 class IdentityGuard:
@@ -93,6 +102,7 @@ class IdentityGuard:
     def __init__(self, admission: Admission, trail: AuditTrail) -> None:
         self._admission = admission
         self._trail = trail
+        self._under_way: set[asyncio.Task[Message]] = set()
 
     def admit(self, endpoint: Endpoint, caller: Caller) -> None:
         """Takes what a call costs; raises QUOTA_EXCEEDED."""
@@ -102,33 +112,46 @@ class IdentityGuard:
         """Counts an open stream; raises QUOTA_EXCEEDED."""
         return self._admission.stream(caller)
 
-    def telling(
-        self, endpoint: Endpoint, caller: Caller, metadata: Mapping[str, Sequence[str]]
-    ) -> AbstractAsyncContextManager[Telling]:
-        """Writes into the audit log how a call ends, if it is one to be audited."""
-        if not endpoint.rule.audit or not caller.tenant_id:
-            return nullcontext(_UNTOLD)
-        return self._audited(endpoint, caller, metadata)
+    async def told(
+        self,
+        endpoint: Endpoint,
+        caller: Caller,
+        metadata: Mapping[str, Sequence[str]],
+        call: Callable[[Telling], Awaitable[Message]],
+    ) -> Message:
+        """Makes a call, and writes how it ends into the audit log, if it is one to be audited.
 
-    @asynccontextmanager
+        Then it ends even if its caller doesn't wait for that, or may not: what was begun can't be
+        taken back, and nothing is done that the log doesn't tell.
+        """
+        if not endpoint.rule.audit or not caller.tenant_id:
+            return await call(_UNTOLD)
+        drafting = _Drafting(endpoint, _first_record(endpoint, caller, metadata))
+        task = asyncio.create_task(self._audited(drafting, call))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def settle(self) -> None:
+        """Waits for calls that nobody waits for, some seconds at most."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=SETTLE_SECONDS)
+
     async def _audited(
-        self, endpoint: Endpoint, caller: Caller, metadata: Mapping[str, Sequence[str]]
-    ) -> AsyncGenerator[Telling]:
-        telling = _Drafting(endpoint, _first_record(endpoint, caller, metadata))
-        token = current_draft.set(telling.draft)
+        self, telling: _Drafting, call: Callable[[Telling], Awaitable[Message]]
+    ) -> Message:
+        current_draft.set(telling.draft)
         try:
-            yield telling
+            answer = await call(telling)
         except Exception as error:
             told = to_service_error(error)
             await self._trail.write(
                 telling.draft, outcome=CODES.get(told.reason, "INTERNAL"), reason=told.reason
             )
             raise told from error
-        else:
-            if not telling.draft.written:
-                await self._trail.write(telling.draft, outcome="OK", reason="")
-        finally:
-            current_draft.reset(token)
+        if not telling.draft.written:
+            await self._trail.write(telling.draft, outcome="OK", reason="")
+        return answer
 
 
 class _Drafting:
