@@ -160,6 +160,8 @@ class Dispatcher:
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 caller = await self._caller(endpoint, metadata)
+                # Before anything is told of: who calls too often must not fill the audit log.
+                self._guard.admit(endpoint, caller)
 
                 async def call(telling: Telling) -> Message:
                     message = self._permitted(endpoint, request, caller, telling)
@@ -176,6 +178,7 @@ class Dispatcher:
         """Calls a server-streaming rpc; raises as `unary` does."""
         try:
             caller = await self._caller(endpoint, metadata)
+            self._guard.admit(endpoint, caller)
             message = self._permitted(endpoint, request, caller)
             async with (
                 self._while_permitted(endpoint, caller, [message]),
@@ -227,7 +230,6 @@ class Dispatcher:
         telling: Telling | None = None,
     ) -> Message:
         """The request as a message, if the caller may make it."""
-        self._guard.admit(endpoint, caller)
         check_method(endpoint.rule, caller)
         message = endpoint.parse(request)
         if telling is not None:

@@ -14,6 +14,7 @@ from tests.unit.identity.place import ADDRESS, Place, metadata, open_place
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from towpath_service.ports.identity import Identity
     from towpath_service.storage.postgres_url import PostgresUrl
 
 TENANT = "00000000-0000-7000-8000-000000000001"
@@ -21,6 +22,15 @@ TENANT = "00000000-0000-7000-8000-000000000001"
 
 async def log(place: Place) -> Any:
     return await place.call(place.owner, "AccessService/ListAuditEntries", page_size=1000)
+
+
+async def entries(place: Place) -> list[AuditRecord]:
+    """All of the log, read from the store, so that no limit of calls is met."""
+
+    def work(identity: Identity) -> list[AuditRecord]:
+        return [record for record, _ in identity.audit(before=1 << 60, limit=1000)]
+
+    return await place.service.store.identity(TENANT, work)
 
 
 def broken(answer: Any) -> str:
@@ -69,6 +79,21 @@ async def test_what_is_done_and_what_is_refused_is_written_down(place: Place) ->
     assert [entry.sequence for entry in answer.audit_entries] == [5, 4, 3, 2, 1]
     assert answer.head_sealed
     assert broken(answer) == ""
+
+
+async def test_calls_beyond_the_rate_are_not_written_down(small: Place) -> None:
+    quotas = {"calls_per_second": 1}
+    await small.call(
+        small.owner, "TenantService/SetTenantQuotas", name="tenants/main", quotas=quotas
+    )
+    before = len(await entries(small))
+    refusals = [
+        await small.refusal(small.owner, "AccessService/DeleteRole", name="roles/nothing")
+        for _ in range(30)
+    ]
+    answered = [refusal for refusal in refusals if refusal.reason == "RESOURCE_NOT_FOUND"]
+    assert {refusal.reason for refusal in refusals} == {"RESOURCE_NOT_FOUND", "QUOTA_EXCEEDED"}
+    assert len(await entries(small)) == before + len(answered)
 
 
 async def test_no_secret_is_written_down(place: Place) -> None:
