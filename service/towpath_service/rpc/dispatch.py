@@ -17,7 +17,7 @@ from towpath_auth import LOCAL_CALLER, Caller
 from towpath_service.domain.errors import ServiceError
 from towpath_service.rpc.endpoints import Endpoint, Handler, endpoints_of
 from towpath_service.rpc.errors import to_service_error, unimplemented
-from towpath_service.rpc.guarding import Guard, Telling, Unguarded
+from towpath_service.rpc.guarding import UNTOLD, Guard, Telling, Unguarded
 from towpath_service.rpc.rules import check_method, check_request
 from towpath_service.rpc.validation import check
 
@@ -227,13 +227,16 @@ class Dispatcher:
         endpoint: Endpoint,
         request: Request,
         caller: Caller,
-        telling: Telling | None = None,
+        telling: Telling = UNTOLD,
     ) -> Message:
         """The request as a message, if the caller may make it."""
-        check_method(endpoint.rule, caller)
+        try:
+            check_method(endpoint.rule, caller)
+        except ServiceError:
+            telling.refused(lambda: endpoint.parse(request))
+            raise
         message = endpoint.parse(request)
-        if telling is not None:
-            telling.request(message)
+        telling.request(message)
         if not endpoint.takes_batches:
             check(message)
         check_request(endpoint.rule, caller, message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -14,6 +14,7 @@ from towpath.api.v1 import access_rule_pb2
 from towpath_auth.audit import AuditRecord
 
 from towpath_service.application.audit import Draft, current_draft
+from towpath_service.domain.errors import ServiceError
 from towpath_service.rpc.errors import CODES, to_service_error
 from towpath_service.rpc.rules import field_of
 
@@ -38,6 +39,10 @@ class Telling(Protocol):
 
     def request(self, message: Message) -> None:
         """What was asked for, once it is parsed."""
+        ...
+
+    def refused(self, parse: Callable[[], Message]) -> None:
+        """What was asked for of a caller who isn't let in: parsed only to be told."""
         ...
 
 
@@ -69,8 +74,11 @@ class Untold:
     def request(self, message: Message) -> None:
         """Not told."""
 
+    def refused(self, parse: Callable[[], Message]) -> None:
+        """Not told, and not parsed."""
 
-_UNTOLD: Final = Untold()
+
+UNTOLD: Final = Untold()
 
 
 class Unguarded:
@@ -93,7 +101,7 @@ class Unguarded:
     ) -> Message:
         """Makes a call that nobody is told of."""
         del endpoint, caller, metadata
-        return await call(_UNTOLD)
+        return await call(UNTOLD)
 
 
 class IdentityGuard:
@@ -125,7 +133,7 @@ class IdentityGuard:
         taken back, and nothing is done that the log doesn't tell.
         """
         if not endpoint.rule.audit or not caller.tenant_id:
-            return await call(_UNTOLD)
+            return await call(UNTOLD)
         drafting = _Drafting(endpoint, _first_record(endpoint, caller, metadata))
         task = asyncio.create_task(self._audited(drafting, call))
         self._under_way.add(task)
@@ -165,6 +173,10 @@ class _Drafting:
         self.draft.record = replace(
             self.draft.record, resource=resource[:MOST_CHARACTERS], request=shown(message)
         )
+
+    def refused(self, parse: Callable[[], Message]) -> None:
+        with suppress(ServiceError):
+            self.request(parse())
 
 
 def shown(message: Message) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import delete, update
 from towpath_auth.audit import AuditHead, AuditRecord, find_break
+from towpath_service.domain.errors import ServiceError
 from towpath_service.storage.identity_schema import audit_entry, audit_head
 from towpath_service.storage.maintenance import at_database
 
@@ -71,7 +72,7 @@ async def test_what_is_done_and_what_is_refused_is_written_down(place: Place) ->
     assert told == [
         (owner, "serviceaccount.create", name.partition("/")[2], "OK", ""),
         (owner, "key.create", name, "OK", ""),
-        (name, "run.delete", "", "PERMISSION_DENIED", "PERMISSION_MISSING"),
+        (name, "run.delete", run, "PERMISSION_DENIED", "PERMISSION_MISSING"),
         (owner, "run.delete", run, "FAILED_PRECONDITION", "RESOURCE_IN_USE"),
         (owner, "role.delete", "not a role", "INVALID_ARGUMENT", "INVALID_REQUEST"),
     ]
@@ -79,6 +80,16 @@ async def test_what_is_done_and_what_is_refused_is_written_down(place: Place) ->
     assert [entry.sequence for entry in answer.audit_entries] == [5, 4, 3, 2, 1]
     assert answer.head_sealed
     assert broken(answer) == ""
+
+
+async def test_what_was_refused_and_is_no_message_is_written_down(small: Place) -> None:
+    _, key = await small.account("viewer")
+    viewer = await small.token(key)
+    with pytest.raises(ServiceError) as raised:
+        await small.raw(viewer, "RunService/DeleteRun", b"\xff")
+    assert raised.value.reason == "PERMISSION_MISSING"
+    told = (await entries(small))[0]
+    assert (told.action, told.resource, told.reason) == ("run.delete", "", "PERMISSION_MISSING")
 
 
 async def test_calls_beyond_the_rate_are_not_written_down(small: Place) -> None:
