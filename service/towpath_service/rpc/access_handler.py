@@ -11,7 +11,7 @@ from towpath_service.application.admission import DEFAULTS, limit_of
 from towpath_service.application.api_keys import NewKey
 from towpath_service.application.members import NewUser
 from towpath_service.domain.identity import parse_named
-from towpath_service.domain.tokens import make_token, read_token
+from towpath_service.domain.tokens import make_token, read_number
 from towpath_service.rpc import convert_identity as convert
 from towpath_service.rpc.convert_trusts import from_trust, to_trust
 from towpath_service.rpc.paging import page_of
@@ -305,7 +305,7 @@ class AccessHandler:
         """Lists the audit log, newest first."""
         question = ("ListAuditEntries", caller.tenant_id)
         token = request.page_token
-        before = int(read_token(token, question)[0]) if token else 0
+        before = read_number(token, question) if token else 0
         size = min(request.page_size or _AUDIT_PAGE, _MOST_AUDIT)
         page = await self._trail.read(caller, before=before, limit=size)
         last = page.entries[-1][0].sequence if page.entries else 1
