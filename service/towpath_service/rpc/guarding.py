@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from google.protobuf import json_format
+from google.protobuf import json_format, text_format
 from google.protobuf.message import Message
 from towpath.api.v1 import access_rule_pb2
 from towpath_auth.audit import AuditRecord
@@ -180,11 +180,18 @@ class _Drafting:
 
 
 def shown(message: Message) -> str:
-    """A request as JSON for the audit log: without secrets, and cut when it is long."""
+    """A request as JSON for the audit log: without secrets, and cut when it is long.
+
+    One that has no form in JSON is a string, in the text format of protocol buffers.
+    """
     copy = type(message)()
     copy.CopyFrom(message)
     _redact(copy)
-    content = json_format.MessageToDict(copy, preserving_proto_field_name=True)
+    try:
+        content: Any = json_format.MessageToDict(copy, preserving_proto_field_name=True)
+    except (ValueError, json_format.Error):
+        # A span or a mask of which JSON has no form: this is told before it is refused.
+        content = text_format.MessageToString(copy, as_one_line=True)
     text = json.dumps(content, ensure_ascii=False)
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
 

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import delete, update
 from towpath_auth.audit import AuditHead, AuditRecord, find_break
 from towpath_service.domain.errors import ServiceError
 from towpath_service.storage.identity_schema import audit_entry, audit_head
 from towpath_service.storage.maintenance import at_database
 
-from tests.unit.identity.place import ADDRESS, Place, metadata, open_place
+from tests.unit.identity.place import ADDRESS, API, Place, metadata, open_place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,6 +93,34 @@ async def test_what_was_refused_and_is_no_message_is_written_down(small: Place) 
     assert raised.value.reason == "PERMISSION_MISSING"
     told = (await entries(small))[0]
     assert (told.action, told.resource, told.reason) == ("run.delete", "", "PERMISSION_MISSING")
+
+
+MALFORMED: dict[str, tuple[str, dict[str, Any]]] = {
+    "a life beyond all": ("AccessService/CreateApiKey", {"life": Duration(seconds=10**15)}),
+    "an overlap of too many nanoseconds": (
+        "AccessService/RotateApiKey",
+        {"name": "0" * 16, "overlap": Duration(seconds=1, nanos=2_000_000_000)},
+    ),
+    "a mask that JSON can't tell": (
+        "SecretService/UpdateSecret",
+        {
+            "secret": {"name": "workspaces/default/secrets/token", "value": b"hidden"},
+            "update_mask": FieldMask(paths=["Value"]),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+async def test_what_has_no_form_in_json_is_refused_and_written_down(
+    small: Place, what: str
+) -> None:
+    method, fields = MALFORMED[what]
+    assert (await small.refusal(small.owner, method, **fields)).reason == "INVALID_REQUEST"
+    told = (await entries(small))[0]
+    assert (told.method, told.outcome) == (f"{API}.{method}", "INVALID_ARGUMENT")
+    assert isinstance(json.loads(told.request), str)
+    assert "hidden" not in told.request
 
 
 async def test_calls_beyond_the_rate_are_not_written_down(small: Place) -> None:
