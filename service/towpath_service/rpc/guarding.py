@@ -170,9 +170,9 @@ class _Drafting:
     def request(self, message: Message) -> None:
         path = self._rule.resource_field or self._rule.workspace_field
         resource = field_of(message, path) if path else ""
-        self.draft.record = replace(
-            self.draft.record, resource=resource[:MOST_CHARACTERS], request=shown(message)
-        )
+        # Told before it is refused: PostgreSQL holds any character but this one.
+        resource = resource[:MOST_CHARACTERS].replace("\0", "\N{REPLACEMENT CHARACTER}")
+        self.draft.record = replace(self.draft.record, resource=resource, request=shown(message))
 
     def refused(self, parse: Callable[[], Message]) -> None:
         with suppress(ServiceError):

@@ -17,6 +17,7 @@ from towpath.api.v1 import (
 )
 from towpath.api.v1 import (
     ingest_service_pb2_grpc,
+    run_pb2,
     run_service_pb2,
     run_service_pb2_grpc,
 )
@@ -80,6 +81,12 @@ class Producer:
         request = run_service_pb2.ListRunTransitionsRequest(parent=f"{WORKSPACE}/runs/{run_id}")
         answer = self._runs.ListRunTransitions(request, timeout=20)
         return [int(item.to_state) for item in answer.transitions]
+
+    def run(self, run_id: str) -> run_pb2.Run:
+        """What the service shows of a run."""
+        request = run_service_pb2.GetRunRequest(name=f"{WORKSPACE}/runs/{run_id}")
+        shown: run_pb2.Run = self._runs.GetRun(request, timeout=20).run
+        return shown
 
 
 @pytest.fixture(params=["unary", "stream"])
@@ -147,6 +154,20 @@ def test_a_malformed_update_is_rejected_and_its_neighbours_are_kept(
     assert [(item.sequence, item.reason) for item in ack.rejections] == [(2, "INVALID_REQUEST")]
     assert ack.rejections[0].message
     assert producer.history(run) == [RUNNING, COMPLETED]
+
+
+def test_a_nul_in_what_user_code_says_is_kept_as_another_character(producer: Producer) -> None:
+    run, ended = new_id(), transition(new_id())
+    made = creation(run, display_name="a\0b", task_name="\0", code_version="v\0")
+    made.create.labels["team\0"] = "data\0"
+    made.create.tags.append("nightly\0")
+    ended.run_id, ended.transition.message = run, "done\0"
+    assert not producer.send(1, made, ended).rejections
+    assert producer.history(run) == [RUNNING, COMPLETED]
+    kept = producer.run(run)
+    assert (kept.display_name, kept.task_name) == ("a\ufffdb", "\ufffd")
+    assert (kept.code_version, kept.state_message) == ("v\ufffd", "done\ufffd")
+    assert (dict(kept.labels), list(kept.tags)) == ({"team\ufffd": "data\ufffd"}, ["nightly\ufffd"])
 
 
 def test_an_oversized_value_is_rejected_and_its_neighbours_are_kept(producer: Producer) -> None:
