@@ -90,7 +90,7 @@ async def serve(
             )
         )
         certificates = _certificates(settings)
-        grpc_server = GrpcServer(service.dispatcher)
+        grpc_server = GrpcServer(service.dispatcher, reflects=not settings.cloud)
         grpc_address = address_of(settings.host, _bind(grpc_server, settings, certificates))
         scheme = "http" if certificates is None else "https"
         web_address = f"{scheme}://{address_of(settings.host, web_socket.getsockname()[1])}"
