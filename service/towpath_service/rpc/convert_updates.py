@@ -26,7 +26,7 @@ from towpath_service.domain.states import RunKind, RunState
 from towpath_service.ports.ingest import LogLine
 from towpath_service.rpc.plain_updates import is_plain
 from towpath_service.rpc.times import span_us, to_us
-from towpath_service.rpc.validation import violations_of
+from towpath_service.rpc.validation import first_violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -86,8 +86,8 @@ def to_update(update: ingest_service_pb2.Update, sequence: int) -> Update:
 
 
 def _problem(update: ingest_service_pb2.Update) -> Unusable | None:
-    violations = violations_of(update)
-    return _unusable(violations) if violations else None
+    violation = first_violation(update)
+    return _unusable([violation]) if violation else None
 
 
 def _unusable(violations: Sequence[FieldViolation]) -> Unusable:
@@ -95,7 +95,7 @@ def _unusable(violations: Sequence[FieldViolation]) -> Unusable:
     return Unusable(
         reason="INVALID_REQUEST",
         message=f"{first.field}: {first.description}",
-        metadata={item.field: item.description for item in violations[:8]},
+        metadata={first.field: first.description},
     )
 
 

@@ -17,6 +17,8 @@ from towpath.api.v1 import (
 )
 from towpath.api.v1 import (
     ingest_service_pb2_grpc,
+    log_service_pb2,
+    log_service_pb2_grpc,
     run_pb2,
     run_service_pb2,
     run_service_pb2_grpc,
@@ -187,6 +189,22 @@ def test_an_oversized_message_is_refused_whole_and_smaller_ones_go_on(producer: 
     assert info.reason == "PAYLOAD_TOO_LARGE"
     assert info.metadata["limit_bytes"] == str(MAX_MESSAGE_BYTES)
     assert producer.send(1, creation(run)).committed_sequence == 1
+
+
+def test_a_part_of_a_batch_is_not_judged_beyond_its_first_broken_rule(producer: Producer) -> None:
+    many = creation(new_id())
+    many.create.tags.extend([""] * 1000)
+    [rejection] = producer.send(1, many).rejections
+    assert (rejection.reason, len(rejection.metadata)) == ("INVALID_REQUEST", 1)
+
+
+def test_too_many_log_lines_are_refused_whole(edge: Edge) -> None:
+    lines = log_service_pb2.WriteLogsRequest(
+        workspace=WORKSPACE, producer_id=new_id(), records=[log_service_pb2.LogRecord()] * 1001
+    )
+    with edge.channel() as channel, pytest.raises(grpc.RpcError) as raised:
+        log_service_pb2_grpc.LogServiceStub(channel).WriteLogs(lines, timeout=20)
+    assert info_of(raised.value).reason == "INVALID_REQUEST"
 
 
 def test_too_many_updates_are_refused_whole_and_fewer_go_on(producer: Producer) -> None:

@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 import pytest
-from towpath.api.v1 import log_service_pb2, server_service_pb2
+from towpath.api.v1 import auth_service_pb2, log_service_pb2, server_service_pb2
 from towpath_auth import LOCAL_CALLER, Caller
 from towpath_service.domain.errors import ServiceError
 from towpath_service.rpc.dispatch import Dispatcher, LocalAuthenticator
@@ -17,6 +17,7 @@ from towpath_service.rpc.endpoints import (
     MAX_REQUEST_BYTES,
     JsonText,
 )
+from towpath_service.rpc.validation import check
 
 from tests.unit.rpc.fakes import FakeLogHandler, FakeServerHandler
 
@@ -88,6 +89,20 @@ async def test_a_broken_rule_names_its_field() -> None:
     error = await failure(dispatcher(), request)
     assert error.reason == "INVALID_REQUEST"
     assert [violation.field for violation in error.violations] == ["client"]
+
+
+def test_every_broken_rule_of_a_small_request_is_told() -> None:
+    request = auth_service_pb2.ExchangeTokenRequest(api_key="x", permissions=["", "", ""])
+    with pytest.raises(ServiceError) as raised:
+        check(request)
+    assert len(raised.value.violations) == 3
+
+
+def test_a_large_request_is_not_judged_beyond_its_first_broken_rule() -> None:
+    request = auth_service_pb2.ExchangeTokenRequest(api_key="x", permissions=[""] * 100_000)
+    with pytest.raises(ServiceError) as raised:
+        check(request)
+    assert len(raised.value.violations) == 1
 
 
 async def test_a_broken_rule_ends_a_stream_before_it_begins() -> None:
