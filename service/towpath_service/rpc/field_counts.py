@@ -43,7 +43,7 @@ def has_more_fields(content: bytes, kind: Descriptor, most: int) -> bool:
             elif wire_type == _SIZED:
                 size, position = _varint(content, position)
                 part = inner.get(tag >> 3)
-                if part is not None:
+                if part is not None and size:
                     waiting.append((position, min(position + size, end), part))
                 position += size
             else:
@@ -54,6 +54,8 @@ def has_more_fields(content: bytes, kind: Descriptor, most: int) -> bool:
 
 def _varint(content: bytes, position: int) -> tuple[int, int]:
     """A number and where it ends."""
+    if position < len(content) and content[position] < _MORE:
+        return content[position], position + 1
     value = shift = 0
     while position < len(content):
         byte = content[position]
