@@ -241,3 +241,17 @@ async def test_who_reports_in_one_workspace_touches_no_run_of_another(place: Pla
         assert await report(place, token, update, workspace=there) == ["RUN_UNKNOWN"]
     found = await place.call(place.owner, "RunService/GetRun", name=f"{PARENT}/runs/{run_id}")
     assert found.run.state == 3
+
+
+async def test_what_is_handed_out_or_refused_is_written_down(place: Place) -> None:
+    run_id = await place.run(place.owner)
+    token, _ = await run_token(place, run_id)
+    fields: dict[str, Any] = {"run": f"{PARENT}/runs/{run_id}", "attempt": 1}
+    await place.refusal(token, "AuthService/IssueRunToken", **fields)
+    log = await place.call(place.owner, "AccessService/ListAuditEntries", page_size=2)
+    told = [(entry.action, entry.resource, entry.outcome) for entry in log.audit_entries]
+    assert told == [
+        ("run_token.issue", fields["run"], "PERMISSION_DENIED"),
+        ("run_token.issue", fields["run"], "OK"),
+    ]
+    assert token not in str(log)
