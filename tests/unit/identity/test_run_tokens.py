@@ -11,7 +11,7 @@ from towpath.api.v1 import log_service_pb2
 from towpath_service.domain.errors import ServiceError
 
 from tests.unit.identity.place import metadata
-from tests.unit.identity.test_keys import end_of
+from tests.unit.identity.test_keys import begun
 from tests.unit.rpc.producing import batch, creation, transition
 
 if TYPE_CHECKING:
@@ -173,11 +173,11 @@ async def test_a_run_may_nothing_once_its_worker_may_start_it_no_more(place: Pla
         _left_open(place.request("IngestService/StreamUpdates", open=producer)),
         metadata(made.access_token),
     )
-    await anext(stream)
+    reading = await begun(stream)
     await place.call(
         place.owner, "AccessService/DeleteRoleBinding", principal=name, role="roles/worker"
     )
-    assert await end_of(stream) == "PERMISSION_MISSING"
+    assert await reading == "PERMISSION_MISSING"
     for method, fields in (
         ("SecretService/AccessSecret", {"name": f"{PARENT}/secrets/x"}),
         ("IngestService/StreamUpdates", {"open": producer}),
