@@ -137,7 +137,9 @@ _ACCESS_OPTIONS: Final = (
         help="Authority that callers' own certificates must come from.",
     ),
     click.option(
-        "--behind-tls-proxy", is_flag=True, help="A proxy before this server speaks TLS for it."
+        "--behind-tls-proxy",
+        is_flag=True,
+        help="A proxy speaks TLS for this server, and adds who calls to X-Forwarded-For.",
     ),
     click.option(
         "--private-issuers",

@@ -20,6 +20,7 @@ _STREAMING = "tests/scenarios/test_stream_delivery.py"
 _SYNCED = "tests/chaos/test_synced_before_ack.py"
 _WALL = "service/towpath_service/storage/row_security.py"
 _BEHIND = "tests/unit/storage/test_bouncer_walls.py"
+_STRANGERS = "tests/unit/identity/test_strangers.py"
 _MACHINE = "tests/unit/delivery/test_stream_machine.py::TestStreamMachine"
 
 BUGS = (
@@ -183,8 +184,11 @@ BUGS = (
     PlantedBug(
         name="administrators-make-keys-of-owners",
         file="service/towpath_service/application/api_keys.py",
-        correct="if binding.principal_id == owner.principal_id and binding.role_id in roles:",
-        broken="if owner.kind != 'user' and binding.principal_id == owner.principal_id:",
+        correct="        check_covers_roles(identity, caller, owner)\n        return owner\n",
+        broken=(
+            "        if owner.kind != 'user':\n"
+            "            check_covers_roles(identity, caller, owner)\n        return owner\n"
+        ),
         caught_by=(f"{_KEYS}::test_nobody_makes_a_key_for_who_may_more_than_they",),
     ),
     PlantedBug(
@@ -214,5 +218,36 @@ BUGS = (
         correct="""return "*" if tenants is EVERY_TENANT else ",".join(sorted(tenants))""",
         broken="""return "*" if tenants is not None else ",".join(sorted(tenants))""",
         caught_by=(f"{_BEHIND}::test_tenants_interleaved_on_few_connections_see_their_own_rows",),
+    ),
+    PlantedBug(
+        name="strangers-lock-out-who-shares-their-address",
+        file="service/towpath_service/application/strangers.py",
+        correct="        async with known.turn if known",
+        broken=(
+            "        if known is not None:\n            _check(known.bucket, self._now())\n"
+            "        async with known.turn if known"
+        ),
+        caught_by=(f"{_STRANGERS}::test_a_stranger_locks_nobody_out_who_shares_the_address",),
+    ),
+    PlantedBug(
+        name="clients-say-themselves-where-they-call-from",
+        file="service/towpath_service/domain/addresses.py",
+        correct='values[-1].rpartition(",")[2]',
+        broken='values[0].partition(",")[0]',
+        caught_by=(f"{_STRANGERS}::test_only_behind_a_proxy_is_it_believed_where_calls_come_from",),
+    ),
+    PlantedBug(
+        name="a-refused-exchange-uses-its-token-up",
+        file="service/towpath_service/application/sign_in.py",
+        correct="        self._admission.check_exchange(tenant_id)\n",
+        broken="",
+        caught_by=(f"{_STRANGERS}::test_exchanges_are_charged_to_the_tenant_apart_from_its_calls",),
+    ),
+    PlantedBug(
+        name="unread-streams-stay-open",
+        file="service/towpath_service/rpc/slow_consumers.py",
+        correct="async with asyncio.timeout(seconds):",
+        broken="async with asyncio.timeout(None):",
+        caught_by=("tests/unit/rpc/test_slow_consumers.py",),
     ),
 )

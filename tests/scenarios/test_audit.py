@@ -38,12 +38,12 @@ TAMPERING = {
 
 
 class Log:
-    """The log of a server's first tenant, with three entries."""
+    """The log of a server's first tenant, with three entries: of `init-auth`, and two more."""
 
     def __init__(self, server: Server, owner: Client) -> None:
         self.file = server.home / "towpath.db"
         self.owner = owner
-        for number in range(3):
+        for number in range(2):
             owner.says("workspace", "create", f"w-{number}")
         self.written = self._rows()
 

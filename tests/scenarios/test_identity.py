@@ -10,7 +10,9 @@ import urllib.request
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import pytest
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from towpath.api.v1 import auth_service_pb2, auth_service_pb2_grpc
 
 from tests.examples.places import EXAMPLES
@@ -142,8 +144,23 @@ def test_the_example_runs_as_a_tenant_with_a_key_over_tls_on_postgresql(
         assert secret not in server.log
         # Nothing here goes on without an end.
         assert "ends at" in operator.towpath("key", "rotate", key.split("_")[1]).stderr
+        assert reflection(server.address, authority.file) is grpc.StatusCode.UNIMPLEMENTED
     finally:
         server.stop()
+
+
+def reflection(address: str, authority: Path) -> grpc.StatusCode:
+    """How it ends to ask a server what there is to call."""
+    credentials = grpc.ssl_channel_credentials(authority.read_bytes())
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    with grpc.secure_channel(address, credentials) as channel:
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        try:
+            next(stub.ServerReflectionInfo(iter([request]), timeout=20))
+        except grpc.RpcError as error:
+            code: grpc.StatusCode = error.code()
+            return code
+    return grpc.StatusCode.OK
 
 
 def test_a_key_is_made_used_rotated_and_revoked(secured: tuple[Server, Client]) -> None:

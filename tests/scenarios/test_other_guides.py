@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ALONE = {"identity", "secrets", "tls"}
+ALONE = {"cloud", "identity", "secrets", "tls"}
 """They have tests of their own."""
 
 

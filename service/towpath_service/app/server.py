@@ -78,7 +78,7 @@ async def serve(
         service = await stack.enter_async_context(_service(settings, wanted, observed.wrapping))
         warn_of_exposure(settings, identity=service.authority is not None)
         certificates = _certificates(settings)
-        grpc_server = GrpcServer(service.dispatcher)
+        grpc_server = GrpcServer(service.dispatcher, reflects=not settings.cloud)
         port = _bind(grpc_server, settings, certificates)
         scheme = "http" if certificates is None else "https"
 

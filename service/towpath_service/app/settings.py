@@ -61,7 +61,8 @@ class ServerSettings:
     tls: TlsFiles | None = None
     """Certificate and key of both ports; None for plain text."""
     tls_proxy: bool = False
-    """Whether a proxy stands before the ports that callers speak TLS with."""
+    """Whether a proxy stands before the ports that callers speak TLS with, and tells where
+    they call from."""
     private_issuers: bool = False
     """Whether issuers that tenants trust may be on this machine and on private networks."""
     public_url: str | None = None

@@ -157,6 +157,8 @@ async def open_service(
                 retention=Retention(store, bus, clock, keep or Keep()),
                 store=store,
             )
+            if layer is not None:
+                await layer.guard.settle()
             await wrapping.settle()
     finally:
         if listening is not None:

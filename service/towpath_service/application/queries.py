@@ -11,7 +11,7 @@ from towpath_service.domain.filters import LOG_FIELDS, RUN_FIELDS, counted_cells
 from towpath_service.domain.names import run_name
 from towpath_service.domain.runs import Bucket
 from towpath_service.domain.states import TERMINAL_STATES, RunState
-from towpath_service.domain.tokens import make_token, read_token
+from towpath_service.domain.tokens import make_token, read_number, read_place
 from towpath_service.ports.reads import OrderField, Reads, RunQuery, RunTree
 
 if TYPE_CHECKING:
@@ -118,7 +118,8 @@ class Queries:
         order, descending = _order(order_by)
         condition = parse_filter(filter_, RUN_FIELDS)
         question = ("ListRuns", scope.tenant_id, scope.workspace_id, filter_, order_by)
-        after = read_token(token, question) if token else None
+        kind = str if order == "display_name" else int
+        after = read_place(token, question, kind, str) if token else None
         limit = page_size(size, default=50, most=500)
         query = RunQuery(
             scope=scope,
@@ -134,7 +135,7 @@ class Queries:
             runs = found[:limit]
             more = ""
             if len(found) > limit:
-                value = getattr(runs[-1], _ORDER_VALUES[order]) or 0
+                value = getattr(runs[-1], _ORDER_VALUES[order]) or kind()
                 more = make_token(question, (value, runs[-1].run_id))
             resume = ""
             if not token:
@@ -150,7 +151,7 @@ class Queries:
     ) -> tuple[Sequence[Transition], str]:
         """Reads a page of a run's history."""
         question = ("Transitions", scope.tenant_id, scope.workspace_id, run_id, str(after_revision))
-        after = int(read_token(token, question)[0]) if token else after_revision
+        after = read_number(token, question) if token else after_revision
         limit = page_size(size, default=100, most=1000)
 
         def work(reads: Reads) -> tuple[Sequence[Transition], str]:
@@ -167,7 +168,7 @@ class Queries:
     ) -> tuple[Sequence[Decision], str]:
         """Reads a page of the decisions on a run."""
         question = ("Decisions", scope.tenant_id, scope.workspace_id, run_id)
-        skip = int(read_token(token, question)[0]) if token else 0
+        skip = read_number(token, question) if token else 0
         limit = page_size(size, default=100, most=1000)
 
         def work(reads: Reads) -> tuple[Sequence[Decision], str]:
@@ -236,7 +237,7 @@ class Queries:
     ) -> tuple[Sequence[FlowSummary], str]:
         """Reads a page of flows."""
         question = ("Flows", scope.tenant_id, scope.workspace_id)
-        after = str(read_token(token, question)[0]) if token else ""
+        after = str(read_place(token, question, str)[0]) if token else ""
         limit = page_size(size, default=50, most=500)
 
         def work(reads: Reads) -> tuple[Sequence[FlowSummary], str]:
@@ -264,7 +265,7 @@ class Queries:
             *("Logs", scope.tenant_id, scope.workspace_id, run_id, filter_),
             *(str(descendants), str(descending)),
         )
-        place = read_token(token, question) if token else None
+        place = read_place(token, question, int, int) if token else None
         limit = page_size(size, default=200, most=1000)
 
         def work(reads: Reads) -> tuple[Sequence[LogEntry], str, int]:

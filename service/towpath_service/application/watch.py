@@ -17,7 +17,7 @@ from towpath_service.application.queries import existing_run, watch_question
 from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.filters import RUN_FIELDS, Filter, parse_filter
 from towpath_service.domain.states import TERMINAL_STATES
-from towpath_service.domain.tokens import make_token, read_token
+from towpath_service.domain.tokens import make_token, read_number
 from towpath_service.ports.reads import Reads, RunQuery, RunTree
 
 if TYPE_CHECKING:
@@ -300,10 +300,7 @@ class _Pace:
 
 
 def _position(token: str, question: tuple[str, ...]) -> int:
-    place = read_token(token, question, reason="RESUME_TOKEN_INVALID")
-    if not isinstance(place[0], int):
-        raise ServiceError(reason="RESUME_TOKEN_INVALID", message="begin without a token")
-    return place[0]
+    return read_number(token, question, reason="RESUME_TOKEN_INVALID")
 
 
 def _runs(query: RunQuery, reads: Reads) -> list[Run]:

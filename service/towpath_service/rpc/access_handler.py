@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from towpath.api.v1 import access_service_pb2 as pb
 from towpath.api.v1 import tenant_service_pb2
@@ -11,14 +11,13 @@ from towpath_service.application.admission import DEFAULTS, limit_of
 from towpath_service.application.api_keys import NewKey
 from towpath_service.application.members import NewUser
 from towpath_service.domain.identity import BindingPlace, parse_named, parse_principal
-from towpath_service.domain.tokens import make_token, read_token
+from towpath_service.domain.tokens import make_token, read_number
 from towpath_service.rpc import convert_identity as convert
 from towpath_service.rpc.convert_trusts import from_trust, to_trust
 from towpath_service.rpc.paging import page_of, read_page
-from towpath_service.rpc.times import set_time
+from towpath_service.rpc.times import set_time, span_us
 
 if TYPE_CHECKING:
-    from google.protobuf.duration_pb2 import Duration
     from towpath_auth import Caller
 
     from towpath_service.application.admission import Admission
@@ -172,7 +171,7 @@ class AccessHandler:
                 display_name=request.display_name,
                 permissions=request.limits.permissions,
                 workspaces=request.limits.workspaces,
-                life_seconds=_seconds(request.life, given=request.HasField("life")),
+                life_seconds=_seconds(request, "life"),
             ),
         )
         return pb.CreateApiKeyResponse(api_key=_shown(made), key=made.key.text)
@@ -197,7 +196,7 @@ class AccessHandler:
         self, request: pb.RotateApiKeyRequest, caller: Caller
     ) -> pb.RotateApiKeyResponse:
         """Makes a successor of a key."""
-        overlap = _seconds(request.overlap, given=request.HasField("overlap"))
+        overlap = _seconds(request, "overlap")
         made = await self._keys.rotate(caller, request.name, overlap)
         return pb.RotateApiKeyResponse(api_key=_shown(made), key=made.key.text)
 
@@ -318,7 +317,7 @@ class AccessHandler:
         """Lists the audit log, newest first."""
         question = ("ListAuditEntries", caller.tenant_id)
         token = request.page_token
-        before = int(read_token(token, question)[0]) if token else 0
+        before = read_number(token, question) if token else 0
         size = min(request.page_size or _AUDIT_PAGE, _MOST_AUDIT)
         page = await self._trail.read(caller, before=before, limit=size)
         last = page.entries[-1][0].sequence if page.entries else 1
@@ -441,5 +440,6 @@ def _shown(made: MadeKey) -> pb.ApiKey:
     return convert.to_api_key(made.stored, made.owner)
 
 
-def _seconds(duration: Duration, *, given: bool) -> float | None:
-    return duration.ToMicroseconds() / 1e6 if given else None
+def _seconds(request: Any, field: str) -> float | None:
+    """A span of a request in seconds; None when it isn't given."""
+    return span_us(getattr(request, field), field) / 1e6 if request.HasField(field) else None

@@ -1,4 +1,8 @@
-"""Updates and log lines: from messages to the domain."""
+"""Updates and log lines: from messages to the domain.
+
+What user code says is kept as it is, but for NUL, which PostgreSQL can't hold: a replacement
+character is kept in its place, on every database. A run's end must not be lost for its message.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +26,19 @@ from towpath_service.domain.states import RunKind, RunState
 from towpath_service.ports.ingest import LogLine
 from towpath_service.rpc.plain_updates import is_plain
 from towpath_service.rpc.times import span_us, to_us
-from towpath_service.rpc.validation import violations_of
+from towpath_service.rpc.validation import first_violation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from google.protobuf.message import Message
 
     from towpath_service.domain.errors import FieldViolation
 
 MAX_INLINE_BYTES: Final = 262_144
+
+_NUL: Final = "\0"
+_INSTEAD: Final = "\N{REPLACEMENT CHARACTER}"
 
 _STATES: Final = {state.value: state for state in RunState}
 _PENDING: Final = StateReport(state=RunState.PENDING)
@@ -79,8 +86,8 @@ def to_update(update: ingest_service_pb2.Update, sequence: int) -> Update:
 
 
 def _problem(update: ingest_service_pb2.Update) -> Unusable | None:
-    violations = violations_of(update)
-    return _unusable(violations) if violations else None
+    violation = first_violation(update)
+    return _unusable([violation]) if violation else None
 
 
 def _unusable(violations: Sequence[FieldViolation]) -> Unusable:
@@ -88,7 +95,7 @@ def _unusable(violations: Sequence[FieldViolation]) -> Unusable:
     return Unusable(
         reason="INVALID_REQUEST",
         message=f"{first.field}: {first.description}",
-        metadata={item.field: item.description for item in violations[:8]},
+        metadata={first.field: first.description},
     )
 
 
@@ -103,9 +110,9 @@ def _change(update: ingest_service_pb2.Update) -> Change:
     if kind == "amend":
         amend = update.amend
         return Amendment(
-            display_name=amend.display_name,
-            set_labels=dict(amend.set_labels),
-            remove_labels=tuple(amend.remove_labels),
+            display_name=amend.display_name.replace(_NUL, _INSTEAD),
+            set_labels=_labels(amend.set_labels),
+            remove_labels=_texts(amend.remove_labels),
         )
     if kind == "heartbeat":
         return Heartbeat()
@@ -122,7 +129,7 @@ def _report(report: state_pb2.TransitionReport) -> StateReport | Unusable:
         state=_STATES[report.state],
         attempt=report.attempt,
         reason=report.reason,
-        message=report.message,
+        message=report.message.replace(_NUL, _INSTEAD),
         failure=json_text(report.failure) if report.HasField("failure") else None,
         next_attempt_us=(
             to_us(report.next_attempt_time, "transition.next_attempt_time")
@@ -146,17 +153,17 @@ def _creation(create: ingest_service_pb2.RunCreation) -> Creation | Unusable:
     return Creation(
         kind=RunKind(create.kind),
         initial=initial,
-        display_name=create.display_name,
+        display_name=create.display_name.replace(_NUL, _INSTEAD),
         flow_id=create.flow_id,
-        flow_name=create.flow_name,
-        task_key=create.task_key,
-        task_name=create.task_name,
+        flow_name=create.flow_name.replace(_NUL, _INSTEAD),
+        task_key=create.task_key.replace(_NUL, _INSTEAD),
+        task_name=create.task_name.replace(_NUL, _INSTEAD),
         task_index=create.task_index,
         parent_run_id=_lower_case(create.parent_run_id, "create.parent_run_id") or None,
         root_run_id=_lower_case(create.root_run_id, "create.root_run_id"),
         parameters=parameters,
-        labels=dict(create.labels) if create.labels else None,
-        tags=tuple(create.tags),
+        labels=_labels(create.labels) if create.labels else None,
+        tags=_texts(create.tags) if create.tags else (),
         dependencies=_dependencies(create.dependencies) if create.dependencies else None,
         retry_policy=json_text(create.retry_policy) if create.HasField("retry_policy") else None,
         timeout_us=span_us(create.timeout, "create.timeout")
@@ -165,12 +172,20 @@ def _creation(create: ingest_service_pb2.RunCreation) -> Creation | Unusable:
         scheduled_us=to_us(create.scheduled_time, "create.scheduled_time")
         if create.HasField("scheduled_time")
         else None,
-        traceparent=create.trace_context.traceparent,
-        tracestate=create.trace_context.tracestate,
-        code_version=create.code_version,
-        cache_key=create.cache_key,
+        traceparent=create.trace_context.traceparent.replace(_NUL, _INSTEAD),
+        tracestate=create.trace_context.tracestate.replace(_NUL, _INSTEAD),
+        code_version=create.code_version.replace(_NUL, _INSTEAD),
+        cache_key=create.cache_key.replace(_NUL, _INSTEAD),
         cached_from_run_id=create.cached_from_run_id or None,
     )
+
+
+def _labels(labels: Mapping[str, str]) -> dict[str, str]:
+    return dict(zip(_texts(labels.keys()), _texts(labels.values()), strict=True))
+
+
+def _texts(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(text.replace(_NUL, _INSTEAD) for text in texts)
 
 
 def _lower_case(run_id: str, field: str) -> str:
@@ -204,12 +219,12 @@ def to_log_line(record: log_service_pb2.LogRecord) -> LogLine:
         attempt=record.attempt,
         occurred_us=to_us(record.occur_time, "occur_time"),
         severity=int(record.severity),
-        logger=record.logger,
-        body=record.body,
+        logger=record.logger.replace(_NUL, _INSTEAD),
+        body=record.body.replace(_NUL, _INSTEAD),
         attributes=attributes,
         failure=json_text(record.failure) if record.HasField("failure") else None,
-        trace_id=record.trace_id,
-        span_id=record.span_id,
+        trace_id=record.trace_id.replace(_NUL, _INSTEAD),
+        span_id=record.span_id.replace(_NUL, _INSTEAD),
     )
 
 

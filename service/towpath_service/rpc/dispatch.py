@@ -17,7 +17,7 @@ from towpath_auth import LOCAL_CALLER, Caller
 from towpath_service.domain.errors import ServiceError
 from towpath_service.rpc.endpoints import Endpoint, Handler, endpoints_of
 from towpath_service.rpc.errors import to_service_error, unimplemented
-from towpath_service.rpc.guarding import Guard, Telling, Unguarded
+from towpath_service.rpc.guarding import UNTOLD, Guard, Telling, Unguarded
 from towpath_service.rpc.rules import check_method, check_request
 from towpath_service.rpc.slow_consumers import SLOW_CONSUMER_SECONDS, while_read
 from towpath_service.rpc.validation import check
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from towpath_service.rpc.endpoints import Request
+
     Metadata = Mapping[str, Sequence[str]]
-    Request = bytes | Message
 
 DEADLINE_SECONDS: Final = 30.0
 """Longest a unary call takes, whatever the caller allows. Streams end themselves."""
@@ -162,10 +163,15 @@ class Dispatcher:
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 caller = await self._caller(endpoint, metadata)
-                async with self._guard.telling(endpoint, caller, metadata) as telling:
+                # Before anything is told of: who calls too often must not fill the audit log.
+                self._guard.admit(endpoint, caller)
+
+                async def call(telling: Telling) -> Message:
                     message = self._permitted(endpoint, request, caller, telling)
                     answer: Message = await endpoint.call(message, caller)
                     return answer
+
+                return await self._guard.told(endpoint, caller, metadata, call)
         except Exception as error:
             raise to_service_error(error) from error
 
@@ -181,6 +187,7 @@ class Dispatcher:
     ) -> AsyncGenerator[Message, None]:
         try:
             caller = await self._caller(endpoint, metadata)
+            self._guard.admit(endpoint, caller)
             message = self._permitted(endpoint, request, caller)
             async with (
                 self._while_permitted(endpoint, caller, [message]),
@@ -229,14 +236,16 @@ class Dispatcher:
         endpoint: Endpoint,
         request: Request,
         caller: Caller,
-        telling: Telling | None = None,
+        telling: Telling = UNTOLD,
     ) -> Message:
         """The request as a message, if the caller may make it."""
-        self._guard.admit(endpoint, caller)
-        check_method(endpoint.rule, caller)
+        try:
+            check_method(endpoint.rule, caller)
+        except ServiceError:
+            telling.refused(lambda: endpoint.parse(request))
+            raise
         message = endpoint.parse(request)
-        if telling is not None:
-            telling.request(message)
+        telling.request(message)
         if not endpoint.takes_batches:
             check(message)
         check_request(endpoint.rule, caller, message)

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol
 
-from google.protobuf import descriptor_pool, message_factory
+from google.protobuf import descriptor_pool, json_format, message_factory
 from google.protobuf.message import DecodeError, Message
 
 from towpath_service.domain.errors import ServiceError
+from towpath_service.rpc.field_counts import has_more_fields
 from towpath_service.rpc.rules import Rule, rule_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,17 @@ MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 MAX_REQUEST_BYTES: Final = 256 * 1024
 """Largest request of an rpc that takes no batches: parsed messages are many times their size."""
 
+MAX_JSON_BYTES: Final = 512 * 1024
+"""Largest batch in JSON, which takes a hundred times as long to parse as the same in binary. It
+holds the largest payload that is stored inline."""
+
+COUNTED_BYTES: Final = 1024 * 1024 + 64 * 1024
+"""Largest batch whose fields aren't counted before it is parsed: producers' are no larger, but for
+single updates."""
+
+MAX_FIELDS: Final = 100_000
+"""Most fields of a larger one: empty messages take two bytes to send and a hundred to hold."""
+
 BATCHES: Final = frozenset(
     {
         "towpath.api.v1.IngestService/StreamUpdates",
@@ -35,6 +47,17 @@ handlers check the rules, not the dispatcher."""
 
 PEER: Final = ":peer"
 """Key of metadata under which transports put the address of who calls; no client can send it."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonText:
+    """A request in JSON, which nobody has looked at yet."""
+
+    content: bytes
+
+
+Request = bytes | JsonText | Message
+"""What transports hand on."""
 
 Kind = Literal["unary", "server_stream", "bidi_stream"]
 
@@ -72,27 +95,57 @@ class Endpoint:
         """Largest request that is parsed."""
         return MAX_MESSAGE_BYTES if self.takes_batches else MAX_REQUEST_BYTES
 
-    def parse(self, request: bytes | Message) -> Message:
+    def parse(self, request: Request) -> Message:
         """Parses a request, unless it is parsed already.
 
         Raises:
             ServiceError: PAYLOAD_TOO_LARGE, or INVALID_REQUEST when it is no such message.
         """
-        size = len(request) if isinstance(request, bytes) else request.ByteSize()
-        if size > self.max_bytes:
-            raise ServiceError(
-                reason="PAYLOAD_TOO_LARGE",
-                message=f"the request has {size} bytes, and at most {self.max_bytes} are taken",
-                metadata={"limit_bytes": str(self.max_bytes), "actual_bytes": str(size)},
-            )
         if isinstance(request, Message):
+            self._check_size(request.ByteSize(), self.max_bytes)
             return request
+        if isinstance(request, JsonText):
+            self._check_size(len(request.content), min(self.max_bytes, MAX_JSON_BYTES))
+            return _from_json(request.content, self.request_type)
+        self._check_size(len(request), self.max_bytes)
+        if len(request) > COUNTED_BYTES:
+            self._check_fields(request)
         message = self.request_type()
         try:
             message.ParseFromString(request)
         except DecodeError:
             raise not_a(self.request_type) from None
         return message
+
+    @staticmethod
+    def _check_size(size: int, most: int) -> None:
+        if size > most:
+            raise ServiceError(
+                reason="PAYLOAD_TOO_LARGE",
+                message=f"the request has {size} bytes, and at most {most} are taken",
+                metadata={"limit_bytes": str(most), "actual_bytes": str(size)},
+            )
+
+    def _check_fields(self, request: bytes) -> None:
+        kind: Any = self.request_type.DESCRIPTOR
+        if has_more_fields(request, kind, MAX_FIELDS):
+            raise ServiceError(
+                reason="PAYLOAD_TOO_LARGE",
+                message=f"the request has more than {MAX_FIELDS} fields: send smaller batches",
+                metadata={"limit_bytes": str(COUNTED_BYTES), "actual_bytes": str(len(request))},
+            )
+
+
+def _from_json(content: bytes, request_type: type[Message]) -> Message:
+    message = request_type()
+    try:
+        json_format.Parse(content, message, ignore_unknown_fields=True)
+    except json_format.ParseError as error:
+        raise not_a(request_type, str(error)) from None
+    except (ValueError, RecursionError, TypeError, AttributeError):
+        # Bytes that are no text, numbers beyond any limit, and the like.
+        raise not_a(request_type) from None
+    return message
 
 
 def not_a(request_type: type[Message], why: str = "") -> ServiceError:

@@ -59,26 +59,30 @@ class GrpcServer:
     """Serves a dispatcher over gRPC."""
 
     def __init__(
-        self, dispatcher: Dispatching, *, request_seconds: float = REQUEST_SECONDS
+        self,
+        dispatcher: Dispatching,
+        *,
+        reflects: bool = True,
+        request_seconds: float = REQUEST_SECONDS,
     ) -> None:
-        """Serves nothing yet.
+        """Serves nobody yet.
 
         Args:
-            dispatcher: What answers.
+            dispatcher: What answers the rpcs.
+            reflects: Whether to tell anybody who asks what there is to call.
             request_seconds: How long a call may be silent until its request has come.
         """
         self._server = grpc.aio.server(options=OPTIONS)
         self._health: Any = cast("Any", health).aio.HealthServicer()
         self._names = (*dispatcher.services, "")
         cast("Any", health_pb2_grpc).add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection(
-            (
+        if reflects:
+            names = (
                 *dispatcher.services,
                 health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
                 reflection.SERVICE_NAME,
-            ),
-            self._server,
-        )
+            )
+            reflection.enable_server_reflection(names, self._server)
         # Last, since it takes every call that nobody before it wants.
         self._server.add_generic_rpc_handlers((_Handlers(dispatcher, request_seconds),))
 

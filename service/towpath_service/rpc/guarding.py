@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from google.protobuf import json_format
+from google.protobuf import json_format, text_format
 from google.protobuf.message import Message
 from towpath.api.v1 import access_rule_pb2
 from towpath_auth.audit import AuditRecord
 
 from towpath_service.application.audit import Draft, current_draft
+from towpath_service.domain.errors import ServiceError
 from towpath_service.rpc.errors import CODES, to_service_error
 from towpath_service.rpc.rules import field_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from google.protobuf.descriptor import Descriptor
     from towpath_auth import Caller
@@ -33,6 +34,7 @@ EXCHANGE: Final = "towpath.api.v1.AuthService/ExchangeToken"
 
 REDACTED: Final = "***"
 MOST_CHARACTERS: Final = 2000
+SETTLE_SECONDS: Final = 5.0
 _TRACE_ID: Final = slice(3, 35)
 
 
@@ -41,6 +43,10 @@ class Telling(Protocol):
 
     def request(self, message: Message) -> None:
         """What was asked for, once it is parsed."""
+        ...
+
+    def refused(self, parse: Callable[[], Message]) -> None:
+        """What was asked for of a caller who isn't let in: parsed only to be told."""
         ...
 
 
@@ -55,10 +61,14 @@ class Guard(Protocol):
         """Counts an open stream; raises QUOTA_EXCEEDED."""
         ...
 
-    def telling(
-        self, endpoint: Endpoint, caller: Caller, metadata: Mapping[str, Sequence[str]]
-    ) -> AbstractAsyncContextManager[Telling]:
-        """Writes into the audit log how a call ends, if it is one to be audited."""
+    async def told(
+        self,
+        endpoint: Endpoint,
+        caller: Caller,
+        metadata: Mapping[str, Sequence[str]],
+        call: Callable[[Telling], Awaitable[Message]],
+    ) -> Message:
+        """Makes a call, and writes how it ends into the audit log, if it is one to be audited."""
         ...
 
 
@@ -68,8 +78,11 @@ class Untold:
     def request(self, message: Message) -> None:
         """Not told."""
 
+    def refused(self, parse: Callable[[], Message]) -> None:
+        """Not told, and not parsed."""
 
-_UNTOLD: Final = Untold()
+
+UNTOLD: Final = Untold()
 
 
 class Unguarded:
@@ -83,12 +96,16 @@ class Unguarded:
         del endpoint, caller
         return nullcontext()
 
-    def telling(
-        self, endpoint: Endpoint, caller: Caller, metadata: Mapping[str, Sequence[str]]
-    ) -> AbstractAsyncContextManager[Telling]:
-        """Isn't told of."""
+    async def told(
+        self,
+        endpoint: Endpoint,
+        caller: Caller,
+        metadata: Mapping[str, Sequence[str]],
+        call: Callable[[Telling], Awaitable[Message]],
+    ) -> Message:
+        """Makes a call that nobody is told of."""
         del endpoint, caller, metadata
-        return nullcontext(_UNTOLD)
+        return await call(UNTOLD)
 
 
 class IdentityGuard:
@@ -98,6 +115,7 @@ class IdentityGuard:
         self._admission = admission
         self._strangers = strangers
         self._trail = trail
+        self._under_way: set[asyncio.Task[Message]] = set()
 
     def admit(self, endpoint: Endpoint, caller: Caller) -> None:
         """Takes what a call costs; raises QUOTA_EXCEEDED."""
@@ -111,33 +129,46 @@ class IdentityGuard:
         watches = endpoint.kind == "server_stream"
         return self._admission.stream(caller, "open_watches" if watches else "open_streams")
 
-    def telling(
-        self, endpoint: Endpoint, caller: Caller, metadata: Mapping[str, Sequence[str]]
-    ) -> AbstractAsyncContextManager[Telling]:
-        """Writes into the audit log how a call ends, if it is one to be audited."""
-        if not endpoint.rule.audit or not caller.tenant_id:
-            return nullcontext(_UNTOLD)
-        return self._audited(endpoint, caller, metadata)
+    async def told(
+        self,
+        endpoint: Endpoint,
+        caller: Caller,
+        metadata: Mapping[str, Sequence[str]],
+        call: Callable[[Telling], Awaitable[Message]],
+    ) -> Message:
+        """Makes a call, and writes how it ends into the audit log, if it is one to be audited.
 
-    @asynccontextmanager
+        Then it ends even if its caller doesn't wait for that, or may not: what was begun can't be
+        taken back, and nothing is done that the log doesn't tell.
+        """
+        if not endpoint.rule.audit or not caller.tenant_id:
+            return await call(UNTOLD)
+        drafting = _Drafting(endpoint, _first_record(endpoint, caller, metadata))
+        task = asyncio.create_task(self._audited(drafting, call))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def settle(self) -> None:
+        """Waits for calls that nobody waits for, some seconds at most."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=SETTLE_SECONDS)
+
     async def _audited(
-        self, endpoint: Endpoint, caller: Caller, metadata: Mapping[str, Sequence[str]]
-    ) -> AsyncGenerator[Telling]:
-        telling = _Drafting(endpoint, _first_record(endpoint, caller, metadata))
-        token = current_draft.set(telling.draft)
+        self, telling: _Drafting, call: Callable[[Telling], Awaitable[Message]]
+    ) -> Message:
+        current_draft.set(telling.draft)
         try:
-            yield telling
+            answer = await call(telling)
         except Exception as error:
             told = to_service_error(error)
             await self._trail.write(
                 telling.draft, outcome=CODES.get(told.reason, "INTERNAL"), reason=told.reason
             )
             raise told from error
-        else:
-            if not telling.draft.written:
-                await self._trail.write(telling.draft, outcome="OK", reason="")
-        finally:
-            current_draft.reset(token)
+        if not telling.draft.written:
+            await self._trail.write(telling.draft, outcome="OK", reason="")
+        return answer
 
 
 class _Drafting:
@@ -148,17 +179,28 @@ class _Drafting:
     def request(self, message: Message) -> None:
         path = self._rule.resource_field or self._rule.workspace_field
         resource = field_of(message, path) if path else ""
-        self.draft.record = replace(
-            self.draft.record, resource=resource[:MOST_CHARACTERS], request=shown(message)
-        )
+        # Told before it is refused: PostgreSQL holds any character but this one.
+        resource = resource[:MOST_CHARACTERS].replace("\0", "\N{REPLACEMENT CHARACTER}")
+        self.draft.record = replace(self.draft.record, resource=resource, request=shown(message))
+
+    def refused(self, parse: Callable[[], Message]) -> None:
+        with suppress(ServiceError):
+            self.request(parse())
 
 
 def shown(message: Message) -> str:
-    """A request as JSON for the audit log: without secrets, and cut when it is long."""
+    """A request as JSON for the audit log: without secrets, and cut when it is long.
+
+    One that has no form in JSON is a string, in the text format of protocol buffers.
+    """
     copy = type(message)()
     copy.CopyFrom(message)
     _redact(copy)
-    content = json_format.MessageToDict(copy, preserving_proto_field_name=True)
+    try:
+        content: Any = json_format.MessageToDict(copy, preserving_proto_field_name=True)
+    except (ValueError, json_format.Error):
+        # A span or a mask of which JSON has no form: this is told before it is refused.
+        content = text_format.MessageToString(copy, as_one_line=True)
     text = json.dumps(content, ensure_ascii=False)
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
 

@@ -13,7 +13,7 @@ from towpath_service.ports.ingest import LogLine, ProducerKey
 from towpath_service.rpc import convert_runs as convert
 from towpath_service.rpc.convert_updates import to_log_line
 from towpath_service.rpc.run_handler import run_scope, workspace_scope
-from towpath_service.rpc.validation import violations_of
+from towpath_service.rpc.validation import first_violation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from towpath_service.ports.bus import Scope
 
 
+MOST_RECORDS: Final = 1000
 _NOT_ITS_OWN: Final = "some lines are of runs that this credential isn't for"
 
 
@@ -53,15 +54,17 @@ class LogHandler:
         scope = workspace_scope(caller, request.workspace, "workspace")
         if not is_uuid(request.producer_id):
             raise invalid("producer_id", "must be a UUID in lower case")
+        if len(request.records) > MOST_RECORDS:
+            raise invalid("records", f"at most {MOST_RECORDS}: send the rest in another batch")
         key = ProducerKey(scope.tenant_id, scope.workspace_id, request.producer_id)
         self._admission.report(caller, "log_bytes_per_second", request.ByteSize())
         lines: list[LogLine] = []
         problem = ""
-        broken = bool(violations_of(request))
+        broken = first_violation(request) is not None
         for record in request.records:
-            violations = violations_of(record) if broken else []
-            if violations:
-                problem = problem or f"{violations[0].field}: {violations[0].description}"
+            violation = first_violation(record) if broken else None
+            if violation:
+                problem = problem or f"{violation.field}: {violation.description}"
                 continue
             try:
                 lines.append(to_log_line(record))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from towpath_service.domain.tokens import make_token, read_token
+from towpath_service.domain.tokens import make_token, read_number, read_place
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -33,7 +33,7 @@ def page_of(
         ServiceError: INVALID_PAGE_TOKEN.
     """
     question = (name, caller.tenant_id)
-    start = int(read_token(token, question)[0]) if token else 0
+    start = read_number(token, question) if token else 0
     end = start + min(size or DEFAULT_SIZE, MOST)
     following = make_token(question, (end,)) if end < len(items) else ""
     return items[start:end], following
@@ -64,7 +64,7 @@ async def read_page(
         ServiceError: INVALID_PAGE_TOKEN.
     """
     question = (name, caller.tenant_id, f"after {parts}")
-    after = tuple(map(str, read_token(token, question))) if token else ()
+    after = tuple(map(str, read_place(token, question, *[str] * parts))) if token else ()
     most = min(size or DEFAULT_SIZE, MOST)
     found = await read(after, most + 1)
     following = make_token(question, place_of(found[most - 1])) if len(found) > most else ""

@@ -1,15 +1,38 @@
-"""The contract's own rules, checked at the edge by protovalidate."""
+"""Rules of requests, checked at the edge.
+
+Those of the contract are checked by protovalidate, those of all texts here. No text has a NUL,
+which PostgreSQL can't hold. What people tell each other apart by has nothing either that isn't
+seen, or that changes how the rest is. What runs report comes in batches, which this isn't for.
+"""
 
 from __future__ import annotations
 
+import re
 from functools import cache
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from google.protobuf.message import Message
 
 from towpath_service.domain.errors import FieldViolation, ServiceError
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message
+    from collections.abc import Iterator
+
     from protovalidate import Validator, Violation
+
+LARGE_BYTES: Final = 2048
+MOST_TEXTS: Final = 8
+
+NAMES: Final = frozenset({"display_name", "client_name"})
+"""Fields that people tell each other, and what is theirs, apart by."""
+
+# Controls, what has no width, what turns the direction of text, other ends of lines, and tags.
+_UNSEEN: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
+    "\U000e0000-\U000e0fff]"
+)
 
 
 @cache
@@ -19,20 +42,23 @@ def _validator() -> Validator:
     return protovalidate.Validator()
 
 
-def violations_of(message: Message) -> list[FieldViolation]:
-    """The rules of the contract that a message breaks."""
-    return [
-        FieldViolation(
-            field=_path(violation),
-            description=violation.proto.message or violation.proto.rule_id,
-        )
-        for violation in _validator().collect_violations(message)
-    ]
+def first_violation(message: Message) -> FieldViolation | None:
+    """The first rule of the contract that a part of a batch breaks; None when it breaks none."""
+    found = _validator().collect_violations(message, fail_fast=True)
+    return _told(found[0]) if found else None
 
 
 def check(message: Message) -> None:
-    """Raises INVALID_REQUEST, with every violation, if a message breaks a rule."""
-    violations = violations_of(message)
+    """Raises INVALID_REQUEST, with every violation, if a message breaks a rule.
+
+    Of a large one the first is found, and no more are looked for: each costs as much as a small
+    call, and two bytes are enough for one.
+    """
+    large = message.ByteSize() > LARGE_BYTES
+    found = _validator().collect_violations(message, fail_fast=large)
+    violations = [_told(violation) for violation in found]
+    if not (large and violations):
+        violations += islice(_text_violations(message, ""), MOST_TEXTS)
     if violations:
         first = violations[0]
         raise ServiceError(
@@ -40,6 +66,49 @@ def check(message: Message) -> None:
             message=f"{first.field or 'the request'}: {first.description}",
             violations=violations,
         )
+
+
+def _told(violation: Violation) -> FieldViolation:
+    return FieldViolation(
+        field=_path(violation),
+        description=violation.proto.message or violation.proto.rule_id,
+    )
+
+
+def _text_violations(message: Message, prefix: str) -> Iterator[FieldViolation]:
+    for field, value in message.ListFields():
+        for place, part in _parts(value):
+            path = f"{prefix}{field.name}{place}"
+            if isinstance(part, Message):
+                yield from _text_violations(part, f"{path}.")
+            elif isinstance(part, str):
+                problem = _text_problem(part, name=field.name in NAMES)
+                if problem:
+                    yield FieldViolation(field=path, description=problem)
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """The values of a field with where they are in it: one, those of a list, or those of a map."""
+    if isinstance(value, (str, bytes, int, float, Message)):
+        yield "", value
+    elif hasattr(value, "items"):
+        for key, part in value.items():
+            yield "", key
+            yield f"[{key}]", part
+    else:
+        for number, part in enumerate(value):
+            yield f"[{number}]", part
+
+
+def _text_problem(text: str, *, name: bool) -> str:
+    if "\0" in text:
+        return "must not contain NUL (U+0000)"
+    if not name:
+        return ""
+    found = _UNSEEN.search(text)
+    if found:
+        return f"must not contain U+{ord(found[0]):04X}: characters that aren't seen are no name's"
+    return "must not be of blanks only" if text.isspace() else ""
 
 
 def _path(violation: Violation) -> str:

@@ -10,14 +10,14 @@ from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.server import ConnectASGIApplication, Endpoint
 from google.protobuf import json_format
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 
 from towpath_service.domain.errors import ServiceError
-from towpath_service.rpc.endpoints import MAX_MESSAGE_BYTES, PEER, not_a
+from towpath_service.rpc.endpoints import PEER, JsonText
 from towpath_service.web.refusals import Refusals, refusal, to_connect
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
     from google.protobuf.message import Message
 
@@ -33,17 +33,26 @@ _STREAMS: Final = {
 
 def connect_application(dispatcher: Dispatching) -> Any:
     """An ASGI application that answers every rpc over Connect and gRPC-Web."""
-    return _WithoutPlainGrpc(_Application(dispatcher))
+    by_limit: dict[int, list[Rpc]] = {}
+    for rpc in dispatcher.endpoints.values():
+        by_limit.setdefault(rpc.max_bytes, []).append(rpc)
+    paths: dict[str, _Application] = {}
+    for most_bytes, rpcs in by_limit.items():
+        application = _Application(dispatcher, rpcs, most_bytes)
+        paths |= {f"/{rpc.name}": application for rpc in rpcs}
+    return _ByPath(paths)
 
 
 class _Application(ConnectASGIApplication[None]):
-    def __init__(self, dispatcher: Dispatching) -> None:
-        endpoints: Any = {f"/{rpc.name}": _endpoint(dispatcher, rpc) for rpc in _rpcs(dispatcher)}
+    """Answers the rpcs that take requests of one size: no more of a body is read, or unpacked."""
+
+    def __init__(self, dispatcher: Dispatching, rpcs: list[Rpc], most_bytes: int) -> None:
+        endpoints: Any = {f"/{rpc.name}": _endpoint(dispatcher, rpc) for rpc in rpcs}
         super().__init__(  # pyright: ignore[reportUnknownMemberType] - it leaves generics open
             service=None,
             endpoints=lambda _: endpoints,
-            interceptors=[Refusals()],
-            read_max_bytes=MAX_MESSAGE_BYTES,
+            interceptors=[Refusals(most_bytes)],
+            read_max_bytes=most_bytes,
             codecs=[_Binary(), _Json()],
         )
 
@@ -53,11 +62,14 @@ class _Application(ConnectASGIApplication[None]):
         return ""
 
 
-class _WithoutPlainGrpc:
-    """Answers 415 to plain gRPC, which needs trailers that HTTP/1.1 servers don't send."""
+class _ByPath:
+    """Finds the application of an rpc.
 
-    def __init__(self, application: _Application) -> None:
-        self._application = application
+    Answers 415 to plain gRPC, which needs trailers that HTTP/1.1 servers don't send.
+    """
+
+    def __init__(self, paths: Mapping[str, _Application]) -> None:
+        self._paths = paths
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -67,11 +79,15 @@ class _WithoutPlainGrpc:
             refusal = PlainTextResponse("plain gRPC is served on the gRPC port", status_code=415)
             await refusal(scope, receive, send)
             return
-        await self._application(scope, receive, send)
+        application = self._paths.get(scope["path"])
+        if application is None:
+            await Response(status_code=404)(scope, receive, send)
+            return
+        await application(scope, receive, send)
 
 
 class _Binary:
-    """Hands requests on as bytes: the dispatcher parses them, and words what is wrong."""
+    """Hands requests on as they are: the dispatcher parses them once it knows who asks."""
 
     def name(self) -> str:
         return "proto"
@@ -85,6 +101,8 @@ class _Binary:
 
 
 class _Json:
+    """Hands requests on as they are, too."""
+
     def name(self) -> str:
         return "json"
 
@@ -92,19 +110,8 @@ class _Json:
         return json_format.MessageToJson(message, indent=None).encode()
 
     def decode(self, data: bytes | bytearray, message_class: type[Message]) -> Any:
-        message = message_class()
-        try:
-            json_format.Parse(bytes(data), message, ignore_unknown_fields=True)
-        except json_format.ParseError as error:
-            raise to_connect(not_a(message_class, str(error))) from None
-        except (ValueError, RecursionError, TypeError, AttributeError):
-            # Bytes that are no text, numbers beyond any limit, and the like.
-            raise to_connect(not_a(message_class)) from None
-        return message
-
-
-def _rpcs(dispatcher: Dispatching) -> list[Rpc]:
-    return list(dispatcher.endpoints.values())
+        del message_class
+        return JsonText(bytes(data))
 
 
 def _endpoint(dispatcher: Dispatching, rpc: Rpc) -> Endpoint[Any, Any]:
@@ -129,7 +136,7 @@ def _endpoint(dispatcher: Dispatching, rpc: Rpc) -> Endpoint[Any, Any]:
         return _told(dispatcher.server_stream(rpc, request, _metadata(context)))
 
     def bidi_stream(requests: Any, context: Any) -> AsyncGenerator[Message, None]:
-        return _told(dispatcher.bidi_stream(rpc, _received(requests), _metadata(context)))
+        return _told(dispatcher.bidi_stream(rpc, _received(requests, rpc), _metadata(context)))
 
     if rpc.kind == "unary":
         return Endpoint.unary(info, unary)
@@ -148,13 +155,13 @@ async def _told(answers: AsyncGenerator[Message, None]) -> AsyncGenerator[Messag
         raise to_connect(error) from None
 
 
-async def _received(requests: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+async def _received(requests: AsyncIterator[Any], rpc: Rpc) -> AsyncGenerator[Any, None]:
     """The requests of a stream; what connectrpc finds wrong with one is the caller's to know."""
     try:
         async for request in requests:
             yield request
     except ConnectError as error:
-        found = refusal(error, malformed="STREAM_PROTOCOL")
+        found = refusal(error, rpc.max_bytes, malformed="STREAM_PROTOCOL")
         if found is None:
             raise
         raise found from None

@@ -15,7 +15,6 @@ from connectrpc.interceptor import MetadataInterceptor
 from protobuf.wkt import Any as WireAny
 
 from towpath_service.domain.errors import ServiceError
-from towpath_service.rpc.endpoints import MAX_MESSAGE_BYTES
 from towpath_service.rpc.errors import CODES, to_service_error, to_status
 
 if TYPE_CHECKING:
@@ -26,6 +25,10 @@ _MALFORMED: Final = frozenset({Code.INVALID_ARGUMENT, Code.INTERNAL, Code.UNKNOW
 
 class Refusals(MetadataInterceptor[None]):
     """Words the failures of a call before they are sent."""
+
+    def __init__(self, most_bytes: int) -> None:
+        """Knows how large requests may be."""
+        self._most_bytes = most_bytes
 
     async def on_start(self, ctx: RequestContext[Any, Any]) -> None:
         """Lets every call begin."""
@@ -39,23 +42,26 @@ class Refusals(MetadataInterceptor[None]):
             return
         if not isinstance(error, ConnectError):
             raise to_connect(to_service_error(error)) from error
-        found = refusal(error)
+        found = refusal(error, self._most_bytes)
         if found is not None:
             raise to_connect(found) from error
 
 
-def refusal(error: ConnectError, malformed: str = "INVALID_REQUEST") -> ServiceError | None:
+def refusal(
+    error: ConnectError, most_bytes: int, malformed: str = "INVALID_REQUEST"
+) -> ServiceError | None:
     """What the caller is told for a finding of connectrpc; None when nobody is there any more.
 
     Args:
         error: The finding.
+        most_bytes: How large requests may be.
         malformed: The reason for a request that isn't shaped as one.
     """
     if error.code is Code.RESOURCE_EXHAUSTED:
         return ServiceError(
             reason="PAYLOAD_TOO_LARGE",
-            message=f"the request has more than the {MAX_MESSAGE_BYTES} bytes that are taken",
-            metadata={"limit_bytes": str(MAX_MESSAGE_BYTES)},
+            message=f"the request has more than the {most_bytes} bytes that are taken",
+            metadata={"limit_bytes": str(most_bytes)},
         )
     if error.code in _MALFORMED:
         return ServiceError(reason=malformed, message=f"the request is malformed: {error.message}")

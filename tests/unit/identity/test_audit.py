@@ -1,23 +1,28 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import delete, select, update
 from towpath_auth.audit import FIRST_HASH, AuditHead, AuditRecord, find_break
 from towpath_service.app.switching import recover, rotate_data_keys, rotate_signing, seal_anew
 from towpath_service.app.wiring import open_service
+from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.identity import ServerKey, place_of
 from towpath_service.storage.identity_schema import audit_entry, audit_head, server_key
 from towpath_service.storage.maintenance import at_database
 
-from tests.unit.identity.place import ADDRESS, SEALER, WANTED, Place, metadata, open_place
+from tests.unit.identity.place import ADDRESS, API, SEALER, WANTED, Place, metadata, open_place
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from towpath_service.ports.identity import Identity
     from towpath_service.storage.postgres_url import PostgresUrl
 
 OWNER = "users/owner@example.org"
@@ -26,6 +31,15 @@ TENANT = "00000000-0000-7000-8000-000000000001"
 
 async def log(place: Place) -> Any:
     return await place.call(place.owner, "AccessService/ListAuditEntries", page_size=1000)
+
+
+async def entries(place: Place) -> list[AuditRecord]:
+    """All of the log, read from the store, so that no limit of calls is met."""
+
+    def work(identity: Identity) -> list[AuditRecord]:
+        return [record for record, _ in identity.audit(before=1 << 60, limit=1000).entries]
+
+    return await place.service.store.identity(TENANT, work)
 
 
 def broken(answer: Any) -> str:
@@ -68,7 +82,7 @@ async def test_what_is_done_and_what_is_refused_is_written_down(place: Place) ->
         ("system", "identity.init", first, "OK", ""),
         (owner, "serviceaccount.create", name.partition("/")[2], "OK", ""),
         (owner, "key.create", name, "OK", ""),
-        (name, "run.delete", "", "PERMISSION_DENIED", "PERMISSION_MISSING"),
+        (name, "run.delete", run, "PERMISSION_DENIED", "PERMISSION_MISSING"),
         (owner, "run.delete", run, "FAILED_PRECONDITION", "RESOURCE_IN_USE"),
         (owner, "role.delete", "not a role", "INVALID_ARGUMENT", "INVALID_REQUEST"),
     ]
@@ -76,6 +90,59 @@ async def test_what_is_done_and_what_is_refused_is_written_down(place: Place) ->
     assert [entry.sequence for entry in answer.audit_entries] == [6, 5, 4, 3, 2, 1]
     assert answer.head_sealed
     assert broken(answer) == ""
+
+
+async def test_what_was_refused_and_is_no_message_is_written_down(small: Place) -> None:
+    _, key = await small.account("viewer")
+    viewer = await small.token(key)
+    with pytest.raises(ServiceError) as raised:
+        await small.raw(viewer, "RunService/DeleteRun", b"\xff")
+    assert raised.value.reason == "PERMISSION_MISSING"
+    told = (await entries(small))[0]
+    assert (told.action, told.resource, told.reason) == ("run.delete", "", "PERMISSION_MISSING")
+
+
+MALFORMED: dict[str, tuple[str, dict[str, Any]]] = {
+    "a life beyond all": ("AccessService/CreateApiKey", {"life": Duration(seconds=10**15)}),
+    "an overlap of too many nanoseconds": (
+        "AccessService/RotateApiKey",
+        {"name": "0" * 16, "overlap": Duration(seconds=1, nanos=2_000_000_000)},
+    ),
+    "a mask that JSON can't tell": (
+        "SecretService/UpdateSecret",
+        {
+            "secret": {"name": "workspaces/default/secrets/token", "value": b"hidden"},
+            "update_mask": FieldMask(paths=["Value"]),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+async def test_what_has_no_form_in_json_is_refused_and_written_down(
+    small: Place, what: str
+) -> None:
+    method, fields = MALFORMED[what]
+    assert (await small.refusal(small.owner, method, **fields)).reason == "INVALID_REQUEST"
+    told = (await entries(small))[0]
+    assert (told.method, told.outcome) == (f"{API}.{method}", "INVALID_ARGUMENT")
+    assert isinstance(json.loads(told.request), str)
+    assert "hidden" not in told.request
+
+
+async def test_calls_beyond_the_rate_are_not_written_down(small: Place) -> None:
+    quotas = {"calls_per_second": 1}
+    await small.call(
+        small.owner, "TenantService/SetTenantQuotas", name="tenants/main", quotas=quotas
+    )
+    before = len(await entries(small))
+    refusals = [
+        await small.refusal(small.owner, "AccessService/DeleteRole", name="roles/nothing")
+        for _ in range(30)
+    ]
+    answered = [refusal for refusal in refusals if refusal.reason == "RESOURCE_NOT_FOUND"]
+    assert {refusal.reason for refusal in refusals} == {"RESOURCE_NOT_FOUND", "QUOTA_EXCEEDED"}
+    assert len(await entries(small)) == before + len(answered)
 
 
 async def test_what_is_done_at_the_database_is_written_down_as_the_systems(

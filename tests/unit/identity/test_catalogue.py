@@ -806,6 +806,12 @@ def _deleted(wire: Wire) -> str:
     return run_id
 
 
+@pytest.mark.parametrize("method", [LIST, "LogService/WriteLogs"])
+def test_json_is_not_parsed_for_nobody(wire: Wire, method: str) -> None:
+    reply = wire.edge.http(f"/{API}.{method}", b"{", content_type="application/json")
+    assert (reply.status, reply.json["code"]) == (401, "unauthenticated")
+
+
 def test_after_twenty_wrong_keys_an_address_waits(wire: Wire) -> None:
     method = "AuthService/ExchangeToken"
     body = _message(method, api_key=KEY_TEXT).SerializeToString()

@@ -333,15 +333,14 @@ async def test_a_revoked_key_is_refused_on_another_replica_within_five_seconds(
         there = Place(other, "", place.owner)
         assert (await there.call(token, "AuthService/GetCaller")).credential_id
         looking = asyncio.create_task(_looking(there))
-        stream = open_stream(there, token)
-        await anext(stream)
+        ended = await begun(open_stream(there, token))
         began = time.monotonic()
         await place.call(
             place.owner,
             "AccessService/RevokeApiKey",
             name=f"{name}/apiKeys/{key.split('_')[1]}",
         )
-        assert await end_of(stream) == "CREDENTIAL_REVOKED"
+        assert await ended == "CREDENTIAL_REVOKED"
         refusal = await there.refusal(token, "AuthService/GetCaller")
         assert refusal.reason == "CREDENTIAL_REVOKED"
         assert time.monotonic() - began < 5.0
@@ -367,13 +366,23 @@ async def test_a_token_made_under_another_public_url_is_refused(
         assert (await Place(replica, "").call(place.owner, asked)).credential_id
 
 
-async def end_of(stream: Any) -> str:
+async def begun(stream: Any) -> asyncio.Task[str]:
+    """Has a stream read by a task of its own, as transports do; returns at its first answer."""
+    answered = asyncio.Event()
+    task = asyncio.create_task(end_of(stream, answered))
+    await answered.wait()
+    return task
+
+
+async def end_of(stream: Any, answered: asyncio.Event | None = None) -> str:
     """Why a stream ends."""
     with contextlib.suppress(StopAsyncIteration):
         async with asyncio.timeout(30):
             try:
                 while True:
                     await anext(stream)
+                    if answered is not None:
+                        answered.set()
             except ServiceError as error:
                 return error.reason
     return ""
@@ -386,12 +395,11 @@ async def _looking(place: Place) -> None:
 async def test_a_role_taken_away_ends_the_streams_it_permitted(place: Place) -> None:
     name, key = await place.account("viewer")
     token = await place.token(key)
-    stream = watching(place, token)
-    await anext(stream)
+    ended = await begun(watching(place, token))
     await place.call(
         place.owner, "AccessService/DeleteRoleBinding", principal=name, role="roles/viewer"
     )
-    assert await end_of(stream) == "PERMISSION_MISSING"
+    assert await ended == "PERMISSION_MISSING"
 
 
 async def test_a_role_given_is_felt_at_once(place: Place) -> None:

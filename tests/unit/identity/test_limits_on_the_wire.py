@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -17,7 +17,7 @@ from google.protobuf import json_format
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from tests.unit.identity.place import API
+from tests.unit.identity.place import API, WANTED, open_place
 from tests.unit.identity.test_limits import Clock
 from tests.unit.identity.test_strangers import admission_of
 from tests.unit.rpc.edges import Edge, frame, frames
@@ -26,6 +26,7 @@ from tests.unit.rpc.serving import Ports, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
+    from pathlib import Path
 
     from google.protobuf.message import Message
 
@@ -198,3 +199,31 @@ async def test_sixty_silent_strangers_stand_in_nobodys_way(net: Net) -> None:
         for call in calls:
             call.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+
+
+@pytest.mark.parametrize("proxy", [True, False])
+async def test_a_proxy_tells_on_both_ports_where_calls_come_from(
+    tmp_path: Path, proxy: bool
+) -> None:
+    method = "AuthService/StartDeviceSignIn"
+    told = "203.0.113.1, 198.51.100.9"
+    wanted = replace(WANTED, behind_proxy=proxy)
+    async with (
+        open_place(tmp_path / "towpath.db", wanted) as place,
+        serving(place.service.dispatcher) as ports,
+        ports.channel() as channel,
+    ):
+        call = channel.unary_unary(f"/{API}.{method}")
+        answer = await call(b"", metadata=(("x-forwarded-for", told),), timeout=20)
+        first = place.endpoint(method).response_type.FromString(answer)
+        edge = Edge(service=place.service, port=0, web_port=ports.web_port)
+        reply = await asyncio.to_thread(
+            edge.http,
+            f"/{API}.{method}",
+            b"{}",
+            content_type="application/json",
+            x_forwarded_for=told,
+        )
+        for code in (first.user_code, reply.json["userCode"]):  # type: ignore[attr-defined]
+            seen = await place.call(place.owner, "AuthService/GetDeviceSignIn", user_code=code)
+            assert seen.client_address == ("198.51.100.9" if proxy else "127.0.0.1")

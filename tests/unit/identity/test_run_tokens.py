@@ -11,7 +11,7 @@ from towpath.api.v1 import log_service_pb2
 from towpath_service.domain.errors import ServiceError
 
 from tests.unit.identity.place import metadata
-from tests.unit.identity.test_keys import end_of
+from tests.unit.identity.test_keys import begun
 from tests.unit.rpc.producing import batch, creation, transition
 
 if TYPE_CHECKING:
@@ -173,11 +173,11 @@ async def test_a_run_may_nothing_once_its_worker_may_start_it_no_more(place: Pla
         _left_open(place.request("IngestService/StreamUpdates", open=producer)),
         metadata(made.access_token),
     )
-    await anext(stream)
+    reading = await begun(stream)
     await place.call(
         place.owner, "AccessService/DeleteRoleBinding", principal=name, role="roles/worker"
     )
-    assert await end_of(stream) == "PERMISSION_MISSING"
+    assert await reading == "PERMISSION_MISSING"
     for method, fields in (
         ("SecretService/AccessSecret", {"name": f"{PARENT}/secrets/x"}),
         ("IngestService/StreamUpdates", {"open": producer}),
@@ -241,3 +241,17 @@ async def test_who_reports_in_one_workspace_touches_no_run_of_another(place: Pla
         assert await report(place, token, update, workspace=there) == ["RUN_UNKNOWN"]
     found = await place.call(place.owner, "RunService/GetRun", name=f"{PARENT}/runs/{run_id}")
     assert found.run.state == 3
+
+
+async def test_what_is_handed_out_or_refused_is_written_down(place: Place) -> None:
+    run_id = await place.run(place.owner)
+    token, _ = await run_token(place, run_id)
+    fields: dict[str, Any] = {"run": f"{PARENT}/runs/{run_id}", "attempt": 1}
+    await place.refusal(token, "AuthService/IssueRunToken", **fields)
+    log = await place.call(place.owner, "AccessService/ListAuditEntries", page_size=2)
+    told = [(entry.action, entry.resource, entry.outcome) for entry in log.audit_entries]
+    assert told == [
+        ("run_token.issue", fields["run"], "PERMISSION_DENIED"),
+        ("run_token.issue", fields["run"], "OK"),
+    ]
+    assert token not in str(log)

@@ -17,6 +17,9 @@ from towpath.api.v1 import (
 )
 from towpath.api.v1 import (
     ingest_service_pb2_grpc,
+    log_service_pb2,
+    log_service_pb2_grpc,
+    run_pb2,
     run_service_pb2,
     run_service_pb2_grpc,
 )
@@ -80,6 +83,12 @@ class Producer:
         request = run_service_pb2.ListRunTransitionsRequest(parent=f"{WORKSPACE}/runs/{run_id}")
         answer = self._runs.ListRunTransitions(request, timeout=20)
         return [int(item.to_state) for item in answer.transitions]
+
+    def run(self, run_id: str) -> run_pb2.Run:
+        """What the service shows of a run."""
+        request = run_service_pb2.GetRunRequest(name=f"{WORKSPACE}/runs/{run_id}")
+        shown: run_pb2.Run = self._runs.GetRun(request, timeout=20).run
+        return shown
 
 
 @pytest.fixture(params=["unary", "stream"])
@@ -149,6 +158,20 @@ def test_a_malformed_update_is_rejected_and_its_neighbours_are_kept(
     assert producer.history(run) == [RUNNING, COMPLETED]
 
 
+def test_a_nul_in_what_user_code_says_is_kept_as_another_character(producer: Producer) -> None:
+    run, ended = new_id(), transition(new_id())
+    made = creation(run, display_name="a\0b", task_name="\0", code_version="v\0")
+    made.create.labels["team\0"] = "data\0"
+    made.create.tags.append("nightly\0")
+    ended.run_id, ended.transition.message = run, "done\0"
+    assert not producer.send(1, made, ended).rejections
+    assert producer.history(run) == [RUNNING, COMPLETED]
+    kept = producer.run(run)
+    assert (kept.display_name, kept.task_name) == ("a\ufffdb", "\ufffd")
+    assert (kept.code_version, kept.state_message) == ("v\ufffd", "done\ufffd")
+    assert (dict(kept.labels), list(kept.tags)) == ({"team\ufffd": "data\ufffd"}, ["nightly\ufffd"])
+
+
 def test_an_oversized_value_is_rejected_and_its_neighbours_are_kept(producer: Producer) -> None:
     run, large = new_id(), creation(new_id())
     large.create.parameters.data = b"x" * (MAX_INLINE_BYTES + 1)
@@ -166,6 +189,22 @@ def test_an_oversized_message_is_refused_whole_and_smaller_ones_go_on(producer: 
     assert info.reason == "PAYLOAD_TOO_LARGE"
     assert info.metadata["limit_bytes"] == str(MAX_MESSAGE_BYTES)
     assert producer.send(1, creation(run)).committed_sequence == 1
+
+
+def test_a_part_of_a_batch_is_not_judged_beyond_its_first_broken_rule(producer: Producer) -> None:
+    many = creation(new_id())
+    many.create.tags.extend([""] * 1000)
+    [rejection] = producer.send(1, many).rejections
+    assert (rejection.reason, len(rejection.metadata)) == ("INVALID_REQUEST", 1)
+
+
+def test_too_many_log_lines_are_refused_whole(edge: Edge) -> None:
+    lines = log_service_pb2.WriteLogsRequest(
+        workspace=WORKSPACE, producer_id=new_id(), records=[log_service_pb2.LogRecord()] * 1001
+    )
+    with edge.channel() as channel, pytest.raises(grpc.RpcError) as raised:
+        log_service_pb2_grpc.LogServiceStub(channel).WriteLogs(lines, timeout=20)
+    assert info_of(raised.value).reason == "INVALID_REQUEST"
 
 
 def test_too_many_updates_are_refused_whole_and_fewer_go_on(producer: Producer) -> None:

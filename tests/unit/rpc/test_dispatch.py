@@ -7,11 +7,17 @@ import logging
 from typing import Any
 
 import pytest
-from towpath.api.v1 import log_service_pb2, server_service_pb2
-from towpath_auth import LOCAL_CALLER
+from towpath.api.v1 import auth_service_pb2, log_service_pb2, server_service_pb2
+from towpath_auth import LOCAL_CALLER, Caller
 from towpath_service.domain.errors import ServiceError
 from towpath_service.rpc.dispatch import Dispatcher, LocalAuthenticator
-from towpath_service.rpc.endpoints import MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES
+from towpath_service.rpc.endpoints import (
+    MAX_JSON_BYTES,
+    MAX_MESSAGE_BYTES,
+    MAX_REQUEST_BYTES,
+    JsonText,
+)
+from towpath_service.rpc.validation import check
 
 from tests.unit.rpc.fakes import FakeLogHandler, FakeServerHandler
 
@@ -85,6 +91,20 @@ async def test_a_broken_rule_names_its_field() -> None:
     assert [violation.field for violation in error.violations] == ["client"]
 
 
+def test_every_broken_rule_of_a_small_request_is_told() -> None:
+    request = auth_service_pb2.ExchangeTokenRequest(api_key="x", permissions=["", "", ""])
+    with pytest.raises(ServiceError) as raised:
+        check(request)
+    assert len(raised.value.violations) == 3
+
+
+def test_a_large_request_is_not_judged_beyond_its_first_broken_rule() -> None:
+    request = auth_service_pb2.ExchangeTokenRequest(api_key="x", permissions=[""] * 100_000)
+    with pytest.raises(ServiceError) as raised:
+        check(request)
+    assert len(raised.value.violations) == 1
+
+
 async def test_a_broken_rule_ends_a_stream_before_it_begins() -> None:
     made = dispatcher(FakeLogHandler())
     request = log_service_pb2.TailLogsRequest(parent="", tail_lines=-1)
@@ -109,6 +129,41 @@ async def test_batches_may_be_larger_and_are_left_to_their_handler() -> None:
     answer: Any = await made.unary(made.endpoint(WRITE), request.SerializeToString(), {})
     assert answer.message == "2 records"
     assert made.endpoint(WRITE).max_bytes == MAX_MESSAGE_BYTES
+
+
+class NobodyIsKnown(LocalAuthenticator):
+    async def authenticate(self, metadata: Any) -> Caller:
+        raise ServiceError(reason="CREDENTIAL_MISSING", message="a token is needed")
+
+
+@pytest.mark.parametrize("request_", [b"\xff", JsonText(b"{")])
+async def test_nothing_is_parsed_before_it_is_known_who_asks(request_: Any) -> None:
+    made = Dispatcher((FakeLogHandler(),), NobodyIsKnown())
+    error = await failure(made, request_, WRITE)
+    assert error.reason == "CREDENTIAL_MISSING"
+
+
+async def test_json_is_parsed() -> None:
+    made = dispatcher(FakeLogHandler())
+    request = JsonText(b'{"records": [{"body": "one"}, {}]}')
+    answer: Any = await made.unary(made.endpoint(WRITE), request, {})
+    assert answer.message == "2 records"
+
+
+@pytest.mark.parametrize(("name", "most"), [(INFO, MAX_REQUEST_BYTES), (WRITE, MAX_JSON_BYTES)])
+async def test_oversized_json_is_refused_before_it_is_parsed(name: str, most: int) -> None:
+    made = dispatcher(FakeServerHandler(), FakeLogHandler())
+    error = await failure(made, JsonText(b"{" * (most + 1)), name)
+    assert error.reason == "PAYLOAD_TOO_LARGE"
+    assert error.metadata["limit_bytes"] == str(most)
+
+
+async def test_a_large_batch_of_empty_parts_is_refused_before_it_is_parsed() -> None:
+    made = dispatcher(FakeLogHandler())
+    empty = log_service_pb2.WriteLogsRequest(records=[log_service_pb2.LogRecord()])
+    error = await failure(made, empty.SerializeToString() * 1_000_000, WRITE)
+    assert error.reason == "PAYLOAD_TOO_LARGE"
+    assert "fields" in error.message
 
 
 async def test_a_service_error_passes_as_it_is() -> None:

@@ -12,7 +12,7 @@ from towpath.api.v1 import ingest_service_pb2 as pb
 from towpath_service.rpc import convert_updates
 from towpath_service.rpc.convert_updates import to_update
 from towpath_service.rpc.plain_updates import is_plain
-from towpath_service.rpc.validation import violations_of
+from towpath_service.rpc.validation import first_violation
 
 from tests.unit.rpc.producing import creation, new_id, transition
 from tests.unit.rpc.test_any_bytes import messages
@@ -88,7 +88,7 @@ def agree(fields: dict[str, Any]) -> None:
     """Holds both verdicts of an update together, and what it is converted to."""
     update = pb.Update(**fields)
     if is_plain(update):
-        assert not violations_of(update), update
+        assert not first_violation(update), update
     quick = to_update(update, 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(convert_updates, "is_plain", lambda _: False)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from google.rpc import error_details_pb2
 from towpath.api.v1 import run_service_pb2
-from towpath_service.rpc.endpoints import MAX_MESSAGE_BYTES
+from towpath_service.rpc.endpoints import MAX_JSON_BYTES, MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES
 from towpath_service.web.hosts import host_name
 
 from tests.unit.rpc.edges import frame, frames
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LIST = "/towpath.api.v1.RunService/ListRuns"
 WATCH = "/towpath.api.v1.RunService/WatchRuns"
+WRITE = "/towpath.api.v1.LogService/WriteLogs"
 WATCH_OF_NOTHING = {"parent": "workspaces/default/runs/01978d2a-7c1e-7aaa-8bbb-0123456789ab"}
 REQUEST = run_service_pb2.ListRunsRequest(parent="workspaces/default").SerializeToString()
 END_OF_CONNECT_STREAM = 0b10
@@ -93,18 +94,32 @@ def test_a_body_that_is_no_message_is_an_invalid_argument(
     assert info_of(reply.json).reason == "INVALID_REQUEST"
 
 
-@pytest.mark.parametrize("body", [b"x" * (MAX_MESSAGE_BYTES + 1)])
-def test_an_oversized_body_is_refused_with_the_limit(edge: Edge, body: bytes) -> None:
-    reply = edge.http(LIST, body, content_type="application/proto")
+LIMITS = [(LIST, MAX_REQUEST_BYTES), (WRITE, MAX_MESSAGE_BYTES)]
+
+
+@pytest.mark.parametrize(("path", "most"), LIMITS)
+def test_an_oversized_body_is_refused_with_the_limit(edge: Edge, path: str, most: int) -> None:
+    reply = edge.http(path, b"x" * (most + 1), content_type="application/proto")
     assert (reply.status, reply.json["code"]) == (400, "invalid_argument")
     assert info_of(reply.json).reason == "PAYLOAD_TOO_LARGE"
-    assert info_of(reply.json).metadata["limit_bytes"] == str(MAX_MESSAGE_BYTES)
+    assert info_of(reply.json).metadata["limit_bytes"] == str(most)
 
 
-def test_a_body_that_unpacks_to_an_oversized_one_is_refused(edge: Edge) -> None:
-    body = gzip.compress(b"\0" * (MAX_MESSAGE_BYTES + 1))
-    reply = edge.http(LIST, body, content_type="application/proto", content_encoding="gzip")
+@pytest.mark.parametrize(("path", "most"), LIMITS)
+def test_a_body_that_unpacks_to_an_oversized_one_is_refused(
+    edge: Edge, path: str, most: int
+) -> None:
+    body = gzip.compress(b"\0" * (most + 1))
+    reply = edge.http(path, body, content_type="application/proto", content_encoding="gzip")
     assert info_of(reply.json).reason == "PAYLOAD_TOO_LARGE"
+    assert info_of(reply.json).metadata["limit_bytes"] == str(most)
+
+
+def test_json_that_unpacks_to_much_is_refused_unparsed(edge: Edge) -> None:
+    body = gzip.compress(b'{"records":[' + b"{}," * 2_700_000 + b"{}]}")
+    reply = edge.http(WRITE, body, content_type="application/json", content_encoding="gzip")
+    assert info_of(reply.json).reason == "PAYLOAD_TOO_LARGE"
+    assert info_of(reply.json).metadata["limit_bytes"] == str(MAX_JSON_BYTES)
 
 
 def test_an_unknown_encoding_is_refused_with_a_reason(edge: Edge) -> None:
