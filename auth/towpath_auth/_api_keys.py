@@ -91,14 +91,15 @@ def parse_api_key(text: str) -> ApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peppers:
-    """Secrets that the service adds to what it hashes, by version; the newest one writes."""
+    """Secrets that the service adds to what it hashes, by version."""
 
     by_version: Mapping[int, bytes] = field(repr=False)
+    in_force: int
+    """The version that hashes what is new: others may be older, or not known everywhere yet."""
 
     def hash(self, key: ApiKey) -> tuple[int, str]:
-        """The version of the pepper in use, and the key's digest under it, hexadecimal."""
-        version = max(self.by_version)
-        return version, self._digest(key, version)
+        """The version of the pepper in force, and the key's digest under it, hexadecimal."""
+        return self.in_force, self._digest(key, self.in_force)
 
     def matches(self, key: ApiKey, version: int, digest: str) -> bool:
         """Whether a key is the one that a digest was made of."""
@@ -106,14 +107,19 @@ class Peppers:
             return False
         return hmac.compare_digest(self._digest(key, version), digest)
 
-    def key_id_for(self, text: str) -> str:
-        """A public id that follows from a text: the same text can be made use of once."""
-        return self._characters(min(self.by_version), text, _ID_LENGTH)
+    def key_ids_for(self, text: str) -> list[str]:
+        """Public ids that follow from a text, so that it can be made use of once.
+
+        Returns:
+            The id to take first; then those that it may have been taken by under other peppers.
+        """
+        others = sorted(self.by_version.keys() - {self.in_force})
+        return [self._characters(version, text, _ID_LENGTH) for version in (self.in_force, *others)]
 
     def new_refresh_token(self, login_id: str) -> ApiKey:
         """Makes a refresh token that nobody can guess, and that is recognised later."""
         nonce = _random(_NONCE_LENGTH)
-        return _key("refresh", login_id, nonce + self._mac(max(self.by_version), login_id, nonce))
+        return _key("refresh", login_id, nonce + self._mac(self.in_force, login_id, nonce))
 
     def has_made(self, token: ApiKey) -> bool:
         """Whether a refresh token was made here for its login, however long ago."""

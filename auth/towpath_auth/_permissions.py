@@ -17,7 +17,7 @@ TENANT_PERMISSIONS: Final[Mapping[str, str]] = {
     "tenant.read": "See the tenant and its workspaces.",
     "usage.read": "See what the tenant uses of its limits.",
     "member.read": "See users, service accounts, roles and who has which.",
-    "member.manage": "Add and remove users, and give them roles that one has oneself.",
+    "member.manage": "Add and remove users; give them roles that one has, and keys.",
     "owner.grant": "Make and unmake owners.",
     "role.manage": "Make and delete custom roles.",
     "serviceaccount.manage": "Add and remove service accounts, their roles and their keys.",

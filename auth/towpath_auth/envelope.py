@@ -2,6 +2,7 @@
 
 from towpath_auth._data_key import DataKey, new_data_key
 from towpath_auth._envelope import (
+    KEY_BYTES,
     VARIABLE,
     Envelope,
     KeyEncryptionKey,
@@ -13,6 +14,7 @@ from towpath_auth._envelope import (
 )
 
 __all__ = [
+    "KEY_BYTES",
     "VARIABLE",
     "DataKey",
     "Envelope",

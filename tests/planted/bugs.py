@@ -5,6 +5,11 @@ from __future__ import annotations
 from tests.planted.planting import PlantedBug
 
 _SECRETS = "tests/unit/identity/test_secrets.py"
+_KEYS = "tests/unit/identity/test_keys.py"
+_LEARNING = "test_no_call_is_refused_while_replicas_learn_of_a_key_at_different_times"
+_PEPPERS = "tests/unit/identity/test_peppers.py"
+_ROTATION = "tests/unit/identity/test_rotation.py"
+_SERVER_KEYS = "service/towpath_service/application/server_keys.py"
 _SECRET_KEYS = "tests/unit/identity/test_secret_keys.py"
 _REDACTION = "tests/unit/identity/test_redaction.py"
 _COMMIT = "service/towpath_service/application/commit.py"
@@ -154,6 +159,34 @@ BUGS = (
         correct="""person = standing.principal.kind == "user\"""",
         broken="person = False",
         caught_by=(f"{_SECRETS}::test_a_person_gets_no_value_by_any_role",),
+    ),
+    PlantedBug(
+        name="a-key-signs-before-all-know-it",
+        file=_SERVER_KEYS,
+        correct="usable = [key for key in signing if key.used_from_us <= now_us]",
+        broken="usable = signing",
+        caught_by=(f"{_ROTATION}::{_LEARNING}",),
+    ),
+    PlantedBug(
+        name="a-pepper-hashes-before-all-know-it",
+        file=_SERVER_KEYS,
+        correct="for key in peppers if key.used_from_us <= now_us)",
+        broken="for key in peppers)",
+        caught_by=(f"{_PEPPERS}::test_keys_of_both_peppers_are_exchanged_on_every_replica",),
+    ),
+    PlantedBug(
+        name="a-pepper-goes-under-keys-that-hold",
+        file=_SERVER_KEYS,
+        correct="if int(key.key_id) not in used]",
+        broken="if int(key.key_id) not in used or key]",
+        caught_by=(f"{_PEPPERS}::test_a_pepper_goes_once_no_key_that_holds_is_under_it",),
+    ),
+    PlantedBug(
+        name="administrators-make-keys-of-owners",
+        file="service/towpath_service/application/api_keys.py",
+        correct="if binding.principal_id == owner.principal_id and binding.role_id in roles:",
+        broken="if owner.kind != 'user' and binding.principal_id == owner.principal_id:",
+        caught_by=(f"{_KEYS}::test_nobody_makes_a_key_for_who_may_more_than_they",),
     ),
     PlantedBug(
         name="an-old-key-makes-new-ones",

@@ -6,12 +6,14 @@ import json
 import ssl
 import subprocess
 import sys
+import urllib.request
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from towpath.api.v1 import auth_service_pb2, auth_service_pb2_grpc
 
 from tests.examples.places import EXAMPLES
 from tests.scenarios.certificates import Authority, Pair
@@ -119,7 +121,7 @@ def test_the_example_runs_as_a_tenant_with_a_key_over_tls_on_postgresql(
     pair = authority.sign("server")
     tls = ("--tls-cert", str(pair.certificate), "--tls-key", str(pair.key))
     server = Server(home=tmp_path / "server", dsn=held_dsn, options=("--cloud", *tls))
-    key = init_auth(server.home, "--database", held_dsn)
+    key = init_auth(server.home, "--database", held_dsn, "--expires", "forever")
     server.start()
     try:
         known = {
@@ -141,6 +143,8 @@ def test_the_example_runs_as_a_tenant_with_a_key_over_tls_on_postgresql(
         secret = tenant_key.split("_")[2]
         assert secret not in server.log
         assert reflection(server.address, authority.file) is grpc.StatusCode.UNIMPLEMENTED
+        # Nothing here goes on without an end.
+        assert "ends at" in operator.towpath("key", "rotate", key.split("_")[1]).stderr
     finally:
         server.stop()
 
@@ -182,8 +186,67 @@ def test_a_key_is_made_used_rotated_and_revoked(secured: tuple[Server, Client]) 
     told = owner.says("audit", "ls", "-o", "json")
     assert [entry["action"] for entry in json.loads(told)] == [
         *("token.exchange_denied", "key.revoke", "key.rotate", "key.create"),
-        *("serviceaccount.create", "workspace.create"),
+        *("serviceaccount.create", "workspace.create", "identity.init"),
     ]
+
+
+def test_who_recovers_an_owner_is_found_in_the_audit_log(secured: tuple[Server, Client]) -> None:
+    server, owner = secured
+    recovered = towpath(server.home, "server", "recover-owner")
+    assert recovered.returncode == 0, recovered.stderr
+    key = recovered.stdout.strip()
+    assert towpath(server.home, "server", "rotate-keys").returncode == 0
+    told = json.loads(owner.says("audit", "ls", "-o", "json", TOWPATH_API_KEY=key))
+    assert [(entry["actor"], entry["action"]) for entry in told] == [
+        ("system", "serverkey.rotate"),
+        ("system", "owner.recover"),
+        ("system", "identity.init"),
+    ]
+    assert told[1]["resource"] == f"users/ada@example.org/apiKeys/{key.split('_')[1]}"
+    verified = owner.towpath("audit", "verify")
+    assert verified.returncode == 0
+    assert "all" in verified.stderr
+
+
+def test_a_running_server_takes_up_a_new_signing_key_and_refuses_no_call(
+    secured: tuple[Server, Client],
+) -> None:
+    server, owner = secured
+
+    def published() -> set[str]:
+        with urllib.request.urlopen(f"{server.web_address}/.well-known/jwks.json") as answer:
+            return {key["kid"] for key in json.load(answer)["keys"]}
+
+    first = published()
+    with server.channel() as channel:
+        stub = auth_service_pb2_grpc.AuthServiceStub(channel)
+        exchange = auth_service_pb2.ExchangeTokenRequest(api_key=owner.settings["TOWPATH_API_KEY"])
+        calls = 0
+
+        def both_are_published() -> bool:
+            nonlocal calls
+            calls += 1
+            token = stub.ExchangeToken(exchange).access_token
+            who = stub.GetCaller(
+                auth_service_pb2.GetCallerRequest(),
+                metadata=(("authorization", f"Bearer {token}"),),
+            )
+            assert who.credential_id
+            return rotating.poll() is not None and len(published()) == 2
+
+        rotating = subprocess.Popen(
+            [sys.executable, "-m", "towpath", "server", "rotate-keys"],
+            env=environment(server.home),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        wait_until(both_are_published, "the server has taken up the new key")
+    said, _ = rotating.communicate()
+    assert rotating.returncode == 0
+    assert calls > 1
+    (new,) = published() - first
+    assert f"Key {new} signs access tokens from 2 minutes" in said
+    assert first < published()
 
 
 def test_a_revoked_key_fails_no_run_and_what_waits_is_delivered_with_the_next(
@@ -298,7 +361,7 @@ def test_a_tenant_over_its_rate_is_slowed_down_and_loses_nothing(
     assert ended.returncode == 0, ended.stderr
     used = {item["quota"]: item for item in json.loads(owner.says("usage", "-o", "json"))}
     assert int(used["refused"].get("used", 0)) > 0, used
-    owner.says("tenant", "limit", "main")
+    owner.says("tenant", "limit", "main", "--updates-per-second", "0")
     owner.towpath("sync")
 
     def tasks() -> int:

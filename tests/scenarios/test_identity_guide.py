@@ -224,6 +224,7 @@ def tenants(terminal: Terminal) -> None:
     ]
     terminal.types("towpath tenant limit acme --updates-per-second 5000")
     assert "5000/s" in terminal.runs("towpath usage", TOWPATH_API_KEY=eve)
+    assert "updates-per-second    5000\n" in terminal.types("towpath tenant inspect acme")
     shown = terminal.types("towpath tenant suspend acme", answers={"Go on? [y/N]: ": YES})
     assert "tenants/acme is suspended" in shown
     refused = terminal.runs("towpath whoami", TOWPATH_API_KEY=eve, ends=4)
@@ -253,12 +254,12 @@ def audit(terminal: Terminal) -> None:
     assert "tampered with" in terminal.runs("towpath audit verify", ends=1)
 
 
-def beyond_this_machine(terminal: Terminal) -> None:
+def own_keys(terminal: Terminal) -> None:
     begin(terminal)
     assert "signs access tokens" in terminal.types("towpath server rotate-keys")
     terminal.runs("towpath whoami")
     shown = terminal.types("towpath server rotate-keys --new-key-file new.key")
-    assert "sealed with new.key: restart every server" in shown
+    assert "sealed with file:new.key: restart every server" in shown
     terminal.stops()
     terminal.serves("towpath server start --key-file new.key")
     (terminal.home / "server.key").unlink()
@@ -289,7 +290,7 @@ WALKS = {
     "People, programs, roles": people,
     "Tenants": tenants,
     "The audit log": audit,
-    "Beyond this machine": beyond_this_machine,
+    "The service's own keys": own_keys,
     "Tokens that others verify": tokens_that_others_verify,
 }
 

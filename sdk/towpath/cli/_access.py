@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from towpath._settings.files import write_config
 from towpath._settings.layers import chosen_profile, user_config
-from towpath.api.v1 import tenant_service_pb2
 from towpath.cli._errors import CONFLICT, NOT_FOUND, CommandError
 from towpath.cli._groups import CommandGroup
 from towpath.cli._service import (
     Shown,
+    as_json,
     call,
     call_pages,
+    ending,
     moment,
     principal_name,
     role_name,
     show,
+    tenant_name,
     workspace_name,
 )
-from towpath.cli._session import confirmed, invocation, list_output, note
+from towpath.cli._session import confirmed, invocation, list_output, note, print_json, text_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _role = click.option("--role", help="Role it gets; `towpath role ls` lists them.")
 _workspace = click.option("--workspace", help="Where the role holds; else everywhere.")
+_LIMIT = click.IntRange(0)
+_STATES: Final = {1: "active", 2: "suspended"}
 _yes = click.option("--yes", is_flag=True, help="Don't ask.")
 
 
@@ -100,20 +104,13 @@ def members() -> None:
 @_role
 @_workspace
 @click.option("--name", default="", help="Name to show.")
-@click.option("--with-key", is_flag=True, help="Make a first API key, and show it this once.")
+@click.option("--with-key", is_flag=True, help="Make them an API key, and show it this once.")
 def add_member(
     email: str, role: str | None, workspace: str | None, name: str, *, with_key: bool
 ) -> None:
-    """Let somebody in, or give a further role to who is in."""
+    """Let somebody in, or give a further role, or another key, to who is in."""
     if any(user.name == f"users/{email.lower()}" for user in _users()):
-        if not role:
-            raise CommandError(
-                f"{email} is in already",
-                hint="--role gives a further role",
-                code="ALREADY_EXISTS",
-                exit_code=CONFLICT,
-            )
-        _grant(f"users/{email.lower()}", role, workspace)
+        _add_to_member(email, role, workspace, with_key=with_key)
         return
     answer = call(
         *("AccessService", "CreateUser"),
@@ -123,9 +120,12 @@ def add_member(
         workspace=workspace_name(workspace),
         with_api_key=with_key,
     )
-    note(f"{answer.user.name} is in" + (". Their API key, shown this once:" * with_key))
-    if with_key:
-        click.echo(answer.api_key)
+    if not with_key:
+        note(f"{answer.user.name} is in")
+        return
+    end = ending(answer, "api_key_expire_time")
+    note(f"{answer.user.name} is in. Their API key, shown this once, {end}:")
+    click.echo(answer.api_key)
 
 
 @members.command("ls")
@@ -289,7 +289,8 @@ def create_tenant(tenant: str, owner: str, name: str) -> None:
         owner_email=owner,
         display_name=name,
     )
-    note(f"tenants/{tenant} is there. The API key of {owner}, shown this once:")
+    end = ending(answer, "owner_api_key_expire_time")
+    note(f"tenants/{tenant} is there. The API key of {owner}, shown this once, {end}:")
     click.echo(answer.owner_api_key)
 
 
@@ -297,12 +298,11 @@ def create_tenant(tenant: str, owner: str, name: str) -> None:
 @list_output
 def list_tenants(output: str) -> None:
     """List tenants."""
-    states = {1: "active", 2: "suspended"}
     show(
         call_pages("TenantService", "ListTenants", "tenants"),
         (
             Shown("TENANT", lambda item: item.name.removeprefix("tenants/")),
-            Shown("STATE", lambda item: states.get(item.state, "unknown")),
+            Shown("STATE", lambda item: _STATES.get(item.state, "unknown")),
             Shown("NAME", lambda item: item.display_name),
             Shown("MADE", lambda item: moment(item, "create_time")),
             Shown("ID", lambda item: item.uid),
@@ -311,26 +311,51 @@ def list_tenants(output: str) -> None:
     )
 
 
+@tenants.command("inspect")
+@click.argument("tenant")
+@text_output
+def inspect_tenant(tenant: str, output: str) -> None:
+    """Describe a tenant, with its limits."""
+    found = _tenant(tenant)
+    if output == "json":
+        print_json(as_json(found))
+        return
+    click.echo(f"{'tenant':<22}{found.name.removeprefix('tenants/')}")
+    click.echo(f"{'name':<22}{found.display_name or '-'}")
+    click.echo(f"{'state':<22}{_STATES.get(found.state, 'unknown')}")
+    click.echo(f"{'id':<22}{found.uid}")
+    click.echo(f"{'made':<22}{moment(found, 'create_time')}")
+    _tell_limits(found.quotas)
+
+
 @tenants.command("limit")
 @click.argument("tenant")
-@click.option("--updates-per-second", type=click.IntRange(0), default=0)
-@click.option("--log-bytes-per-second", type=click.IntRange(0), default=0)
-@click.option("--calls-per-second", type=click.IntRange(0), default=0)
-@click.option("--open-streams", type=click.IntRange(0), default=0)
-@click.option("--open-watches", type=click.IntRange(0), default=0)
-@click.option("--stored-bytes", type=click.IntRange(0), default=0)
-def limit_tenant(tenant: str, **quotas: int) -> None:
-    """Set a tenant's limits; what isn't given is the installation's default again."""
-    message = tenant_service_pb2.TenantQuotas(
-        updates_per_second=quotas["updates_per_second"],
-        log_bytes_per_second=quotas["log_bytes_per_second"],
-        calls_per_second=quotas["calls_per_second"],
-        open_streams=quotas["open_streams"],
-        open_watches=quotas["open_watches"],
-        stored_bytes=quotas["stored_bytes"],
+@click.option("--updates-per-second", type=_LIMIT)
+@click.option("--log-bytes-per-second", type=_LIMIT)
+@click.option("--calls-per-second", type=_LIMIT)
+@click.option("--open-streams", type=_LIMIT)
+@click.option("--open-watches", type=_LIMIT)
+@click.option("--stored-bytes", type=_LIMIT)
+def limit_tenant(tenant: str, **quotas: int | None) -> None:
+    """Set limits of a tenant; those that aren't given stay, 0 is the installation's default."""
+    given = {name: number for name, number in quotas.items() if number is not None}
+    if not given:
+        raise click.UsageError(
+            "give a limit to set, such as --stored-bytes 10000000000; 0 sets it to the"
+            f" installation's default. `towpath tenant inspect {tenant}` shows all"
+        )
+    # What stays is sent, too, for servers that take all limits at once.
+    message = _tenant(tenant).quotas
+    for name, number in given.items():
+        setattr(message, name, number)
+    answer = call(
+        *("TenantService", "SetTenantQuotas"),
+        name=tenant_name(tenant),
+        quotas=message,
+        update_mask={"paths": list(given)},
     )
-    call("TenantService", "SetTenantQuotas", name=f"tenants/{tenant}", quotas=message)
-    note(f"limits of tenants/{tenant} are set")
+    note(f"limits of {answer.tenant.name} are set:")
+    _tell_limits(answer.tenant.quotas)
 
 
 @tenants.command("suspend")
@@ -339,7 +364,7 @@ def limit_tenant(tenant: str, **quotas: int) -> None:
 def suspend_tenant(tenant: str, *, yes: bool) -> None:
     """Stop all calls of a tenant."""
     if confirmed(f"Nobody of tenant {tenant} can call from now on. Go on?", yes=yes):
-        call("TenantService", "SuspendTenant", name=f"tenants/{tenant}")
+        call("TenantService", "SuspendTenant", name=tenant_name(tenant))
         note(f"tenants/{tenant} is suspended")
 
 
@@ -347,7 +372,7 @@ def suspend_tenant(tenant: str, *, yes: bool) -> None:
 @click.argument("tenant")
 def resume_tenant(tenant: str) -> None:
     """Let a tenant call again."""
-    call("TenantService", "ResumeTenant", name=f"tenants/{tenant}")
+    call("TenantService", "ResumeTenant", name=tenant_name(tenant))
     note(f"tenants/{tenant} is active")
 
 
@@ -376,8 +401,38 @@ def usage(output: str) -> None:
     )
 
 
+def _tenant(tenant: str) -> Any:
+    return call("TenantService", "GetTenant", name=tenant_name(tenant)).tenant
+
+
+def _tell_limits(quotas: Any) -> None:
+    for field in quotas.DESCRIPTOR.fields:
+        number = getattr(quotas, field.name)
+        default = "none" if field.name == "stored_bytes" else "default"
+        click.echo(f"{field.name.replace('_', '-'):<22}{number or default}")
+
+
 def _users() -> list[Any]:
     return call_pages("AccessService", "ListUsers", "users")
+
+
+def _add_to_member(email: str, role: str | None, workspace: str | None, *, with_key: bool) -> None:
+    """Gives a further role and another key to somebody who is in."""
+    if not role and not with_key:
+        raise CommandError(
+            f"{email} is in already",
+            hint="--role gives a further role, --with-key another API key",
+            code="ALREADY_EXISTS",
+            exit_code=CONFLICT,
+        )
+    user = f"users/{email.lower()}"
+    if role:
+        _grant(user, role, workspace)
+    if with_key:
+        answer = call("AccessService", "CreateApiKey", parent=user)
+        end = ending(answer.api_key, "expire_time")
+        note(f"Another API key of {user}, shown this once, {end}:")
+        click.echo(answer.key)
 
 
 def _grant(principal: str, role: str, workspace: str | None) -> None:

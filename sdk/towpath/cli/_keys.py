@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -17,6 +19,7 @@ from towpath.cli._service import (
     as_json,
     call,
     call_pages,
+    ending,
     moment,
     principal_name,
     show,
@@ -30,23 +33,43 @@ from towpath.cli._session import (
     print_json,
     text_output,
 )
-from towpath.exceptions import ConfigurationError
+from towpath.exceptions import ConfigurationError, InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
-_KINDS: Final = {1: "API key", 2: "login", 3: "trust"}
+_API_KEY: Final = 1
+_SOON: Final = timedelta(days=14)
+_KINDS: Final = {_API_KEY: "API key", 2: "login", 3: "trust"}
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
 
 
 class _Span(click.ParamType[Duration]):
     name = "AGE"
 
+    def __init__(self, *, zero: bool) -> None:
+        self._zero = zero
+
     def convert(self, value: Any, param: Any, ctx: Any) -> Duration:
         match = re.fullmatch(r"(\d{1,4})([mhd])", str(value)) or re.fullmatch(r"(0)()", str(value))
         if match is None:
             self.fail(f"{value!r} is no time: write 30m, 12h or 90d", param, ctx)
-        return Duration(seconds=int(match[1]) * _SECONDS.get(match[2], 0))
+        seconds = int(match[1]) * _SECONDS.get(match[2], 0)
+        if not seconds and not self._zero:
+            self.fail("a key must hold for more than 0: write 30m, 12h or 90d", param, ctx)
+        return Duration(seconds=seconds)
+
+
+@contextmanager
+def _saying(option: str, *, field: str) -> Generator[None]:
+    """Names an option where the service names the field that it sets."""
+    try:
+        yield
+    except InvalidRequest as error:
+        _, named, wrong = str(error).partition(f"{field}: ")
+        if not named:
+            raise
+        raise click.UsageError(f"{option} {wrong}") from None
 
 
 @click.group(cls=CommandGroup)
@@ -56,10 +79,19 @@ def group() -> None:
 
 @group.command()
 @click.option("--name", default="", help="Name to show.")
-@click.option("--for", "owner", metavar="ACCOUNT", help="Service account; else yourself.")
+@click.option(
+    "--for",
+    "owner",
+    metavar="PRINCIPAL",
+    help="Service account, or member who has lost their keys; else yourself.",
+)
 @click.option("--permission", multiple=True, help="Limit it to this permission; repeat for more.")
 @click.option("--workspace", multiple=True, help="Limit it to this workspace; repeat for more.")
-@click.option("--expires", type=_Span(), help="After how long it ends.  [default: 90d]")
+@click.option(
+    "--expires",
+    type=_Span(zero=False),
+    help="After how long it ends, at most 365d.  [default: 90d]",
+)
 @text_output
 def create(
     name: str,
@@ -70,18 +102,17 @@ def create(
     output: str,
 ) -> None:
     """Make a key, and show it this once."""
-    if expires is not None and not expires.seconds:
-        raise click.UsageError("--expires 0 would make a key that never holds: write 30d, say")
     limits = access_service_pb2.ApiKeyLimits(
         permissions=permission, workspaces=[workspace_name(item) for item in workspace]
     )
-    answer = call(
-        *("AccessService", "CreateApiKey"),
-        parent=principal_name(owner) if owner else "",
-        display_name=name,
-        limits=limits,
-        life=expires,
-    )
+    with _saying("--expires", field="life"):
+        answer = call(
+            *("AccessService", "CreateApiKey"),
+            parent=principal_name(owner) if owner else "",
+            display_name=name,
+            limits=limits,
+            life=expires,
+        )
     _show_once(answer, output)
 
 
@@ -106,11 +137,20 @@ def list_keys(owner: str | None, output: str) -> None:
         ),
         output,
     )
+    for key in filter(_ends_soon, keys):
+        note(
+            f"{key.key_id} {ending(key, 'expire_time')}: `towpath key rotate {key.key_id}` makes"
+            " its successor"
+        )
 
 
 @group.command()
 @click.argument("key_id")
-@click.option("--overlap", type=_Span(), help="How long the old one holds on.  [default: 1d]")
+@click.option(
+    "--overlap",
+    type=_Span(zero=True),
+    help="How long the old one holds on, at most 7d.  [default: 1d]",
+)
 @click.option(
     "--keep", is_flag=True, help="Keep it in the profile that has the old one, and don't show it."
 )
@@ -120,7 +160,8 @@ def rotate(key_id: str, overlap: Duration | None, output: str, *, keep: bool) ->
     kept = ProfileKey(invocation().profile)
     if keep and not kept.is_of(key_id):
         raise click.UsageError(f"profile {kept.profile} doesn't hold {key_id}: leave --keep out")
-    answer = call("AccessService", "RotateApiKey", name=key_id, overlap=overlap)
+    with _saying("--overlap", field="overlap"):
+        answer = call("AccessService", "RotateApiKey", name=key_id, overlap=overlap)
     if keep:
         _keep(kept, answer, output)
         return
@@ -160,14 +201,28 @@ def _show_once(answer: Any, output: str) -> None:
     if output == "json":
         print_json({"key": answer.key, "api_key": as_json(answer.api_key)})
         return
-    note(f"{answer.api_key.name}, shown this once:")
+    note(f"{answer.api_key.name}, shown this once, {ending(answer.api_key, 'expire_time')}:")
     click.echo(answer.key)
 
 
 def _state(key: Any) -> str:
     if key.HasField("revoke_time"):
         return "revoked"
+    if _ends_within(key, timedelta(0)):
+        return "expired"
     return f"replaced by {key.replaced_by}" if key.replaced_by else "holds"
+
+
+def _ends_soon(key: Any) -> bool:
+    """Whether somebody has to see to a key before it ends."""
+    return key.kind == _API_KEY and _state(key) == "holds" and _ends_within(key, _SOON)
+
+
+def _ends_within(key: Any, span: timedelta) -> bool:
+    if not key.HasField("expire_time"):
+        return False
+    end: datetime = key.expire_time.ToDatetime(UTC)
+    return end <= datetime.now(UTC) + span
 
 
 def _limits(key: Any) -> str:

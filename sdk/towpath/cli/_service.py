@@ -123,9 +123,19 @@ def moment(message: Any, field: str) -> str:
     return f"{at.astimezone():%Y-%m-%d %H:%M}"
 
 
+def ending(message: Any, field: str) -> str:
+    """When a key ends, to go on a sentence about it."""
+    return f"ends at {at}" if (at := moment(message, field)) else "never ends"
+
+
 def workspace_name(workspace: str | None) -> str:
     """The resource name of a workspace; empty for none."""
     return f"workspaces/{workspace.removeprefix('workspaces/')}" if workspace else ""
+
+
+def tenant_name(text: str) -> str:
+    """The resource name of a tenant."""
+    return f"tenants/{text.removeprefix('tenants/')}"
 
 
 def principal_name(text: str) -> str:

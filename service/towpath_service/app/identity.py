@@ -20,6 +20,7 @@ from towpath_service.application.strangers import Strangers
 from towpath_service.application.tenants import MadeTenant, Tenants
 from towpath_service.application.trusts import Trusts
 from towpath_service.domain.errors import ServiceError
+from towpath_service.domain.identity import parse_email
 from towpath_service.outbound import FetchedKeys, Issuers
 from towpath_service.rpc.access_handler import AccessHandler, TenantHandler
 from towpath_service.rpc.auth_handler import AuthHandler
@@ -55,6 +56,7 @@ async def open_identity(
     admission: Admission,
     *,
     private_issuers: bool = False,
+    endless_keys: bool = False,
     public_url: str | None = None,
     behind_proxy: bool = False,
 ) -> Identity:
@@ -67,6 +69,7 @@ async def open_identity(
         queries: What runs there are.
         admission: What counts what tenants use.
         private_issuers: Whether issuers may be on this machine and on private networks.
+        endless_keys: Whether a key that never ends is followed by another such.
         public_url: `iss` of access tokens; None for one that is nobody's address.
         behind_proxy: Whether a proxy tells where calls come from.
 
@@ -77,9 +80,8 @@ async def open_identity(
     server_keys = ServerKeys(store, sealer)
     authority = Authority(store, server_keys, clock, issuer=issuer)
     await authority.open()
-    trail = AuditTrail(store, authority)
-    await begin_logs(store, server_keys, trail)
-    keys = ApiKeys(store, authority, trail, clock)
+    trail = await _begun_trail(store, authority, server_keys)
+    keys = ApiKeys(store, authority, trail, clock, endless=endless_keys)
     trusts = Trusts(store, trail, clock, private=private_issuers)
     sign_ins = SignIns(store, authority, trail, clock, admission)
     issuers = Issuers(FetchedKeys())
@@ -111,7 +113,7 @@ async def open_identity(
 
 
 async def init_identity(
-    store: IdentityStore, clock: Clock, sealer: Sealer, owner: str, *, key_days: float | None
+    store: IdentityStore, clock: Clock, sealer: Sealer, owner: str, *, key_seconds: float | None
 ) -> MadeTenant | None:
     """Makes the service's keys, the first tenant, its workspace, its owner and the owner's key.
 
@@ -120,38 +122,58 @@ async def init_identity(
         clock: The time.
         sealer: What keeps the service's keys.
         owner: E-mail address of the owner.
-        key_days: How long the first key holds; None for ever.
+        key_seconds: How long the first key holds; None for ever.
 
     Returns:
         The tenant with its owner; None when that was done before.
+
+    Raises:
+        ServiceError: As `Tenants.first`.
     """
+    parse_email(owner, "owner")
     server_keys = ServerKeys(store, sealer)
     await server_keys.make()
     authority = Authority(store, server_keys, clock)
     await authority.open()
-    trail = AuditTrail(store, authority)
-    keys = ApiKeys(store, authority, trail, clock)
-    seconds = None if key_days is None else key_days * 86_400
-    return await Tenants(store, authority, trail, keys, clock).first(owner, key_seconds=seconds)
+    tenants = _tenants(store, authority, AuditTrail(store, authority), clock)
+    return await tenants.first(owner, key_seconds=key_seconds)
 
 
-async def recover_owner(
-    store: IdentityStore, clock: Clock, sealer: Sealer, *, key_days: float | None
-) -> MadeTenant:
+async def recover_owner(store: IdentityStore, clock: Clock, sealer: Sealer) -> MadeTenant:
     """Makes a key for an owner of the first tenant, for whoever has lost all of theirs.
 
     Raises:
         ServiceError: IDENTITY_MISSING: identity was never switched on.
     """
-    authority = Authority(store, ServerKeys(store, sealer), clock)
+    server_keys = ServerKeys(store, sealer)
+    authority = Authority(store, server_keys, clock)
     await authority.open()
-    trail = AuditTrail(store, authority)
-    keys = ApiKeys(store, authority, trail, clock)
-    seconds = None if key_days is None else key_days * 86_400
-    made = await Tenants(store, authority, trail, keys, clock).recover(key_seconds=seconds)
+    trail = await _begun_trail(store, authority, server_keys)
+    made = await _tenants(store, authority, trail, clock).recover()
     if made is None:
         raise ServiceError(
             reason="IDENTITY_MISSING",
             message="nobody owns this installation yet: run `towpath server init-auth`",
         )
     return made
+
+
+async def system_trail(store: IdentityStore, clock: Clock, server_keys: ServerKeys) -> AuditTrail:
+    """What writes down what is done where the database is; raises as `Authority.open`."""
+    authority = Authority(store, server_keys, clock)
+    await authority.open()
+    return await _begun_trail(store, authority, server_keys)
+
+
+async def _begun_trail(
+    store: IdentityStore, authority: Authority, server_keys: ServerKeys
+) -> AuditTrail:
+    trail = AuditTrail(store, authority)
+    await begin_logs(store, server_keys, trail)
+    return trail
+
+
+def _tenants(
+    store: IdentityStore, authority: Authority, trail: AuditTrail, clock: Clock
+) -> Tenants:
+    return Tenants(store, authority, trail, ApiKeys(store, authority, trail, clock), clock)

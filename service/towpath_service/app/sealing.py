@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from towpath_auth.envelope import (
@@ -19,19 +19,17 @@ from towpath_auth.envelope import (
     new_data_key,
 )
 
+from towpath_service.app.key_hooks import HOOK, hook_key, hook_names
+from towpath_service.app.key_sources import KeySource
 from towpath_service.domain.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from towpath_service.ports.sealing import RecordSealer
 
 KEY_FILE: Final = "server.key"
 """Name of the file in the Towpath home, where no other is named."""
-
-HOOK: Final = "towpath.key_encryption_key"
-"""Entry points of this group make a key-encryption key, one in a key management service."""
 
 
 class EnvelopeSealer:
@@ -85,32 +83,48 @@ def in_memory() -> EnvelopeSealer:
     return EnvelopeSealer([LocalKey(new_data_key())])
 
 
-def sealer(home: Path, named: Path | None, *, make: bool) -> EnvelopeSealer:
-    """What seals the secrets of a service: a hook, the environment, or a file, whichever is first.
+def sealer(home: Path, named: KeySource | None, *, make: bool) -> EnvelopeSealer:
+    """What seals the secrets of a service.
 
     Args:
         home: The Towpath home.
-        named: A file that was named.
-        make: Whether to make the file when there is none.
+        named: Where its key comes from; None for the usual: a hook, the environment, or the file
+            in the home, whichever is there first.
+        make: Whether to make the key's file when there is none.
 
     Raises:
-        ServiceError: KEY_UNUSABLE, saying what to do.
+        ServiceError: KEY_UNUSABLE or KEY_UNREACHABLE, saying what to do.
     """
-    return EnvelopeSealer([key_encryption_key(home, named, make=make)])
+    return EnvelopeSealer([key_encryption_key(named or _usual(home), make=make)])
 
 
-def key_encryption_key(home: Path, named: Path | None, *, make: bool) -> KeyEncryptionKey:
-    """The key that `sealer` uses; raises as it does."""
+def key_encryption_key(source: KeySource, *, make: bool) -> KeyEncryptionKey:
+    """The key of a source; raises as `sealer`."""
     try:
-        if named is not None:
-            return key_file(named, make=make)
-        for hook in entry_points(group=HOOK):
-            key: KeyEncryptionKey = hook.load()()
-            return key
-        text = os.environ.get(VARIABLE)
-        return key_text(text, VARIABLE) if text else key_file(home / KEY_FILE, make=make)
+        if source.kind == "hook":
+            return hook_key(source.name)
+        if source.kind == "env":
+            return key_text(os.environ.get(source.name, ""), source.name)
+        return key_file(Path(source.name), make=make)
     except KeyFileUnusable as error:
         raise ServiceError(reason="KEY_UNUSABLE", message=str(error)) from error
+
+
+def _usual(home: Path) -> KeySource:
+    hooks = hook_names()
+    if len(hooks) > 1:
+        raise ServiceError(
+            reason="KEY_UNUSABLE",
+            message=(
+                f"there are the hooks {' and '.join(hooks)} in the group {HOOK}, and only one can"
+                " have the key: uninstall the packages of the others"
+            ),
+        )
+    if hooks:
+        return KeySource("hook", hooks[0])
+    if os.environ.get(VARIABLE):
+        return KeySource("env", VARIABLE)
+    return KeySource("file", str(home / KEY_FILE))
 
 
 def _broken(place: str) -> ServiceError:
@@ -119,6 +133,6 @@ def _broken(place: str) -> ServiceError:
         message=(
             f"the secret {place} doesn't open: the key-encryption key is another one than"
             f" it was sealed with, or the database was tampered with. Bring {KEY_FILE},"
-            f" {VARIABLE} or --key-file back"
+            f" {VARIABLE}, --key-file or the hook of {HOOK} back"
         ),
     )

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from towpath_service.app.key_sources import file_source
 from towpath_service.domain.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ def sealing_of(home: Path, key_file: Path | None, *, shared: bool) -> Sealing:
         from towpath_service.app.sealing import sealer  # noqa: PLC0415 - brings cryptography
 
         try:
-            return sealer(home, key_file, make=make and not shared)
+            return sealer(home, file_source(key_file), make=make and not shared)
         except ServiceError as error:
-            if not (make and shared):
+            if not (make and shared) or error.reason == "KEY_UNREACHABLE":
                 raise
             raise _no_key(error.message) from error
 

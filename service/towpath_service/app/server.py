@@ -15,6 +15,7 @@ from towpath._discovery import announce_server
 from towpath_service.app.background import background
 from towpath_service.app.exposure import check_exposure, warn_of_exposure, web_hosts
 from towpath_service.app.intake import Intake
+from towpath_service.app.key_sources import file_source
 from towpath_service.app.openness import Openness
 from towpath_service.app.secret_keys import sealing_of
 from towpath_service.app.settings import seen_from_here
@@ -119,9 +120,10 @@ async def serve(
 def _identity(settings: ServerSettings) -> IdentityWanted:
     return identity_wanted(
         settings.home,
-        settings.key_file,
+        file_source(settings.key_file),
         make=settings.auth,
         private_issuers=settings.private_issuers,
+        endless_keys=not settings.cloud,
         public_url=settings.public_url,
         behind_proxy=settings.tls_proxy,
     )

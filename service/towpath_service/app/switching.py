@@ -5,26 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from towpath_service.app.secret_keys import sealing_by
-from towpath_service.app.wiring import IdentityWanted, open_store
+from towpath_service.app.wiring import IdentityWanted, has_identity, open_store
+from towpath_service.domain.identity import KEY_LIFE_SECONDS
 from towpath_service.ports.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from towpath_service.app.key_sources import KeySource
+    from towpath_service.application.audit import AuditTrail
+    from towpath_service.application.server_keys import ServerKeys
     from towpath_service.application.tenants import MadeTenant
     from towpath_service.ports.sealing import Sealer
+    from towpath_service.ports.store import Store
     from towpath_service.storage.postgres_url import PostgresUrl
 
-FIRST_KEY_DAYS: Final = 90.0
+ROTATE_KEYS: Final = "towpath server rotate-keys"
 
 
 def identity_wanted(
     home: Path,
-    key_file: Path | None,
+    key: KeySource | None,
     *,
     make: bool = False,
     private_issuers: bool = False,
+    endless_keys: bool = True,
     public_url: str | None = None,
     behind_proxy: bool = False,
 ) -> IdentityWanted:
@@ -32,9 +38,11 @@ def identity_wanted(
 
     Args:
         home: The Towpath home.
-        key_file: File of the key that the service's secrets are sealed with; None for the usual.
-        make: Whether to make that file when there is none.
+        key: Where the key comes from that the service's secrets are sealed with; None for the
+            usual.
+        make: Whether to make its file when there is none.
         private_issuers: Whether issuers that tenants trust may be on private networks.
+        endless_keys: Whether a key of the first tenant that never ends is followed by another such.
         public_url: Who makes access tokens; None for the same in every installation.
         behind_proxy: Whether a proxy stands before the ports, and tells where calls come from.
     """
@@ -42,20 +50,31 @@ def identity_wanted(
     def opened() -> Sealer:
         from towpath_service.app.sealing import sealer  # noqa: PLC0415 - brings cryptography
 
-        return sealer(home, key_file, make=make)
+        return sealer(home, key, make=make)
 
     return IdentityWanted(
         sealer=opened,
         private_issuers=private_issuers,
+        endless_keys=endless_keys,
         public_url=public_url,
         behind_proxy=behind_proxy,
     )
 
 
 async def switch_on(
-    database: Path | PostgresUrl, wanted: IdentityWanted, owner: str
+    database: Path | PostgresUrl,
+    wanted: IdentityWanted,
+    owner: str,
+    *,
+    key_seconds: float | None = KEY_LIFE_SECONDS,
 ) -> MadeTenant | None:
     """Makes the first tenant and its owner; None when that was done before.
+
+    Args:
+        database: Where they are to be.
+        wanted: Has the key that seals the service's own.
+        owner: E-mail address of the owner.
+        key_seconds: How long the owner's first key holds; None for ever.
 
     Raises:
         ServiceError: The database, or the key that seals, can't be used.
@@ -64,7 +83,7 @@ async def switch_on(
 
     async with open_store(database) as store:
         return await init_identity(
-            store, SystemClock(), wanted.sealer(), owner, key_days=FIRST_KEY_DAYS
+            store, SystemClock(), wanted.sealer(), owner, key_seconds=key_seconds
         )
 
 
@@ -73,17 +92,38 @@ async def recover(database: Path | PostgresUrl, wanted: IdentityWanted) -> MadeT
     from towpath_service.app.identity import recover_owner  # noqa: PLC0415 - brings cryptography
 
     async with open_store(database) as store:
-        return await recover_owner(store, SystemClock(), wanted.sealer(), key_days=FIRST_KEY_DAYS)
+        return await recover_owner(store, SystemClock(), wanted.sealer())
 
 
 async def rotate_signing(database: Path | PostgresUrl, wanted: IdentityWanted) -> str:
     """Makes the next key that signs tokens, and tells its id; raises as `switch_on`."""
+    from towpath_service.app.identity import system_trail  # noqa: PLC0415 - brings cryptography
     from towpath_service.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
 
     async with open_store(database) as store:
         keys = ServerKeys(store, wanted.sealer())
-        await keys.ring()
-        return await keys.rotate()
+        trail = await system_trail(store, SystemClock(), keys)
+        key_id = await keys.rotate()
+        await trail.note_by_system(
+            action="serverkey.rotate", command=ROTATE_KEYS, resource=f"serverKeys/signing/{key_id}"
+        )
+        return key_id
+
+
+async def rotate_pepper(database: Path | PostgresUrl, wanted: IdentityWanted) -> int:
+    """Makes the next pepper of API keys, and tells its version; raises as `switch_on`."""
+    from towpath_service.app.identity import system_trail  # noqa: PLC0415 - brings cryptography
+    from towpath_service.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
+
+    async with open_store(database) as store:
+        keys = ServerKeys(store, wanted.sealer())
+        trail = await system_trail(store, SystemClock(), keys)
+        version = await keys.rotate_pepper()
+        await keys.forget_peppers()
+        await trail.note_by_system(
+            action="serverkey.rotate", command=ROTATE_KEYS, resource=f"serverKeys/pepper/{version}"
+        )
+        return version
 
 
 async def seal_anew(
@@ -96,7 +136,14 @@ async def seal_anew(
     from towpath_service.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
 
     async with open_store(database) as store:
-        return await ServerKeys(store, wanted.sealer()).seal_anew(following.sealer())
+        keys = ServerKeys(store, wanted.sealer())
+        trail = await _trail(store, keys)
+        count = await keys.seal_anew(following.sealer())
+        if trail is not None:
+            await trail.note_by_system(
+                action="serverkey.seal", command=ROTATE_KEYS, resource="serverKeys"
+            )
+        return count
 
 
 async def rotate_data_keys(
@@ -113,11 +160,26 @@ async def rotate_data_keys(
         ServiceError: As `switch_on`; what was sealed anew until then stays so.
     """
     from towpath_service.application.data_keys import DataKeys  # noqa: PLC0415 - as above
+    from towpath_service.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
 
     async with open_store(database) as store:
+        trail = await _trail(store, ServerKeys(store, wanted.sealer()))
         keys = DataKeys(store, sealing_by(wanted.sealer), SystemClock(), operated_by_callers=False)
         done = 0
         for tenant_id in await keys.tenants():
             before = done
             done += await keys.rotate(tenant_id, lambda moved: told(before + moved))  # noqa: B023 - awaited here
+        if trail is not None:
+            await trail.note_by_system(
+                action="datakey.rotate", command=ROTATE_KEYS, resource="dataKeys"
+            )
         return done
+
+
+async def _trail(store: Store, keys: ServerKeys) -> AuditTrail | None:
+    """The operator's audit log; None where nobody is asked who they are, and there is none."""
+    from towpath_service.app.identity import system_trail  # noqa: PLC0415 - brings cryptography
+
+    if not await has_identity(store):
+        return None
+    return await system_trail(store, SystemClock(), keys)

@@ -58,6 +58,8 @@ class IdentityWanted:
     """Makes what opens the service's own keys."""
     private_issuers: bool = False
     """Whether issuers that tenants trust may be on this machine and on private networks."""
+    endless_keys: bool = True
+    """Whether the successor of an API key that never ends never ends, in the first tenant."""
     public_url: str | None = None
     """`iss` of access tokens; None for one that is nobody's address."""
     behind_proxy: bool = False
@@ -184,6 +186,7 @@ async def _identity(
         queries,
         admission,
         private_issuers=wanted.private_issuers,
+        endless_keys=wanted.endless_keys,
         public_url=wanted.public_url,
         behind_proxy=wanted.behind_proxy,
     )

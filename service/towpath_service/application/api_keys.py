@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from towpath_auth import PERMISSIONS
+from towpath_auth import LOCAL_TENANT_ID, PERMISSIONS
 from towpath_auth.credentials import ApiKey, KeyKind, new_api_key
 
 from towpath_service.application.rights import check_covers_roles, denied, known_workspace
 from towpath_service.domain.errors import ServiceError, invalid, not_found
-from towpath_service.domain.identity import Principal, StoredKey, parse_key, parse_principal
+from towpath_service.domain.identity import (
+    KEY_LIFE_SECONDS,
+    Principal,
+    StoredKey,
+    parse_key,
+    parse_principal,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,7 +28,6 @@ if TYPE_CHECKING:
     from towpath_service.ports.clock import Clock
     from towpath_service.ports.identity import Identity, IdentityStore
 
-LIFE_SECONDS: Final = 90 * 86_400.0
 MAX_LIFE_SECONDS: Final = 365 * 86_400.0
 OVERLAP_SECONDS: Final = 86_400.0
 MAX_OVERLAP_SECONDS: Final = 7 * 86_400.0
@@ -53,13 +58,34 @@ class MadeKey:
     stored: StoredKey
     owner: Principal
 
+    @property
+    def name(self) -> str:
+        """Its resource name."""
+        return f"{self.owner.name}/apiKeys/{self.key.key_id}"
+
 
 class ApiKeys:
     """The keys of one installation."""
 
     def __init__(
-        self, store: IdentityStore, authority: Authority, trail: AuditTrail, clock: Clock
+        self,
+        store: IdentityStore,
+        authority: Authority,
+        trail: AuditTrail,
+        clock: Clock,
+        *,
+        endless: bool = False,
     ) -> None:
+        """Takes what keeps, checks and tells of keys.
+
+        Args:
+            store: Where they are kept.
+            authority: Has the peppers that they are hashed under.
+            trail: Tells of what is changed.
+            clock: The time that they end by.
+            endless: Whether a key of the first tenant that never ends is followed by another such.
+        """
+        self._endless = endless
         self._store = store
         self._trail = trail
         self._authority = authority
@@ -74,8 +100,8 @@ class ApiKeys:
         display_name: str = "",
         scopes: frozenset[str] | None = None,
         workspaces: frozenset[str] | None = None,
-        life_seconds: float | None = LIFE_SECONDS,
-    ) -> ApiKey:
+        life_seconds: float | None = KEY_LIFE_SECONDS,
+    ) -> MadeKey:
         """Makes a key within a transaction; a life of None has no end."""
         return self._add(
             identity,
@@ -92,15 +118,15 @@ class ApiKeys:
                 created_us=self._clock.now_us(),
                 expires_us=self._after(life_seconds),
             ),
-        ).key
+        )
 
     async def create(self, caller: Caller, new: NewKey) -> MadeKey:
-        """Makes a key for the caller, or for a service account.
+        """Makes a key for the caller, or for a member or service account that may no more.
 
         Raises:
             ServiceError: RESOURCE_NOT_FOUND, PERMISSION_MISSING, QUOTA_EXCEEDED or INVALID_REQUEST.
         """
-        life = _within(new.life_seconds, LIFE_SECONDS, MAX_LIFE_SECONDS, "life")
+        life = _within(new.life_seconds, KEY_LIFE_SECONDS, MAX_LIFE_SECONDS, "life")
         unknown = sorted(set(new.permissions) - PERMISSIONS.keys())
         if unknown:
             raise invalid("limits.permissions", f"there is no permission {unknown[0]!r}")
@@ -109,7 +135,7 @@ class ApiKeys:
             owner = self._owner(identity, caller, new.parent)
             limits = _limits(identity, caller, new)
             self._check_count(identity, owner)
-            text = self.add(
+            return self.add(
                 identity,
                 owner,
                 created_by=caller.principal,
@@ -118,9 +144,6 @@ class ApiKeys:
                 workspaces=limits[1],
                 life_seconds=life,
             )
-            found = identity.key(text.key_id)
-            assert found is not None
-            return MadeKey(key=text, stored=found[0], owner=owner)
 
         return await self._trail.change(caller.tenant_id, work)
 
@@ -157,7 +180,7 @@ class ApiKeys:
             now_us = self._clock.now_us()
             if old.kind != "api_key" or not old.holds(now_us):
                 raise not_found(name)
-            life_us = None if old.expires_us is None else old.expires_us - old.created_us
+            life_us = self._life_us(caller, old)
             made = self._add(
                 identity,
                 owner,
@@ -206,8 +229,9 @@ class ApiKeys:
                 raise denied("key.own", "")
             return own
         kind, _ = parse_principal(parent, "parent")
-        if kind == "user" or "serviceaccount.manage" not in caller.access.tenant:
-            raise denied("key.own" if kind == "user" else "serviceaccount.manage", "")
+        needed = "member.manage" if kind == "user" else "serviceaccount.manage"
+        if needed not in caller.access.tenant:
+            raise denied(needed, "")
         owner = _named(identity, parent)
         check_covers_roles(identity, caller, owner)
         return owner
@@ -264,6 +288,14 @@ class ApiKeys:
         stored = replace(stored, key_id=key.key_id, digest=digest, pepper_version=version)
         identity.add_key(stored)
         return MadeKey(key=key, stored=stored, owner=owner)
+
+    def _life_us(self, caller: Caller, old: StoredKey) -> int | None:
+        """How long the successor of a key holds: as long as the key was made to."""
+        if old.expires_us is not None:
+            return old.expires_us - old.created_us
+        if self._endless and caller.tenant_id == LOCAL_TENANT_ID:
+            return None
+        return int(KEY_LIFE_SECONDS * _SECOND)
 
     def _after(self, life_seconds: float | None) -> int | None:
         if life_seconds is None:

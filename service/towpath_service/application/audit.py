@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from towpath_auth import LOCAL_TENANT_ID
 from towpath_auth.audit import AuditRecord
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from towpath_service.ports.identity import Identity, IdentityStore, Standing
 
 Result = TypeVar("Result")
+
+SYSTEM: Final = "system"
+"""Who acts where nobody calls: whoever has the database at hand."""
 
 PAGE: Final = 1000
 EXCHANGE: Final = "towpath.api.v1.AuthService/ExchangeToken"
@@ -105,6 +109,43 @@ class AuditTrail:
             request="",
         )
         identity.append_audit(record, self._sealing(record.tenant_id))
+
+    def add_by_system(
+        self, identity: Identity, *, action: str, command: str, resource: str
+    ) -> None:
+        """Writes what was done where the database is into the operator's log.
+
+        Args:
+            identity: The transaction that does it, about the first tenant.
+            action: What was done, "owner.recover".
+            command: The command that did it, "towpath server recover-owner".
+            resource: Name of what it was done to.
+        """
+        record = AuditRecord(
+            tenant_id=LOCAL_TENANT_ID,
+            sequence=0,
+            recorded_us=0,
+            actor=SYSTEM,
+            credential_id="",
+            action=action,
+            method=command,
+            resource=resource,
+            outcome="OK",
+            reason="",
+            address="",
+            trace_id="",
+            request="",
+        )
+        identity.append_audit(record, self._sealing(LOCAL_TENANT_ID))
+
+    async def note_by_system(self, *, action: str, command: str, resource: str) -> None:
+        """Writes as `add_by_system` after it was done."""
+        await self._store.identity(
+            LOCAL_TENANT_ID,
+            lambda identity: self.add_by_system(
+                identity, action=action, command=command, resource=resource
+            ),
+        )
 
     async def write(self, draft: Draft, *, outcome: str, reason: str) -> None:
         """Writes how a call ended."""

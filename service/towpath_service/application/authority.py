@@ -29,11 +29,12 @@ from towpath_service.application.rights import roles_by_id
 from towpath_service.domain.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from towpath_auth import RunGrant
 
     from towpath_service.application.server_keys import Ring, ServerKeys
+    from towpath_service.domain.identity import ServerKey
     from towpath_service.ports.clock import Clock
     from towpath_service.ports.identity import IdentityStore, Standing
 
@@ -43,6 +44,7 @@ AUDIENCE: Final = "towpath-api"
 TOKEN_SECONDS: Final = 600
 LOOK_SECONDS: Final = 1.0
 KEYS_SECONDS: Final = 30.0
+PEPPERS_SECONDS: Final = 3600.0
 # Word of a change may be committed a while after its time was taken.
 _OVERLAP_US: Final = 10_000_000
 _SECOND: Final = 1_000_000
@@ -114,6 +116,7 @@ class Authority:
         self._by_tenant: dict[str, list[Seen]] = {}
         self._followed: dict[str, set[_Followed]] = {}
         self._looked_us = 0
+        self._kept: Sequence[ServerKey] = ()
 
     @property
     def issuer(self) -> str:
@@ -137,28 +140,52 @@ class Authority:
             ServiceError: As `ServerKeys.ring`.
         """
         self._ring = await self._keys.ring()
+        self._kept = self._ring.kept
         self._verifier.use(self._ring.public)
 
     async def run(self) -> None:
         """Looks for changes again and again; never returns."""
         keys_at = time.monotonic() + KEYS_SECONDS
+        peppers_at = time.monotonic()
         while True:
             await asyncio.sleep(self._look_seconds)
             await self.look()
             if time.monotonic() >= keys_at:
                 keys_at = time.monotonic() + KEYS_SECONDS
-                await self.open()
+                await self._renew()
+            if time.monotonic() >= peppers_at:
+                peppers_at = time.monotonic() + PEPPERS_SECONDS
+                await self.forget_peppers()
+
+    async def forget_peppers(self) -> None:
+        """Removes peppers that nothing is hashed under any more."""
+        for version in await self._keys.forget_peppers():
+            _log.info("version %d of the pepper was used by nothing, and is removed", version)
 
     async def look(self) -> None:
-        """Forgets callers of tenants in which something has changed."""
+        """Forgets callers of tenants in which something has changed, and takes up new keys."""
         since_us = self._looked_us - _OVERLAP_US
-        changed, self._looked_us = await self._store.installation(
-            lambda installation: (installation.changed_since(since_us), installation.now_us())
+        changed, self._looked_us, kept = await self._store.installation(
+            lambda installation: (
+                installation.changed_since(since_us),
+                installation.now_us(),
+                installation.server_keys(),
+            )
         )
         # No call is let in by what was known while streams of others are being judged.
         for tenant_id in changed:
             self._doubt(tenant_id)
         await asyncio.gather(*map(self._judge, changed))
+        if kept != self._kept:
+            self._kept = kept
+            await self._renew()
+
+    async def _renew(self) -> None:
+        """Loads the secrets, or goes on with those it has: they are as good as they were."""
+        try:
+            await self.open()
+        except ServiceError as error:
+            _log.error("goes on with the service's keys that it has: %s", error.message)
 
     async def forget(self, tenant_id: str) -> None:
         """Looks anew at all callers of a tenant, on open streams too."""
@@ -200,7 +227,7 @@ class Authority:
             ServiceError: CREDENTIAL_INVALID, _EXPIRED or _REVOKED, or TENANT_SUSPENDED.
         """
         seen = self._seen.get(token)
-        if seen is None or not seen.good or time.time() >= seen.until:
+        if seen is None or not seen.good or self._clock.now_us() >= seen.until * _SECOND:
             seen = await self._verified(token, address)
         if seen.caller.address == address:
             return seen.caller

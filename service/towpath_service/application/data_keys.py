@@ -9,6 +9,7 @@ the key may be in a service far away.
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 from uuid import uuid4
@@ -33,6 +34,9 @@ BATCH: Final = 100
 
 MOST_OPEN: Final = 1000
 TRIES: Final = 5
+UNREACHABLE_SECONDS: Final = 5.0
+
+_log = logging.getLogger(__name__)
 
 
 class Store(SecretStore, IdentityStore, Protocol):
@@ -83,7 +87,12 @@ class DataKeys:
         raise busy()
 
     async def opened(self, key: StoredDataKey) -> RecordSealer:
-        """A data key, ready to open what it sealed; raises KEY_UNUSABLE, or FEATURE_DISABLED."""
+        """A data key, ready to open what it sealed.
+
+        Raises:
+            ServiceError: KEY_UNUSABLE, FEATURE_DISABLED, or OVERLOADED: the key-encryption key is
+                far away, and can't be asked now.
+        """
         named = (key.tenant_id, key.key_id)
         found = self._open.get(named)
         if found is None:
@@ -211,6 +220,13 @@ class DataKeys:
         return self._sealer
 
     def _fit(self, error: ServiceError) -> ServiceError:
+        if error.reason == "KEY_UNREACHABLE":
+            _log.warning("%s", error.message)
+            return ServiceError(
+                reason="OVERLOADED",
+                message="what opens secrets doesn't answer: try again",
+                retry_after_seconds=UNREACHABLE_SECONDS,
+            )
         if error.reason != "KEY_UNUSABLE" or not self._told:
             return error
         return ServiceError(

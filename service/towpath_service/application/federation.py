@@ -166,13 +166,15 @@ class Federation:
         now_us = self._clock.now_us()
         if found.issued_at < now_us // _SECOND - FRESH_SECONDS:
             raise refused(CredentialRefused("CREDENTIAL_EXPIRED"))
-        # The same content makes the same id, of which there can be one. Of a signature of it there
+        # The same content makes the same ids, of which there can be one. Of a signature of it there
         # are several that are good: whoever has one makes another.
         signed = token.rpartition(".")[0]
-        key_id = self._authority.ring.peppers.key_id_for(signed)
+        key_id, *others = self._authority.ring.peppers.key_ids_for(signed)
 
         def work(identity: Identity) -> bool:
             identity.touch()
+            if any(identity.key(other) for other in others):
+                return False
             user = self._user(identity, trust, found)
             login = NewLogin(
                 key_id=key_id,

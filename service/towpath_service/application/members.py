@@ -76,6 +76,8 @@ class Made:
     principal: Principal
     api_key: str = field(default="", repr=False)
     """Its first key, in plain; empty when none was asked for."""
+    expires_us: int | None = None
+    """When that ends; None for never."""
 
 
 class Members:
@@ -152,7 +154,7 @@ class Members:
             if not new.with_api_key:
                 return Made(principal=user)
             made = self._keys.add(identity, user, created_by=caller.principal)
-            return Made(principal=user, api_key=made.text)
+            return Made(principal=user, api_key=made.key.text, expires_us=made.stored.expires_us)
 
         return await self._change(caller, work)
 

@@ -6,6 +6,7 @@ has expired: a rotation refuses nobody.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -34,6 +35,9 @@ Purpose = Literal["signing", "pepper", "audit"]
 PUBLISHED_SECONDS: Final = 120.0
 """How long a signing key is known everywhere before it signs: replicas look every half minute."""
 
+PEPPER_IDLE_SECONDS: Final = 3600
+"""How long a pepper is kept at least after another has come into force: replicas may be late."""
+
 _AUDIT_ID: Final = "2"
 """Of the key that seals audit logs where each log has its end; "1" of that of earlier versions.
 
@@ -56,6 +60,8 @@ class Ring:
     peppers: Peppers = field(repr=False)
     audit: bytes = field(repr=False)
     """Seals the ends of audit logs."""
+    kept: Sequence[ServerKey] = field(repr=False)
+    """All of them as they are in the database, those that are used no more included."""
 
 
 class ServerKeys:
@@ -64,6 +70,7 @@ class ServerKeys:
     def __init__(self, store: IdentityStore, sealer: Sealer) -> None:
         self._store = store
         self._sealer = sealer
+        self._content: dict[tuple[str, str], bytes] = {}
 
     async def make(self) -> bool:
         """Makes the first secrets; False when there are some."""
@@ -95,13 +102,20 @@ class ServerKeys:
                 reason="IDENTITY_MISSING",
                 message="this database has no keys of its own: run `towpath server init-auth`",
             )
-        loaded = {key.key_id: load_signing_key(self._opened(key)) for key in signing}
-        peppers = {int(key.key_id): self._opened(key) for key in kept if key.purpose == "pepper"}
+        # What seals may be far away, and is asked about what is new.
+        self._content = await asyncio.to_thread(self._contents, kept)
+        content = {place: opened for (place, _), opened in self._content.items()}
+        loaded = {key.key_id: load_signing_key(content[place_of(key)]) for key in signing}
+        peppers = [key for key in kept if key.purpose == "pepper"]
         return Ring(
             signing=loaded[max(usable, key=lambda key: key.used_from_us).key_id],
             public=[key.public for key in loaded.values()],
-            peppers=Peppers(by_version=peppers),
-            audit=next(self._opened(key) for key in kept if key.purpose == "audit"),
+            peppers=Peppers(
+                by_version={int(key.key_id): content[place_of(key)] for key in peppers},
+                in_force=max(int(key.key_id) for key in peppers if key.used_from_us <= now_us),
+            ),
+            audit=next(content[place_of(key)] for key in kept if key.purpose == "audit"),
+            kept=kept,
         )
 
     async def logs_begun(self) -> bool:
@@ -143,6 +157,57 @@ class ServerKeys:
 
         return await self._store.installation(work)
 
+    async def rotate_pepper(self, *, published_seconds: float = PUBLISHED_SECONDS) -> int:
+        """Makes the next pepper, which hashes API keys that are made once it is known everywhere.
+
+        Those made before go on under theirs.
+
+        Returns:
+            Its version.
+        """
+
+        def work(installation: Installation) -> int:
+            now_us = installation.now_us()
+            used_from_us = now_us + int(published_seconds * _SECOND)
+            known = _peppers(installation)
+            for key in known:
+                if key.used_until_us is None:
+                    installation.change_server_key(replace(key, used_until_us=used_from_us))
+            version = 1 + max(int(key.key_id) for key in known)
+            new = replace(self._pepper(version, now_us), used_from_us=used_from_us)
+            installation.add_server_key(new)
+            return version
+
+        return await self._store.installation(work)
+
+    async def forget_peppers(self) -> list[int]:
+        """Removes peppers of before that nothing which holds was made under.
+
+        A login's refresh tokens tell of theft however long they are used up: a pepper stays while a
+        login holds that is older than the end of its use.
+
+        Returns:
+            Their versions.
+        """
+
+        def work(installation: Installation) -> list[int]:
+            now_us = installation.now_us()
+            oldest_us = installation.oldest_login_us(now_us)
+            before_us = now_us if oldest_us is None else min(now_us, oldest_us)
+            idle = [
+                key
+                for key in _peppers(installation)
+                if key.used_until_us is not None
+                and key.used_until_us + PEPPER_IDLE_SECONDS * _SECOND < before_us
+            ]
+            used = installation.peppers_in_use(now_us) if idle else set[int]()
+            free = [key for key in idle if int(key.key_id) not in used]
+            for key in free:
+                installation.remove_server_key(key)
+            return [int(key.key_id) for key in free]
+
+        return await self._store.installation(work)
+
     async def seal_anew(self, sealer: Sealer) -> int:
         """Seals every secret, and all tenants' data keys, with another key; tells how many.
 
@@ -165,6 +230,11 @@ class ServerKeys:
         count = await self._store.installation(work)
         self._sealer = sealer
         return count
+
+    def _contents(self, keys: Sequence[ServerKey]) -> dict[tuple[str, str], bytes]:
+        named = {(place_of(key), key.sealed): key for key in keys}
+        known = self._content
+        return {name: known.get(name) or self._opened(key) for name, key in named.items()}
 
     def _opened(self, key: ServerKey) -> bytes:
         return self._sealer.open(key.sealed, place_of(key))
@@ -190,6 +260,10 @@ class ServerKeys:
             used_from_us=used_from_us,
         )
         return replace(key, sealed=self._sealer.seal(content, place_of(key)))
+
+
+def _peppers(installation: Installation) -> list[ServerKey]:
+    return [key for key in installation.server_keys() if key.purpose == "pepper"]
 
 
 def _verifies(key: ServerKey, now_us: int) -> bool:

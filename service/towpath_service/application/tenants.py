@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from towpath_auth import LOCAL_TENANT_ID, LOCAL_WORKSPACE_ID
 
+from towpath_service.application.audit import SYSTEM
 from towpath_service.application.members import OWNER
 from towpath_service.domain.errors import not_found
 from towpath_service.domain.identity import (
+    KEY_LIFE_SECONDS,
     Binding,
     Principal,
     Tenant,
@@ -17,13 +19,14 @@ from towpath_service.domain.identity import (
     exists,
     in_use,
     new_id,
+    parse_email,
     parse_named,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-    from towpath_service.application.api_keys import ApiKeys
+    from towpath_service.application.api_keys import ApiKeys, MadeKey
     from towpath_service.application.audit import AuditTrail
     from towpath_service.application.authority import Authority
     from towpath_service.ports.clock import Clock
@@ -40,6 +43,8 @@ class MadeTenant:
     tenant: Tenant
     owner: Principal
     api_key: str = field(repr=False)
+    expires_us: int | None
+    """When the key ends; None for never."""
 
 
 class Tenants:
@@ -65,12 +70,15 @@ class Tenants:
         Args:
             owner_email: Of the user who owns it, and operates the installation.
             key_seconds: How long that user's first key holds; None for ever.
+
+        Raises:
+            ServiceError: INVALID_REQUEST: what is to be the owner's address is none.
         """
         tenant = self._tenant(LOCAL_TENANT_ID, FIRST_SLUG, "")
         roles = (OWNER, _PLATFORM_ADMIN)
         return await self._make(tenant, owner_email, roles, key_seconds)
 
-    async def recover(self, *, key_seconds: float | None) -> MadeTenant | None:
+    async def recover(self) -> MadeTenant | None:
         """Makes a key for an owner of the first tenant; None when there is none."""
 
         def work(identity: Identity) -> MadeTenant | None:
@@ -78,14 +86,19 @@ class Tenants:
             users = identity.users_with(OWNER, limit=1)
             if tenant is None or not users:
                 return None
-            key = self._keys.add(
+            made = self._keys.add(
                 identity,
                 users[0],
-                created_by="system",
+                created_by=SYSTEM,
                 display_name="recovered",
-                life_seconds=key_seconds,
             )
-            return MadeTenant(tenant=tenant, owner=users[0], api_key=key.text)
+            self._trail.add_by_system(
+                identity,
+                action="owner.recover",
+                command="towpath server recover-owner",
+                resource=made.name,
+            )
+            return _made(tenant, made)
 
         return await self._store.identity(LOCAL_TENANT_ID, work)
 
@@ -94,7 +107,7 @@ class Tenants:
     ) -> MadeTenant:
         """Makes a tenant with a workspace and an owner; raises RESOURCE_EXISTS."""
         tenant = replace(self._tenant(new_id(), slug, display_name), quotas=dict(quotas))
-        made = await self._make(tenant, owner_email, (OWNER,), None)
+        made = await self._make(tenant, owner_email, (OWNER,), KEY_LIFE_SECONDS)
         if made is None:
             raise exists(tenant.name)
         return made
@@ -105,14 +118,30 @@ class Tenants:
             lambda installation: installation.tenants(after=after, limit=limit)
         )
 
+    async def get(self, name: str) -> Tenant:
+        """A tenant by its name; raises RESOURCE_NOT_FOUND."""
+        slug = parse_named(name, "tenants", "name")
+        tenant = await self._store.installation(lambda installation: installation.tenant(slug))
+        if tenant is None:
+            raise not_found(name)
+        return tenant
+
     async def change(
         self,
         name: str,
         *,
         suspended: bool | None = None,
         quotas: Mapping[str, int] | None = None,
+        only: Collection[str] = (),
     ) -> Tenant:
         """Suspends or resumes a tenant, or sets its limits, and tells it in its own log.
+
+        Args:
+            name: Its name.
+            suspended: Whether it is suspended from now on; None for as it is.
+            quotas: Its limits, of which one that isn't there is the installation's; None for as
+                they are.
+            only: Which limits are set; empty for all.
 
         Raises:
             ServiceError: RESOURCE_NOT_FOUND; RESOURCE_IN_USE for the operator's own tenant.
@@ -128,7 +157,11 @@ class Tenants:
             if suspended is not None:
                 tenant = replace(tenant, suspended=suspended)
             if quotas is not None:
-                tenant = replace(tenant, quotas=dict(quotas))
+                stay = {
+                    key: tenant.quotas[key] for key in tenant.quotas if only and key not in only
+                }
+                given = {key: quotas[key] for key in quotas if not only or key in only}
+                tenant = replace(tenant, quotas={**stay, **given})
             installation.change_tenant(tenant)
             return tenant
 
@@ -177,7 +210,7 @@ class Tenants:
         owner = Principal(
             principal_id=new_id(),
             kind="user",
-            handle=email.lower(),
+            handle=parse_email(email, "owner"),
             display_name="",
             created_us=now_us,
         )
@@ -191,15 +224,31 @@ class Tenants:
                     principal_id=owner.principal_id,
                     role_id=role_id,
                     workspace_id="",
-                    created_by="system",
+                    created_by=SYSTEM,
                     created_us=now_us,
                 )
             )
-        key = self._keys.add(
+        made = self._keys.add(
             identity,
             owner,
-            created_by="system",
+            created_by=SYSTEM,
             display_name="first key",
             life_seconds=key_seconds,
         )
-        return MadeTenant(tenant=tenant, owner=owner, api_key=key.text)
+        if tenant.tenant_id == LOCAL_TENANT_ID:
+            self._trail.add_by_system(
+                identity,
+                action="identity.init",
+                command="towpath server init-auth",
+                resource=made.name,
+            )
+        return _made(tenant, made)
+
+
+def _made(tenant: Tenant, made: MadeKey) -> MadeTenant:
+    return MadeTenant(
+        tenant=tenant,
+        owner=made.owner,
+        api_key=made.key.text,
+        expires_us=made.stored.expires_us,
+    )

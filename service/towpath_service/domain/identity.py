@@ -12,6 +12,9 @@ from towpath_service.domain.errors import ServiceError, invalid
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+KEY_LIFE_SECONDS: Final = 90 * 86_400.0
+"""How long an API key holds, unless something else is asked for."""
+
 PrincipalKind = Literal["user", "service_account"]
 CredentialKind = Literal["api_key", "sign_in", "trust"]
 
@@ -19,6 +22,9 @@ _COLLECTIONS: Final[Mapping[PrincipalKind, str]] = {
     "user": "users",
     "service_account": "serviceAccounts",
 }
+EMAIL: Final = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){0,8}")
+"""An e-mail address that users can be named by; the contract's own rule for them."""
+
 _HANDLE: Final = r"[A-Za-z0-9._%+@-]{1,254}"
 _PRINCIPAL: Final = re.compile(rf"(users|serviceAccounts)/({_HANDLE})")
 _KEY: Final = re.compile(rf"(?:(?:users|serviceAccounts)/{_HANDLE}/apiKeys/)?([0-9A-Za-z]{{16}})")
@@ -234,6 +240,15 @@ def parse_principal(name: str, field_name: str) -> tuple[PrincipalKind, str]:
     if match[1] == "users":
         return "user", match[2].lower()
     return "service_account", match[2]
+
+
+def parse_email(text: str, field_name: str) -> str:
+    """The handle of a user; INVALID_REQUEST naming the field if a text is no e-mail address."""
+    if EMAIL.fullmatch(text) is None:
+        raise invalid(
+            field_name, f"{text!r} is no e-mail address: give one such as ada@example.org"
+        )
+    return text.lower()
 
 
 def parse_key(name: str, field_name: str) -> str:

@@ -311,6 +311,14 @@ class Installation(Protocol):
         """Forgets a secret."""
         ...
 
+    def peppers_in_use(self, now_us: int) -> set[int]:
+        """Versions of the pepper that an API key or a device is hashed under which holds."""
+        ...
+
+    def oldest_login_us(self, now_us: int) -> int | None:
+        """When the first of the logins was made that hold at a time; None when there is none."""
+        ...
+
     def data_keys(self) -> list[StoredDataKey]:
         """The data keys of all tenants."""
         ...

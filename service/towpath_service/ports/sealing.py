@@ -28,7 +28,8 @@ class Sealer(Protocol):
         """Opens what was sealed for a place.
 
         Raises:
-            ServiceError: KEY_UNUSABLE: it was sealed with another key, or has been tampered with.
+            ServiceError: KEY_UNUSABLE: it was sealed with another key, or has been tampered with;
+                KEY_UNREACHABLE: the key is far away, and can't be asked now.
         """
         ...
 

@@ -15,7 +15,7 @@ from towpath_service.domain.tokens import make_token, read_number
 from towpath_service.rpc import convert_identity as convert
 from towpath_service.rpc.convert_trusts import from_trust, to_trust
 from towpath_service.rpc.paging import page_of, read_page
-from towpath_service.rpc.times import span_us
+from towpath_service.rpc.times import set_time, span_us
 
 if TYPE_CHECKING:
     from towpath_auth import Caller
@@ -96,7 +96,10 @@ class AccessHandler:
                 with_api_key=request.with_api_key,
             ),
         )
-        return pb.CreateUserResponse(user=convert.to_user(made.principal), api_key=made.api_key)
+        answer = pb.CreateUserResponse(user=convert.to_user(made.principal), api_key=made.api_key)
+        if made.expires_us is not None:
+            set_time(answer.api_key_expire_time, made.expires_us)
+        return answer
 
     async def list_users(
         self, request: pb.ListUsersRequest, caller: Caller
@@ -358,9 +361,12 @@ class TenantHandler:
             request.owner_email,
             convert.quotas_of(request.quotas),
         )
-        return tenant_service_pb2.CreateTenantResponse(
+        answer = tenant_service_pb2.CreateTenantResponse(
             tenant=convert.to_tenant(made.tenant), owner_api_key=made.api_key
         )
+        if made.expires_us is not None:
+            set_time(answer.owner_api_key_expire_time, made.expires_us)
+        return answer
 
     async def list_tenants(
         self, request: tenant_service_pb2.ListTenantsRequest, caller: Caller
@@ -378,13 +384,23 @@ class TenantHandler:
             tenants=map(convert.to_tenant, found), next_page_token=token
         )
 
+    async def get_tenant(
+        self, request: tenant_service_pb2.GetTenantRequest, caller: Caller
+    ) -> tenant_service_pb2.GetTenantResponse:
+        """Tells of a tenant."""
+        del caller
+        found = await self._tenants.get(request.name)
+        return tenant_service_pb2.GetTenantResponse(tenant=convert.to_tenant(found))
+
     async def set_tenant_quotas(
         self, request: tenant_service_pb2.SetTenantQuotasRequest, caller: Caller
     ) -> tenant_service_pb2.SetTenantQuotasResponse:
         """Sets a tenant's limits."""
         del caller
         quotas = convert.quotas_of(request.quotas)
-        changed = await self._tenants.change(request.name, quotas=quotas)
+        changed = await self._tenants.change(
+            request.name, quotas=quotas, only=convert.quota_names(request.update_mask)
+        )
         return tenant_service_pb2.SetTenantQuotasResponse(tenant=convert.to_tenant(changed))
 
     async def suspend_tenant(

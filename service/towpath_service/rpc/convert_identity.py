@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 from towpath.api.v1 import access_service_pb2 as pb
 from towpath.api.v1 import common_pb2, tenant_service_pb2
 
+from towpath_service.domain.errors import invalid
 from towpath_service.rpc.times import set_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from google.protobuf.field_mask_pb2 import FieldMask
     from towpath_auth import Caller, Role
     from towpath_auth.audit import AuditRecord
 
@@ -147,6 +149,16 @@ def to_audit_entry(record: AuditRecord, hash_: str) -> pb.AuditEntry:
 def quotas_of(message: tenant_service_pb2.TenantQuotas) -> dict[str, int]:
     """Limits that are given, by name."""
     return {name: getattr(message, name) for name in QUOTAS if getattr(message, name)}
+
+
+def quota_names(mask: FieldMask) -> list[str]:
+    """The limits that a mask names; raises INVALID_REQUEST for what is none."""
+    unknown = sorted(set(mask.paths) - set(QUOTAS))
+    if unknown:
+        raise invalid(
+            "update_mask", f"{unknown[0]!r} is no limit: there are {', '.join(sorted(QUOTAS))}"
+        )
+    return list(mask.paths)
 
 
 def _workspaces(ids: Iterable[str]) -> list[str]:

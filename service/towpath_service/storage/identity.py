@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 
 _KINDS: Final[dict[PrincipalKind, int]] = {"user": 1, "service_account": 2}
 _KIND_OF: Final[dict[int, PrincipalKind]] = {1: "user", 2: "service_account"}
-_CREDENTIALS: Final[dict[CredentialKind, int]] = {"api_key": 1, "sign_in": 2, "trust": 3}
+CREDENTIALS: Final[dict[CredentialKind, int]] = {"api_key": 1, "sign_in": 2, "trust": 3}
 _CREDENTIAL_OF: Final[dict[int, CredentialKind]] = {
-    number: kind for kind, number in _CREDENTIALS.items()
+    number: kind for kind, number in CREDENTIALS.items()
 }
 _BOUND: Final = and_(
     tables.role_binding.c.tenant_id == tables.principal.c.tenant_id,
@@ -222,7 +222,7 @@ class SqlIdentity:
                 created_by=key.created_by,
                 created_us=key.created_us,
                 expires_us=key.expires_us,
-                kind=_CREDENTIALS[key.kind],
+                kind=CREDENTIALS[key.kind],
                 trust_id=key.trust_id,
             )
         )
@@ -270,7 +270,7 @@ class SqlIdentity:
             select(table.c.key_id).where(
                 table.c.tenant_id == self._tenant_id,
                 table.c.principal_id == principal_id,
-                table.c.kind == _CREDENTIALS["sign_in"],
+                table.c.kind == CREDENTIALS["sign_in"],
                 table.c.expires_us < ended_before_us,
             )
         )

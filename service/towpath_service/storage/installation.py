@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, insert, select, text, update
 from towpath_service.domain.identity import ServerKey, Tenant, WaitingDevice
 from towpath_service.domain.secrets import StoredDataKey
 from towpath_service.storage import identity_schema as tables
-from towpath_service.storage.identity import database_now_us, insert_new, to_tenant
+from towpath_service.storage.identity import CREDENTIALS, database_now_us, insert_new, to_tenant
 from towpath_service.storage.secret_schema import data_key
 
 if TYPE_CHECKING:
@@ -164,6 +164,22 @@ class SqlInstallation:
         """Forgets a secret."""
         self._connection.execute(delete(tables.server_key).where(*_is(key)))
 
+    def peppers_in_use(self, now_us: int) -> set[int]:
+        """Versions of the pepper that an API key or a device is hashed under which holds."""
+        key, device = tables.api_key.c, tables.waiting_device.c
+        of_keys = select(key.pepper_version).where(_holds(now_us))
+        of_devices = select(device.pepper_version).where(device.expires_us > now_us)
+        return set(self._connection.execute(of_keys.union(of_devices)).scalars())
+
+    def oldest_login_us(self, now_us: int) -> int | None:
+        """When the first of the logins was made that hold at a time; None when there is none."""
+        key = tables.api_key.c
+        logins = (key.kind == CREDENTIALS["sign_in"]) & _holds(now_us)
+        made_us: int | None = self._connection.execute(
+            select(func.min(key.created_us)).where(logins)
+        ).scalar()
+        return made_us
+
     def data_keys(self) -> list[StoredDataKey]:
         """The data keys of all tenants."""
         rows = self._connection.execute(
@@ -179,6 +195,11 @@ class SqlInstallation:
             .where(columns.tenant_id == key.tenant_id, columns.key_id == key.key_id)
             .values(sealed=key.sealed)
         )
+
+
+def _holds(now_us: int) -> Any:
+    key = tables.api_key.c
+    return key.revoked_us.is_(None) & (key.expires_us.is_(None) | (key.expires_us > now_us))
 
 
 def _is(key: ServerKey) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from towpath.exceptions import RpcError
+from towpath_service.app.key_sources import file_source
 from towpath_service.app.secret_keys import sealing_of
 from towpath_service.app.switching import identity_wanted, rotate_data_keys, seal_anew
 from towpath_service.app.wiring import open_service
@@ -124,7 +125,7 @@ async def test_a_laptops_keys_can_be_changed_too(tmp_path: Path) -> None:
     async with local(database, tmp_path) as place:
         await create(place, any_token())
     old = identity_wanted(tmp_path, None)
-    following = identity_wanted(tmp_path, new, make=True)
+    following = identity_wanted(tmp_path, file_source(new), make=True)
     assert await seal_anew(database, old, following) == 1
     (tmp_path / "server.key").unlink()
     assert await rotate_data_keys(database, following, lambda _: None) == 1

@@ -137,7 +137,7 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
         (["run", "ls", "--stat", "FAILED"], "--state"),
         (["run", "ls", "--limit", "0"], "--limit"),
         (["run", "ls", "--state", "FAILLED"], "did you mean FAILED?"),
-        (["key", "create", "--expires", "0"], "a key that never holds"),
+        (["key", "create", "--expires", "0"], "a key must hold for more than 0"),
     ],
 )
 def test_what_was_mistyped_is_guessed(

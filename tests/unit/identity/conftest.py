@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
+from towpath_service.ports.clock import SystemClock
+from towpath_service.storage import identity, installation
 from towpath_service.storage.postgres_url import parse_postgres_url
 
 from tests.unit.identity.place import Place, open_place
@@ -15,6 +17,35 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from towpath_service.storage.postgres_url import PostgresUrl
+
+
+class MovableClock:
+    """How far ahead the clocks are that services and databases of this test go by."""
+
+    def __init__(self) -> None:
+        self.ahead_us = 0
+
+    def move(self, seconds: float) -> None:
+        """Lets time pass."""
+        self.ahead_us += int(seconds * 1_000_000)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> MovableClock:
+    """Moves the clocks of services and of their databases."""
+    movable = MovableClock()
+    ours, theirs = SystemClock.now_us, identity.database_now_us
+
+    def now_us(self: SystemClock) -> int:
+        return ours(self) + movable.ahead_us
+
+    def database_now_us(connection: Any) -> int:
+        return theirs(connection) + movable.ahead_us
+
+    monkeypatch.setattr(SystemClock, "now_us", now_us)
+    for module in (identity, installation):
+        monkeypatch.setattr(module, "database_now_us", database_now_us)
+    return movable
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

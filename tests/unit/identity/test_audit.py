@@ -10,6 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import delete, select, update
 from towpath_auth.audit import FIRST_HASH, AuditHead, AuditRecord, find_break
+from towpath_service.app.switching import recover, rotate_data_keys, rotate_signing, seal_anew
 from towpath_service.app.wiring import open_service
 from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.identity import ServerKey, place_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from towpath_service.ports.identity import Identity
     from towpath_service.storage.postgres_url import PostgresUrl
 
+OWNER = "users/owner@example.org"
 TENANT = "00000000-0000-7000-8000-000000000001"
 
 
@@ -74,16 +76,18 @@ async def test_what_is_done_and_what_is_refused_is_written_down(place: Place) ->
         (entry.actor, entry.action, entry.resource, entry.outcome, entry.reason)
         for entry in reversed(answer.audit_entries)
     ]
-    owner = "users/owner@example.org"
+    owner = OWNER
+    first = f"{owner}/apiKeys/{place.owner_key.split('_')[1]}"
     assert told == [
+        ("system", "identity.init", first, "OK", ""),
         (owner, "serviceaccount.create", name.partition("/")[2], "OK", ""),
         (owner, "key.create", name, "OK", ""),
         (name, "run.delete", run, "PERMISSION_DENIED", "PERMISSION_MISSING"),
         (owner, "run.delete", run, "FAILED_PRECONDITION", "RESOURCE_IN_USE"),
         (owner, "role.delete", "not a role", "INVALID_ARGUMENT", "INVALID_REQUEST"),
     ]
-    assert {entry.client_address for entry in answer.audit_entries} == {ADDRESS}
-    assert [entry.sequence for entry in answer.audit_entries] == [5, 4, 3, 2, 1]
+    assert {entry.client_address for entry in answer.audit_entries[:-1]} == {ADDRESS}
+    assert [entry.sequence for entry in answer.audit_entries] == [6, 5, 4, 3, 2, 1]
     assert answer.head_sealed
     assert broken(answer) == ""
 
@@ -141,6 +145,31 @@ async def test_calls_beyond_the_rate_are_not_written_down(small: Place) -> None:
     assert len(await entries(small)) == before + len(answered)
 
 
+async def test_what_is_done_at_the_database_is_written_down_as_the_systems(
+    either: Path | PostgresUrl,
+) -> None:
+    async with open_place(either) as place:
+        recovered = await recover(either, WANTED)
+        new = await rotate_signing(either, WANTED)
+        assert await rotate_data_keys(either, WANTED, lambda _: None) == 0
+        assert await seal_anew(either, WANTED, WANTED) == 4
+        answer = await log(place)
+        entries = list(reversed(answer.audit_entries))
+        init, recovering, rotating = (
+            f"towpath server {name}" for name in ("init-auth", "recover-owner", "rotate-keys")
+        )
+        assert [(entry.method, entry.action, entry.resource) for entry in entries] == [
+            (init, "identity.init", f"{OWNER}/apiKeys/{place.owner_key.split('_')[1]}"),
+            (recovering, "owner.recover", f"{OWNER}/apiKeys/{recovered.api_key.split('_')[1]}"),
+            (rotating, "serverkey.rotate", f"serverKeys/signing/{new}"),
+            (rotating, "datakey.rotate", "dataKeys"),
+            (rotating, "serverkey.seal", "serverKeys"),
+        ]
+        assert {entry.actor for entry in entries} == {"system"}
+        assert answer.head_sealed
+        assert broken(answer) == ""
+
+
 async def test_no_secret_is_written_down(place: Place) -> None:
     made = await place.call(
         place.owner, "AccessService/CreateUser", email="eve@example.org", with_api_key=True
@@ -168,7 +197,7 @@ TAMPERING: dict[str, Any] = {
     .where(audit_entry.c.sequence == 2)
     .values(actor="users/somebody@example.org"),
     "an entry removed": delete(audit_entry).where(audit_entry.c.sequence == 2),
-    "the last entry removed": delete(audit_entry).where(audit_entry.c.sequence == 3),
+    "the last entry removed": delete(audit_entry).where(audit_entry.c.sequence == 4),
     "the end moved": update(audit_head).values(sequence=2),
     "the end removed": delete(audit_head),
     "all entries removed": delete(audit_entry),
@@ -253,8 +282,8 @@ async def test_an_end_that_fits_a_shorter_log_bears_no_seal(either: Path | Postg
         await place.call(place.owner, "AccessService/CreateWorkspace", workspace_id="w-2")
 
         def cut(connection: Any) -> None:
-            connection.execute(delete(audit_entry).where(audit_entry.c.sequence == 2))
-            head = update(audit_head).values(sequence=1, hash=first.audit_entries[0].hash)
+            connection.execute(delete(audit_entry).where(audit_entry.c.sequence == 3))
+            head = update(audit_head).values(sequence=2, hash=first.audit_entries[0].hash)
             connection.execute(head)
 
         await at_database(either, cut)
@@ -276,7 +305,7 @@ async def test_a_log_that_is_written_meanwhile_is_told_with_its_end(place: Place
         assert broken(answer) == ""
         assert answer.head_sealed
     await asyncio.gather(*writing)
-    assert (await log(place)).head_sequence == 60
+    assert (await log(place)).head_sequence == 61
 
 
 async def test_two_at_once_write_one_chain(either: Path | PostgresUrl) -> None:
@@ -288,7 +317,7 @@ async def test_two_at_once_write_one_chain(either: Path | PostgresUrl) -> None:
             )
         )
         answer = await log(place)
-        assert [entry.sequence for entry in answer.audit_entries] == list(range(12, 0, -1))
+        assert [entry.sequence for entry in answer.audit_entries] == list(range(13, 0, -1))
         assert broken(answer) == ""
 
 

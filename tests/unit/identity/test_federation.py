@@ -13,6 +13,8 @@ import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
+from towpath_service.app.switching import rotate_pepper
+from towpath_service.application.server_keys import PUBLISHED_SECONDS
 from towpath_service.domain.errors import ServiceError
 from towpath_service.outbound import issuer_keys
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from towpath_service.storage.postgres_url import PostgresUrl
+
+    from tests.unit.identity.conftest import MovableClock
 
 EXCHANGE = "AuthService/ExchangeToken"
 PRIVATE = replace(WANTED, private_issuers=True)
@@ -174,6 +178,21 @@ def _other(token: str) -> str:
     both = base64.urlsafe_b64decode(signature + "==")
     other = both[:32] + (ORDER - int.from_bytes(both[32:])).to_bytes(32)
     return f"{content}.{base64.urlsafe_b64encode(other).rstrip(b'=').decode()}"
+
+
+async def test_a_token_that_was_used_is_known_again_under_another_pepper(
+    here: Place, issuer: Issuer, tmp_path: Path, clock: MovableClock
+) -> None:
+    await trusting(here, for_users(issuer), "company")
+    used, unused = issuer.id_token(), issuer.id_token()
+    assert await reason(here, None, EXCHANGE, id_token=used) == ""
+    await rotate_pepper(tmp_path / "towpath.db", WANTED)
+    clock.move(PUBLISHED_SECONDS + 1)
+    await here.authority.open()
+    assert here.authority.ring.peppers.in_force == 2
+    assert await reason(here, None, EXCHANGE, id_token=used) == "CREDENTIAL_INVALID"
+    assert await reason(here, None, EXCHANGE, id_token=unused) == ""
+    assert await reason(here, None, EXCHANGE, id_token=unused) == "CREDENTIAL_INVALID"
 
 
 async def test_who_is_no_member_enters_only_where_there_is_a_role_for_newcomers(

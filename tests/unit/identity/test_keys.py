@@ -5,19 +5,23 @@ import contextlib
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from towpath_service.app.identity import open_identity, recover_owner
-from towpath_service.app.switching import identity_wanted, recover, rotate_signing, seal_anew
+from towpath_service.app.key_sources import file_source
+from towpath_service.app.switching import identity_wanted, recover, seal_anew
 from towpath_service.app.switching import switch_on as switch
 from towpath_service.app.wiring import open_service, open_store
 from towpath_service.domain.errors import ServiceError
 from towpath_service.ports.clock import SystemClock
 
 from tests.unit.identity.place import SEALER, WANTED, Place, metadata, open_place
+from tests.unit.rpc.producing import opening
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
     from towpath_service.storage.postgres_url import PostgresUrl
@@ -124,6 +128,66 @@ async def test_a_rotated_key_holds_on_for_a_while_and_then_no_more(place: Place)
     assert await place.token(now.key)
 
 
+async def test_successors_of_successors_hold_as_long_as_the_first_key_was_made_to(
+    place: Place,
+) -> None:
+    _, key = await place.account("runner")
+    for _ in range(3):
+        answer = await place.call(place.owner, "AccessService/RotateApiKey", name=key.split("_")[1])
+        key = answer.key
+        life = answer.api_key.expire_time.seconds - answer.api_key.create_time.seconds
+        assert life == 90 * DAY
+
+
+async def expiries(place: Place, token: str) -> list[int]:
+    """When the caller's keys end, newest first: seconds since the Unix epoch, 0 for never."""
+    keys = await place.call(token, "AccessService/ListApiKeys")
+    return [key.expire_time.seconds for key in keys.api_keys]
+
+
+async def test_first_keys_end_and_say_when(place: Place) -> None:
+    made = await place.call(
+        place.owner, "TenantService/CreateTenant", tenant_id="acme", owner_email="eve@acme.test"
+    )
+    end = made.owner_api_key_expire_time.seconds
+    assert abs(end - time.time() - 90 * DAY) < 600
+    assert await expiries(place, await place.token(made.owner_api_key)) == [end]
+    user = await place.call(
+        place.owner, "AccessService/CreateUser", email="bob@example.org", with_api_key=True
+    )
+    assert abs(user.api_key_expire_time.seconds - time.time() - 90 * DAY) < 600
+    assert all(await expiries(place, place.owner))
+    nobody = await place.call(place.owner, "AccessService/CreateUser", email="eve@example.org")
+    assert not nobody.HasField("api_key_expire_time")
+
+
+@pytest.mark.parametrize("endless", [True, False])
+async def test_a_key_without_end_is_followed_by_one_where_the_operator_may_have_it(
+    tmp_path: Path, *, endless: bool
+) -> None:
+    database = tmp_path / "towpath.db"
+    wanted = replace(WANTED, endless_keys=endless)
+    made = await switch(database, wanted, "owner@example.org", key_seconds=None)
+    assert made is not None
+    assert made.expires_us is None
+    async with open_service(database, identity=wanted) as service:
+        place = Place(service, made.api_key)
+        place.owner = await place.token(made.api_key)
+        assert await expiries(place, place.owner) == [0]
+        answer = await place.call(
+            place.owner, "AccessService/RotateApiKey", name=made.api_key.split("_")[1]
+        )
+        assert answer.api_key.HasField("expire_time") is not endless
+        # Tenants made by earlier versions have such keys, too.
+        tenant_id, other = await place.tenant()
+        key_id = (await place.call(other, "AuthService/GetCaller")).credential_id
+        await service.store.identity(
+            tenant_id, lambda identity: identity.change_key(key_id, expires_us=None)
+        )
+        theirs = await place.call(other, "AccessService/RotateApiKey", name=key_id)
+        assert abs(theirs.api_key.expire_time.seconds - time.time() - 90 * DAY) < 600
+
+
 async def test_a_key_of_somebody_else_is_as_if_it_werent_there(place: Place) -> None:
     _, key = await place.user("developer")
     developer = await place.token(key)
@@ -148,6 +212,8 @@ async def test_nobody_has_more_than_ten_keys_that_hold(place: Place) -> None:
     [
         ({"life": Duration(seconds=366 * DAY)}, "life"),
         ({"life": Duration(seconds=-1)}, "life"),
+        ({"life": Duration()}, "life"),
+        ({"life": Duration(nanos=999_999_999)}, "life"),
         ({"limits": {"permissions": ["run.fly"]}}, "run.fly"),
         ({"limits": {"workspaces": ["team-a"]}}, "workspaces"),
         ({"display_name": "x" * 256}, "display_name"),
@@ -162,10 +228,72 @@ async def test_a_key_that_cant_be_is_refused(
     assert said in refusal.message
 
 
-async def test_nobody_makes_a_key_for_another_person(small: Place) -> None:
-    name, _ = await small.user("viewer")
-    refusal = await small.refusal(small.owner, "AccessService/CreateApiKey", parent=name)
+async def test_who_has_lost_their_keys_gets_one_of_an_administrator(place: Place) -> None:
+    name, lost = await place.user("developer")
+    admin_name, key = await place.user("admin")
+    admin = await place.token(key)
+    made = await place.call(admin, "AccessService/CreateApiKey", parent=name)
+    assert made.key.startswith("twpu_")
+    assert made.api_key.creator == admin_name
+    who = await place.call(await place.token(made.key), "AuthService/GetCaller")
+    assert who.actor.principal == name
+    assert await place.token(lost)
+    log = await place.call(place.owner, "AccessService/ListAuditEntries")
+    entry = log.audit_entries[0]
+    assert (entry.actor, entry.action, entry.resource) == (admin_name, "key.create", name)
+    assert made.key.split("_")[2] not in str(log)
+    gone = await place.refusal(
+        admin, "AccessService/CreateApiKey", parent="users/nobody@example.org"
+    )
+    assert gone.reason == "RESOURCE_NOT_FOUND"
+
+
+async def test_nobody_makes_a_key_for_who_may_more_than_they(place: Place) -> None:
+    owner, _ = await place.user("owner")
+    admin, key = await place.user("admin")
+    await place.call(place.owner, "AccessService/CreateWorkspace", workspace_id="team-a")
+    await place.call(
+        place.owner,
+        "AccessService/CreateRole",
+        role_id="door",
+        permissions=["member.manage", "member.read", "key.own"],
+    )
+    _, at_the_door = await place.user("door")
+    reader, _ = await place.user("viewer", "team-a")
+    limits = {"permissions": ["member.manage", "key.own"]}
+    token = await place.token(key)
+    limited = await place.call(token, "AccessService/CreateApiKey", limits=limits)
+    developer, other = await place.user("developer")
+    cases = {
+        "an administrator for an owner": (key, owner),
+        "an administrator for the operator": (key, "users/owner@example.org"),
+        "who lets people in for an administrator": (at_the_door, admin),
+        "who lets people in for a reader": (at_the_door, reader),
+        "a limited key for its own owner's peer": (limited.key, admin),
+        "a developer for a developer": (other, (await place.user("developer"))[0]),
+        "a developer for nobody": (other, "users/nobody@example.org"),
+    }
+    for case, (whose, parent) in cases.items():
+        refusal = await place.refusal(
+            await place.token(whose), "AccessService/CreateApiKey", parent=parent
+        )
+        assert refusal.reason == "PERMISSION_MISSING", case
+    # An owner may, for another owner too.
+    for parent in (owner, developer):
+        assert (await place.call(place.owner, "AccessService/CreateApiKey", parent=parent)).key
+
+
+async def test_a_limited_key_makes_none_that_is_less_limited_for_others_either(
+    small: Place,
+) -> None:
+    name, _ = await small.user("member")
+    limits = {"permissions": ["member.manage", "tenant.read", "member.read", "key.own"]}
+    made = await small.call(small.owner, "AccessService/CreateApiKey", limits=limits)
+    token = await small.token(made.key)
+    refusal = await small.refusal(token, "AccessService/CreateApiKey", parent=name)
     assert refusal.reason == "PERMISSION_MISSING"
+    same = await small.call(token, "AccessService/CreateApiKey", parent=name, limits=limits)
+    assert list(same.api_key.limits.permissions) == sorted(limits["permissions"])
 
 
 async def test_a_key_for_an_account_that_may_more_is_refused(small: Place) -> None:
@@ -175,20 +303,37 @@ async def test_a_key_for_an_account_that_may_more_is_refused(small: Place) -> No
     assert refusal.reason == "PERMISSION_MISSING"
 
 
+def watching(place: Place, token: str) -> AsyncGenerator[Any]:
+    """A stream of what happens, as somebody."""
+    return place.service.dispatcher.server_stream(
+        place.endpoint("RunService/WatchRuns"),
+        place.request("RunService/WatchRuns", parent="workspaces/default"),
+        metadata(token),
+    )
+
+
+def reporting(place: Place, token: str) -> AsyncGenerator[Any]:
+    """A stream of a producer that has nothing to say for now, as somebody."""
+
+    async def requests() -> AsyncGenerator[Any]:
+        yield opening(str(uuid4()))
+        await asyncio.Event().wait()
+
+    endpoint = place.endpoint("IngestService/StreamUpdates")
+    return place.service.dispatcher.bidi_stream(endpoint, requests(), metadata(token))
+
+
+@pytest.mark.parametrize("open_stream", [watching, reporting])
 async def test_a_revoked_key_is_refused_on_another_replica_within_five_seconds(
-    either: Path | PostgresUrl,
+    either: Path | PostgresUrl, open_stream: Callable[[Place, str], AsyncGenerator[Any]]
 ) -> None:
     async with open_place(either) as place, open_service(either, identity=WANTED) as other:
         name, key = await place.account("runner")
         token = await place.token(key)
         there = Place(other, "", place.owner)
         assert (await there.call(token, "AuthService/GetCaller")).credential_id
-        watching = asyncio.create_task(_looking(there))
-        stream = other.dispatcher.server_stream(
-            there.endpoint("RunService/WatchRuns"),
-            there.request("RunService/WatchRuns", parent="workspaces/default"),
-            metadata(token),
-        )
+        looking = asyncio.create_task(_looking(there))
+        stream = open_stream(there, token)
         ended = await begun(stream)
         began = time.monotonic()
         await place.call(
@@ -200,7 +345,7 @@ async def test_a_revoked_key_is_refused_on_another_replica_within_five_seconds(
         refusal = await there.refusal(token, "AuthService/GetCaller")
         assert refusal.reason == "CREDENTIAL_REVOKED"
         assert time.monotonic() - began < 5.0
-        watching.cancel()
+        looking.cancel()
 
 
 async def test_a_token_made_under_another_public_url_is_refused(
@@ -251,11 +396,7 @@ async def _looking(place: Place) -> None:
 async def test_a_role_taken_away_ends_the_streams_it_permitted(place: Place) -> None:
     name, key = await place.account("viewer")
     token = await place.token(key)
-    stream = place.service.dispatcher.server_stream(
-        place.endpoint("RunService/WatchRuns"),
-        place.request("RunService/WatchRuns", parent="workspaces/default"),
-        metadata(token),
-    )
+    stream = watching(place, token)
     ended = await begun(stream)
     await place.call(
         place.owner, "AccessService/DeleteRoleBinding", principal=name, role="roles/viewer"
@@ -283,11 +424,7 @@ async def test_a_role_given_is_felt_at_once(place: Place) -> None:
 async def test_a_stream_ends_with_its_token(small: Place) -> None:
     now = int(time.time())
     token = small.forged(small.owner, issued_at=now - 600, expires_at=now + 1)
-    stream = small.service.dispatcher.server_stream(
-        small.endpoint("RunService/WatchRuns"),
-        small.request("RunService/WatchRuns", parent="workspaces/default"),
-        metadata(token),
-    )
+    stream = watching(small, token)
     assert await end_of(stream) == "CREDENTIAL_EXPIRED"
 
 
@@ -303,25 +440,10 @@ async def test_a_principal_made_anew_is_another(place: Place) -> None:
     assert refusal.reason == "CREDENTIAL_INVALID"
 
 
-async def test_a_new_signing_key_refuses_no_token_of_the_old_one(
-    either: Path | PostgresUrl,
-) -> None:
-    async with open_place(either) as place:
-        old = place.authority.ring.signing.kid
-        await rotate_signing(either, WANTED)
-        await place.authority.open()
-        # It is known, and not used yet.
-        assert len(place.authority.ring.public) == 2
-        assert place.authority.ring.signing.kid == old
-        await place.call(place.owner, "AuthService/GetCaller")
-        keys = await place.call(None, "AuthService/GetJwks")
-        assert len(keys.keys) == 2
-
-
 async def test_secrets_sealed_anew_open_with_the_new_key_only(tmp_path: Path) -> None:
     database = tmp_path / "towpath.db"
     first = identity_wanted(tmp_path, None, make=True)
-    following = identity_wanted(tmp_path, tmp_path / "new.key", make=True)
+    following = identity_wanted(tmp_path, file_source(tmp_path / "new.key"), make=True)
     made = await switch(database, first, "owner@example.org")
     assert made is not None
     assert await switch(database, first, "other@example.org") is None
@@ -356,7 +478,7 @@ async def test_identity_isnt_put_together_without_its_keys(tmp_path: Path) -> No
             await open_identity(store, clock, SEALER, nothing, nothing)
         assert raised.value.reason == "IDENTITY_MISSING"
         with pytest.raises(ServiceError):
-            await recover_owner(store, clock, SEALER, key_days=None)
+            await recover_owner(store, clock, SEALER)
 
 
 async def test_a_service_without_identity_says_so(tmp_path: Path) -> None:

@@ -1,10 +1,22 @@
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from towpath.api.v1 import tenant_service_pb2
+from towpath_auth import LOCAL_TENANT_ID
+from towpath_service.app.switching import recover
+from towpath_service.domain.identity import Principal, Tenant, new_id
+
+from tests.unit.identity.place import WANTED, open_place
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from towpath_service.ports.identity import Identity, Installation
+    from towpath_service.storage.postgres_url import PostgresUrl
+
     from tests.unit.identity.place import Place
 
 
@@ -233,6 +245,108 @@ async def test_only_the_first_tenants_operator_manages_tenants(place: Place) -> 
         owner_email="other@other.test",
     )
     assert again.reason == "RESOURCE_EXISTS"
+
+
+async def test_more_members_than_a_page_takes_are_all_there(
+    either: Path | PostgresUrl,
+) -> None:
+    async with open_place(either) as place:
+
+        def fill(identity: Identity) -> None:
+            for number in range(600):
+                person = Principal(
+                    principal_id=new_id(),
+                    kind="user",
+                    handle=f"a-{number:03}@example.org",
+                    display_name="",
+                    created_us=1,
+                )
+                identity.add_principal(person)
+
+        await place.service.store.identity(LOCAL_TENANT_ID, fill)
+        # The owner's name comes after all of theirs, and they are found all the same.
+        first = await place.call(place.owner, "AccessService/ListUsers", page_size=500)
+        rest = await place.call(
+            place.owner, "AccessService/ListUsers", page_size=500, page_token=first.next_page_token
+        )
+        assert [len(page.users) for page in (first, rest)] == [500, 101]
+        bound = await place.call(place.owner, "AccessService/ListRoleBindings")
+        assert {binding.principal for binding in bound.role_bindings} == {"users/owner@example.org"}
+        await place.call(place.owner, "AccessService/DeleteUser", name="users/a-001@example.org")
+        assert (await recover(either, WANTED)).owner.handle == "owner@example.org"
+
+
+async def test_more_tenants_than_a_page_takes_are_all_there(place: Place) -> None:
+    def fill(installation: Installation) -> None:
+        for number in range(510):
+            made = Tenant(tenant_id=new_id(), slug=f"a-{number:03}", display_name="", created_us=1)
+            installation.add_tenant(made)
+
+    await place.service.store.installation(fill)
+    first = await place.call(place.owner, "TenantService/ListTenants", page_size=500)
+    rest = await place.call(
+        place.owner, "TenantService/ListTenants", page_size=500, page_token=first.next_page_token
+    )
+    assert rest.tenants[-1].name == "tenants/main"
+    assert len(first.tenants) + len(rest.tenants) == 511
+
+
+async def limits(place: Place, name: str = "tenants/acme") -> dict[str, int]:
+    """The limits that a tenant has of its own."""
+    found = (await place.call(place.owner, "TenantService/GetTenant", name=name)).tenant
+    return {field.name: number for field, number in found.quotas.ListFields()}
+
+
+async def test_limits_that_arent_named_stay(place: Place) -> None:
+    await place.tenant("acme")
+    assert await limits(place) == {}
+    method, named = "TenantService/SetTenantQuotas", {"name": "tenants/acme"}
+    first = {"updates_per_second": 7, "open_streams": 3}
+    await place.call(place.owner, method, **named, quotas=first)
+    stored = {"quotas": {"stored_bytes": 9}, "update_mask": {"paths": ["stored_bytes"]}}
+    answer = await place.call(place.owner, method, **named, **stored)
+    assert answer.tenant.quotas.open_streams == 3
+    assert await limits(place) == {**first, "stored_bytes": 9}
+    # What is named and isn't given is the installation's again; what isn't named isn't taken.
+    await place.call(
+        place.owner,
+        method,
+        **named,
+        quotas={"stored_bytes": 1},
+        update_mask={"paths": ["open_streams"]},
+    )
+    assert await limits(place) == {"updates_per_second": 7, "stored_bytes": 9}
+    await place.call(place.owner, method, **named, quotas={"calls_per_second": 5})
+    assert await limits(place) == {"calls_per_second": 5}
+    refusal = await place.refusal(
+        place.owner, method, **named, update_mask={"paths": ["stored_byte"]}
+    )
+    assert refusal.reason == "INVALID_REQUEST"
+    assert "stored_bytes" in refusal.message
+    await place.call(place.owner, "TenantService/SuspendTenant", **named)
+    assert await limits(place) == {"calls_per_second": 5}
+    refusal = await place.refusal(place.owner, "TenantService/GetTenant", name="tenants/nobody")
+    assert refusal.reason == "RESOURCE_NOT_FOUND"
+
+
+async def test_who_sets_limits_at_the_same_time_undoes_nothing(place: Place) -> None:
+    await place.tenant("acme")
+    names = [field.name for field in tenant_service_pb2.TenantQuotas.DESCRIPTOR.fields]
+    calls = [
+        place.call(
+            place.owner,
+            "TenantService/SetTenantQuotas",
+            name="tenants/acme",
+            quotas={name: 5},
+            update_mask={"paths": [name]},
+        )
+        for name in names
+    ]
+    suspension = place.call(place.owner, "TenantService/SuspendTenant", name="tenants/acme")
+    await asyncio.gather(*calls, suspension)
+    assert await limits(place) == dict.fromkeys(names, 5)
+    found = await place.call(place.owner, "TenantService/GetTenant", name="tenants/acme")
+    assert found.tenant.state == tenant_service_pb2.TENANT_STATE_SUSPENDED
 
 
 async def _state(place: Place) -> str:

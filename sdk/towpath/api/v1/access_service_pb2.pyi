@@ -728,21 +728,27 @@ class CreateUserResponse(_message.Message):
 
     USER_FIELD_NUMBER: _builtins.int
     API_KEY_FIELD_NUMBER: _builtins.int
+    API_KEY_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     api_key: _builtins.str
     """Its first API key, shown only here."""
     @_builtins.property
     def user(self) -> Global___User:
         """The user as created."""
 
+    @_builtins.property
+    def api_key_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When that key stops working."""
+
     def __init__(
         self,
         *,
         user: Global___User | None = ...,
         api_key: _builtins.str = ...,
+        api_key_expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["api_key_expire_time", b"api_key_expire_time", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_key_expire_time", b"api_key_expire_time", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1012,7 +1018,7 @@ class CreateApiKeyRequest(_message.Message):
 
     @_builtins.property
     def life(self) -> _duration_pb2.Duration:
-        """How long it holds: default 90 days, at most 365."""
+        """How long it holds: default 90 days, at least a second, at most 365 days."""
 
     def __init__(
         self,

@@ -239,8 +239,9 @@ class AccessServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CreateApiKey(self, request, context):
-        """Creates an API key for the caller itself ("key.own") or for a service account
-        ("serviceaccount.manage"). The key itself is in this answer only: the service keeps a hash. Not
+        """Creates an API key for the caller itself ("key.own"), for a user who has lost theirs
+        ("member.manage") or for a service account ("serviceaccount.manage"); for nobody with roles that
+        the caller could not give. The key itself is in this answer only: the service keeps a hash. Not
         idempotent on purpose. Errors: NOT_FOUND, RESOURCE_EXHAUSTED (it has 10 live keys).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -61,8 +61,9 @@ class AccessServiceStub:
     DeleteServiceAccount: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.DeleteServiceAccountRequest, _access_service_pb2.DeleteServiceAccountResponse]
     """Removes a service account with its keys and roles. Errors: NOT_FOUND."""
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.CreateApiKeyRequest, _access_service_pb2.CreateApiKeyResponse]
-    """Creates an API key for the caller itself ("key.own") or for a service account
-    ("serviceaccount.manage"). The key itself is in this answer only: the service keeps a hash. Not
+    """Creates an API key for the caller itself ("key.own"), for a user who has lost theirs
+    ("member.manage") or for a service account ("serviceaccount.manage"); for nobody with roles that
+    the caller could not give. The key itself is in this answer only: the service keeps a hash. Not
     idempotent on purpose. Errors: NOT_FOUND, RESOURCE_EXHAUSTED (it has 10 live keys).
     """
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListApiKeysRequest, _access_service_pb2.ListApiKeysResponse]
@@ -146,8 +147,9 @@ class AccessServiceAsyncStub(AccessServiceStub):
     DeleteServiceAccount: _aio.UnaryUnaryMultiCallable[_access_service_pb2.DeleteServiceAccountRequest, _access_service_pb2.DeleteServiceAccountResponse]  # type: ignore[assignment]
     """Removes a service account with its keys and roles. Errors: NOT_FOUND."""
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.CreateApiKeyRequest, _access_service_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
-    """Creates an API key for the caller itself ("key.own") or for a service account
-    ("serviceaccount.manage"). The key itself is in this answer only: the service keeps a hash. Not
+    """Creates an API key for the caller itself ("key.own"), for a user who has lost theirs
+    ("member.manage") or for a service account ("serviceaccount.manage"); for nobody with roles that
+    the caller could not give. The key itself is in this answer only: the service keeps a hash. Not
     idempotent on purpose. Errors: NOT_FOUND, RESOURCE_EXHAUSTED (it has 10 live keys).
     """
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListApiKeysRequest, _access_service_pb2.ListApiKeysResponse]  # type: ignore[assignment]
@@ -288,8 +290,9 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.CreateApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.CreateApiKeyResponse, _abc.Awaitable[_access_service_pb2.CreateApiKeyResponse]]:
-        """Creates an API key for the caller itself ("key.own") or for a service account
-        ("serviceaccount.manage"). The key itself is in this answer only: the service keeps a hash. Not
+        """Creates an API key for the caller itself ("key.own"), for a user who has lost theirs
+        ("member.manage") or for a service account ("serviceaccount.manage"); for nobody with roles that
+        the caller could not give. The key itself is in this answer only: the service keeps a hash. Not
         idempotent on purpose. Errors: NOT_FOUND, RESOURCE_EXHAUSTED (it has 10 live keys).
         """
 

@@ -23,11 +23,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from towpath.api.v1 import access_rule_pb2 as towpath_dot_api_dot_v1_dot_access__rule__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#towpath/api/v1/tenant_service.proto\x12\x0etowpath.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a towpath/api/v1/access_rule.proto\"\x81\x02\n\x06Tenant\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n\x03uid\x18\x02 \x01(\tR\x03uid\x12+\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x0b\x64isplayName\x12\x31\n\x05state\x18\x04 \x01(\x0e\x32\x1b.towpath.api.v1.TenantStateR\x05state\x12\x34\n\x06quotas\x18\x05 \x01(\x0b\x32\x1c.towpath.api.v1.TenantQuotasR\x06quotas\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\"\xb6\x02\n\x0cTenantQuotas\x12\x35\n\x12updates_per_second\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x10updatesPerSecond\x12\x38\n\x14log_bytes_per_second\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00R\x11logBytesPerSecond\x12\x31\n\x10\x63\x61lls_per_second\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x0e\x63\x61llsPerSecond\x12*\n\x0copen_streams\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x0bopenStreams\x12*\n\x0cstored_bytes\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00R\x0bstoredBytes\x12*\n\x0copen_watches\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x0bopenWatches\"\xb2\x02\n\x13\x43reateTenantRequest\x12H\n\ttenant_id\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x08tenantId\x12+\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x0b\x64isplayName\x12n\n\x0bowner_email\x18\x03 \x01(\tBM\xbaHJrH2F^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\\.[A-Za-z0-9-]{1,63}){0,8}$R\nownerEmail\x12\x34\n\x06quotas\x18\x04 \x01(\x0b\x32\x1c.towpath.api.v1.TenantQuotasR\x06quotas\"s\n\x14\x43reateTenantResponse\x12.\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.towpath.api.v1.TenantR\x06tenant\x12+\n\rowner_api_key\x18\x02 \x01(\tB\x07\x80\x01\x01\xb0\xbb\x18\x01R\x0bownerApiKey\"c\n\x12ListTenantsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\tpageToken\"o\n\x13ListTenantsResponse\x12\x30\n\x07tenants\x18\x01 \x03(\x0b\x32\x16.towpath.api.v1.TenantR\x07tenants\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"m\n\x16SetTenantQuotasRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x04name\x12\x34\n\x06quotas\x18\x02 \x01(\x0b\x32\x1c.towpath.api.v1.TenantQuotasR\x06quotas\"I\n\x17SetTenantQuotasResponse\x12.\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.towpath.api.v1.TenantR\x06tenant\"5\n\x14SuspendTenantRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x04name\"G\n\x15SuspendTenantResponse\x12.\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.towpath.api.v1.TenantR\x06tenant\"4\n\x13ResumeTenantRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x04name\"F\n\x14ResumeTenantResponse\x12.\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.towpath.api.v1.TenantR\x06tenant*`\n\x0bTenantState\x12\x1c\n\x18TENANT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13TENANT_STATE_ACTIVE\x10\x01\x12\x1a\n\x16TENANT_STATE_SUSPENDED\x10\x02\x32\xd0\x05\n\rTenantService\x12\x8e\x01\n\x0c\x43reateTenant\x12#.towpath.api.v1.CreateTenantRequest\x1a$.towpath.api.v1.CreateTenantResponse\"3\xaa\xbb\x18/\x08\x03\x12\x0fplatform.manage\"\rtenant.create*\ttenant_id0\x02\x12t\n\x0bListTenants\x12\".towpath.api.v1.ListTenantsRequest\x1a#.towpath.api.v1.ListTenantsResponse\"\x1c\x90\x02\x01\xaa\xbb\x18\x15\x08\x03\x12\x0fplatform.manage0\x03\x12\x95\x01\n\x0fSetTenantQuotas\x12&.towpath.api.v1.SetTenantQuotasRequest\x1a\'.towpath.api.v1.SetTenantQuotasResponse\"1\x90\x02\x02\xaa\xbb\x18*\x08\x03\x12\x0fplatform.manage\"\rtenant.quotas*\x04name0\x02\x12\x90\x01\n\rSuspendTenant\x12$.towpath.api.v1.SuspendTenantRequest\x1a%.towpath.api.v1.SuspendTenantResponse\"2\x90\x02\x02\xaa\xbb\x18+\x08\x03\x12\x0fplatform.manage\"\x0etenant.suspend*\x04name0\x02\x12\x8c\x01\n\x0cResumeTenant\x12#.towpath.api.v1.ResumeTenantRequest\x1a$.towpath.api.v1.ResumeTenantResponse\"1\x90\x02\x02\xaa\xbb\x18*\x08\x03\x12\x0fplatform.manage\"\rtenant.resume*\x04name0\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#towpath/api/v1/tenant_service.proto\x12\x0etowpath.api.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a towpath/api/v1/access_rule.proto\"\x81\x02\n\x06Tenant\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n\x03uid\x18\x02 \x01(\tR\x03uid\x12+\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x0b\x64isplayName\x12\x31\n\x05state\x18\x04 \x01(\x0e\x32\x1b.towpath.api.v1.TenantStateR\x05state\x12\x34\n\x06quotas\x18\x05 \x01(\x0b\x32\x1c.towpath.api.v1.TenantQuotasR\x06quotas\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\"\xb6\x02\n\x0cTenantQuotas\x12\x35\n\x12updates_per_second\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x10updatesPerSecond\x12\x38\n\x14log_bytes_per_second\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00R\x11logBytesPerSecond\x12\x31\n\x10\x63\x61lls_per_second\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x0e\x63\x61llsPerSecond\x12*\n\x0copen_streams\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x0bopenStreams\x12*\n\x0cstored_bytes\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00R\x0bstoredBytes\x12*\n\x0copen_watches\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x0bopenWatches\"\xb2\x02\n\x13\x43reateTenantRequest\x12H\n\ttenant_id\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x08tenantId\x12+\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x0b\x64isplayName\x12n\n\x0bowner_email\x18\x03 \x01(\tBM\xbaHJrH2F^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\\.[A-Za-z0-9-]{1,63}){0,8}$R\nownerEmail\x12\x34\n\x06quotas\x18\x04 \x01(\x0b\x32\x1c.towpath.api.v1.TenantQuotasR\x06quotas\"\xc9\x01\n\x14\x43reateTenantResponse\x12.\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.towpath.api.v1.TenantR\x06tenant\x12+\n\rowner_api_key\x18\x02 \x01(\tB\x07\x80\x01\x01\xb0\xbb\x18\x01R\x0bownerApiKey\x12T\n\x19owner_api_key_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x15ownerApiKeyExpireTime\"c\n\x12ListTenantsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\tpageToken\"o\n\x13ListTenantsResponse\x12\x30\n\x07tenants\x18\x01 \x03(\x0b\x32\x16.towpath.api.v1.TenantR\x07tenants\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"1\n\x10GetTenantRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x04name\"C\n\x11GetTenantResponse\x12.\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.towpath.api.v1.TenantR\x06tenant\"\xaa\x01\n\x16SetTenantQuotasRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x04name\x12\x34\n\x06quotas\x18\x02 \x01(\x0b\x32\x1c.towpath.api.v1.TenantQuotasR\x06quotas\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"I\n\x17SetTenantQuotasResponse\x12.\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.towpath.api.v1.TenantR\x06tenant\"5\n\x14SuspendTenantRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x04name\"G\n\x15SuspendTenantResponse\x12.\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.towpath.api.v1.TenantR\x06tenant\"4\n\x13ResumeTenantRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x04name\"F\n\x14ResumeTenantResponse\x12.\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.towpath.api.v1.TenantR\x06tenant*`\n\x0bTenantState\x12\x1c\n\x18TENANT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13TENANT_STATE_ACTIVE\x10\x01\x12\x1a\n\x16TENANT_STATE_SUSPENDED\x10\x02\x32\xc0\x06\n\rTenantService\x12\x8e\x01\n\x0c\x43reateTenant\x12#.towpath.api.v1.CreateTenantRequest\x1a$.towpath.api.v1.CreateTenantResponse\"3\xaa\xbb\x18/\x08\x03\x12\x0fplatform.manage\"\rtenant.create*\ttenant_id0\x02\x12t\n\x0bListTenants\x12\".towpath.api.v1.ListTenantsRequest\x1a#.towpath.api.v1.ListTenantsResponse\"\x1c\x90\x02\x01\xaa\xbb\x18\x15\x08\x03\x12\x0fplatform.manage0\x03\x12n\n\tGetTenant\x12 .towpath.api.v1.GetTenantRequest\x1a!.towpath.api.v1.GetTenantResponse\"\x1c\x90\x02\x01\xaa\xbb\x18\x15\x08\x03\x12\x0fplatform.manage0\x01\x12\x95\x01\n\x0fSetTenantQuotas\x12&.towpath.api.v1.SetTenantQuotasRequest\x1a\'.towpath.api.v1.SetTenantQuotasResponse\"1\x90\x02\x02\xaa\xbb\x18*\x08\x03\x12\x0fplatform.manage\"\rtenant.quotas*\x04name0\x02\x12\x90\x01\n\rSuspendTenant\x12$.towpath.api.v1.SuspendTenantRequest\x1a%.towpath.api.v1.SuspendTenantResponse\"2\x90\x02\x02\xaa\xbb\x18+\x08\x03\x12\x0fplatform.manage\"\x0etenant.suspend*\x04name0\x02\x12\x8c\x01\n\x0cResumeTenant\x12#.towpath.api.v1.ResumeTenantRequest\x1a$.towpath.api.v1.ResumeTenantResponse\"1\x90\x02\x02\xaa\xbb\x18*\x08\x03\x12\x0fplatform.manage\"\rtenant.resume*\x04name0\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,6 +61,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTTENANTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTTENANTSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTTENANTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200 '
+  _globals['_GETTENANTREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETTENANTREQUEST'].fields_by_name['name']._serialized_options = b'\272H\006r\004\020\001\030P'
   _globals['_SETTENANTQUOTASREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_SETTENANTQUOTASREQUEST'].fields_by_name['name']._serialized_options = b'\272H\006r\004\020\001\030P'
   _globals['_SUSPENDTENANTREQUEST'].fields_by_name['name']._loaded_options = None
@@ -70,38 +73,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TENANTSERVICE'].methods_by_name['CreateTenant']._serialized_options = b'\252\273\030/\010\003\022\017platform.manage\"\rtenant.create*\ttenant_id0\002'
   _globals['_TENANTSERVICE'].methods_by_name['ListTenants']._loaded_options = None
   _globals['_TENANTSERVICE'].methods_by_name['ListTenants']._serialized_options = b'\220\002\001\252\273\030\025\010\003\022\017platform.manage0\003'
+  _globals['_TENANTSERVICE'].methods_by_name['GetTenant']._loaded_options = None
+  _globals['_TENANTSERVICE'].methods_by_name['GetTenant']._serialized_options = b'\220\002\001\252\273\030\025\010\003\022\017platform.manage0\001'
   _globals['_TENANTSERVICE'].methods_by_name['SetTenantQuotas']._loaded_options = None
   _globals['_TENANTSERVICE'].methods_by_name['SetTenantQuotas']._serialized_options = b'\220\002\002\252\273\030*\010\003\022\017platform.manage\"\rtenant.quotas*\004name0\002'
   _globals['_TENANTSERVICE'].methods_by_name['SuspendTenant']._loaded_options = None
   _globals['_TENANTSERVICE'].methods_by_name['SuspendTenant']._serialized_options = b'\220\002\002\252\273\030+\010\003\022\017platform.manage\"\016tenant.suspend*\004name0\002'
   _globals['_TENANTSERVICE'].methods_by_name['ResumeTenant']._loaded_options = None
   _globals['_TENANTSERVICE'].methods_by_name['ResumeTenant']._serialized_options = b'\220\002\002\252\273\030*\010\003\022\017platform.manage\"\rtenant.resume*\004name0\002'
-  _globals['_TENANTSTATE']._serialized_start=1775
-  _globals['_TENANTSTATE']._serialized_end=1871
-  _globals['_TENANT']._serialized_start=123
-  _globals['_TENANT']._serialized_end=380
-  _globals['_TENANTQUOTAS']._serialized_start=383
-  _globals['_TENANTQUOTAS']._serialized_end=693
-  _globals['_CREATETENANTREQUEST']._serialized_start=696
-  _globals['_CREATETENANTREQUEST']._serialized_end=1002
-  _globals['_CREATETENANTRESPONSE']._serialized_start=1004
-  _globals['_CREATETENANTRESPONSE']._serialized_end=1119
-  _globals['_LISTTENANTSREQUEST']._serialized_start=1121
-  _globals['_LISTTENANTSREQUEST']._serialized_end=1220
-  _globals['_LISTTENANTSRESPONSE']._serialized_start=1222
-  _globals['_LISTTENANTSRESPONSE']._serialized_end=1333
-  _globals['_SETTENANTQUOTASREQUEST']._serialized_start=1335
-  _globals['_SETTENANTQUOTASREQUEST']._serialized_end=1444
-  _globals['_SETTENANTQUOTASRESPONSE']._serialized_start=1446
-  _globals['_SETTENANTQUOTASRESPONSE']._serialized_end=1519
-  _globals['_SUSPENDTENANTREQUEST']._serialized_start=1521
-  _globals['_SUSPENDTENANTREQUEST']._serialized_end=1574
-  _globals['_SUSPENDTENANTRESPONSE']._serialized_start=1576
-  _globals['_SUSPENDTENANTRESPONSE']._serialized_end=1647
-  _globals['_RESUMETENANTREQUEST']._serialized_start=1649
-  _globals['_RESUMETENANTREQUEST']._serialized_end=1701
-  _globals['_RESUMETENANTRESPONSE']._serialized_start=1703
-  _globals['_RESUMETENANTRESPONSE']._serialized_end=1773
-  _globals['_TENANTSERVICE']._serialized_start=1874
-  _globals['_TENANTSERVICE']._serialized_end=2594
+  _globals['_TENANTSTATE']._serialized_start=2078
+  _globals['_TENANTSTATE']._serialized_end=2174
+  _globals['_TENANT']._serialized_start=157
+  _globals['_TENANT']._serialized_end=414
+  _globals['_TENANTQUOTAS']._serialized_start=417
+  _globals['_TENANTQUOTAS']._serialized_end=727
+  _globals['_CREATETENANTREQUEST']._serialized_start=730
+  _globals['_CREATETENANTREQUEST']._serialized_end=1036
+  _globals['_CREATETENANTRESPONSE']._serialized_start=1039
+  _globals['_CREATETENANTRESPONSE']._serialized_end=1240
+  _globals['_LISTTENANTSREQUEST']._serialized_start=1242
+  _globals['_LISTTENANTSREQUEST']._serialized_end=1341
+  _globals['_LISTTENANTSRESPONSE']._serialized_start=1343
+  _globals['_LISTTENANTSRESPONSE']._serialized_end=1454
+  _globals['_GETTENANTREQUEST']._serialized_start=1456
+  _globals['_GETTENANTREQUEST']._serialized_end=1505
+  _globals['_GETTENANTRESPONSE']._serialized_start=1507
+  _globals['_GETTENANTRESPONSE']._serialized_end=1574
+  _globals['_SETTENANTQUOTASREQUEST']._serialized_start=1577
+  _globals['_SETTENANTQUOTASREQUEST']._serialized_end=1747
+  _globals['_SETTENANTQUOTASRESPONSE']._serialized_start=1749
+  _globals['_SETTENANTQUOTASRESPONSE']._serialized_end=1822
+  _globals['_SUSPENDTENANTREQUEST']._serialized_start=1824
+  _globals['_SUSPENDTENANTREQUEST']._serialized_end=1877
+  _globals['_SUSPENDTENANTRESPONSE']._serialized_start=1879
+  _globals['_SUSPENDTENANTRESPONSE']._serialized_end=1950
+  _globals['_RESUMETENANTREQUEST']._serialized_start=1952
+  _globals['_RESUMETENANTREQUEST']._serialized_end=2004
+  _globals['_RESUMETENANTRESPONSE']._serialized_start=2006
+  _globals['_RESUMETENANTRESPONSE']._serialized_end=2076
+  _globals['_TENANTSERVICE']._serialized_start=2177
+  _globals['_TENANTSERVICE']._serialized_end=3009
 # @@protoc_insertion_point(module_scope)

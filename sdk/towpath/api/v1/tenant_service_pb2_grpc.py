@@ -47,6 +47,11 @@ class TenantServiceStub(object):
                 request_serializer=towpath_dot_api_dot_v1_dot_tenant__service__pb2.ListTenantsRequest.SerializeToString,
                 response_deserializer=towpath_dot_api_dot_v1_dot_tenant__service__pb2.ListTenantsResponse.FromString,
                 _registered_method=True)
+        self.GetTenant = channel.unary_unary(
+                '/towpath.api.v1.TenantService/GetTenant',
+                request_serializer=towpath_dot_api_dot_v1_dot_tenant__service__pb2.GetTenantRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_tenant__service__pb2.GetTenantResponse.FromString,
+                _registered_method=True)
         self.SetTenantQuotas = channel.unary_unary(
                 '/towpath.api.v1.TenantService/SetTenantQuotas',
                 request_serializer=towpath_dot_api_dot_v1_dot_tenant__service__pb2.SetTenantQuotasRequest.SerializeToString,
@@ -78,6 +83,13 @@ class TenantServiceServicer(object):
 
     def ListTenants(self, request, context):
         """Lists tenants by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTenant(self, request, context):
+        """Gets a tenant. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -116,6 +128,11 @@ def add_TenantServiceServicer_to_server(servicer, server):
                     servicer.ListTenants,
                     request_deserializer=towpath_dot_api_dot_v1_dot_tenant__service__pb2.ListTenantsRequest.FromString,
                     response_serializer=towpath_dot_api_dot_v1_dot_tenant__service__pb2.ListTenantsResponse.SerializeToString,
+            ),
+            'GetTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTenant,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_tenant__service__pb2.GetTenantRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_tenant__service__pb2.GetTenantResponse.SerializeToString,
             ),
             'SetTenantQuotas': grpc.unary_unary_rpc_method_handler(
                     servicer.SetTenantQuotas,
@@ -189,6 +206,33 @@ class TenantService(object):
             '/towpath.api.v1.TenantService/ListTenants',
             towpath_dot_api_dot_v1_dot_tenant__service__pb2.ListTenantsRequest.SerializeToString,
             towpath_dot_api_dot_v1_dot_tenant__service__pb2.ListTenantsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.TenantService/GetTenant',
+            towpath_dot_api_dot_v1_dot_tenant__service__pb2.GetTenantRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_tenant__service__pb2.GetTenantResponse.FromString,
             options,
             channel_credentials,
             insecure,

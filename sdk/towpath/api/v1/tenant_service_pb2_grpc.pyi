@@ -40,6 +40,8 @@ class TenantServiceStub:
     """Creates a tenant with a first workspace and a first owner. Errors: ALREADY_EXISTS."""
     ListTenants: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.ListTenantsRequest, _tenant_service_pb2.ListTenantsResponse]
     """Lists tenants by name."""
+    GetTenant: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.GetTenantRequest, _tenant_service_pb2.GetTenantResponse]
+    """Gets a tenant. Errors: NOT_FOUND."""
     SetTenantQuotas: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.SetTenantQuotasRequest, _tenant_service_pb2.SetTenantQuotasResponse]
     """Changes a tenant's limits. Errors: NOT_FOUND."""
     SuspendTenant: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.SuspendTenantRequest, _tenant_service_pb2.SuspendTenantResponse]
@@ -58,6 +60,8 @@ class TenantServiceAsyncStub(TenantServiceStub):
     """Creates a tenant with a first workspace and a first owner. Errors: ALREADY_EXISTS."""
     ListTenants: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.ListTenantsRequest, _tenant_service_pb2.ListTenantsResponse]  # type: ignore[assignment]
     """Lists tenants by name."""
+    GetTenant: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.GetTenantRequest, _tenant_service_pb2.GetTenantResponse]  # type: ignore[assignment]
+    """Gets a tenant. Errors: NOT_FOUND."""
     SetTenantQuotas: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.SetTenantQuotasRequest, _tenant_service_pb2.SetTenantQuotasResponse]  # type: ignore[assignment]
     """Changes a tenant's limits. Errors: NOT_FOUND."""
     SuspendTenant: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.SuspendTenantRequest, _tenant_service_pb2.SuspendTenantResponse]  # type: ignore[assignment]
@@ -85,6 +89,14 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_service_pb2.ListTenantsResponse, _abc.Awaitable[_tenant_service_pb2.ListTenantsResponse]]:
         """Lists tenants by name."""
+
+    @_abc_1.abstractmethod
+    def GetTenant(
+        self,
+        request: _tenant_service_pb2.GetTenantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenant_service_pb2.GetTenantResponse, _abc.Awaitable[_tenant_service_pb2.GetTenantResponse]]:
+        """Gets a tenant. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def SetTenantQuotas(

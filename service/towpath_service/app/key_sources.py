@@ -1,0 +1,45 @@
+"""Where a key-encryption key may come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, cast, get_args
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Kind = Literal["file", "env", "hook"]
+
+_KINDS: Final = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """A place that a key-encryption key comes from, as `str` writes it: "file:new.key"."""
+
+    kind: Kind
+    name: str
+    """Path of a file, name of a variable of the environment, or of an entry point."""
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}"
+
+
+def file_source(path: Path | None) -> KeySource | None:
+    """The source that is a file; None for none."""
+    return None if path is None else KeySource("file", str(path))
+
+
+def parse_key_source(text: str) -> KeySource:
+    """The source that a text names.
+
+    Raises:
+        ValueError: It names none; says what would.
+    """
+    kind, _, name = text.partition(":")
+    if kind not in _KINDS or not name:
+        raise ValueError(
+            f"{text!r} is no place of a key: write file:PATH, env:NAME for a variable, or hook:NAME"
+            " for an entry point of towpath.key_encryption_key"
+        )
+    return KeySource(cast("Kind", kind), name)
