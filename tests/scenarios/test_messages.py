@@ -98,7 +98,7 @@ def suspended(place: Place) -> Ended:
 def too_often(place: Place) -> Ended:
     place.calls("towpath tenant limit acme --calls-per-second 1", place.owner)
     ended = place.calls("for n in {1..9}; do towpath role ls || exit; done", place.eve)
-    place.calls("towpath tenant limit acme", place.owner)
+    place.calls("towpath tenant limit acme --calls-per-second 0", place.owner)
     return ended
 
 
@@ -108,8 +108,8 @@ def too_many_bytes(place: Place) -> Ended:
     file.write_text(PIPELINE)
     # What begins below the limit is taken as a whole.
     place.calls(f"python {file}", place.eve)
-    ended = place.calls(f"python {file}", place.eve, TOWPATH_FLUSH_TIMEOUT_SECONDS="3")
-    place.calls("towpath tenant limit acme", place.owner)
+    ended = place.calls(f"python {file}", place.eve, TOWPATH_FLUSH_TIMEOUT_SECONDS="12")
+    place.calls("towpath tenant limit acme --stored-bytes 0", place.owner)
     return ended
 
 
