@@ -333,7 +333,8 @@ async def test_a_revoked_key_is_refused_on_another_replica_within_five_seconds(
         there = Place(other, "", place.owner)
         assert (await there.call(token, "AuthService/GetCaller")).credential_id
         looking = asyncio.create_task(_looking(there))
-        ended = await begun(open_stream(there, token))
+        stream = open_stream(there, token)
+        ended = await begun(stream)
         began = time.monotonic()
         await place.call(
             place.owner,
@@ -395,7 +396,8 @@ async def _looking(place: Place) -> None:
 async def test_a_role_taken_away_ends_the_streams_it_permitted(place: Place) -> None:
     name, key = await place.account("viewer")
     token = await place.token(key)
-    ended = await begun(watching(place, token))
+    stream = watching(place, token)
+    ended = await begun(stream)
     await place.call(
         place.owner, "AccessService/DeleteRoleBinding", principal=name, role="roles/viewer"
     )
