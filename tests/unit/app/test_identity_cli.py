@@ -12,7 +12,7 @@ from towpath_service.app.switching import identity_wanted, switch_on
 from towpath_service.cli import server
 from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.identity import EMAIL
-from towpath_service.rpc.validation import violations_of
+from towpath_service.rpc.validation import first_violation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +82,8 @@ def test_the_first_owner_is_named_as_the_contract_names_users() -> None:
         access_service_pb2.CreateUserRequest(email="ada"),
         tenant_service_pb2.CreateTenantRequest(tenant_id="acme", owner_email="ada"),
     ):
-        (violation,) = violations_of(message)
+        violation = first_violation(message)
+        assert violation is not None
         assert f"`^{EMAIL.pattern}$`" in violation.description
 
 
