@@ -70,7 +70,7 @@ def how_values_are_kept(terminal: Terminal) -> None:
     assert "1 values are sealed with new data keys" in shown
     assert value_of(terminal, "db-password") == "correct horse"
     shown = terminal.types("towpath server rotate-keys --new-key-file new.key")
-    assert "sealed with new.key: restart every server" in shown
+    assert "sealed with file:new.key: restart every server" in shown
     terminal.stops()
     terminal.serves("towpath server start --key-file new.key", typed=False)
     (terminal.home / "server.key").unlink()

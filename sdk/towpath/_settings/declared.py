@@ -334,7 +334,8 @@ CREDENTIALS: Final = (
 SERVER_VARIABLES: Final = frozenset(
     f"TOWPATH_SERVER_{name}"
     for name in (
-        *("DATABASE", "KEY_FILE", "KEY_ENCRYPTION_KEY", "TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA"),
+        *("DATABASE", "KEY_FILE", "KEY_ENCRYPTION_KEY", "PUBLIC_URL"),
+        *("TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA"),
         *("KEEP_RUNS", "KEEP_TRANSITIONS", "KEEP_LOGS"),
     )
 )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from towpath_service.ports.identity import Identity, IdentityStore, Standing
 
 _USED_AGAIN_US: Final = 60_000_000
+_MOST_REMEMBERED: Final = 10_000
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +49,8 @@ class Exchanges:
         self._authority = authority
         self._clock = clock
         self._denials = denials
+        self._tenants: dict[str, str] = {}
+        """By the public ids of keys that were exchanged here."""
         self._admission = admission
 
     async def exchange(
@@ -69,9 +72,7 @@ class Exchanges:
             raise refused(error) from error
         if key.kind not in {"user", "service_account"}:
             raise refused(CredentialRefused())
-        tenant_id = await self._store.installation(
-            lambda installation: installation.tenant_of(key.key_id)
-        )
+        tenant_id = self._tenants.get(key.key_id) or await self._tenant_of(key.key_id)
         if tenant_id is None:
             _log.info("a key that nobody has was sent from %s", address or "an unknown address")
             raise refused(CredentialRefused())
@@ -90,6 +91,17 @@ class Exchanges:
         self._admission.check_exchange(tenant_id)
         scopes = frozenset(permissions) if permissions else None
         return self._authority.issue(standing, now_us, scopes=scopes, address=address)
+
+    async def _tenant_of(self, key_id: str) -> str | None:
+        """Whose a key is, which never changes: asked once."""
+        tenant_id = await self._store.installation(
+            lambda installation: installation.tenant_of(key_id)
+        )
+        if tenant_id is not None:
+            if len(self._tenants) >= _MOST_REMEMBERED:
+                self._tenants.clear()
+            self._tenants[key_id] = tenant_id
+        return tenant_id
 
     def _looked_up(
         self, identity: Identity, key: ApiKey, now_us: int
