@@ -9,8 +9,8 @@ from typing import Any, Literal
 import click
 from towpath.settings import get_settings
 
+from towpath_service.core.errors import ServiceError
 from towpath_service.db_cli import database_of, database_option, db
-from towpath_service.domain.errors import ServiceError
 from towpath_service.identity_cli import (
     access_options,
     init_auth,

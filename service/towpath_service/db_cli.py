@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 from towpath.settings import get_settings
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.keep_options import keep_options
 
 if TYPE_CHECKING:

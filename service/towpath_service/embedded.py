@@ -20,7 +20,7 @@ from towpath_service.app.ages import keep_from_environment
 from towpath_service.app.in_process import InProcessTransport
 from towpath_service.app.secret_keys import key_file_from_environment, sealing_of
 from towpath_service.app.wiring import open_service
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.rpc.errors import to_status
 from towpath_service.storage.targets import location_of
 from towpath_service.telemetry.observing import roots_only

@@ -13,8 +13,8 @@ from towpath.settings import get_settings
 
 from towpath_service.app.ages import show_age
 from towpath_service.app.key_sources import KeySource, file_source, parse_key_source
+from towpath_service.core.errors import ServiceError
 from towpath_service.db_cli import database_of, database_option
-from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.identity import KEY_LIFE_SECONDS, parse_email
 from towpath_service.keep_options import Age
 

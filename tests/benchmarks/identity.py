@@ -24,7 +24,7 @@ import grpc
 from sqlalchemy import text
 from towpath.api.v1 import auth_service_pb2, flow_service_pb2, tenant_service_pb2
 from towpath_service.app.wiring import open_service
-from towpath_service.ports.bus import Scope
+from towpath_service.core.bus import Scope
 from towpath_service.ports.reads import RunQuery
 from towpath_service.storage.maintenance import at_database
 from towpath_service.storage.postgres import PostgresStore

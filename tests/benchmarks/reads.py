@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from towpath.api.v1 import flow_service_pb2, run_service_pb2
-from towpath_service.domain.tokens import make_token
+from towpath_service.core.tokens import make_token
 
 from tests.benchmarks.command import Benchmark
 from tests.postgres import postgres_for_tests

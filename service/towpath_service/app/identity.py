@@ -19,7 +19,7 @@ from towpath_service.application.sign_in import SignIns
 from towpath_service.application.strangers import Strangers
 from towpath_service.application.tenants import MadeTenant, Tenants
 from towpath_service.application.trusts import Trusts
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.domain.identity import parse_email
 from towpath_service.outbound import FetchedKeys, Issuers
 from towpath_service.rpc.access_handler import AccessHandler, TenantHandler
@@ -30,9 +30,9 @@ from towpath_service.rpc.guarding import IdentityGuard
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from towpath_service.application.admission import Admission
     from towpath_service.application.queries import Queries
-    from towpath_service.ports.clock import Clock
+    from towpath_service.core.clock import Clock
+    from towpath_service.core.tenant_limits import Admission
     from towpath_service.ports.identity import IdentityStore
     from towpath_service.ports.sealing import Sealer
 

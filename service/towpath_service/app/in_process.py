@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from towpath._transport.statuses import to_rpc_error
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.rpc.errors import to_service_error, to_status
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from towpath_auth.envelope import KEY_BYTES, SealBroken
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
     from towpath_auth.envelope import KeyEncryptionKey

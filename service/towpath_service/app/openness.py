@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from towpath_service.app.wiring import has_identity
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
     from towpath_service.ports.store import Store

@@ -21,7 +21,7 @@ from towpath_auth.envelope import (
 
 from towpath_service.app.key_hooks import HOOK, hook_key, hook_names
 from towpath_service.app.key_sources import KeySource
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from towpath_service.app.key_sources import file_source
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

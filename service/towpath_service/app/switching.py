@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from towpath_service.app.secret_keys import sealing_by
 from towpath_service.app.wiring import IdentityWanted, has_identity, open_store
+from towpath_service.core.clock import SystemClock
 from towpath_service.domain.identity import KEY_LIFE_SECONDS
-from towpath_service.ports.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

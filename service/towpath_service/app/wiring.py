@@ -9,7 +9,6 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from towpath_service.app.secret_keys import sealing_by, sealing_in_memory, without_key
-from towpath_service.application.admission import Admission
 from towpath_service.application.committer import Committer
 from towpath_service.application.data_keys import DataKeys
 from towpath_service.application.producers import Producers
@@ -18,8 +17,9 @@ from towpath_service.application.reaper import Reaper
 from towpath_service.application.retention import Keep, Retention
 from towpath_service.application.secrets import WorkspaceSecrets
 from towpath_service.application.watch import Draining, Watches
-from towpath_service.ports.bus import Bus
-from towpath_service.ports.clock import SystemClock
+from towpath_service.core.bus import Bus
+from towpath_service.core.clock import SystemClock
+from towpath_service.core.tenant_limits import Admission
 from towpath_service.rpc.dispatch import Dispatcher, LocalAuthenticator
 from towpath_service.rpc.ingest_handler import IngestHandler, StreamTimes
 from towpath_service.rpc.local_identity import (

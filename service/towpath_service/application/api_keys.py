@@ -9,7 +9,7 @@ from towpath_auth import LOCAL_TENANT_ID, PERMISSIONS
 from towpath_auth.credentials import ApiKey, KeyKind, new_api_key
 
 from towpath_service.application.rights import check_covers_roles, denied, known_workspace
-from towpath_service.domain.errors import ServiceError, invalid, not_found
+from towpath_service.core.errors import ServiceError, invalid, not_found
 from towpath_service.domain.identity import (
     KEY_LIFE_SECONDS,
     Principal,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from towpath_service.application.audit import AuditTrail
     from towpath_service.application.authority import Authority
-    from towpath_service.ports.clock import Clock
+    from towpath_service.core.clock import Clock
     from towpath_service.ports.identity import Identity, IdentityStore
 
 MAX_LIFE_SECONDS: Final = 365 * 86_400.0

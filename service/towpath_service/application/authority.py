@@ -26,7 +26,7 @@ from towpath_auth import (
 from towpath_auth.credentials import LEEWAY_SECONDS, AccessClaims, Verifier
 
 from towpath_service.application.rights import roles_by_id
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from towpath_auth import RunGrant
 
     from towpath_service.application.server_keys import Ring, ServerKeys
+    from towpath_service.core.clock import Clock
     from towpath_service.domain.identity import ServerKey
-    from towpath_service.ports.clock import Clock
     from towpath_service.ports.identity import IdentityStore, Standing
 
 ISSUER: Final = "https://towpath/installation"

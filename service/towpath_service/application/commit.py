@@ -15,6 +15,8 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from towpath_service.core.bus import Scope
+from towpath_service.core.errors import ServiceError
 from towpath_service.domain.decisions import (
     Accepted,
     Refused,
@@ -26,7 +28,6 @@ from towpath_service.domain.decisions import (
     new_status,
     unknown_run,
 )
-from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.reports import (
     Amendment,
     Creation,
@@ -37,7 +38,6 @@ from towpath_service.domain.reports import (
     Update,
 )
 from towpath_service.domain.states import RunState, Source
-from towpath_service.ports.bus import Scope
 from towpath_service.ports.ingest import (
     ChangeSet,
     IngestTransaction,

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from towpath_service.application.commit import Batch, Outcome, Submission
 from towpath_service.application.commit_queue import CommitQueue, Portion, Waiting
-from towpath_service.domain.errors import ServiceError
-from towpath_service.ports.bus import Bus, Scope
+from towpath_service.core.bus import Bus, Scope
+from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from towpath_service.ports.clock import Clock
+    from towpath_service.core.clock import Clock
     from towpath_service.ports.ingest import IngestStore, IngestTransaction
 
 _log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 from uuid import uuid4
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.domain.identity import place_of
 from towpath_service.domain.secrets import StoredDataKey
 from towpath_service.ports.identity import IdentityStore
@@ -23,9 +23,9 @@ from towpath_service.ports.secrets import SecretStore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from towpath_service.core.clock import Clock
     from towpath_service.domain.identity import ServerKey
     from towpath_service.domain.secrets import StoredSecret
-    from towpath_service.ports.clock import Clock
     from towpath_service.ports.sealing import RecordSealer, Sealer, Sealing
     from towpath_service.ports.secrets import Secrets
 

@@ -16,7 +16,7 @@ from towpath_auth.credentials import (
 from towpath_service.application.authority import refused
 from towpath_service.application.rights import denied
 from towpath_service.application.sign_in import SIGN_IN_SECONDS, NewLogin, parsed
-from towpath_service.domain.errors import ServiceError, invalid, not_found
+from towpath_service.core.errors import ServiceError, invalid, not_found
 from towpath_service.domain.identity import WaitingDevice
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     from towpath_auth import Caller
 
-    from towpath_service.application.admission import Admission
     from towpath_service.application.audit import AuditTrail
     from towpath_service.application.authority import Authority
     from towpath_service.application.sign_in import SignedIn, SignIns
+    from towpath_service.core.clock import Clock
+    from towpath_service.core.tenant_limits import Admission
     from towpath_service.domain.identity import Principal, StoredKey
-    from towpath_service.ports.clock import Clock
     from towpath_service.ports.identity import Identity, IdentityStore, Installation
 
 DEVICE_SECONDS: Final = 600

@@ -14,18 +14,18 @@ from towpath_auth.credentials import parse_api_key
 
 from towpath_service.application.authority import check_standing, refused
 from towpath_service.application.denials import Denied
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from towpath_auth.credentials import ApiKey
 
-    from towpath_service.application.admission import Admission
     from towpath_service.application.authority import Authority, Exchanged
     from towpath_service.application.denials import Denials
+    from towpath_service.core.clock import Clock
+    from towpath_service.core.tenant_limits import Admission
     from towpath_service.domain.identity import StoredKey
-    from towpath_service.ports.clock import Clock
     from towpath_service.ports.identity import Identity, IdentityStore, Standing
 
 _USED_AGAIN_US: Final = 60_000_000

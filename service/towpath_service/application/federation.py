@@ -12,7 +12,7 @@ from towpath_service.application.authority import check_standing, refused
 from towpath_service.application.rights import roles_by_id
 from towpath_service.application.sign_in import SIGN_IN_SECONDS, NewLogin, SignedIn
 from towpath_service.application.tenants import FIRST_SLUG
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.domain.identity import Binding, Principal, UserTrust, new_id, parse_principal
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from towpath_auth.foreign import Identity as Foreign
 
-    from towpath_service.application.admission import Admission
     from towpath_service.application.audit import AuditTrail
     from towpath_service.application.authority import Authority
     from towpath_service.application.sign_in import SignIns
     from towpath_service.application.trusts import Trusts
+    from towpath_service.core.clock import Clock
+    from towpath_service.core.tenant_limits import Admission
     from towpath_service.domain.identity import StoredTrust
-    from towpath_service.ports.clock import Clock
     from towpath_service.ports.identity import Identity, IdentityStore, Standing
     from towpath_service.ports.issuers import IssuerTokens
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from towpath_service.domain.errors import ServiceError
-from towpath_service.domain.tokens import read_consistency_token
+from towpath_service.core.errors import ServiceError
+from towpath_service.core.tokens import read_consistency_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from towpath_service.ports.bus import Bus, Scope
+    from towpath_service.core.bus import Bus, Scope
     from towpath_service.ports.reads import Reads, ReadStore
 
 Result = TypeVar("Result")

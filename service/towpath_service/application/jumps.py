@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from towpath_service.ports.clock import Clock
+    from towpath_service.core.clock import Clock
 
 
 class Jumps:

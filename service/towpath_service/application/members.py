@@ -25,7 +25,7 @@ from towpath_service.application.rights import (
     known_workspace,
     roles_by_id,
 )
-from towpath_service.domain.errors import ServiceError, invalid, not_found
+from towpath_service.core.errors import ServiceError, invalid, not_found
 from towpath_service.domain.identity import (
     Binding,
     BindingPlace,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from towpath_service.application.api_keys import ApiKeys
     from towpath_service.application.audit import AuditTrail
-    from towpath_service.ports.clock import Clock
+    from towpath_service.core.clock import Clock
     from towpath_service.ports.identity import Identity, IdentityStore
 
 Result = TypeVar("Result")

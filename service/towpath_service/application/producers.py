@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from towpath_service.application.admission import storage_is_full
 from towpath_service.application.commit import adopt_watermark
-from towpath_service.domain.errors import ServiceError, not_found
-from towpath_service.ports.bus import Bus, Scope
+from towpath_service.core.bus import Bus, Scope
+from towpath_service.core.errors import ServiceError, not_found
+from towpath_service.core.tenant_limits import storage_is_full
 from towpath_service.ports.ingest import LogLine, ProducerKey, ProducerRecord, Refusal
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from towpath_service.application.commit import Outcome, Submission
     from towpath_service.application.committer import Submitting
-    from towpath_service.ports.clock import Clock
+    from towpath_service.core.clock import Clock
     from towpath_service.ports.ingest import IngestStore, IngestTransaction
 
 TOUCH_INTERVAL_SECONDS: Final = 5.0

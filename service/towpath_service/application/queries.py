@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast, get_args
 
 from towpath_service.application.freshness import read_fresh
-from towpath_service.domain.errors import ServiceError, invalid, not_found
+from towpath_service.core.errors import ServiceError, invalid, not_found
+from towpath_service.core.names import run_name
+from towpath_service.core.tokens import make_token, read_number, read_place
 from towpath_service.domain.filters import LOG_FIELDS, RUN_FIELDS, counted_cells, parse_filter
-from towpath_service.domain.names import run_name
 from towpath_service.domain.runs import Bucket
 from towpath_service.domain.states import TERMINAL_STATES, RunState
-from towpath_service.domain.tokens import make_token, read_number, read_place
 from towpath_service.ports.reads import OrderField, Reads, RunQuery, RunTree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from towpath_service.core.bus import Bus, Scope
+    from towpath_service.core.clock import Clock
     from towpath_service.domain.runs import (
         Decision,
         FlowSummary,
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
         RunDetail,
         Transition,
     )
-    from towpath_service.ports.bus import Bus, Scope
-    from towpath_service.ports.clock import Clock
     from towpath_service.ports.reads import ReadStore
 
 MAX_BUCKETS: Final = 1000

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Final
 
 from towpath_service.application.commit import Batch
 from towpath_service.application.jumps import Jumps
+from towpath_service.core.errors import ServiceError
+from towpath_service.core.tenancy import EVERY_TENANT
 from towpath_service.domain.decisions import Accepted, RunStatus, decide_transition
-from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.reports import StateReport, Update
 from towpath_service.domain.states import RunState, Source
-from towpath_service.ports.tenancy import EVERY_TENANT
 
 if TYPE_CHECKING:
-    from towpath_service.ports.bus import Bus, Scope
-    from towpath_service.ports.clock import Clock
+    from towpath_service.core.bus import Bus, Scope
+    from towpath_service.core.clock import Clock
     from towpath_service.ports.ingest import IngestStore, IngestTransaction
 
 LIMIT: Final = 500

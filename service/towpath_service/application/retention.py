@@ -16,13 +16,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from towpath_service.application.jumps import Jumps
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from towpath_service.ports.bus import Bus, Scope
-    from towpath_service.ports.clock import Clock
+    from towpath_service.core.bus import Bus, Scope
+    from towpath_service.core.clock import Clock
     from towpath_service.ports.retention import (
         Cursor,
         Kind,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from towpath_auth import BUILT_IN_ROLES, Role
 
-from towpath_service.domain.errors import ServiceError, not_found
+from towpath_service.core.errors import ServiceError, not_found
 from towpath_service.domain.identity import parse_named
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from towpath_service.application.data_keys import TRIES, busy
-from towpath_service.domain.errors import ServiceError, not_found
+from towpath_service.core.errors import ServiceError, not_found
 from towpath_service.domain.identity import exists
 from towpath_service.domain.secrets import (
     MOST_SECRETS,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from towpath_auth import Caller, RunGrant
 
     from towpath_service.application.data_keys import DataKeys
-    from towpath_service.ports.clock import Clock
+    from towpath_service.core.clock import Clock
     from towpath_service.ports.secrets import Secrets, SecretStore
 
 

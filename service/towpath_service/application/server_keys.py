@@ -21,7 +21,7 @@ from towpath_auth.credentials import (
     new_signing_key,
 )
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.domain.identity import ServerKey, place_of
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from towpath_auth import CredentialRefused
 from towpath_auth.credentials import parse_api_key
 
 from towpath_service.application.authority import Exchanged, check_standing, refused
-from towpath_service.domain.errors import not_found
+from towpath_service.core.errors import not_found
 from towpath_service.domain.identity import StoredKey, UsedToken
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from towpath_auth import Caller
     from towpath_auth.credentials import ApiKey, KeyKind
 
-    from towpath_service.application.admission import Admission
     from towpath_service.application.audit import AuditTrail
     from towpath_service.application.authority import Authority
+    from towpath_service.core.clock import Clock
+    from towpath_service.core.tenant_limits import Admission
     from towpath_service.domain.identity import Principal
-    from towpath_service.ports.clock import Clock
     from towpath_service.ports.identity import Identity, IdentityStore, Standing
 
 GRACE_SECONDS: Final = 30

@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from towpath_service.application.admission import COSTS, exceeded
+from towpath_service.core.errors import ServiceError
+from towpath_service.core.tenant_limits import COSTS, exceeded
+from towpath_service.core.token_bucket import Bucket
 from towpath_service.domain.addresses import network_of
-from towpath_service.domain.errors import ServiceError
-from towpath_service.domain.limits import Bucket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator

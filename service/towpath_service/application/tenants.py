@@ -9,7 +9,7 @@ from towpath_auth import LOCAL_TENANT_ID, LOCAL_WORKSPACE_ID
 
 from towpath_service.application.audit import SYSTEM
 from towpath_service.application.members import OWNER
-from towpath_service.domain.errors import not_found
+from towpath_service.core.errors import not_found
 from towpath_service.domain.identity import (
     KEY_LIFE_SECONDS,
     Binding,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from towpath_service.application.api_keys import ApiKeys, MadeKey
     from towpath_service.application.audit import AuditTrail
     from towpath_service.application.authority import Authority
-    from towpath_service.ports.clock import Clock
+    from towpath_service.core.clock import Clock
     from towpath_service.ports.identity import Identity, IdentityStore, Installation
 
 FIRST_SLUG: Final = "main"

@@ -20,15 +20,15 @@ from towpath_auth.foreign import (
 )
 
 from towpath_service.application.rights import check_covers, denied, known_role, roles_by_id
-from towpath_service.domain.errors import ServiceError, invalid, not_found
+from towpath_service.core.errors import ServiceError, invalid, not_found
 from towpath_service.domain.identity import StoredKey, exists, parse_named, parse_principal
 
 if TYPE_CHECKING:
     from towpath_auth import Caller
 
     from towpath_service.application.audit import AuditTrail
+    from towpath_service.core.clock import Clock
     from towpath_service.domain.identity import Principal, StoredTrust
-    from towpath_service.ports.clock import Clock
     from towpath_service.ports.identity import Identity, IdentityStore
 
 MOST_TRUSTS: Final = 100

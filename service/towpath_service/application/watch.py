@@ -14,17 +14,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 from towpath_service.application.queries import existing_run, watch_question
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
+from towpath_service.core.tokens import make_token, read_number
 from towpath_service.domain.filters import RUN_FIELDS, Filter, parse_filter
 from towpath_service.domain.states import TERMINAL_STATES
-from towpath_service.domain.tokens import make_token, read_number
 from towpath_service.ports.reads import Reads, RunQuery, RunTree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from towpath_service.core.bus import Bus, Scope
     from towpath_service.domain.runs import LogEntry, Run, Transition
-    from towpath_service.ports.bus import Bus, Scope
     from towpath_service.ports.reads import ReadStore
 
 PAGE: Final = 500

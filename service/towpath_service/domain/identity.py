@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from uuid import uuid4
 
-from towpath_service.domain.errors import ServiceError, invalid
+from towpath_service.core.errors import ServiceError, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

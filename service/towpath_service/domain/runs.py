@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from towpath_service.domain.tokens import make_etag
+from towpath_service.core.tokens import make_etag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from towpath_service.domain.errors import ServiceError, invalid
+from towpath_service.core.errors import ServiceError, invalid
 
 MOST_BYTES: Final = 64 * 1024
 """Of a value."""

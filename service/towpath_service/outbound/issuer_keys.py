@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from towpath_auth import CredentialRefused
 from towpath_auth.foreign import TrustRefused, UploadedKeys, keys_of
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.outbound.fetching import WHOLE_SECONDS, FetchFailed, fetch
 
 if TYPE_CHECKING:

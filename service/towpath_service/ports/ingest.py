@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from towpath_service.core.bus import Scope
     from towpath_service.domain.decisions import RunStatus
     from towpath_service.domain.reports import Amendment, Creation
     from towpath_service.domain.states import RunState, Source
-    from towpath_service.ports.bus import Scope
 
 Result = TypeVar("Result")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from towpath_service.core.bus import Scope
     from towpath_service.domain.filters import CountedCells, Filter
     from towpath_service.domain.runs import (
         Decision,
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
         RunDetail,
         Transition,
     )
-    from towpath_service.ports.bus import Scope
 
 Result = TypeVar("Result")
 OrderField = Literal[

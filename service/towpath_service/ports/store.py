@@ -11,7 +11,7 @@ from towpath_service.ports.retention import RetentionStore
 from towpath_service.ports.secrets import SecretStore
 
 if TYPE_CHECKING:
-    from towpath_service.ports.bus import Bus
+    from towpath_service.core.bus import Bus
 
 
 class Store(IngestStore, ReadStore, RetentionStore, IdentityStore, SecretStore, Protocol):

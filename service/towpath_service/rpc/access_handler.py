@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from towpath.api.v1 import access_service_pb2 as pb
 from towpath.api.v1 import tenant_service_pb2
 
-from towpath_service.application.admission import DEFAULTS, limit_of
 from towpath_service.application.api_keys import NewKey
 from towpath_service.application.members import NewUser
+from towpath_service.core.tenant_limits import DEFAULTS, limit_of
+from towpath_service.core.tokens import make_token, read_number
 from towpath_service.domain.identity import BindingPlace, parse_named, parse_principal
-from towpath_service.domain.tokens import make_token, read_number
 from towpath_service.rpc import convert_identity as convert
 from towpath_service.rpc.convert_trusts import from_trust, to_trust
 from towpath_service.rpc.paging import page_of, read_page
@@ -20,12 +20,12 @@ from towpath_service.rpc.times import set_time, span_us
 if TYPE_CHECKING:
     from towpath_auth import Caller
 
-    from towpath_service.application.admission import Admission
     from towpath_service.application.api_keys import ApiKeys, MadeKey
     from towpath_service.application.audit import AuditTrail
     from towpath_service.application.members import Members
     from towpath_service.application.tenants import Tenants
     from towpath_service.application.trusts import Trusts
+    from towpath_service.core.tenant_limits import Admission
     from towpath_service.domain.identity import Binding, Principal
 
 _AUDIT_PAGE: Final = 100

@@ -11,9 +11,9 @@ from towpath_auth.credentials import shown_user_code
 
 from towpath_service.application.devices import DEVICE_SECONDS, INTERVAL_SECONDS
 from towpath_service.application.sign_in import SignedIn
-from towpath_service.domain.errors import ServiceError, invalid
-from towpath_service.domain.names import parse_run
-from towpath_service.ports.bus import Scope
+from towpath_service.core.bus import Scope
+from towpath_service.core.errors import ServiceError, invalid
+from towpath_service.core.names import parse_run
 from towpath_service.rpc.convert_identity import to_actor
 from towpath_service.rpc.local_identity import caller_answer
 from towpath_service.rpc.times import set_time
@@ -21,7 +21,6 @@ from towpath_service.rpc.times import set_time
 if TYPE_CHECKING:
     from towpath_auth import Caller
 
-    from towpath_service.application.admission import Admission
     from towpath_service.application.authority import Authority
     from towpath_service.application.devices import Devices
     from towpath_service.application.exchanging import Exchanges
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from towpath_service.application.queries import Queries
     from towpath_service.application.sign_in import SignIns
     from towpath_service.application.strangers import Strangers
+    from towpath_service.core.tenant_limits import Admission
 
 JWKS_SECONDS: Final = 300
 

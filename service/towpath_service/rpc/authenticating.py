@@ -9,8 +9,8 @@ from towpath_auth import ANONYMOUS, Caller, CredentialRefused
 from towpath_auth.credentials import bearer_token
 
 from towpath_service.application.authority import Authority, refused
+from towpath_service.core.errors import ServiceError
 from towpath_service.domain.addresses import forwarded_for
-from towpath_service.domain.errors import ServiceError
 from towpath_service.rpc.endpoints import PEER
 
 if TYPE_CHECKING:

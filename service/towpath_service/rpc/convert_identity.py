@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from towpath.api.v1 import access_service_pb2 as pb
 from towpath.api.v1 import common_pb2, tenant_service_pb2
 
-from towpath_service.domain.errors import invalid
+from towpath_service.core.errors import invalid
 from towpath_service.rpc.times import set_time
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from towpath.api.v1 import (
     state_pb2,
 )
 
-from towpath_service.domain import names
+from towpath_service.core import names
 from towpath_service.rpc.times import set_span, set_time
 
 if TYPE_CHECKING:

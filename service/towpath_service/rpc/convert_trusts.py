@@ -6,7 +6,7 @@ from typing import Final
 
 from towpath.api.v1 import access_service_pb2 as pb
 
-from towpath_service.domain.errors import invalid
+from towpath_service.core.errors import invalid
 from towpath_service.domain.identity import StoredTrust, UserTrust, parse_named
 from towpath_service.rpc.times import set_time
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from google.protobuf.json_format import MessageToJson, SerializeToJsonError
 from towpath.api.v1 import ingest_service_pb2, log_service_pb2, state_pb2
 
-from towpath_service.domain.errors import ServiceError, invalid
+from towpath_service.core.errors import ServiceError, invalid
 from towpath_service.domain.reports import (
     Amendment,
     Change,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from towpath_service.domain.errors import FieldViolation
+    from towpath_service.core.errors import FieldViolation
 
 MAX_INLINE_BYTES: Final = 262_144
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from towpath_auth import LOCAL_CALLER, Caller
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.rpc.endpoints import Endpoint, Handler, endpoints_of
 from towpath_service.rpc.errors import to_service_error, unimplemented
 from towpath_service.rpc.guarding import UNTOLD, Guard, Telling, Unguarded

@@ -9,7 +9,7 @@ from uuid import uuid4
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

@@ -14,7 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.rpc.endpoints import MAX_MESSAGE_BYTES, PEER
 from towpath_service.rpc.errors import to_status, unimplemented
 

@@ -14,7 +14,7 @@ from towpath.api.v1 import access_rule_pb2
 from towpath_auth.audit import AuditRecord
 
 from towpath_service.application.audit import Draft, current_draft
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.rpc.errors import CODES, to_service_error
 from towpath_service.rpc.rules import field_of
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from towpath_auth import Caller
 
-    from towpath_service.application.admission import Admission
     from towpath_service.application.audit import AuditTrail
     from towpath_service.application.strangers import Strangers
+    from towpath_service.core.tenant_limits import Admission
     from towpath_service.rpc.endpoints import Endpoint
 
 EXCHANGE: Final = "towpath.api.v1.AuthService/ExchangeToken"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from towpath.api.v1 import ingest_service_pb2 as pb
 
-from towpath_service.application.admission import Admission, limits_storage, storage_is_full
 from towpath_service.application.commit import Submission, fenced
-from towpath_service.domain.errors import ServiceError, invalid
-from towpath_service.domain.names import is_uuid
+from towpath_service.core.errors import ServiceError, invalid
+from towpath_service.core.names import is_uuid
+from towpath_service.core.tenant_limits import Admission, limits_storage, storage_is_full
 from towpath_service.ports.ingest import ProducerKey
 from towpath_service.rpc.convert_runs import parse_into
 from towpath_service.rpc.convert_updates import info_text, to_updates

@@ -11,7 +11,7 @@ from towpath.api.v1 import access_service_pb2
 from towpath.api.v1 import auth_service_pb2 as pb
 from towpath_auth import LOCAL_WORKSPACE_ID
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.rpc.convert_identity import to_actor
 
 if TYPE_CHECKING:

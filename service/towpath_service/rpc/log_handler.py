@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from towpath.api.v1 import log_service_pb2
 
-from towpath_service.application.admission import Admission, limits_storage
-from towpath_service.domain.errors import ServiceError, invalid
-from towpath_service.domain.names import is_uuid
+from towpath_service.core.errors import ServiceError, invalid
+from towpath_service.core.names import is_uuid
+from towpath_service.core.tenant_limits import Admission, limits_storage
 from towpath_service.ports.ingest import LogLine, ProducerKey
 from towpath_service.rpc import convert_runs as convert
 from towpath_service.rpc.convert_updates import to_log_line
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from towpath_service.application.producers import Producers
     from towpath_service.application.queries import Queries
     from towpath_service.application.watch import Watches
-    from towpath_service.ports.bus import Scope
+    from towpath_service.core.bus import Scope
 
 
 MOST_RECORDS: Final = 1000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from towpath_service.domain.tokens import make_token, read_number, read_place
+from towpath_service.core.tokens import make_token, read_number, read_place
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

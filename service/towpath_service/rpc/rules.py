@@ -10,7 +10,7 @@ from towpath.api.v1 import access_rule_pb2 as pb
 from towpath_auth import ALL_ACCESS, PERMISSIONS, WORKSPACE_PERMISSIONS
 
 from towpath_service.application.rights import denied
-from towpath_service.domain.errors import not_found
+from towpath_service.core.errors import not_found
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor

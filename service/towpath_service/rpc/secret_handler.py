@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from towpath.api.v1 import secret_service_pb2 as pb
 
 from towpath_service.application.secrets import SecretChange
-from towpath_service.domain.errors import invalid
-from towpath_service.domain.names import parse_workspace
+from towpath_service.core.errors import invalid
+from towpath_service.core.names import parse_workspace
 from towpath_service.rpc.paging import page_of
 from towpath_service.rpc.times import set_time
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from towpath_service.domain.errors import invalid
+from towpath_service.core.errors import invalid
 
 if TYPE_CHECKING:
     from google.protobuf.duration_pb2 import Duration

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from towpath.api.v1 import ingest_service_pb2 as pb
 
-from towpath_service.application.admission import limits_storage, storage_is_full
 from towpath_service.application.commit import Outcome, Submission
-from towpath_service.domain.errors import ServiceError
-from towpath_service.domain.tokens import make_consistency_token
+from towpath_service.core.errors import ServiceError
+from towpath_service.core.tenant_limits import limits_storage, storage_is_full
+from towpath_service.core.tokens import make_consistency_token
 from towpath_service.rpc.convert_updates import to_updates
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from towpath_auth import Caller
 
-    from towpath_service.application.admission import Admission
     from towpath_service.application.producers import Opened, Producers
+    from towpath_service.core.tenant_limits import Admission
     from towpath_service.ports.ingest import ProducerKey, Refusal, Stored
 
 # Half a second of work: what one producer has in flight, all others wait for.

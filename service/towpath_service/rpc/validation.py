@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import Message
 
-from towpath_service.domain.errors import FieldViolation, ServiceError
+from towpath_service.core.errors import FieldViolation, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,8 @@ from towpath_service.storage.stored_bytes import Sizes, add_stored
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from towpath_service.core.bus import Scope
     from towpath_service.domain.reports import Amendment
-    from towpath_service.ports.bus import Scope
     from towpath_service.ports.ingest import ChangeSet
 
 _run = schema.run.c

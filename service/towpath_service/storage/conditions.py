@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Text, and_, cast, exists, false, not_, or_
 
+from towpath_service.core.names import is_uuid
 from towpath_service.domain.filters import Combination, Comparison, Filter, Not
-from towpath_service.domain.names import is_uuid
 from towpath_service.domain.states import RunKind
 from towpath_service.storage import schema
 

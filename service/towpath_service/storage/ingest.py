@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import BigInteger, and_, bindparam, exists, select, update
 
-from towpath_service.domain.names import is_uuid
+from towpath_service.core.bus import Scope
+from towpath_service.core.names import is_uuid
+from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.domain.states import TERMINAL_STATES, RunState
-from towpath_service.ports.bus import Scope
 from towpath_service.ports.ingest import (
     ChangeSet,
     LogLine,
@@ -19,7 +20,6 @@ from towpath_service.ports.ingest import (
     RunKey,
     Stored,
 )
-from towpath_service.ports.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.storage import schema
 from towpath_service.storage.amendments import write_amendments, write_progress
 from towpath_service.storage.bulk import insert_rows, read_rows, upsert_rows

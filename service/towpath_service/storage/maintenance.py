@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.storage.connections import SqliteConnections
 from towpath_service.storage.postgres_url import PostgresUrl
 from towpath_service.storage.row_security import SAY_EVERY

@@ -22,8 +22,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from towpath_service.domain.errors import ServiceError
-from towpath_service.ports.tenancy import EVERY_TENANT
+from towpath_service.core.errors import ServiceError
+from towpath_service.core.tenancy import EVERY_TENANT
 from towpath_service.storage.durability import FOR_THE_SESSION, FOR_THE_TRANSACTION
 from towpath_service.storage.row_security import SAY, said
 

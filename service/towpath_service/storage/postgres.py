@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import asyncpg
 from sqlalchemy.exc import DBAPIError
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.storage.durability import settings_at_risk, warning_of
 from towpath_service.storage.identity import SqlIdentity
 from towpath_service.storage.ingest import SqlIngestTransaction
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from towpath_service.ports.bus import Bus
+    from towpath_service.core.bus import Bus
     from towpath_service.ports.identity import Identity, Installation
     from towpath_service.ports.ingest import IngestTransaction
     from towpath_service.ports.reads import Reads

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, delete, exists, literal, select, text, tuple_, update
 
+from towpath_service.core.bus import Scope
 from towpath_service.domain.states import TERMINAL_STATES, RunState
-from towpath_service.ports.bus import Scope
 from towpath_service.ports.retention import OldRoots, Window
 from towpath_service.storage import schema
 from towpath_service.storage.removal import remove_runs

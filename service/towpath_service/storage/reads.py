@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, MappingResult, RowMapping, Select
 
+    from towpath_service.core.bus import Scope
     from towpath_service.domain.filters import CountedCells, Filter
     from towpath_service.domain.runs import GraphNode
-    from towpath_service.ports.bus import Scope
     from towpath_service.ports.reads import RunQuery, RunTree
 
 

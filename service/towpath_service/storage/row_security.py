@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import text
 
-from towpath_service.ports.tenancy import EVERY_TENANT
+from towpath_service.core.tenancy import EVERY_TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_
 
+from towpath_service.core.bus import Scope
 from towpath_service.domain.states import RunState
-from towpath_service.ports.bus import Scope
 from towpath_service.ports.ingest import LogLine, ProducerKey, ProducerRecord, Refusal
 from towpath_service.storage import schema
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath_service.core.names import short_id
 from towpath_service.domain.decisions import RunStatus
-from towpath_service.domain.names import short_id
 from towpath_service.domain.states import RunKind, RunState
 from towpath_service.ports.ingest import RunKey
 from towpath_service.storage import schema
 
 if TYPE_CHECKING:
-    from towpath_service.ports.bus import Scope
+    from towpath_service.core.bus import Scope
     from towpath_service.ports.ingest import ChangeSet, NewRun
 
 Row = tuple[Any, ...]

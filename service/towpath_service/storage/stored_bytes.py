@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import UUID
 
-from towpath_service.ports.bus import Scope
+from towpath_service.core.bus import Scope
 from towpath_service.ports.ingest import RunKey
 from towpath_service.storage import schema
 

@@ -9,7 +9,7 @@ from sqlalchemy import literal, select
 from towpath_service.storage import schema
 
 if TYPE_CHECKING:
-    from towpath_service.ports.bus import Scope
+    from towpath_service.core.bus import Scope
     from towpath_service.ports.reads import RunTree
 
 _run = schema.run.c

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from towpath_service.core.tenancy import check_tenants
 from towpath_service.ports.reads import RunQuery
-from towpath_service.ports.tenancy import check_tenants
 
 if TYPE_CHECKING:
     from collections.abc import Callable

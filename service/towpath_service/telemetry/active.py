@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.metrics import CallbackOptions, Observation
 from towpath_auth import LOCAL_TENANT_ID, LOCAL_WORKSPACE_ID
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.bus import Scope
+from towpath_service.core.errors import ServiceError
 from towpath_service.domain.states import RunState
-from towpath_service.ports.bus import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

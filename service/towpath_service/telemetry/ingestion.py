@@ -16,7 +16,7 @@ from towpath._telemetry.harmless import harmless
 from towpath._telemetry.ids import Carrier
 from towpath._telemetry.synthetic import FinishedSpan, emit
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.domain.reports import Creation, StateReport
 from towpath_service.telemetry.rpcs import ERROR, METHOD, STATUS, SYSTEM, code_of
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from towpath._telemetry.harmless import harmless
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.domain.states import TERMINAL_STATES, RunKind, RunState
 from towpath_service.telemetry import root_spans
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Tracer
 
+    from towpath_service.core.bus import Scope
     from towpath_service.domain.decisions import RunStatus
-    from towpath_service.ports.bus import Scope
     from towpath_service.ports.ingest import ChangeSet, TransitionRow
     from towpath_service.ports.reads import Reads, ReadStore
     from towpath_service.telemetry.metrics import Instruments

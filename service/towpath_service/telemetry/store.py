@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span, Tracer
 
-    from towpath_service.ports.bus import Bus
+    from towpath_service.core.bus import Bus
     from towpath_service.ports.identity import Identity, Installation
     from towpath_service.ports.ingest import ChangeSet, IngestTransaction, LogLine, ProducerKey
     from towpath_service.ports.reads import Reads

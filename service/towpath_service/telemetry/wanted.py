@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import util
 from typing import TYPE_CHECKING, Final
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

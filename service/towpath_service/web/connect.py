@@ -12,7 +12,7 @@ from google.protobuf import json_format
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.rpc.endpoints import PEER, JsonText
 from towpath_service.web.refusals import Refusals, refusal, to_connect
 

@@ -14,7 +14,7 @@ from connectrpc.errors import ConnectError, ErrorDetail
 from connectrpc.interceptor import MetadataInterceptor
 from protobuf.wkt import Any as WireAny
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.rpc.errors import CODES, to_service_error, to_status
 
 if TYPE_CHECKING:

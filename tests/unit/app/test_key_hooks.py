@@ -17,7 +17,7 @@ from towpath_service.app.sealing import sealer
 from towpath_service.app.switching import identity_wanted, switch_on
 from towpath_service.app.wiring import open_service
 from towpath_service.cli import server
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 
 from tests.unit.app import fake_kms
 from tests.unit.identity.place import Place

@@ -13,7 +13,7 @@ from towpath_service.app.key_sources import file_source
 from towpath_service.app.secret_keys import sealing_of
 from towpath_service.app.switching import identity_wanted, rotate_data_keys, seal_anew
 from towpath_service.app.wiring import open_service
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.embedded import open_embedded
 from towpath_service.storage.postgres_url import parse_postgres_url
 

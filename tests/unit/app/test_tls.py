@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from towpath_service.app.settings import TlsFiles
 from towpath_service.app.tls import Certificates
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 
 from tests.scenarios.certificates import Authority
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from towpath_service.domain import tokens
-from towpath_service.domain.errors import ServiceError
-from towpath_service.domain.tokens import (
+from towpath_service.core import tokens
+from towpath_service.core.errors import ServiceError
+from towpath_service.core.tokens import (
     make_consistency_token,
     make_token,
     read_consistency_token,

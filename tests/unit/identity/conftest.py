@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
-from towpath_service.ports.clock import SystemClock
+from towpath_service.core.clock import SystemClock
 from towpath_service.storage import identity, installation
 from towpath_service.storage.postgres_url import parse_postgres_url
 

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, update
 from towpath_auth.audit import FIRST_HASH, AuditHead, AuditRecord, find_break
 from towpath_service.app.switching import recover, rotate_data_keys, rotate_signing, seal_anew
 from towpath_service.app.wiring import open_service
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.domain.identity import ServerKey, place_of
 from towpath_service.storage.identity_schema import audit_entry, audit_head, server_key
 from towpath_service.storage.maintenance import at_database

@@ -21,7 +21,7 @@ from towpath_service.application.denials import (
     Denials,
     Denied,
 )
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 
 from tests.unit.identity.place import ADDRESS
 

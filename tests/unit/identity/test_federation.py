@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 from towpath_service.app.switching import rotate_pepper
 from towpath_service.application.server_keys import PUBLISHED_SECONDS
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.outbound import issuer_keys
 
 from tests.issuer.server import CLIENT, Issuer, running_issuer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from towpath_service.domain.tokens import make_token
+from towpath_service.core.tokens import make_token
 
 from tests.unit.identity.test_audit import TENANT
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from towpath_auth.foreign import ClaimRule, ToServiceAccount, Trust
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.outbound import FetchedKeys, Issuers, issuer_tokens
 
 from tests.issuer.server import Issuer

@@ -14,8 +14,8 @@ from towpath_service.app.key_sources import file_source
 from towpath_service.app.switching import identity_wanted, recover, seal_anew
 from towpath_service.app.switching import switch_on as switch
 from towpath_service.app.wiring import open_service, open_store
-from towpath_service.domain.errors import ServiceError
-from towpath_service.ports.clock import SystemClock
+from towpath_service.core.clock import SystemClock
+from towpath_service.core.errors import ServiceError
 
 from tests.unit.identity.place import SEALER, WANTED, Place, metadata, open_place
 from tests.unit.rpc.producing import opening

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from towpath_auth import LOCAL_CALLER, Caller
-from towpath_service.application import admission as limits
-from towpath_service.application.admission import Admission, Quota, StreamQuota
-from towpath_service.domain.errors import ServiceError
-from towpath_service.domain.limits import Bucket
+from towpath_service.core import tenant_limits as limits
+from towpath_service.core.errors import ServiceError
+from towpath_service.core.tenant_limits import Admission, Quota, StreamQuota
+from towpath_service.core.token_bucket import Bucket
 from towpath_service.rpc.errors import to_status
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import pytest
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import FieldDescriptor
 from towpath.api.v1 import access_rule_pb2
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 
 from tests.unit.identity.place import API, Place, all_methods, open_place
 from tests.unit.identity.test_run_tokens import run_token

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from towpath_auth import LOCAL_TENANT_ID
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 
 from tests.unit.identity.place import Place, metadata
 from tests.unit.identity.test_keys import end_of

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from towpath.api.v1 import log_service_pb2
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 
 from tests.unit.identity.place import metadata
 from tests.unit.identity.test_keys import begun

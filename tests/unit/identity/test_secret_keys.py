@@ -18,9 +18,9 @@ from towpath_service.app.switching import rotate_data_keys, seal_anew, switch_on
 from towpath_service.app.wiring import IdentityWanted, open_service
 from towpath_service.application.data_keys import DataKeys
 from towpath_service.cli import server
+from towpath_service.core.clock import SystemClock
+from towpath_service.core.errors import ServiceError
 from towpath_service.domain import secrets as domain
-from towpath_service.domain.errors import ServiceError
-from towpath_service.ports.clock import SystemClock
 from towpath_service.storage.maintenance import at_database
 from towpath_service.storage.postgres_url import PostgresUrl
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from towpath_auth import LOCAL_TENANT_ID
+from towpath_service.core.errors import ServiceError
 from towpath_service.domain import secrets as domain
-from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.identity import Binding
 
 from tests.unit.identity.test_run_tokens import run_token

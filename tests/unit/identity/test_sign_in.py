@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from towpath_auth.credentials import Peppers, new_api_key, parse_api_key
 from towpath_service.application import sign_in
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.storage.identity_schema import waiting_device
 
 from tests.unit.identity.place import Place, open_place

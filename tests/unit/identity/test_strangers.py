@@ -11,7 +11,7 @@ import pytest
 from towpath_auth.credentials import new_api_key
 from towpath_service.application import strangers as counted
 from towpath_service.application.strangers import FAILURES_A_MINUTE, Strangers
-from towpath_service.domain.errors import ServiceError, not_found
+from towpath_service.core.errors import ServiceError, not_found
 
 from tests.unit.identity.place import ADDRESS, WANTED, Place, open_place
 from tests.unit.identity.test_limits import Clock
@@ -19,7 +19,7 @@ from tests.unit.identity.test_limits import Clock
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from towpath_service.application.admission import Admission
+    from towpath_service.core.tenant_limits import Admission
 
 EXCHANGE = "AuthService/ExchangeToken"
 WRONG = ServiceError(reason="CREDENTIAL_INVALID", message="wrong")

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from towpath.api.v1 import access_service_pb2
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.rpc.validation import check
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 
 from tests.unit.rpc.producing import batch, creation, rename, transition
 

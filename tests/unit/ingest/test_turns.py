@@ -14,12 +14,12 @@ from sqlalchemy import select
 from towpath_service.application.commit import Outcome, Submission
 from towpath_service.application.commit_queue import ROOM_UPDATES
 from towpath_service.application.committer import Committer
+from towpath_service.core.bus import Bus
+from towpath_service.core.clock import SystemClock
+from towpath_service.core.errors import ServiceError
 from towpath_service.domain import turns
-from towpath_service.domain.errors import ServiceError
 from towpath_service.domain.reports import Creation, StateReport, Update
 from towpath_service.domain.states import RunKind, RunState
-from towpath_service.ports.bus import Bus
-from towpath_service.ports.clock import SystemClock
 from towpath_service.ports.ingest import ProducerKey
 from towpath_service.storage import schema
 from towpath_service.storage.sqlite import SqliteStore

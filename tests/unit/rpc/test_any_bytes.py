@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from towpath.api.v1 import ingest_service_pb2
 from towpath_service.app.wiring import open_service
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.rpc.errors import CODES
 
 from tests.unit.rpc.edges import Edge, frame

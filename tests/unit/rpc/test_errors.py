@@ -7,7 +7,7 @@ from pathlib import Path
 
 from google.rpc import code_pb2, error_details_pb2
 from towpath.api.v1 import errors_pb2
-from towpath_service.domain.errors import FieldViolation, ServiceError
+from towpath_service.core.errors import FieldViolation, ServiceError
 from towpath_service.rpc.errors import CODES, MAX_VIOLATIONS, to_status
 
 CONTRACT = Path(__file__).parents[3] / "protos/towpath/api/v1/errors.proto"

@@ -14,10 +14,10 @@ from towpath_service.application.producers import Producers
 from towpath_service.application.queries import Queries
 from towpath_service.application.reaper import Reaper
 from towpath_service.application.watch import Draining, Watches
+from towpath_service.core.bus import Bus, Scope
+from towpath_service.core.clock import SystemClock
 from towpath_service.domain.reports import Creation, StateReport, Update
 from towpath_service.domain.states import RunKind, RunState
-from towpath_service.ports.bus import Bus, Scope
-from towpath_service.ports.clock import SystemClock
 from towpath_service.ports.ingest import ProducerKey
 from towpath_service.storage.postgres import PostgresStore
 from towpath_service.storage.postgres_url import parse_postgres_url

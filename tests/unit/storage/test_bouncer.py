@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from towpath_service.application import watch
 from towpath_service.cli import server
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.storage.postgres import PostgresStore
 from towpath_service.storage.postgres_url import parse_postgres_url
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from sqlalchemy import text
-from towpath_service.ports.tenancy import EVERY_TENANT
+from towpath_service.core.tenancy import EVERY_TENANT
 from towpath_service.storage.maintenance import at_database
 from towpath_service.storage.postgres import PostgresStore
 from towpath_service.storage.postgres_url import parse_postgres_url

@@ -6,7 +6,7 @@ import asyncio
 import gc
 from typing import TYPE_CHECKING, Any
 
-from towpath_service.ports.bus import Bus
+from towpath_service.core.bus import Bus
 from towpath_service.storage.postgres import PostgresStore
 from towpath_service.storage.postgres_url import parse_postgres_url
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import create_engine, event
+from towpath_service.core.bus import Scope
 from towpath_service.domain.filters import RUN_FIELDS, parse_filter
-from towpath_service.ports.bus import Scope
 from towpath_service.ports.reads import RunQuery, RunTree
 from towpath_service.storage import schema
 from towpath_service.storage.graph import graph_nodes

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from towpath_service.application import watch
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 
 from tests.unit.storage.replicas import (
     CREATE,

@@ -23,12 +23,12 @@ from towpath_service.application.reaper import Reaper
 from towpath_service.application.retention import DAY, Keep, Removed, Retention
 from towpath_service.application.watch import Draining, Watches
 from towpath_service.cli import server
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.bus import Bus, Scope
+from towpath_service.core.clock import SystemClock
+from towpath_service.core.errors import ServiceError
 from towpath_service.domain.reports import Creation, StateReport, Update
 from towpath_service.domain.states import RunKind, RunState
 from towpath_service.embedded import open_embedded
-from towpath_service.ports.bus import Bus, Scope
-from towpath_service.ports.clock import SystemClock
 from towpath_service.ports.ingest import ProducerKey
 from towpath_service.storage.maintenance import at_database
 from towpath_service.storage.postgres import PostgresStore

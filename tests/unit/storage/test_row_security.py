@@ -8,9 +8,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from sqlalchemy import text
-from towpath_service.ports.bus import Scope
+from towpath_service.core.bus import Scope
+from towpath_service.core.tenancy import EVERY_TENANT, WrongTenant
 from towpath_service.ports.reads import RunQuery
-from towpath_service.ports.tenancy import EVERY_TENANT, WrongTenant
 from towpath_service.storage.maintenance import at_database
 from towpath_service.storage.pools import Pool
 from towpath_service.storage.postgres import PostgresStore

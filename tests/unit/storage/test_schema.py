@@ -16,7 +16,7 @@ from alembic.migration import MigrationContext
 from click.testing import CliRunner
 from sqlalchemy import text
 from towpath_service.cli import server
-from towpath_service.domain.errors import ServiceError
+from towpath_service.core.errors import ServiceError
 from towpath_service.storage.identity_schema import ALL_TABLES
 from towpath_service.storage.maintenance import at_database
 from towpath_service.storage.plan import plan, step_of

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 from towpath_service.application.commit import Batch, Submission
+from towpath_service.core.bus import Scope
 from towpath_service.domain.reports import (
     Amendment,
     Creation,
@@ -20,7 +21,6 @@ from towpath_service.domain.reports import (
     Update,
 )
 from towpath_service.domain.states import RunKind, RunState
-from towpath_service.ports.bus import Scope
 from towpath_service.ports.ingest import ProducerKey
 from towpath_service.storage.ingest import SqlIngestTransaction
 from towpath_service.storage.maintenance import at_database

@@ -11,7 +11,7 @@ import hashlib
 import json
 from typing import Any, Final
 
-from towpath_service.domain.errors import ServiceError, invalid
+from towpath_service.core.errors import ServiceError, invalid
 
 _CHECK_BYTES: Final = 9
 _NUMBERS: Final = 1 << 63

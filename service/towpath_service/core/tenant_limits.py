@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-from towpath_service.domain.errors import ServiceError
-from towpath_service.domain.limits import Bucket
+from towpath_service.core.errors import ServiceError
+from towpath_service.core.token_bucket import Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping

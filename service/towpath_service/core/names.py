@@ -6,7 +6,7 @@ import re
 from typing import Final
 from uuid import UUID
 
-from towpath_service.domain.errors import invalid
+from towpath_service.core.errors import invalid
 
 _WORKSPACE = re.compile(r"workspaces/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)")
 _RUN = re.compile(r"workspaces/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)/runs/([0-9a-f-]{36})")
