@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from towpath_service.storage.plan import Step
-    from towpath_service.storage.postgres_url import PostgresUrl
+    from towpath_service.database.postgres_url import PostgresUrl
+    from towpath_service.database.upkeep.plan import Step
 
 Result = TypeVar("Result")
 
@@ -38,7 +38,7 @@ def database_of(database: str | None, home: Path) -> Path | PostgresUrl:
     Raises:
         click.UsageError: It is none that there could be.
     """
-    from towpath_service.storage.targets import parse_database  # noqa: PLC0415 - heavy
+    from towpath_service.database.database_urls import parse_database  # noqa: PLC0415 - heavy
 
     try:
         return parse_database(database, home)
@@ -56,7 +56,7 @@ def db() -> None:
 @click.option("--to", "revision", default="head", help="Revision, such as 0001.  [default: newest]")
 def upgrade(database: str | None, revision: str) -> None:
     """Bring the tables to what this version works with."""
-    from towpath_service.storage import upgrade as schema  # noqa: PLC0415 - heavy
+    from towpath_service.database import upgrade as schema  # noqa: PLC0415 - heavy
 
     def work(connection: Connection) -> tuple[str | None, str | None]:
         before = schema.current_revision(connection)
@@ -79,7 +79,7 @@ def downgrade(database: str | None, revision: str, *, yes: bool) -> None:
 
     What only the later version keeps is lost; with "base", everything is.
     """
-    from towpath_service.storage import upgrade as schema  # noqa: PLC0415 - heavy
+    from towpath_service.database import upgrade as schema  # noqa: PLC0415 - heavy
 
     lost = "EVERYTHING in it" if revision == "base" else f"what {revision} has no place for"
     if not yes:
@@ -96,7 +96,7 @@ def downgrade(database: str | None, revision: str, *, yes: bool) -> None:
 @database_option
 def plan(database: str | None) -> None:
     """Show what `upgrade` would run, what it locks and how many rows that touches."""
-    from towpath_service.storage.plan import plan as read_plan  # noqa: PLC0415 - heavy
+    from towpath_service.database.upkeep.plan import plan as read_plan  # noqa: PLC0415 - heavy
 
     steps = _at(database, read_plan)
     if not steps:
@@ -146,7 +146,7 @@ def size(database: str | None) -> None:
     from rich.console import Console  # noqa: PLC0415 - heavy
     from rich.table import Table  # noqa: PLC0415 - heavy
 
-    from towpath_service.storage import size as sizes  # noqa: PLC0415 - heavy
+    from towpath_service.database.upkeep import size as sizes  # noqa: PLC0415 - heavy
 
     def work(connection: Connection) -> tuple[list[sizes.TableSize], int]:
         return sizes.table_sizes(connection), sizes.database_bytes(connection)
@@ -166,7 +166,7 @@ def size(database: str | None) -> None:
 def _at(
     database: str | None, work: Callable[[Connection], Result], *, create: bool = False
 ) -> Result:
-    from towpath_service.storage.maintenance import at_database  # noqa: PLC0415 - heavy
+    from towpath_service.database.upkeep.maintenance import at_database  # noqa: PLC0415 - heavy
 
     target = _existing(database, create=create)
     try:
@@ -195,7 +195,7 @@ def _explained(work: Callable[[Connection], Result], connection: Connection) -> 
 
 
 def _known(revision: str) -> str:
-    from towpath_service.storage.upgrade import revisions  # noqa: PLC0415 - heavy
+    from towpath_service.database.upgrade import revisions  # noqa: PLC0415 - heavy
 
     known = [*revisions(), "head", "base"]
     if revision not in known:

@@ -21,8 +21,8 @@ from towpath_service.app.in_process import InProcessTransport
 from towpath_service.app.secret_keys import key_file_from_environment, sealing_of
 from towpath_service.app.wiring import open_service
 from towpath_service.core.errors import ServiceError
+from towpath_service.database.database_urls import location_of
 from towpath_service.rpc.errors import to_status
-from towpath_service.storage.targets import location_of
 from towpath_service.telemetry.observing import roots_only
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from towpath._transport.base import Transport
 
     from towpath_service.app.wiring import Service
+    from towpath_service.database.postgres_url import PostgresUrl
     from towpath_service.ports.sealing import Sealing
-    from towpath_service.storage.postgres_url import PostgresUrl
 
 PRUNING_SECONDS: Final = 0.2
 

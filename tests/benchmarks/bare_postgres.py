@@ -12,8 +12,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+from towpath_service.database.sql.arrays import type_name
 from towpath_service.storage import schema
-from towpath_service.storage.arrays import type_name
 
 from tests.postgres.fixtures import upgrade
 from tests.postgres.server import Databases

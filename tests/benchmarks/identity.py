@@ -25,10 +25,10 @@ from sqlalchemy import text
 from towpath.api.v1 import auth_service_pb2, flow_service_pb2, tenant_service_pb2
 from towpath_service.app.wiring import open_service
 from towpath_service.core.bus import Scope
+from towpath_service.database.postgres_url import parse_postgres_url
+from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.ports.reads import RunQuery
-from towpath_service.storage.maintenance import at_database
 from towpath_service.storage.postgres import PostgresStore
-from towpath_service.storage.postgres_url import parse_postgres_url
 from towpath_service.storage.reads import SqlReads
 from towpath_service.storage.schema import metadata
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import Connection
-    from towpath_service.storage.postgres_url import PostgresUrl
+    from towpath_service.database.postgres_url import PostgresUrl
 
 TENANT = "00000000-0000-7000-8000-000000000001"
 RUNS = 20_000

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from towpath_service.app.wiring import Service, open_service
+from towpath_service.database.postgres import pools
+from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.ports.ingest import ProducerKey
-from towpath_service.storage import pools
-from towpath_service.storage.postgres_url import parse_postgres_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

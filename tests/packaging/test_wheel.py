@@ -44,7 +44,7 @@ def test_the_wheel_holds_the_three_packages_whole_and_nothing_else(wheel: Path) 
 
 def test_the_wheel_has_the_marker_of_types_and_every_migration(wheel: Path) -> None:
     names = names_in(wheel)
-    migrations = "towpath_service/storage/migrations"
+    migrations = "towpath_service/database/migrations"
     assert "towpath/py.typed" in names
     assert f"{migrations}/env.py" in names
     assert f"{migrations}/versions/0001_the_first_tables.py" in names

@@ -18,7 +18,7 @@ _OUTBOX = "tests/unit/delivery/test_outbox.py"
 _STREAM = "tests/unit/delivery/test_stream.py"
 _STREAMING = "tests/scenarios/test_stream_delivery.py"
 _SYNCED = "tests/chaos/test_synced_before_ack.py"
-_WALL = "service/towpath_service/storage/row_security.py"
+_WALL = "service/towpath_service/database/sql/row_security.py"
 _BEHIND = "tests/unit/storage/test_bouncer_walls.py"
 _STRANGERS = "tests/unit/identity/test_strangers.py"
 _MACHINE = "tests/unit/delivery/test_stream_machine.py::TestStreamMachine"
@@ -134,14 +134,14 @@ BUGS = (
     ),
     PlantedBug(
         name="sqlite-acknowledges-before-the-sync",
-        file="service/towpath_service/storage/connections.py",
+        file="service/towpath_service/database/sqlite/connections.py",
         correct="PRAGMA synchronous=FULL",
         broken="PRAGMA synchronous=NORMAL",
         caught_by=(f"{_SYNCED}::test_sqlite_has_each_batch_on_the_disk_before_its_ack_leaves",),
     ),
     PlantedBug(
         name="postgresql-acknowledges-before-the-sync",
-        file="service/towpath_service/storage/durability.py",
+        file="service/towpath_service/database/postgres/durability.py",
         correct="""'off', 'on')""",
         broken="""'off', 'off')""",
         caught_by=(f"{_SYNCED}::test_postgresql_has_each_batch_on_the_disk_before_its_ack_leaves",),

@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from towpath_service.storage.maintenance import at_database
-from towpath_service.storage.postgres_url import PostgresUrl, parse_postgres_url
-from towpath_service.storage.upgrade import upgrade as upgrade_schema
+from towpath_service.database.postgres_url import PostgresUrl, parse_postgres_url
+from towpath_service.database.upgrade import upgrade as upgrade_schema
+from towpath_service.database.upkeep.maintenance import at_database
 
 from tests.postgres.roles import owned_by_no_superuser
 from tests.postgres.server import DSN_VARIABLE, Databases, name_of, postgres_for_tests

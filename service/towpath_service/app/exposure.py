@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from towpath_service.app.settings import is_loopback
 from towpath_service.app.wiring import has_identity, open_store
 from towpath_service.core.errors import ServiceError
-from towpath_service.storage import row_security
-from towpath_service.storage.maintenance import at_database
-from towpath_service.storage.postgres_url import PostgresUrl
+from towpath_service.database.postgres_url import PostgresUrl
+from towpath_service.database.sql import row_security
+from towpath_service.database.upkeep.maintenance import at_database
 
 if TYPE_CHECKING:
     from pathlib import Path

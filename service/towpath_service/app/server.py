@@ -22,8 +22,8 @@ from towpath_service.app.settings import seen_from_here
 from towpath_service.app.switching import identity_wanted, switch_on
 from towpath_service.app.wiring import Service, open_service
 from towpath_service.core.errors import ServiceError
+from towpath_service.database.postgres_url import PostgresUrl
 from towpath_service.rpc.grpc_server import GrpcServer, address_of, listening_socket
-from towpath_service.storage.postgres_url import PostgresUrl
 from towpath_service.telemetry.observing import observe
 from towpath_service.web import Keys, WebServer, web_application
 

@@ -12,7 +12,7 @@ from towpath_service.rpc.ingest_handler import StreamTimes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from towpath_service.storage.postgres_url import PostgresUrl
+    from towpath_service.database.postgres_url import PostgresUrl
 
 
 FIRST_OWNER: Final = "owner@localhost"

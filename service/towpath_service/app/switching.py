@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from towpath_service.application.audit import AuditTrail
     from towpath_service.application.server_keys import ServerKeys
     from towpath_service.application.tenants import MadeTenant
+    from towpath_service.database.postgres_url import PostgresUrl
     from towpath_service.ports.sealing import Sealer
     from towpath_service.ports.store import Store
-    from towpath_service.storage.postgres_url import PostgresUrl
 
 ROTATE_KEYS: Final = "towpath server rotate-keys"
 

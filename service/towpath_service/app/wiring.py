@@ -20,6 +20,7 @@ from towpath_service.application.watch import Draining, Watches
 from towpath_service.core.bus import Bus
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.tenant_limits import Admission
+from towpath_service.database.postgres_url import PostgresUrl
 from towpath_service.rpc.dispatch import Dispatcher, LocalAuthenticator
 from towpath_service.rpc.ingest_handler import IngestHandler, StreamTimes
 from towpath_service.rpc.local_identity import (
@@ -31,7 +32,6 @@ from towpath_service.rpc.log_handler import LogHandler
 from towpath_service.rpc.run_handler import FlowHandler, RunHandler
 from towpath_service.rpc.secret_handler import SecretHandler
 from towpath_service.rpc.server_handler import ServerHandler
-from towpath_service.storage.postgres_url import PostgresUrl
 from towpath_service.storage.sqlite import SqliteStore
 from towpath_service.telemetry.wrapping import Wrapping
 

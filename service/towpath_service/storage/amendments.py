@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import and_, delete, select
 
+from towpath_service.database.sql.bulk import insert_rows, update_rows
 from towpath_service.storage import schema
-from towpath_service.storage.bulk import insert_rows, update_rows
 from towpath_service.storage.stored_bytes import Sizes, add_stored
 
 if TYPE_CHECKING:

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath_service.database.sql.bulk import insert_rows, update_rows, upsert_rows
 from towpath_service.ports.ingest import RunKey
 from towpath_service.storage import schema
-from towpath_service.storage.bulk import insert_rows, update_rows, upsert_rows
 from towpath_service.storage.rows import PRODUCER_CHANGES, PRODUCER_COLUMNS, producer_row
 from towpath_service.storage.run_rows import CHANGED_COLUMNS, changed_row, new_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from towpath_service.database.sql.one_statement import Executor
     from towpath_service.ports.ingest import ChangeSet, ProducerRecord
-    from towpath_service.storage.one_statement import Executor
 
 _FLOW_COLUMNS: Final = tuple(schema.flow.c.keys())
 _KEY: Final = ("tenant_id", "run_id")

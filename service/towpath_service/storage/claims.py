@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath_service.database.sql.arrays import insert_arrays, selected
 from towpath_service.ports.ingest import ProducerKey, ProducerRecord
 from towpath_service.storage import schema
-from towpath_service.storage.arrays import insert_arrays, selected
 from towpath_service.storage.rows import PRODUCER_COLUMNS, producer_row, to_producer
 
 if TYPE_CHECKING:

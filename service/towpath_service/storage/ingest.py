@@ -10,6 +10,9 @@ from sqlalchemy import BigInteger, and_, bindparam, exists, select, update
 from towpath_service.core.bus import Scope
 from towpath_service.core.names import is_uuid
 from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
+from towpath_service.database.sql.bulk import insert_rows, read_rows, upsert_rows
+from towpath_service.database.sql.notices import NOTIFY, notice_of
+from towpath_service.database.sql.one_statement import OneStatement
 from towpath_service.domain.states import TERMINAL_STATES, RunState
 from towpath_service.ports.ingest import (
     ChangeSet,
@@ -22,7 +25,6 @@ from towpath_service.ports.ingest import (
 )
 from towpath_service.storage import schema
 from towpath_service.storage.amendments import write_amendments, write_progress
-from towpath_service.storage.bulk import insert_rows, read_rows, upsert_rows
 from towpath_service.storage.change_rows import (
     write_counts,
     write_details,
@@ -31,8 +33,6 @@ from towpath_service.storage.change_rows import (
 )
 from towpath_service.storage.claims import claim_producers, read_standing
 from towpath_service.storage.identity_schema import tenant
-from towpath_service.storage.notices import NOTIFY, notice_of
-from towpath_service.storage.one_statement import OneStatement
 from towpath_service.storage.rows import (
     by_scope,
     chunks,
@@ -54,8 +54,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row, Select
 
+    from towpath_service.database.sql.one_statement import Executor
     from towpath_service.domain.decisions import RunStatus
-    from towpath_service.storage.one_statement import Executor
 
 _WORKSPACE_COLUMNS: Final = (
     *("tenant_id", "workspace_id", "position", "log_position", "created_us"),

@@ -11,17 +11,17 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 
 from towpath_service.core.errors import ServiceError
-from towpath_service.storage.durability import settings_at_risk, warning_of
+from towpath_service.database.database_urls import location_of, unusable
+from towpath_service.database.postgres.durability import settings_at_risk, warning_of
+from towpath_service.database.postgres.pools import READERS, WRITERS, Pool
+from towpath_service.database.sql.notices import CHANNEL, announce, heard_of
+from towpath_service.database.upgrade import ensure_schema
 from towpath_service.storage.identity import SqlIdentity
 from towpath_service.storage.ingest import SqlIngestTransaction
 from towpath_service.storage.installation import SqlInstallation
-from towpath_service.storage.notices import CHANNEL, announce, heard_of
-from towpath_service.storage.pools import READERS, WRITERS, Pool
 from towpath_service.storage.pruning import SqlPruning
 from towpath_service.storage.reads import SqlReads
 from towpath_service.storage.secrets import SqlSecrets
-from towpath_service.storage.targets import location_of, unusable
-from towpath_service.storage.upgrade import ensure_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from towpath_service.core.bus import Bus
+    from towpath_service.database.postgres_url import PostgresUrl
     from towpath_service.ports.identity import Identity, Installation
     from towpath_service.ports.ingest import IngestTransaction
     from towpath_service.ports.reads import Reads
     from towpath_service.ports.retention import Pruning
     from towpath_service.ports.secrets import Secrets
-    from towpath_service.storage.postgres_url import PostgresUrl
 
 Result = TypeVar("Result")
 

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy.exc import DBAPIError
 
 from towpath_service.core.errors import ServiceError
-from towpath_service.storage.connections import SqliteConnections
+from towpath_service.database.database_urls import location_of, unusable
+from towpath_service.database.sqlite.connections import SqliteConnections
+from towpath_service.database.sqlite.write_ahead import write_log_again
+from towpath_service.database.upgrade import ensure_schema
 from towpath_service.storage.identity import SqlIdentity
 from towpath_service.storage.identity_schema import ALL_TABLES
 from towpath_service.storage.ingest import SqlIngestTransaction
@@ -17,9 +20,6 @@ from towpath_service.storage.installation import SqlInstallation
 from towpath_service.storage.pruning import SqlPruning
 from towpath_service.storage.reads import SqlReads
 from towpath_service.storage.secrets import SqlSecrets
-from towpath_service.storage.targets import location_of, unusable
-from towpath_service.storage.upgrade import ensure_schema
-from towpath_service.storage.write_ahead import write_log_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

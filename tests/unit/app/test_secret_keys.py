@@ -14,8 +14,8 @@ from towpath_service.app.secret_keys import sealing_of
 from towpath_service.app.switching import identity_wanted, rotate_data_keys, seal_anew
 from towpath_service.app.wiring import open_service
 from towpath_service.core.errors import ServiceError
+from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.embedded import open_embedded
-from towpath_service.storage.postgres_url import parse_postgres_url
 
 from tests.unit.identity.place import Place
 from tests.unit.identity.test_secrets import NAME, VALUE, create, value

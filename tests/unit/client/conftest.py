@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 from towpath._transport.embedded import open_embedded_transport
 from towpath.client import Client
+from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.embedded import EmbeddedTransport
-from towpath_service.storage.postgres_url import parse_postgres_url
 
 from tests.unit.client.filling import Producer
 

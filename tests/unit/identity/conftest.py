@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 from towpath_service.core.clock import SystemClock
+from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.storage import identity, installation
-from towpath_service.storage.postgres_url import parse_postgres_url
 
 from tests.unit.identity.place import Place, open_place
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from towpath_service.storage.postgres_url import PostgresUrl
+    from towpath_service.database.postgres_url import PostgresUrl
 
 
 class MovableClock:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
     from towpath.api.v1 import auth_service_pb2
     from towpath_auth.credentials import AccessClaims
+    from towpath_service.database.postgres_url import PostgresUrl
     from towpath_service.rpc.endpoints import Endpoint
-    from towpath_service.storage.postgres_url import PostgresUrl
 
 API = "towpath.api.v1"
 SEALER = EnvelopeSealer([LocalKey(b"k" * 32)])

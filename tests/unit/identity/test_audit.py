@@ -13,17 +13,17 @@ from towpath_auth.audit import FIRST_HASH, AuditHead, AuditRecord, find_break
 from towpath_service.app.switching import recover, rotate_data_keys, rotate_signing, seal_anew
 from towpath_service.app.wiring import open_service
 from towpath_service.core.errors import ServiceError
+from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.domain.identity import ServerKey, place_of
 from towpath_service.storage.identity_schema import audit_entry, audit_head, server_key
-from towpath_service.storage.maintenance import at_database
 
 from tests.unit.identity.place import ADDRESS, API, SEALER, WANTED, Place, metadata, open_place
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from towpath_service.database.postgres_url import PostgresUrl
     from towpath_service.ports.identity import Identity
-    from towpath_service.storage.postgres_url import PostgresUrl
 
 OWNER = "users/owner@example.org"
 TENANT = "00000000-0000-7000-8000-000000000001"

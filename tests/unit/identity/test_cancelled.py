@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import grpc
-    from towpath_service.storage.postgres_url import PostgresUrl
+    from towpath_service.database.postgres_url import PostgresUrl
 
 DELAYS_SECONDS = [0.0005 * step for step in range(1, 25)]
 PATIENCE_SECONDS = 20.0

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from towpath_service.storage.postgres_url import PostgresUrl
+    from towpath_service.database.postgres_url import PostgresUrl
 
     from tests.unit.identity.conftest import MovableClock
 

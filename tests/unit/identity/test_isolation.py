@@ -14,7 +14,7 @@ from uuid import UUID
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from towpath_service.storage.postgres_url import parse_postgres_url
+from towpath_service.database.postgres_url import parse_postgres_url
 
 from tests.postgres.roles import owned_by_no_superuser
 from tests.unit.identity.place import LET_IN_SECONDS, Place, all_methods, metadata, open_place

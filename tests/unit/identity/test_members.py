@@ -14,8 +14,8 @@ from tests.unit.identity.place import WANTED, open_place
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from towpath_service.database.postgres_url import PostgresUrl
     from towpath_service.ports.identity import Identity, Installation
-    from towpath_service.storage.postgres_url import PostgresUrl
 
     from tests.unit.identity.place import Place
 

@@ -13,7 +13,7 @@ from towpath_service.app.wiring import open_service
 from towpath_service.application.server_keys import PEPPER_IDLE_SECONDS, PUBLISHED_SECONDS
 from towpath_service.application.sign_in import KEPT_TOKENS
 from towpath_service.cli import server
-from towpath_service.storage.maintenance import at_database
+from towpath_service.database.upkeep.maintenance import at_database
 
 from tests.unit.identity.place import WANTED, Place, open_place
 from tests.unit.identity.test_sign_in import begun, reason, refreshed, signed_in
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-    from towpath_service.storage.postgres_url import PostgresUrl
+    from towpath_service.database.postgres_url import PostgresUrl
 
     from tests.unit.identity.conftest import MovableClock
 

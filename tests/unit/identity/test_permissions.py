@@ -24,7 +24,7 @@ from tests.unit.identity.two_tenants import comparable
 from tests.unit.rpc.producing import RUNNING, batch, transition
 
 if TYPE_CHECKING:
-    from towpath_service.storage.postgres_url import PostgresUrl
+    from towpath_service.database.postgres_url import PostgresUrl
 
 ROLES = Path(__file__).parents[1] / "auth" / "roles.csv"
 METHODS = all_methods()

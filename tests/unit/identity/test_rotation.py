@@ -16,7 +16,7 @@ from towpath_service.app.switching import rotate_signing, seal_anew
 from towpath_service.app.wiring import open_service
 from towpath_service.application.authority import AUDIENCE, ISSUER, KEYS_SECONDS, TOKEN_SECONDS
 from towpath_service.application.server_keys import PUBLISHED_SECONDS
-from towpath_service.storage.maintenance import at_database
+from towpath_service.database.upkeep.maintenance import at_database
 
 from tests.unit.identity.place import SEALER, WANTED, Place, open_place
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-    from towpath_service.storage.postgres_url import PostgresUrl
+    from towpath_service.database.postgres_url import PostgresUrl
 
     from tests.unit.identity.conftest import MovableClock
 

@@ -20,9 +20,9 @@ from towpath_service.application.data_keys import DataKeys
 from towpath_service.cli import server
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.errors import ServiceError
+from towpath_service.database.postgres_url import PostgresUrl
+from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.domain import secrets as domain
-from towpath_service.storage.maintenance import at_database
-from towpath_service.storage.postgres_url import PostgresUrl
 
 from tests.unit.identity.place import SEALER, WANTED, Place, open_place
 from tests.unit.identity.test_secrets import NAME, PARENT, VALUE, create, runner, update, value

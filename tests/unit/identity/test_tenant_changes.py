@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from towpath.api.v1 import tenant_service_pb2
 from towpath_service.app.wiring import open_service
+from towpath_service.database.postgres_url import PostgresUrl
 from towpath_service.storage.installation import SqlInstallation
-from towpath_service.storage.postgres_url import PostgresUrl
 
 from tests.unit.identity.place import WANTED, Place, open_place
 

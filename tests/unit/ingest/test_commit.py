@@ -17,12 +17,12 @@ from towpath_service.application.watch import Draining, Watches
 from towpath_service.core.bus import Bus, Scope
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.errors import ServiceError
+from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.domain.reports import Creation, StateReport, Update
 from towpath_service.domain.states import RunKind, RunState
 from towpath_service.ports.ingest import ProducerKey
 from towpath_service.ports.reads import Reads, RunTree
 from towpath_service.storage.postgres import PostgresStore
-from towpath_service.storage.postgres_url import parse_postgres_url
 from towpath_service.storage.sqlite import SqliteStore
 
 from tests.unit.lines import log_line

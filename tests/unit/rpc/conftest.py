@@ -11,7 +11,7 @@ from tests.unit.rpc.edges import Edge, open_edge
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from towpath_service.storage.postgres_url import PostgresUrl
+    from towpath_service.database.postgres_url import PostgresUrl
 
 
 @pytest.fixture(scope="module")

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from google.protobuf.message import Message
+    from towpath_service.database.postgres_url import PostgresUrl
     from towpath_service.rpc.dispatch import Dispatcher
     from towpath_service.rpc.endpoints import Endpoint
-    from towpath_service.storage.postgres_url import PostgresUrl
 
 LEAKS = re.compile(
     r"Traceback|File \"|\.py\b|/work|/home|/tmp|sqlite|SELECT |INSERT |site-packages|0x[0-9a-f]{8}",

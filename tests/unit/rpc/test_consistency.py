@@ -18,7 +18,7 @@ from tests.unit.rpc.producing import creation, new_id, recording, rename, transi
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from towpath_service.storage.postgres_url import PostgresUrl
+    from towpath_service.database.postgres_url import PostgresUrl
 
 TENANT = "00000000-0000-7000-8000-000000000001"
 BEYOND = make_consistency_token(TENANT, "default", 10**6)

@@ -16,11 +16,11 @@ from towpath_service.application.reaper import Reaper
 from towpath_service.application.watch import Draining, Watches
 from towpath_service.core.bus import Bus, Scope
 from towpath_service.core.clock import SystemClock
+from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.domain.reports import Creation, StateReport, Update
 from towpath_service.domain.states import RunKind, RunState
 from towpath_service.ports.ingest import ProducerKey
 from towpath_service.storage.postgres import PostgresStore
-from towpath_service.storage.postgres_url import parse_postgres_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from towpath_service.application import watch
 from towpath_service.cli import server
 from towpath_service.core.errors import ServiceError
+from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.storage.postgres import PostgresStore
-from towpath_service.storage.postgres_url import parse_postgres_url
 
 from tests.postgres.bouncer import CONNECTIONS, Through, through
 from tests.postgres.roles import owned_by_no_superuser

@@ -10,10 +10,10 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 from towpath_service.core.tenancy import EVERY_TENANT
-from towpath_service.storage.maintenance import at_database
+from towpath_service.database.postgres_url import parse_postgres_url
+from towpath_service.database.sql.row_security import passes_by
+from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.storage.postgres import PostgresStore
-from towpath_service.storage.postgres_url import parse_postgres_url
-from towpath_service.storage.row_security import passes_by
 
 from tests.postgres.bouncer import CONNECTIONS, Through, through
 from tests.unit.identity.place import open_place

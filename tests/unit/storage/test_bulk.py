@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, create_engine, select
-from towpath_service.storage import bulk
-from towpath_service.storage.bulk import insert_rows, read_rows, update_rows, upsert_rows
-from towpath_service.storage.maintenance import at_database
-from towpath_service.storage.postgres_url import parse_postgres_url
+from towpath_service.database.postgres_url import parse_postgres_url
+from towpath_service.database.sql import bulk
+from towpath_service.database.sql.bulk import insert_rows, read_rows, update_rows, upsert_rows
+from towpath_service.database.upkeep.maintenance import at_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from sqlalchemy import Connection
-    from towpath_service.storage.postgres_url import PostgresUrl
+    from towpath_service.database.postgres_url import PostgresUrl
 
     At = Callable[[Callable[[Connection], Any]], Any]
 

@@ -6,8 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.storage.postgres import PostgresStore
-from towpath_service.storage.postgres_url import parse_postgres_url
 
 from tests.postgres.bouncer import bouncer_for_tests
 from tests.postgres.fixtures import upgrade

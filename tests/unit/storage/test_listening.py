@@ -7,8 +7,8 @@ import gc
 from typing import TYPE_CHECKING, Any
 
 from towpath_service.core.bus import Bus
+from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.storage.postgres import PostgresStore
-from towpath_service.storage.postgres_url import parse_postgres_url
 
 if TYPE_CHECKING:
     import pytest

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import event, text
-from towpath_service.storage.maintenance import at_database
-from towpath_service.storage.one_statement import OneStatement
-from towpath_service.storage.postgres_url import parse_postgres_url
+from towpath_service.database.postgres_url import parse_postgres_url
+from towpath_service.database.sql.one_statement import OneStatement
+from towpath_service.database.upkeep.maintenance import at_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,15 +17,15 @@ from click.testing import CliRunner
 from sqlalchemy import text
 from towpath_service.cli import server
 from towpath_service.core.errors import ServiceError
+from towpath_service.database.database_urls import parse_database
+from towpath_service.database.postgres_url import PostgresUrl, parse_postgres_url
+from towpath_service.database.upgrade import HEAD, current_revision, downgrade, revisions, upgrade
+from towpath_service.database.upkeep.maintenance import at_database
+from towpath_service.database.upkeep.plan import plan, step_of
+from towpath_service.database.upkeep.size import database_bytes, table_sizes
 from towpath_service.storage.identity_schema import ALL_TABLES
-from towpath_service.storage.maintenance import at_database
-from towpath_service.storage.plan import plan, step_of
 from towpath_service.storage.postgres import PostgresStore
-from towpath_service.storage.postgres_url import PostgresUrl, parse_postgres_url
-from towpath_service.storage.size import database_bytes, table_sizes
 from towpath_service.storage.sqlite import SqliteStore
-from towpath_service.storage.targets import parse_database
-from towpath_service.storage.upgrade import HEAD, current_revision, downgrade, revisions, upgrade
 
 from tests.scenarios.servers import environment
 

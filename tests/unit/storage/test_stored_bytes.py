@@ -12,6 +12,9 @@ import pytest
 from sqlalchemy import text
 from towpath_service.application.commit import Batch, Submission
 from towpath_service.core.bus import Scope
+from towpath_service.database.postgres_url import PostgresUrl, parse_postgres_url
+from towpath_service.database.upgrade import downgrade, upgrade
+from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.domain.reports import (
     Amendment,
     Creation,
@@ -23,12 +26,9 @@ from towpath_service.domain.reports import (
 from towpath_service.domain.states import RunKind, RunState
 from towpath_service.ports.ingest import ProducerKey
 from towpath_service.storage.ingest import SqlIngestTransaction
-from towpath_service.storage.maintenance import at_database
-from towpath_service.storage.postgres_url import PostgresUrl, parse_postgres_url
 from towpath_service.storage.pruning import SqlPruning
 from towpath_service.storage.reads import SqlReads
 from towpath_service.storage.stored_bytes import counted, stored_of
-from towpath_service.storage.upgrade import downgrade, upgrade
 
 from tests.unit.lines import log_line
 

@@ -8,10 +8,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from towpath_service.core.errors import ServiceError
-from towpath_service.storage.connections import SqliteConnections
-from towpath_service.storage.postgres_url import PostgresUrl
-from towpath_service.storage.row_security import SAY_EVERY
-from towpath_service.storage.targets import unusable
+from towpath_service.database.database_urls import unusable
+from towpath_service.database.postgres_url import PostgresUrl
+from towpath_service.database.sql.row_security import SAY_EVERY
+from towpath_service.database.sqlite.connections import SqliteConnections
 
 if TYPE_CHECKING:
     from collections.abc import Callable

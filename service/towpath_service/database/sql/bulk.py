@@ -14,14 +14,14 @@ from itertools import chain, count, takewhile
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from towpath_service.storage.arrays import insert_arrays, update_arrays
+from towpath_service.database.sql.arrays import insert_arrays, update_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sqlalchemy import Column, Connection, Table
 
-    from towpath_service.storage.one_statement import Executor
+    from towpath_service.database.sql.one_statement import Executor
 
     Row = tuple[Any, ...]
 

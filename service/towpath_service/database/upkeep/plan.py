@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import inspect
 
-from towpath_service.storage.size import row_estimates
-from towpath_service.storage.upgrade import statements
+from towpath_service.database.upgrade import statements
+from towpath_service.database.upkeep.size import row_estimates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import inspect, text
 
 from towpath_service.core.errors import ServiceError
-from towpath_service.storage.row_security import SAY_EVERY
+from towpath_service.database.sql.row_security import SAY_EVERY
 
 if TYPE_CHECKING:
     from io import StringIO

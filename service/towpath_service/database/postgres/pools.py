@@ -24,8 +24,8 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from towpath_service.core.errors import ServiceError
 from towpath_service.core.tenancy import EVERY_TENANT
-from towpath_service.storage.durability import FOR_THE_SESSION, FOR_THE_TRANSACTION
-from towpath_service.storage.row_security import SAY, said
+from towpath_service.database.postgres.durability import FOR_THE_SESSION, FOR_THE_TRANSACTION
+from towpath_service.database.sql.row_security import SAY, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
 
-    from towpath_service.storage.postgres_url import PostgresUrl
+    from towpath_service.database.postgres_url import PostgresUrl
 
 Result = TypeVar("Result")
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy.exc import ArgumentError
 
 from towpath_service.core.errors import ServiceError
-from towpath_service.storage.postgres_url import parse_postgres_url
+from towpath_service.database.postgres_url import parse_postgres_url
 
 if TYPE_CHECKING:
-    from towpath_service.storage.postgres_url import PostgresUrl
+    from towpath_service.database.postgres_url import PostgresUrl
 
 # What it says to those who take it for PostgreSQL.
 _OF_A_POOLER: Final = ("unsupported startup parameter", "prepared statement")

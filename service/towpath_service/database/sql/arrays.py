@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, Table
 
-    from towpath_service.storage.one_statement import Executor
+    from towpath_service.database.sql.one_statement import Executor
 
     Row = tuple[Any, ...]
 

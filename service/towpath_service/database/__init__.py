@@ -1,0 +1,1 @@
+"""The engines under all subjects, and the history of the schema."""

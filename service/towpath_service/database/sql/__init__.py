@@ -1,0 +1,1 @@
+"""Statements over sets of rows, and row security."""

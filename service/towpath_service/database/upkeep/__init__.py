@@ -1,0 +1,1 @@
+"""What looks after a database: plans, sizes, maintenance."""
