@@ -84,8 +84,8 @@ def start(
     # The service is heavy, and `--help` needs none of it.
     from towpath_service.app.server import serve  # noqa: PLC0415 - see above
     from towpath_service.app.settings import ServerSettings  # noqa: PLC0415 - see above
-    from towpath_service.application.retention import Keep  # noqa: PLC0415 - see above
     from towpath_service.database.database_urls import location_of  # noqa: PLC0415 - see above
+    from towpath_service.runs.application.retention import Keep  # noqa: PLC0415 - see above
     from towpath_service.telemetry.logs import set_up_logs  # noqa: PLC0415 - see above
 
     home = get_settings().home

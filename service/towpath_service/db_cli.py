@@ -120,7 +120,7 @@ def prune(
 ) -> None:
     """Remove now what is older than is kept, which a running server does by the hour."""
     from towpath_service.app.wiring import open_service  # noqa: PLC0415 - heavy
-    from towpath_service.application.retention import Keep  # noqa: PLC0415 - heavy
+    from towpath_service.runs.application.retention import Keep  # noqa: PLC0415 - heavy
 
     target = _existing(database)
     keep = Keep(runs=keep_runs, transitions=keep_transitions, logs=keep_logs)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from towpath_service.app.ages import parse_age, show_age, variable_of
-from towpath_service.application.retention import Keep
+from towpath_service.runs.application.retention import Keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable

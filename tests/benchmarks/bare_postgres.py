@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from towpath_service.database.sql.arrays import type_name
-from towpath_service.storage import schema
+from towpath_service.runs.storage import tables as schema
 
 from tests.postgres.fixtures import upgrade
 from tests.postgres.server import Databases

@@ -26,11 +26,11 @@ from towpath.api.v1 import auth_service_pb2, flow_service_pb2, tenant_service_pb
 from towpath_service.app.wiring import open_service
 from towpath_service.core.bus import Scope
 from towpath_service.database.postgres_url import parse_postgres_url
+from towpath_service.database.tables import metadata
 from towpath_service.database.upkeep.maintenance import at_database
-from towpath_service.ports.reads import RunQuery
+from towpath_service.runs.ports.reads import RunQuery
+from towpath_service.runs.storage.reads import SqlReads
 from towpath_service.storage.postgres import PostgresStore
-from towpath_service.storage.reads import SqlReads
-from towpath_service.storage.schema import metadata
 
 from tests.benchmarks.command import Benchmark
 from tests.benchmarks.ingest import database_options

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from towpath_service.app.server import serve
 from towpath_service.app.settings import ServerSettings
 from towpath_service.database.sqlite import connections
-from towpath_service.rpc.ingest_handler import StreamTimes
+from towpath_service.runs.rpc.ingest_handler import StreamTimes
 
 from tests.scenarios.servers import Server
 

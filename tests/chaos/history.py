@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
-from towpath_service.domain.states import TERMINAL_STATES, RunState, is_allowed
+from towpath_service.runs.domain.states import TERMINAL_STATES, RunState, is_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

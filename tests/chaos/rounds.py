@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from towpath_service.domain.states import RunState
+from towpath_service.runs.domain.states import RunState
 
 from tests.chaos.history import forget_all, recorded_runs, unfinished
 from tests.chaos.ledger import wrongs

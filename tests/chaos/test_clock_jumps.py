@@ -13,7 +13,7 @@ import pytest
 import uuid_utils
 from towpath.api.v1 import ingest_service_pb2 as pb
 from towpath.api.v1 import ingest_service_pb2_grpc, run_service_pb2, run_service_pb2_grpc
-from towpath_service.domain.states import RunState
+from towpath_service.runs.domain.states import RunState
 
 from tests.benchmarks.producer import WORKSPACE, creation
 from tests.chaos.altered import AlteredServer

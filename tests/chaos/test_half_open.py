@@ -11,7 +11,7 @@ import pytest
 from towpath_service.app.wiring import Service, open_service
 from towpath_service.database.postgres import pools
 from towpath_service.database.postgres_url import parse_postgres_url
-from towpath_service.ports.ingest import ProducerKey
+from towpath_service.runs.ports.ingest import ProducerKey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

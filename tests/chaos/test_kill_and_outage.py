@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from towpath_service.domain.states import RunState
+from towpath_service.runs.domain.states import RunState
 
 from tests.chaos.history import recorded_runs, unfinished, violations
 from tests.chaos.pipeline import WIDTH

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from towpath_service.domain.states import RunState
+from towpath_service.runs.domain.states import RunState
 
 from tests.chaos.history import recorded_runs, violations
 from tests.chaos.processes import Site

@@ -12,7 +12,7 @@ _ROTATION = "tests/unit/identity/test_rotation.py"
 _SERVER_KEYS = "service/towpath_service/application/server_keys.py"
 _SECRET_KEYS = "tests/unit/identity/test_secret_keys.py"
 _REDACTION = "tests/unit/identity/test_redaction.py"
-_COMMIT = "service/towpath_service/application/commit.py"
+_COMMIT = "service/towpath_service/runs/application/commit.py"
 _INGEST = "tests/unit/ingest/test_commit.py"
 _OUTBOX = "tests/unit/delivery/test_outbox.py"
 _STREAM = "tests/unit/delivery/test_stream.py"
@@ -40,7 +40,7 @@ BUGS = (
     ),
     PlantedBug(
         name="ack-without-commit",
-        file="service/towpath_service/application/committer.py",
+        file="service/towpath_service/runs/application/committer.py",
         correct="                self._settle(portion, error)\n",
         broken=(
             "                self._settle(portion, Outcome(committed_sequence=9, refusals=()))\n"
@@ -63,14 +63,14 @@ BUGS = (
     ),
     PlantedBug(
         name="watch-resumes-one-too-far",
-        file="service/towpath_service/storage/reads.py",
+        file="service/towpath_service/runs/storage/reads.py",
         correct="_transition.position > after\n",
         broken="_transition.position > after + 5\n",
         caught_by=(f"{_INGEST}::test_a_watch_resumed_anywhere_has_no_gap_and_no_repeat",),
     ),
     PlantedBug(
         name="stale-attempts-are-taken",
-        file="service/towpath_service/domain/decisions.py",
+        file="service/towpath_service/runs/domain/decisions.py",
         correct="    if attempt < run.attempt:\n",
         broken="    if attempt < 0:\n",
         caught_by=("tests/unit/domain/test_decisions.py::test_an_older_attempt_is_refused",),

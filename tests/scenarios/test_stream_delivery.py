@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from towpath.api.v1 import ingest_service_pb2 as pb
 from towpath.api.v1 import ingest_service_pb2_grpc
-from towpath_service.domain.states import RunState
+from towpath_service.runs.domain.states import RunState
 
 from tests.chaos.history import RecordedRun, recorded_runs, violations
 from tests.postgres.server import name_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from towpath_service.ports.ingest import LogLine
+from towpath_service.runs.ports.ingest import LogLine
 
 
 def log_line(run_id: str, *, sequence: int = 1, occurred_us: int = 1) -> LogLine:

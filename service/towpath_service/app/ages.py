@@ -7,8 +7,8 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from towpath_service.application.retention import Keep
 from towpath_service.core.errors import ServiceError
+from towpath_service.runs.application.retention import Keep
 
 FOR_EVER: Final = "forever"
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}

@@ -30,11 +30,11 @@ from towpath_service.rpc.guarding import IdentityGuard
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from towpath_service.application.queries import Queries
     from towpath_service.core.clock import Clock
     from towpath_service.core.tenant_limits import Admission
     from towpath_service.ports.identity import IdentityStore
     from towpath_service.ports.sealing import Sealer
+    from towpath_service.runs.application.queries import Queries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

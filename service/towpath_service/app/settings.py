@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
-from towpath_service.application.retention import Keep
-from towpath_service.rpc.ingest_handler import StreamTimes
+from towpath_service.runs.application.retention import Keep
+from towpath_service.runs.rpc.ingest_handler import StreamTimes
 
 if TYPE_CHECKING:
     from pathlib import Path

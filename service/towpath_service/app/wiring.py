@@ -9,29 +9,29 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from towpath_service.app.secret_keys import sealing_by, sealing_in_memory, without_key
-from towpath_service.application.committer import Committer
 from towpath_service.application.data_keys import DataKeys
-from towpath_service.application.producers import Producers
-from towpath_service.application.queries import Queries
-from towpath_service.application.reaper import Reaper
-from towpath_service.application.retention import Keep, Retention
 from towpath_service.application.secrets import WorkspaceSecrets
-from towpath_service.application.watch import Draining, Watches
 from towpath_service.core.bus import Bus
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.tenant_limits import Admission
 from towpath_service.database.postgres_url import PostgresUrl
 from towpath_service.rpc.dispatch import Dispatcher, LocalAuthenticator
-from towpath_service.rpc.ingest_handler import IngestHandler, StreamTimes
 from towpath_service.rpc.local_identity import (
     LocalAccessHandler,
     LocalAuthHandler,
     LocalTenantHandler,
 )
-from towpath_service.rpc.log_handler import LogHandler
-from towpath_service.rpc.run_handler import FlowHandler, RunHandler
 from towpath_service.rpc.secret_handler import SecretHandler
-from towpath_service.rpc.server_handler import ServerHandler
+from towpath_service.runs.application.committer import Committer
+from towpath_service.runs.application.producers import Producers
+from towpath_service.runs.application.queries import Queries
+from towpath_service.runs.application.reaper import Reaper
+from towpath_service.runs.application.retention import Keep, Retention
+from towpath_service.runs.application.watch import Draining, Watches
+from towpath_service.runs.rpc.ingest_handler import IngestHandler, StreamTimes
+from towpath_service.runs.rpc.log_handler import LogHandler
+from towpath_service.runs.rpc.run_handler import FlowHandler, RunHandler
+from towpath_service.runs.rpc.server_handler import ServerHandler
 from towpath_service.storage.sqlite import SqliteStore
 from towpath_service.telemetry.wrapping import Wrapping
 

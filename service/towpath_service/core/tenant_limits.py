@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from towpath_auth import Caller
 
-    from towpath_service.ports.ingest import Stored
+    from towpath_service.core.stored import Stored
 
 Quota = Literal[
     "calls_per_second",

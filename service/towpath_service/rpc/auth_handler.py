@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from towpath_service.application.devices import Devices
     from towpath_service.application.exchanging import Exchanges
     from towpath_service.application.federation import Federation
-    from towpath_service.application.queries import Queries
     from towpath_service.application.sign_in import SignIns
     from towpath_service.application.strangers import Strangers
     from towpath_service.core.tenant_limits import Admission
+    from towpath_service.runs.application.queries import Queries
 
 JWKS_SECONDS: Final = 300
 

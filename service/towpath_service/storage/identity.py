@@ -23,10 +23,11 @@ from towpath_service.domain.identity import (
     WorkspaceEntry,
 )
 from towpath_service.ports.identity import Standing
-from towpath_service.storage import audit, schema
+from towpath_service.runs.storage import tables as schema
+from towpath_service.runs.storage.stored_bytes import stored_of
+from towpath_service.storage import audit
 from towpath_service.storage import identity_schema as tables
 from towpath_service.storage.secret_schema import secret
-from towpath_service.storage.stored_bytes import stored_of
 from towpath_service.storage.trust_rows import to_trust, trust_values
 
 if TYPE_CHECKING:

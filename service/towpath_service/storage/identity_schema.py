@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import UUID
 
-from towpath_service.storage.schema import metadata
+from towpath_service.database.tables import metadata
 
 _Uuid = String(36).with_variant(UUID(as_uuid=False), "postgresql")
 _Text = Text().with_variant(Text(collation="C"), "postgresql")

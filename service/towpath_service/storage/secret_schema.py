@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, Index, PrimaryKeyConstraint, String, Table, Text
 from sqlalchemy.dialects.postgresql import UUID
 
-from towpath_service.storage.schema import metadata
+from towpath_service.database.tables import metadata
 
 _Uuid = String(36).with_variant(UUID(as_uuid=False), "postgresql")
 _Text = Text().with_variant(Text(collation="C"), "postgresql")

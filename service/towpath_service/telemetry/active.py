@@ -16,14 +16,14 @@ from towpath_auth import LOCAL_TENANT_ID, LOCAL_WORKSPACE_ID
 
 from towpath_service.core.bus import Scope
 from towpath_service.core.errors import ServiceError
-from towpath_service.domain.states import RunState
+from towpath_service.runs.domain.states import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from opentelemetry.metrics import Meter
 
-    from towpath_service.ports.reads import ReadStore
+    from towpath_service.runs.ports.reads import ReadStore
 
 PAUSE_SECONDS: Final = 10.0
 MOST_FLOWS: Final = 1000

@@ -17,7 +17,7 @@ from towpath._telemetry.ids import Carrier
 from towpath._telemetry.synthetic import FinishedSpan, emit
 
 from towpath_service.core.errors import ServiceError
-from towpath_service.domain.reports import Creation, StateReport
+from towpath_service.runs.domain.reports import Creation, StateReport
 from towpath_service.telemetry.rpcs import ERROR, METHOD, STATUS, SYSTEM, code_of
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span, Tracer
 
-    from towpath_service.application.commit import Outcome, Submission
-    from towpath_service.application.committer import Submitting
-    from towpath_service.domain.reports import Update
-    from towpath_service.ports.ingest import ProducerKey
+    from towpath_service.runs.application.commit import Outcome, Submission
+    from towpath_service.runs.application.committer import Submitting
+    from towpath_service.runs.domain.reports import Update
+    from towpath_service.runs.ports.ingest import ProducerKey
     from towpath_service.telemetry.metrics import Instruments
     from towpath_service.telemetry.sampling import ServiceSampler
 

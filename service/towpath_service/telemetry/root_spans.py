@@ -10,14 +10,14 @@ from towpath._telemetry import names
 from towpath._telemetry.ids import Carrier, attempt_span_id, root_span_id, trace_id_of
 from towpath._telemetry.synthetic import FinishedSpan, emit
 
-from towpath_service.domain.states import TERMINAL_STATES, RunState
+from towpath_service.runs.domain.states import TERMINAL_STATES, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from opentelemetry.trace import Tracer
 
-    from towpath_service.domain.runs import Run, Transition
+    from towpath_service.runs.domain.runs import Run, Transition
     from towpath_service.telemetry.sampling import ServiceSampler
 
 RESULTS: Final = {

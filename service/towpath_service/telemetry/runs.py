@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from towpath._telemetry.harmless import harmless
 
 from towpath_service.core.errors import ServiceError
-from towpath_service.domain.states import TERMINAL_STATES, RunKind, RunState
+from towpath_service.runs.domain.states import TERMINAL_STATES, RunKind, RunState
 from towpath_service.telemetry import root_spans
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from towpath_service.core.bus import Scope
-    from towpath_service.domain.decisions import RunStatus
-    from towpath_service.ports.ingest import ChangeSet, TransitionRow
-    from towpath_service.ports.reads import Reads, ReadStore
+    from towpath_service.runs.domain.decisions import RunStatus
+    from towpath_service.runs.ports.ingest import ChangeSet, TransitionRow
+    from towpath_service.runs.ports.reads import Reads, ReadStore
     from towpath_service.telemetry.metrics import Instruments
     from towpath_service.telemetry.sampling import ServiceSampler
 

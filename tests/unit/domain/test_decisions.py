@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from towpath_service.domain.decisions import (
+from towpath_service.runs.domain.decisions import (
     RULES,
     Accepted,
     Refused,
@@ -17,8 +17,8 @@ from towpath_service.domain.decisions import (
     decide_transition,
     new_status,
 )
-from towpath_service.domain.reports import Creation, StateReport
-from towpath_service.domain.states import (
+from towpath_service.runs.domain.reports import Creation, StateReport
+from towpath_service.runs.domain.states import (
     TABLE,
     TERMINAL_STATES,
     RunKind,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from towpath_service.domain.turns import LATELY_SECONDS, MOST_REMEMBERED, PORTION, Turns
+from towpath_service.runs.domain.turns import LATELY_SECONDS, MOST_REMEMBERED, PORTION, Turns
 
 MOST = 5000
 TENANTS = st.sampled_from("abcd")

@@ -10,8 +10,8 @@ import pytest
 from google.rpc import error_details_pb2
 from towpath.api.v1 import ingest_service_pb2 as pb
 from towpath_service.core.errors import ServiceError
-from towpath_service.rpc import update_streams
 from towpath_service.rpc.errors import to_status
+from towpath_service.runs.rpc import update_streams
 
 from tests.unit.identity.place import metadata
 from tests.unit.rpc.producing import batch, creation, opening, transition

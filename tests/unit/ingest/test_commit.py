@@ -8,20 +8,20 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from towpath_service.application.commit import Submission
-from towpath_service.application.committer import Committer
-from towpath_service.application.producers import Producers
-from towpath_service.application.queries import Queries
-from towpath_service.application.reaper import Reaper
-from towpath_service.application.watch import Draining, Watches
 from towpath_service.core.bus import Bus, Scope
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.postgres_url import parse_postgres_url
-from towpath_service.domain.reports import Creation, StateReport, Update
-from towpath_service.domain.states import RunKind, RunState
-from towpath_service.ports.ingest import ProducerKey
-from towpath_service.ports.reads import Reads, RunTree
+from towpath_service.runs.application.commit import Submission
+from towpath_service.runs.application.committer import Committer
+from towpath_service.runs.application.producers import Producers
+from towpath_service.runs.application.queries import Queries
+from towpath_service.runs.application.reaper import Reaper
+from towpath_service.runs.application.watch import Draining, Watches
+from towpath_service.runs.domain.reports import Creation, StateReport, Update
+from towpath_service.runs.domain.states import RunKind, RunState
+from towpath_service.runs.ports.ingest import ProducerKey
+from towpath_service.runs.ports.reads import Reads, RunTree
 from towpath_service.storage.postgres import PostgresStore
 from towpath_service.storage.sqlite import SqliteStore
 
@@ -312,7 +312,7 @@ async def test_silence_from_before_the_start_proves_nothing(
 
     async with opened(store) as site:
         reaper = Reaper(store, site.bus, SystemClock(), silence_seconds=30)
-        monkeypatch.setattr("towpath_service.application.reaper.asyncio.sleep", wait)
+        monkeypatch.setattr("towpath_service.runs.application.reaper.asyncio.sleep", wait)
         with pytest.raises(asyncio.CancelledError):
             await reaper.run()
     assert waited == [30, 5.0, 5.0]

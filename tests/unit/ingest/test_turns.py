@@ -11,17 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
-from towpath_service.application.commit import Outcome, Submission
-from towpath_service.application.commit_queue import ROOM_UPDATES
-from towpath_service.application.committer import Committer
 from towpath_service.core.bus import Bus
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.errors import ServiceError
-from towpath_service.domain import turns
-from towpath_service.domain.reports import Creation, StateReport, Update
-from towpath_service.domain.states import RunKind, RunState
-from towpath_service.ports.ingest import ProducerKey
-from towpath_service.storage import schema
+from towpath_service.runs.application.commit import Outcome, Submission
+from towpath_service.runs.application.commit_queue import ROOM_UPDATES
+from towpath_service.runs.application.committer import Committer
+from towpath_service.runs.domain import turns
+from towpath_service.runs.domain.reports import Creation, StateReport, Update
+from towpath_service.runs.domain.states import RunKind, RunState
+from towpath_service.runs.ports.ingest import ProducerKey
+from towpath_service.runs.storage import tables as schema
 from towpath_service.storage.sqlite import SqliteStore
 
 if TYPE_CHECKING:

@@ -23,9 +23,9 @@ from towpath.api.v1 import (
     run_service_pb2,
     run_service_pb2_grpc,
 )
-from towpath_service.rpc.convert_updates import MAX_INLINE_BYTES
 from towpath_service.rpc.endpoints import MAX_MESSAGE_BYTES
-from towpath_service.rpc.update_streams import BATCH_UPDATES, LAST_SEQUENCE, WINDOW_UPDATES
+from towpath_service.runs.rpc.convert_updates import MAX_INLINE_BYTES
+from towpath_service.runs.rpc.update_streams import BATCH_UPDATES, LAST_SEQUENCE, WINDOW_UPDATES
 
 from tests.unit.rpc.producing import (
     COMPLETED,

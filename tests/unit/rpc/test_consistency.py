@@ -8,9 +8,9 @@ import pytest
 import pytest_asyncio
 from towpath.api.v1 import ingest_service_pb2, run_service_pb2
 from towpath_service.app.wiring import Service, open_service
-from towpath_service.application import freshness
 from towpath_service.core.errors import ServiceError
 from towpath_service.core.tokens import make_consistency_token, read_consistency_token
+from towpath_service.runs.application import freshness
 
 from tests.unit.rpc import producing
 from tests.unit.rpc.producing import creation, new_id, recording, rename, transition

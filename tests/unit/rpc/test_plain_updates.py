@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from towpath.api.v1 import ingest_service_pb2 as pb
-from towpath_service.rpc import convert_updates
-from towpath_service.rpc.convert_updates import to_update
-from towpath_service.rpc.plain_updates import is_plain
 from towpath_service.rpc.validation import first_violation
+from towpath_service.runs.rpc import convert_updates
+from towpath_service.runs.rpc.convert_updates import to_update
+from towpath_service.runs.rpc.plain_updates import is_plain
 
 from tests.unit.rpc.producing import creation, new_id, transition
 from tests.unit.rpc.test_any_bytes import messages

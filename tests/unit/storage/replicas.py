@@ -8,18 +8,18 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from towpath_service.application.commit import Submission
-from towpath_service.application.committer import Committer
-from towpath_service.application.producers import Producers
-from towpath_service.application.queries import Queries
-from towpath_service.application.reaper import Reaper
-from towpath_service.application.watch import Draining, Watches
 from towpath_service.core.bus import Bus, Scope
 from towpath_service.core.clock import SystemClock
 from towpath_service.database.postgres_url import parse_postgres_url
-from towpath_service.domain.reports import Creation, StateReport, Update
-from towpath_service.domain.states import RunKind, RunState
-from towpath_service.ports.ingest import ProducerKey
+from towpath_service.runs.application.commit import Submission
+from towpath_service.runs.application.committer import Committer
+from towpath_service.runs.application.producers import Producers
+from towpath_service.runs.application.queries import Queries
+from towpath_service.runs.application.reaper import Reaper
+from towpath_service.runs.application.watch import Draining, Watches
+from towpath_service.runs.domain.reports import Creation, StateReport, Update
+from towpath_service.runs.domain.states import RunKind, RunState
+from towpath_service.runs.ports.ingest import ProducerKey
 from towpath_service.storage.postgres import PostgresStore
 
 if TYPE_CHECKING:

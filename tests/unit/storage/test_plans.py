@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import create_engine, event
 from towpath_service.core.bus import Scope
-from towpath_service.domain.filters import RUN_FIELDS, parse_filter
-from towpath_service.ports.reads import RunQuery, RunTree
-from towpath_service.storage import schema
-from towpath_service.storage.graph import graph_nodes
-from towpath_service.storage.reads import SqlReads
+from towpath_service.database.tables import metadata
+from towpath_service.runs.domain.filters import RUN_FIELDS, parse_filter
+from towpath_service.runs.ports.reads import RunQuery, RunTree
+from towpath_service.runs.storage import tables as schema
+from towpath_service.runs.storage.graph import graph_nodes
+from towpath_service.runs.storage.reads import SqlReads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ CHILDREN = "ix_run_tenant_id_parent_run_id_state"
 def plans_of(read: Callable[[SqlReads], object]) -> list[str]:
     """What SQLite says of each table that a read looks at."""
     engine = create_engine("sqlite://")
-    schema.metadata.create_all(engine)
+    metadata.create_all(engine)
     found: list[str] = []
     with engine.connect() as connection:
         connection.exec_driver_sql(f"INSERT INTO run SELECT {', '.join(_values())}")

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from towpath_service.application import watch
 from towpath_service.core.errors import ServiceError
+from towpath_service.runs.application import watch
 
 from tests.unit.storage.replicas import (
     CREATE,

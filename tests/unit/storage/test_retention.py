@@ -13,25 +13,25 @@ from click.testing import CliRunner
 from sqlalchemy import text
 from towpath.exceptions import RpcError
 from towpath_service.app.ages import parse_age, show_age
-from towpath_service.application import retention as module
-from towpath_service.application.commit import Submission
-from towpath_service.application.committer import Committer
-from towpath_service.application.jumps import Jumps
-from towpath_service.application.producers import Producers
-from towpath_service.application.queries import Queries
-from towpath_service.application.reaper import Reaper
-from towpath_service.application.retention import DAY, Keep, Removed, Retention
-from towpath_service.application.watch import Draining, Watches
 from towpath_service.cli import server
 from towpath_service.core.bus import Bus, Scope
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.postgres_url import PostgresUrl, parse_postgres_url
 from towpath_service.database.upkeep.maintenance import at_database
-from towpath_service.domain.reports import Creation, StateReport, Update
-from towpath_service.domain.states import RunKind, RunState
 from towpath_service.embedded import open_embedded
-from towpath_service.ports.ingest import ProducerKey
+from towpath_service.runs.application import retention as module
+from towpath_service.runs.application.clock_jumps import Jumps
+from towpath_service.runs.application.commit import Submission
+from towpath_service.runs.application.committer import Committer
+from towpath_service.runs.application.producers import Producers
+from towpath_service.runs.application.queries import Queries
+from towpath_service.runs.application.reaper import Reaper
+from towpath_service.runs.application.retention import DAY, Keep, Removed, Retention
+from towpath_service.runs.application.watch import Draining, Watches
+from towpath_service.runs.domain.reports import Creation, StateReport, Update
+from towpath_service.runs.domain.states import RunKind, RunState
+from towpath_service.runs.ports.ingest import ProducerKey
 from towpath_service.storage.postgres import PostgresStore
 from towpath_service.storage.sqlite import SqliteStore
 
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from towpath_service.ports.ingest import LogLine
     from towpath_service.ports.store import Store
+    from towpath_service.runs.ports.ingest import LogLine
 
 SCOPE = Scope("00000000-0000-7000-8000-000000000001", "default")
 RUNNING = StateReport(state=RunState.RUNNING)

@@ -13,10 +13,10 @@ from towpath_service.core.tenancy import EVERY_TENANT, WrongTenant
 from towpath_service.database.postgres.pools import Pool
 from towpath_service.database.postgres_url import PostgresUrl, parse_postgres_url
 from towpath_service.database.sql.row_security import WITHOUT_TENANT, holes, passes_by
+from towpath_service.database.tables import metadata
 from towpath_service.database.upkeep.maintenance import at_database
-from towpath_service.ports.reads import RunQuery
+from towpath_service.runs.ports.reads import RunQuery
 from towpath_service.storage.postgres import PostgresStore
-from towpath_service.storage.schema import metadata
 from towpath_service.storage.sqlite import SqliteStore
 
 from tests.unit.identity.place import open_place

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
-from towpath_service.application.commit import Batch, Submission
 from towpath_service.core.bus import Scope
 from towpath_service.database.postgres_url import PostgresUrl, parse_postgres_url
 from towpath_service.database.upgrade import downgrade, upgrade
 from towpath_service.database.upkeep.maintenance import at_database
-from towpath_service.domain.reports import (
+from towpath_service.runs.application.commit import Batch, Submission
+from towpath_service.runs.domain.reports import (
     Amendment,
     Creation,
     Progress,
@@ -23,12 +23,12 @@ from towpath_service.domain.reports import (
     Unusable,
     Update,
 )
-from towpath_service.domain.states import RunKind, RunState
-from towpath_service.ports.ingest import ProducerKey
-from towpath_service.storage.ingest import SqlIngestTransaction
-from towpath_service.storage.pruning import SqlPruning
-from towpath_service.storage.reads import SqlReads
-from towpath_service.storage.stored_bytes import counted, stored_of
+from towpath_service.runs.domain.states import RunKind, RunState
+from towpath_service.runs.ports.ingest import ProducerKey
+from towpath_service.runs.storage.ingest import SqlIngestTransaction
+from towpath_service.runs.storage.pruning import SqlPruning
+from towpath_service.runs.storage.reads import SqlReads
+from towpath_service.runs.storage.stored_bytes import counted, stored_of
 
 from tests.unit.lines import log_line
 

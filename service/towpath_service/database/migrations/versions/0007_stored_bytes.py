@@ -14,7 +14,7 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-# Table, what a row counts as beside its texts, and these: as in `storage/stored_bytes.py`.
+# Table, what a row counts as beside its texts, and these: as in `runs/storage/stored_bytes.py`.
 ROWS = (
     (
         "run",

@@ -1,0 +1,1 @@
+"""Runs: what producers report, and what readers ask of them."""

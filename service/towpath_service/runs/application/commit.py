@@ -1,0 +1,449 @@
+"""One batch of many producers' updates: verdicts in memory, one transaction.
+
+Invariants, each of which a test names:
+  - an update at or below its producer's watermark takes no effect again;
+  - the watermark moves in the transaction that holds the effects, and never over a gap;
+  - what was refused is in the same transaction, and is told until its producer confirms it;
+  - the stream of an older epoch commits nothing;
+  - of a tenant that stores as much as it may, all is taken up to a producer's next new run; what
+    follows gets no verdict, and can be sent again.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from towpath_service.core.bus import Scope
+from towpath_service.core.errors import ServiceError
+from towpath_service.runs.domain.decisions import (
+    Accepted,
+    Refused,
+    RunStatus,
+    Verdict,
+    advance,
+    decide_creation,
+    decide_transition,
+    new_status,
+    unknown_run,
+)
+from towpath_service.runs.domain.reports import (
+    Amendment,
+    Creation,
+    Heartbeat,
+    Progress,
+    StateReport,
+    Unusable,
+    Update,
+)
+from towpath_service.runs.domain.states import RunState, Source
+from towpath_service.runs.ports.ingest import (
+    ChangeSet,
+    IngestTransaction,
+    NewRun,
+    ProducerKey,
+    ProducerRecord,
+    Refusal,
+    RunKey,
+    TransitionRow,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from towpath_auth import RunGrant
+
+    from towpath_service.core.stored import Stored
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A batch of one producer, waiting to be committed."""
+
+    producer: ProducerKey
+    actor: str
+    first_sequence: int
+    updates: Sequence[Update]
+    confirmed_sequence: int = 0
+    """Up to where the producer has seen acks."""
+    epoch: int | None = None
+    """Epoch of the stream it came on; None for the unary call."""
+    info: str = ""
+    resume_after_loss: bool = False
+    """Whether the producer knows of the gap before it and keeps nothing of it."""
+    only_run: RunGrant | None = None
+    """A run that it may report on, with all that is below it; None for all of its workspace."""
+    limited: bool = False
+    """Whether its tenant may store no more than so much."""
+
+    @property
+    def scope(self) -> Scope:
+        """The workspace it is for."""
+        return Scope(self.producer.tenant_id, self.producer.workspace_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a submission."""
+
+    committed_sequence: int
+    refusals: Sequence[Refusal]
+    """All that the producer hasn't confirmed."""
+    position: int = 0
+    """Where the workspace stood after the commit."""
+    duplicates: int = 0
+    """Updates that had been committed before."""
+    held: Stored | None = None
+    """Why the updates after `committed_sequence` have no verdict; None where all have one."""
+
+
+class Batch:
+    """The work of one transaction."""
+
+    def __init__(self, transaction: IngestTransaction, now_us: int) -> None:
+        self._transaction = transaction
+        self._changes = ChangeSet(now_us=now_us)
+        self._producers: dict[ProducerKey, ProducerRecord] = {}
+        self._refusals: dict[ProducerKey, list[Refusal]] = {}
+        self._runs: dict[RunKey, RunStatus] = {}
+        self._new: set[RunKey] = set()
+        self._stored: Mapping[str, Stored] = {}
+
+    def commit(self, submissions: Sequence[Submission]) -> list[Outcome | ServiceError]:
+        """Applies submissions in order; one producer's error doesn't touch the others."""
+        self._load(submissions)
+        outcomes = [self._apply(submission) for submission in submissions]
+        self._changes.producers = list(self._producers.values())
+        self._transaction.write(self._changes)
+        return self._positioned(submissions, outcomes)
+
+    def _positioned(
+        self, submissions: Sequence[Submission], outcomes: Sequence[Outcome | ServiceError]
+    ) -> list[Outcome | ServiceError]:
+        scopes = {submission.scope for submission in submissions}
+        positions = {scope: self._transaction.position(scope) for scope in scopes}
+        return [
+            replace(outcome, position=positions[submission.scope])
+            if isinstance(outcome, Outcome)
+            else outcome
+            for submission, outcome in zip(submissions, outcomes, strict=True)
+        ]
+
+    def _load(self, submissions: Sequence[Submission]) -> None:
+        keys = {submission.producer for submission in submissions}
+        self._producers = self._transaction.claim(keys, self._changes.now_us)
+        wanted = {
+            RunKey(submission.producer.tenant_id, update.run_id)
+            for submission in submissions
+            for update in submission.updates
+        }
+        wanted |= _runs_of_grants(submissions)
+        self._runs, self._refusals = self._transaction.standing(wanted, keys)
+        limited = {item.producer.tenant_id for item in submissions if _may_store_more(item)}
+        self._stored = self._transaction.stored(limited) if limited else {}
+
+    def _apply(self, submission: Submission) -> Outcome | ServiceError:
+        key = submission.producer
+        producer = self._producers.get(key) or ProducerRecord(key=key)
+        if submission.epoch is not None and submission.epoch != producer.epoch:
+            return fenced(producer)
+        if submission.resume_after_loss:
+            adopt_watermark(producer, submission.first_sequence - 1)
+        expected = producer.committed_sequence + 1
+        if submission.first_sequence > expected:
+            return sequence_gap(expected, submission.first_sequence)
+        self._producers[key] = producer
+        self._confirm(key, submission.confirmed_sequence)
+        duplicates, held = 0, None
+        for update in submission.updates:
+            if update.sequence <= producer.committed_sequence:
+                duplicates += 1
+                continue
+            held = self._held(submission, update)
+            if held is not None:
+                break
+            self._apply_update(submission, update)
+            producer.committed_sequence = update.sequence
+        producer.seen_us = self._changes.now_us
+        producer.committed_us = self._changes.now_us
+        producer.info = submission.info or producer.info
+        return Outcome(
+            committed_sequence=producer.committed_sequence,
+            refusals=tuple(self._refusals.get(key, ())),
+            duplicates=duplicates,
+            held=held,
+        )
+
+    def _held(self, submission: Submission, update: Update) -> Stored | None:
+        """What holds an update up: a new run of a tenant that stores as much as it may."""
+        stored = self._stored.get(submission.producer.tenant_id) if submission.limited else None
+        if stored is None or not stored.is_full or not isinstance(update.change, Creation):
+            return None
+        known = RunKey(submission.producer.tenant_id, update.run_id) in self._runs
+        return None if known else stored
+
+    def _confirm(self, key: ProducerKey, sequence: int) -> None:
+        waiting = self._refusals.get(key)
+        if waiting and waiting[0].sequence <= sequence:
+            self._changes.confirmed[key] = sequence
+            self._refusals[key] = [item for item in waiting if item.sequence > sequence]
+
+    def _apply_update(self, submission: Submission, update: Update) -> None:
+        key = RunKey(submission.producer.tenant_id, update.run_id)
+        run = self._runs.get(key)
+        change = update.change
+        if not self._may_report(submission, update, run):
+            self._refuse(submission, update, unknown_run(update.run_id), None, None)
+        elif isinstance(change, StateReport):
+            verdict = decide_transition(run, change, update.run_id)
+            self._carry_out(submission, update, verdict, run, change)
+        elif isinstance(change, Creation):
+            verdict = decide_creation(run, change, update.run_id)
+            if isinstance(verdict, Accepted):
+                run = self._create(submission, update, key, change)
+            self._carry_out(submission, update, verdict, run, change.initial)
+        elif isinstance(change, Unusable):
+            refused = Refused(
+                reason=change.reason,
+                rule="INVALID_REQUEST",
+                message=change.message,
+                metadata=change.metadata,
+            )
+            self._refuse(submission, update, refused, run, None)
+        else:
+            self._describe(submission, update, key, run, change)
+
+    def _may_report(self, submission: Submission, update: Update, run: RunStatus | None) -> bool:
+        """Whether a run is the submission's to report on.
+
+        One in another workspace is not, nor is one that its credential isn't for: both are as if
+        they weren't there.
+        """
+        if run is not None and run.workspace_id != submission.producer.workspace_id:
+            return False
+        only, change = submission.only_run, update.change
+        if only is None:
+            return True
+        own = self._runs.get(RunKey(submission.producer.tenant_id, only.run_id))
+        if own is not None and only.attempt < own.attempt:
+            return False
+        if update.run_id == only.run_id:
+            told = change.attempt if isinstance(change, StateReport) else 0
+            return told in {0, only.attempt}
+        if run is not None:
+            return _is_below(only, run)
+        if not isinstance(change, Creation):
+            return False
+        # A new run says itself what it is below; a parent that is known has to bear it out.
+        parent = self._runs.get(RunKey(submission.producer.tenant_id, change.parent_run_id or ""))
+        named = only.run_id in {change.parent_run_id, change.root_run_id}
+        return named and (parent is None or _is_below(only, parent)) and _is_of_tree(change, own)
+
+    def _create(
+        self, submission: Submission, update: Update, key: RunKey, creation: Creation
+    ) -> RunStatus:
+        producer = submission.producer
+        run = new_status(creation, update.run_id, producer.producer_id)
+        run.workspace_id = producer.workspace_id
+        self._runs[key] = run
+        self._new.add(key)
+        self._changes.new_runs.append(
+            NewRun(
+                scope=submission.scope,
+                status=run,
+                creation=creation,
+                occurred_us=update.occurred_us,
+            )
+        )
+        return run
+
+    def _carry_out(
+        self,
+        submission: Submission,
+        update: Update,
+        verdict: Verdict,
+        run: RunStatus | None,
+        report: StateReport,
+    ) -> None:
+        if isinstance(verdict, Refused):
+            self._refuse(submission, update, verdict, run, report)
+        elif isinstance(verdict, Accepted):
+            assert run is not None
+            self.transition(
+                submission.scope,
+                run,
+                verdict,
+                report,
+                update,
+                actor=submission.actor,
+                producer_id=submission.producer.producer_id,
+            )
+
+    def transition(
+        self,
+        scope: Scope,
+        run: RunStatus,
+        verdict: Accepted,
+        report: StateReport,
+        update: Update,
+        *,
+        actor: str,
+        producer_id: str | None,
+        source: Source = Source.PRODUCER,
+        inferred: bool = False,
+    ) -> None:
+        """Applies an accepted transition and notes all that it changes."""
+        changes = self._changes
+        key = RunKey(scope.tenant_id, run.run_id)
+        if verdict.from_state is not None:
+            self._count(scope, run, verdict.from_state, -1)
+        advance(run, verdict, report, update.occurred_us, inferred=inferred)
+        self._count(scope, run, run.state, 1)
+        if producer_id is not None:
+            run.producer_id = producer_id
+        if key not in self._new:
+            changes.changed_runs[key] = (scope, run)
+        changes.transitions.append(
+            TransitionRow(
+                scope,
+                run.run_id,
+                run.revision,
+                verdict.from_state,
+                verdict.to_state,
+                verdict.attempt,
+                report.reason,
+                report.message,
+                report.failure,
+                update.occurred_us,
+                source,
+                inferred,
+                actor,
+                producer_id,
+                update.sequence,
+                report.next_attempt_us,
+                verdict.rule,
+            )
+        )
+        if report.failure is not None:
+            changes.failures[key] = report.failure
+        elif run.state is RunState.COMPLETED and (report.result or run.attempt > 1):
+            changes.failures[key] = None
+        if report.result is not None:
+            changes.results[key] = report.result
+
+    def _count(self, scope: Scope, run: RunStatus, state: RunState, delta: int) -> None:
+        cell = (scope, run.flow_id, int(run.kind), int(state))
+        self._changes.count_deltas[cell] = self._changes.count_deltas.get(cell, 0) + delta
+
+    def _refuse(
+        self,
+        submission: Submission,
+        update: Update,
+        verdict: Refused,
+        run: RunStatus | None,
+        report: StateReport | None,
+    ) -> None:
+        refusal = Refusal(
+            producer=submission.producer,
+            sequence=update.sequence,
+            run_id=update.run_id,
+            reason=verdict.reason,
+            rule=verdict.rule,
+            message=verdict.message,
+            metadata=verdict.metadata,
+            current_state=run.state if run else None,
+            requested_state=report.state if report else None,
+            attempt=report.attempt if report else 0,
+            occurred_us=update.occurred_us,
+        )
+        self._changes.refusals.append(refusal)
+        self._refusals.setdefault(submission.producer, []).append(refusal)
+
+    def _describe(
+        self,
+        submission: Submission,
+        update: Update,
+        key: RunKey,
+        run: RunStatus | None,
+        change: Progress | Heartbeat | Amendment,
+    ) -> None:
+        if run is None:
+            verdict = decide_transition(None, StateReport(state=RunState.RUNNING), update.run_id)
+            assert isinstance(verdict, Refused)
+            self._refuse(submission, update, verdict, None, None)
+            return
+        scope = submission.scope
+        if isinstance(change, Progress):
+            self._changes.progress[key] = (scope, change.content)
+        elif isinstance(change, Amendment):
+            self._changes.amendments.append((scope, update.run_id, change))
+
+
+def _may_store_more(submission: Submission) -> bool:
+    return submission.limited and any(
+        isinstance(update.change, Creation) for update in submission.updates
+    )
+
+
+def adopt_watermark(producer: ProducerRecord, sequence: int) -> None:
+    """Takes a producer's word for what was stored, since it keeps no earlier update any more.
+
+    Only a database that was restored from a backup knows less than its producers.
+    """
+    if producer.committed_sequence >= sequence:
+        return
+    _log.warning(
+        "updates %d to %d of producer %s are lost: it has seen them acknowledged, and this database"
+        " doesn't have them, as after it was restored from a backup",
+        producer.committed_sequence + 1,
+        sequence,
+        producer.key.producer_id,
+    )
+    producer.committed_sequence = sequence
+
+
+def _is_below(only: RunGrant, run: RunStatus) -> bool:
+    """Whether a run is the one that a grant is for, or below it."""
+    return only.run_id in {run.run_id, run.parent_run_id, run.root_run_id}
+
+
+def _is_of_tree(creation: Creation, own: RunStatus | None) -> bool:
+    """Whether a new run below another says that it is of the same tree, or of none."""
+    return own is None or creation.root_run_id in {"", own.run_id, own.root_run_id}
+
+
+def _runs_of_grants(submissions: Sequence[Submission]) -> set[RunKey]:
+    """Runs that credentials are for, and parents of new runs, where it matters whose they are."""
+    found: set[RunKey] = set()
+    for submission in submissions:
+        if submission.only_run is None:
+            continue
+        tenant_id = submission.producer.tenant_id
+        found.add(RunKey(tenant_id, submission.only_run.run_id))
+        found.update(
+            RunKey(tenant_id, update.change.parent_run_id)
+            for update in submission.updates
+            if isinstance(update.change, Creation) and update.change.parent_run_id
+        )
+    return found
+
+
+def fenced(producer: ProducerRecord) -> ServiceError:
+    """What an older stream of a producer is told."""
+    return ServiceError(
+        reason="PRODUCER_FENCED",
+        message="a later stream of this producer is open: stop, and don't reconnect by yourself",
+        metadata={"producer_id": producer.key.producer_id, "epoch": str(producer.epoch)},
+    )
+
+
+def sequence_gap(expected: int, first: int) -> ServiceError:
+    """What a batch that begins too far on is answered."""
+    return ServiceError(
+        reason="SEQUENCE_GAP",
+        message=f"the batch begins at {first}, but {expected} is next: resend from there",
+        metadata={"expected_sequence": str(expected), "first_sequence": str(first)},
+    )

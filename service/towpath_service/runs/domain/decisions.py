@@ -1,0 +1,314 @@
+"""Verdicts on updates: which take effect, by which rule, and what becomes of the run.
+
+Invariants:
+  - a run's revisions are 1, 2, 3, ... and each transition is in the table;
+  - a terminal state is left only by a retry the service was asked for, or by the truth about a
+    crash that was only inferred;
+  - an update of an older attempt, or under a lower fence, never takes effect;
+  - the same report again changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from towpath_service.runs.domain.states import (
+    TERMINAL_STATES,
+    RunKind,
+    RunState,
+    Source,
+    find_row,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from towpath_service.runs.domain.reports import Creation, StateReport
+
+RULES: Final[Mapping[str, str]] = {
+    "CREATED": "The first report of a run creates it.",
+    "TABLE": "The transition table allows it.",
+    "TRUTH_AFTER_INFERRED_CRASH": (
+        "The run was only taken for crashed, from its producer's silence; the producer's own report"
+        " for the same attempt is the truth."
+    ),
+    "PRODUCER_SILENT": (
+        "The run's producer had no stream open and reported nothing for longer than the heartbeat"
+        " timeout."
+    ),
+    "SAME_AGAIN": "The run is in that state already; nothing changes.",
+    "NOT_IN_TABLE": "The transition table has no such transition.",
+    "NOT_YOURS": "The table allows the transition, but not to whoever asked for it.",
+    "REASON_MISSING": "The table allows the transition only with a certain reason.",
+    "STALE_ATTEMPT": "A later attempt of the run has begun.",
+    "LEASE_LOST": "The run's lease has passed to another worker.",
+    "RUN_UNKNOWN": "Nobody has created the run.",
+    "RUN_CONFLICT": "A run of that id exists with other immutable fields.",
+    "INVALID_REQUEST": "The update breaks a rule of the contract.",
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class RunStatus:
+    """Where a run stands: what decisions need, and what they change."""
+
+    run_id: str
+    kind: RunKind
+    flow_id: str
+    parent_run_id: str | None
+    state: RunState
+    reason: str = ""
+    message: str = ""
+    state_us: int = 0
+    revision: int = 0
+    attempt: int = 1
+    inferred: bool = False
+    fence: int = 0
+    next_attempt_us: int | None = None
+    started_us: int | None = None
+    ended_us: int | None = None
+    running_us: int = 0
+    producer_id: str | None = None
+    workspace_id: str = ""
+    root_run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """An update that takes effect as a transition."""
+
+    rule: str
+    from_state: RunState | None
+    to_state: RunState
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unchanged:
+    """An update that is fine and changes nothing."""
+
+    rule: str = "SAME_AGAIN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """An update that is rejected for good."""
+
+    reason: str
+    rule: str
+    message: str
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+Verdict = Accepted | Unchanged | Refused
+
+
+def decide_creation(run: RunStatus | None, creation: Creation, run_id: str) -> Verdict:
+    """The verdict on a report that a run came into being.
+
+    Args:
+        run: The run of that id, if there is one.
+        creation: What is reported.
+        run_id: Id of the run.
+    """
+    if run is not None:
+        return _decide_repeated_creation(run, creation)
+    initial = creation.initial
+    row = find_row(None, initial.state)
+    if row is None or Source.PRODUCER not in row.sources:
+        return _not_allowed(run_id, None, initial.state, 0)
+    if row.required_reason and initial.reason != row.required_reason:
+        return _reason_missing(run_id, None, initial.state, row.required_reason)
+    return Accepted(
+        rule="CREATED", from_state=None, to_state=initial.state, attempt=max(1, initial.attempt)
+    )
+
+
+def _decide_repeated_creation(run: RunStatus, creation: Creation) -> Verdict:
+    pairs = (
+        ("kind", run.kind, creation.kind),
+        ("flow", run.flow_id, creation.flow_id),
+        ("parent_run", run.parent_run_id, creation.parent_run_id),
+    )
+    for name, known, told in pairs:
+        if known != told:
+            return Refused(
+                reason="RUN_CONFLICT",
+                rule="RUN_CONFLICT",
+                message=f"run {run.run_id} exists with another {name}: give new runs new ids",
+                metadata={"run": run.run_id, "field": name},
+            )
+    return Unchanged()
+
+
+def decide_transition(
+    run: RunStatus | None,
+    report: StateReport,
+    run_id: str,
+    *,
+    source: Source = Source.PRODUCER,
+    inferring: bool = False,
+) -> Verdict:
+    """The verdict on a report that a run changed state.
+
+    Args:
+        run: The run, if it is known.
+        report: What is reported.
+        run_id: Id of the run.
+        source: Who reports it.
+        inferring: Whether the service concludes it from silence.
+    """
+    if run is None:
+        return unknown_run(run_id)
+    attempt = report.attempt or run.attempt
+    stale = _stale(run, report, attempt)
+    if stale is not None:
+        return stale
+    if report.state is run.state and attempt == run.attempt:
+        return Unchanged()
+    row = find_row(run.state, report.state)
+    if row is None or (row.only_after_inferred and not _may_correct(run, attempt)):
+        return _not_allowed(run_id, run.state, report.state, run.revision)
+    if source not in row.sources:
+        refusal = _not_allowed(run_id, run.state, report.state, run.revision)
+        return Refused(
+            reason=refusal.reason,
+            rule="NOT_YOURS",
+            message=f"{refusal.message} when reported by a {source.name.lower()}",
+            metadata=refusal.metadata,
+        )
+    if row.required_reason and report.reason != row.required_reason:
+        return _reason_missing(run_id, run.state, report.state, row.required_reason)
+    rule = "TABLE"
+    if row.only_after_inferred:
+        rule = "TRUTH_AFTER_INFERRED_CRASH"
+    elif inferring:
+        rule = "PRODUCER_SILENT"
+    return Accepted(
+        rule=rule,
+        from_state=run.state,
+        to_state=report.state,
+        attempt=_attempt_after(run, report.state, attempt),
+    )
+
+
+def _stale(run: RunStatus, report: StateReport, attempt: int) -> Refused | Unchanged | None:
+    # A RETRYING report names the attempt that failed, so a repeated one looks one attempt old.
+    if report.state is RunState.RETRYING is run.state and attempt == run.attempt - 1:
+        return Unchanged()
+    if attempt < run.attempt:
+        return Refused(
+            reason="STALE_ATTEMPT",
+            rule="STALE_ATTEMPT",
+            message=f"attempt {attempt} of run {run.run_id} is over: {run.attempt} has begun",
+            metadata={
+                "run": run.run_id,
+                "attempt": str(attempt),
+                "current_attempt": str(run.attempt),
+            },
+        )
+    if report.fence < run.fence and report.fence:
+        return Refused(
+            reason="LEASE_LOST",
+            rule="LEASE_LOST",
+            message=f"the lease of run {run.run_id} has passed on: stop the work",
+            metadata={
+                "run": run.run_id,
+                "fence": str(report.fence),
+                "current_fence": str(run.fence),
+            },
+        )
+    return None
+
+
+def _may_correct(run: RunStatus, attempt: int) -> bool:
+    return run.inferred and attempt == run.attempt
+
+
+def _attempt_after(run: RunStatus, to_state: RunState, attempt: int) -> int:
+    if to_state is RunState.RETRYING:
+        return attempt + 1
+    if to_state is RunState.SCHEDULED and run.state in TERMINAL_STATES:
+        return run.attempt + 1
+    return attempt
+
+
+def _state_name(state: RunState | None) -> str:
+    return state.name if state is not None else "new"
+
+
+def _not_allowed(
+    run_id: str, from_state: RunState | None, to_state: RunState, revision: int
+) -> Refused:
+    return Refused(
+        reason="TRANSITION_NOT_ALLOWED",
+        rule="NOT_IN_TABLE",
+        message=f"run {run_id} can't go from {_state_name(from_state)} to {to_state.name}",
+        metadata={
+            "run": run_id,
+            "from_state": _state_name(from_state),
+            "to_state": to_state.name,
+            "revision": str(revision),
+        },
+    )
+
+
+def _reason_missing(
+    run_id: str, from_state: RunState | None, to_state: RunState, reason: str
+) -> Refused:
+    refusal = _not_allowed(run_id, from_state, to_state, 0)
+    return Refused(
+        reason=refusal.reason,
+        rule="REASON_MISSING",
+        message=f"{refusal.message} without the reason {reason}",
+        metadata=refusal.metadata,
+    )
+
+
+def new_status(creation: Creation, run_id: str, producer_id: str | None) -> RunStatus:
+    """A run as its creation makes it, before its first transition is applied."""
+    return RunStatus(
+        run_id=run_id,
+        kind=creation.kind,
+        flow_id=creation.flow_id,
+        parent_run_id=creation.parent_run_id,
+        state=creation.initial.state,
+        producer_id=producer_id,
+        root_run_id=creation.root_run_id or run_id,
+    )
+
+
+def unknown_run(run_id: str) -> Refused:
+    """The answer to a report on a run that isn't there, or isn't its producer's to report on."""
+    return Refused(
+        reason="RUN_UNKNOWN",
+        rule="RUN_UNKNOWN",
+        message=f"run {run_id} is unknown: report its creation first",
+        metadata={"run": run_id},
+    )
+
+
+def advance(
+    run: RunStatus,
+    verdict: Accepted,
+    report: StateReport,
+    occurred_us: int,
+    *,
+    inferred: bool = False,
+) -> None:
+    """Applies an accepted transition to a run: its next revision."""
+    if run.state is RunState.RUNNING and verdict.from_state is not None:
+        run.running_us += max(0, occurred_us - run.state_us)
+    run.state = verdict.to_state
+    run.attempt = verdict.attempt
+    run.reason = report.reason
+    run.message = report.message
+    run.state_us = occurred_us
+    run.revision += 1
+    run.inferred = inferred
+    run.fence = max(run.fence, report.fence)
+    run.next_attempt_us = report.next_attempt_us
+    if verdict.to_state is RunState.RUNNING and run.started_us is None:
+        run.started_us = occurred_us
+    run.ended_us = occurred_us if verdict.to_state in TERMINAL_STATES else None

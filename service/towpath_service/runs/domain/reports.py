@@ -1,0 +1,103 @@
+"""What producers report, as the domain sees it.
+
+Times are microseconds since the Unix epoch, UTC. Values that the service only keeps and gives back
+(parameters, results, failures, labels) are JSON text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from towpath_service.runs.domain.states import RunKind, RunState
+
+
+@dataclass(slots=True, kw_only=True)
+class StateReport:
+    """That a run entered a state."""
+
+    state: RunState
+    attempt: int = 0
+    """0 means the run's current attempt; for RETRYING, the attempt that failed."""
+    reason: str = ""
+    message: str = ""
+    failure: str | None = None
+    next_attempt_us: int | None = None
+    result: str | None = None
+    fence: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Creation:
+    """That a run came into being."""
+
+    kind: RunKind
+    initial: StateReport
+    display_name: str
+    flow_id: str = ""
+    flow_name: str = ""
+    task_key: str = ""
+    task_name: str = ""
+    task_index: int = 0
+    parent_run_id: str | None = None
+    root_run_id: str = ""
+    parameters: str | None = None
+    labels: Mapping[str, str] | None = None
+    tags: tuple[str, ...] = ()
+    dependencies: str | None = None
+    retry_policy: str | None = None
+    timeout_us: int | None = None
+    scheduled_us: int | None = None
+    traceparent: str = ""
+    tracestate: str = ""
+    code_version: str = ""
+    cache_key: str = ""
+    cached_from_run_id: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """That a run came further."""
+
+    content: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Heartbeat:
+    """That a run is alive."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Amendment:
+    """That a run changed its own name or labels."""
+
+    display_name: str
+    set_labels: Mapping[str, str]
+    remove_labels: tuple[str, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Unusable:
+    """An update that broke a rule of the contract before the domain saw it."""
+
+    reason: str
+    message: str
+    metadata: Mapping[str, str]
+
+
+Change = Creation | StateReport | Progress | Heartbeat | Amendment | Unusable
+
+
+@dataclass(slots=True, kw_only=True)
+class Update:
+    """One thing that a producer reports about one run."""
+
+    sequence: int
+    run_id: str
+    occurred_us: int
+    change: Change
+    traceparent: str = ""
+    """The span it happened in, as W3C's header tells it, unless the producer told none."""

@@ -1,0 +1,174 @@
+"""What queries need of a store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from towpath_service.core.bus import Scope
+    from towpath_service.runs.domain.filters import CountedCells, Filter
+    from towpath_service.runs.domain.runs import (
+        Decision,
+        FlowSummary,
+        GraphNode,
+        LogEntry,
+        Run,
+        RunDetail,
+        Transition,
+    )
+
+Result = TypeVar("Result")
+OrderField = Literal[
+    "create_time", "scheduled_time", "start_time", "end_time", "run_duration", "display_name"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunQuery:
+    """Which runs, in which order, from where on."""
+
+    scope: Scope
+    filter: Filter | None = None
+    order: OrderField = "create_time"
+    descending: bool = True
+    after: tuple[int | str, str] | None = None
+    """Value of the order field, and run id, of the last run before."""
+    limit: int = 50
+
+
+class RunTree(NamedTuple):
+    """A run, alone or with all that are below it."""
+
+    run_id: str
+    descendants: bool
+
+
+class Floors(NamedTuple):
+    """Positions up to which retention may have removed a workspace's changes."""
+
+    transitions: int
+    logs: int
+    tombstones: int
+
+
+class Reads(Protocol):
+    """Reads that see one state of the database, and the removal of runs."""
+
+    def position(self, scope: Scope) -> int:
+        """Last position that a workspace has committed."""
+        ...
+
+    def log_position(self, scope: Scope) -> int:
+        """Last position of a workspace's log lines."""
+        ...
+
+    def floors(self, scope: Scope) -> Floors:
+        """Positions up to which retention may have removed a workspace's changes."""
+        ...
+
+    def runs(self, query: RunQuery) -> list[Run]:
+        """Reads a page of runs."""
+        ...
+
+    def runs_by_id(self, scope: Scope, run_ids: Collection[str]) -> dict[str, Run]:
+        """Reads runs by id; unknown ones are left out."""
+        ...
+
+    def details(self, scope: Scope, run_ids: Collection[str]) -> dict[str, RunDetail]:
+        """Reads the bulky parts of runs, with the counts of their children."""
+        ...
+
+    def descendants(self, scope: Scope, run_id: str, *, depth: int, limit: int) -> list[Run]:
+        """Reads a run and what is below it, parents before children."""
+        ...
+
+    def graph(self, scope: Scope, run_id: str, *, depth: int, limit: int) -> list[GraphNode]:
+        """Reads a run and what is below it, parents before children, at most `limit` + 1."""
+        ...
+
+    def changed_runs(
+        self, scope: Scope, after: int, until: int, limit: int
+    ) -> list[tuple[int, str, Run | None]]:
+        """Reads what changed between two positions: (position, run id, run or None if deleted)."""
+        ...
+
+    def matching(self, scope: Scope, run_ids: Collection[str], condition: Filter) -> set[str]:
+        """Tells which of these runs match a filter now."""
+        ...
+
+    def transitions(self, scope: Scope, run_id: str, after: int, limit: int) -> list[Transition]:
+        """Reads a run's history above a revision."""
+        ...
+
+    def transitions_after(
+        self, scope: Scope, after: int, limit: int, *, tree: RunTree | None, states: Sequence[int]
+    ) -> list[Transition]:
+        """Reads a workspace's transitions above a position, in commit order."""
+        ...
+
+    def decisions(self, scope: Scope, run_id: str, after: int, limit: int) -> list[Decision]:
+        """Reads decisions on a run's updates, leaving out the first `after` of them."""
+        ...
+
+    def logs(
+        self,
+        scope: Scope,
+        tree: RunTree,
+        condition: Filter | None,
+        *,
+        after: tuple[int, int] | None,
+        descending: bool,
+        limit: int,
+    ) -> list[LogEntry]:
+        """Reads log lines by time, then position."""
+        ...
+
+    def logs_after(self, scope: Scope, tree: RunTree, after: int, limit: int) -> list[LogEntry]:
+        """Reads log lines above a position, in the order they came in."""
+        ...
+
+    def dropped_logs(self, scope: Scope, tree: RunTree) -> int:
+        """How many lines the producers of these runs have dropped."""
+        ...
+
+    def flows(self, scope: Scope, after: str, limit: int) -> list[FlowSummary]:
+        """Reads a page of flows by id."""
+        ...
+
+    def counts(
+        self, scope: Scope, condition: Filter | None, start_us: int, end_us: int, bucket_us: int
+    ) -> Mapping[tuple[int, int], int]:
+        """Counts runs by (bucket number, state)."""
+        ...
+
+    def totals(self, scope: Scope, cells: CountedCells) -> Mapping[int, int]:
+        """Numbers of runs by state, as they are kept: whenever the runs were."""
+        ...
+
+    def durations(
+        self, scope: Scope, condition: Filter | None, start_us: int, end_us: int, bucket_us: int
+    ) -> Mapping[int, list[int]]:
+        """Running times by bucket number, ascending, microseconds.
+
+        They are those of the latest 2,000 runs that have ended.
+        """
+        ...
+
+    def delete_runs(self, scope: Scope, run_ids: Sequence[str], now_us: int) -> None:
+        """Removes runs with all that belongs to them, and leaves tombstones for watches."""
+        ...
+
+
+class ReadStore(Protocol):
+    """A store that queries read from."""
+
+    async def read(self, tenant_id: str, work: Callable[[Reads], Result]) -> Result:
+        """Runs reads of one tenant that see one state of the database."""
+        ...
+
+    async def remove(self, tenant_id: str, work: Callable[[Reads], Result]) -> Result:
+        """Runs a deletion of one tenant in one transaction."""
+        ...
