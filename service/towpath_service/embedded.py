@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from towpath_service.app.wiring import Service
     from towpath_service.database.postgres_url import PostgresUrl
-    from towpath_service.ports.sealing import Sealing
+    from towpath_service.identity.ports.sealing import Sealing
 
 PRUNING_SECONDS: Final = 0.2
 

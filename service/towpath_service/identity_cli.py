@@ -15,14 +15,14 @@ from towpath_service.app.ages import show_age
 from towpath_service.app.key_sources import KeySource, file_source, parse_key_source
 from towpath_service.core.errors import ServiceError
 from towpath_service.db_cli import database_of, database_option
-from towpath_service.domain.identity import KEY_LIFE_SECONDS, parse_email
+from towpath_service.identity.domain.principals import KEY_LIFE_SECONDS, parse_email
 from towpath_service.keep_options import Age
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from towpath_service.app.settings import TlsFiles
-    from towpath_service.application.tenants import MadeTenant
+    from towpath_service.identity.application.tenants import MadeTenant
 
 _FILE: Final = click.Path(path_type=Path)
 _VARIABLE: Final = "TOWPATH_SERVER_KEY_ENCRYPTION_KEY"

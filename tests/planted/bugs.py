@@ -9,7 +9,7 @@ _KEYS = "tests/unit/identity/test_keys.py"
 _LEARNING = "test_no_call_is_refused_while_replicas_learn_of_a_key_at_different_times"
 _PEPPERS = "tests/unit/identity/test_peppers.py"
 _ROTATION = "tests/unit/identity/test_rotation.py"
-_SERVER_KEYS = "service/towpath_service/application/server_keys.py"
+_SERVER_KEYS = "service/towpath_service/identity/application/server_keys.py"
 _SECRET_KEYS = "tests/unit/identity/test_secret_keys.py"
 _REDACTION = "tests/unit/identity/test_redaction.py"
 _COMMIT = "service/towpath_service/runs/application/commit.py"
@@ -155,7 +155,7 @@ BUGS = (
     ),
     PlantedBug(
         name="a-person-reads-values-by-a-role",
-        file="service/towpath_service/application/authority.py",
+        file="service/towpath_service/identity/application/authority.py",
         correct="""person = standing.principal.kind == "user\"""",
         broken="person = False",
         caught_by=(f"{_SECRETS}::test_a_person_gets_no_value_by_any_role",),
@@ -183,7 +183,7 @@ BUGS = (
     ),
     PlantedBug(
         name="administrators-make-keys-of-owners",
-        file="service/towpath_service/application/api_keys.py",
+        file="service/towpath_service/identity/application/api_keys.py",
         correct="        check_covers_roles(identity, caller, owner)\n        return owner\n",
         broken=(
             "        if owner.kind != 'user':\n"
@@ -200,7 +200,7 @@ BUGS = (
     ),
     PlantedBug(
         name="lists-in-requests-are-audited-with-secrets",
-        file="service/towpath_service/rpc/guarding.py",
+        file="service/towpath_service/identity/rpc/guard.py",
         correct="elif field.message_type is not None:",
         broken="elif isinstance(value, Message) and field.message_type is not None:",
         caught_by=(f"{_REDACTION}::test_a_sensitive_field_is_shown_nowhere_however_deep",),
@@ -221,7 +221,7 @@ BUGS = (
     ),
     PlantedBug(
         name="strangers-lock-out-who-shares-their-address",
-        file="service/towpath_service/application/strangers.py",
+        file="service/towpath_service/identity/application/address_limits.py",
         correct="        async with known.turn if known",
         broken=(
             "        if known is not None:\n            _check(known.bucket, self._now())\n"
@@ -231,14 +231,14 @@ BUGS = (
     ),
     PlantedBug(
         name="clients-say-themselves-where-they-call-from",
-        file="service/towpath_service/domain/addresses.py",
+        file="service/towpath_service/identity/domain/addresses.py",
         correct='values[-1].rpartition(",")[2]',
         broken='values[0].partition(",")[0]',
         caught_by=(f"{_STRANGERS}::test_only_behind_a_proxy_is_it_believed_where_calls_come_from",),
     ),
     PlantedBug(
         name="a-refused-exchange-uses-its-token-up",
-        file="service/towpath_service/application/sign_in.py",
+        file="service/towpath_service/identity/application/sign_in.py",
         correct="        self._admission.check_exchange(tenant_id)\n",
         broken="",
         caught_by=(f"{_STRANGERS}::test_exchanges_are_charged_to_the_tenant_apart_from_its_calls",),

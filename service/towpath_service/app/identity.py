@@ -5,35 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from towpath_service.application.api_keys import ApiKeys
-from towpath_service.application.audit import AuditTrail
-from towpath_service.application.authority import ISSUER, Authority
-from towpath_service.application.denials import Denials
-from towpath_service.application.devices import Devices
-from towpath_service.application.exchanging import Exchanges
-from towpath_service.application.federation import Federation
-from towpath_service.application.log_beginnings import begin_logs
-from towpath_service.application.members import Members
-from towpath_service.application.server_keys import ServerKeys
-from towpath_service.application.sign_in import SignIns
-from towpath_service.application.strangers import Strangers
-from towpath_service.application.tenants import MadeTenant, Tenants
-from towpath_service.application.trusts import Trusts
 from towpath_service.core.errors import ServiceError
-from towpath_service.domain.identity import parse_email
-from towpath_service.outbound import FetchedKeys, Issuers
-from towpath_service.rpc.access_handler import AccessHandler, TenantHandler
-from towpath_service.rpc.auth_handler import AuthHandler
-from towpath_service.rpc.authenticating import TokenAuthenticator
-from towpath_service.rpc.guarding import IdentityGuard
+from towpath_service.identity.application.address_limits import Strangers
+from towpath_service.identity.application.api_keys import ApiKeys
+from towpath_service.identity.application.audit import AuditTrail
+from towpath_service.identity.application.audit_start import begin_logs
+from towpath_service.identity.application.authority import ISSUER, Authority
+from towpath_service.identity.application.devices import Devices
+from towpath_service.identity.application.federation import Federation
+from towpath_service.identity.application.key_exchange import Exchanges
+from towpath_service.identity.application.members import Members
+from towpath_service.identity.application.refused_exchanges import Denials
+from towpath_service.identity.application.server_keys import ServerKeys
+from towpath_service.identity.application.sign_in import SignIns
+from towpath_service.identity.application.tenants import MadeTenant, Tenants
+from towpath_service.identity.application.trusts import Trusts
+from towpath_service.identity.domain.principals import parse_email
+from towpath_service.identity.issuers import FetchedKeys, Issuers
+from towpath_service.identity.rpc.access_handler import AccessHandler, TenantHandler
+from towpath_service.identity.rpc.auth_handler import AuthHandler
+from towpath_service.identity.rpc.authenticating import TokenAuthenticator
+from towpath_service.identity.rpc.guard import IdentityGuard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from towpath_service.core.clock import Clock
     from towpath_service.core.tenant_limits import Admission
-    from towpath_service.ports.identity import IdentityStore
-    from towpath_service.ports.sealing import Sealer
+    from towpath_service.identity.ports.sealing import Sealer
+    from towpath_service.identity.ports.store import IdentityStore
     from towpath_service.runs.application.queries import Queries
 
 

@@ -26,7 +26,7 @@ from towpath_service.core.errors import ServiceError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from towpath_service.ports.sealing import RecordSealer
+    from towpath_service.identity.ports.sealing import RecordSealer
 
 KEY_FILE: Final = "server.key"
 """Name of the file in the Towpath home, where no other is named."""

@@ -12,7 +12,7 @@ from towpath_service.core.errors import ServiceError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from towpath_service.ports.sealing import Sealer, Sealing
+    from towpath_service.identity.ports.sealing import Sealer, Sealing
 
 KEY_FILE_VARIABLE: Final = "TOWPATH_SERVER_KEY_FILE"
 

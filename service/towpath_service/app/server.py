@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from towpath_service.app.settings import ServerSettings
     from towpath_service.app.tls import Certificates
     from towpath_service.app.wiring import IdentityWanted
-    from towpath_service.application.tenants import MadeTenant
+    from towpath_service.identity.application.tenants import MadeTenant
     from towpath_service.telemetry.wrapping import Wrapping
 
 # A commit makes and drops tens of thousands of objects that hold no cycles. At Python's own 700 the

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Final
 from towpath_service.app.secret_keys import sealing_by
 from towpath_service.app.wiring import IdentityWanted, has_identity, open_store
 from towpath_service.core.clock import SystemClock
-from towpath_service.domain.identity import KEY_LIFE_SECONDS
+from towpath_service.identity.domain.principals import KEY_LIFE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from towpath_service.app.key_sources import KeySource
-    from towpath_service.application.audit import AuditTrail
-    from towpath_service.application.server_keys import ServerKeys
-    from towpath_service.application.tenants import MadeTenant
     from towpath_service.database.postgres_url import PostgresUrl
-    from towpath_service.ports.sealing import Sealer
+    from towpath_service.identity.application.audit import AuditTrail
+    from towpath_service.identity.application.server_keys import ServerKeys
+    from towpath_service.identity.application.tenants import MadeTenant
+    from towpath_service.identity.ports.sealing import Sealer
     from towpath_service.ports.store import Store
 
 ROTATE_KEYS: Final = "towpath server rotate-keys"
@@ -98,7 +98,7 @@ async def recover(database: Path | PostgresUrl, wanted: IdentityWanted) -> MadeT
 async def rotate_signing(database: Path | PostgresUrl, wanted: IdentityWanted) -> str:
     """Makes the next key that signs tokens, and tells its id; raises as `switch_on`."""
     from towpath_service.app.identity import system_trail  # noqa: PLC0415 - brings cryptography
-    from towpath_service.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
+    from towpath_service.identity.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
 
     async with open_store(database) as store:
         keys = ServerKeys(store, wanted.sealer())
@@ -113,7 +113,7 @@ async def rotate_signing(database: Path | PostgresUrl, wanted: IdentityWanted) -
 async def rotate_pepper(database: Path | PostgresUrl, wanted: IdentityWanted) -> int:
     """Makes the next pepper of API keys, and tells its version; raises as `switch_on`."""
     from towpath_service.app.identity import system_trail  # noqa: PLC0415 - brings cryptography
-    from towpath_service.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
+    from towpath_service.identity.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
 
     async with open_store(database) as store:
         keys = ServerKeys(store, wanted.sealer())
@@ -133,7 +133,7 @@ async def seal_anew(
 
     Raises as `switch_on`.
     """
-    from towpath_service.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
+    from towpath_service.identity.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
 
     async with open_store(database) as store:
         keys = ServerKeys(store, wanted.sealer())
@@ -160,7 +160,7 @@ async def rotate_data_keys(
         ServiceError: As `switch_on`; what was sealed anew until then stays so.
     """
     from towpath_service.application.data_keys import DataKeys  # noqa: PLC0415 - as above
-    from towpath_service.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
+    from towpath_service.identity.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
 
     async with open_store(database) as store:
         trail = await _trail(store, ServerKeys(store, wanted.sealer()))

@@ -15,12 +15,12 @@ from towpath_service.core.bus import Bus
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.tenant_limits import Admission
 from towpath_service.database.postgres_url import PostgresUrl
-from towpath_service.rpc.dispatch import Dispatcher, LocalAuthenticator
-from towpath_service.rpc.local_identity import (
+from towpath_service.identity.rpc.local_identity import (
     LocalAccessHandler,
     LocalAuthHandler,
     LocalTenantHandler,
 )
+from towpath_service.rpc.dispatch import Dispatcher, LocalAuthenticator
 from towpath_service.rpc.secret_handler import SecretHandler
 from towpath_service.runs.application.committer import Committer
 from towpath_service.runs.application.producers import Producers
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from towpath_service.app.identity import Identity
-    from towpath_service.application.authority import Authority
-    from towpath_service.application.denials import Denials
-    from towpath_service.ports.sealing import Sealer, Sealing
+    from towpath_service.identity.application.authority import Authority
+    from towpath_service.identity.application.refused_exchanges import Denials
+    from towpath_service.identity.ports.sealing import Sealer, Sealing
     from towpath_service.ports.store import Store
     from towpath_service.rpc.dispatch import Dispatching
 

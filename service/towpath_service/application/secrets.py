@@ -12,7 +12,6 @@ from uuid import uuid4
 
 from towpath_service.application.data_keys import TRIES, busy
 from towpath_service.core.errors import ServiceError, not_found
-from towpath_service.domain.identity import exists
 from towpath_service.domain.secrets import (
     MOST_SECRETS,
     StoredDataKey,
@@ -22,6 +21,7 @@ from towpath_service.domain.secrets import (
     parse_secret,
     too_many,
 )
+from towpath_service.identity.domain.principals import exists
 
 if TYPE_CHECKING:
     from towpath_auth import Caller, RunGrant

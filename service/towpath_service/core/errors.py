@@ -56,3 +56,13 @@ def invalid(field_name: str, description: str) -> ServiceError:
         message=f"{field_name}: {description}",
         violations=(FieldViolation(field=field_name, description=description),),
     )
+
+
+def denied(permission: str, resource: str) -> ServiceError:
+    """The answer to who lacks a permission; the same whether or not what they name exists."""
+    where = f" in {resource} (or it might not exist)" if resource else ""
+    return ServiceError(
+        reason="PERMISSION_MISSING",
+        message=f"you lack {permission}{where}: ask whoever manages access for a role that has it",
+        metadata={"permission": permission, "resource": resource},
+    )

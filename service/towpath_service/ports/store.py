@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from towpath_service.ports.identity import IdentityStore
+from towpath_service.identity.ports.store import IdentityStore
 from towpath_service.ports.secrets import SecretStore
 from towpath_service.runs.ports.ingest import IngestStore
 from towpath_service.runs.ports.reads import ReadStore

@@ -17,7 +17,7 @@ from towpath_auth import LOCAL_CALLER, Caller
 from towpath_service.core.errors import ServiceError
 from towpath_service.rpc.endpoints import Endpoint, Handler, endpoints_of
 from towpath_service.rpc.errors import to_service_error, unimplemented
-from towpath_service.rpc.guarding import UNTOLD, Guard, Telling, Unguarded
+from towpath_service.rpc.guard import UNTOLD, Guard, Telling, Unguarded
 from towpath_service.rpc.rules import check_method, check_request
 from towpath_service.rpc.slow_consumers import SLOW_CONSUMER_SECONDS, while_read
 from towpath_service.rpc.validation import check

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from towpath.api.v1 import access_rule_pb2 as pb
 from towpath_auth import ALL_ACCESS, PERMISSIONS, WORKSPACE_PERMISSIONS
 
-from towpath_service.application.rights import denied
-from towpath_service.core.errors import not_found
+from towpath_service.core.errors import denied, not_found
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor

@@ -16,11 +16,11 @@ from towpath_service.database.postgres.durability import settings_at_risk, warni
 from towpath_service.database.postgres.pools import READERS, WRITERS, Pool
 from towpath_service.database.sql.notices import CHANNEL, announce, heard_of
 from towpath_service.database.upgrade import ensure_schema
+from towpath_service.identity.storage.installation import SqlInstallation
+from towpath_service.identity.storage.tenant import SqlIdentity
 from towpath_service.runs.storage.ingest import SqlIngestTransaction
 from towpath_service.runs.storage.pruning import SqlPruning
 from towpath_service.runs.storage.reads import SqlReads
-from towpath_service.storage.identity import SqlIdentity
-from towpath_service.storage.installation import SqlInstallation
 from towpath_service.storage.secrets import SqlSecrets
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from towpath_service.core.bus import Bus
     from towpath_service.database.postgres_url import PostgresUrl
-    from towpath_service.ports.identity import Identity, Installation
+    from towpath_service.identity.ports.store import Identity, Installation
     from towpath_service.ports.secrets import Secrets
     from towpath_service.runs.ports.ingest import IngestTransaction
     from towpath_service.runs.ports.reads import Reads

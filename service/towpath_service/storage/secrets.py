@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, delete, func, insert, literal, select, update
 
-from towpath_service.domain.identity import ServerKey
 from towpath_service.domain.secrets import StoredDataKey, StoredSecret
+from towpath_service.identity.domain.principals import ServerKey
+from towpath_service.identity.storage.tables import server_key
+from towpath_service.identity.storage.tenant import insert_new
 from towpath_service.runs.storage.tables import run
-from towpath_service.storage.identity import insert_new
-from towpath_service.storage.identity_schema import server_key
 from towpath_service.storage.secret_schema import data_key, secret
 
 if TYPE_CHECKING:

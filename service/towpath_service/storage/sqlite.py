@@ -13,12 +13,12 @@ from towpath_service.database.database_urls import location_of, unusable
 from towpath_service.database.sqlite.connections import SqliteConnections
 from towpath_service.database.sqlite.write_ahead import write_log_again
 from towpath_service.database.upgrade import ensure_schema
+from towpath_service.identity.storage.installation import SqlInstallation
+from towpath_service.identity.storage.tables import ALL_TABLES
+from towpath_service.identity.storage.tenant import SqlIdentity
 from towpath_service.runs.storage.ingest import SqlIngestTransaction
 from towpath_service.runs.storage.pruning import SqlPruning
 from towpath_service.runs.storage.reads import SqlReads
-from towpath_service.storage.identity import SqlIdentity
-from towpath_service.storage.identity_schema import ALL_TABLES
-from towpath_service.storage.installation import SqlInstallation
 from towpath_service.storage.secrets import SqlSecrets
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from towpath_service.core.bus import Bus
-    from towpath_service.ports.identity import Identity, Installation
+    from towpath_service.identity.ports.store import Identity, Installation
     from towpath_service.ports.secrets import Secrets
     from towpath_service.runs.ports.ingest import IngestTransaction
     from towpath_service.runs.ports.reads import Reads

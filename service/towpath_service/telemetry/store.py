@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
     from towpath_service.core.bus import Bus
-    from towpath_service.ports.identity import Identity, Installation
+    from towpath_service.identity.ports.store import Identity, Installation
     from towpath_service.ports.secrets import Secrets
     from towpath_service.ports.store import Store
     from towpath_service.runs.ports.ingest import ChangeSet, IngestTransaction, LogLine, ProducerKey

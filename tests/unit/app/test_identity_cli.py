@@ -11,7 +11,7 @@ from towpath.api.v1 import access_service_pb2, tenant_service_pb2
 from towpath_service.app.switching import identity_wanted, switch_on
 from towpath_service.cli import server
 from towpath_service.core.errors import ServiceError
-from towpath_service.domain.identity import EMAIL
+from towpath_service.identity.domain.principals import EMAIL
 from towpath_service.rpc.validation import first_violation
 
 if TYPE_CHECKING:

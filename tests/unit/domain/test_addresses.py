@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from towpath_service.domain.addresses import forwarded_for, network_of
+from towpath_service.identity.domain.addresses import forwarded_for, network_of
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 import pytest_asyncio
 from towpath_service.core.clock import SystemClock
 from towpath_service.database.postgres_url import parse_postgres_url
-from towpath_service.storage import identity, installation
+from towpath_service.identity.storage import installation
+from towpath_service.identity.storage import tenant as identity
 
 from tests.unit.identity.place import Place, open_place
 

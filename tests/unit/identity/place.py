@@ -16,8 +16,8 @@ from towpath_auth.envelope import LocalKey
 from towpath_service.app.sealing import EnvelopeSealer
 from towpath_service.app.switching import switch_on
 from towpath_service.app.wiring import IdentityWanted, Service, open_service
-from towpath_service.application.authority import AUDIENCE, ISSUER, Authority
 from towpath_service.core.errors import ServiceError
+from towpath_service.identity.application.authority import AUDIENCE, ISSUER, Authority
 
 from tests.unit.rpc.producing import batch, creation
 

@@ -14,8 +14,8 @@ from towpath_service.app.switching import recover, rotate_data_keys, rotate_sign
 from towpath_service.app.wiring import open_service
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.upkeep.maintenance import at_database
-from towpath_service.domain.identity import ServerKey, place_of
-from towpath_service.storage.identity_schema import audit_entry, audit_head, server_key
+from towpath_service.identity.domain.principals import ServerKey, place_of
+from towpath_service.identity.storage.tables import audit_entry, audit_head, server_key
 
 from tests.unit.identity.place import ADDRESS, API, SEALER, WANTED, Place, metadata, open_place
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from towpath_service.database.postgres_url import PostgresUrl
-    from towpath_service.ports.identity import Identity
+    from towpath_service.identity.ports.store import Identity
 
 OWNER = "users/owner@example.org"
 TENANT = "00000000-0000-7000-8000-000000000001"

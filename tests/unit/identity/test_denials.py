@@ -14,19 +14,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from towpath_auth import _api_keys
-from towpath_service.application.denials import (
+from towpath_service.core.errors import ServiceError
+from towpath_service.identity.application.refused_exchanges import (
     ACTION,
     MINUTE_SECONDS,
     MOST_ADDRESSES,
     Denials,
     Denied,
 )
-from towpath_service.core.errors import ServiceError
 
 from tests.unit.identity.place import ADDRESS
 
 if TYPE_CHECKING:
-    from towpath_service.application.audit import Draft
+    from towpath_service.identity.application.audit import Draft
 
     from tests.unit.identity.place import Place
 

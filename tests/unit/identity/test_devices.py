@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from towpath_auth import LOCAL_TENANT_ID
 from towpath_service.app.wiring import open_service
 from towpath_service.database.postgres_url import parse_postgres_url
-from towpath_service.storage.installation import SqlInstallation
+from towpath_service.identity.storage.installation import SqlInstallation
 
 from tests.unit.identity.place import WANTED, Place, open_place
 from tests.unit.identity.test_sign_in import EXCHANGE, begun, reason

@@ -14,9 +14,9 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 from towpath_service.app.switching import rotate_pepper
-from towpath_service.application.server_keys import PUBLISHED_SECONDS
 from towpath_service.core.errors import ServiceError
-from towpath_service.outbound import issuer_keys
+from towpath_service.identity.application.server_keys import PUBLISHED_SECONDS
+from towpath_service.identity.issuers import issuer_keys
 
 from tests.issuer.server import CLIENT, Issuer, running_issuer
 from tests.unit.identity.place import WANTED, Place, open_place

@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from towpath_service.outbound import fetching
-from towpath_service.outbound.fetching import FetchFailed, fetch
+from towpath_service.identity.issuers import fetching
+from towpath_service.identity.issuers.fetching import FetchFailed, fetch
 
 if TYPE_CHECKING:
     from collections.abc import Generator

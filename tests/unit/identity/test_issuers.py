@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from towpath_auth.foreign import ClaimRule, ToServiceAccount, Trust
 from towpath_service.core.errors import ServiceError
-from towpath_service.outbound import FetchedKeys, Issuers, issuer_tokens
+from towpath_service.identity.issuers import FetchedKeys, Issuers, issuer_tokens
 
 from tests.issuer.server import Issuer
 
@@ -165,7 +165,7 @@ async def test_nobody_waits_longer_than_a_fetch_may_take(
 
 STOPPED = """
 import asyncio, threading
-from towpath_service.outbound import Issuers
+from towpath_service.identity.issuers import Issuers
 from tests.unit.identity.test_issuers import FetchedKeys, Network, begun, until_asked
 
 async def main():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from towpath_auth import LOCAL_TENANT_ID
 from towpath_service.app.switching import recover
-from towpath_service.domain.identity import Binding, Principal, Tenant, new_id
+from towpath_service.identity.domain.principals import Binding, Principal, Tenant, new_id
 
 from tests.unit.identity.place import WANTED, Place, open_place
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from towpath_service.database.postgres_url import PostgresUrl
-    from towpath_service.ports.identity import Identity, Installation
+    from towpath_service.identity.ports.store import Identity, Installation
 
 MANY = 600
 OWNER = "users/owner@example.org"

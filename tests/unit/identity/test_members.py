@@ -7,7 +7,7 @@ import pytest
 from towpath.api.v1 import tenant_service_pb2
 from towpath_auth import LOCAL_TENANT_ID
 from towpath_service.app.switching import recover
-from towpath_service.domain.identity import Principal, Tenant, new_id
+from towpath_service.identity.domain.principals import Principal, Tenant, new_id
 
 from tests.unit.identity.place import WANTED, open_place
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from towpath_service.database.postgres_url import PostgresUrl
-    from towpath_service.ports.identity import Identity, Installation
+    from towpath_service.identity.ports.store import Identity, Installation
 
     from tests.unit.identity.place import Place
 

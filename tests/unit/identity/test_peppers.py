@@ -10,10 +10,10 @@ from sqlalchemy import text
 from towpath_auth import LOCAL_TENANT_ID
 from towpath_service.app.switching import rotate_pepper, seal_anew
 from towpath_service.app.wiring import open_service
-from towpath_service.application.server_keys import PEPPER_IDLE_SECONDS, PUBLISHED_SECONDS
-from towpath_service.application.sign_in import KEPT_TOKENS
 from towpath_service.cli import server
 from towpath_service.database.upkeep.maintenance import at_database
+from towpath_service.identity.application.server_keys import PEPPER_IDLE_SECONDS, PUBLISHED_SECONDS
+from towpath_service.identity.application.sign_in import KEPT_TOKENS
 
 from tests.unit.identity.place import WANTED, Place, open_place
 from tests.unit.identity.test_sign_in import begun, reason, refreshed, signed_in

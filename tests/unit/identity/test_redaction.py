@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from towpath.api.v1 import access_service_pb2, secret_service_pb2
-from towpath_service.rpc.guarding import shown
+from towpath_service.identity.rpc.guard import shown
 
 CANARY = "canary-7f3d9a51c2"
 

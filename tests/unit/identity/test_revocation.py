@@ -14,7 +14,7 @@ from tests.unit.identity.test_keys import end_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from towpath_service.ports.identity import Identity, IdentityStore
+    from towpath_service.identity.ports.store import Identity, IdentityStore
 
 
 class Counting:

@@ -14,9 +14,14 @@ from towpath_auth.envelope import LocalKey
 from towpath_service.app.sealing import EnvelopeSealer
 from towpath_service.app.switching import rotate_signing, seal_anew
 from towpath_service.app.wiring import open_service
-from towpath_service.application.authority import AUDIENCE, ISSUER, KEYS_SECONDS, TOKEN_SECONDS
-from towpath_service.application.server_keys import PUBLISHED_SECONDS
 from towpath_service.database.upkeep.maintenance import at_database
+from towpath_service.identity.application.authority import (
+    AUDIENCE,
+    ISSUER,
+    KEYS_SECONDS,
+    TOKEN_SECONDS,
+)
+from towpath_service.identity.application.server_keys import PUBLISHED_SECONDS
 
 from tests.unit.identity.place import SEALER, WANTED, Place, open_place
 

@@ -11,12 +11,12 @@ import pytest
 from towpath_auth import LOCAL_TENANT_ID
 from towpath_service.core.errors import ServiceError
 from towpath_service.domain import secrets as domain
-from towpath_service.domain.identity import Binding
+from towpath_service.identity.domain.principals import Binding
 
 from tests.unit.identity.test_run_tokens import run_token
 
 if TYPE_CHECKING:
-    from towpath_service.ports.identity import Identity
+    from towpath_service.identity.ports.store import Identity
 
     from tests.unit.identity.place import Place
 

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 from towpath_auth.credentials import Peppers, new_api_key, parse_api_key
-from towpath_service.application import sign_in
 from towpath_service.core.errors import ServiceError
-from towpath_service.storage.identity_schema import waiting_device
+from towpath_service.identity.application import sign_in
+from towpath_service.identity.storage.tables import waiting_device
 
 from tests.unit.identity.place import Place, open_place
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from towpath_auth.credentials import new_api_key
-from towpath_service.application import strangers as counted
-from towpath_service.application.strangers import FAILURES_A_MINUTE, Strangers
 from towpath_service.core.errors import ServiceError, not_found
+from towpath_service.identity.application import address_limits as counted
+from towpath_service.identity.application.address_limits import FAILURES_A_MINUTE, Strangers
 
 from tests.unit.identity.place import ADDRESS, WANTED, Place, open_place
 from tests.unit.identity.test_limits import Clock

@@ -10,7 +10,7 @@ import asyncpg
 from towpath.api.v1 import tenant_service_pb2
 from towpath_service.app.wiring import open_service
 from towpath_service.database.postgres_url import PostgresUrl
-from towpath_service.storage.installation import SqlInstallation
+from towpath_service.identity.storage.installation import SqlInstallation
 
 from tests.unit.identity.place import WANTED, Place, open_place
 

@@ -23,7 +23,7 @@ from towpath_service.database.upgrade import HEAD, current_revision, downgrade, 
 from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.database.upkeep.plan import plan, step_of
 from towpath_service.database.upkeep.size import database_bytes, table_sizes
-from towpath_service.storage.identity_schema import ALL_TABLES
+from towpath_service.identity.storage.tables import ALL_TABLES
 from towpath_service.storage.postgres import PostgresStore
 from towpath_service.storage.sqlite import SqliteStore
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from towpath_service.storage import identity_schema, secret_schema
+from towpath_service.identity.storage import tables as identity_schema
+from towpath_service.storage import secret_schema
 
 # Whose tables those of ALL_TABLES are, too.
 assert secret_schema.secret.metadata is identity_schema.ALL_TABLES

@@ -14,6 +14,7 @@ from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.database.sql.bulk import insert_rows, read_rows, upsert_rows
 from towpath_service.database.sql.notices import NOTIFY, notice_of
 from towpath_service.database.sql.one_statement import OneStatement
+from towpath_service.identity.storage.tables import tenant
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunState
 from towpath_service.runs.ports.ingest import (
     ChangeSet,
@@ -47,7 +48,6 @@ from towpath_service.runs.storage.run_rows import (
     transition_rows,
 )
 from towpath_service.runs.storage.stored_bytes import Sizes, stored_of
-from towpath_service.storage.identity_schema import tenant
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

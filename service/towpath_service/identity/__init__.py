@@ -1,0 +1,1 @@
+"""Identity: tenants, members, keys, tokens, roles and the audit log."""

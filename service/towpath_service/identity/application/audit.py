@@ -1,0 +1,207 @@
+"""Writes and reads audit logs.
+
+What a call changes and what is written of it are committed together, where the change is one of who
+may do what in a tenant; of all else, and of what was refused, the entry is written after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from towpath_auth import LOCAL_TENANT_ID
+from towpath_auth.audit import AuditRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from towpath_auth import Caller
+    from towpath_auth.audit import AuditHead
+
+    from towpath_service.identity.application.authority import Authority
+    from towpath_service.identity.ports.store import Identity, IdentityStore, Standing
+
+Result = TypeVar("Result")
+
+SYSTEM: Final = "system"
+"""Who acts where nobody calls: whoever has the database at hand."""
+
+PAGE: Final = 1000
+EXCHANGE: Final = "towpath.api.v1.AuthService/ExchangeToken"
+OPERATOR: Final = "operator"
+_LAST: Final = (1 << 63) - 1
+
+
+@dataclass(slots=True)
+class Draft:
+    """An entry to be written once it is known how the call ends."""
+
+    record: AuditRecord
+    written: bool = False
+
+
+current_draft: ContextVar[Draft | None] = ContextVar("towpath_audit_draft", default=None)
+"""The draft of the call that runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditPage:
+    """Some of an audit log."""
+
+    entries: list[tuple[AuditRecord, str]]
+    """With their hashes, newest first."""
+    head: AuditHead
+    sealed: bool
+    """Whether the end of the log is the one that the service wrote."""
+
+
+class AuditTrail:
+    """The audit logs of one installation."""
+
+    def __init__(self, store: IdentityStore, authority: Authority) -> None:
+        self._store = store
+        self._authority = authority
+
+    async def change(self, tenant_id: str, work: Callable[[Identity], Result]) -> Result:
+        """Changes something of a tenant, and writes down the call that does.
+
+        Both are one transaction; callers' rights are looked at anew after it.
+        """
+        draft = current_draft.get()
+
+        def told(identity: Identity) -> Result:
+            identity.touch()
+            result = work(identity)
+            if draft is not None:
+                identity.append_audit(draft.record, self._sealing(tenant_id))
+            return result
+
+        result = await self._store.identity(tenant_id, told)
+        if draft is not None:
+            draft.written = True
+        await self._authority.forget(tenant_id)
+        return result
+
+    def begin(self, identity: Identity, tenant_id: str) -> None:
+        """Begins the log of a tenant that has none, in the transaction that makes the tenant."""
+        identity.begin_audit(self._sealing(tenant_id))
+
+    def add(
+        self, identity: Identity, standing: Standing, *, action: str, outcome: str, address: str
+    ) -> None:
+        """Writes an entry about an exchange of credentials in the transaction that makes it."""
+        record = AuditRecord(
+            tenant_id=standing.tenant.tenant_id,
+            sequence=0,
+            recorded_us=0,
+            actor=standing.principal.name,
+            credential_id=standing.key.key_id,
+            action=action,
+            method=EXCHANGE,
+            resource=standing.principal.name,
+            outcome=outcome,
+            reason="" if outcome == "OK" else "CREDENTIAL_REVOKED",
+            address=address,
+            trace_id="",
+            request="",
+        )
+        identity.append_audit(record, self._sealing(record.tenant_id))
+
+    def add_by_system(
+        self, identity: Identity, *, action: str, command: str, resource: str
+    ) -> None:
+        """Writes what was done where the database is into the operator's log.
+
+        Args:
+            identity: The transaction that does it, about the first tenant.
+            action: What was done, "owner.recover".
+            command: The command that did it, "towpath server recover-owner".
+            resource: Name of what it was done to.
+        """
+        record = AuditRecord(
+            tenant_id=LOCAL_TENANT_ID,
+            sequence=0,
+            recorded_us=0,
+            actor=SYSTEM,
+            credential_id="",
+            action=action,
+            method=command,
+            resource=resource,
+            outcome="OK",
+            reason="",
+            address="",
+            trace_id="",
+            request="",
+        )
+        identity.append_audit(record, self._sealing(LOCAL_TENANT_ID))
+
+    async def note_by_system(self, *, action: str, command: str, resource: str) -> None:
+        """Writes as `add_by_system` after it was done."""
+        await self._store.identity(
+            LOCAL_TENANT_ID,
+            lambda identity: self.add_by_system(
+                identity, action=action, command=command, resource=resource
+            ),
+        )
+
+    async def write(self, draft: Draft, *, outcome: str, reason: str) -> None:
+        """Writes how a call ended."""
+        record = replace(draft.record, outcome=outcome, reason=reason)
+        seal = self._sealing(record.tenant_id)
+        await self._store.identity(
+            record.tenant_id, lambda identity: identity.append_audit(record, seal)
+        )
+        draft.written = True
+
+    async def tell(self, tenant_id: str) -> None:
+        """Writes the call that runs into the log of the tenant that it changed, too.
+
+        Of who operates the installation, its own log tells; another tenant's says no more than that
+        it was whoever does.
+        """
+        draft = current_draft.get()
+        if draft is None or draft.record.tenant_id == tenant_id:
+            return
+        record = replace(
+            draft.record,
+            tenant_id=tenant_id,
+            actor=OPERATOR,
+            credential_id="",
+            address="",
+            trace_id="",
+        )
+        seal = self._sealing(tenant_id)
+        await self._store.identity(tenant_id, lambda identity: identity.append_audit(record, seal))
+
+    async def read(self, caller: Caller, *, before: int, limit: int) -> AuditPage:
+        """Some of a tenant's log, newest first.
+
+        Args:
+            caller: Whose tenant's.
+            before: Only entries below this sequence; 0 for all.
+            limit: Most to give.
+        """
+        found = await self._store.identity(
+            caller.tenant_id,
+            lambda identity: identity.audit(before=before or _LAST, limit=min(limit, PAGE)),
+        )
+        expected = self._sealing(caller.tenant_id)(found.head)
+        # No tenant is without a seal: an end that has none is no end.
+        sealed = bool(found.seal) and hmac.compare_digest(expected.encode(), found.seal.encode())
+        return AuditPage(entries=found.entries, head=found.head, sealed=sealed)
+
+    def _sealing(self, tenant_id: str) -> _Seal:
+        return _Seal(self._authority.ring.audit, tenant_id)
+
+
+class _Seal:
+    def __init__(self, key: bytes, tenant_id: str) -> None:
+        self._key = key
+        self._tenant_id = tenant_id
+
+    def __call__(self, head: AuditHead) -> str:
+        content = f"{self._tenant_id} {head.sequence} {head.hash}"
+        return hmac.new(self._key, content.encode(), hashlib.sha256).hexdigest()

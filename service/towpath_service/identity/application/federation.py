@@ -1,0 +1,244 @@
+"""Tokens of issuers that a tenant trusts, exchanged for access tokens of this service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from towpath_auth import CredentialRefused
+from towpath_auth.foreign import claimed_issuer
+
+from towpath_service.core.errors import ServiceError
+from towpath_service.identity.application.authority import check_standing, refused
+from towpath_service.identity.application.rights import roles_by_id
+from towpath_service.identity.application.sign_in import SIGN_IN_SECONDS, NewLogin, SignedIn
+from towpath_service.identity.application.tenants import FIRST_SLUG
+from towpath_service.identity.domain.principals import (
+    Binding,
+    Principal,
+    UserTrust,
+    new_id,
+    parse_principal,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from towpath_auth.foreign import Identity as Foreign
+
+    from towpath_service.core.clock import Clock
+    from towpath_service.core.tenant_limits import Admission
+    from towpath_service.identity.application.audit import AuditTrail
+    from towpath_service.identity.application.authority import Authority
+    from towpath_service.identity.application.sign_in import SignIns
+    from towpath_service.identity.application.trusts import Trusts
+    from towpath_service.identity.domain.principals import StoredTrust
+    from towpath_service.identity.ports.issuers import IssuerTokens
+    from towpath_service.identity.ports.store import Identity, IdentityStore, Standing
+
+FRESH_SECONDS: Final = 300
+"""Oldest that a token may be that somebody signs in with."""
+
+_USED_AGAIN_US: Final = 60_000_000
+_SECOND: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInOptions:
+    """Where people of a tenant sign in."""
+
+    issuer: str
+    users: UserTrust
+
+
+class Federation:
+    """Exchanges tokens of other issuers, for one installation."""
+
+    def __init__(
+        self,
+        store: IdentityStore,
+        authority: Authority,
+        trail: AuditTrail,
+        sign_ins: SignIns,
+        trusts: Trusts,
+        issuers: IssuerTokens,
+        clock: Clock,
+        admission: Admission,
+    ) -> None:
+        self._store = store
+        self._authority = authority
+        self._trail = trail
+        self._sign_ins = sign_ins
+        self._trusts = trusts
+        self._issuers = issuers
+        self._clock = clock
+        self._admission = admission
+
+    async def exchange(
+        self, token: str, tenant: str, permissions: Collection[str], address: str = ""
+    ) -> SignedIn:
+        """Exchanges a token of an issuer that a tenant trusts.
+
+        Args:
+            token: In its compact form.
+            tenant: The tenant's slug; empty for the first one.
+            permissions: What the access token is limited to; empty for all.
+            address: Where the call comes from.
+
+        Raises:
+            ServiceError: CREDENTIAL_INVALID, _EXPIRED or _REVOKED, TENANT_SUSPENDED, OVERLOADED if
+                the issuer's keys can't be had, PERMISSION_MISSING for a user who may not enter,
+                QUOTA_EXCEEDED.
+        """
+        try:
+            issuer = claimed_issuer(token)
+            tenant_id, trusts = await self._trusts_of(tenant)
+            trust, found = await self._verified(
+                tenant_id, token, [trust for trust in trusts if trust.issuer == issuer]
+            )
+        except CredentialRefused as error:
+            raise refused(error) from error
+        self._admission.check_exchange(tenant_id)
+        if trust.users is not None:
+            return await self._sign_in(tenant_id, trust, found, token, permissions, address)
+        return await self._as_account(tenant_id, trust, found, permissions, address)
+
+    async def options(self, tenant: str) -> SignInOptions | None:
+        """Where people of a tenant sign in; None when it has no issuer, or there is none."""
+        _, trusts = await self._trusts_of(tenant)
+        for trust in trusts:
+            if trust.users is not None:
+                return SignInOptions(issuer=trust.issuer, users=trust.users)
+        return None
+
+    async def _trusts_of(self, slug: str) -> tuple[str, list[StoredTrust]]:
+        tenant = await self._store.installation(
+            lambda installation: installation.tenant(slug or FIRST_SLUG)
+        )
+        # Of a tenant that isn't there as much is asked as of one that is.
+        tenant_id = new_id() if tenant is None else tenant.tenant_id
+        return tenant_id, await self._store.identity(tenant_id, lambda identity: identity.trusts())
+
+    async def _verified(
+        self, tenant_id: str, token: str, trusts: list[StoredTrust]
+    ) -> tuple[StoredTrust, Foreign]:
+        refusal = CredentialRefused()
+        now = self._clock.now_us() / _SECOND
+        for trust in trusts:
+            try:
+                return trust, await self._issuers.verify(
+                    token, self._trusts.checked(trust), now, tenant_id=tenant_id
+                )
+            except CredentialRefused as error:
+                if error.reason == "CREDENTIAL_EXPIRED":
+                    refusal = error
+        raise refusal
+
+    async def _as_account(
+        self,
+        tenant_id: str,
+        trust: StoredTrust,
+        found: Foreign,
+        permissions: Collection[str],
+        address: str,
+    ) -> SignedIn:
+        now_us, credential_id = self._clock.now_us(), trust.credential_id or ""
+
+        def work(identity: Identity) -> Standing | None:
+            standing = identity.standing(credential_id)
+            if standing is not None and (standing.key.used_us or 0) < now_us - _USED_AGAIN_US:
+                identity.change_key(credential_id, used_us=now_us)
+            return standing
+
+        standing = await self._store.identity(tenant_id, work)
+        if standing is None:
+            raise refused(CredentialRefused("CREDENTIAL_REVOKED"))
+        check_standing(standing, now_us)
+        scopes = frozenset(permissions) if permissions else None
+        exchanged = self._authority.issue(
+            standing, now_us, scopes=scopes, address=address, until=found.expires_at
+        )
+        return SignedIn(exchanged=exchanged)
+
+    async def _sign_in(
+        self,
+        tenant_id: str,
+        trust: StoredTrust,
+        found: Foreign,
+        token: str,
+        permissions: Collection[str],
+        address: str,
+    ) -> SignedIn:
+        now_us = self._clock.now_us()
+        if found.issued_at < now_us // _SECOND - FRESH_SECONDS:
+            raise refused(CredentialRefused("CREDENTIAL_EXPIRED"))
+        # The same content makes the same ids, of which there can be one. Of a signature of it there
+        # are several that are good: whoever has one makes another.
+        signed = token.rpartition(".")[0]
+        key_id, *others = self._authority.ring.peppers.key_ids_for(signed)
+
+        def work(identity: Identity) -> bool:
+            identity.touch()
+            if any(identity.key(other) for other in others):
+                return False
+            user = self._user(identity, trust, found)
+            login = NewLogin(
+                key_id=key_id,
+                principal=user,
+                display_name=trust.name,
+                ends_us=now_us + SIGN_IN_SECONDS * _SECOND,
+                trust_id=trust.trust_id,
+            )
+            if not self._sign_ins.add(identity, login):
+                return False
+            standing = identity.standing(key_id)
+            assert standing is not None
+            check_standing(standing, now_us)
+            self._trail.add(identity, standing, action="auth.login", outcome="OK", address=address)
+            return True
+
+        if not await self._store.identity(tenant_id, work):
+            raise refused(CredentialRefused())
+        signed_in = await self._sign_ins.first(tenant_id, key_id, permissions, address)
+        if signed_in is None:
+            raise refused(CredentialRefused())
+        return signed_in
+
+    def _user(self, identity: Identity, trust: StoredTrust, found: Foreign) -> Principal:
+        assert trust.users is not None
+        try:
+            _, handle = parse_principal(f"users/{found.user}", "id_token")
+        except ServiceError as error:
+            raise refused(CredentialRefused()) from error
+        known = identity.principal("user", handle)
+        if known is not None:
+            return known
+        role = roles_by_id(identity.roles()).get(trust.users.default_role)
+        if role is None:
+            raise _stranger(handle)
+        user = Principal(
+            principal_id=new_id(),
+            kind="user",
+            handle=handle,
+            display_name="",
+            created_us=self._clock.now_us(),
+        )
+        identity.add_principal(user)
+        identity.add_binding(
+            Binding(
+                principal_id=user.principal_id,
+                role_id=role.role_id,
+                workspace_id="",
+                created_by=trust.name,
+                created_us=user.created_us,
+            )
+        )
+        return user
+
+
+def _stranger(handle: str) -> ServiceError:
+    return ServiceError(
+        reason="PERMISSION_MISSING",
+        message=f"{handle} is no member of this tenant: ask whoever manages it to add you",
+        metadata={"permission": "tenant.read", "resource": ""},
+    )

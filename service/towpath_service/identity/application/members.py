@@ -1,0 +1,361 @@
+"""Who is in a tenant, what they may do, and by which keys they come.
+
+Nobody gives what they lack: a role or a key that would permit more than its giver has is refused,
+and so is a key that outdoes the one it was made with. A tenant keeps an owner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from towpath_auth import (
+    BUILT_IN_ROLES,
+    LOCAL_TENANT_ID,
+    PERMISSIONS,
+    PLATFORM_PERMISSIONS,
+    Role,
+)
+
+from towpath_service.core.errors import ServiceError, denied, invalid, not_found
+from towpath_service.identity.application.rights import (
+    check_covers,
+    check_covers_roles,
+    known_role,
+    known_workspace,
+    roles_by_id,
+)
+from towpath_service.identity.domain.principals import (
+    Binding,
+    BindingPlace,
+    Principal,
+    PrincipalKind,
+    StoredRole,
+    WorkspaceEntry,
+    exists,
+    in_use,
+    new_id,
+    parse_named,
+    parse_principal,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from towpath_auth import Caller
+
+    from towpath_service.core.clock import Clock
+    from towpath_service.identity.application.api_keys import ApiKeys
+    from towpath_service.identity.application.audit import AuditTrail
+    from towpath_service.identity.ports.store import Identity, IdentityStore
+
+Result = TypeVar("Result")
+
+OWNER: Final = "owner"
+_FIRST_ROLE: Final = "roles/member"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUser:
+    """A user to be made."""
+
+    email: str
+    display_name: str
+    role: str
+    """"roles/{role}"; empty for that of a member."""
+    workspace: str
+    """Where the role holds; empty for the whole tenant."""
+    with_api_key: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A principal that was made."""
+
+    principal: Principal
+    api_key: str = field(default="", repr=False)
+    """Its first key, in plain; empty when none was asked for."""
+    expires_us: int | None = None
+    """When that ends; None for never."""
+
+
+class Members:
+    """Manages one installation's tenants from within."""
+
+    def __init__(
+        self,
+        store: IdentityStore,
+        keys: ApiKeys,
+        trail: AuditTrail,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._trail = trail
+        self._clock = clock
+
+    async def stored_bytes(self, caller: Caller) -> int:
+        """What the caller's tenant stores."""
+        return await self._store.identity(
+            caller.tenant_id, lambda identity: identity.stored_bytes()
+        )
+
+    async def workspaces(self, caller: Caller) -> list[WorkspaceEntry]:
+        """The workspaces that a caller may enter."""
+        entries = await self._read(caller, lambda identity: identity.workspaces())
+        return [entry for entry in entries if caller.access.in_workspace(entry.workspace_id)]
+
+    async def create_workspace(
+        self, caller: Caller, workspace_id: str, display_name: str
+    ) -> WorkspaceEntry:
+        """Makes a workspace; raises RESOURCE_EXISTS."""
+        entry = WorkspaceEntry(
+            workspace_id=workspace_id,
+            display_name=display_name,
+            created_us=self._clock.now_us(),
+        )
+
+        def work(identity: Identity) -> WorkspaceEntry:
+            if not identity.add_workspace(entry):
+                raise exists(f"workspaces/{workspace_id}")
+            return entry
+
+        return await self._change(caller, work)
+
+    async def delete_workspace(self, caller: Caller, name: str) -> None:
+        """Removes an empty workspace; raises RESOURCE_NOT_FOUND or RESOURCE_IN_USE."""
+        workspace_id = parse_named(name, "workspaces", "name")
+
+        def work(identity: Identity) -> None:
+            if identity.has_runs(workspace_id):
+                raise in_use(name, "its runs")
+            if identity.has_secrets(workspace_id):
+                raise in_use(name, "its secrets")
+            if not identity.remove_workspace(workspace_id):
+                raise not_found(name)
+
+        await self._change(caller, work)
+
+    async def principals(
+        self, caller: Caller, kind: PrincipalKind, after: str = "", *, limit: int
+    ) -> list[Principal]:
+        """Some users, or service accounts: the first ones above a handle, by handle."""
+        return await self._read(
+            caller, lambda identity: identity.principals(kind, after=after, limit=limit)
+        )
+
+    async def create_user(self, caller: Caller, new: NewUser) -> Made:
+        """Makes a user with a role; raises RESOURCE_EXISTS, or PERMISSION_MISSING."""
+        user = self._principal("user", new.email.lower(), new.display_name)
+
+        def work(identity: Identity) -> Made:
+            self._add(identity, caller, user, new.role or _FIRST_ROLE, new.workspace)
+            if not new.with_api_key:
+                return Made(principal=user)
+            made = self._keys.add(identity, user, created_by=caller.principal)
+            return Made(principal=user, api_key=made.key.text, expires_us=made.stored.expires_us)
+
+        return await self._change(caller, work)
+
+    async def create_service_account(
+        self, caller: Caller, account_id: str, display_name: str, role: str, workspace: str
+    ) -> Principal:
+        """Makes a service account, with a role or without; raises as `create_user`."""
+        account = self._principal("service_account", account_id, display_name)
+
+        def work(identity: Identity) -> Principal:
+            self._add(identity, caller, account, role, workspace)
+            return account
+
+        return await self._change(caller, work)
+
+    async def delete_principal(self, caller: Caller, name: str, kind: PrincipalKind) -> None:
+        """Removes a principal with its keys and roles.
+
+        Raises:
+            ServiceError: RESOURCE_NOT_FOUND, LAST_OWNER, or PERMISSION_MISSING: it has a role that
+                the caller couldn't give.
+        """
+        found_kind, handle = parse_principal(name, "name")
+
+        def work(identity: Identity) -> None:
+            principal = identity.principal(kind, handle) if found_kind == kind else None
+            if principal is None:
+                raise not_found(name)
+            check_covers_roles(identity, caller, principal)
+            identity.remove_principal(principal.principal_id)
+            _keep_an_owner(identity)
+
+        await self._change(caller, work)
+
+    async def roles(self, caller: Caller) -> list[Role]:
+        """All roles: the built-in ones, then the tenant's own."""
+        own = await self._read(caller, lambda identity: roles_by_id(identity.roles()))
+        built_in = [*BUILT_IN_ROLES.values()]
+        if caller.tenant_id != LOCAL_TENANT_ID:
+            built_in = [role for role in built_in if not role.permissions & _OF_PLATFORM]
+        return [*built_in, *(role for key, role in own.items() if key not in BUILT_IN_ROLES)]
+
+    async def create_role(
+        self, caller: Caller, role_id: str, display_name: str, permissions: Collection[str]
+    ) -> Role:
+        """Makes a role of permissions that the caller has.
+
+        Raises:
+            ServiceError: RESOURCE_EXISTS, INVALID_REQUEST or PERMISSION_MISSING.
+        """
+        role = Role(role_id=role_id, display_name=display_name, permissions=frozenset(permissions))
+        _check_permissions(role)
+        check_covers(caller, role, "")
+        stored = StoredRole(
+            role_id=role_id,
+            display_name=display_name,
+            permissions=role.permissions,
+            created_us=self._clock.now_us(),
+        )
+
+        def work(identity: Identity) -> Role:
+            if role_id in BUILT_IN_ROLES or not identity.add_role(stored):
+                raise exists(f"roles/{role_id}")
+            return role
+
+        return await self._change(caller, work)
+
+    async def delete_role(self, caller: Caller, name: str) -> None:
+        """Removes a role; raises RESOURCE_NOT_FOUND or RESOURCE_IN_USE."""
+        role_id = parse_named(name, "roles", "name")
+
+        def work(identity: Identity) -> None:
+            if role_id in BUILT_IN_ROLES:
+                raise in_use(name, "every tenant, being built in")
+            if identity.is_held(role_id):
+                raise in_use(name, "those who have it")
+            if not identity.remove_role(role_id):
+                raise not_found(name)
+
+        await self._change(caller, work)
+
+    async def bindings(
+        self, caller: Caller, principal: str, after: BindingPlace | None, limit: int
+    ) -> list[tuple[Binding, Principal]]:
+        """Some of who has which role; of one principal, or of all for an empty name."""
+
+        def work(identity: Identity) -> list[tuple[Binding, Principal]]:
+            whose = identity.principal(*parse_principal(principal, "principal"))
+            if whose is None:
+                return []
+            return identity.bindings_page(whose.principal_id, after=after, limit=limit)
+
+        if principal:
+            return await self._read(caller, work)
+        return await self._read(
+            caller, lambda identity: identity.bindings_page(None, after=after, limit=limit)
+        )
+
+    async def grant(
+        self, caller: Caller, principal: str, role: str, workspace: str
+    ) -> tuple[Binding, Principal]:
+        """Gives a role that the caller has; giving it again changes nothing.
+
+        Raises:
+            ServiceError: RESOURCE_NOT_FOUND or PERMISSION_MISSING.
+        """
+
+        def work(identity: Identity) -> tuple[Binding, Principal]:
+            found = _existing(identity, principal)
+            return self._bind(identity, caller, found, role, workspace), found
+
+        return await self._change(caller, work)
+
+    async def revoke(self, caller: Caller, principal: str, role: str, workspace: str) -> None:
+        """Takes a role away that the caller could give.
+
+        Raises:
+            ServiceError: RESOURCE_NOT_FOUND, PERMISSION_MISSING or LAST_OWNER.
+        """
+
+        def work(identity: Identity) -> None:
+            found = _existing(identity, principal)
+            bound = known_role(identity, role, "role")
+            workspace_id = parse_named(workspace, "workspaces", "workspace") if workspace else ""
+            check_covers(caller, bound, workspace_id)
+            if not identity.remove_binding(found.principal_id, bound.role_id, workspace_id):
+                raise not_found(f"{role} of {principal}")
+            _keep_an_owner(identity)
+
+        await self._change(caller, work)
+
+    def _add(
+        self, identity: Identity, caller: Caller, principal: Principal, role: str, workspace: str
+    ) -> None:
+        if not identity.add_principal(principal):
+            raise exists(principal.name)
+        if role:
+            self._bind(identity, caller, principal, role, workspace)
+
+    def _bind(
+        self, identity: Identity, caller: Caller, principal: Principal, role: str, workspace: str
+    ) -> Binding:
+        bound = known_role(identity, role, "role")
+        workspace_id = known_workspace(identity, workspace, "workspace") if workspace else ""
+        check_covers(caller, bound, workspace_id)
+        if principal.kind == "user" and _LEASING in bound.permissions:
+            raise invalid(
+                "role",
+                f"roles/{bound.role_id} is for service accounts: people start no runs of others",
+            )
+        if bound.permissions & _OF_PLATFORM and caller.tenant_id != LOCAL_TENANT_ID:
+            raise denied("platform.manage", "")
+        binding = Binding(
+            principal_id=principal.principal_id,
+            role_id=bound.role_id,
+            workspace_id=workspace_id,
+            created_by=caller.principal,
+            created_us=self._clock.now_us(),
+        )
+        identity.add_binding(binding)
+        return binding
+
+    def _principal(self, kind: PrincipalKind, handle: str, display_name: str) -> Principal:
+        return Principal(
+            principal_id=new_id(),
+            kind=kind,
+            handle=handle,
+            display_name=display_name,
+            created_us=self._clock.now_us(),
+        )
+
+    async def _read(self, caller: Caller, work: Callable[[Identity], Result]) -> Result:
+        return await self._store.identity(caller.tenant_id, work)
+
+    async def _change(self, caller: Caller, work: Callable[[Identity], Result]) -> Result:
+        return await self._trail.change(caller.tenant_id, work)
+
+
+_LEASING: Final = "work.lease"
+_OF_PLATFORM: Final = frozenset(PLATFORM_PERMISSIONS)
+
+
+def _existing(identity: Identity, name: str) -> Principal:
+    kind, handle = parse_principal(name, "principal")
+    found = identity.principal(kind, handle)
+    if found is None:
+        raise not_found(name)
+    return found
+
+
+def _keep_an_owner(identity: Identity) -> None:
+    if identity.users_with(OWNER, limit=1):
+        return
+    raise ServiceError(
+        reason="LAST_OWNER",
+        message="a tenant keeps at least one user who owns it: make another one an owner first",
+    )
+
+
+def _check_permissions(role: Role) -> None:
+    unknown = sorted(role.permissions - PERMISSIONS.keys() | role.permissions & _OF_PLATFORM)
+    if unknown:
+        raise invalid(
+            "permissions", f"{unknown[0]!r} can't be in a role: take some of those of `role ls`"
+        )

@@ -1,0 +1,254 @@
+"""Tenants of an installation, and how the first one comes to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from towpath_auth import LOCAL_TENANT_ID, LOCAL_WORKSPACE_ID
+
+from towpath_service.core.errors import not_found
+from towpath_service.identity.application.audit import SYSTEM
+from towpath_service.identity.application.members import OWNER
+from towpath_service.identity.domain.principals import (
+    KEY_LIFE_SECONDS,
+    Binding,
+    Principal,
+    Tenant,
+    WorkspaceEntry,
+    exists,
+    in_use,
+    new_id,
+    parse_email,
+    parse_named,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from towpath_service.core.clock import Clock
+    from towpath_service.identity.application.api_keys import ApiKeys, MadeKey
+    from towpath_service.identity.application.audit import AuditTrail
+    from towpath_service.identity.application.authority import Authority
+    from towpath_service.identity.ports.store import Identity, IdentityStore, Installation
+
+FIRST_SLUG: Final = "main"
+_PLATFORM_ADMIN: Final = "platform-admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeTenant:
+    """A tenant that was made, and the first way into it."""
+
+    tenant: Tenant
+    owner: Principal
+    api_key: str = field(repr=False)
+    expires_us: int | None
+    """When the key ends; None for never."""
+
+
+class Tenants:
+    """Manages the tenants of one installation."""
+
+    def __init__(
+        self,
+        store: IdentityStore,
+        authority: Authority,
+        trail: AuditTrail,
+        keys: ApiKeys,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._authority = authority
+        self._trail = trail
+        self._keys = keys
+        self._clock = clock
+
+    async def first(self, owner_email: str, *, key_seconds: float | None) -> MadeTenant | None:
+        """Makes the tenant that what was there before belongs to; None when it is there.
+
+        Args:
+            owner_email: Of the user who owns it, and operates the installation.
+            key_seconds: How long that user's first key holds; None for ever.
+
+        Raises:
+            ServiceError: INVALID_REQUEST: what is to be the owner's address is none.
+        """
+        tenant = self._tenant(LOCAL_TENANT_ID, FIRST_SLUG, "")
+        roles = (OWNER, _PLATFORM_ADMIN)
+        return await self._make(tenant, owner_email, roles, key_seconds)
+
+    async def recover(self) -> MadeTenant | None:
+        """Makes a key for an owner of the first tenant; None when there is none."""
+
+        def work(identity: Identity) -> MadeTenant | None:
+            tenant = identity.tenant()
+            users = identity.users_with(OWNER, limit=1)
+            if tenant is None or not users:
+                return None
+            made = self._keys.add(
+                identity,
+                users[0],
+                created_by=SYSTEM,
+                display_name="recovered",
+            )
+            self._trail.add_by_system(
+                identity,
+                action="owner.recover",
+                command="towpath server recover-owner",
+                resource=made.name,
+            )
+            return _made(tenant, made)
+
+        return await self._store.identity(LOCAL_TENANT_ID, work)
+
+    async def create(
+        self, slug: str, display_name: str, owner_email: str, quotas: Mapping[str, int]
+    ) -> MadeTenant:
+        """Makes a tenant with a workspace and an owner; raises RESOURCE_EXISTS."""
+        tenant = replace(self._tenant(new_id(), slug, display_name), quotas=dict(quotas))
+        made = await self._make(tenant, owner_email, (OWNER,), KEY_LIFE_SECONDS)
+        if made is None:
+            raise exists(tenant.name)
+        return made
+
+    async def tenants(self, after: str = "", *, limit: int) -> list[Tenant]:
+        """Some tenants: the first ones above a slug, by slug."""
+        return await self._store.installation(
+            lambda installation: installation.tenants(after=after, limit=limit)
+        )
+
+    async def get(self, name: str) -> Tenant:
+        """A tenant by its name; raises RESOURCE_NOT_FOUND."""
+        slug = parse_named(name, "tenants", "name")
+        tenant = await self._store.installation(lambda installation: installation.tenant(slug))
+        if tenant is None:
+            raise not_found(name)
+        return tenant
+
+    async def change(
+        self,
+        name: str,
+        *,
+        suspended: bool | None = None,
+        quotas: Mapping[str, int] | None = None,
+        only: Collection[str] = (),
+    ) -> Tenant:
+        """Suspends or resumes a tenant, or sets its limits, and tells it in its own log.
+
+        Args:
+            name: Its name.
+            suspended: Whether it is suspended from now on; None for as it is.
+            quotas: Its limits, of which one that isn't there is the installation's; None for as
+                they are.
+            only: Which limits are set; empty for all.
+
+        Raises:
+            ServiceError: RESOURCE_NOT_FOUND; RESOURCE_IN_USE for the operator's own tenant.
+        """
+        slug = parse_named(name, "tenants", "name")
+
+        def work(installation: Installation) -> Tenant:
+            tenant = installation.tenant(slug, lock=True)
+            if tenant is None:
+                raise not_found(name)
+            if suspended and tenant.tenant_id == LOCAL_TENANT_ID:
+                raise in_use(name, "whoever operates this installation")
+            if suspended is not None:
+                tenant = replace(tenant, suspended=suspended)
+            if quotas is not None:
+                stay = {
+                    key: tenant.quotas[key] for key in tenant.quotas if only and key not in only
+                }
+                given = {key: quotas[key] for key in quotas if not only or key in only}
+                tenant = replace(tenant, quotas={**stay, **given})
+            installation.change_tenant(tenant)
+            return tenant
+
+        tenant = await self._store.installation(work)
+        await self._authority.forget(tenant.tenant_id)
+        await self._trail.tell(tenant.tenant_id)
+        return tenant
+
+    def _tenant(self, tenant_id: str, slug: str, display_name: str) -> Tenant:
+        return Tenant(
+            tenant_id=tenant_id,
+            slug=slug,
+            display_name=display_name,
+            created_us=self._clock.now_us(),
+        )
+
+    async def _make(
+        self, tenant: Tenant, email: str, roles: tuple[str, ...], key_seconds: float | None
+    ) -> MadeTenant | None:
+        def take(installation: Installation) -> Tenant:
+            installation.add_tenant(tenant)
+            found = installation.tenant(tenant.slug)
+            assert found is not None
+            return found
+
+        # Whoever was interrupted in between finds a tenant without anybody in it, and goes on.
+        taken = await self._store.installation(take)
+        return await self._store.identity(
+            taken.tenant_id,
+            lambda identity: self._settle(identity, taken, email, roles, key_seconds),
+        )
+
+    def _settle(
+        self,
+        identity: Identity,
+        tenant: Tenant,
+        email: str,
+        roles: tuple[str, ...],
+        key_seconds: float | None,
+    ) -> MadeTenant | None:
+        identity.touch()
+        if identity.principals(None, limit=1):
+            return None
+        self._trail.begin(identity, tenant.tenant_id)
+        now_us = self._clock.now_us()
+        owner = Principal(
+            principal_id=new_id(),
+            kind="user",
+            handle=parse_email(email, "owner"),
+            display_name="",
+            created_us=now_us,
+        )
+        identity.add_workspace(
+            WorkspaceEntry(workspace_id=LOCAL_WORKSPACE_ID, display_name="", created_us=now_us)
+        )
+        identity.add_principal(owner)
+        for role_id in roles:
+            identity.add_binding(
+                Binding(
+                    principal_id=owner.principal_id,
+                    role_id=role_id,
+                    workspace_id="",
+                    created_by=SYSTEM,
+                    created_us=now_us,
+                )
+            )
+        made = self._keys.add(
+            identity,
+            owner,
+            created_by=SYSTEM,
+            display_name="first key",
+            life_seconds=key_seconds,
+        )
+        if tenant.tenant_id == LOCAL_TENANT_ID:
+            self._trail.add_by_system(
+                identity,
+                action="identity.init",
+                command="towpath server init-auth",
+                resource=made.name,
+            )
+        return _made(tenant, made)
+
+
+def _made(tenant: Tenant, made: MadeKey) -> MadeTenant:
+    return MadeTenant(
+        tenant=tenant,
+        owner=made.owner,
+        api_key=made.key.text,
+        expires_us=made.stored.expires_us,
+    )

@@ -1,0 +1,1 @@
+"""What is true of identity, whoever stores or reports it: no I/O."""

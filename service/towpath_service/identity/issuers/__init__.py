@@ -1,0 +1,7 @@
+"""Calls that the service makes itself: to issuers of tokens that its tenants trust."""
+
+from towpath_service.identity.issuers.fetching import fetch
+from towpath_service.identity.issuers.issuer_keys import FetchedKeys
+from towpath_service.identity.issuers.issuer_tokens import Issuers
+
+__all__ = ["FetchedKeys", "Issuers", "fetch"]

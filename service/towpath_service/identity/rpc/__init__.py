@@ -1,0 +1,1 @@
+"""The handlers of identity: messages in, messages out."""

@@ -1,0 +1,190 @@
+"""AuthService."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from towpath.api.v1 import auth_service_pb2 as pb
+from towpath_auth import RunGrant
+from towpath_auth.credentials import shown_user_code
+
+from towpath_service.core.bus import Scope
+from towpath_service.core.errors import ServiceError, invalid
+from towpath_service.core.names import parse_run
+from towpath_service.identity.application.devices import DEVICE_SECONDS, INTERVAL_SECONDS
+from towpath_service.identity.application.sign_in import SignedIn
+from towpath_service.identity.rpc.convert_identity import to_actor
+from towpath_service.identity.rpc.local_identity import caller_answer
+from towpath_service.rpc.times import set_time
+
+if TYPE_CHECKING:
+    from towpath_auth import Caller
+
+    from towpath_service.core.tenant_limits import Admission
+    from towpath_service.identity.application.address_limits import Strangers
+    from towpath_service.identity.application.authority import Authority
+    from towpath_service.identity.application.devices import Devices
+    from towpath_service.identity.application.federation import Federation
+    from towpath_service.identity.application.key_exchange import Exchanges
+    from towpath_service.identity.application.sign_in import SignIns
+    from towpath_service.runs.application.queries import Queries
+
+JWKS_SECONDS: Final = 300
+
+
+class AuthHandler:
+    """Exchanges credentials, and tells callers who they are."""
+
+    service: ClassVar[str] = "towpath.api.v1.AuthService"
+
+    def __init__(
+        self,
+        authority: Authority,
+        exchanges: Exchanges,
+        sign_ins: SignIns,
+        federation: Federation,
+        devices: Devices,
+        queries: Queries,
+        admission: Admission,
+        strangers: Strangers,
+    ) -> None:
+        self._authority = authority
+        self._exchanges = exchanges
+        self._sign_ins = sign_ins
+        self._federation = federation
+        self._devices = devices
+        self._queries = queries
+        self._admission = admission
+        self._strangers = strangers
+
+    async def exchange_token(
+        self, request: pb.ExchangeTokenRequest, caller: Caller
+    ) -> pb.ExchangeTokenResponse:
+        """Exchanges a credential for an access token."""
+        async with self._strangers.proving(caller.address):
+            signed_in = await self._exchanged(request, caller.address)
+        made = signed_in.exchanged
+        self._admission.exchanged(made.caller)
+        answer = pb.ExchangeTokenResponse(
+            access_token=made.token,
+            expire_time=Timestamp(seconds=made.expires_at),
+            tenant_id=made.caller.tenant_id,
+            actor=to_actor(made.caller),
+            refresh_token=signed_in.refresh_token,
+        )
+        answer.expires_in.FromSeconds(made.life_seconds)
+        answer.server_time.GetCurrentTime()
+        if signed_in.ends_us is not None:
+            set_time(answer.sign_in_expire_time, signed_in.ends_us)
+        return answer
+
+    async def _exchanged(self, request: pb.ExchangeTokenRequest, address: str) -> SignedIn:
+        permissions = request.permissions
+        credential = request.WhichOneof("credential")
+        if request.tenant and credential != "id_token":
+            raise invalid("tenant", "must be empty: only an id_token doesn't say its tenant")
+        if credential == "refresh_token":
+            return await self._sign_ins.refresh(request.refresh_token, permissions, address)
+        if credential == "id_token":
+            return await self._federation.exchange(
+                request.id_token, request.tenant, permissions, address
+            )
+        if credential == "device_code":
+            return await self._devices.exchange(request.device_code, permissions, address)
+        made = await self._exchanges.exchange(request.api_key, permissions, address)
+        return SignedIn(exchanged=made)
+
+    async def sign_out(self, request: pb.SignOutRequest, caller: Caller) -> pb.SignOutResponse:
+        """Ends the login that the caller came by."""
+        del request
+        await self._sign_ins.sign_out(caller)
+        return pb.SignOutResponse()
+
+    async def get_sign_in_options(
+        self, request: pb.GetSignInOptionsRequest, caller: Caller
+    ) -> pb.GetSignInOptionsResponse:
+        """Tells where people of a tenant sign in."""
+        del caller
+        found = await self._federation.options(request.tenant)
+        if found is None:
+            return pb.GetSignInOptionsResponse()
+        return pb.GetSignInOptionsResponse(
+            issuer=found.issuer, client_id=found.users.client_id, scopes=found.users.scopes
+        )
+
+    async def start_device_sign_in(
+        self, request: pb.StartDeviceSignInRequest, caller: Caller
+    ) -> pb.StartDeviceSignInResponse:
+        """Begins a login on a device."""
+        device_code, user_code = await self._devices.start(request.client_name, caller.address)
+        answer = pb.StartDeviceSignInResponse(
+            device_code=device_code, user_code=shown_user_code(user_code)
+        )
+        answer.expires_in.FromSeconds(DEVICE_SECONDS)
+        answer.interval.FromSeconds(INTERVAL_SECONDS)
+        return answer
+
+    async def get_device_sign_in(
+        self, request: pb.GetDeviceSignInRequest, caller: Caller
+    ) -> pb.GetDeviceSignInResponse:
+        """Tells where a login was begun."""
+        with self._strangers.guessing(caller.address):
+            device = await self._devices.waiting(caller, request.user_code)
+        answer = pb.GetDeviceSignInResponse(
+            client_name=device.client_name, client_address=device.address
+        )
+        set_time(answer.create_time, device.created_us)
+        return answer
+
+    async def approve_device_sign_in(
+        self, request: pb.ApproveDeviceSignInRequest, caller: Caller
+    ) -> pb.ApproveDeviceSignInResponse:
+        """Signs a device in as the caller."""
+        with self._strangers.guessing(caller.address):
+            device = await self._devices.approve(caller, request.user_code)
+        return pb.ApproveDeviceSignInResponse(client_name=device.client_name)
+
+    async def get_jwks(self, request: pb.GetJwksRequest, caller: Caller) -> pb.GetJwksResponse:
+        """Lists the public keys of access tokens."""
+        del request, caller
+        answer = pb.GetJwksResponse(
+            keys=[pb.JsonWebKey(**key) for key in self._authority.jwks()],
+            issuer=self._authority.issuer,
+        )
+        answer.max_age.FromSeconds(JWKS_SECONDS)
+        return answer
+
+    async def get_caller(
+        self, request: pb.GetCallerRequest, caller: Caller
+    ) -> pb.GetCallerResponse:
+        """Tells who the caller is."""
+        del request
+        workspaces = caller.workspaces or {}
+        answer = caller_answer(caller, workspaces, identity=True)
+        if caller.expires_at is not None:
+            answer.token_expire_time.FromMicroseconds(int(caller.expires_at * 1e6))
+        if caller.credential_ends_at is not None:
+            ends_us = int(caller.credential_ends_at * 1e6)
+            answer.credential_expire_time.FromMicroseconds(ends_us)
+        return answer
+
+    async def issue_run_token(
+        self, request: pb.IssueRunTokenRequest, caller: Caller
+    ) -> pb.IssueRunTokenResponse:
+        """Makes a token for the process of one run."""
+        workspace_id, run_id = parse_run(request.run, "run")
+        run = RunGrant(workspace_id=workspace_id, run_id=run_id, attempt=request.attempt)
+        found, _ = await self._queries.run(
+            Scope(caller.tenant_id, workspace_id), run_id, consistency_token=""
+        )
+        if request.attempt < found.attempt:
+            raise ServiceError(
+                reason="STALE_ATTEMPT",
+                message=f"attempt {found.attempt} of {request.run} has begun: start none before it",
+                metadata={"run": request.run, "current_attempt": str(found.attempt)},
+            )
+        made = await self._authority.run_token(caller, run)
+        answer = pb.IssueRunTokenResponse(access_token=made.token)
+        answer.expires_in.FromSeconds(made.life_seconds)
+        return answer

@@ -1,0 +1,86 @@
+"""Establishes who calls from the access token that a call brings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from towpath_auth import ANONYMOUS, Caller, CredentialRefused
+from towpath_auth.credentials import bearer_token
+
+from towpath_service.core.errors import ServiceError
+from towpath_service.identity.application.authority import Authority, refused
+from towpath_service.identity.domain.addresses import forwarded_for
+from towpath_service.rpc.endpoints import PEER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from towpath_service.identity.application.address_limits import Strangers
+
+FORWARDED_FOR: Final = "x-forwarded-for"
+_UNPROVEN: Final = frozenset(
+    {"CREDENTIAL_MISSING", "CREDENTIAL_INVALID", "CREDENTIAL_NOT_EXCHANGED"}
+)
+
+
+class TokenAuthenticator:
+    """Asks an authority whose token it is."""
+
+    def __init__(
+        self, authority: Authority, strangers: Strangers, *, behind_proxy: bool = False
+    ) -> None:
+        """Asks an authority.
+
+        Args:
+            authority: Who tells whose token it is.
+            strangers: Counts calls without a token that is one.
+            behind_proxy: Whether all calls come by a proxy, which tells in X-Forwarded-For from
+                where.
+        """
+        self._authority = authority
+        self._strangers = strangers
+        self._behind_proxy = behind_proxy
+
+    async def authenticate(self, metadata: Mapping[str, Sequence[str]]) -> Caller:
+        """Whose token a call brings.
+
+        Raises:
+            ServiceError: CREDENTIAL_MISSING, as `Authority.caller`, or QUOTA_EXCEEDED in place of
+                what doesn't tell of a token that was good once, when too much of that came.
+        """
+        address = self._address(metadata)
+        try:
+            return await self._whose(metadata, address)
+        except ServiceError as error:
+            if error.reason in _UNPROVEN:
+                self._strangers.admit(address, "read")
+            raise
+
+    async def _whose(self, metadata: Mapping[str, Sequence[str]], address: str) -> Caller:
+        try:
+            token = bearer_token(metadata)
+        except CredentialRefused as error:
+            raise refused(error) from error
+        return await self._authority.caller(token, address)
+
+    def anonymous(self, metadata: Mapping[str, Sequence[str]]) -> Caller:
+        """Nobody, with an address."""
+        return replace(ANONYMOUS, address=self._address(metadata))
+
+    def follow(
+        self,
+        caller: Caller,
+        check: Callable[[Caller], None],
+        end: Callable[[ServiceError], None],
+    ) -> AbstractContextManager[None]:
+        """Ends a stream when its caller may no longer have it."""
+        return self._authority.follow(caller, check, end)
+
+    def _address(self, metadata: Mapping[str, Sequence[str]]) -> str:
+        """Where a call comes from, as its transport tells; empty when it doesn't."""
+        peer = metadata.get(PEER, ("",))[0]
+        if not self._behind_proxy:
+            return peer
+        return forwarded_for(metadata.get(FORWARDED_FOR, ()), peer)

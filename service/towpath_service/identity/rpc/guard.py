@@ -1,0 +1,184 @@
+"""What surrounds every call of a service with identity: limits, and the audit log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from google.protobuf import json_format, text_format
+from google.protobuf.message import Message
+from towpath.api.v1 import access_rule_pb2
+from towpath_auth.audit import AuditRecord
+
+from towpath_service.core.errors import ServiceError
+from towpath_service.identity.application.audit import Draft, current_draft
+from towpath_service.rpc.errors import CODES, to_service_error
+from towpath_service.rpc.rules import field_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from google.protobuf.descriptor import Descriptor
+    from towpath_auth import Caller
+
+    from towpath_service.core.tenant_limits import Admission
+    from towpath_service.identity.application.address_limits import Strangers
+    from towpath_service.identity.application.audit import AuditTrail
+    from towpath_service.rpc.endpoints import Endpoint
+from towpath_service.rpc.guard import UNTOLD, Telling
+
+EXCHANGE: Final = "towpath.api.v1.AuthService/ExchangeToken"
+"""Is charged to whom its credential turns out to be of, by its handler."""
+
+REDACTED: Final = "***"
+MOST_CHARACTERS: Final = 2000
+SETTLE_SECONDS: Final = 5.0
+_TRACE_ID: Final = slice(3, 35)
+
+
+class IdentityGuard:
+    """Limits and audits calls."""
+
+    def __init__(self, admission: Admission, strangers: Strangers, trail: AuditTrail) -> None:
+        self._admission = admission
+        self._strangers = strangers
+        self._trail = trail
+        self._under_way: set[asyncio.Task[Message]] = set()
+
+    def admit(self, endpoint: Endpoint, caller: Caller) -> None:
+        """Takes what a call costs; raises QUOTA_EXCEEDED."""
+        if endpoint.rule.level != "public":
+            self._admission.admit(caller, endpoint.rule.cost)
+        elif endpoint.name != EXCHANGE:
+            self._strangers.admit(caller.address, endpoint.rule.cost)
+
+    def stream(self, endpoint: Endpoint, caller: Caller) -> AbstractContextManager[None]:
+        """Counts an open stream; raises QUOTA_EXCEEDED."""
+        watches = endpoint.kind == "server_stream"
+        return self._admission.stream(caller, "open_watches" if watches else "open_streams")
+
+    async def told(
+        self,
+        endpoint: Endpoint,
+        caller: Caller,
+        metadata: Mapping[str, Sequence[str]],
+        call: Callable[[Telling], Awaitable[Message]],
+    ) -> Message:
+        """Makes a call, and writes how it ends into the audit log, if it is one to be audited.
+
+        Then it ends even if its caller doesn't wait for that, or may not: what was begun can't be
+        taken back, and nothing is done that the log doesn't tell.
+        """
+        if not endpoint.rule.audit or not caller.tenant_id:
+            return await call(UNTOLD)
+        drafting = _Drafting(endpoint, _first_record(endpoint, caller, metadata))
+        task = asyncio.create_task(self._audited(drafting, call))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def settle(self) -> None:
+        """Waits for calls that nobody waits for, some seconds at most."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=SETTLE_SECONDS)
+
+    async def _audited(
+        self, telling: _Drafting, call: Callable[[Telling], Awaitable[Message]]
+    ) -> Message:
+        current_draft.set(telling.draft)
+        try:
+            answer = await call(telling)
+        except Exception as error:
+            told = to_service_error(error)
+            await self._trail.write(
+                telling.draft, outcome=CODES.get(told.reason, "INTERNAL"), reason=told.reason
+            )
+            raise told from error
+        if not telling.draft.written:
+            await self._trail.write(telling.draft, outcome="OK", reason="")
+        return answer
+
+
+class _Drafting:
+    def __init__(self, endpoint: Endpoint, record: AuditRecord) -> None:
+        self.draft = Draft(record)
+        self._rule = endpoint.rule
+
+    def request(self, message: Message) -> None:
+        path = self._rule.resource_field or self._rule.workspace_field
+        resource = field_of(message, path) if path else ""
+        # Told before it is refused: PostgreSQL holds any character but this one.
+        resource = resource[:MOST_CHARACTERS].replace("\0", "\N{REPLACEMENT CHARACTER}")
+        self.draft.record = replace(self.draft.record, resource=resource, request=shown(message))
+
+    def refused(self, parse: Callable[[], Message]) -> None:
+        with suppress(ServiceError):
+            self.request(parse())
+
+
+def shown(message: Message) -> str:
+    """A request as JSON for the audit log: without secrets, and cut when it is long.
+
+    One that has no form in JSON is a string, in the text format of protocol buffers.
+    """
+    copy = type(message)()
+    copy.CopyFrom(message)
+    _redact(copy)
+    try:
+        content: Any = json_format.MessageToDict(copy, preserving_proto_field_name=True)
+    except (ValueError, json_format.Error):
+        # A span or a mask of which JSON has no form: this is told before it is refused.
+        content = text_format.MessageToString(copy, as_one_line=True)
+    text = json.dumps(content, ensure_ascii=False)
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
+
+
+def _redact(message: Message) -> None:
+    for field, value in message.ListFields():
+        options: Any = field.GetOptions()
+        if options.debug_redact or options.Extensions[access_rule_pb2.sensitive]:
+            _blank(message, field.name)
+        elif field.message_type is not None:
+            for part in _messages(field.message_type, value):
+                _redact(part)
+
+
+def _messages(kind: Descriptor, value: Any) -> Iterable[Message]:
+    """The messages in a field: one, those of a list, or those that a map leads to."""
+    if isinstance(value, Message):
+        return (value,)
+    if kind.GetOptions().map_entry:
+        return [part for part in value.values() if isinstance(part, Message)]
+    parts: Iterable[Message] = value
+    return parts
+
+
+def _blank(message: Any, name: str) -> None:
+    if isinstance(getattr(message, name), str):
+        setattr(message, name, REDACTED)
+    else:
+        message.ClearField(name)
+
+
+def _first_record(
+    endpoint: Endpoint, caller: Caller, metadata: Mapping[str, Sequence[str]]
+) -> AuditRecord:
+    traceparent = metadata.get("traceparent", ("",))[0]
+    return AuditRecord(
+        tenant_id=caller.tenant_id,
+        sequence=0,
+        recorded_us=0,
+        actor=caller.principal,
+        credential_id=caller.credential_id,
+        action=endpoint.rule.audit,
+        method=endpoint.name,
+        resource="",
+        outcome="OK",
+        reason="",
+        address=caller.address,
+        trace_id=traceparent[_TRACE_ID][:32],
+        request="",
+    )

@@ -1,0 +1,1 @@
+"""The tables of identity, and statements over them."""

@@ -1,7 +1,0 @@
-"""Calls that the service makes itself: to issuers of tokens that its tenants trust."""
-
-from towpath_service.outbound.fetching import fetch
-from towpath_service.outbound.issuer_keys import FetchedKeys
-from towpath_service.outbound.issuer_tokens import Issuers
-
-__all__ = ["FetchedKeys", "Issuers", "fetch"]
