@@ -148,7 +148,7 @@ BUGS = (
     ),
     PlantedBug(
         name="a-value-opens-as-another-version",
-        file="service/towpath_service/domain/secrets.py",
+        file="service/towpath_service/values/domain/secrets.py",
         correct="|secret|{row}|value|{self.version}",
         broken="|secret|{row}|value|1",
         caught_by=(f"{_SECRET_KEYS}::test_what_is_swapped_in_the_database_doesnt_open",),
@@ -193,7 +193,7 @@ BUGS = (
     ),
     PlantedBug(
         name="an-old-key-makes-new-ones",
-        file="service/towpath_service/application/data_keys.py",
+        file="service/towpath_service/values/application/data_keys.py",
         correct="            if witness is not None:",
         broken="            if witness is None and known:",
         caught_by=(f"{_SECRET_KEYS}::test_a_server_with_a_key_of_before_makes_no_data_keys",),

@@ -159,8 +159,8 @@ async def rotate_data_keys(
     Raises:
         ServiceError: As `switch_on`; what was sealed anew until then stays so.
     """
-    from towpath_service.application.data_keys import DataKeys  # noqa: PLC0415 - as above
     from towpath_service.identity.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
+    from towpath_service.values.application.data_keys import DataKeys  # noqa: PLC0415 - as above
 
     async with open_store(database) as store:
         trail = await _trail(store, ServerKeys(store, wanted.sealer()))

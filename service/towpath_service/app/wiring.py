@@ -9,8 +9,6 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from towpath_service.app.secret_keys import sealing_by, sealing_in_memory, without_key
-from towpath_service.application.data_keys import DataKeys
-from towpath_service.application.secrets import WorkspaceSecrets
 from towpath_service.core.bus import Bus
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.tenant_limits import Admission
@@ -21,7 +19,6 @@ from towpath_service.identity.rpc.local_identity import (
     LocalTenantHandler,
 )
 from towpath_service.rpc.dispatch import Dispatcher, LocalAuthenticator
-from towpath_service.rpc.secret_handler import SecretHandler
 from towpath_service.runs.application.committer import Committer
 from towpath_service.runs.application.producers import Producers
 from towpath_service.runs.application.queries import Queries
@@ -34,6 +31,9 @@ from towpath_service.runs.rpc.run_handler import FlowHandler, RunHandler
 from towpath_service.runs.rpc.server_handler import ServerHandler
 from towpath_service.storage.sqlite import SqliteStore
 from towpath_service.telemetry.wrapping import Wrapping
+from towpath_service.values.application.data_keys import DataKeys
+from towpath_service.values.application.secrets import WorkspaceSecrets
+from towpath_service.values.rpc.secret_handler import SecretHandler
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable

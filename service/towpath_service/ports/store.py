@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from towpath_service.identity.ports.store import IdentityStore
-from towpath_service.ports.secrets import SecretStore
 from towpath_service.runs.ports.ingest import IngestStore
 from towpath_service.runs.ports.reads import ReadStore
 from towpath_service.runs.ports.retention import RetentionStore
+from towpath_service.values.ports.secrets import SecretStore
 
 if TYPE_CHECKING:
     from towpath_service.core.bus import Bus

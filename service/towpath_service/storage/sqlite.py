@@ -19,7 +19,7 @@ from towpath_service.identity.storage.tenant import SqlIdentity
 from towpath_service.runs.storage.ingest import SqlIngestTransaction
 from towpath_service.runs.storage.pruning import SqlPruning
 from towpath_service.runs.storage.reads import SqlReads
-from towpath_service.storage.secrets import SqlSecrets
+from towpath_service.values.storage.secrets import SqlSecrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
     from towpath_service.core.bus import Bus
     from towpath_service.identity.ports.store import Identity, Installation
-    from towpath_service.ports.secrets import Secrets
     from towpath_service.runs.ports.ingest import IngestTransaction
     from towpath_service.runs.ports.reads import Reads
     from towpath_service.runs.ports.retention import Pruning
+    from towpath_service.values.ports.secrets import Secrets
 
 Result = TypeVar("Result")
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from towpath_service.core.bus import Bus
     from towpath_service.identity.ports.store import Identity, Installation
-    from towpath_service.ports.secrets import Secrets
     from towpath_service.ports.store import Store
     from towpath_service.runs.ports.ingest import ChangeSet, IngestTransaction, LogLine, ProducerKey
     from towpath_service.runs.ports.reads import Reads
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from towpath_service.telemetry.ingestion import Flights
     from towpath_service.telemetry.metrics import Instruments
     from towpath_service.telemetry.runs import RunWatcher
+    from towpath_service.values.ports.secrets import Secrets
 
 Result = TypeVar("Result")
 

@@ -16,13 +16,13 @@ from towpath_service.app.sealing import EnvelopeSealer
 from towpath_service.app.secret_keys import sealing_by
 from towpath_service.app.switching import rotate_data_keys, seal_anew, switch_on
 from towpath_service.app.wiring import IdentityWanted, open_service
-from towpath_service.application.data_keys import DataKeys
 from towpath_service.cli import server
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.postgres_url import PostgresUrl
 from towpath_service.database.upkeep.maintenance import at_database
-from towpath_service.domain import secrets as domain
+from towpath_service.values.application.data_keys import DataKeys
+from towpath_service.values.domain import secrets as domain
 
 from tests.unit.identity.place import SEALER, WANTED, Place, open_place
 from tests.unit.identity.test_secrets import NAME, PARENT, VALUE, create, runner, update, value
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
-    from towpath_service.ports.secrets import Secrets
+    from towpath_service.values.ports.secrets import Secrets
 
 DAY_US = 86_400_000_000
 
@@ -102,7 +102,7 @@ async def test_all_opens_after_three_rotations_with_the_old_keys_gone(
 async def test_all_opens_after_data_keys_have_changed_and_those_of_before_are_destroyed(
     either: Path | PostgresUrl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("towpath_service.application.data_keys.BATCH", 2)
+    monkeypatch.setattr("towpath_service.values.application.data_keys.BATCH", 2)
     keys = await with_secrets(either, WANTED, 5)
     before = {row[0] for row in await rows(either, "SELECT key_id FROM data_key")}
     told: list[int] = []
@@ -121,7 +121,7 @@ async def test_all_opens_after_data_keys_have_changed_and_those_of_before_are_de
 async def test_a_change_of_data_keys_that_was_interrupted_is_run_again(
     either: Path | PostgresUrl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("towpath_service.application.data_keys.BATCH", 2)
+    monkeypatch.setattr("towpath_service.values.application.data_keys.BATCH", 2)
     keys = await with_secrets(either, WANTED, 5)
 
     def interrupt(done: int) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from towpath_auth import LOCAL_TENANT_ID
 from towpath_service.core.errors import ServiceError
-from towpath_service.domain import secrets as domain
 from towpath_service.identity.domain.principals import Binding
+from towpath_service.values.domain import secrets as domain
 
 from tests.unit.identity.test_run_tokens import run_token
 
@@ -222,7 +222,7 @@ async def test_a_workspace_has_so_many_secrets_and_no_more(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert domain.MOST_SECRETS == 1000
-    monkeypatch.setattr("towpath_service.application.secrets.MOST_SECRETS", 3)
+    monkeypatch.setattr("towpath_service.values.application.secrets.MOST_SECRETS", 3)
     attempts = [create(place, place.owner, f"s-{number}") for number in range(5)]
     outcomes = await asyncio.gather(*attempts, return_exceptions=True)
     reasons = [getattr(found, "reason", "") for found in outcomes]

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from alembic import context
 
-from towpath_service.identity.storage import tables as identity_schema
-from towpath_service.storage import secret_schema
-
-# Whose tables those of ALL_TABLES are, too.
-assert secret_schema.secret.metadata is identity_schema.ALL_TABLES
+from towpath_service.database.tables import metadata
 
 connection = context.config.attributes["connection"]
 if context.is_offline_mode():
     context.configure(
         dialect_name=connection.dialect.name,
-        target_metadata=identity_schema.ALL_TABLES,
+        target_metadata=metadata,
         transactional_ddl=True,
         literal_binds=True,
     )
 else:
     context.configure(
         connection=connection,
-        target_metadata=identity_schema.ALL_TABLES,
+        target_metadata=metadata,
         transactional_ddl=True,
         render_as_batch=True,
     )

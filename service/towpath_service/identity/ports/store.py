@@ -9,7 +9,6 @@ if TYPE_CHECKING:
 
     from towpath_auth.audit import AuditHead, AuditRecord
 
-    from towpath_service.domain.secrets import StoredDataKey
     from towpath_service.identity.domain.principals import (
         Binding,
         BindingPlace,
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
         WaitingDevice,
         WorkspaceEntry,
     )
+    from towpath_service.values.domain.secrets import StoredDataKey
 
 Result = TypeVar("Result")
 

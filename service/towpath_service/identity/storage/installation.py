@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, func, insert, select, text, update
 
-from towpath_service.domain.secrets import StoredDataKey
 from towpath_service.identity.domain.principals import ServerKey, Tenant, WaitingDevice
 from towpath_service.identity.storage import tables
 from towpath_service.identity.storage.tenant import (
@@ -17,7 +16,8 @@ from towpath_service.identity.storage.tenant import (
     insert_new,
     to_tenant,
 )
-from towpath_service.storage.secret_schema import data_key
+from towpath_service.values.domain.secrets import StoredDataKey
+from towpath_service.values.storage.tables import data_key
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

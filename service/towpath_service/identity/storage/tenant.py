@@ -27,7 +27,7 @@ from towpath_service.identity.storage import audit, tables
 from towpath_service.identity.storage.trust_rows import to_trust, trust_values
 from towpath_service.runs.storage import tables as schema
 from towpath_service.runs.storage.stored_bytes import stored_of
-from towpath_service.storage.secret_schema import secret
+from towpath_service.values.storage.tables import secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable

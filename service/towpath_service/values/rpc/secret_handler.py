@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from towpath.api.v1 import secret_service_pb2 as pb
 
-from towpath_service.application.secrets import SecretChange
 from towpath_service.core.errors import invalid
 from towpath_service.core.names import parse_workspace
 from towpath_service.rpc.paging import page_of
 from towpath_service.rpc.times import set_time
+from towpath_service.values.application.secrets import SecretChange
 
 if TYPE_CHECKING:
     from towpath_auth import Caller
 
-    from towpath_service.application.secrets import WorkspaceSecrets
-    from towpath_service.domain.secrets import StoredSecret
+    from towpath_service.values.application.secrets import WorkspaceSecrets
+    from towpath_service.values.domain.secrets import StoredSecret
 
 _CHANGEABLE: Final = frozenset({"value", "description"})
 

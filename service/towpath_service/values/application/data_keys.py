@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Final, Protocol
 from uuid import uuid4
 
 from towpath_service.core.errors import ServiceError
-from towpath_service.domain.secrets import StoredDataKey
 from towpath_service.identity.domain.principals import place_of
 from towpath_service.identity.ports.store import IdentityStore
-from towpath_service.ports.secrets import SecretStore
+from towpath_service.values.domain.secrets import StoredDataKey
+from towpath_service.values.ports.secrets import SecretStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from towpath_service.core.clock import Clock
-    from towpath_service.domain.secrets import StoredSecret
     from towpath_service.identity.domain.principals import ServerKey
     from towpath_service.identity.ports.sealing import RecordSealer, Sealer, Sealing
-    from towpath_service.ports.secrets import Secrets
+    from towpath_service.values.domain.secrets import StoredSecret
+    from towpath_service.values.ports.secrets import Secrets
 
 BATCH: Final = 100
 """Values that are sealed anew in one transaction."""

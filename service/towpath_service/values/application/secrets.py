@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from towpath_service.application.data_keys import TRIES, busy
 from towpath_service.core.errors import ServiceError, not_found
-from towpath_service.domain.secrets import (
+from towpath_service.identity.domain.principals import exists
+from towpath_service.values.application.data_keys import TRIES, busy
+from towpath_service.values.domain.secrets import (
     MOST_SECRETS,
     StoredDataKey,
     StoredSecret,
@@ -21,14 +22,13 @@ from towpath_service.domain.secrets import (
     parse_secret,
     too_many,
 )
-from towpath_service.identity.domain.principals import exists
 
 if TYPE_CHECKING:
     from towpath_auth import Caller, RunGrant
 
-    from towpath_service.application.data_keys import DataKeys
     from towpath_service.core.clock import Clock
-    from towpath_service.ports.secrets import Secrets, SecretStore
+    from towpath_service.values.application.data_keys import DataKeys
+    from towpath_service.values.ports.secrets import Secrets, SecretStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from towpath_service.domain.secrets import StoredDataKey, StoredSecret
     from towpath_service.identity.domain.principals import ServerKey
+    from towpath_service.values.domain.secrets import StoredDataKey, StoredSecret
 
 Result = TypeVar("Result")
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, delete, func, insert, literal, select, update
 
-from towpath_service.domain.secrets import StoredDataKey, StoredSecret
 from towpath_service.identity.domain.principals import ServerKey
 from towpath_service.identity.storage.tables import server_key
 from towpath_service.identity.storage.tenant import insert_new
 from towpath_service.runs.storage.tables import run
-from towpath_service.storage.secret_schema import data_key, secret
+from towpath_service.values.domain.secrets import StoredDataKey, StoredSecret
+from towpath_service.values.storage.tables import data_key, secret
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

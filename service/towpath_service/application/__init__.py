@@ -1,1 +1,0 @@
-"""What the service does, in terms of its domain and its ports."""

@@ -1,0 +1,1 @@
+"""What is true of secrets, whoever stores or reports it: no I/O."""

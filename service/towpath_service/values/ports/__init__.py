@@ -1,0 +1,1 @@
+"""What the application needs of a store of secrets."""

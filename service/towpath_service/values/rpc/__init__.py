@@ -1,0 +1,1 @@
+"""The handlers of secrets: messages in, messages out."""

@@ -1,0 +1,1 @@
+"""The tables of secrets, and statements over them."""
