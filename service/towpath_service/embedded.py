@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final
 from towpath._transport.statuses import to_rpc_error
 
 from towpath_service.app.ages import keep_from_environment
+from towpath_service.app.identity.secret_keys import key_file_from_environment, sealing_of
 from towpath_service.app.in_process import InProcessTransport
-from towpath_service.app.secret_keys import key_file_from_environment, sealing_of
 from towpath_service.app.wiring import open_service
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.database_urls import location_of

@@ -30,7 +30,7 @@ from towpath_service.database.tables import metadata
 from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.runs.ports.reads import RunQuery
 from towpath_service.runs.storage.reads import SqlReads
-from towpath_service.storage.postgres import PostgresStore
+from towpath_service.stores.postgres import PostgresStore
 
 from tests.benchmarks.command import Benchmark
 from tests.benchmarks.ingest import database_options

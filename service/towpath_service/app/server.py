@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 from towpath._discovery import announce_server
 
 from towpath_service.app.background import background
-from towpath_service.app.exposure import check_exposure, warn_of_exposure, web_hosts
-from towpath_service.app.intake import Intake
-from towpath_service.app.key_sources import file_source
-from towpath_service.app.openness import Openness
-from towpath_service.app.secret_keys import sealing_of
+from towpath_service.app.identity.exposure import check_exposure, warn_of_exposure, web_hosts
+from towpath_service.app.identity.key_sources import file_source
+from towpath_service.app.identity.secret_keys import sealing_of
+from towpath_service.app.identity.stop_when_identity_is_on import Openness
+from towpath_service.app.identity.switching import identity_wanted, switch_on
+from towpath_service.app.outbox_intake import Intake
 from towpath_service.app.settings import seen_from_here
-from towpath_service.app.switching import identity_wanted, switch_on
 from towpath_service.app.wiring import Service, open_service
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.postgres_url import PostgresUrl

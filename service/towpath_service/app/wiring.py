@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from towpath_service.app.secret_keys import sealing_by, sealing_in_memory, without_key
+from towpath_service.app.identity.secret_keys import sealing_by, sealing_in_memory, without_key
 from towpath_service.core.bus import Bus
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.tenant_limits import Admission
@@ -18,7 +18,7 @@ from towpath_service.identity.rpc.local_identity import (
     LocalAuthHandler,
     LocalTenantHandler,
 )
-from towpath_service.rpc.dispatch import Dispatcher, LocalAuthenticator
+from towpath_service.rpc.dispatcher import Dispatcher, LocalAuthenticator
 from towpath_service.runs.application.committer import Committer
 from towpath_service.runs.application.producers import Producers
 from towpath_service.runs.application.queries import Queries
@@ -29,7 +29,7 @@ from towpath_service.runs.rpc.ingest_handler import IngestHandler, StreamTimes
 from towpath_service.runs.rpc.log_handler import LogHandler
 from towpath_service.runs.rpc.run_handler import FlowHandler, RunHandler
 from towpath_service.runs.rpc.server_handler import ServerHandler
-from towpath_service.storage.sqlite import SqliteStore
+from towpath_service.stores.sqlite import SqliteStore
 from towpath_service.telemetry.wrapping import Wrapping
 from towpath_service.values.application.data_keys import DataKeys
 from towpath_service.values.application.secrets import WorkspaceSecrets
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
-    from towpath_service.app.identity import Identity
+    from towpath_service.app.identity.wiring import Identity
     from towpath_service.identity.application.authority import Authority
     from towpath_service.identity.application.refused_exchanges import Denials
     from towpath_service.identity.ports.sealing import Sealer, Sealing
-    from towpath_service.ports.store import Store
-    from towpath_service.rpc.dispatch import Dispatching
+    from towpath_service.rpc.dispatcher import Dispatching
+    from towpath_service.stores.port import Store
 
 
 _WITHOUT_IDENTITY = (LocalAuthHandler(), LocalAccessHandler(), LocalTenantHandler())
@@ -177,7 +177,7 @@ async def _identity(
     if wanted is None or not await has_identity(store):
         return None
     # Brings cryptography, of which a service without identity needs nothing.
-    from towpath_service.app.identity import open_identity  # noqa: PLC0415 - 10 MB
+    from towpath_service.app.identity.wiring import open_identity  # noqa: PLC0415 - 10 MB
 
     return await open_identity(
         store,
@@ -217,7 +217,7 @@ async def open_store(database: Path | PostgresUrl) -> AsyncGenerator[Store]:
 def _store(database: Path | PostgresUrl | None) -> Store:
     if isinstance(database, PostgresUrl):
         # Its driver and the asyncio half of SQLAlchemy are of no use to a server on SQLite.
-        from towpath_service.storage.postgres import PostgresStore  # noqa: PLC0415 - 15 MB
+        from towpath_service.stores.postgres import PostgresStore  # noqa: PLC0415 - 15 MB
 
         return PostgresStore(database)
     return SqliteStore(database)

@@ -21,7 +21,7 @@ from towpath_service.telemetry.wrapping import Wrapping
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
-    from towpath_service.ports.store import Store
+    from towpath_service.stores.port import Store
 
 
 class RootsOnly(Wrapping):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
     from opentelemetry.trace import Tracer
 
-    from towpath_service.rpc.dispatch import Dispatching
+    from towpath_service.rpc.dispatcher import Dispatching
     from towpath_service.rpc.endpoints import Endpoint
     from towpath_service.telemetry.metrics import Instruments
 

@@ -30,9 +30,9 @@ from towpath_service.telemetry.wrapping import Wrapping
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 
-    from towpath_service.ports.store import Store
-    from towpath_service.rpc.dispatch import Dispatching
+    from towpath_service.rpc.dispatcher import Dispatching
     from towpath_service.runs.application.committer import Submitting
+    from towpath_service.stores.port import Store
     from towpath_service.telemetry.wanted import Wanted
 
 SERVICE_NAME: Final = "towpath-service"

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from towpath_service.core.bus import Bus
     from towpath_service.identity.ports.store import Identity, Installation
-    from towpath_service.ports.store import Store
     from towpath_service.runs.ports.ingest import ChangeSet, IngestTransaction, LogLine, ProducerKey
     from towpath_service.runs.ports.reads import Reads
     from towpath_service.runs.ports.retention import Pruning
+    from towpath_service.stores.port import Store
     from towpath_service.telemetry.active import ActiveRuns
     from towpath_service.telemetry.ingestion import Flights
     from towpath_service.telemetry.metrics import Instruments

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from towpath_service.ports.store import Store
-    from towpath_service.rpc.dispatch import Dispatching
+    from towpath_service.rpc.dispatcher import Dispatching
     from towpath_service.runs.application.committer import Submitting
+    from towpath_service.stores.port import Store
 
 
 class Wrapping:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from towpath_service.app.exposure import warn_of_exposure, web_hosts
+from towpath_service.app.identity.exposure import warn_of_exposure, web_hosts
 from towpath_service.app.settings import ServerSettings, TlsFiles
 
 ANY = None

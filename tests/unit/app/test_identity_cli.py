@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 from towpath.api.v1 import access_service_pb2, tenant_service_pb2
-from towpath_service.app.switching import identity_wanted, switch_on
-from towpath_service.cli import server
+from towpath_service.app.identity.switching import identity_wanted, switch_on
+from towpath_service.cli.server import server
 from towpath_service.core.errors import ServiceError
 from towpath_service.identity.domain.principals import EMAIL
 from towpath_service.rpc.validation import first_violation

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 from towpath_auth.envelope import VARIABLE
-from towpath_service.app import key_hooks
-from towpath_service.app.key_sources import KeySource
-from towpath_service.app.sealing import sealer
-from towpath_service.app.switching import identity_wanted, switch_on
+from towpath_service.app.identity import key_hooks
+from towpath_service.app.identity.key_sources import KeySource
+from towpath_service.app.identity.sealing import sealer
+from towpath_service.app.identity.switching import identity_wanted, switch_on
 from towpath_service.app.wiring import open_service
-from towpath_service.cli import server
+from towpath_service.cli.server import server
 from towpath_service.core.errors import ServiceError
 
 from tests.unit.app import fake_kms

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from towpath_service.app.public_url import parse_public_url
+from towpath_service.app.identity.public_url import parse_public_url
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from towpath.exceptions import RpcError
-from towpath_service.app.key_sources import file_source
-from towpath_service.app.secret_keys import sealing_of
-from towpath_service.app.switching import identity_wanted, rotate_data_keys, seal_anew
+from towpath_service.app.identity.key_sources import file_source
+from towpath_service.app.identity.secret_keys import sealing_of
+from towpath_service.app.identity.switching import identity_wanted, rotate_data_keys, seal_anew
 from towpath_service.app.wiring import open_service
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.postgres_url import parse_postgres_url

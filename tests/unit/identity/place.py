@@ -13,8 +13,8 @@ from uuid import uuid4
 
 from towpath.api import v1 as api
 from towpath_auth.envelope import LocalKey
-from towpath_service.app.sealing import EnvelopeSealer
-from towpath_service.app.switching import switch_on
+from towpath_service.app.identity.sealing import EnvelopeSealer
+from towpath_service.app.identity.switching import switch_on
 from towpath_service.app.wiring import IdentityWanted, Service, open_service
 from towpath_service.core.errors import ServiceError
 from towpath_service.identity.application.authority import AUDIENCE, ISSUER, Authority

@@ -10,7 +10,12 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import delete, select, update
 from towpath_auth.audit import FIRST_HASH, AuditHead, AuditRecord, find_break
-from towpath_service.app.switching import recover, rotate_data_keys, rotate_signing, seal_anew
+from towpath_service.app.identity.switching import (
+    recover,
+    rotate_data_keys,
+    rotate_signing,
+    seal_anew,
+)
 from towpath_service.app.wiring import open_service
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.upkeep.maintenance import at_database

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 from towpath.api.v1 import access_service_pb2, auth_service_pb2, ingest_service_pb2, run_service_pb2
-from towpath_service.app.switching import switch_on
+from towpath_service.app.identity.switching import switch_on
 from towpath_service.app.wiring import open_service
 
 from tests.unit.identity.place import API, WANTED, Place, open_place

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
-from towpath_service.app.switching import rotate_pepper
+from towpath_service.app.identity.switching import rotate_pepper
 from towpath_service.core.errors import ServiceError
 from towpath_service.identity.application.server_keys import PUBLISHED_SECONDS
 from towpath_service.identity.issuers import issuer_keys

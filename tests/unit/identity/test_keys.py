@@ -9,10 +9,10 @@ from uuid import uuid4
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from towpath_service.app.identity import open_identity, recover_owner
-from towpath_service.app.key_sources import file_source
-from towpath_service.app.switching import identity_wanted, recover, seal_anew
-from towpath_service.app.switching import switch_on as switch
+from towpath_service.app.identity.key_sources import file_source
+from towpath_service.app.identity.switching import identity_wanted, recover, seal_anew
+from towpath_service.app.identity.switching import switch_on as switch
+from towpath_service.app.identity.wiring import open_identity, recover_owner
 from towpath_service.app.wiring import open_service, open_store
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.errors import ServiceError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from towpath_auth import LOCAL_TENANT_ID
-from towpath_service.app.switching import recover
+from towpath_service.app.identity.switching import recover
 from towpath_service.identity.domain.principals import Binding, Principal, Tenant, new_id
 
 from tests.unit.identity.place import WANTED, Place, open_place

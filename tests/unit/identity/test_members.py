@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from towpath.api.v1 import tenant_service_pb2
 from towpath_auth import LOCAL_TENANT_ID
-from towpath_service.app.switching import recover
+from towpath_service.app.identity.switching import recover
 from towpath_service.identity.domain.principals import Principal, Tenant, new_id
 
 from tests.unit.identity.place import WANTED, open_place

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from click.testing import CliRunner
 from sqlalchemy import text
 from towpath_auth import LOCAL_TENANT_ID
-from towpath_service.app.switching import rotate_pepper, seal_anew
+from towpath_service.app.identity.switching import rotate_pepper, seal_anew
 from towpath_service.app.wiring import open_service
-from towpath_service.cli import server
+from towpath_service.cli.server import server
 from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.identity.application.server_keys import PEPPER_IDLE_SECONDS, PUBLISHED_SECONDS
 from towpath_service.identity.application.sign_in import KEPT_TOKENS

@@ -11,8 +11,8 @@ from sqlalchemy import text
 from towpath_auth import LOCAL_TENANT_ID
 from towpath_auth.credentials import LEEWAY_SECONDS, MAX_LIFE_SECONDS
 from towpath_auth.envelope import LocalKey
-from towpath_service.app.sealing import EnvelopeSealer
-from towpath_service.app.switching import rotate_signing, seal_anew
+from towpath_service.app.identity.sealing import EnvelopeSealer
+from towpath_service.app.identity.switching import rotate_signing, seal_anew
 from towpath_service.app.wiring import open_service
 from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.identity.application.authority import (

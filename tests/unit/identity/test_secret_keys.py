@@ -12,11 +12,11 @@ from click.testing import CliRunner
 from sqlalchemy import text
 from towpath_auth import LOCAL_TENANT_ID
 from towpath_auth.envelope import LocalKey
-from towpath_service.app.sealing import EnvelopeSealer
-from towpath_service.app.secret_keys import sealing_by
-from towpath_service.app.switching import rotate_data_keys, seal_anew, switch_on
+from towpath_service.app.identity.sealing import EnvelopeSealer
+from towpath_service.app.identity.secret_keys import sealing_by
+from towpath_service.app.identity.switching import rotate_data_keys, seal_anew, switch_on
 from towpath_service.app.wiring import IdentityWanted, open_service
-from towpath_service.cli import server
+from towpath_service.cli.server import server
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.postgres_url import PostgresUrl

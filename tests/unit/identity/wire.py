@@ -16,7 +16,7 @@ from google.protobuf.any_pb2 import Any as Any_
 from google.protobuf.descriptor_pool import Default
 from google.rpc import error_details_pb2, status_pb2
 from towpath_auth.credentials import AccessClaims, new_signing_key
-from towpath_service.app.switching import switch_on
+from towpath_service.app.identity.switching import switch_on
 from towpath_service.identity.application.authority import AUDIENCE, ISSUER
 
 from tests.unit.auth.attacks import Forger, attacks

@@ -22,8 +22,8 @@ from towpath_service.runs.domain.reports import Creation, StateReport, Update
 from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.runs.ports.ingest import ProducerKey
 from towpath_service.runs.ports.reads import Reads, RunTree
-from towpath_service.storage.postgres import PostgresStore
-from towpath_service.storage.sqlite import SqliteStore
+from towpath_service.stores.postgres import PostgresStore
+from towpath_service.stores.sqlite import SqliteStore
 
 from tests.unit.lines import log_line
 

@@ -22,7 +22,7 @@ from towpath_service.runs.domain.reports import Creation, StateReport, Update
 from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.runs.ports.ingest import ProducerKey
 from towpath_service.runs.storage import tables as schema
-from towpath_service.storage.sqlite import SqliteStore
+from towpath_service.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection

@@ -17,7 +17,7 @@ from tests.unit.rpc.edges import HOST
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from towpath_service.rpc.dispatch import Dispatching
+    from towpath_service.rpc.dispatcher import Dispatching
     from towpath_service.web.connections import Patience
 
 # A client that reads nothing is felt at once, and not after megabytes.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
     from towpath_service.database.postgres_url import PostgresUrl
-    from towpath_service.rpc.dispatch import Dispatcher
+    from towpath_service.rpc.dispatcher import Dispatcher
     from towpath_service.rpc.endpoints import Endpoint
 
 LEAKS = re.compile(

@@ -10,7 +10,7 @@ import pytest
 from towpath.api.v1 import auth_service_pb2, log_service_pb2, server_service_pb2
 from towpath_auth import LOCAL_CALLER, Caller
 from towpath_service.core.errors import ServiceError
-from towpath_service.rpc.dispatch import Dispatcher, LocalAuthenticator
+from towpath_service.rpc.dispatcher import Dispatcher, LocalAuthenticator
 from towpath_service.rpc.endpoints import (
     MAX_JSON_BYTES,
     MAX_MESSAGE_BYTES,

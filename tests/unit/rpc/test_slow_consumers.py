@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from towpath.api.v1 import log_service_pb2
 from towpath_service.core.errors import ServiceError
-from towpath_service.rpc.dispatch import Dispatcher, LocalAuthenticator
+from towpath_service.rpc.dispatcher import Dispatcher, LocalAuthenticator
 from towpath_service.rpc.slow_consumers import while_read
 
 from tests.unit.rpc.edges import frame

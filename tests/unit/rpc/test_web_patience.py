@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from towpath_service.rpc.dispatch import Dispatcher, LocalAuthenticator
+from towpath_service.rpc.dispatcher import Dispatcher, LocalAuthenticator
 from towpath_service.web.connections import Patience
 
 from tests.unit.rpc.edges import HOST, frame

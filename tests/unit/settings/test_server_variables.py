@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import click
 from towpath._settings.declared import SERVER_VARIABLES, VARIABLES
 from towpath_auth import envelope
-from towpath_service.app.secret_keys import KEY_FILE_VARIABLE
-from towpath_service.cli import server
+from towpath_service.app.identity.secret_keys import KEY_FILE_VARIABLE
+from towpath_service.cli.server import server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

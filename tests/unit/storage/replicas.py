@@ -20,7 +20,7 @@ from towpath_service.runs.application.watch import Draining, Watches
 from towpath_service.runs.domain.reports import Creation, StateReport, Update
 from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.runs.ports.ingest import ProducerKey
-from towpath_service.storage.postgres import PostgresStore
+from towpath_service.stores.postgres import PostgresStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
-from towpath_service.cli import server
+from towpath_service.cli.server import server
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.runs.application import watch
-from towpath_service.storage.postgres import PostgresStore
+from towpath_service.stores.postgres import PostgresStore
 
 from tests.postgres.bouncer import CONNECTIONS, Through, through
 from tests.postgres.roles import owned_by_no_superuser

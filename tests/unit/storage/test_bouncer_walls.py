@@ -13,7 +13,7 @@ from towpath_service.core.tenancy import EVERY_TENANT
 from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.database.sql.row_security import passes_by
 from towpath_service.database.upkeep.maintenance import at_database
-from towpath_service.storage.postgres import PostgresStore
+from towpath_service.stores.postgres import PostgresStore
 
 from tests.postgres.bouncer import CONNECTIONS, Through, through
 from tests.unit.identity.place import open_place

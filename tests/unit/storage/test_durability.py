@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from towpath_service.database.postgres_url import parse_postgres_url
-from towpath_service.storage.postgres import PostgresStore
+from towpath_service.stores.postgres import PostgresStore
 
 from tests.postgres.bouncer import bouncer_for_tests
 from tests.postgres.fixtures import upgrade

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from towpath_service.core.bus import Bus
 from towpath_service.database.postgres_url import parse_postgres_url
-from towpath_service.storage.postgres import PostgresStore
+from towpath_service.stores.postgres import PostgresStore
 
 if TYPE_CHECKING:
     import pytest

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from sqlalchemy import text
 from towpath.exceptions import RpcError
 from towpath_service.app.ages import parse_age, show_age
-from towpath_service.cli import server
+from towpath_service.cli.server import server
 from towpath_service.core.bus import Bus, Scope
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.errors import ServiceError
@@ -32,8 +32,8 @@ from towpath_service.runs.application.watch import Draining, Watches
 from towpath_service.runs.domain.reports import Creation, StateReport, Update
 from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.runs.ports.ingest import ProducerKey
-from towpath_service.storage.postgres import PostgresStore
-from towpath_service.storage.sqlite import SqliteStore
+from towpath_service.stores.postgres import PostgresStore
+from towpath_service.stores.sqlite import SqliteStore
 
 from tests.unit.lines import log_line
 
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from towpath_service.ports.store import Store
     from towpath_service.runs.ports.ingest import LogLine
+    from towpath_service.stores.port import Store
 
 SCOPE = Scope("00000000-0000-7000-8000-000000000001", "default")
 RUNNING = StateReport(state=RunState.RUNNING)

@@ -16,8 +16,8 @@ from towpath_service.database.sql.row_security import WITHOUT_TENANT, holes, pas
 from towpath_service.database.tables import metadata
 from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.runs.ports.reads import RunQuery
-from towpath_service.storage.postgres import PostgresStore
-from towpath_service.storage.sqlite import SqliteStore
+from towpath_service.stores.postgres import PostgresStore
+from towpath_service.stores.sqlite import SqliteStore
 
 from tests.unit.identity.place import open_place
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import Connection
-    from towpath_service.ports.store import Store
+    from towpath_service.stores.port import Store
 
 A, B = str(uuid4()), str(uuid4())
 

@@ -15,7 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from click.testing import CliRunner
 from sqlalchemy import text
-from towpath_service.cli import server
+from towpath_service.cli.server import server
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.database_urls import parse_database
 from towpath_service.database.postgres_url import PostgresUrl, parse_postgres_url
@@ -24,8 +24,8 @@ from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.database.upkeep.plan import plan, step_of
 from towpath_service.database.upkeep.size import database_bytes, table_sizes
 from towpath_service.identity.storage.tables import ALL_TABLES
-from towpath_service.storage.postgres import PostgresStore
-from towpath_service.storage.sqlite import SqliteStore
+from towpath_service.stores.postgres import PostgresStore
+from towpath_service.stores.sqlite import SqliteStore
 
 from tests.scenarios.servers import environment
 
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import Connection
-    from towpath_service.ports.store import Store
+    from towpath_service.stores.port import Store
 
 # The upgrade command, in a process that dies before it makes the table of a number.
 KILLED_AT_A_TABLE = """
 import os, signal, sys
 from alembic.operations import Operations
-from towpath_service.cli import server
+from towpath_service.cli.server import server
 number, database = int(sys.argv[1]), sys.argv[2]
 create_table = Operations.create_table
 made = 0

@@ -19,8 +19,8 @@ from towpath_auth.envelope import (
     new_data_key,
 )
 
-from towpath_service.app.key_hooks import HOOK, hook_key, hook_names
-from towpath_service.app.key_sources import KeySource
+from towpath_service.app.identity.key_hooks import HOOK, hook_key, hook_names
+from towpath_service.app.identity.key_sources import KeySource
 from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from towpath_service.app.in_process import InProcessTransport
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from towpath_service.rpc.dispatch import Dispatching
+    from towpath_service.rpc.dispatcher import Dispatching
 
 
 class Intake:

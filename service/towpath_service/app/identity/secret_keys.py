@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from towpath_service.app.key_sources import file_source
+from towpath_service.app.identity.key_sources import file_source
 from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def sealing_of(home: Path, key_file: Path | None, *, shared: bool) -> Sealing:
     """
 
     def sealing(*, make: bool) -> Sealer:
-        from towpath_service.app.sealing import sealer  # noqa: PLC0415 - brings cryptography
+        from towpath_service.app.identity.sealing import sealer  # noqa: PLC0415 - brings cryptography
 
         try:
             return sealer(home, file_source(key_file), make=make and not shared)
@@ -61,7 +61,7 @@ def sealing_in_memory() -> Sealing:
     made: list[Sealer] = []
 
     def sealing(*, make: bool) -> Sealer:
-        from towpath_service.app.sealing import in_memory  # noqa: PLC0415 - brings cryptography
+        from towpath_service.app.identity.sealing import in_memory  # noqa: PLC0415 - brings cryptography
 
         del make
         if not made:

@@ -14,7 +14,7 @@ from towpath_service.app.wiring import has_identity
 from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
-    from towpath_service.ports.store import Store
+    from towpath_service.stores.port import Store
 
 LOOK_SECONDS: Final = 2.0
 MESSAGE: Final = (

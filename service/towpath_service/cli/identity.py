@@ -12,11 +12,11 @@ import click
 from towpath.settings import get_settings
 
 from towpath_service.app.ages import show_age
-from towpath_service.app.key_sources import KeySource, file_source, parse_key_source
+from towpath_service.app.identity.key_sources import KeySource, file_source, parse_key_source
+from towpath_service.cli.database import database_of, database_option
+from towpath_service.cli.retention import Age
 from towpath_service.core.errors import ServiceError
-from towpath_service.db_cli import database_of, database_option
 from towpath_service.identity.domain.principals import KEY_LIFE_SECONDS, parse_email
-from towpath_service.keep_options import Age
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -108,7 +108,7 @@ class PublicUrl(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """As issuers are written."""
-        from towpath_service.app.public_url import parse_public_url  # noqa: PLC0415 - heavy
+        from towpath_service.app.identity.public_url import parse_public_url  # noqa: PLC0415 - heavy
 
         try:
             return parse_public_url(str(value))
@@ -190,7 +190,7 @@ def init_auth(
     From then on every server on this database asks its callers for keys. Those that run already
     stop within seconds, for good or until whatever looks after them starts them again.
     """
-    from towpath_service.app.switching import identity_wanted, switch_on  # noqa: PLC0415 - heavy
+    from towpath_service.app.identity.switching import identity_wanted, switch_on  # noqa: PLC0415 - heavy
 
     home = get_settings().home
     wanted = identity_wanted(home, file_source(key_file), make=True)
@@ -213,7 +213,7 @@ def init_auth(
 @key_file_option
 def recover_owner(database: str | None, key_file: Path | None) -> None:
     """Make another API key for an owner, for whoever has lost all of theirs."""
-    from towpath_service.app.switching import identity_wanted, recover  # noqa: PLC0415 - heavy
+    from towpath_service.app.identity.switching import identity_wanted, recover  # noqa: PLC0415 - heavy
 
     home = get_settings().home
     wanted = identity_wanted(home, file_source(key_file))
@@ -262,7 +262,7 @@ def rotate_keys(
     with that key then. With --data-keys, the values of secrets are sealed with new keys, while
     servers run. With --pepper, API keys made from now on are hashed under another pepper.
     """
-    from towpath_service.app import switching  # noqa: PLC0415 - heavy
+    from towpath_service.app.identity import switching  # noqa: PLC0415 - heavy
 
     if sum([data_keys, pepper, new_key_file is not None, new_key is not None]) > 1:
         raise click.UsageError(

@@ -9,16 +9,16 @@ from typing import Any, Literal
 import click
 from towpath.settings import get_settings
 
-from towpath_service.core.errors import ServiceError
-from towpath_service.db_cli import database_of, database_option, db
-from towpath_service.identity_cli import (
+from towpath_service.cli.database import database_of, database_option, db
+from towpath_service.cli.identity import (
     access_options,
     init_auth,
     recover_owner,
     rotate_keys,
     tell_first_key,
 )
-from towpath_service.keep_options import keep_options
+from towpath_service.cli.retention import keep_options
+from towpath_service.core.errors import ServiceError
 
 _PORT = click.IntRange(0, 65535)
 

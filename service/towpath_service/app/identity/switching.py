@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from towpath_service.app.secret_keys import sealing_by
+from towpath_service.app.identity.secret_keys import sealing_by
 from towpath_service.app.wiring import IdentityWanted, has_identity, open_store
 from towpath_service.core.clock import SystemClock
 from towpath_service.identity.domain.principals import KEY_LIFE_SECONDS
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from towpath_service.app.key_sources import KeySource
+    from towpath_service.app.identity.key_sources import KeySource
     from towpath_service.database.postgres_url import PostgresUrl
     from towpath_service.identity.application.audit import AuditTrail
     from towpath_service.identity.application.server_keys import ServerKeys
     from towpath_service.identity.application.tenants import MadeTenant
     from towpath_service.identity.ports.sealing import Sealer
-    from towpath_service.ports.store import Store
+    from towpath_service.stores.port import Store
 
 ROTATE_KEYS: Final = "towpath server rotate-keys"
 
@@ -48,7 +48,7 @@ def identity_wanted(
     """
 
     def opened() -> Sealer:
-        from towpath_service.app.sealing import sealer  # noqa: PLC0415 - brings cryptography
+        from towpath_service.app.identity.sealing import sealer  # noqa: PLC0415 - brings cryptography
 
         return sealer(home, key, make=make)
 
@@ -79,7 +79,7 @@ async def switch_on(
     Raises:
         ServiceError: The database, or the key that seals, can't be used.
     """
-    from towpath_service.app.identity import init_identity  # noqa: PLC0415 - brings cryptography
+    from towpath_service.app.identity.wiring import init_identity  # noqa: PLC0415 - brings cryptography
 
     async with open_store(database) as store:
         return await init_identity(
@@ -89,7 +89,7 @@ async def switch_on(
 
 async def recover(database: Path | PostgresUrl, wanted: IdentityWanted) -> MadeTenant:
     """Makes another key for an owner; raises as `switch_on`, and when there is no owner."""
-    from towpath_service.app.identity import recover_owner  # noqa: PLC0415 - brings cryptography
+    from towpath_service.app.identity.wiring import recover_owner  # noqa: PLC0415 - brings cryptography
 
     async with open_store(database) as store:
         return await recover_owner(store, SystemClock(), wanted.sealer())
@@ -97,7 +97,7 @@ async def recover(database: Path | PostgresUrl, wanted: IdentityWanted) -> MadeT
 
 async def rotate_signing(database: Path | PostgresUrl, wanted: IdentityWanted) -> str:
     """Makes the next key that signs tokens, and tells its id; raises as `switch_on`."""
-    from towpath_service.app.identity import system_trail  # noqa: PLC0415 - brings cryptography
+    from towpath_service.app.identity.wiring import system_trail  # noqa: PLC0415 - brings cryptography
     from towpath_service.identity.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
 
     async with open_store(database) as store:
@@ -112,7 +112,7 @@ async def rotate_signing(database: Path | PostgresUrl, wanted: IdentityWanted) -
 
 async def rotate_pepper(database: Path | PostgresUrl, wanted: IdentityWanted) -> int:
     """Makes the next pepper of API keys, and tells its version; raises as `switch_on`."""
-    from towpath_service.app.identity import system_trail  # noqa: PLC0415 - brings cryptography
+    from towpath_service.app.identity.wiring import system_trail  # noqa: PLC0415 - brings cryptography
     from towpath_service.identity.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
 
     async with open_store(database) as store:
@@ -178,7 +178,7 @@ async def rotate_data_keys(
 
 async def _trail(store: Store, keys: ServerKeys) -> AuditTrail | None:
     """The operator's audit log; None where nobody is asked who they are, and there is none."""
-    from towpath_service.app.identity import system_trail  # noqa: PLC0415 - brings cryptography
+    from towpath_service.app.identity.wiring import system_trail  # noqa: PLC0415 - brings cryptography
 
     if not await has_identity(store):
         return None

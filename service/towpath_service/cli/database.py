@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 from towpath.settings import get_settings
 
+from towpath_service.cli.retention import keep_options
 from towpath_service.core.errors import ServiceError
-from towpath_service.keep_options import keep_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable

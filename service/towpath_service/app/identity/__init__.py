@@ -1,0 +1,1 @@
+"""Identity, as the composition root puts it together."""

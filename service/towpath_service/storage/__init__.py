@@ -1,1 +1,0 @@
-"""The store: the schema, its history, and statements over it."""
