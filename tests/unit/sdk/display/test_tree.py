@@ -6,9 +6,9 @@ from io import StringIO
 
 import pytest
 from rich.console import Console
-from towpath._display.ending import summary
 from towpath._display.model import Tree
 from towpath._display.rows import rows
+from towpath._display.summary import summary
 from towpath._display.table import table
 from towpath._state_type import StateType
 

@@ -7,8 +7,8 @@ import weakref
 from typing import Any
 
 import pytest
-from towpath._engine import interruption
-from towpath._engine.interruption import Interruption
+from towpath._runs import interruption
+from towpath._runs.interruption import Interruption
 from towpath.exceptions import RunCancelled
 
 

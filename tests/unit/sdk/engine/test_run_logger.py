@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from towpath._engine import run_logging as _logging
-from towpath.context import current_run
+from towpath._runs.context import current_run
 
 if TYPE_CHECKING:
     import pytest

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from towpath.settings import use_flags
+from towpath._settings.current import use_flags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,11 +4,12 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import pytest
+from towpath._settings.current import resolve_settings, use_flags
 from towpath._settings.declared import BY_NAME, SETTINGS, masked
 from towpath._settings.files import ConfigFile, read_config, write_config
 from towpath._settings.layers import Layer, file_problems, read_layer
 from towpath.exceptions import ConfigurationError
-from towpath.settings import Settings, get_settings, resolve_settings, use_flags
+from towpath.settings import Settings, get_settings
 
 if TYPE_CHECKING:
     from pathlib import Path

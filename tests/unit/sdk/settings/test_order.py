@@ -3,8 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from towpath._settings.current import resolve_settings, use_flags
 from towpath.exceptions import ConfigurationError
-from towpath.settings import get_settings, resolve_settings, use_flags
+from towpath.settings import get_settings
 
 if TYPE_CHECKING:
     from pathlib import Path

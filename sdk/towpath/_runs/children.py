@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from towpath._state_type import StateType
 from towpath.exceptions import FlowRunFailed
@@ -11,9 +11,20 @@ from towpath.exceptions import FlowRunFailed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from towpath._telemetry.runs import RunTrace
-    from towpath.futures import Future
+    from towpath._runs.trace import Trace
     from towpath.states import State
+
+
+class Waitable(Protocol):
+    """What a flow run needs of the future of a run that it submitted."""
+
+    def done(self) -> bool:
+        """Whether the run has ended."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Waits until the run has ended, at most so many seconds."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -23,10 +34,10 @@ class Child:
     name: str
     state: State[Any] | None = None
     handled: bool = False
-    future: Future[Any] | None = None
+    future: Waitable | None = None
     causes: list[Child] = field(default_factory=list["Child"])
     """For a skipped run: those upstream of it that didn't complete."""
-    trace: RunTrace | None = field(default=None, repr=False)
+    trace: Trace | None = field(default=None, repr=False)
     """Where a submitted run's spans are, for links to them."""
 
     def handle(self) -> None:
@@ -72,7 +83,7 @@ class Children:
         """Forgets all, for another attempt of the flow."""
         self._kept.clear()
 
-    def waited_for(self) -> list[Future[Any]]:
+    def waited_for(self) -> list[Waitable]:
         """The submitted runs that haven't ended."""
         return [c.future for c in self if c.future is not None and not c.future.done()]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import SpanKind
 
 from towpath._telemetry import names
-from towpath._telemetry.failure_text import error_of, error_type
 from towpath._telemetry.ids import attempt_span_id, root_span_id
 from towpath._telemetry.synthetic import FinishedSpan, emit
+from towpath._tracing.failure_text import error_of, error_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link
 
     from towpath._delivery.reports import StateReport
-    from towpath.context import RunContext
+    from towpath._runs.trace import TracedRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """That an attempt of a root run has ended, and the run with it when the state is final."""
 
-    run: RunContext
+    run: TracedRun
     state: StateReport
     trace_id: int
     parent_span_id: int | None
@@ -99,7 +99,7 @@ class Ending:
 
 
 def failed_task(
-    run: RunContext, state: StateReport, started: float, attempt: tuple[int, str, int]
+    run: TracedRun, state: StateReport, started: float, attempt: tuple[int, str, int]
 ) -> FinishedSpan:
     """The span of a failed task whose run the sampler left out.
 
@@ -127,7 +127,7 @@ def failed_task(
     )
 
 
-def _common(run: RunContext, state: StateReport) -> dict[str, Any]:
+def _common(run: TracedRun, state: StateReport) -> dict[str, Any]:
     attributes: dict[str, Any] = {names.RUN_ID: run.run_id, names.RUN_STATE: state.state.name}
     if error_of(state) is not None:
         attributes[names.ERROR_TYPE] = error_type(state)
