@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from towpath._transport.statuses import to_rpc_error
+from towpath.extensions.transports import to_rpc_error
 
 from towpath_service.app.ages import keep_from_environment
 from towpath_service.app.identity.secret_keys import key_file_from_environment, sealing_of
@@ -28,7 +28,7 @@ from towpath_service.telemetry.observing import roots_only
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from towpath._transport.base import Transport
+    from towpath.extensions.transports import Transport
 
     from towpath_service.app.wiring import Service
     from towpath_service.database.postgres_url import PostgresUrl
