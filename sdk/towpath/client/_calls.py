@@ -79,12 +79,14 @@ class Calls:
 class Subject:
     """The calls about one kind of thing, over the connection of a client."""
 
-    def __init__(self, calls: Calls, *, workspace: str) -> None:
+    def __init__(self, transport: Transport, *, workspace: str = "default") -> None:
         """Calls nothing yet.
 
         Args:
-            calls: The connection.
-            workspace: Id of the client's workspace.
+            transport: The connection to the service; its owner closes it.
+            workspace: Id of the workspace that it works with, where its subject is of one.
         """
-        self._calls = calls
+        self.transport = transport
+        self.workspace = workspace
+        self._calls = Calls(transport)
         self._parent = f"workspaces/{workspace}"

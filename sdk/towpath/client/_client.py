@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from towpath.client._audit import Audit
-from towpath.client._calls import Calls
-from towpath.client._keys import Keys
+from towpath.client._loading import Loaded
 from towpath.client._logs import Logs
-from towpath.client._members import ServiceAccounts, Users
-from towpath.client._roles import Roles
 from towpath.client._runs import Runs
-from towpath.client._secrets import Secrets
 from towpath.client._server import fetch_server_info
-from towpath.client._sign_in import SignIns
-from towpath.client._tenants import Tenants
-from towpath.client._trusts import Trusts
-from towpath.client._workspaces import Workspaces
 
 if TYPE_CHECKING:
-    from towpath._transport.base import Transport
+    from towpath.client._audit import Audit
+    from towpath.client._keys import Keys
+    from towpath.client._members import ServiceAccounts, Users
+    from towpath.client._roles import Roles
+    from towpath.client._secrets import Secrets
     from towpath.client._server import ServerInfo
-    from towpath.client._sign_in import Caller
+    from towpath.client._sign_in import Caller, SignIns
+    from towpath.client._tenants import Tenants
+    from towpath.client._trusts import Trusts
+    from towpath.client._workspaces import Workspaces
 
 
 class Client(Runs, Logs):
@@ -32,7 +30,8 @@ class Client(Runs, Logs):
     when the service can't be reached or refuses. A client serves any number of threads.
 
     Attributes:
-        transport: The connection to the service.
+        transport: The connection to the service; its owner closes it.
+        workspace: Id of the workspace whose runs and secrets it works with.
         audit: The audit log.
         keys: API keys.
         roles: Roles, and the principals that have them.
@@ -45,26 +44,16 @@ class Client(Runs, Logs):
         workspaces: Workspaces.
     """
 
-    def __init__(self, transport: Transport, *, workspace: str = "default") -> None:
-        """Calls nothing yet.
-
-        Args:
-            transport: The connection to the service; its owner closes it.
-            workspace: Id of the workspace whose runs and secrets it works with.
-        """
-        calls = Calls(transport)
-        super().__init__(calls, workspace=workspace)
-        self.transport = transport
-        self.audit = Audit(calls, workspace=workspace)
-        self.keys = Keys(calls, workspace=workspace)
-        self.roles = Roles(calls, workspace=workspace)
-        self.secrets = Secrets(calls, workspace=workspace)
-        self.service_accounts = ServiceAccounts(calls, workspace=workspace)
-        self.sign_in = SignIns(calls, workspace=workspace)
-        self.tenants = Tenants(calls, workspace=workspace)
-        self.trusts = Trusts(calls, workspace=workspace)
-        self.users = Users(calls, workspace=workspace)
-        self.workspaces = Workspaces(calls, workspace=workspace)
+    audit: Loaded[Audit] = Loaded("towpath.client._audit:Audit")
+    keys: Loaded[Keys] = Loaded("towpath.client._keys:Keys")
+    roles: Loaded[Roles] = Loaded("towpath.client._roles:Roles")
+    secrets: Loaded[Secrets] = Loaded("towpath.client._secrets:Secrets")
+    service_accounts: Loaded[ServiceAccounts] = Loaded("towpath.client._members:ServiceAccounts")
+    sign_in: Loaded[SignIns] = Loaded("towpath.client._sign_in:SignIns")
+    tenants: Loaded[Tenants] = Loaded("towpath.client._tenants:Tenants")
+    trusts: Loaded[Trusts] = Loaded("towpath.client._trusts:Trusts")
+    users: Loaded[Users] = Loaded("towpath.client._members:Users")
+    workspaces: Loaded[Workspaces] = Loaded("towpath.client._workspaces:Workspaces")
 
     def server_info(self, *, timeout_seconds: float = 10.0) -> ServerInfo:
         """Returns the service's version and features.
