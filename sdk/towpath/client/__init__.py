@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from towpath.client._audit import Audit, AuditEntry, AuditPage
+    from towpath.client._caller import Caller, WorkspaceGrant
     from towpath.client._client import Client
     from towpath.client._connect import connect
     from towpath.client._keys import ApiKey, Keys, NewApiKey
@@ -23,13 +24,11 @@ if TYPE_CHECKING:
     from towpath.client._secrets import SecretInfo, Secrets
     from towpath.client._server import ServerInfo
     from towpath.client._sign_in import (
-        Caller,
         DeviceSignIn,
         Login,
         SignInOptions,
         SignIns,
         WaitingSignIn,
-        WorkspaceGrant,
     )
     from towpath.client._tenants import NewTenant, Tenant, TenantLimits, Tenants, TenantUsage, Usage
     from towpath.client._trusts import ClaimRule, Trust, Trusts, UserTrust
@@ -89,7 +88,7 @@ _HOMES: Final = {
     "Audit": "_audit",
     "AuditEntry": "_audit",
     "AuditPage": "_audit",
-    "Caller": "_sign_in",
+    "Caller": "_caller",
     "ClaimRule": "_trusts",
     "Client": "_client",
     "Decision": "_run_values",
@@ -128,7 +127,7 @@ _HOMES: Final = {
     "Users": "_members",
     "WaitingSignIn": "_sign_in",
     "Workspace": "_workspaces",
-    "WorkspaceGrant": "_sign_in",
+    "WorkspaceGrant": "_caller",
     "Workspaces": "_workspaces",
     "connect": "_connect",
 }

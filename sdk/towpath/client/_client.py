@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from towpath.client._caller import fetch_caller
 from towpath.client._loading import Loaded
 from towpath.client._logs import Logs
 from towpath.client._runs import Runs
@@ -11,12 +12,13 @@ from towpath.client._server import fetch_server_info
 
 if TYPE_CHECKING:
     from towpath.client._audit import Audit
+    from towpath.client._caller import Caller
     from towpath.client._keys import Keys
     from towpath.client._members import ServiceAccounts, Users
     from towpath.client._roles import Roles
     from towpath.client._secrets import Secrets
     from towpath.client._server import ServerInfo
-    from towpath.client._sign_in import Caller, SignIns
+    from towpath.client._sign_in import SignIns
     from towpath.client._tenants import Tenants
     from towpath.client._trusts import Trusts
     from towpath.client._workspaces import Workspaces
@@ -72,4 +74,4 @@ class Client(Runs, Logs):
         Raises:
             NotSignedIn: The service doesn't accept the caller's credential.
         """
-        return self.sign_in.caller(timeout_seconds=timeout_seconds)
+        return fetch_caller(self._calls, timeout_seconds=timeout_seconds)

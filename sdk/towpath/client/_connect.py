@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from towpath._delivery.takeover import deliver_waiting
-from towpath._transport.discovery import find_server
 from towpath._transport.embedded import open_embedded_transport
 from towpath._transport.opening import open_grpc
+from towpath.client._address import server_address
 from towpath.client._client import Client
 from towpath.exceptions import RpcError
 
@@ -54,14 +54,6 @@ def connect(settings: Settings, *, following: bool = False) -> Generator[Client]
             return
         with _taking_in(settings.home, transport):
             yield Client(transport)
-
-
-def server_address(settings: Settings) -> str:
-    """Address of the configured server or of the one on the home; empty when there is none."""
-    if settings.server_address:
-        return settings.server_address
-    found = find_server(settings.home)
-    return found.grpc if found else ""
 
 
 def open_transport(settings: Settings, *, anonymous: bool = False) -> Transport:
