@@ -100,8 +100,8 @@ def cli(
 ) -> None:
     """Run and track Python flows and tasks."""
     # Settings load files and modules, which would slow down `--help`.
+    from towpath._settings.current import use_flags  # noqa: PLC0415 - it loads the settings
     from towpath.cli.shared.session import Invocation  # noqa: PLC0415 - it loads the settings
-    from towpath.settings import use_flags  # noqa: PLC0415 - it loads the settings
 
     ctx.obj = Invocation(
         debug=debug, quiet=quiet, no_input=no_input, profile=profile or "", server=server or ""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from towpath._settings.current import resolve_settings
 from towpath._settings.declared import CREDENTIALS
 from towpath.cli.local.check import TIMEOUT_SECONDS, Check
 from towpath.client._connect import open_client
 from towpath.exceptions import ConfigurationError, RpcError
-from towpath.settings import resolve_settings
 
 if TYPE_CHECKING:
-    from towpath.settings import Settings
+    from towpath._settings.current import Settings
 
 _NO_CREDENTIAL: Final = (
     "`towpath login` saves a key or signs in; until then reports of pipelines wait, and `towpath"

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from towpath._settings.current import get_settings
 from towpath._settings.declared import BY_NAME
 from towpath._settings.layers import chosen_profile, user_config
 from towpath._transport.opening import host_of
+from towpath._transport.service import server_address
 from towpath._transport.sources import SignIn, write_sign_in
 from towpath.cli.identity.devices import approve_device, sign_in_device
 from towpath.cli.identity.login_profile import SIGN_IN_FILE, LoginProfile
 from towpath.cli.identity.profile_key import API_KEY, winning_variables
 from towpath.cli.shared.errors import CommandError
 from towpath.cli.shared.session import invocation, note, service_client, yes_option
-from towpath.client._address import server_address
 from towpath.exceptions import TowpathError
-from towpath.settings import get_settings
 
 if TYPE_CHECKING:
     from towpath.client import Login, SignInOptions

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._settings.current import get_settings, use_flags
 from towpath._settings.declared import CREDENTIALS
 from towpath._settings.files import write_config
 from towpath._transport.security import is_local, refuse_plaintext_credentials
+from towpath._transport.service import server_address
 from towpath.cli.identity.profile_key import API_KEY, winning_variables
 from towpath.cli.shared.session import invocation, note
-from towpath.client._address import server_address
-from towpath.settings import get_settings, use_flags
 
 if TYPE_CHECKING:
     from pathlib import Path

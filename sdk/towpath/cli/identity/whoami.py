@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from towpath._settings.current import get_settings
+from towpath._transport.service import server_address
 from towpath.cli.shared.output import json_object, print_facts, print_json, text_output
 from towpath.cli.shared.session import service_client
 from towpath.cli.shared.times import local_minute
-from towpath.client._address import server_address
-from towpath.settings import get_settings
 
 if TYPE_CHECKING:
     from towpath.client import Caller

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from towpath._display.words import printable
+from towpath._settings.current import get_settings
 from towpath._state_type import StateType
 from towpath.cli.runs.logs import logs
 from towpath.cli.runs.run_values import (
@@ -27,7 +28,6 @@ from towpath.cli.shared.output import list_output, print_json, text_output
 from towpath.cli.shared.session import confirmed, connected, note, yes_option
 from towpath.cli.shared.tables import Column, print_table
 from towpath.cli.shared.times import local_time, parse_duration
-from towpath.settings import get_settings
 
 if TYPE_CHECKING:
     from towpath.client import Client, Run, Transition

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from towpath._settings.current import get_settings
+from towpath._transport.service import server_address
 from towpath.cli.shared.errors import UNREACHABLE, CommandError
-from towpath.client._address import server_address
 from towpath.exceptions import Conflict
-from towpath.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from towpath._settings.current import Settings
     from towpath.client import Client
-    from towpath.settings import Settings
 
 yes_option = click.option("--yes", is_flag=True, help="No question before the change.")
 
