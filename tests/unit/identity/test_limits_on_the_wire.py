@@ -17,7 +17,7 @@ from google.protobuf import json_format
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from tests.unit.identity.place import API, WANTED, open_place
+from tests.unit.identity.place import API, OPTIONS, open_place
 from tests.unit.identity.test_limits import Clock
 from tests.unit.identity.test_strangers import admission_of
 from tests.unit.rpc.edges import Edge, frame, frames
@@ -207,9 +207,9 @@ async def test_a_proxy_tells_on_both_ports_where_calls_come_from(
 ) -> None:
     method = "AuthService/StartDeviceSignIn"
     told = "203.0.113.1, 198.51.100.9"
-    wanted = replace(WANTED, behind_proxy=proxy)
+    options = replace(OPTIONS, behind_tls_proxy=proxy)
     async with (
-        open_place(tmp_path / "towpath.db", wanted) as place,
+        open_place(tmp_path / "towpath.db", options) as place,
         serving(place.service.dispatcher) as ports,
         ports.channel() as channel,
     ):
