@@ -105,8 +105,8 @@ def cli(
 ) -> None:
     """Towpath: runs of Python flows and tasks, tracked."""
     # Settings load files and modules that `--help` needs none of.
+    from towpath._settings.current import use_flags  # noqa: PLC0415 - see above
     from towpath.cli.shared.session import Invocation  # noqa: PLC0415 - see above
-    from towpath.settings import use_flags  # noqa: PLC0415 - see above
 
     ctx.obj = Invocation(
         debug=debug, quiet=quiet, no_input=no_input, profile=profile or "", server=server or ""

@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from towpath._delivery.takeover import deliver_waiting
-from towpath._transport.discovery import find_server
-from towpath._transport.embedded import open_embedded_transport
-from towpath._transport.opening import open_grpc
+from towpath._transport.service import open_transport, server_address
 from towpath.client._client import Client
 from towpath.exceptions import RpcError
 
@@ -19,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
+    from towpath._settings.current import Settings
     from towpath._transport.base import Transport
-    from towpath.settings import Settings
 
 LOOK_SECONDS: Final = 0.25
 _SHARE: Final = 4
@@ -41,7 +39,7 @@ def connect(settings: Settings, *, following: bool = False) -> Generator[Client]
         TowpathError: The local database can't be opened.
     """
     address = server_address(settings)
-    with contextlib.closing(_open(address, settings)) as transport:
+    with contextlib.closing(open_transport(settings)) as transport:
         if address:
             yield Client(transport, workspace=settings.workspace)
             return
@@ -51,25 +49,6 @@ def connect(settings: Settings, *, following: bool = False) -> Generator[Client]
             return
         with _taking_in(settings.home, transport):
             yield Client(transport)
-
-
-def server_address(settings: Settings) -> str:
-    """Address of the configured server or of the one on the home; empty when there is none."""
-    if settings.server_address:
-        return settings.server_address
-    found = find_server(settings.home)
-    return found.grpc if found else ""
-
-
-def open_transport(settings: Settings, *, anonymous: bool = False) -> Transport:
-    """A transport to where `connect` says; `anonymous` brings nothing that proves who calls."""
-    return _open(server_address(settings), settings, anonymous=anonymous)
-
-
-def _open(address: str, settings: Settings, *, anonymous: bool = False) -> Transport:
-    if not address:
-        return open_embedded_transport(settings.home)
-    return open_grpc(settings, address, anonymous=anonymous)
 
 
 @contextmanager

@@ -5,15 +5,15 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._settings.current import resolve_settings
 from towpath._settings.declared import CREDENTIALS
+from towpath._transport.service import open_transport
 from towpath.api.v1 import auth_service_pb2
 from towpath.cli.local.check import TIMEOUT_SECONDS, Check
-from towpath.client._connect import open_transport
 from towpath.exceptions import ConfigurationError, RpcError
-from towpath.settings import resolve_settings
 
 if TYPE_CHECKING:
-    from towpath.settings import Settings
+    from towpath._settings.current import Settings
 
 _METHOD: Final = "towpath.api.v1.AuthService/GetCaller"
 _NONE: Final = "`towpath login` stores a key or signs in"

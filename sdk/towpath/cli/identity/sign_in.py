@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import click
 
 from towpath._display.words import printable
+from towpath._settings.current import get_settings, use_flags
 from towpath._settings.declared import BY_NAME, CREDENTIALS
 from towpath._settings.files import write_config
 from towpath._settings.layers import chosen_profile, user_config
 from towpath._transport.opening import host_of
 from towpath._transport.security import is_local, refuse_plaintext_credentials
+from towpath._transport.service import server_address
 from towpath._transport.sources import sign_in_of, write_sign_in
 from towpath.cli.identity.profile_key import API_KEY, winning_variables
 from towpath.cli.shared.errors import NOT_FOUND, TIMED_OUT, CommandError
 from towpath.cli.shared.service import as_json, call, moment
 from towpath.cli.shared.session import confirmed, invocation, note, print_json, text_output
-from towpath.client._connect import server_address
 from towpath.exceptions import NotFound, RpcError, TowpathError
-from towpath.settings import get_settings, use_flags
 
 if TYPE_CHECKING:
     from pathlib import Path

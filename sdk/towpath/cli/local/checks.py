@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Final
 
 from towpath._delivery.outbox import lock_outbox, outboxes
 from towpath._display.words import span
+from towpath._settings.current import get_settings, resolve_settings
 from towpath._settings.layers import file_problems, strange_variables
 from towpath._transport.discovery import find_server
+from towpath._transport.service import open_transport, server_address
 from towpath.cli.identity.check_identity import caller_check
 from towpath.cli.identity.profile_key import is_exposed
 from towpath.cli.local.check import TIMEOUT_SECONDS, Check
 from towpath.client import Client
-from towpath.client._connect import open_transport, server_address
 from towpath.exceptions import ConfigurationError, RpcError, TowpathError
-from towpath.settings import get_settings, resolve_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from towpath.settings import Settings
+    from towpath._settings.current import Settings
 
 SKEW_SECONDS: Final = 2.0
 _FULL_BYTES: Final = 1024 * 1024 * 1024

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from towpath._settings.current import resolve_settings
 from towpath._settings.declared import BY_NAME, SETTINGS, masked
 from towpath._settings.files import CONFIG_NAME, ConfigFile, read_config, read_project, write_config
 from towpath._settings.layers import (
@@ -23,7 +24,6 @@ from towpath.cli.shared.errors import USAGE, CommandError
 from towpath.cli.shared.groups import CommandGroup
 from towpath.cli.shared.session import invocation, note, print_json
 from towpath.cli.shared.tables import Column, print_table
-from towpath.settings import resolve_settings
 
 if TYPE_CHECKING:
     from towpath._settings.declared import Setting

@@ -21,7 +21,7 @@ def sync(output: str, *, everything: bool) -> None:
     """Deliver what waits in the outboxes of this home."""
     # The transports are slow to load, and `--help` needs none.
     from towpath._delivery.takeover import deliver_waiting  # noqa: PLC0415 - see above
-    from towpath.client._connect import open_transport  # noqa: PLC0415 - see above
+    from towpath._transport.service import open_transport  # noqa: PLC0415 - see above
 
     settings = settings_in_force()
     transport = open_transport(settings)

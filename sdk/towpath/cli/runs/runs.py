@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from towpath._display.words import printable
+from towpath._settings.current import get_settings
 from towpath._state_type import StateType
 from towpath.cli.runs.logs import logs
 from towpath.cli.runs.run_values import (
@@ -33,7 +34,6 @@ from towpath.cli.shared.session import (
     text_output,
 )
 from towpath.cli.shared.tables import Column, print_table
-from towpath.settings import get_settings
 
 if TYPE_CHECKING:
     from towpath.client import Client, Run, Transition

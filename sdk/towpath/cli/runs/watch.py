@@ -13,11 +13,11 @@ import click
 from towpath._display.model import Group
 from towpath._display.rows import Row
 from towpath._display.words import counted, printable, state_colour
+from towpath._settings.current import get_settings
 from towpath._state_type import StateType
 from towpath.cli.runs.run_values import local_time, ran, running_seconds
 from towpath.cli.shared.errors import CANCELLED, FAILED, NOT_FOUND, OK, TIMED_OUT, CommandError
 from towpath.cli.shared.session import colourful, connected, note
-from towpath.settings import get_settings
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from google.protobuf import json_format
 
+from towpath._transport.service import open_transport, server_address
 from towpath.api.v1 import (
     access_service_pb2,
     auth_service_pb2,
@@ -19,7 +20,6 @@ from towpath.api.v1 import (
 from towpath.cli.shared.errors import UNREACHABLE, CommandError
 from towpath.cli.shared.session import print_json, settings_in_force
 from towpath.cli.shared.tables import Column, print_table
-from towpath.client._connect import open_transport, server_address
 from towpath.exceptions import Conflict
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from towpath.settings import get_settings
+from towpath._settings.current import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from towpath._settings.current import Settings
     from towpath.client import Client
-    from towpath.settings import Settings
 
 LIST_OUTPUTS: Final = ("table", "wide", "json", "name")
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from towpath._settings.current import get_settings
 from towpath.api.v1 import secret_service_pb2 as pb
 from towpath.cli.shared.groups import CommandGroup
 from towpath.cli.shared.service import (
@@ -27,7 +28,6 @@ from towpath.cli.shared.session import (
     print_json,
     text_output,
 )
-from towpath.settings import get_settings
 
 MOST_BYTES: Final = 64 * 1024
 
