@@ -22,7 +22,16 @@ from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.identity.domain.principals import ServerKey, place_of
 from towpath_service.identity.storage.tables import audit_entry, audit_head, server_key
 
-from tests.in_process.place import ADDRESS, API, SEALER, Place, metadata, open_place, OPTIONS, SEALING
+from tests.in_process.place import (
+    ADDRESS,
+    API,
+    OPTIONS,
+    SEALER,
+    SEALING,
+    Place,
+    metadata,
+    open_place,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

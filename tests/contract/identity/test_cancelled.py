@@ -14,7 +14,7 @@ from towpath_service.app.identity.bootstrap import enable_identity
 from towpath_service.app.wiring import open_service
 
 from tests.in_process.edges import open_edge
-from tests.in_process.place import API, Place, open_place, OPTIONS, SEALING
+from tests.in_process.place import API, OPTIONS, SEALING, Place, open_place
 from tests.in_process.producing import creation, recording, transition
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from towpath_service.app.wiring import open_service
 from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.identity.storage.installation import SqlInstallation
 
-from tests.in_process.place import Place, open_place, OPTIONS, SEALING
+from tests.in_process.place import OPTIONS, SEALING, Place, open_place
 from tests.unit.service.identity.test_sign_in import EXCHANGE, begun, reason
 
 if TYPE_CHECKING:

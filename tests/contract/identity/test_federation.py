@@ -18,7 +18,7 @@ from towpath_service.core.errors import ServiceError
 from towpath_service.identity.application.server_keys import PUBLISHED_SECONDS
 from towpath_service.identity.issuers import issuer_keys
 
-from tests.in_process.place import Place, open_place, OPTIONS, SEALING
+from tests.in_process.place import OPTIONS, SEALING, Place, open_place
 from tests.issuer.server import CLIENT, Issuer, running_issuer
 
 if TYPE_CHECKING:

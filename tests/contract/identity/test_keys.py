@@ -18,7 +18,7 @@ from towpath_service.app.wiring import open_service, open_store
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.errors import ServiceError
 
-from tests.in_process.place import SEALER, Place, metadata, open_place, OPTIONS, SEALING
+from tests.in_process.place import OPTIONS, SEALER, SEALING, Place, metadata, open_place
 from tests.in_process.producing import opening
 
 if TYPE_CHECKING:

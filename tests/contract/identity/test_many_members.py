@@ -8,7 +8,7 @@ from towpath_auth import LOCAL_TENANT_ID
 from towpath_service.app.identity.bootstrap import recover_owner
 from towpath_service.identity.domain.principals import Binding, Principal, Tenant, new_id
 
-from tests.in_process.place import Place, open_place, SEALING
+from tests.in_process.place import SEALING, Place, open_place
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.identity.application.server_keys import PEPPER_IDLE_SECONDS, PUBLISHED_SECONDS
 from towpath_service.identity.application.sign_in import KEPT_TOKENS
 
-from tests.in_process.place import Place, open_place, OPTIONS, SEALING
+from tests.in_process.place import OPTIONS, SEALING, Place, open_place
 from tests.unit.service.identity.test_sign_in import begun, reason, refreshed, signed_in
 
 if TYPE_CHECKING:

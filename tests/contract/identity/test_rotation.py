@@ -23,7 +23,7 @@ from towpath_service.identity.application.authority import (
 )
 from towpath_service.identity.application.server_keys import PUBLISHED_SECONDS
 
-from tests.in_process.place import SEALER, Place, open_place, OPTIONS, SEALING, sealing_by
+from tests.in_process.place import OPTIONS, SEALER, SEALING, Place, open_place, sealing_by
 
 if TYPE_CHECKING:
     from pathlib import Path

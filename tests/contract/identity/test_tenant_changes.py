@@ -12,7 +12,7 @@ from towpath_service.app.wiring import open_service
 from towpath_service.database.postgres_url import PostgresUrl
 from towpath_service.identity.storage.installation import SqlInstallation
 
-from tests.in_process.place import Place, open_place, OPTIONS, SEALING
+from tests.in_process.place import OPTIONS, SEALING, Place, open_place
 
 if TYPE_CHECKING:
     from pathlib import Path

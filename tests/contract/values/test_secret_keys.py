@@ -25,7 +25,7 @@ from towpath_service.values.application.data_keys import DataKeys
 from towpath_service.values.domain import secrets as domain
 
 from tests.contract.values.test_secrets import NAME, PARENT, VALUE, create, runner, update, value
-from tests.in_process.place import Place, open_place, OPTIONS, SEALING, sealing_by
+from tests.in_process.place import OPTIONS, SEALING, Place, open_place, sealing_by
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -14,7 +14,7 @@ from towpath_service.identity.application import address_limits as counted
 from towpath_service.identity.application.address_limits import FAILURES_A_MINUTE, Strangers
 
 from tests.contract.identity.test_limits import Clock
-from tests.in_process.place import ADDRESS, Place, open_place, OPTIONS
+from tests.in_process.place import ADDRESS, OPTIONS, Place, open_place
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from grpc_status import rpc_status
 
 from tests.contract.identity.test_limits import Clock
 from tests.in_process.edges import Edge, frame, frames
-from tests.in_process.place import API, open_place, OPTIONS
+from tests.in_process.place import API, OPTIONS, open_place
 from tests.in_process.producing import opening
 from tests.in_process.serving import Ports, serving
 from tests.unit.service.identity.test_address_limits import admission_of
