@@ -94,8 +94,13 @@ def heartbeat(run_id: str, time: float) -> ingest_service_pb2.Update:
     return update
 
 
-def log_record(line: LogReport, sequence: int) -> bytes:
-    """A log line, serialized."""
+def log_sequence(number: int) -> bytes:
+    """A log line's number, serialized: with `log_record` after it, a whole LogRecord."""
+    return log_service_pb2.LogRecord(sequence=number).SerializeToString()
+
+
+def log_record(line: LogReport, sequence: int = 0) -> bytes:
+    """A log line, serialized; without a sequence it lacks `log_sequence` before it."""
     severity: Any = line.severity
     record = log_service_pb2.LogRecord(
         sequence=sequence,
