@@ -17,6 +17,7 @@ import sys
 import threading
 import zlib
 from collections import deque
+from ctypes import ArgumentError
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from towpath._delivery.system_calls import force, write_at_once
@@ -210,6 +211,8 @@ class Lane:
             if error.errno is None:  # What the system says has one: a signal handler raised this.
                 raise
             written = -1
+        except ArgumentError as error:  # How ctypes wraps what arrives as it takes the arguments.
+            raise RecursionError(str(error)) from error
         if written < size:
             self._settle()
             return 0
