@@ -110,8 +110,10 @@ class Lane:
         with self._lock:
             while True:
                 number = self.last + 1
-                with contextlib.suppress(_NumberTaken):
+                try:
                     return self._add(_framed(payload(number)), number)
+                except _NumberTaken:
+                    continue
 
     def unwritten(self, first: int) -> list[bytes]:
         """Payloads from a number on that the disk hasn't taken; none if it has taken the first."""
@@ -193,33 +195,39 @@ class Lane:
         Raises:
             _NumberTaken: It would not be the wanted one.
         """
-        size, end = len(frame), self._end
         try:
-            while True:
-                if end.size >= SEGMENT_BYTES or end.descriptor < 0:
-                    self._roll()
-                end = self._end
-                grown = _End(end.descriptor, end.next + 1, end.size + size)
-                if wanted and end.next != wanted:
-                    raise _NumberTaken
-                # No call is between this look and the write, so nothing comes between them.
-                if self._end is end:
-                    self._begun = frame
-                    written = write_at_once(end.descriptor, frame, size)
-                    break
+            number = self._write_next(frame, wanted)
         except OSError as error:
             if error.errno is None:  # What the system says has one: a signal handler raised this.
                 raise
-            written = -1
+            number = 0
         except ArgumentError as error:  # How ctypes wraps what arrives as it takes the arguments.
             raise RecursionError(str(error)) from error
-        if written < size:
+        if not number:
             self._settle()
+        elif self._sync_each:
+            self._sync()
+        return number
+
+    def _write_next(self, frame: bytes, wanted: int) -> int:
+        size = len(frame)
+        while True:
+            end = self._end
+            if end.size >= SEGMENT_BYTES or end.descriptor < 0:
+                self._roll()
+                continue
+            grown = _End(end.descriptor, end.next + 1, end.size + size)
+            if wanted and end.next != wanted:
+                raise _NumberTaken
+            # No call is between this look and the write, so nothing comes between them.
+            if self._end is end:
+                self._begun = frame
+                written = write_at_once(end.descriptor, frame, size)
+                break
+        if written < size:
             return 0
         if self._begun is frame:  # Else a report amid this one has looked at the file.
             self._end, self._begun = grown, None
-        if self._sync_each:
-            self._sync()
         return end.next
 
     def _settle(self) -> None:
