@@ -102,7 +102,7 @@ async def serve(
         await grpc_server.start()
         serving = asyncio.create_task(web.serve(), name="towpath-web")
         serving.add_done_callback(lambda _: stop.set())
-        openness = Openness(service.store, stop)
+        openness = Openness(service.stores, stop)
         await stack.enter_async_context(
             _background(service, settings, here[0], observed.wrapping, certificates, openness)
         )

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from towpath_service.app.settings import is_loopback
-from towpath_service.app.wiring import has_identity, open_store
+from towpath_service.app.stores import has_identity, open_stores
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.postgres_url import PostgresUrl
 from towpath_service.database.sql import row_security
@@ -29,8 +29,8 @@ async def check_exposure(settings: ServerSettings) -> None:
     open_to_all = not is_loopback(settings.host) and not settings.insecure
     if not open_to_all and not settings.cloud:
         return
-    async with open_store(settings.database) as store:
-        identity = await has_identity(store)
+    async with open_stores(settings.database) as stores:
+        identity = await has_identity(stores)
     protected = settings.tls is not None or settings.tls_proxy
     if settings.cloud:
         _check_cloud(settings, identity=identity, protected=protected)

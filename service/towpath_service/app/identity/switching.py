@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from towpath_service.app.identity.secret_keys import sealing_by
-from towpath_service.app.wiring import IdentityWanted, has_identity, open_store
+from towpath_service.app.stores import has_identity, open_stores
+from towpath_service.app.wiring import IdentityWanted
 from towpath_service.core.clock import SystemClock
 from towpath_service.identity.domain.principals import KEY_LIFE_SECONDS
 
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from towpath_service.app.identity.key_sources import KeySource
+    from towpath_service.app.stores import Stores
     from towpath_service.database.postgres_url import PostgresUrl
     from towpath_service.identity.application.audit import AuditTrail
     from towpath_service.identity.application.server_keys import ServerKeys
     from towpath_service.identity.application.tenants import MadeTenant
     from towpath_service.identity.ports.sealing import Sealer
-    from towpath_service.stores.port import Store
 
 ROTATE_KEYS: Final = "towpath server rotate-keys"
 
@@ -81,9 +82,9 @@ async def switch_on(
     """
     from towpath_service.app.identity.wiring import init_identity  # noqa: PLC0415 - brings cryptography
 
-    async with open_store(database) as store:
+    async with open_stores(database) as stores:
         return await init_identity(
-            store, SystemClock(), wanted.sealer(), owner, key_seconds=key_seconds
+            stores.identity, SystemClock(), wanted.sealer(), owner, key_seconds=key_seconds
         )
 
 
@@ -91,8 +92,8 @@ async def recover(database: Path | PostgresUrl, wanted: IdentityWanted) -> MadeT
     """Makes another key for an owner; raises as `switch_on`, and when there is no owner."""
     from towpath_service.app.identity.wiring import recover_owner  # noqa: PLC0415 - brings cryptography
 
-    async with open_store(database) as store:
-        return await recover_owner(store, SystemClock(), wanted.sealer())
+    async with open_stores(database) as stores:
+        return await recover_owner(stores.identity, SystemClock(), wanted.sealer())
 
 
 async def rotate_signing(database: Path | PostgresUrl, wanted: IdentityWanted) -> str:
@@ -100,9 +101,9 @@ async def rotate_signing(database: Path | PostgresUrl, wanted: IdentityWanted) -
     from towpath_service.app.identity.wiring import system_trail  # noqa: PLC0415 - brings cryptography
     from towpath_service.identity.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
 
-    async with open_store(database) as store:
-        keys = ServerKeys(store, wanted.sealer())
-        trail = await system_trail(store, SystemClock(), keys)
+    async with open_stores(database) as stores:
+        keys = ServerKeys(stores.identity, wanted.sealer())
+        trail = await system_trail(stores.identity, SystemClock(), keys)
         key_id = await keys.rotate()
         await trail.note_by_system(
             action="serverkey.rotate", command=ROTATE_KEYS, resource=f"serverKeys/signing/{key_id}"
@@ -115,9 +116,9 @@ async def rotate_pepper(database: Path | PostgresUrl, wanted: IdentityWanted) ->
     from towpath_service.app.identity.wiring import system_trail  # noqa: PLC0415 - brings cryptography
     from towpath_service.identity.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
 
-    async with open_store(database) as store:
-        keys = ServerKeys(store, wanted.sealer())
-        trail = await system_trail(store, SystemClock(), keys)
+    async with open_stores(database) as stores:
+        keys = ServerKeys(stores.identity, wanted.sealer())
+        trail = await system_trail(stores.identity, SystemClock(), keys)
         version = await keys.rotate_pepper()
         await keys.forget_peppers()
         await trail.note_by_system(
@@ -134,11 +135,12 @@ async def seal_anew(
     Raises as `switch_on`.
     """
     from towpath_service.identity.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
+    from towpath_service.values.application.data_keys import DataKeyResealer  # noqa: PLC0415 - as above
 
-    async with open_store(database) as store:
-        keys = ServerKeys(store, wanted.sealer())
-        trail = await _trail(store, keys)
-        count = await keys.seal_anew(following.sealer())
+    async with open_stores(database) as stores:
+        keys = ServerKeys(stores.identity, wanted.sealer())
+        trail = await _trail(stores, keys)
+        count = await keys.seal_anew(following.sealer(), [DataKeyResealer(stores.secrets)])
         if trail is not None:
             await trail.note_by_system(
                 action="serverkey.seal", command=ROTATE_KEYS, resource="serverKeys"
@@ -162,9 +164,11 @@ async def rotate_data_keys(
     from towpath_service.identity.application.server_keys import ServerKeys  # noqa: PLC0415 - as above
     from towpath_service.values.application.data_keys import DataKeys  # noqa: PLC0415 - as above
 
-    async with open_store(database) as store:
-        trail = await _trail(store, ServerKeys(store, wanted.sealer()))
-        keys = DataKeys(store, sealing_by(wanted.sealer), SystemClock(), operated_by_callers=False)
+    async with open_stores(database) as stores:
+        trail = await _trail(stores, ServerKeys(stores.identity, wanted.sealer()))
+        keys = DataKeys(
+            stores.secrets, sealing_by(wanted.sealer), SystemClock(), operated_by_callers=False
+        )
         done = 0
         for tenant_id in await keys.tenants():
             before = done
@@ -176,10 +180,10 @@ async def rotate_data_keys(
         return done
 
 
-async def _trail(store: Store, keys: ServerKeys) -> AuditTrail | None:
+async def _trail(stores: Stores, keys: ServerKeys) -> AuditTrail | None:
     """The operator's audit log; None where nobody is asked who they are, and there is none."""
     from towpath_service.app.identity.wiring import system_trail  # noqa: PLC0415 - brings cryptography
 
-    if not await has_identity(store):
+    if not await has_identity(stores):
         return None
-    return await system_trail(store, SystemClock(), keys)
+    return await system_trail(stores.identity, SystemClock(), keys)

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     from towpath_service.core.clock import Clock
     from towpath_service.core.tenant_limits import Admission
+    from towpath_service.identity.ports.runs import CurrentAttempt
     from towpath_service.identity.ports.sealing import Sealer
     from towpath_service.identity.ports.store import IdentityStore
-    from towpath_service.runs.application.queries import Queries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ async def open_identity(
     store: IdentityStore,
     clock: Clock,
     sealer: Sealer,
-    queries: Queries,
+    current_attempt: CurrentAttempt,
     admission: Admission,
     *,
     private_issuers: bool = False,
@@ -66,7 +66,7 @@ async def open_identity(
         store: Where it is kept who is who.
         clock: The time.
         sealer: What keeps the service's keys.
-        queries: What runs there are.
+        current_attempt: Reads which attempt of a run began last.
         admission: What counts what tenants use.
         private_issuers: Whether issuers may be on this machine and on private networks.
         endless_keys: Whether a key that never ends is followed by another such.
@@ -102,7 +102,7 @@ async def open_identity(
                 sign_ins,
                 federation,
                 devices,
-                queries,
+                current_attempt,
                 admission,
                 strangers,
             ),
