@@ -38,11 +38,11 @@ from tests.benchmarks.command import Benchmark
 from tests.benchmarks.ingest import database_options
 from tests.benchmarks.producer import Load, build_all, send
 from tests.benchmarks.signed_in import API, bearer, channel_of, exchange, init_auth
+from tests.in_process.place import open_place
 from tests.postgres import postgres_for_tests
 from tests.postgres.fixtures import upgrade
 from tests.postgres.roles import owned_by_no_superuser
 from tests.scenarios.servers import Server
-from tests.unit.identity.place import open_place
 
 if TYPE_CHECKING:
     import argparse

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from towpath._display import ending
+from towpath._display import summary as ending
 from towpath._display.plain import MOST_LINES
 from towpath._display.rows import rows
 from towpath._display.screen import Screen

@@ -9,28 +9,27 @@ from typing import TYPE_CHECKING, Any
 from towpath._delivery.reports import StateReport
 from towpath._engine.arguments import futures_in, resolved
 from towpath._engine.attempts import interruption
-from towpath._engine.children import Child
 from towpath._engine.skipping import skipped, upstream_failures
 from towpath._engine.task_runs import Results, attempts_of, execute, new_run, report_new
+from towpath._runs.children import Child
+from towpath._runs.context import current_run
+from towpath._runs.futures import Future, FutureList
 from towpath._state_type import StateType
-from towpath.context import current_run
 from towpath.exceptions import MissingContextError, RunCancelled
-from towpath.futures import Future
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from towpath._engine.task_runs import Waits
-    from towpath._task import Task
-    from towpath.context import RunContext
+    from towpath._engine.definitions import TaskDefinition
+    from towpath._runs.context import RunContext, Runner
+    from towpath._runs.futures import Waits
     from towpath.states import State
-    from towpath.task_runners import TaskRunner
 
 _quick = threading.local()
 
 
 def submit(
-    task: Task[..., Any],
+    task: TaskDefinition,
     parameters: dict[str, Any],
     *,
     wait_for: Sequence[Future[Any]] = (),
@@ -61,12 +60,23 @@ def submit(
     return future
 
 
+def submit_each(
+    task: TaskDefinition, calls: Iterable[dict[str, Any]], *, wait_for: Sequence[Future[Any]] = ()
+) -> FutureList[Any]:
+    """Submits a run of a map for each call, in order; raises as `submit`.
+
+    Args:
+        task: The task.
+        calls: The arguments of each call, by parameter.
+        wait_for: What every one of them waits for, besides the futures in its arguments.
+    """
+    return FutureList(submit(task, one, wait_for=wait_for, mapped=True) for one in calls)
+
+
 class _Submission:
     """A submitted run that counts down what it waits for."""
 
-    def __init__(
-        self, run: RunContext, future: Future[Any], waits: Waits, runner: TaskRunner
-    ) -> None:
+    def __init__(self, run: RunContext, future: Future[Any], waits: Waits, runner: Runner) -> None:
         self._run = run
         self._future = future
         self._waits = waits

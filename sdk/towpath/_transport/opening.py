@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from towpath._discovery import find_server
+from towpath._transport.discovery import find_server
 from towpath._transport.security import is_local, refuse_plaintext_credentials, tls_of
 
 if TYPE_CHECKING:
+    from towpath._settings.current import Settings
     from towpath._transport.base import Transport
     from towpath._transport.sources import Source
-    from towpath.settings import Settings
 
 
 def open_grpc(settings: Settings, address: str, *, anonymous: bool = False) -> Transport:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from towpath_service.app.identity.secret_keys import sealing_by, sealing_in_memory, without_key
+from towpath_service.app.identity.secret_keys import sealing_in_memory, without_key
 from towpath_service.app.stores import database_at, has_identity, stores_on
 from towpath_service.app.subjects import Foundation, Subject
 from towpath_service.core.bus import Bus
@@ -41,33 +41,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from towpath_service.app.identity.wiring import Identity
+    from towpath_service.app.options import IdentityOptions
     from towpath_service.app.stores import Stores
     from towpath_service.app.subjects import OpenSubject
     from towpath_service.database.postgres_url import PostgresUrl
     from towpath_service.identity.application.authority import Authority
     from towpath_service.identity.application.refused_exchanges import Denials
-    from towpath_service.identity.ports.sealing import Sealer, Sealing
+    from towpath_service.identity.ports.sealing import Sealing
     from towpath_service.rpc.dispatcher import Dispatching
     from towpath_service.rpc.endpoints import Handler
 
 
 _WITHOUT_IDENTITY = (LocalAuthHandler(), LocalAccessHandler(), LocalTenantHandler())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdentityWanted:
-    """How callers are told apart, where they are."""
-
-    sealer: Callable[[], Sealer]
-    """Makes what opens the service's own keys."""
-    private_issuers: bool = False
-    """Whether issuers that tenants trust may be on this machine and on private networks."""
-    endless_keys: bool = True
-    """Whether the successor of an API key that never ends never ends, in the first tenant."""
-    public_url: str | None = None
-    """`iss` of access tokens; None for one that is nobody's address."""
-    behind_proxy: bool = False
-    """Whether a proxy stands before the ports, and tells where calls come from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +96,7 @@ async def open_service(
     times: StreamTimes | None = None,
     keep: Keep | None = None,
     wrapping: Wrapping | None = None,
-    identity: IdentityWanted | None = None,
+    identity: IdentityOptions | None = None,
     sealing: Sealing | None = None,
     subjects: Iterable[OpenSubject] = (),
 ) -> AsyncGenerator[Service]:
@@ -124,18 +109,18 @@ async def open_service(
         wrapping: Telemetry around the parts; None for none.
         identity: How callers are told apart, if that was ever switched on; None for a service that
             only its own process calls.
-        sealing: Gets hold of the key that secrets are sealed with; None for that of identity, or
-            one in memory for a database that is.
+        sealing: Gets hold of the key that secrets and the service's own keys are sealed with; None
+            for no key, or for one in memory for a database that is.
         subjects: Opens further subjects, beside those that the service always has.
     """
     wrapping = wrapping or Wrapping()
-    sealing = sealing or _sealing(location, identity)
+    sealing = sealing or (sealing_in_memory() if location is None else without_key)
     async with AsyncExitStack() as stack:
         foundation = await stack.enter_async_context(_foundation(location, wrapping))
         runs = await stack.enter_async_context(
             _runs(foundation, wrapping, times or StreamTimes(), keep or Keep())
         )
-        layer = await _identity(foundation, runs.queries, identity)
+        layer = await _identity(foundation, sealing, runs.queries, identity)
         values = _values(foundation, sealing, operated_by_callers=layer is None)
         further = [await stack.enter_async_context(opened(foundation)) for opened in subjects]
         parts = (runs, values, *further)
@@ -225,9 +210,9 @@ def _values(foundation: Foundation, sealing: Sealing, *, operated_by_callers: bo
 
 
 async def _identity(
-    foundation: Foundation, queries: Queries, wanted: IdentityWanted | None
+    foundation: Foundation, sealing: Sealing, queries: Queries, options: IdentityOptions | None
 ) -> Identity | None:
-    if wanted is None or not await has_identity(foundation.stores):
+    if options is None or not await has_identity(foundation.stores):
         return None
     # Brings cryptography, of which a service without identity needs nothing.
     from towpath_service.app.identity.wiring import open_identity  # noqa: PLC0415 - 10 MB
@@ -235,13 +220,10 @@ async def _identity(
     return await open_identity(
         foundation.stores.identity,
         foundation.clock,
-        wanted.sealer(),
+        sealing(make=False),
         queries.attempt,
         foundation.limits,
-        private_issuers=wanted.private_issuers,
-        endless_keys=wanted.endless_keys,
-        public_url=wanted.public_url,
-        behind_proxy=wanted.behind_proxy,
+        options,
     )
 
 
@@ -249,9 +231,3 @@ def _dispatcher(handlers: Sequence[Handler], layer: Identity | None) -> Dispatch
     if layer is None:
         return Dispatcher((*handlers, *_WITHOUT_IDENTITY), LocalAuthenticator())
     return Dispatcher((*handlers, *layer.handlers), layer.authenticator, layer.guard)
-
-
-def _sealing(location: Path | PostgresUrl | None, identity: IdentityWanted | None) -> Sealing:
-    if identity is not None:
-        return sealing_by(identity.sealer)
-    return sealing_in_memory() if location is None else without_key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from towpath._telemetry import names
+from towpath.extensions.tracing import names
 
 from towpath_service.telemetry.transactions import current_watched
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from opentelemetry import context as contexts
 from opentelemetry.trace import Status, StatusCode, set_span_in_context
-from towpath._telemetry.harmless import harmless
+from towpath.extensions.tracing import guarded
 
 from towpath_service.core.tenancy import EVERY_TENANT
 
@@ -134,7 +134,7 @@ class ObservedDatabase:
             self._failed(span, error)
             raise
         self._instruments.commit_duration.record(time.perf_counter() - began)
-        with harmless("commits"):
+        with guarded("commits"):
             if span is None and not watching.is_idle:
                 span = self._tracer.start_span(
                     f"background {loop}", start_time=began_ns, attributes={LOOP: loop}
@@ -178,6 +178,6 @@ class _Watching(Generic[Result]):
             watched.describe(span)
 
     def measure(self) -> None:
-        with harmless("commits"):
+        with guarded("commits"):
             for watched in self._watched:
                 watched.measure()

@@ -1,0 +1,181 @@
+"""Options that flows and tasks share: what they mean, and what is wrong with them."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+from towpath._definitions.parameters import signature_of
+from towpath._engine.policy import Policy
+from towpath.exceptions import DefinitionError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HOOKS: Final = ("on_completion", "on_failure", "on_cancellation", "on_crashed", "on_running")
+RESERVED: Final = ("return_state", "wait_for")
+_KNOWN: Final = (
+    *HOOKS,
+    *("name", "description", "version", "tags", "flow_run_name", "task_run_name", "retries"),
+    *("retry_delay_seconds", "retry_jitter_factor", "retry_condition_fn", "timeout_seconds"),
+    *("log_prints", "task_runner", "validate_parameters", "final_state", "persist_result"),
+    *("result_serializer", "cache_policy", "cache_key_fn", "cache_expiration", "refresh_cache"),
+)
+
+H = TypeVar("H", bound=Callable[..., Any])
+
+
+class Definition:
+    """What flows and tasks have in common: a function, its kind, and its hooks."""
+
+    policy: Policy
+
+    def __init__(self, fn: Any, *, kind: str) -> None:
+        """Looks at the function.
+
+        Raises:
+            DefinitionError: It is none, or takes a parameter of a name that calls reserve.
+        """
+        kind_of_fn: type[Any] = fn.__class__
+        wrapped = kind_of_fn in {staticmethod, classmethod}
+        self._binding: type[Any] = kind_of_fn if wrapped else MethodType
+        function: Any = fn.__func__ if wrapped else fn
+        if not callable(function):
+            raise DefinitionError(f"@{kind} decorates a function, not {fn!r}")
+        functools.update_wrapper(cast("Any", self), function)
+        self._original = fn
+        self.fn = function
+        code: Any = getattr(inspect.unwrap(function), "__code__", None)
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
+        taken = [name for name in RESERVED if name in names]
+        if taken:
+            raise DefinitionError(
+                f"{kind} {getattr(function, '__name__', function)!r} has a parameter"
+                f" {taken[0]!r}, which calls of a {kind} use themselves: rename it"
+            )
+        self.is_generator = inspect.isgeneratorfunction(function)
+        self.is_async_generator = inspect.isasyncgenfunction(function)
+        self.is_async = inspect.iscoroutinefunction(function)
+
+    def on_completion(self, hook: H) -> H:
+        """Decorates a function to be called when a run completes."""
+        return self._add_hook("on_completion", hook)
+
+    def on_failure(self, hook: H) -> H:
+        """Decorates a function to be called when a run fails or times out."""
+        return self._add_hook("on_failure", hook)
+
+    def on_cancellation(self, hook: H) -> H:
+        """Decorates a function to be called when a run is stopped before its end."""
+        return self._add_hook("on_cancellation", hook)
+
+    def on_crashed(self, hook: H) -> H:
+        """Decorates a function to be called when what ran a run is gone."""
+        return self._add_hook("on_crashed", hook)
+
+    def on_running(self, hook: H) -> H:
+        """Decorates a function to be called when an attempt begins."""
+        return self._add_hook("on_running", hook)
+
+    def invoke(self, parameters: dict[str, Any]) -> Any:
+        """Calls the function with its arguments by parameter."""
+        function: Any = self.fn
+        if not parameters:
+            return function()
+        arguments = inspect.BoundArguments(signature_of(function), parameters)
+        return function(*arguments.args, **arguments.kwargs)
+
+    def _add_hook(self, event: str, hook: H) -> H:
+        self.policy.hooks.setdefault(event, []).append(hook)
+        return hook
+
+    def _bound(self, instance: object, owner: type | None) -> Any:
+        """The function as a class's attribute gives it; None when there is nothing to bind."""
+        if self._binding is staticmethod or (instance is None and self._binding is MethodType):
+            return None
+        return MethodType(self.fn, owner if self._binding is classmethod else instance)
+
+
+def options_given(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The options among the arguments of a constructor, for a definition like it.
+
+    Args:
+        arguments: Its `locals()` before anything else; hooks stand in their policy.
+    """
+    others = {"self", "fn", "hooks", "__class__"}
+    return {name: value for name, value in arguments.items() if name not in others}
+
+
+def policy_of(
+    owner: str,
+    *,
+    retries: int,
+    delay: float | Sequence[float] | Callable[[int], Sequence[float]],
+    jitter: float | None,
+    condition: Callable[..., bool] | None,
+    timeout_seconds: float | None,
+    hooks: dict[str, Any],
+) -> Policy:
+    """The options on attempts, looked at.
+
+    Raises:
+        DefinitionError: One of them is unknown or makes no sense.
+    """
+    known = _hooks_of(owner, hooks)
+    number: Any = retries
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise DefinitionError(f"retries of a {owner} is a number from 0 up, not {retries!r}")
+    if timeout_seconds is not None and not timeout_seconds > 0:
+        raise DefinitionError(
+            f"timeout_seconds of a {owner} is more than 0, or None for none, not"
+            f" {timeout_seconds!r}"
+        )
+    if jitter is not None and jitter < 0:
+        raise DefinitionError(f"retry_jitter_factor of a {owner} is 0 or more, not {jitter!r}")
+    return Policy(
+        retries=retries,
+        delays=_delays_of(retries, delay),
+        jitter=jitter or 0.0,
+        condition=condition,
+        timeout_seconds=None if timeout_seconds is None else float(timeout_seconds),
+        hooks=known,
+    )
+
+
+def named(template: str | Callable[[], str] | None, parameters: dict[str, Any]) -> str | None:
+    """A name from a template over parameters, or from a callable."""
+    if template is None:
+        return None
+    if callable(template):
+        return template()
+    try:
+        return template.format(**parameters)
+    except (KeyError, IndexError, AttributeError) as error:
+        raise DefinitionError(
+            f"the run name template {template!r} asks for {error}; there are"
+            f" {', '.join(parameters) or 'no parameters'}"
+        ) from None
+
+
+def _hooks_of(owner: str, options: dict[str, Any]) -> dict[str, list[Callable[..., Any]]]:
+    for name in options:
+        if name not in HOOKS:
+            close = difflib.get_close_matches(name, _KNOWN, 1)
+            hint = f": did you mean {close[0]!r}?" if close else f"; there are {', '.join(_KNOWN)}"
+            raise DefinitionError(f"a {owner} has no option {name!r}{hint}")
+    return {name: list(hooks or ()) for name, hooks in options.items()}
+
+
+def _delays_of(
+    retries: int, delay: float | Sequence[float] | Callable[[int], Sequence[float]]
+) -> tuple[float, ...]:
+    """Seconds before each retry."""
+    if callable(delay):
+        return tuple(delay(retries))
+    if isinstance(delay, int | float):
+        return (float(delay),) if delay else ()
+    return tuple(delay)

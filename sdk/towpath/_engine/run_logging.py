@@ -1,0 +1,110 @@
+"""Log lines of runs."""
+
+from __future__ import annotations
+
+import builtins
+import logging
+import sys
+import time
+from typing import Any, Final
+
+from towpath._delivery.reports import LogReport
+from towpath._runs.context import RUN_LOGGER, current_run
+from towpath._runs.failures import describe
+from towpath._settings.current import get_settings
+from towpath.exceptions import MissingContextError
+
+_SEVERITIES: Final = ((50, 21), (40, 17), (30, 13), (20, 9), (10, 5))
+
+
+class RunHandler(logging.Handler):
+    """Sends what is logged within a run to the run."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Reports a record; never raises."""
+        run = current_run.get()
+        if run is None or record.name.partition(".")[0] == "grpc":
+            return
+        try:
+            severity = next((n for level, n in _SEVERITIES if record.levelno >= level), 1)
+            error = record.exc_info[1] if record.exc_info else None
+            trace_id, span_id = run.trace.ids_for_logs() if run.trace is not None else ("", "")
+            run.reporter.log(
+                LogReport(
+                    run_id=run.run_id,
+                    time=record.created or time.time(),
+                    severity=severity,
+                    logger=record.name,
+                    body=run.secrets.text(record.getMessage()),
+                    attempt=run.attempt,
+                    failure=describe(error, run.secrets.text) if error is not None else None,
+                    trace_id=trace_id,
+                    span_id=span_id,
+                )
+            )
+        except Exception:  # noqa: BLE001 - logging must not break what logs
+            self.handleError(record)
+
+
+_print: Final = builtins.print
+_handler: Final = RunHandler()
+_run_handler: Final = RunHandler()
+_set_up = False
+
+
+def set_up() -> None:
+    """Has what is logged and printed within runs go to the runs; the first call counts."""
+    global _set_up  # noqa: PLW0603 - a process has one root logger and one print
+    if not _set_up:
+        _set_up = True
+        _handler.setLevel(get_settings().log_level.upper())
+        logging.getLogger().addHandler(_handler)
+        builtins.print = _print_in_run
+
+
+def _print_in_run(*values: object, sep: str | None = " ", **options: Any) -> None:
+    """Prints, and in runs that ask for it logs what was printed to standard output."""
+    run = current_run.get()
+    if run is None:
+        _print(*values, sep=sep, **options)
+        return
+    # One write a line: what runs in other threads and processes prints does not get in between.
+    end = options.pop("end", None)
+    line = run.secrets.text((" " if sep is None else sep).join(map(str, values)))
+    _print(line + ("\n" if end is None else end), end="", **options)
+    if run.log_prints and options.get("file") in {None, sys.stdout}:
+        trace_id, span_id = run.trace.ids_for_logs() if run.trace is not None else ("", "")
+        run.reporter.log(
+            LogReport(
+                run_id=run.run_id,
+                time=time.time(),
+                severity=9,
+                logger="stdout",
+                body=line,
+                attempt=run.attempt,
+                trace_id=trace_id,
+                span_id=span_id,
+            )
+        )
+
+
+def get_run_logger() -> logging.Logger:
+    """The logger of the current run.
+
+    Raises:
+        MissingContextError: There is none.
+    """
+    run = current_run.get()
+    if run is None:
+        raise MissingContextError(
+            "get_run_logger() was called outside a flow or task run: call it within one, or use"
+            " logging.getLogger()"
+        )
+    logger = logging.getLogger(RUN_LOGGER)
+    if _run_handler not in logger.handlers:
+        _run_handler.setLevel(get_settings().log_level.upper())
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
+        # Two threads may come here at once: a handler that is there already is added no more.
+        logger.addHandler(_run_handler)
+    return logger

@@ -1,0 +1,134 @@
+"""What the flow's process and a worker tell each other."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import cloudpickle
+
+from towpath._runs.failures import RemoteTrace, headline, keep_trace, restore_trace
+from towpath.exceptions import ResultError, RunError
+
+if TYPE_CHECKING:
+    from towpath.states import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What a worker must know of a run."""
+
+    run_id: str
+    name: str
+    flow_id: str
+    flow_name: str
+    root_run_id: str
+    parent_run_id: str
+    tags: frozenset[str]
+    inner_tags: frozenset[str]
+    attempt: int
+    log_prints: bool
+    persist_result: bool
+    flow_run: dict[str, Any] | None
+    """Id, name, parameters and tags of the flow run around it."""
+    traceparent: str = ""
+    """The span of its attempt."""
+    secrets: frozenset[str | bytes] = field(default=frozenset(), repr=False)
+    """What must not be seen of the root run, in plain."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A function to be called."""
+
+    task_number: int
+    task: bytes | None
+    """The pickled task; None when this worker has had it."""
+    work: bytes
+    """Pickled (RunFacts, parameters)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Something to be reported: the method of the Reporter and its arguments."""
+
+    method: str
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BegunRun:
+    """A run that didn't complete, of those that the function began."""
+
+    name: str
+    state: State[Any]
+    handled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a call ended."""
+
+    value: bytes | None
+    """The pickled result, unless something was raised."""
+    error: bytes | None = None
+    trace: RemoteTrace | None = None
+    failed_runs: list[BegunRun] = field(default_factory=list["BegunRun"])
+    secrets: frozenset[str | bytes] = field(default=frozenset(), repr=False)
+    """What must not be seen of the root run, of all that the worker knows."""
+
+
+def dump(value: Any) -> bytes:
+    """A message, pickled; functions and classes of scripts by value."""
+    data: bytes = cast("Any", cloudpickle).dumps(value)
+    return data
+
+
+def dump_result(value: Any) -> bytes:
+    """A result, pickled.
+
+    Raises:
+        ResultError: It can't be.
+    """
+    try:
+        return dump(value)
+    except Exception as error:
+        raise ResultError(
+            f"the result, a {type(value).__qualname__}, can't be sent from its process:"
+            f" {headline(error)}. Return plain values, or run the task in threads"
+        ) from error
+
+
+def dump_error(error: BaseException) -> bytes:
+    """An exception, pickled; one that can't be becomes a RunError with its text."""
+    with contextlib.suppress(Exception):
+        data = dump(error)
+        cloudpickle.loads(data)
+        return data
+    return dump(RunError(headline(error)))
+
+
+def load_error(ended: Ended) -> BaseException:
+    """The exception that ended a call."""
+    assert ended.error is not None
+    try:
+        error: BaseException = cloudpickle.loads(ended.error)
+    except Exception as problem:  # noqa: BLE001 - an exception's class may do anything
+        error = RunError(f"the task raised an exception that can't be read: {headline(problem)}")
+    if ended.trace is not None:
+        restore_trace(error, ended.trace)
+    return error
+
+
+def raised(
+    error: BaseException, failed_runs: list[BegunRun], secrets: frozenset[str | bytes]
+) -> Ended:
+    """The end of a call that raised."""
+    return Ended(
+        value=None,
+        error=dump_error(error),
+        trace=keep_trace(error),
+        failed_runs=failed_runs,
+        secrets=secrets,
+    )
