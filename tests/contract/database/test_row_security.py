@@ -14,7 +14,7 @@ from towpath_service.core.tenancy import EVERY_TENANT, WrongTenant
 from towpath_service.database.postgres.database import PostgresDatabase
 from towpath_service.database.postgres.pools import Pool
 from towpath_service.database.postgres_url import PostgresUrl, parse_postgres_url
-from towpath_service.database.sql.row_security import WITHOUT_TENANT, holes, passes_by
+from towpath_service.database.sql.row_security import holes, passes_by, without_tenant
 from towpath_service.database.sqlite.database import SqliteDatabase
 from towpath_service.database.tables import metadata
 from towpath_service.database.upkeep.maintenance import at_database
@@ -207,4 +207,4 @@ async def test_every_table_with_a_tenant_is_behind_the_wall(postgres_dsn: str) -
         return {row[0] for row in rows}
 
     found = await at_database(parse_postgres_url(postgres_dsn), walled)
-    assert found == set(metadata.tables) - WITHOUT_TENANT
+    assert found == set(metadata.tables) - without_tenant()
