@@ -9,7 +9,7 @@ from towpath._transport.discovery import find_server
 from towpath._transport.security import is_local, refuse_plaintext_credentials, tls_of
 
 if TYPE_CHECKING:
-    from towpath._settings.current import Settings
+    from towpath._settings.declared import Settings
     from towpath._transport.base import Transport
     from towpath._transport.sources import Source
 

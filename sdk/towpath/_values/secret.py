@@ -14,7 +14,7 @@ from towpath._transport.discovery import find_server
 from towpath.exceptions import ConfigurationError, NotFound, NotSignedIn, RpcError
 
 if TYPE_CHECKING:
-    from towpath._settings.current import Settings
+    from towpath._settings.declared import Settings
     from towpath._transport.base import Transport
     from towpath.api.v1 import secret_service_pb2
 
