@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from towpath_service.app.wiring import IdentityWanted, Service, open_service
+from towpath_service.app.wiring import Service, open_service
 from towpath_service.rpc.grpc_server import GrpcServer, listening_socket
 from towpath_service.web import WebServer, web_application
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from pathlib import Path
 
+    from towpath_service.app.options import IdentityOptions
     from towpath_service.database.postgres_url import PostgresUrl
+    from towpath_service.identity.ports.sealing import Sealing
 
 HOST = "127.0.0.1"
 
@@ -80,12 +82,14 @@ class Edge:
 
 @contextmanager
 def open_edge(
-    database: Path | PostgresUrl | None = None, identity: IdentityWanted | None = None
+    database: Path | PostgresUrl | None = None,
+    identity: IdentityOptions | None = None,
+    sealing: Sealing | None = None,
 ) -> Generator[Edge]:
     opened: Future[tuple[Edge, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def live() -> None:
-        async with open_service(database, identity=identity) as service:
+        async with open_service(database, identity=identity, sealing=sealing) as service:
             grpc_server = GrpcServer(service.dispatcher)
             port = grpc_server.bind(HOST, 0)
             listener = listening_socket(HOST, 0)

@@ -13,9 +13,10 @@ from uuid import uuid4
 
 from towpath.api import v1 as api
 from towpath_auth.envelope import LocalKey
+from towpath_service.app.identity.bootstrap import enable_identity
 from towpath_service.app.identity.sealing import EnvelopeSealer
-from towpath_service.app.identity.switching import switch_on
-from towpath_service.app.wiring import IdentityWanted, Service, open_service
+from towpath_service.app.options import IdentityOptions
+from towpath_service.app.wiring import Service, open_service
 from towpath_service.core.errors import ServiceError
 from towpath_service.identity.application.authority import AUDIENCE, ISSUER, Authority
 
@@ -29,11 +30,24 @@ if TYPE_CHECKING:
     from towpath.api.v1 import auth_service_pb2
     from towpath_auth.credentials import AccessClaims
     from towpath_service.database.postgres_url import PostgresUrl
+    from towpath_service.identity.ports.sealing import Sealer, Sealing
     from towpath_service.rpc.endpoints import Endpoint
 
 API = "towpath.api.v1"
 SEALER = EnvelopeSealer([LocalKey(b"k" * 32)])
-WANTED = IdentityWanted(sealer=lambda: SEALER)
+OPTIONS = IdentityOptions()
+
+
+def sealing_by(sealer: Sealer) -> Sealing:
+    """Gives a key that is open already."""
+
+    def sealing(*, make: bool) -> Sealer:
+        return sealer
+
+    return sealing
+
+
+SEALING = sealing_by(SEALER)
 LET_IN_SECONDS = 0.5
 ADDRESS = "192.0.2.7"
 
@@ -159,11 +173,13 @@ class Place:
 
 @asynccontextmanager
 async def open_place(
-    database: Path | PostgresUrl, wanted: IdentityWanted = WANTED
+    database: Path | PostgresUrl,
+    options: IdentityOptions = OPTIONS,
+    sealing: Sealing = SEALING,
 ) -> AsyncGenerator[Place]:
-    made = await switch_on(database, wanted, "owner@example.org")
+    made = await enable_identity(database, sealing, "owner@example.org")
     assert made is not None
-    async with open_service(database, identity=wanted) as service:
+    async with open_service(database, identity=options, sealing=sealing) as service:
         place = Place(service, made.api_key)
         place.owner = await place.token(made.api_key)
         yield place

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from towpath_service.app.identity.secret_keys import sealing_by, sealing_in_memory, without_key
+from towpath_service.app.identity.secret_keys import sealing_in_memory, without_key
 from towpath_service.core.bus import Bus
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.tenant_limits import Admission
@@ -36,34 +36,19 @@ from towpath_service.values.application.secrets import WorkspaceSecrets
 from towpath_service.values.rpc.secret_handler import SecretHandler
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from towpath_service.app.identity.wiring import Identity
+    from towpath_service.app.options import IdentityOptions
     from towpath_service.identity.application.authority import Authority
     from towpath_service.identity.application.refused_exchanges import Denials
-    from towpath_service.identity.ports.sealing import Sealer, Sealing
+    from towpath_service.identity.ports.sealing import Sealing
     from towpath_service.rpc.dispatcher import Dispatching
     from towpath_service.stores.port import Store
 
 
 _WITHOUT_IDENTITY = (LocalAuthHandler(), LocalAccessHandler(), LocalTenantHandler())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdentityWanted:
-    """How callers are told apart, where they are."""
-
-    sealer: Callable[[], Sealer]
-    """Makes what opens the service's own keys."""
-    private_issuers: bool = False
-    """Whether issuers that tenants trust may be on this machine and on private networks."""
-    endless_keys: bool = True
-    """Whether the successor of an API key that never ends never ends, in the first tenant."""
-    public_url: str | None = None
-    """`iss` of access tokens; None for one that is nobody's address."""
-    behind_proxy: bool = False
-    """Whether a proxy stands before the ports, and tells where calls come from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +80,7 @@ async def open_service(
     times: StreamTimes | None = None,
     keep: Keep | None = None,
     wrapping: Wrapping | None = None,
-    identity: IdentityWanted | None = None,
+    identity: IdentityOptions | None = None,
     sealing: Sealing | None = None,
 ) -> AsyncGenerator[Service]:
     """Opens the service on a database; a path is SQLite's, None is one in memory.
@@ -107,12 +92,13 @@ async def open_service(
         wrapping: What tells of the service; None tells of nothing.
         identity: How callers are told apart, if that was ever switched on; None for a service that
             nobody but its own process calls.
-        sealing: Gets hold of the key that secrets are sealed with; None for that of identity, or
-            one in memory for a database that is.
+        sealing: Gets hold of the key that secrets and the service's own keys are sealed with; None
+            for no key, or for one in memory for a database that is.
     """
     wrapping = wrapping or Wrapping()
     clock, bus, draining = SystemClock(), Bus(), Draining(asyncio.Event())
     times = times or StreamTimes()
+    sealing = sealing or (sealing_in_memory() if database is None else without_key)
     store = wrapping.store(_store(database))
     listening: asyncio.Task[None] | None = None
     try:
@@ -126,13 +112,8 @@ async def open_service(
             queries = Queries(store, bus, clock)
             watches = Watches(store, bus, draining)
             admission = Admission()
-            layer = await _identity(store, clock, queries, admission, identity)
-            data_keys = DataKeys(
-                store,
-                sealing or _sealing(database, identity),
-                clock,
-                operated_by_callers=layer is None,
-            )
+            layer = await _identity(store, clock, sealing, queries, admission, identity)
+            data_keys = DataKeys(store, sealing, clock, operated_by_callers=layer is None)
             handlers = (
                 IngestHandler(producers, draining, times, admission),
                 RunHandler(queries, watches),
@@ -170,32 +151,17 @@ async def open_service(
 async def _identity(
     store: Store,
     clock: SystemClock,
+    sealing: Sealing,
     queries: Queries,
     admission: Admission,
-    wanted: IdentityWanted | None,
+    options: IdentityOptions | None,
 ) -> Identity | None:
-    if wanted is None or not await has_identity(store):
+    if options is None or not await has_identity(store):
         return None
     # Brings cryptography, of which a service without identity needs nothing.
     from towpath_service.app.identity.wiring import open_identity  # noqa: PLC0415 - 10 MB
 
-    return await open_identity(
-        store,
-        clock,
-        wanted.sealer(),
-        queries,
-        admission,
-        private_issuers=wanted.private_issuers,
-        endless_keys=wanted.endless_keys,
-        public_url=wanted.public_url,
-        behind_proxy=wanted.behind_proxy,
-    )
-
-
-def _sealing(database: Path | PostgresUrl | None, identity: IdentityWanted | None) -> Sealing:
-    if identity is not None:
-        return sealing_by(identity.sealer)
-    return sealing_in_memory() if database is None else without_key
+    return await open_identity(store, clock, sealing(make=False), queries, admission, options)
 
 
 async def has_identity(store: Store) -> bool:

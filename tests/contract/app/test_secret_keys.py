@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from towpath.exceptions import RpcError
+from towpath_service.app.identity.key_rotation import reseal_keys, rotate_data_keys
 from towpath_service.app.identity.key_sources import file_source
 from towpath_service.app.identity.secret_keys import sealing_of
-from towpath_service.app.identity.switching import identity_wanted, rotate_data_keys, seal_anew
 from towpath_service.app.wiring import open_service
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.postgres_url import parse_postgres_url
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 async def local(
     database: Any, home: Path, key_file: Path | None = None, *, shared: bool = False
 ) -> AsyncGenerator[Place]:
-    sealing = sealing_of(home, key_file, shared=shared)
+    sealing = sealing_of(home, file_source(key_file), shared=shared)
     async with open_service(database, sealing=sealing) as service:
         yield Place(service, "")
 
@@ -124,9 +124,9 @@ async def test_a_laptops_keys_can_be_changed_too(tmp_path: Path) -> None:
     database, new = tmp_path / "towpath.db", tmp_path / "new.key"
     async with local(database, tmp_path) as place:
         await create(place, any_token())
-    old = identity_wanted(tmp_path, None)
-    following = identity_wanted(tmp_path, file_source(new), make=True)
-    assert await seal_anew(database, old, following) == 1
+    old = sealing_of(tmp_path, None)
+    following = sealing_of(tmp_path, file_source(new))
+    assert await reseal_keys(database, old, following) == 1
     (tmp_path / "server.key").unlink()
     assert await rotate_data_keys(database, following, lambda _: None) == 1
     async with local(database, tmp_path, new) as place:

@@ -10,11 +10,11 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import delete, select, update
 from towpath_auth.audit import FIRST_HASH, AuditHead, AuditRecord, find_break
-from towpath_service.app.identity.switching import (
-    recover,
+from towpath_service.app.identity.bootstrap import recover_owner
+from towpath_service.app.identity.key_rotation import (
+    reseal_keys,
     rotate_data_keys,
-    rotate_signing,
-    seal_anew,
+    rotate_signing_key,
 )
 from towpath_service.app.wiring import open_service
 from towpath_service.core.errors import ServiceError
@@ -22,7 +22,16 @@ from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.identity.domain.principals import ServerKey, place_of
 from towpath_service.identity.storage.tables import audit_entry, audit_head, server_key
 
-from tests.in_process.place import ADDRESS, API, SEALER, WANTED, Place, metadata, open_place
+from tests.in_process.place import (
+    ADDRESS,
+    API,
+    OPTIONS,
+    SEALER,
+    SEALING,
+    Place,
+    metadata,
+    open_place,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,10 +163,10 @@ async def test_what_is_done_at_the_database_is_written_down_as_the_systems(
     either: Path | PostgresUrl,
 ) -> None:
     async with open_place(either) as place:
-        recovered = await recover(either, WANTED)
-        new = await rotate_signing(either, WANTED)
-        assert await rotate_data_keys(either, WANTED, lambda _: None) == 0
-        assert await seal_anew(either, WANTED, WANTED) == 4
+        recovered = await recover_owner(either, SEALING)
+        new = await rotate_signing_key(either, SEALING)
+        assert await rotate_data_keys(either, SEALING, lambda _: None) == 0
+        assert await reseal_keys(either, SEALING, SEALING) == 4
         answer = await log(place)
         entries = list(reversed(answer.audit_entries))
         init, recovering, rotating = (
@@ -248,7 +257,7 @@ async def test_a_log_that_was_wiped_bears_no_seal_after_a_restart_either(
         await place.call(place.owner, "AccessService/CreateWorkspace", workspace_id="w-1")
         await at_database(either, lambda connection: connection.execute(delete(audit_entry)))
         await at_database(either, lambda connection: connection.execute(delete(audit_head)))
-    async with open_service(either, identity=WANTED) as service:
+    async with open_service(either, identity=OPTIONS, sealing=SEALING) as service:
         again = Place(service, place.owner_key)
         again.owner = await again.token(place.owner_key)
         assert not (await log(again)).head_sealed
@@ -259,7 +268,7 @@ async def test_logs_of_an_earlier_version_get_their_ends_once(either: Path | Pos
         _, other = await place.tenant("acme")
         await place.call(place.owner, "AccessService/CreateWorkspace", workspace_id="w-1")
     await at_database(either, _as_before)
-    async with open_service(either, identity=WANTED) as service:
+    async with open_service(either, identity=OPTIONS, sealing=SEALING) as service:
         again = Place(service, place.owner_key)
         again.owner = await again.token(place.owner_key)
         assert broken(await log(again)) == ""

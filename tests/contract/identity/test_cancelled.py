@@ -10,11 +10,11 @@ from uuid import uuid4
 
 import pytest
 from towpath.api.v1 import access_service_pb2, auth_service_pb2, ingest_service_pb2, run_service_pb2
-from towpath_service.app.identity.switching import switch_on
+from towpath_service.app.identity.bootstrap import enable_identity
 from towpath_service.app.wiring import open_service
 
 from tests.in_process.edges import open_edge
-from tests.in_process.place import API, WANTED, Place, open_place
+from tests.in_process.place import API, OPTIONS, SEALING, Place, open_place
 from tests.in_process.producing import creation, recording, transition
 
 if TYPE_CHECKING:
@@ -74,9 +74,9 @@ class Caller:
 def test_a_deletion_cancelled_over_grpc_is_told_of_or_did_nothing(
     either: Path | PostgresUrl,
 ) -> None:
-    made = asyncio.run(switch_on(either, WANTED, "owner@example.org"))
+    made = asyncio.run(enable_identity(either, SEALING, "owner@example.org"))
     assert made is not None
-    with open_edge(either, WANTED) as edge, edge.channel() as channel:
+    with open_edge(either, OPTIONS, SEALING) as edge, edge.channel() as channel:
         caller = Caller(channel, made.api_key)
         runs = [caller.ended_run() for _ in DELAYS_SECONDS]
         for run, delay in zip(runs, DELAYS_SECONDS, strict=True):
@@ -150,7 +150,7 @@ async def test_a_service_that_ends_waits_for_what_is_to_be_told(
     async with open_place(database) as place:
         run, key = await ended_run(place), place.owner_key
         await SlowDeletion(place, monkeypatch).give_up(run)
-    async with open_service(database, identity=WANTED) as service:
+    async with open_service(database, identity=OPTIONS, sealing=SEALING) as service:
         after = Place(service, key)
         after.owner = await after.token(key)
         assert (run, "OK") in await told(after)

@@ -13,7 +13,7 @@ from towpath_service.app.wiring import open_service
 from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.identity.storage.installation import SqlInstallation
 
-from tests.in_process.place import WANTED, Place, open_place
+from tests.in_process.place import OPTIONS, SEALING, Place, open_place
 from tests.unit.service.identity.test_sign_in import EXCHANGE, begun, reason
 
 if TYPE_CHECKING:
@@ -35,7 +35,10 @@ async def test_an_approval_outlasts_a_poll_that_began_before(
         assert approved.wait(30)
         return device
 
-    async with open_place(url) as place, open_service(url, identity=WANTED) as other:
+    async with (
+        open_place(url) as place,
+        open_service(url, identity=OPTIONS, sealing=SEALING) as other,
+    ):
         device = await begun(place)
         monkeypatch.setattr(SqlInstallation, "device", held)
         replica = Place(other, place.owner_key)
@@ -75,7 +78,7 @@ async def test_few_devices_wait_from_one_address_though_all_begin_at_once(
     async with open_place(either) as place, AsyncExitStack() as stack:
         replicas = [place]
         if not isinstance(either, Path):
-            service = open_service(either, identity=WANTED)
+            service = open_service(either, identity=OPTIONS, sealing=SEALING)
             replicas.append(Place(await stack.enter_async_context(service), place.owner_key))
         calls = [reason(replica, None, START) for _ in range(20) for replica in replicas]
         answers = await asyncio.gather(*calls)

@@ -13,12 +13,12 @@ import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
-from towpath_service.app.identity.switching import rotate_pepper
+from towpath_service.app.identity.key_rotation import rotate_pepper
 from towpath_service.core.errors import ServiceError
 from towpath_service.identity.application.server_keys import PUBLISHED_SECONDS
 from towpath_service.identity.issuers import issuer_keys
 
-from tests.in_process.place import WANTED, Place, open_place
+from tests.in_process.place import OPTIONS, SEALING, Place, open_place
 from tests.issuer.server import CLIENT, Issuer, running_issuer
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.in_process.fixtures import MovableClock
 
 EXCHANGE = "AuthService/ExchangeToken"
-PRIVATE = replace(WANTED, private_issuers=True)
+PRIVATE = replace(OPTIONS, private_issuers=True)
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ async def test_a_token_that_was_used_is_known_again_under_another_pepper(
     await trusting(here, for_users(issuer), "company")
     used, unused = issuer.id_token(), issuer.id_token()
     assert await reason(here, None, EXCHANGE, id_token=used) == ""
-    await rotate_pepper(tmp_path / "towpath.db", WANTED)
+    await rotate_pepper(tmp_path / "towpath.db", SEALING)
     clock.move(PUBLISHED_SECONDS + 1)
     await here.authority.open()
     assert here.authority.ring.peppers.in_force == 2

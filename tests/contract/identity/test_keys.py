@@ -9,15 +9,16 @@ from uuid import uuid4
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from towpath_service.app.identity.bootstrap import enable_identity, make_owner_key, recover_owner
+from towpath_service.app.identity.key_rotation import reseal_keys
 from towpath_service.app.identity.key_sources import file_source
-from towpath_service.app.identity.switching import identity_wanted, recover, seal_anew
-from towpath_service.app.identity.switching import switch_on as switch
-from towpath_service.app.identity.wiring import open_identity, recover_owner
+from towpath_service.app.identity.secret_keys import sealing_of
+from towpath_service.app.identity.wiring import open_identity
 from towpath_service.app.wiring import open_service, open_store
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.errors import ServiceError
 
-from tests.in_process.place import SEALER, WANTED, Place, metadata, open_place
+from tests.in_process.place import OPTIONS, SEALER, SEALING, Place, metadata, open_place
 from tests.in_process.producing import opening
 
 if TYPE_CHECKING:
@@ -166,11 +167,11 @@ async def test_a_key_without_end_is_followed_by_one_where_the_operator_may_have_
     tmp_path: Path, *, endless: bool
 ) -> None:
     database = tmp_path / "towpath.db"
-    wanted = replace(WANTED, endless_keys=endless)
-    made = await switch(database, wanted, "owner@example.org", key_seconds=None)
+    options = replace(OPTIONS, cloud=not endless)
+    made = await enable_identity(database, SEALING, "owner@example.org", key_seconds=None)
     assert made is not None
     assert made.expires_us is None
-    async with open_service(database, identity=wanted) as service:
+    async with open_service(database, identity=options, sealing=SEALING) as service:
         place = Place(service, made.api_key)
         place.owner = await place.token(made.api_key)
         assert await expiries(place, place.owner) == [0]
@@ -327,7 +328,10 @@ def reporting(place: Place, token: str) -> AsyncGenerator[Any]:
 async def test_a_revoked_key_is_refused_on_another_replica_within_five_seconds(
     either: Path | PostgresUrl, open_stream: Callable[[Place, str], AsyncGenerator[Any]]
 ) -> None:
-    async with open_place(either) as place, open_service(either, identity=WANTED) as other:
+    async with (
+        open_place(either) as place,
+        open_service(either, identity=OPTIONS, sealing=SEALING) as other,
+    ):
         name, key = await place.account("runner")
         token = await place.token(key)
         there = Place(other, "", place.owner)
@@ -351,13 +355,13 @@ async def test_a_revoked_key_is_refused_on_another_replica_within_five_seconds(
 async def test_a_token_made_under_another_public_url_is_refused(
     either: Path | PostgresUrl,
 ) -> None:
-    here = replace(WANTED, public_url="https://towpath.example.com")
-    there = replace(WANTED, public_url="https://towpath.example.org")
+    here = replace(OPTIONS, public_url="https://towpath.example.com")
+    there = replace(OPTIONS, public_url="https://towpath.example.org")
     async with (
         open_place(either, here) as place,
-        open_service(either, identity=there) as renamed,
-        open_service(either, identity=WANTED) as nameless,
-        open_service(either, identity=here) as replica,
+        open_service(either, identity=there, sealing=SEALING) as renamed,
+        open_service(either, identity=OPTIONS, sealing=SEALING) as nameless,
+        open_service(either, identity=here, sealing=SEALING) as replica,
     ):
         assert place.authority.issuer == "https://towpath.example.com"
         asked = "AuthService/GetCaller"
@@ -442,16 +446,16 @@ async def test_a_principal_made_anew_is_another(place: Place) -> None:
 
 async def test_secrets_sealed_anew_open_with_the_new_key_only(tmp_path: Path) -> None:
     database = tmp_path / "towpath.db"
-    first = identity_wanted(tmp_path, None, make=True)
-    following = identity_wanted(tmp_path, file_source(tmp_path / "new.key"), make=True)
-    made = await switch(database, first, "owner@example.org")
+    first = sealing_of(tmp_path, None)
+    following = sealing_of(tmp_path, file_source(tmp_path / "new.key"))
+    made = await enable_identity(database, first, "owner@example.org")
     assert made is not None
-    assert await switch(database, first, "other@example.org") is None
-    assert await seal_anew(database, first, following) == 3
-    async with open_service(database, identity=following) as service:
+    assert await enable_identity(database, first, "other@example.org") is None
+    assert await reseal_keys(database, first, following) == 3
+    async with open_service(database, identity=OPTIONS, sealing=following) as service:
         assert await Place(service, "").token(made.api_key)
     with pytest.raises(ServiceError) as raised:
-        async with open_service(database, identity=first):
+        async with open_service(database, identity=OPTIONS, sealing=first):
             pass
     assert raised.value.reason == "KEY_UNUSABLE"
     assert made.api_key.encode() not in database.read_bytes()
@@ -460,13 +464,13 @@ async def test_secrets_sealed_anew_open_with_the_new_key_only(tmp_path: Path) ->
 async def test_who_has_lost_all_keys_gets_one_with_the_database_at_hand(tmp_path: Path) -> None:
     database = tmp_path / "towpath.db"
     with pytest.raises(ServiceError) as raised:
-        await recover(database, WANTED)
+        await recover_owner(database, SEALING)
     assert raised.value.reason == "IDENTITY_MISSING"
-    made = await switch(database, WANTED, "owner@example.org")
-    again = await recover(database, WANTED)
+    made = await enable_identity(database, SEALING, "owner@example.org")
+    again = await recover_owner(database, SEALING)
     assert made is not None
     assert again.api_key != made.api_key
-    async with open_service(database, identity=WANTED) as service:
+    async with open_service(database, identity=OPTIONS, sealing=SEALING) as service:
         assert await Place(service, "").token(again.api_key)
 
 
@@ -475,14 +479,14 @@ async def test_identity_isnt_put_together_without_its_keys(tmp_path: Path) -> No
         clock: Any = SystemClock()
         nothing: Any = None
         with pytest.raises(ServiceError) as raised:
-            await open_identity(store, clock, SEALER, nothing, nothing)
+            await open_identity(store, clock, SEALER, nothing, nothing, OPTIONS)
         assert raised.value.reason == "IDENTITY_MISSING"
         with pytest.raises(ServiceError):
-            await recover_owner(store, clock, SEALER)
+            await make_owner_key(store, clock, SEALER)
 
 
 async def test_a_service_without_identity_says_so(tmp_path: Path) -> None:
-    async with open_service(tmp_path / "towpath.db", identity=WANTED) as service:
+    async with open_service(tmp_path / "towpath.db", identity=OPTIONS, sealing=SEALING) as service:
         local = Place(service, "")
         assert service.authority is None
         refusal = await local.refusal(None, "AuthService/ExchangeToken", api_key="x")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from towpath_auth import LOCAL_TENANT_ID
-from towpath_service.app.identity.switching import recover
+from towpath_service.app.identity.bootstrap import recover_owner
 from towpath_service.identity.domain.principals import Binding, Principal, Tenant, new_id
 
-from tests.in_process.place import WANTED, Place, open_place
+from tests.in_process.place import SEALING, Place, open_place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +94,7 @@ async def test_an_owner_of_many_gets_a_key_with_the_database_at_hand(
 ) -> None:
     async with open_place(either) as place:
         await crowd(place)
-        again = await recover(either, WANTED)
+        again = await recover_owner(either, SEALING)
         assert again.owner.name == OWNER
         assert await place.token(again.api_key)
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from towpath.api.v1 import tenant_service_pb2
 from towpath_auth import LOCAL_TENANT_ID
-from towpath_service.app.identity.switching import recover
+from towpath_service.app.identity.bootstrap import recover_owner
 from towpath_service.identity.domain.principals import Principal, Tenant, new_id
 
-from tests.in_process.place import WANTED, open_place
+from tests.in_process.place import SEALING, open_place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -273,7 +273,7 @@ async def test_more_members_than_a_page_takes_are_all_there(
         bound = await place.call(place.owner, "AccessService/ListRoleBindings")
         assert {binding.principal for binding in bound.role_bindings} == {"users/owner@example.org"}
         await place.call(place.owner, "AccessService/DeleteUser", name="users/a-001@example.org")
-        assert (await recover(either, WANTED)).owner.handle == "owner@example.org"
+        assert (await recover_owner(either, SEALING)).owner.handle == "owner@example.org"
 
 
 async def test_more_tenants_than_a_page_takes_are_all_there(place: Place) -> None:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from click.testing import CliRunner
 from sqlalchemy import text
 from towpath_auth import LOCAL_TENANT_ID
-from towpath_service.app.identity.switching import rotate_pepper, seal_anew
+from towpath_service.app.identity.key_rotation import reseal_keys, rotate_pepper
 from towpath_service.app.wiring import open_service
 from towpath_service.cli.server import server
 from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.identity.application.server_keys import PEPPER_IDLE_SECONDS, PUBLISHED_SECONDS
 from towpath_service.identity.application.sign_in import KEPT_TOKENS
 
-from tests.in_process.place import WANTED, Place, open_place
+from tests.in_process.place import OPTIONS, SEALING, Place, open_place
 from tests.unit.service.identity.test_sign_in import begun, reason, refreshed, signed_in
 
 if TYPE_CHECKING:
@@ -32,7 +32,10 @@ EXCHANGE = "AuthService/ExchangeToken"
 
 @asynccontextmanager
 async def replicas(database: Path | PostgresUrl) -> AsyncGenerator[tuple[Place, Place]]:
-    async with open_place(database) as place, open_service(database, identity=WANTED) as other:
+    async with (
+        open_place(database) as place,
+        open_service(database, identity=OPTIONS, sealing=SEALING) as other,
+    ):
         yield place, Place(other, place.owner_key, place.owner)
 
 
@@ -53,7 +56,7 @@ async def kept(database: Any) -> set[str]:
 
 async def in_force(database: Any, clock: MovableClock, *places: Place) -> int:
     """Makes the next pepper, and lets time pass until it is in force."""
-    version = await rotate_pepper(database, WANTED)
+    version = await rotate_pepper(database, SEALING)
     clock.move(PUBLISHED_SECONDS + 1)
     for place in places:
         await place.authority.open()
@@ -65,7 +68,7 @@ async def test_keys_of_both_peppers_are_exchanged_on_every_replica(
 ) -> None:
     async with replicas(either) as (place, other):
         _, old = await place.account("runner")
-        assert await rotate_pepper(either, WANTED) == 2
+        assert await rotate_pepper(either, SEALING) == 2
         for each in (place, other):
             await each.authority.look()
             assert set(each.authority.ring.peppers.by_version) == {1, 2}
@@ -112,7 +115,7 @@ async def test_a_pepper_goes_once_no_key_that_holds_is_under_it(
         # Never the one in force, and the next version is the next.
         await place.authority.forget_peppers()
         assert await kept(either) == {"2"}
-        assert await rotate_pepper(either, WANTED) == 3
+        assert await rotate_pepper(either, SEALING) == 3
 
 
 async def test_a_pepper_stays_an_hour_for_replicas_that_are_late(
@@ -168,7 +171,7 @@ async def test_peppers_are_sealed_anew_as_all_keys_are(tmp_path: Path, clock: Mo
     database = tmp_path / "towpath.db"
     async with open_place(database) as place:
         await in_force(database, clock, place)
-        assert await seal_anew(database, WANTED, WANTED) == 4
+        assert await reseal_keys(database, SEALING, SEALING) == 4
         await place.authority.open()
         assert await place.token(place.owner_key)
 

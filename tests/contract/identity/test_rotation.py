@@ -11,8 +11,8 @@ from sqlalchemy import text
 from towpath_auth import LOCAL_TENANT_ID
 from towpath_auth.credentials import LEEWAY_SECONDS, MAX_LIFE_SECONDS
 from towpath_auth.envelope import LocalKey
+from towpath_service.app.identity.key_rotation import reseal_keys, rotate_signing_key
 from towpath_service.app.identity.sealing import EnvelopeSealer
-from towpath_service.app.identity.switching import rotate_signing, seal_anew
 from towpath_service.app.wiring import open_service
 from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.identity.application.authority import (
@@ -23,7 +23,7 @@ from towpath_service.identity.application.authority import (
 )
 from towpath_service.identity.application.server_keys import PUBLISHED_SECONDS
 
-from tests.in_process.place import SEALER, WANTED, Place, open_place
+from tests.in_process.place import OPTIONS, SEALER, SEALING, Place, open_place, sealing_by
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ async def test_a_new_signing_key_is_known_then_signs_and_the_old_one_ends_after_
     async with open_place(either) as place:
         authority = place.authority
         old = authority.ring.signing
-        new = await rotate_signing(either, WANTED)
+        new = await rotate_signing_key(either, SEALING)
         await authority.open()
         assert await published(place) == {old.kid, new}
         clock.move(PUBLISHED_SECONDS - 5)
@@ -94,7 +94,7 @@ async def test_a_new_signing_key_is_known_then_signs_and_the_old_one_ends_after_
         assert await published(place) == {new}
         await authority.forget(LOCAL_TENANT_ID)
         assert (await place.refusal(late, "AuthService/GetCaller")).reason == "CREDENTIAL_INVALID"
-        third = await rotate_signing(either, WANTED)
+        third = await rotate_signing_key(either, SEALING)
         assert await signing_rows(either) == {new, third}
 
 
@@ -102,7 +102,10 @@ async def test_no_call_is_refused_while_replicas_learn_of_a_key_at_different_tim
     either: Path | PostgresUrl, clock: MovableClock
 ) -> None:
     step = int(KEYS_SECONDS) // 2
-    async with open_place(either) as place, open_service(either, identity=WANTED) as other:
+    async with (
+        open_place(either) as place,
+        open_service(either, identity=OPTIONS, sealing=SEALING) as other,
+    ):
         replicas = (place, Place(other, place.owner_key, place.owner))
         tokens: list[tuple[int, str]] = []
         signed_by: set[str] = set()
@@ -110,7 +113,7 @@ async def test_no_call_is_refused_while_replicas_learn_of_a_key_at_different_tim
             # Each looks every half minute, and they take turns.
             await replicas[turn % 2].authority.open()
             if turn == 10:
-                await rotate_signing(either, WANTED)
+                await rotate_signing_key(either, SEALING)
             if turn % 8 == 0 or 10 <= turn < 20:
                 tokens += [(turn, await replica.token(place.owner_key)) for replica in replicas]
             tokens = [(made, token) for made, token in tokens if turn - made < TOKEN_SECONDS / step]
@@ -133,15 +136,13 @@ async def test_a_server_whose_keys_were_sealed_anew_goes_on_and_says_so(
     async with open_place(either) as place:
         name, key = await place.account("runner")
         token = await place.token(key)
-        await seal_anew(either, WANTED, replace(WANTED, sealer=lambda: following))
+        await reseal_keys(either, SEALING, sealing_by(following))
         await place.authority.look()
         assert "goes on with the service's keys that it has" in caplog.text
         assert "--key-file" in caplog.text
         # What was revoked elsewhere is felt all the same, and what is wrong isn't said each second.
         caplog.clear()
-        async with open_service(
-            either, identity=replace(WANTED, sealer=lambda: following)
-        ) as other:
+        async with open_service(either, identity=OPTIONS, sealing=sealing_by(following)) as other:
             there = Place(other, place.owner_key)
             there.owner = await there.token(place.owner_key)
             await there.call(
@@ -156,7 +157,7 @@ async def test_a_server_whose_keys_were_sealed_anew_goes_on_and_says_so(
 
 async def test_a_replica_learns_of_a_key_at_its_next_look(either: Path | PostgresUrl) -> None:
     async with open_place(either) as place:
-        new = await rotate_signing(either, WANTED)
+        new = await rotate_signing_key(either, SEALING)
         assert new not in await published(place)
         await place.authority.look()
         assert new in await published(place)
@@ -178,11 +179,11 @@ class Counting:
 
 async def test_what_was_opened_once_isnt_opened_again(tmp_path: Path) -> None:
     counting: Any = Counting()
-    wanted = replace(WANTED, sealer=lambda: counting)
-    async with open_place(tmp_path / "towpath.db", wanted) as place:
+    sealing = sealing_by(counting)
+    async with open_place(tmp_path / "towpath.db", sealing=sealing) as place:
         counting.opened.clear()
         await place.authority.open()
         assert counting.opened == []
-        new = await rotate_signing(tmp_path / "towpath.db", WANTED)
+        new = await rotate_signing_key(tmp_path / "towpath.db", SEALING)
         await place.authority.open()
         assert counting.opened == [f"server_key/signing/{new}"]

@@ -12,7 +12,7 @@ from towpath_service.app.wiring import open_service
 from towpath_service.database.postgres_url import PostgresUrl
 from towpath_service.identity.storage.installation import SqlInstallation
 
-from tests.in_process.place import WANTED, Place, open_place
+from tests.in_process.place import OPTIONS, SEALING, Place, open_place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,10 @@ SUSPENDED = tenant_service_pb2.TENANT_STATE_SUSPENDED
 async def test_a_tenant_suspended_while_its_limits_are_set_stays_suspended(
     either: Path | PostgresUrl, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with open_place(either) as place, open_service(either, identity=WANTED) as service:
+    async with (
+        open_place(either) as place,
+        open_service(either, identity=OPTIONS, sealing=SEALING) as service,
+    ):
         other = Place(service, "", place.owner)
         await place.tenant("acme")
         has_read, may_write = threading.Event(), threading.Event()

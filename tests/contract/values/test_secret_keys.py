@@ -12,10 +12,10 @@ from click.testing import CliRunner
 from sqlalchemy import text
 from towpath_auth import LOCAL_TENANT_ID
 from towpath_auth.envelope import LocalKey
+from towpath_service.app.identity.bootstrap import enable_identity
+from towpath_service.app.identity.key_rotation import reseal_keys, rotate_data_keys
 from towpath_service.app.identity.sealing import EnvelopeSealer
-from towpath_service.app.identity.secret_keys import sealing_by
-from towpath_service.app.identity.switching import rotate_data_keys, seal_anew, switch_on
-from towpath_service.app.wiring import IdentityWanted, open_service
+from towpath_service.app.wiring import open_service
 from towpath_service.cli.server import server
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.errors import ServiceError
@@ -25,21 +25,22 @@ from towpath_service.values.application.data_keys import DataKeys
 from towpath_service.values.domain import secrets as domain
 
 from tests.contract.values.test_secrets import NAME, PARENT, VALUE, create, runner, update, value
-from tests.in_process.place import SEALER, WANTED, Place, open_place
+from tests.in_process.place import OPTIONS, SEALING, Place, open_place, sealing_by
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
+    from towpath_service.identity.ports.sealing import Sealing
     from towpath_service.values.ports.secrets import Secrets
 
 DAY_US = 86_400_000_000
 
 
-def wanted() -> IdentityWanted:
+def new_sealing() -> Sealing:
     """A key-encryption key that nothing else has."""
     sealer = EnvelopeSealer([LocalKey(uuid4().bytes * 2)])
-    return IdentityWanted(sealer=lambda: sealer)
+    return sealing_by(sealer)
 
 
 async def rows(database: Any, statement: str, **values: Any) -> list[Any]:
@@ -51,18 +52,18 @@ async def rows(database: Any, statement: str, **values: Any) -> list[Any]:
 
 
 @asynccontextmanager
-async def reopened(database: Any, identity: IdentityWanted, key: str) -> AsyncGenerator[Place]:
-    async with open_service(database, identity=identity) as service:
+async def reopened(database: Any, sealing: Sealing, key: str) -> AsyncGenerator[Place]:
+    async with open_service(database, identity=OPTIONS, sealing=sealing) as service:
         place = Place(service, key)
         place.owner = await place.token(key)
         yield place
 
 
-async def with_secrets(database: Any, identity: IdentityWanted, number: int) -> tuple[str, str]:
+async def with_secrets(database: Any, sealing: Sealing, number: int) -> tuple[str, str]:
     """An installation with secrets of two tenants: keys of an owner and a runner of the first."""
-    made = await switch_on(database, identity, "owner@example.org")
+    made = await enable_identity(database, sealing, "owner@example.org")
     assert made is not None
-    async with reopened(database, identity, made.api_key) as place:
+    async with reopened(database, sealing, made.api_key) as place:
         _, other = await place.tenant("other")
         await create(place, other, value=b"theirs")
         for index in range(number):
@@ -71,10 +72,8 @@ async def with_secrets(database: Any, identity: IdentityWanted, number: int) -> 
         return made.api_key, key
 
 
-async def check_all(
-    database: Any, identity: IdentityWanted, keys: tuple[str, str], number: int
-) -> None:
-    async with reopened(database, identity, keys[0]) as place:
+async def check_all(database: Any, sealing: Sealing, keys: tuple[str, str], number: int) -> None:
+    async with reopened(database, sealing, keys[0]) as place:
         token = await place.token(keys[1])
         for index in range(number):
             found, _ = await value(place, token, f"{PARENT}/secrets/s-{index}")
@@ -84,13 +83,13 @@ async def check_all(
 async def test_all_opens_after_three_rotations_with_the_old_keys_gone(
     either: Path | PostgresUrl,
 ) -> None:
-    first = old = wanted()
+    first = old = new_sealing()
     keys = await with_secrets(either, old, 5)
     before = await rows(either, "SELECT sealed FROM secret ORDER BY secret_id")
     for _ in range(3):
-        following = wanted()
+        following = new_sealing()
         # Three of the service, one data key of each tenant; the values themselves aren't touched.
-        assert await seal_anew(either, old, following) == 5
+        assert await reseal_keys(either, old, following) == 5
         old = following
     assert await rows(either, "SELECT sealed FROM secret ORDER BY secret_id") == before
     await check_all(either, old, keys, 5)
@@ -103,10 +102,10 @@ async def test_all_opens_after_data_keys_have_changed_and_those_of_before_are_de
     either: Path | PostgresUrl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("towpath_service.values.application.data_keys.BATCH", 2)
-    keys = await with_secrets(either, WANTED, 5)
+    keys = await with_secrets(either, SEALING, 5)
     before = {row[0] for row in await rows(either, "SELECT key_id FROM data_key")}
     told: list[int] = []
-    assert await rotate_data_keys(either, WANTED, told.append) == 6
+    assert await rotate_data_keys(either, SEALING, told.append) == 6
     assert sorted(told) == told
     assert told[-1] == 6
     after = {row[0] for row in await rows(either, "SELECT key_id FROM data_key")}
@@ -115,25 +114,25 @@ async def test_all_opens_after_data_keys_have_changed_and_those_of_before_are_de
     used = await rows(either, "SELECT DISTINCT key_id, sealed FROM secret")
     assert {row[0] for row in used} == after
     assert not [row for row in used for key_id in before if key_id in row[1]]
-    await check_all(either, WANTED, keys, 5)
+    await check_all(either, SEALING, keys, 5)
 
 
 async def test_a_change_of_data_keys_that_was_interrupted_is_run_again(
     either: Path | PostgresUrl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("towpath_service.values.application.data_keys.BATCH", 2)
-    keys = await with_secrets(either, WANTED, 5)
+    keys = await with_secrets(either, SEALING, 5)
 
     def interrupt(done: int) -> None:
         if done >= 3:
             raise KeyError(done)
 
     with pytest.raises(KeyError):
-        await rotate_data_keys(either, WANTED, interrupt)
-    await check_all(either, WANTED, keys, 5)
-    assert await rotate_data_keys(either, WANTED, lambda _: None) == 6
+        await rotate_data_keys(either, SEALING, interrupt)
+    await check_all(either, SEALING, keys, 5)
+    assert await rotate_data_keys(either, SEALING, lambda _: None) == 6
     assert len(await rows(either, "SELECT key_id FROM data_key")) == 2
-    await check_all(either, WANTED, keys, 5)
+    await check_all(either, SEALING, keys, 5)
 
 
 async def test_values_are_read_and_written_while_data_keys_change(
@@ -143,10 +142,10 @@ async def test_values_are_read_and_written_while_data_keys_change(
         await create(place, place.owner)
         token = await runner(place)
         assert await value(place, token) == (VALUE, 1)
-        await rotate_data_keys(either, WANTED, lambda _: None)
+        await rotate_data_keys(either, SEALING, lambda _: None)
         assert await value(place, token) == (VALUE, 1)
         await update(place, place.owner, value=b"other")
-        await rotate_data_keys(either, WANTED, lambda _: None)
+        await rotate_data_keys(either, SEALING, lambda _: None)
         assert await value(place, token) == (b"other", 2)
 
 
@@ -172,7 +171,7 @@ SWAPS = {
 async def test_what_is_swapped_in_the_database_doesnt_open(
     either: Path | PostgresUrl, swap: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    keys = await with_secrets(either, WANTED, 2)
+    keys = await with_secrets(either, SEALING, 2)
     known = {"tenant": LOCAL_TENANT_ID, "other": str(uuid4())}
     statement = SWAPS[swap]
     bound = {name: found for name, found in known.items() if f":{name}" in statement}
@@ -180,7 +179,7 @@ async def test_what_is_swapped_in_the_database_doesnt_open(
         for name in bound:
             statement = statement.replace(f":{name}", f"CAST(:{name} AS uuid)")
     await rows(either, statement, **bound)
-    async with reopened(either, WANTED, keys[0]) as place:
+    async with reopened(either, SEALING, keys[0]) as place:
         token = await place.token(keys[1])
         with pytest.raises(ServiceError) as raised:
             await value(place, token, f"{PARENT}/secrets/s-0")
@@ -190,10 +189,10 @@ async def test_what_is_swapped_in_the_database_doesnt_open(
 
 
 async def test_two_rows_that_swap_their_names_dont_open(either: Path | PostgresUrl) -> None:
-    keys = await with_secrets(either, WANTED, 2)
+    keys = await with_secrets(either, SEALING, 2)
     for now, was in (("tmp", "s-0"), ("s-0", "s-1"), ("s-1", "tmp")):
         await rows(either, f"UPDATE secret SET secret_id = '{now}' WHERE secret_id = '{was}'")
-    async with reopened(either, WANTED, keys[0]) as place:
+    async with reopened(either, SEALING, keys[0]) as place:
         token = await place.token(keys[1])
         for name in ("s-0", "s-1"):
             with pytest.raises(ServiceError):
@@ -230,7 +229,7 @@ async def test_a_data_key_seals_for_90_days_or_so_many_records(
     assert (domain.KEY_DAYS, domain.MOST_RECORDS) == (90, 2**30)
     store: Any = place.service.store
     clock = Clock()
-    keys = DataKeys(store, sealing_by(lambda: SEALER), clock, operated_by_callers=False)
+    keys = DataKeys(store, SEALING, clock, operated_by_callers=False)
     tenant = LOCAL_TENANT_ID
     first = await keys.in_force(tenant)
     assert (await keys.in_force(tenant)).key_id == first.key_id
@@ -258,7 +257,7 @@ async def test_a_server_with_a_key_of_before_makes_no_data_keys(
 ) -> None:
     """They could be opened by nobody, once that key is thrown away."""
     async with open_place(either) as place:
-        await seal_anew(either, WANTED, wanted())
+        await reseal_keys(either, SEALING, new_sealing())
         refusal = await place.refusal(
             place.owner,
             "SecretService/CreateSecret",

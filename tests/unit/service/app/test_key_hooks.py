@@ -12,9 +12,11 @@ import pytest
 from click.testing import CliRunner
 from towpath_auth.envelope import VARIABLE
 from towpath_service.app.identity import key_hooks
+from towpath_service.app.identity.bootstrap import enable_identity
 from towpath_service.app.identity.key_sources import KeySource
 from towpath_service.app.identity.sealing import sealer
-from towpath_service.app.identity.switching import identity_wanted, switch_on
+from towpath_service.app.identity.secret_keys import sealing_of
+from towpath_service.app.options import IdentityOptions
 from towpath_service.app.wiring import open_service
 from towpath_service.cli.server import server
 from towpath_service.core.errors import ServiceError
@@ -129,15 +131,15 @@ async def test_a_running_server_goes_on_while_the_service_of_its_key_is_down(
 ) -> None:
     hooks("first")
     database = tmp_path / "towpath.db"
-    wanted = identity_wanted(tmp_path, None, make=True)
-    made = await switch_on(database, wanted, "owner@example.org")
+    sealing = sealing_of(tmp_path, None)
+    made = await enable_identity(database, sealing, "owner@example.org")
     assert made is not None
-    async with open_service(database, identity=wanted) as service:
+    async with open_service(database, identity=IdentityOptions(), sealing=sealing) as service:
         place = Place(service, made.api_key)
         place.owner = await place.token(made.api_key)
         await create(place, place.owner)
         token = await runner(place)
-    async with open_service(database, identity=wanted) as service:
+    async with open_service(database, identity=IdentityOptions(), sealing=sealing) as service:
         place = Place(service, made.api_key)
         fake_kms.trouble.append(TimeoutError("kms.example.org:443"))
         await place.authority.open()
@@ -194,8 +196,10 @@ def opens(home: Path, key: str, named: KeySource | None = None) -> bool:
     """Whether a server opens its keys by what it finds, or by a named key."""
 
     async def exchange() -> None:
-        wanted = identity_wanted(home, named)
-        async with open_service(home / "towpath.db", identity=wanted) as service:
+        sealing = sealing_of(home, named)
+        async with open_service(
+            home / "towpath.db", identity=IdentityOptions(), sealing=sealing
+        ) as service:
             assert await Place(service, key).token(key)
 
     try:

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
-from towpath_service.app.settings import TlsFiles
+from towpath_service.app.options import TlsFiles
 from towpath_service.app.tls import Certificates
 from towpath_service.core.errors import ServiceError
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 from towpath.api.v1 import access_service_pb2, tenant_service_pb2
-from towpath_service.app.identity.switching import identity_wanted, switch_on
+from towpath_service.app.identity.bootstrap import enable_identity
+from towpath_service.app.identity.secret_keys import sealing_of
 from towpath_service.cli.server import server
 from towpath_service.core.errors import ServiceError
 from towpath_service.identity.domain.principals import EMAIL
@@ -73,7 +74,7 @@ def test_who_cant_be_named_owns_nothing(home: Path, command: str, owner: str) ->
     assert "ada@example.org" in refused.output
     assert not list(home.iterdir())
     with pytest.raises(ServiceError) as raised:
-        asyncio.run(switch_on(home / "towpath.db", identity_wanted(home, None, make=True), owner))
+        asyncio.run(enable_identity(home / "towpath.db", sealing_of(home, None), owner))
     assert raised.value.reason == "INVALID_REQUEST"
 
 
@@ -88,8 +89,6 @@ def test_the_first_owner_is_named_as_the_contract_names_users() -> None:
 
 
 async def test_an_owner_is_kept_in_lower_case(home: Path) -> None:
-    made = await switch_on(
-        home / "towpath.db", identity_wanted(home, None, make=True), "Ada@Example.org"
-    )
+    made = await enable_identity(home / "towpath.db", sealing_of(home, None), "Ada@Example.org")
     assert made is not None
     assert made.owner.name == "users/ada@example.org"

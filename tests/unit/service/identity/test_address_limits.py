@@ -14,7 +14,7 @@ from towpath_service.identity.application import address_limits as counted
 from towpath_service.identity.application.address_limits import FAILURES_A_MINUTE, Strangers
 
 from tests.contract.identity.test_limits import Clock
-from tests.in_process.place import ADDRESS, WANTED, Place, open_place
+from tests.in_process.place import ADDRESS, OPTIONS, Place, open_place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,8 +126,8 @@ async def test_a_stranger_locks_nobody_out_who_shares_the_address(small: Place) 
 async def test_only_behind_a_proxy_is_it_believed_where_calls_come_from(
     tmp_path: Path, proxy: bool, address: str
 ) -> None:
-    wanted = replace(WANTED, behind_proxy=proxy)
-    async with open_place(tmp_path / "towpath.db", wanted) as place:
+    options = replace(OPTIONS, behind_tls_proxy=proxy)
+    async with open_place(tmp_path / "towpath.db", options) as place:
         method = "AccessService/CreateWorkspace"
         metadata = {
             ":peer": [ADDRESS],

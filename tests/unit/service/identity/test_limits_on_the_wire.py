@@ -19,7 +19,7 @@ from grpc_status import rpc_status
 
 from tests.contract.identity.test_limits import Clock
 from tests.in_process.edges import Edge, frame, frames
-from tests.in_process.place import API, WANTED, open_place
+from tests.in_process.place import API, OPTIONS, open_place
 from tests.in_process.producing import opening
 from tests.in_process.serving import Ports, serving
 from tests.unit.service.identity.test_address_limits import admission_of
@@ -207,9 +207,9 @@ async def test_a_proxy_tells_on_both_ports_where_calls_come_from(
 ) -> None:
     method = "AuthService/StartDeviceSignIn"
     told = "203.0.113.1, 198.51.100.9"
-    wanted = replace(WANTED, behind_proxy=proxy)
+    options = replace(OPTIONS, behind_tls_proxy=proxy)
     async with (
-        open_place(tmp_path / "towpath.db", wanted) as place,
+        open_place(tmp_path / "towpath.db", options) as place,
         serving(place.service.dispatcher) as ports,
         ports.channel() as channel,
     ):

@@ -16,11 +16,11 @@ from google.protobuf.any_pb2 import Any as Any_
 from google.protobuf.descriptor_pool import Default
 from google.rpc import error_details_pb2, status_pb2
 from towpath_auth.credentials import AccessClaims, new_signing_key
-from towpath_service.app.identity.switching import switch_on
+from towpath_service.app.identity.bootstrap import enable_identity
 from towpath_service.identity.application.authority import AUDIENCE, ISSUER
 
 from tests.in_process.edges import Edge, open_edge
-from tests.in_process.place import API, WANTED
+from tests.in_process.place import API, OPTIONS, SEALING
 from tests.in_process.producing import batch, creation
 from tests.unit.auth.attacks import Forger, attacks
 
@@ -155,9 +155,9 @@ class Answer:
 @contextmanager
 def open_wire(database: Path) -> Iterator[Wire]:
     """A service with two tenants, over both transports."""
-    made = asyncio.run(switch_on(database, WANTED, "owner@example.org"))
+    made = asyncio.run(enable_identity(database, SEALING, "owner@example.org"))
     assert made is not None
-    with open_edge(database, WANTED) as edge, edge.channel() as channel:
+    with open_edge(database, OPTIONS, SEALING) as edge, edge.channel() as channel:
         found = Wire(edge, made.api_key, channel=channel)
         exchange = "AuthService/ExchangeToken"
         found.owner = _exchanged(found, exchange, made.api_key)

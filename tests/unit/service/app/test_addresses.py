@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from towpath_service.app.settings import seen_from_here
+from towpath_service.app.addresses import seen_from_here
 
 
 @pytest.mark.parametrize(
