@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from towpath._transport.statuses import to_rpc_error
+from towpath.extensions.transports import to_rpc_error
 
 from towpath_service.app.declarations import option_of, options_of, value_from_environment
 from towpath_service.app.identity.key_sources import file_source
@@ -30,7 +30,7 @@ from towpath_service.telemetry.observing import roots_only
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from towpath._transport.base import Transport
+    from towpath.extensions.transports import Transport
 
     from towpath_service.app.wiring import Service
     from towpath_service.database.postgres_url import PostgresUrl

@@ -85,7 +85,7 @@ class Flow(Definition, Generic[P, R_co]):
         self.validate_parameters = validate_parameters
         if final_state not in get_args(FinalState):
             raise DefinitionError(f"final_state is 'strict' or 'return_value', not {final_state!r}")
-        self.final_state = final_state
+        self.final_state: FinalState = final_state
         self.policy = policy_of(
             "flow",
             retries=retries,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+from towpath._definitions.parameters import signature_of
 from towpath._engine.policy import Policy
 from towpath.exceptions import DefinitionError
 
@@ -79,6 +80,14 @@ class Definition:
     def on_running(self, hook: H) -> H:
         """Decorates a function to be called when an attempt begins."""
         return self._add_hook("on_running", hook)
+
+    def invoke(self, parameters: dict[str, Any]) -> Any:
+        """Calls the function with its arguments by parameter."""
+        function: Any = self.fn
+        if not parameters:
+            return function()
+        arguments = inspect.BoundArguments(signature_of(function), parameters)
+        return function(*arguments.args, **arguments.kwargs)
 
     def _add_hook(self, event: str, hook: H) -> H:
         self.policy.hooks.setdefault(event, []).append(hook)

@@ -20,7 +20,7 @@ from typing import (
 from towpath._definitions.mapping import calls_of
 from towpath._definitions.options import HOOKS, Definition, named, options_given, policy_of
 from towpath._definitions.outcomes import awaited, outcome
-from towpath._definitions.parameters import bind, signature_of
+from towpath._definitions.parameters import bind
 from towpath._redaction.marking import shown_parameters
 from towpath._results.policy import policy_of_results
 from towpath.exceptions import DefinitionError
@@ -88,7 +88,7 @@ class Task(Definition, Generic[P, R_co]):
         self.version = version
         self.tags = frozenset(tags)
         self.task_key = f"{self.fn.__module__}.{self.fn.__qualname__}"
-        self.awaited = self.is_async or self.is_async_generator
+        self.awaited: bool = self.is_async or self.is_async_generator
         """Whether `body` gives a coroutine."""
         self.log_prints = log_prints
         self.policy = policy_of(
@@ -305,14 +305,6 @@ class Task(Definition, Generic[P, R_co]):
             ParameterError: They don't fit the function.
         """
         return bind(self.fn, args, kwargs, owner=f"task {self.name!r}")
-
-    def invoke(self, parameters: dict[str, Any]) -> Any:
-        """Calls the function."""
-        function: Any = self.fn
-        if not parameters:
-            return function()
-        arguments = inspect.BoundArguments(signature_of(function), parameters)
-        return function(*arguments.args, **arguments.kwargs)
 
     def body(self, parameters: dict[str, Any]) -> Any:
         """Calls the function for its whole result: the list of what a generator gives."""

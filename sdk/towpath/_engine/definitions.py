@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from towpath._engine.policy import Policy
     from towpath._results.policy import ResultPolicy
     from towpath._runs.context import Runner
@@ -22,9 +20,8 @@ class Definition(Protocol):
     policy: Policy
     result_policy: ResultPolicy
 
-    @property
-    def fn(self) -> Callable[..., Any]:
-        """The function."""
+    def invoke(self, parameters: dict[str, Any]) -> Any:
+        """Calls the function with its arguments by parameter."""
         ...
 
 
@@ -66,10 +63,6 @@ class TaskDefinition(Definition, Protocol):
 
     def run_name(self, parameters: dict[str, Any]) -> str | None:
         """The name of a run, if it is to have one of its own."""
-        ...
-
-    def invoke(self, parameters: dict[str, Any]) -> Any:
-        """Calls the function."""
         ...
 
     def body(self, parameters: dict[str, Any]) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import uuid_utils
@@ -120,7 +119,7 @@ class FlowRun:
     def _fresh(self) -> Any:
         """The flow's function called for another attempt."""
         self._run.children.clear()
-        return _call(self._flow, self._run.parameters)
+        return self._flow.invoke(self._run.parameters)
 
     async def _settled_async(self, value: Any) -> Any:
         await self._wait_for_submitted_async()
@@ -246,8 +245,3 @@ def _begin(
         )
     )
     return run
-
-
-def _call(flow: FlowDefinition, parameters: dict[str, Any]) -> Any:
-    arguments = inspect.BoundArguments(inspect.signature(flow.fn), dict(parameters))
-    return flow.fn(*arguments.args, **arguments.kwargs)

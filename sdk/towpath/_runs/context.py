@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol
 
 from towpath._clock import Clock, system_clock
 from towpath._redaction.live import LiveSecrets
@@ -29,10 +29,8 @@ RUN_LOGGER: Final = "towpath.runs"
 class Runner(Protocol):
     """What a run needs of the task runner around it."""
 
-    @property
-    def remote(self) -> bool:
-        """Whether functions run elsewhere than in the thread that drives the run: by `perform`."""
-        ...
+    remote: ClassVar[bool]
+    """Whether functions run elsewhere than in the thread that drives the run: by `perform`."""
 
     def __enter__(self) -> object: ...
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from towpath._settings.current import get_settings
 from towpath._telemetry import switch
-from towpath._telemetry.guarded import harmless
+from towpath._telemetry.guarded import guarded
 
 if TYPE_CHECKING:
     from towpath._runs.context import RunContext
@@ -26,7 +26,7 @@ def trace_of(run: RunContext) -> Trace | None:
         return None
     from towpath._tracing.runs import trace_of_root  # noqa: PLC0415 - loads OpenTelemetry's API
 
-    with harmless("runs"):
+    with guarded("runs"):
         return trace_of_root(run, tracer, join=get_settings().join_caller_trace)
     return None
 

@@ -1,4 +1,4 @@
-"""Which service a reader talks to."""
+"""Connects clients to the configured server, or to the local database."""
 
 from __future__ import annotations
 
@@ -27,13 +27,16 @@ _SHARE: Final = 4
 
 @contextmanager
 def connect(settings: Settings, *, following: bool = False) -> Generator[Client]:
-    """A client of the configured server, the one that runs on the home, or the local database.
+    """Connects to the configured server, else to the one on the home, else to the local database.
 
-    The local database first takes in what waits in the home's outboxes.
+    Reports that wait in the home's outboxes are delivered to the local database first.
 
     Args:
-        settings: Those in force.
-        following: Go on taking in what running pipelines write, for as long as the context lasts.
+        settings: The settings of the process.
+        following: Go on delivering the reports of running pipelines until the context ends.
+
+    Yields:
+        A client, which holds until the context ends.
 
     Raises:
         TowpathError: The local database can't be opened.
@@ -49,6 +52,21 @@ def connect(settings: Settings, *, following: bool = False) -> Generator[Client]
             return
         with _taking_in(settings.home, transport):
             yield Client(transport)
+
+
+@contextmanager
+def open_client(settings: Settings, *, anonymous: bool = False) -> Generator[Client]:
+    """A client of the service that `connect` finds, which delivers nothing first.
+
+    Args:
+        settings: The settings of the process.
+        anonymous: Call without a credential.
+
+    Raises:
+        TowpathError: The local database can't be opened.
+    """
+    with contextlib.closing(open_transport(settings, anonymous=anonymous)) as transport:
+        yield Client(transport, workspace=settings.workspace)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import signal
 from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
-from towpath._transport.discovery import announce_server
+from towpath.extensions.transports import announce_server
 
 from towpath_service.app.addresses import seen_from_here
 from towpath_service.app.background import background

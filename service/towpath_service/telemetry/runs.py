@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from towpath._telemetry.guarded import harmless
+from towpath.extensions.tracing import guarded
 
 from towpath_service.core.errors import ServiceError
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunKind, RunState
@@ -146,7 +146,7 @@ class RunWatcher:
             except ServiceError as error:
                 _log.warning("the spans of run %s are left out: %s", run_id, error)
             else:
-                with harmless("runs that ended"):
+                with guarded("runs that ended"):
                     if story is not None:
                         root_spans.tell(story, self._tracer, self._sampler)
             self._ended.task_done()

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from opentelemetry import context as contexts
 from opentelemetry.trace import Status, StatusCode, set_span_in_context
-from towpath._telemetry import names
-from towpath._telemetry.guarded import harmless
+from towpath.extensions.tracing import guarded, names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -114,7 +113,7 @@ class ObservedStore:
                 span.end()
             raise
         self._instruments.commit_duration.record(time.perf_counter() - began)
-        with harmless("commits"):
+        with guarded("commits"):
             done = seen[0]
             if span is None and done.transitions:
                 span = self._tracer.start_span(

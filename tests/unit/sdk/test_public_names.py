@@ -20,8 +20,12 @@ NAMES = {
     ),
     "towpath.cli": "main",
     "towpath.client": (
-        "Client Decision Failure FlowSummary GraphNode LogLine Run RunEvent ServerInfo Transition"
-        " connect"
+        "ApiKey Audit AuditEntry AuditPage Caller ClaimRule Client Decision DeviceSignIn"
+        " Failure FlowSummary GraphNode Keys LogLine Login NewApiKey NewTenant NewUser Role"
+        " RoleBinding Roles Run RunEvent SecretInfo Secrets ServerInfo ServiceAccount"
+        " ServiceAccounts SignInOptions SignIns Tenant TenantLimits TenantUsage Tenants"
+        " Transition Trust Trusts Usage User UserTrust Users WaitingSignIn Workspace"
+        " WorkspaceGrant Workspaces connect"
     ),
     "towpath.context": "RunContext get_run_context tags",
     "towpath.exceptions": (

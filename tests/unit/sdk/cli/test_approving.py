@@ -7,21 +7,22 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from towpath.api.v1.auth_service_pb2 import GetDeviceSignInResponse
-from towpath.cli.identity.sign_in import _question
+from towpath.cli.identity.devices import question_about
+from towpath.client import WaitingSignIn
 
 AT = datetime(2026, 11, 28, 9, 5, 1, tzinfo=UTC)
-REST = " began a login at 09:05:01 UTC. Approve only what you began yourself. Sign it in as you?"
+REST = (
+    " began a login at 09:05:01 UTC. Approve it only if you began it yourself. Sign it in as you?"
+)
 
 
 def question(name: str, address: str = "203.0.113.9") -> str:
-    found = GetDeviceSignInResponse(client_name=name, client_address=address)
-    found.create_time.FromDatetime(AT)
-    return _question(found)
+    found = WaitingSignIn(client_name=name, client_address=address, created=AT)
+    return question_about(found)
 
 
 def test_a_device_is_shown_by_its_address_and_its_own_word() -> None:
-    told = 'A device at 203.0.113.9, that calls itself "towpath on build-7",'
+    told = 'A device at 203.0.113.9, which calls itself "towpath on build-7",'
     assert question("towpath on build-7") == told + REST
     assert question("") == "A device at 203.0.113.9" + REST
     assert question("", "") == "A device at an unknown address" + REST

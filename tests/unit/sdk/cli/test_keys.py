@@ -9,6 +9,8 @@ from towpath.api.v1 import access_service_pb2 as pb
 from towpath.cli.identity import keys as _keys
 from towpath.exceptions import InvalidRequest
 
+from tests.unit.sdk.cli.answering import answered
+
 if TYPE_CHECKING:
     from click.testing import Result
 
@@ -31,10 +33,10 @@ def said(*words: str) -> Result:
 def unasked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks the server fails."""
 
-    def call(*_: Any, **__: Any) -> Any:
+    def answer(*_: Any) -> Any:
         raise AssertionError("the server was asked")
 
-    monkeypatch.setattr(_keys, "call", call)
+    answered(monkeypatch, _keys, answer)
 
 
 @pytest.mark.usefixtures("unasked")
@@ -43,7 +45,7 @@ def test_a_key_that_ends_at_once_isnt_asked_for(age: str) -> None:
     ended = said("create", "--expires", age)
     assert ended.exit_code == 2
     assert "--expires" in ended.output
-    assert "more than 0" in ended.output
+    assert "must be more than 0" in ended.output
 
 
 @pytest.mark.parametrize(
@@ -56,10 +58,10 @@ def test_a_key_that_ends_at_once_isnt_asked_for(age: str) -> None:
 def test_what_is_wrong_with_a_time_is_said_of_its_option(
     monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], field: str, option: str
 ) -> None:
-    def call(*_: Any, **__: Any) -> Any:
+    def answer(*_: Any) -> Any:
         raise InvalidRequest(f"{field}: must be at most so many days")
 
-    monkeypatch.setattr(_keys, "call", call)
+    answered(monkeypatch, _keys, answer)
     ended = said(*words)
     assert ended.exit_code == 2
     assert f"{option} must be at most so many days" in ended.output
@@ -67,10 +69,10 @@ def test_what_is_wrong_with_a_time_is_said_of_its_option(
 
 
 def test_another_fault_of_a_new_key_is_said_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    def call(*_: Any, **__: Any) -> Any:
+    def answer(*_: Any) -> Any:
         raise InvalidRequest("display_name: is too long")
 
-    monkeypatch.setattr(_keys, "call", call)
+    answered(monkeypatch, _keys, answer)
     assert "display_name" in str(said("create").exception)
 
 
@@ -88,17 +90,14 @@ def test_a_list_tells_keys_that_hold_from_those_that_have_ended(
         stored("F" * 16, ends_in=-5, replaced_by="A" * 16),
     ]
 
-    def call_pages(*_: Any, **__: Any) -> list[pb.ApiKey]:
-        return keys
-
-    monkeypatch.setattr(_keys, "call_pages", call_pages)
+    answered(monkeypatch, _keys, lambda *_: pb.ListApiKeysResponse(api_keys=keys))
     lines = said("ls", "-o", "wide").output.splitlines()
     states = {line.split()[0]: line for line in lines if line[:1] * 16 == line[:16]}
-    assert "holds" in states["A" * 16]
+    assert "active" in states["A" * 16]
     assert "expired" in states["B" * 16]
     assert f"replaced by {'A' * 16}" in states["C" * 16]
     assert "revoked" in states["D" * 16]
-    assert "holds" in states["E" * 16]
+    assert "active" in states["E" * 16]
     assert "expired" in states["F" * 16]
 
 
@@ -112,23 +111,18 @@ def test_a_list_warns_of_keys_that_end_soon(monkeypatch: pytest.MonkeyPatch) -> 
         stored("F" * 16, kind=1),
     ]
 
-    def call_pages(*_: Any, **__: Any) -> list[pb.ApiKey]:
-        return keys
-
-    monkeypatch.setattr(_keys, "call_pages", call_pages)
+    answered(monkeypatch, _keys, lambda *_: pb.ListApiKeysResponse(api_keys=keys))
     warned = said("ls").stderr
-    assert warned.count("ends at") == 1
+    assert warned.count("expires at") == 1
     assert f"`towpath key rotate {'A' * 16}`" in warned
 
 
-@pytest.mark.parametrize(("ends_in", "end"), [(86_400, "ends at 2"), (None, "never ends")])
+@pytest.mark.parametrize(("ends_in", "end"), [(86_400, "expires at 2"), (None, "never expires")])
 def test_a_key_is_shown_with_when_it_ends(
     monkeypatch: pytest.MonkeyPatch, ends_in: int | None, end: str
 ) -> None:
-    def call(*_: Any, **__: Any) -> Any:
-        return pb.CreateApiKeyResponse(api_key=stored("A" * 16, ends_in=ends_in), key="the key")
-
-    monkeypatch.setattr(_keys, "call", call)
+    made = pb.CreateApiKeyResponse(api_key=stored("A" * 16, ends_in=ends_in), key="the key")
+    answered(monkeypatch, _keys, lambda *_: made)
     shown = said("create")
     assert shown.stdout == "the key\n"
     assert end in shown.stderr

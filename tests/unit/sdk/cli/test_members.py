@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 from towpath.api.v1 import access_service_pb2 as pb
-from towpath.cli.identity import access as _access
+from towpath.cli.identity import members as _members
 from towpath.cli.shared.errors import CommandError
+
+from tests.unit.sdk.cli.answering import answered
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -19,34 +21,31 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is asked of a server that has Bob in."""
     asked: list[str] = []
 
-    def call(service: str, method: str, **fields: Any) -> Any:
-        del service
+    def answer(method: str, request: Any) -> Any:
+        if method == "ListUsers":
+            return pb.ListUsersResponse(users=[pb.User(name=BOB)])
         asked.append(method)
         if method == "CreateApiKey":
-            assert fields["parent"] == BOB
+            assert request.parent == BOB
             made = pb.ApiKey(name=f"{BOB}/apiKeys/{'A' * 16}")
             made.expire_time.seconds = 1_800_000_000
             return pb.CreateApiKeyResponse(key="the key", api_key=made)
-        assert fields["principal"] == BOB
-        binding = pb.RoleBinding(principal=BOB, role=fields["role"])
+        assert request.principal == BOB
+        binding = pb.RoleBinding(principal=BOB, role=request.role)
         return pb.CreateRoleBindingResponse(role_binding=binding)
 
-    def call_pages(*_: Any, **__: Any) -> list[Any]:
-        return [pb.User(name=BOB)]
-
-    monkeypatch.setattr(_access, "call", call)
-    monkeypatch.setattr(_access, "call_pages", call_pages)
+    answered(monkeypatch, _members, answer)
     return asked
 
 
 def said(*words: str) -> Result:
-    return CliRunner().invoke(_access.members, ["add", "Bob@example.org", *words])
+    return CliRunner().invoke(_members.group, ["add", "Bob@example.org", *words])
 
 
 def test_a_key_is_made_for_who_is_in(calls: list[str]) -> None:
     shown = said("--with-key")
     assert (shown.exit_code, shown.stdout) == (0, "the key\n")
-    assert "ends at 2027" in shown.stderr
+    assert "expires at 2027" in shown.stderr
     assert calls == ["CreateApiKey"]
 
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 from towpath.api.v1 import tenant_service_pb2 as pb
-from towpath.cli.identity import access as _access
+from towpath.cli.identity import tenants as _tenants
+
+from tests.unit.sdk.cli.answering import answered
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -21,21 +23,21 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     tenant.quotas.updates_per_second = 7
     tenant.quotas.open_streams = 3
 
-    def call(service: str, method: str, **fields: Any) -> Any:
-        assert service == "TenantService"
-        assert fields["name"] == "tenants/acme"
+    def answer(method: str, request: Any) -> Any:
+        assert request.name == "tenants/acme"
         if method == "GetTenant":
             return pb.GetTenantResponse(tenant=tenant)
-        requests.append(pb.SetTenantQuotasRequest(**fields))
+        assert method == "SetTenantQuotas"
+        requests.append(request)
         tenant.quotas.CopyFrom(requests[-1].quotas)
         return pb.SetTenantQuotasResponse(tenant=tenant)
 
-    monkeypatch.setattr(_access, "call", call)
+    answered(monkeypatch, _tenants, answer)
     return requests
 
 
 def said(*words: str) -> Result:
-    return CliRunner().invoke(_access.tenants, list(words))
+    return CliRunner().invoke(_tenants.group, list(words))
 
 
 def rows(shown: Result) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a service knows, as values: times are aware and in UTC, spans are seconds."""
+"""Values about runs: times are aware and in UTC, spans of time are seconds."""
 
 from __future__ import annotations
 
@@ -154,15 +154,3 @@ class RunEvent:
     run_id: str = ""
     run: Run | None = None
     """None when it was removed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerInfo:
-    """What a service is."""
-
-    version: str
-    features: tuple[str, ...]
-    minimum_client_version: str
-    """Empty when any will do."""
-    notice: str
-    time: datetime
