@@ -24,7 +24,7 @@ from towpath_service.identity.domain.principals import (
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from towpath_auth.foreign import Identity as Foreign
+    from towpath_auth.foreign import ForeignIdentity
 
     from towpath_service.core.clock import Clock
     from towpath_service.core.tenant_limits import Admission
@@ -123,7 +123,7 @@ class Federation:
 
     async def _verified(
         self, tenant_id: str, token: str, trusts: list[StoredTrust]
-    ) -> tuple[StoredTrust, Foreign]:
+    ) -> tuple[StoredTrust, ForeignIdentity]:
         refusal = CredentialRefused()
         now = self._clock.now_us() / _SECOND
         for trust in trusts:
@@ -140,7 +140,7 @@ class Federation:
         self,
         tenant_id: str,
         trust: StoredTrust,
-        found: Foreign,
+        found: ForeignIdentity,
         permissions: Collection[str],
         address: str,
     ) -> SignedIn:
@@ -166,7 +166,7 @@ class Federation:
         self,
         tenant_id: str,
         trust: StoredTrust,
-        found: Foreign,
+        found: ForeignIdentity,
         token: str,
         permissions: Collection[str],
         address: str,
@@ -206,7 +206,7 @@ class Federation:
             raise refused(CredentialRefused())
         return signed_in
 
-    def _user(self, identity: Identity, trust: StoredTrust, found: Foreign) -> Principal:
+    def _user(self, identity: Identity, trust: StoredTrust, found: ForeignIdentity) -> Principal:
         assert trust.users is not None
         try:
             _, handle = parse_principal(f"users/{found.user}", "id_token")

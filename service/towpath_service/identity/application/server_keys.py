@@ -112,7 +112,7 @@ class ServerKeys:
             public=[key.public for key in loaded.values()],
             peppers=Peppers(
                 by_version={int(key.key_id): content[place_of(key)] for key in peppers},
-                in_force=max(int(key.key_id) for key in peppers if key.used_from_us <= now_us),
+                current=max(int(key.key_id) for key in peppers if key.used_from_us <= now_us),
             ),
             audit=next(content[place_of(key)] for key in kept if key.purpose == "audit"),
             kept=kept,
