@@ -18,8 +18,8 @@ def commands_page() -> str:
     """Every command with its arguments and options."""
     root: click.Group = load(COMMANDS)
     parts = [
-        "Every command, its arguments and its options, as `towpath COMMAND --help` shows them."
-        " [The command line](../guides/command-line.md) is the introduction.",
+        "Every command with its arguments and options, as `towpath COMMAND --help` shows them.",
+        "[The command line](../guides/command-line.md) is the introduction.",
         "## towpath",
         _parameters(root),
     ]
@@ -71,7 +71,7 @@ def _text(command: click.Command) -> str:
 
 
 def _paragraph(text: str) -> str:
-    unwrapped = text.removeprefix("\b\n")
+    unwrapped = text.removeprefix("\b").removeprefix("\\b").lstrip("\n")
     return text if unwrapped == text else f"```text\n{unwrapped}\n```"
 
 
