@@ -6,10 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from towpath._flow import Flow, flow
-    from towpath._logging import get_run_logger
-    from towpath._secret import Secret
-    from towpath._task import Task, task
+    from towpath._definitions.flow import Flow, flow
+    from towpath._definitions.task import Task, task
+    from towpath._engine.run_logging import get_run_logger
+    from towpath._values.secret import Secret
     from towpath.annotations import Sensitive, allow_failure, quote, unmapped
     from towpath.context import tags
     from towpath.states import State
@@ -30,17 +30,17 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "Flow": "towpath._flow",
-    "Secret": "towpath._secret",
+    "Flow": "towpath._definitions.flow",
+    "Secret": "towpath._values.secret",
     "Sensitive": "towpath.annotations",
     "State": "towpath.states",
-    "Task": "towpath._task",
+    "Task": "towpath._definitions.task",
     "allow_failure": "towpath.annotations",
-    "flow": "towpath._flow",
-    "get_run_logger": "towpath._logging",
+    "flow": "towpath._definitions.flow",
+    "get_run_logger": "towpath._engine.run_logging",
     "quote": "towpath.annotations",
     "tags": "towpath.context",
-    "task": "towpath._task",
+    "task": "towpath._definitions.task",
     "unmapped": "towpath.annotations",
 }
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from towpath._flow import Flow, flow
+from towpath._definitions.flow import Flow, flow
 
 __all__ = ["Flow", "flow"]

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from towpath._slots import giving_way
+from towpath._runners.slots import giving_way
 from towpath._state_type import StateType
 from towpath.states import State
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from towpath._slots import Slots
+from towpath._runners.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from towpath._processes.pool import WorkerPool
-    from towpath._task import Task
+    from towpath._definitions.task import Task
+    from towpath._runners.processes.pool import WorkerPool
     from towpath.context import RunContext
 
 __all__ = ["InlineTaskRunner", "ProcessPoolTaskRunner", "TaskRunner", "ThreadPoolTaskRunner"]
@@ -121,7 +121,7 @@ class ProcessPoolTaskRunner(ThreadPoolTaskRunner):
 
     def __enter__(self) -> Self:
         # Only flows that run in processes load what that takes.
-        from towpath._processes.pool import WorkerPool  # noqa: PLC0415 - see above
+        from towpath._runners.processes.pool import WorkerPool  # noqa: PLC0415 - see above
 
         self._workers = WorkerPool()
         return super().__enter__()

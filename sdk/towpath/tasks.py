@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from towpath._task import Task, task
+from towpath._definitions.task import Task, task
 from towpath.cache_policies import INPUTS, TASK_SOURCE
 
 if TYPE_CHECKING:

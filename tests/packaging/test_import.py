@@ -24,5 +24,5 @@ def test_importing_the_names_loads_nothing_heavy() -> None:
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True
     )
     loaded = set(ended.stdout.split())
-    assert "towpath._flow" in loaded
+    assert "towpath._definitions.flow" in loaded
     assert not {name for name in loaded if any(f"{name}.".startswith(f"{h}.") for h in HEAVY)}

@@ -86,14 +86,14 @@ BUGS = (
     ),
     PlantedBug(
         name="undelivered-segments-are-deleted",
-        file="sdk/towpath/_delivery/lanes.py",
+        file="sdk/towpath/_delivery/segments.py",
         correct="if following <= acked + 1:",
         broken="if following <= acked + 10:",
         caught_by=(f"{_OUTBOX}::test_delivered_segments_go_and_the_rest_stays",),
     ),
     PlantedBug(
         name="damaged-frames-are-delivered",
-        file="sdk/towpath/_delivery/lanes.py",
+        file="sdk/towpath/_delivery/segments.py",
         correct="if not length or zlib.crc32(payload) != checksum:",
         broken="if checksum < 0:",
         caught_by=(f"{_OUTBOX}::test_a_flipped_byte_ends_what_is_read_and_is_told",),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import psutil
 import pytest
-from towpath._discovery import find_server
+from towpath._transport.discovery import find_server
 from towpath.api.v1 import (
     ingest_service_pb2,
     ingest_service_pb2_grpc,

@@ -14,14 +14,14 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from towpath._delivery.lanes import LaneReader, segments
 from towpath._delivery.outbox import UPDATES, workspace_of
+from towpath._delivery.segments import LaneReader, segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from towpath._delivery.lanes import Lane
+    from towpath._delivery.segments import Lane
     from towpath.api.v1 import ingest_service_pb2
 
 BATCH: Final = 1000

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Final, cast
 
 from towpath._delivery import messages
 from towpath._delivery.backlog import BATCH, BATCH_BYTES, Backlog
-from towpath._delivery.lanes import LaneReader, segments
 from towpath._delivery.outbox import AFTER, LOGS
+from towpath._delivery.segments import LaneReader, segments
 from towpath.exceptions import RpcError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from towpath._delivery.lanes import Lane
+    from towpath._delivery.segments import Lane
     from towpath._transport.base import Transport
     from towpath.api.v1 import ingest_service_pb2
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import uuid_utils
 
 from towpath._delivery import messages
-from towpath._delivery.lanes import Lane
+from towpath._delivery.segments import Lane
 from towpath._delivery.system_calls import force
 
 if TYPE_CHECKING:

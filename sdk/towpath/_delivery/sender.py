@@ -15,8 +15,8 @@ from towpath._delivery.drain import Drain
 from towpath._delivery.fences import Fences
 from towpath._delivery.stream import PRODUCER_AHEAD
 from towpath._delivery.takeover import deliver_waiting
-from towpath._discovery import find_server
 from towpath._transport import opening
+from towpath._transport.discovery import find_server
 from towpath.exceptions import ConfigurationError, NotSignedIn, RpcError, ServerUnreachable
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from towpath._delivery.directives import ignore_directive
 from towpath._delivery.outbox import Outbox
 from towpath._delivery.sender import Sender
-from towpath._discovery import find_server
+from towpath._transport.discovery import find_server
 from towpath.exceptions import ServerUnreachable
 from towpath.settings import Settings, get_settings
 

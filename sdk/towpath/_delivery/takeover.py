@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from towpath._delivery import messages
 from towpath._delivery.drain import RECORD_UPDATES, Drain
-from towpath._delivery.lanes import LaneReader
 from towpath._delivery.outbox import (
     UPDATES,
     lock_outbox,
@@ -19,6 +18,7 @@ from towpath._delivery.outbox import (
     workspace_of,
 )
 from towpath._delivery.reports import StateReport
+from towpath._delivery.segments import LaneReader
 from towpath._state_type import StateType
 from towpath.api.v1 import ingest_service_pb2
 

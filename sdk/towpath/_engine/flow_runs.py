@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import uuid_utils
 
-from towpath import _failure
 from towpath._clock import current_clock, system_clock
+from towpath._definitions.parameters import bind, validate
+from towpath._definitions.source import version_of
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter, ensure_server
 from towpath._display.begin import observed
+from towpath._engine import failure_report as _failure
 from towpath._engine.attempts import Attempts, interruption
 from towpath._engine.caching import ResultEntry
 from towpath._engine.children import Child, Children, failure_of
 from towpath._engine.generators import Driver
 from towpath._engine.interruption import Interruption
-from towpath._logging import set_up
-from towpath._parameters import bind, validate
+from towpath._engine.run_logging import set_up
 from towpath._redaction.live import LiveSecrets
-from towpath._source import version_of
 from towpath._state_type import StateType
-from towpath._telemetry.in_force import trace_of
+from towpath._telemetry.switch import trace_of
 from towpath.context import RunContext, current_run, current_tags
 from towpath.futures import Future, wait
 from towpath.settings import get_settings
@@ -32,7 +32,7 @@ from towpath.states import State
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
-    from towpath._flow import Flow
+    from towpath._definitions.flow import Flow
     from towpath.task_runners import TaskRunner
 
 

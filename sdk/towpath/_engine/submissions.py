@@ -20,8 +20,8 @@ from towpath.futures import Future
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from towpath._definitions.task import Task
     from towpath._engine.task_runs import Waits
-    from towpath._task import Task
     from towpath.context import RunContext
     from towpath.states import State
     from towpath.task_runners import TaskRunner

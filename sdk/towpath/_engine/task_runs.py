@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import uuid_utils
 
 from towpath._clock import current_clock, system_clock
+from towpath._definitions.parameters import bind
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter
 from towpath._engine.arguments import futures_in, resolved
@@ -17,20 +18,19 @@ from towpath._engine.caching import ResultEntry
 from towpath._engine.children import Child, Children
 from towpath._engine.coroutines import run_to_end
 from towpath._engine.generators import Driver
+from towpath._engine.run_logging import set_up
 from towpath._engine.skipping import skipped, upstream_failures
-from towpath._logging import set_up
-from towpath._parameters import bind
 from towpath._redaction.live import LiveSecrets
 from towpath._state_type import StateType
-from towpath._telemetry.in_force import trace_of
+from towpath._telemetry.switch import trace_of
 from towpath.context import RunContext, current_run, current_tags
 from towpath.futures import wait
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 
+    from towpath._definitions.task import Task
     from towpath._engine.caching import Hit
-    from towpath._task import Task
     from towpath.futures import Future
     from towpath.states import State
 

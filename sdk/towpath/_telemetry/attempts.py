@@ -15,7 +15,7 @@ from towpath._engine.attempts import Attempts
 from towpath._state_type import TERMINAL_STATES, StateType
 from towpath._telemetry import names
 from towpath._telemetry.failure_text import error_of, error_type
-from towpath._telemetry.harmless import log_once
+from towpath._telemetry.guarded import log_once
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator

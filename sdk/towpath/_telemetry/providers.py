@@ -20,8 +20,8 @@ from opentelemetry.sdk.trace.export import (
     SpanExporter,
 )
 
-from towpath._telemetry.ending import END_SECONDS, end_within
-from towpath._telemetry.quiet import QuietExporter, hush_exporters, warn_once
+from towpath._telemetry.exporter_logging import QuietExporter, hush_exporters, warn_once
+from towpath._telemetry.shutdown import END_SECONDS, end_within
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor

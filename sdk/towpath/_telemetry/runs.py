@@ -212,7 +212,7 @@ class OwnedTrace(RootTrace):
 
     def keep(self, run: RunContext, state: StateReport, started: float) -> None:
         """Keeps what is known of a failed task, for when the run fails."""
-        from towpath._telemetry import endings  # noqa: PLC0415 - needs OpenTelemetry's SDK
+        from towpath._telemetry import final_spans as endings  # noqa: PLC0415 - needs OpenTelemetry's SDK
 
         if run is not self._run and len(self._failed) < MOST_KEPT and self._is_ours:
             self._failed.append(
@@ -223,7 +223,7 @@ class OwnedTrace(RootTrace):
 
     def ended(self, run: RunContext, state: StateReport) -> None:
         """Makes the span of an attempt, and after the last one that of the run."""
-        from towpath._telemetry import endings  # noqa: PLC0415 - needs OpenTelemetry's SDK
+        from towpath._telemetry import final_spans as endings  # noqa: PLC0415 - needs OpenTelemetry's SDK
 
         if run is not self._run or not self._is_ours:
             return

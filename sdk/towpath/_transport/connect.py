@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from google.rpc import code_pb2, status_pb2
 
-from towpath._telemetry.in_force import call_metadata
+from towpath._telemetry.switch import call_metadata
 from towpath._transport.credentials import EXCHANGE_SECONDS, Credentials, with_token
 from towpath._transport.methods import response_type
 from towpath._transport.security import Tls, tls_trouble

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import grpc
 from google.rpc import code_pb2, status_pb2
 
-from towpath._telemetry.in_force import call_metadata
+from towpath._telemetry.switch import call_metadata
 from towpath._transport.credentials import EXCHANGE_SECONDS, USED_UP, Credentials, with_token
 from towpath._transport.methods import response_type
 from towpath._transport.security import tls_trouble

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from towpath._discovery import find_server
+from towpath._transport.discovery import find_server
 from towpath._transport.security import is_local, refuse_plaintext_credentials, tls_of
 
 if TYPE_CHECKING:

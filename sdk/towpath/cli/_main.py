@@ -10,37 +10,43 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from towpath.cli._groups import CommandGroup
+from towpath.cli.shared.groups import CommandGroup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from towpath.cli._errors import Ending
+    from towpath.cli.shared.errors import Ending
 
 _COMMANDS: Final = {
-    "audit": ("towpath.cli._audit:group", "See who did what, and that it is all there."),
-    "completion": ("towpath.cli._completion:completion", "Print the completion of a shell."),
-    "config": ("towpath.cli._config:group", "See and change settings."),
-    "key": ("towpath.cli._keys:group", "Make, rotate and revoke API keys."),
-    "login": ("towpath.cli._sign_in:login", "Sign in, and keep that in the profile."),
-    "logout": ("towpath.cli._sign_in:logout", "Sign out, or take the key out of the profile."),
-    "member": ("towpath.cli._access:members", "See who is in, and let people in and out."),
-    "role": ("towpath.cli._access:roles", "See and make roles."),
-    "secret": ("towpath.cli._secrets:group", "Keep values that runs use, and nobody sees."),
+    "audit": ("towpath.cli.identity.audit:group", "See who did what, and that it is all there."),
+    "completion": ("towpath.cli.local.completion:completion", "Print the completion of a shell."),
+    "config": ("towpath.cli.local.config:group", "See and change settings."),
+    "key": ("towpath.cli.identity.keys:group", "Make, rotate and revoke API keys."),
+    "login": ("towpath.cli.identity.sign_in:login", "Sign in, and keep that in the profile."),
+    "logout": (
+        "towpath.cli.identity.sign_in:logout",
+        "Sign out, or take the key out of the profile.",
+    ),
+    "member": ("towpath.cli.identity.access:members", "See who is in, and let people in and out."),
+    "role": ("towpath.cli.identity.access:roles", "See and make roles."),
+    "secret": ("towpath.cli.values.secrets:group", "Keep values that runs use, and nobody sees."),
     "service-account": (
-        "towpath.cli._access:service_accounts",
+        "towpath.cli.identity.access:service_accounts",
         "Manage who calls without being a person.",
     ),
-    "tenant": ("towpath.cli._access:tenants", "Manage tenants, as the installation's operator."),
-    "trust": ("towpath.cli._trusts:group", "Trust tokens of other issuers."),
-    "usage": ("towpath.cli._access:usage", "Show what the tenant uses of its limits."),
-    "whoami": ("towpath.cli._sign_in:whoami", "Show who you are, and what you may do."),
-    "workspace": ("towpath.cli._access:workspaces", "Keep runs of several teams apart."),
-    "doctor": ("towpath.cli._doctor:doctor", "Find what is wrong, and what would fix it."),
-    "flow": ("towpath.cli._flows:group", "See which flows there are."),
-    "profile": ("towpath.cli._profiles:group", "Keep settings of several places apart."),
-    "run": ("towpath.cli._runs:group", "See what runs did, and why."),
-    "sync": ("towpath.cli._sync:sync", "Deliver what waits in the outboxes of this home."),
+    "tenant": (
+        "towpath.cli.identity.access:tenants",
+        "Manage tenants, as the installation's operator.",
+    ),
+    "trust": ("towpath.cli.identity.trusts:group", "Trust tokens of other issuers."),
+    "usage": ("towpath.cli.identity.access:usage", "Show what the tenant uses of its limits."),
+    "whoami": ("towpath.cli.identity.sign_in:whoami", "Show who you are, and what you may do."),
+    "workspace": ("towpath.cli.identity.access:workspaces", "Keep runs of several teams apart."),
+    "doctor": ("towpath.cli.local.doctor:doctor", "Find what is wrong, and what would fix it."),
+    "flow": ("towpath.cli.runs.flows:group", "See which flows there are."),
+    "profile": ("towpath.cli.local.profiles:group", "Keep settings of several places apart."),
+    "run": ("towpath.cli.runs.runs:group", "See what runs did, and why."),
+    "sync": ("towpath.cli.local.sync:sync", "Deliver what waits in the outboxes of this home."),
 }
 _SERVER_HELP: Final = "Run the Towpath service."
 _INTERRUPTED: Final = 130
@@ -99,7 +105,7 @@ def cli(
 ) -> None:
     """Towpath: runs of Python flows and tasks, tracked."""
     # Settings load files and modules that `--help` needs none of.
-    from towpath.cli._session import Invocation  # noqa: PLC0415 - see above
+    from towpath.cli.shared.session import Invocation  # noqa: PLC0415 - see above
     from towpath.settings import use_flags  # noqa: PLC0415 - see above
 
     ctx.obj = Invocation(
@@ -145,7 +151,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _explained(error: Exception, arguments: Sequence[str]) -> int:
     # The errors' module brings the client's exceptions, which commands that succeed don't need.
-    from towpath.cli._errors import ending, show  # noqa: PLC0415 - see above
+    from towpath.cli.shared.errors import ending, show  # noqa: PLC0415 - see above
 
     end: Ending = ending(error)
     show(end, as_json=_wants_json(arguments))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from towpath._delivery.takeover import deliver_waiting
-from towpath._discovery import find_server
+from towpath._transport.discovery import find_server
 from towpath._transport.embedded import open_embedded_transport
 from towpath._transport.opening import open_grpc
 from towpath.client._client import Client

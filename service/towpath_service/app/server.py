@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from towpath._discovery import announce_server
+from towpath._transport.discovery import announce_server
 
 from towpath_service.app.background import background
 from towpath_service.app.identity.exposure import check_exposure, warn_of_exposure, web_hosts

@@ -12,7 +12,7 @@ from opentelemetry import context as contexts
 from opentelemetry import trace
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 from towpath._telemetry import names
-from towpath._telemetry.harmless import harmless
+from towpath._telemetry.guarded import harmless
 from towpath._telemetry.ids import Carrier
 from towpath._telemetry.synthetic import FinishedSpan, emit
 

@@ -12,8 +12,8 @@ from opentelemetry.sdk.metrics.export import (
     MetricReader,
     PeriodicExportingMetricReader,
 )
+from towpath._telemetry.exporter_logging import hush_exporters, warn_once
 from towpath._telemetry.providers import endpoint, speaks_grpc
-from towpath._telemetry.quiet import hush_exporters, warn_once
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData

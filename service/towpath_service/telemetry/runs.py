@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from towpath._telemetry.harmless import harmless
+from towpath._telemetry.guarded import harmless
 
 from towpath_service.core.errors import ServiceError
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunKind, RunState

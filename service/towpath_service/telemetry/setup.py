@@ -12,9 +12,9 @@ from opentelemetry import metrics as metrics_api
 from opentelemetry import trace
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
-from towpath._telemetry.ending import END_SECONDS, end_within
+from towpath._telemetry.exporter_logging import tell_by
 from towpath._telemetry.providers import provider_from_environment, resource_of
-from towpath._telemetry.quiet import tell_by
+from towpath._telemetry.shutdown import END_SECONDS, end_within
 
 from towpath_service.telemetry.active import ActiveRuns
 from towpath_service.telemetry.ingestion import Flights, ObservedCommitter

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from opentelemetry import context as contexts
 from opentelemetry.trace import Status, StatusCode, set_span_in_context
 from towpath._telemetry import names
-from towpath._telemetry.harmless import harmless
+from towpath._telemetry.guarded import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

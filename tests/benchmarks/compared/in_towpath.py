@@ -14,7 +14,7 @@ from pathlib import Path
 from pipelines import PIPELINES
 from timing import time_pipelines
 from towpath._delivery.session import current_reporter
-from towpath._discovery import find_server
+from towpath._transport.discovery import find_server
 from towpath._transport.grpc import GrpcTransport
 from towpath.api.v1 import run_service_pb2
 from towpath.client import Client

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from towpath.api.v1.auth_service_pb2 import GetDeviceSignInResponse
-from towpath.cli._sign_in import _question
+from towpath.cli.identity.sign_in import _question
 
 AT = datetime(2026, 11, 28, 9, 5, 1, tzinfo=UTC)
 REST = " began a login at 09:05:01 UTC. Approve only what you began yourself. Sign it in as you?"

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from towpath.cli import _checks
+from towpath.cli.local import checks as _checks
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

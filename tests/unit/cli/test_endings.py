@@ -8,7 +8,7 @@ import pytest
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from towpath._transport.statuses import to_rpc_error
 from towpath.cli import _main
-from towpath.cli._errors import CommandError, ending, show
+from towpath.cli.shared.errors import CommandError, ending, show
 from towpath.exceptions import (
     ConfigurationError,
     Conflict,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 from towpath.api.v1 import access_service_pb2 as pb
-from towpath.cli import _keys
+from towpath.cli.identity import keys as _keys
 from towpath.exceptions import InvalidRequest
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 from towpath.api.v1 import access_service_pb2 as pb
-from towpath.cli import _access
-from towpath.cli._errors import CommandError
+from towpath.cli.identity import access as _access
+from towpath.cli.shared.errors import CommandError
 
 if TYPE_CHECKING:
     from click.testing import Result

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from towpath.cli._tables import Column, cells, layout, printable, shortened
+from towpath.cli.shared.tables import Column, cells, layout, printable, shortened
 
 
 def columns() -> list[Column]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 from towpath.api.v1 import tenant_service_pb2 as pb
-from towpath.cli import _access
+from towpath.cli.identity import access as _access
 
 if TYPE_CHECKING:
     from click.testing import Result

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from towpath._delivery import lanes
+from towpath._delivery import segments as lanes
 from towpath._delivery.drain import Drain
-from towpath._delivery.lanes import Lane, LaneReader, segments
 from towpath._delivery.outbox import outboxes
+from towpath._delivery.segments import Lane, LaneReader, segments
 from towpath._delivery.takeover import deliver_waiting
 from towpath._transport.embedded import open_embedded_transport
 from towpath.api.v1.ingest_service_pb2 import RecordUpdatesResponse, Update

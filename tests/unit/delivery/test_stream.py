@@ -4,9 +4,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from towpath._delivery import lanes, messages
+from towpath._delivery import messages
+from towpath._delivery import segments as lanes
 from towpath._delivery.backlog import Backlog
-from towpath._delivery.lanes import Lane
+from towpath._delivery.segments import Lane
 from towpath._delivery.stream import PATIENCE_SECONDS, UpdateStream
 from towpath.api.v1 import ingest_service_pb2 as pb
 from towpath.exceptions import RpcError, ServerUnreachable

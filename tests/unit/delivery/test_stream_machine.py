@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from towpath._delivery import lanes
+from towpath._delivery import segments as lanes
 from towpath._delivery.drain import Drain
 from towpath.exceptions import RpcError, ServerUnreachable
 

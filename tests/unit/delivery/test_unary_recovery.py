@@ -4,11 +4,12 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from towpath._delivery import lanes, messages
+from towpath._delivery import messages
+from towpath._delivery import segments as lanes
 from towpath._delivery.drain import Drain
-from towpath._delivery.lanes import Lane
 from towpath._delivery.outbox import AFTER
 from towpath._delivery.reports import LogReport
+from towpath._delivery.segments import Lane
 from towpath.exceptions import RpcError
 
 from tests.unit.delivery.fake_ingest import PRODUCER, FakeService, FakeUnaryTransport, update

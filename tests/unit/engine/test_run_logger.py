@@ -5,7 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from towpath import _logging
+from towpath._engine import run_logging as _logging
 from towpath.context import current_run
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from towpath._slots import Slots, giving_way
+from towpath._runners.slots import Slots, giving_way
 
 
 def test_closing_waits_for_work_that_makes_room_for_other_work() -> None:

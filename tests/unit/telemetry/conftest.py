@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from towpath._telemetry import in_force
+from towpath._telemetry import switch as in_force
 from towpath.testing import harness
 
 from tests.unit.telemetry.recorded import Recorded

@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace import StatusCode
 from towpath import flow, task
 from towpath._delivery.session import use_reporter
-from towpath._telemetry import in_force
+from towpath._telemetry import switch as in_force
 from towpath._telemetry.ids import Carrier
 from towpath.testing import harness
 

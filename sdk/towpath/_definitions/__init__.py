@@ -1,0 +1,1 @@
+"""What the decorators make: flows, tasks, their options and parameters."""

@@ -1,0 +1,265 @@
+"""Flows: functions whose runs, and whose tasks' runs, are tracked."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    TypeVar,
+    cast,
+    get_args,
+    overload,
+)
+
+from towpath._definitions.options import HOOKS, Definition, named, options_given, policy_of
+from towpath._engine.policy import policy_of_results
+from towpath._redaction.marking import shown_parameters
+from towpath.cache_policies import NO_CACHE
+from towpath.exceptions import DefinitionError
+from towpath.task_runners import TaskRunner, ThreadPoolTaskRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
+
+    from towpath._engine.children import Child
+    from towpath._engine.flow_runs import FlowRun
+    from towpath._engine.policy import Serializer
+    from towpath.states import State
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+S = TypeVar("S")
+T = TypeVar("T")
+FinalState = Literal["strict", "return_value"]
+
+__all__ = ["Flow", "flow"]
+
+
+class Flow(Definition, Generic[P, R_co]):
+    """A function whose runs are tracked."""
+
+    fn: Callable[P, R_co]
+
+    def __init__(  # noqa: PLR0913 - Prefect's options
+        self,
+        fn: Callable[P, R_co],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        version: str | None = None,
+        tags: Iterable[str] = (),
+        flow_run_name: str | Callable[[], str] | None = None,
+        retries: int = 0,
+        retry_delay_seconds: float | Sequence[float] | Callable[[int], Sequence[float]] = 0,
+        retry_jitter_factor: float | None = None,
+        retry_condition_fn: Callable[..., bool] | None = None,
+        timeout_seconds: float | None = None,
+        log_prints: bool = False,
+        persist_result: bool | None = None,
+        result_serializer: Serializer = "json",
+        task_runner: TaskRunner | None = None,
+        validate_parameters: bool = True,
+        final_state: FinalState = "strict",
+        **hooks: Any,
+    ) -> None:
+        """Wraps a function; see `flow`."""
+        self._options = options_given(locals())
+        super().__init__(fn, kind="flow")
+        self.name = name or self.fn.__name__
+        self.flow_id = _slug(self.name)
+        self.description = description or inspect.cleandoc(self.fn.__doc__ or "")
+        self.version = version
+        self.tags = frozenset(tags)
+        self.log_prints = log_prints
+        self.task_runner: TaskRunner = _runner(task_runner)
+        self.validate_parameters = validate_parameters
+        if final_state not in get_args(FinalState):
+            raise DefinitionError(f"final_state is 'strict' or 'return_value', not {final_state!r}")
+        self.final_state = final_state
+        self.policy = policy_of(
+            "flow",
+            retries=retries,
+            delay=retry_delay_seconds,
+            jitter=retry_jitter_factor,
+            condition=retry_condition_fn,
+            timeout_seconds=timeout_seconds,
+            hooks=hooks,
+        )
+        self.result_policy = policy_of_results(
+            persist_result=persist_result, serializer=result_serializer, cache_policy=NO_CACHE
+        )
+        self._template = flow_run_name
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Flow[P, R_co]: ...
+    @overload
+    def __get__(
+        self: Flow[Concatenate[S, Q], R_co], instance: S, owner: type | None = None
+    ) -> Flow[Q, R_co]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        bound = self._bound(instance, owner)
+        return self if bound is None else self._of(bound, {"name": self.name})
+
+    def __repr__(self) -> str:
+        return f"<flow {self.name!r}>"
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+    @overload
+    def __call__(
+        self: Flow[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] = (),
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, State[T]]: ...
+    @overload
+    def __call__(
+        self,
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] = (),
+        **kwargs: Any,
+    ) -> State[R_co]: ...
+    @overload
+    def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R_co: ...
+    def __call__(  # type: ignore[misc] # a flow has no parameters of these names: see RESERVED
+        self,
+        *args: Any,
+        return_state: bool = False,
+        wait_for: Iterable[Any] = (),
+        **kwargs: Any,
+    ) -> Any:
+        """Runs the flow and returns its result.
+
+        Args:
+            *args: Arguments of the function.
+            return_state: Return the final state instead of the result, and never raise for it.
+            wait_for: Futures whose runs have to complete first.
+            **kwargs: See `args`.
+
+        Raises:
+            ParameterError: The arguments don't fit; nothing has run.
+            FlowRunFailed: A task failed and the flow's code didn't deal with it.
+        """
+        from towpath._engine import flow_runs  # noqa: PLC0415 - loads with the first call
+
+        for future in wait_for:
+            future.result()
+        parameters = flow_runs.parameters_of(self, args, kwargs)
+        if self.is_generator or self.is_async_generator:
+            if return_state:
+                raise DefinitionError(
+                    f"{self.name} gives items one by one, so there is no state to return yet:"
+                    " read its run with `towpath run inspect`"
+                )
+            stream = flow_runs.stream if self.is_generator else flow_runs.stream_async
+            return stream(self, parameters)
+        run = flow_runs.FlowRun(self, parameters)
+        if self.is_async:
+            return _awaited(run, return_state)
+        return _outcome(run.to_end(), return_state)
+
+    def with_options(self, **options: Any) -> Flow[P, R_co]:
+        """The same flow with other options."""
+        return cast("Flow[P, R_co]", self._of(self._original, options))
+
+    def run_name(self, parameters: dict[str, Any]) -> str:
+        """The name of a run."""
+        return named(self._template, shown_parameters(self.fn, parameters)) or self.name
+
+    def _of(self, fn: Any, options: dict[str, Any]) -> Flow[..., Any]:
+        hooks: dict[str, Any] = {
+            name: self.policy.hooks[name] for name in HOOKS if name in self.policy.hooks
+        }
+        chosen: dict[str, Any] = {**self._options, **hooks, **options}
+        return Flow(fn, **chosen)
+
+
+def _slug(name: str) -> str:
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].strip("-")
+    return slug or "flow"
+
+
+def _runner(runner: Any) -> TaskRunner:
+    if runner is None:
+        return ThreadPoolTaskRunner()
+    if isinstance(runner, type) and issubclass(runner, TaskRunner):
+        return runner()
+    if isinstance(runner, TaskRunner):
+        return runner
+    raise DefinitionError(
+        f"task_runner is a runner of towpath.task_runners, such as ThreadPoolTaskRunner(), not"
+        f" {runner!r}"
+    )
+
+
+def _outcome(child: Child, return_state: bool) -> Any:
+    assert child.state is not None
+    child.handle_unless_completed()
+    return child.state if return_state else child.state.result()
+
+
+async def _awaited(run: FlowRun, return_state: bool) -> Any:
+    return _outcome(await run.to_end_async(), return_state)
+
+
+@overload
+def flow(fn: Callable[P, R], /) -> Flow[P, R]: ...
+@overload
+def flow(
+    *,
+    name: str | None = ...,
+    description: str | None = ...,
+    version: str | None = ...,
+    tags: Iterable[str] = ...,
+    flow_run_name: str | Callable[[], str] | None = ...,
+    retries: int = ...,
+    retry_delay_seconds: float | Sequence[float] | Callable[[int], Sequence[float]] = ...,
+    retry_jitter_factor: float | None = ...,
+    retry_condition_fn: Callable[..., bool] | None = ...,
+    timeout_seconds: float | None = ...,
+    log_prints: bool = ...,
+    persist_result: bool | None = ...,
+    result_serializer: Serializer = ...,
+    task_runner: TaskRunner | type[TaskRunner] | None = ...,
+    validate_parameters: bool = ...,
+    final_state: FinalState = ...,
+    on_completion: Sequence[Callable[..., Any]] = ...,
+    on_failure: Sequence[Callable[..., Any]] = ...,
+    on_cancellation: Sequence[Callable[..., Any]] = ...,
+    on_crashed: Sequence[Callable[..., Any]] = ...,
+    on_running: Sequence[Callable[..., Any]] = ...,
+) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Makes a function a flow.
+
+    Args:
+        fn: The function; sync, async, or a generator of either kind.
+        **options: `name`, `description`, `version`, `tags`, `flow_run_name`, `retries`,
+            `retry_delay_seconds`, `retry_jitter_factor`, `retry_condition_fn`,
+            `timeout_seconds`, `log_prints`, `persist_result` (of the flow, and of its tasks
+            unless they say otherwise), `result_serializer`, `task_runner`,
+            `validate_parameters`, `final_state` ("strict": a task's failure that the flow's code
+            didn't deal with fails the flow; "return_value": only what it returns or raises
+            counts), and hooks: `on_completion`, `on_failure`, `on_cancellation`, `on_crashed`,
+            `on_running`.
+
+    Raises:
+        DefinitionError: There is no such option, or it makes no sense.
+    """
+    if fn is not None:
+        return Flow(fn, **options)
+
+    def decorate(function: Callable[..., Any]) -> Flow[..., Any]:
+        return Flow(function, **options)
+
+    return decorate

@@ -1,0 +1,427 @@
+"""Tasks: functions whose calls are tracked."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Sequence,
+)
+from types import GeneratorType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    TypeVar,
+    cast,
+    overload,
+)
+
+from towpath._definitions.options import HOOKS, Definition, named, options_given, policy_of
+from towpath._engine.policy import policy_of_results
+from towpath._redaction.marking import shown_parameters
+from towpath.annotations import allow_failure, quote, unmapped
+from towpath.exceptions import DefinitionError, ParameterError
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from towpath._engine.policy import Serializer
+    from towpath.cache_policies import CachePolicy
+    from towpath.context import RunContext
+    from towpath.futures import Future, FutureList
+    from towpath.states import State
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+S = TypeVar("S")
+T = TypeVar("T")
+
+__all__ = ["Task", "task"]
+
+
+class Task(Definition, Generic[P, R_co]):
+    """A function whose calls are tracked, retried, timed and, if asked for, cached."""
+
+    fn: Callable[P, R_co]
+
+    def __init__(  # noqa: PLR0913 - Prefect's options
+        self,
+        fn: Callable[P, R_co],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        version: str | None = None,
+        tags: Iterable[str] = (),
+        task_run_name: str | Callable[[], str] | None = None,
+        retries: int = 0,
+        retry_delay_seconds: float | Sequence[float] | Callable[[int], Sequence[float]] = 0,
+        retry_jitter_factor: float | None = None,
+        retry_condition_fn: Callable[..., bool] | None = None,
+        timeout_seconds: float | None = None,
+        log_prints: bool = False,
+        persist_result: bool | None = None,
+        result_serializer: Serializer = "json",
+        cache_policy: CachePolicy | None = None,
+        cache_key_fn: Callable[[RunContext, dict[str, Any]], str | None] | None = None,
+        cache_expiration: timedelta | None = None,
+        refresh_cache: bool = False,
+        **hooks: Any,
+    ) -> None:
+        """Wraps a function; see `task`."""
+        self._options = options_given(locals())
+        super().__init__(fn, kind="task")
+        self.name = name or self.fn.__name__
+        self.description = description or inspect.cleandoc(self.fn.__doc__ or "")
+        self.version = version
+        self.tags = frozenset(tags)
+        self.task_key = f"{self.fn.__module__}.{self.fn.__qualname__}"
+        self.awaited = self.is_async or self.is_async_generator
+        """Whether `body` gives a coroutine."""
+        self.log_prints = log_prints
+        self.policy = policy_of(
+            "task",
+            retries=retries,
+            delay=retry_delay_seconds,
+            jitter=retry_jitter_factor,
+            condition=retry_condition_fn,
+            timeout_seconds=timeout_seconds,
+            hooks=hooks,
+        )
+        self.result_policy = policy_of_results(
+            persist_result=persist_result,
+            serializer=result_serializer,
+            cache_policy=cache_policy,
+            cache_key_fn=cache_key_fn,
+            expiration=cache_expiration,
+            refresh=refresh_cache,
+        )
+        self._template = task_run_name
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Task[P, R_co]: ...
+    @overload
+    def __get__(
+        self: Task[Concatenate[S, Q], R_co], instance: S, owner: type | None = None
+    ) -> Task[Q, R_co]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        bound = self._bound(instance, owner)
+        return self if bound is None else self._of(bound, {"name": self.name})
+
+    def __repr__(self) -> str:
+        return f"<task {self.name!r}>"
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Tasks of modules are pickled by name, those of scripts and functions by value."""
+        if self._importable():
+            return self.fn.__qualname__
+        return super().__reduce_ex__(protocol)
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+    @overload
+    def __call__(
+        self: Task[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Future[Any]] = (),
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, State[T]]: ...
+    @overload
+    def __call__(
+        self,
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Future[Any]] = (),
+        **kwargs: Any,
+    ) -> State[R_co]: ...
+    @overload
+    def __call__(self, *args: Any, wait_for: Iterable[Future[Any]], **kwargs: Any) -> R_co: ...
+    def __call__(  # type: ignore[misc] # a task has no parameters of these names: see RESERVED
+        self,
+        *args: Any,
+        return_state: bool = False,
+        wait_for: Iterable[Future[Any]] = (),
+        **kwargs: Any,
+    ) -> Any:
+        """Runs the task here and now, and returns its result.
+
+        Args:
+            *args: Arguments of the function; futures in them are waited for.
+            return_state: Return the final state instead of the result, and never raise.
+            wait_for: Futures to wait for, besides those in the arguments.
+            **kwargs: See `args`.
+
+        Raises:
+            UpstreamFailed: A run that this one waits for did not complete; nothing has run.
+        """
+        from towpath._engine import task_runs  # noqa: PLC0415 - loads with the first call
+
+        waits = list(wait_for)
+        if self.is_generator or self.is_async_generator:
+            if return_state:
+                raise DefinitionError(
+                    f"{self.name} gives items one by one, so there is no state to return yet:"
+                    " use .submit(return_state=True)"
+                )
+            stream = task_runs.stream if self.is_generator else task_runs.stream_async
+            return stream(self, args, kwargs, waits)
+        if self.is_async:
+            return _awaited(task_runs.call_async(self, args, kwargs, waits), return_state)
+        return _outcome(task_runs.call(self, args, kwargs, waits), return_state)
+
+    @overload
+    def submit(
+        self: Task[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        return_state: Literal[False] = False,
+        wait_for: Iterable[Future[Any]] = (),
+        **kwargs: Any,
+    ) -> Future[T]: ...
+    @overload
+    def submit(
+        self: Task[..., Generator[T, Any, Any]],
+        *args: Any,
+        return_state: Literal[False] = False,
+        wait_for: Iterable[Future[Any]] = (),
+        **kwargs: Any,
+    ) -> Future[list[T]]: ...
+    @overload
+    def submit(
+        self: Task[..., AsyncGenerator[T, Any]],
+        *args: Any,
+        return_state: Literal[False] = False,
+        wait_for: Iterable[Future[Any]] = (),
+        **kwargs: Any,
+    ) -> Future[list[T]]: ...
+    @overload
+    def submit(
+        self,
+        *args: Any,
+        return_state: Literal[False] = False,
+        wait_for: Iterable[Future[Any]] = (),
+        **kwargs: Any,
+    ) -> Future[R_co]: ...
+    @overload
+    def submit(
+        self: Task[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Future[Any]] = (),
+        **kwargs: Any,
+    ) -> State[T]: ...
+    @overload
+    def submit(
+        self,
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Future[Any]] = (),
+        **kwargs: Any,
+    ) -> State[R_co]: ...
+    def submit(
+        self,
+        *args: Any,
+        return_state: bool = False,
+        wait_for: Iterable[Future[Any]] = (),
+        **kwargs: Any,
+    ) -> Any:
+        """Submits a call to the flow's task runner; futures may stand anywhere in arguments.
+
+        Args:
+            *args: Arguments of the function.
+            return_state: Wait for the run and return its final state; never raises for it.
+            wait_for: Futures to wait for, besides those in the arguments.
+            **kwargs: See `args`.
+
+        Raises:
+            MissingContextError: There is no flow around the call.
+            ParameterError: The arguments don't fit the function.
+        """
+        from towpath._definitions.parameters import bind  # noqa: PLC0415 - see above
+        from towpath._engine import submissions  # noqa: PLC0415 - loads with the first call
+
+        parameters = bind(self.fn, args, kwargs, owner=f"task {self.name!r}")
+        future = submissions.submit(self, parameters, wait_for=list(wait_for))
+        return future.final_state() if return_state else future
+
+    @overload
+    def map(
+        self: Task[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        wait_for: Iterable[Future[Any]] = (),
+        **kwargs: Any,
+    ) -> FutureList[T]: ...
+    @overload
+    def map(
+        self: Task[..., Generator[T, Any, Any]],
+        *args: Any,
+        wait_for: Iterable[Future[Any]] = (),
+        **kwargs: Any,
+    ) -> FutureList[list[T]]: ...
+    @overload
+    def map(
+        self: Task[..., AsyncGenerator[T, Any]],
+        *args: Any,
+        wait_for: Iterable[Future[Any]] = (),
+        **kwargs: Any,
+    ) -> FutureList[list[T]]: ...
+    @overload
+    def map(
+        self, *args: Any, wait_for: Iterable[Future[Any]] = (), **kwargs: Any
+    ) -> FutureList[R_co]: ...
+    def map(self, *args: Any, wait_for: Iterable[Future[Any]] = (), **kwargs: Any) -> Any:
+        """Submits a call for each item; arguments in `unmapped`, and strings, go to every call.
+
+        Raises:
+            ParameterError: Nothing can be mapped over, or lengths differ.
+        """
+        from towpath._definitions.parameters import bind  # noqa: PLC0415 - see above
+        from towpath._engine import submissions  # noqa: PLC0415 - loads with the first call
+        from towpath.futures import FutureList  # noqa: PLC0415 - see above
+
+        parameters = bind(self.fn, args, kwargs, owner=f"task {self.name!r}")
+        waits = list(wait_for)
+        return FutureList(
+            submissions.submit(self, one, wait_for=waits, mapped=True)
+            for one in _each(self.name, parameters)
+        )
+
+    def with_options(self, **options: Any) -> Task[P, R_co]:
+        """The same task with other options."""
+        return cast("Task[P, R_co]", self._of(self._original, options))
+
+    def run_name(self, parameters: dict[str, Any]) -> str | None:
+        """The name of a run, if it is to have one of its own."""
+        return named(self._template, shown_parameters(self.fn, parameters))
+
+    def invoke(self, parameters: dict[str, Any]) -> Any:
+        """Calls the function."""
+        function: Any = self.fn
+        if not parameters:
+            return function()
+        from towpath._definitions.parameters import signature_of  # noqa: PLC0415 - see __call__
+
+        arguments = inspect.BoundArguments(signature_of(function), parameters)
+        return function(*arguments.args, **arguments.kwargs)
+
+    def body(self, parameters: dict[str, Any]) -> Any:
+        """Calls the function for its whole result: the list of what a generator gives."""
+        outcome = self.invoke(parameters)
+        if type(outcome) is GeneratorType:
+            return list(cast("Generator[Any, Any, Any]", outcome))
+        return _collected(outcome) if self.is_async_generator else outcome
+
+    def _of(self, fn: Any, options: dict[str, Any]) -> Task[..., Any]:
+        hooks: dict[str, Any] = {
+            name: self.policy.hooks[name] for name in HOOKS if name in self.policy.hooks
+        }
+        chosen: dict[str, Any] = {**self._options, **hooks, **options}
+        return Task(fn, **chosen)
+
+    def _importable(self) -> bool:
+        found: Any = sys.modules.get(self.fn.__module__)
+        for part in self.fn.__qualname__.split("."):
+            found = getattr(found, part, None)
+        return found is self and self.fn.__module__ != "__main__"
+
+
+def _each(name: str, parameters: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    """The arguments of each call of a map."""
+    mapped = {key: list(value) for key, value in parameters.items() if _mappable(value)}
+    lengths = {key: len(items) for key, items in mapped.items()}
+    if not lengths:
+        raise ParameterError(
+            f"{name}.map: no argument is a list to map over; to run it once, use {name}.submit"
+        )
+    if len(set(lengths.values())) > 1:
+        raise ParameterError(
+            f"{name}.map: lengths differ: {lengths}; put what goes to every call in unmapped(...)"
+        )
+    count = next(iter(lengths.values()))
+    return (
+        {**parameters, **{key: items[index] for key, items in mapped.items()}}
+        for index in range(count)
+    )
+
+
+def _outcome(child: Any, return_state: bool) -> Any:
+    state: State[Any] = child.state
+    if not state.is_completed():
+        child.handle()
+    return state if return_state else state.result()
+
+
+async def _awaited(calling: Any, return_state: bool) -> Any:
+    return _outcome(await calling, return_state)
+
+
+async def _collected(items: AsyncGenerator[Any, Any]) -> list[Any]:
+    return [item async for item in items]
+
+
+def _mappable(value: Any) -> bool:
+    whole = (str, bytes, dict, unmapped, quote, allow_failure)
+    return isinstance(value, Iterable) and not isinstance(value, whole)
+
+
+@overload
+def task(fn: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def task(
+    *,
+    name: str | None = ...,
+    description: str | None = ...,
+    version: str | None = ...,
+    tags: Iterable[str] = ...,
+    task_run_name: str | Callable[[], str] | None = ...,
+    retries: int = ...,
+    retry_delay_seconds: float | Sequence[float] | Callable[[int], Sequence[float]] = ...,
+    retry_jitter_factor: float | None = ...,
+    retry_condition_fn: Callable[..., bool] | None = ...,
+    timeout_seconds: float | None = ...,
+    log_prints: bool = ...,
+    persist_result: bool | None = ...,
+    result_serializer: Serializer = ...,
+    cache_policy: CachePolicy | None = ...,
+    cache_key_fn: Callable[[RunContext, dict[str, Any]], str | None] | None = ...,
+    cache_expiration: timedelta | None = ...,
+    refresh_cache: bool = ...,
+    on_completion: Sequence[Callable[..., Any]] = ...,
+    on_failure: Sequence[Callable[..., Any]] = ...,
+    on_cancellation: Sequence[Callable[..., Any]] = ...,
+    on_crashed: Sequence[Callable[..., Any]] = ...,
+    on_running: Sequence[Callable[..., Any]] = ...,
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Makes a function a task.
+
+    Args:
+        fn: The function; sync, async, or a generator of either kind.
+        **options: `name`, `description`, `version`, `tags`, `task_run_name` (a template over the
+            parameters, or a callable), `retries`, `retry_delay_seconds` (seconds: one number, one
+            for each retry, or a callable of the number of retries), `retry_jitter_factor`,
+            `retry_condition_fn`, `timeout_seconds`, `log_prints`, `persist_result`,
+            `result_serializer` ("json" or "pickle"), `cache_policy` (see
+            `towpath.cache_policies`), `cache_key_fn`, `cache_expiration`, `refresh_cache`, and
+            hooks: `on_completion`, `on_failure`, `on_cancellation`, `on_crashed`, `on_running`.
+
+    Raises:
+        DefinitionError: There is no such option, or it makes no sense.
+    """
+    if fn is not None:
+        return Task(fn, **options)
+
+    def decorate(function: Callable[..., Any]) -> Task[..., Any]:
+        return Task(function, **options)
+
+    return decorate

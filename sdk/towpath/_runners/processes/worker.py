@@ -1,0 +1,203 @@
+"""The process that runs tasks: reads calls from a pipe, answers on another."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+from contextlib import nullcontext
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+
+from towpath._engine import run_logging as _logging
+from towpath._engine.children import Children
+from towpath._engine.coroutines import run_to_end
+from towpath._engine.interruption import Interruption
+from towpath._redaction.live import LiveSecrets
+from towpath._runners.processes.wire import (
+    BegunRun,
+    Call,
+    Ended,
+    Report,
+    RunFacts,
+    dump,
+    dump_result,
+    raised,
+)
+from towpath._telemetry.switch import adopted, end_of_process
+from towpath.context import RunContext, current_run, tags
+from towpath.states import State
+from towpath.task_runners import InlineTaskRunner
+
+if TYPE_CHECKING:
+    from towpath._definitions.task import Task
+    from towpath._delivery.reports import LogReport, RunReport, StateReport
+
+READY = b"ready"
+
+
+class PipeReporter:
+    """Hands reports to the flow's process, which delivers them."""
+
+    def __init__(self, out: Connection) -> None:
+        self._out = out
+        self._lock = threading.Lock()
+
+    def create(self, run: RunReport) -> None:
+        """Reports a new run."""
+        self.send(Report(method="create", arguments=(run,)))
+
+    def transition(self, run_id: str, state: StateReport) -> None:
+        """Reports that a run changed state."""
+        self.send(Report(method="transition", arguments=(run_id, state)))
+
+    def rename(self, run_id: str, display_name: str) -> None:
+        """Reports another name to show for a run."""
+        self.send(Report(method="rename", arguments=(run_id, display_name)))
+
+    def log(self, line: LogReport) -> None:
+        """Reports a log line."""
+        self.send(Report(method="log", arguments=(line,)))
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Nothing waits here."""
+        del timeout_seconds
+        return True
+
+    def send(self, message: Any) -> None:
+        """Sends a message whole, whichever thread it comes from."""
+        data = dump(message)
+        with self._lock:
+            self._out.send_bytes(data)
+
+
+class Worker:
+    """Runs one call at a time."""
+
+    def __init__(self, reporter: PipeReporter) -> None:
+        self._reporter = reporter
+        self._tasks: dict[int, Task[..., Any]] = {}
+
+    def answer(self, data: bytes) -> Ended:
+        """Runs a call to its end; whatever the function raises is part of the answer."""
+        children, secrets = Children(), LiveSecrets()
+        try:
+            call: Call = cloudpickle.loads(data)
+            if call.task is not None:
+                self._tasks[call.task_number] = cloudpickle.loads(call.task)
+            task = self._tasks[call.task_number]
+            facts, parameters = cloudpickle.loads(call.work)
+            secrets.add_texts(facts.secrets)
+            run = _run_of(facts, parameters, task, self._reporter, children)
+            run.secrets = secrets
+            value = _perform(task, run, parameters, facts)
+            return Ended(
+                value=dump_result(value), failed_runs=_failed(children), secrets=secrets.values
+            )
+        except BaseException as error:  # noqa: BLE001 - the flow's process decides what it means
+            return raised(error, _failed(children), secrets.values)
+
+
+def main(receive: int, send: int) -> None:
+    """Serves calls until the flow's process closes its end, or is gone.
+
+    Args:
+        receive: Descriptor that calls come from.
+        send: Descriptor that answers go to.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for descriptor in (receive, send):
+        os.set_inheritable(descriptor, False)
+    out = Connection(send, readable=False)
+    calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    incoming = Connection(receive, writable=False)
+    threading.Thread(target=_read, args=(incoming, calls), daemon=True).start()
+    _logging.set_up()
+    out.send_bytes(READY)
+    reporter = PipeReporter(out)
+    worker = Worker(reporter)
+    while True:
+        reporter.send(worker.answer(calls.get()))
+        sys.stdout.flush()
+
+
+def _read(incoming: Connection, calls: queue.SimpleQueue[bytes]) -> None:
+    """Takes calls in; a flow that is gone needs no answer any more."""
+    try:
+        while True:
+            calls.put(incoming.recv_bytes())
+    except (EOFError, OSError):
+        end_of_process()
+        os._exit(0)
+
+
+def _perform(
+    task: Task[..., Any], run: RunContext, parameters: dict[str, Any], facts: RunFacts
+) -> Any:
+    token = current_run.set(run)
+    try:
+        around = run.trace.executing(run) if run.trace is not None else nullcontext()
+        with tags(*facts.inner_tags), around:
+            outcome = task.body(parameters)
+            return run_to_end(outcome) if task.awaited else outcome
+    finally:
+        current_run.reset(token)
+
+
+def _run_of(
+    facts: RunFacts,
+    parameters: dict[str, Any],
+    task: Task[..., Any],
+    reporter: PipeReporter,
+    children: Children,
+) -> RunContext:
+    flow_run = None
+    common: dict[str, Any] = {
+        "flow_id": facts.flow_id,
+        "flow_name": facts.flow_name,
+        "root_run_id": facts.root_run_id,
+        "reporter": reporter,
+        "children": children,
+        "log_prints": facts.log_prints,
+        "persist_result": facts.persist_result,
+    }
+    if facts.flow_run is not None:
+        flow_run = RunContext(
+            kind="flow",
+            parent_run_id="",
+            interruption=Interruption(),
+            **facts.flow_run,
+            **common,
+        )
+    return RunContext(
+        run_id=facts.run_id,
+        kind="task",
+        name=facts.name,
+        parent_run_id=facts.parent_run_id,
+        parameters=parameters,
+        tags=facts.tags,
+        owner=task,
+        parent=flow_run,
+        runner=InlineTaskRunner(),
+        attempt=facts.attempt,
+        trace=adopted(facts.traceparent),
+        **common,
+    )
+
+
+def _failed(children: Children) -> list[BegunRun]:
+    return [
+        BegunRun(
+            name=child.name,
+            state=State(
+                type=child.state.type, reason=child.state.reason, message=child.state.message
+            ),
+            handled=child.handled,
+        )
+        for child in children
+        if child.state is not None and child.failed
+    ]

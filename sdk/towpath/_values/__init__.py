@@ -1,0 +1,1 @@
+"""Values that runs use: secrets."""

@@ -1,0 +1,1 @@
+"""Commands about tenants, members, keys, roles, trusts, the audit log, and signing in."""

@@ -1,0 +1,1 @@
+"""Commands about this machine: settings, profiles, outboxes, diagnosis."""

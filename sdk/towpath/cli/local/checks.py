@@ -1,0 +1,271 @@
+"""What `towpath doctor` looks at."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+from importlib.metadata import entry_points, version
+from typing import TYPE_CHECKING, Final
+
+from towpath._delivery.outbox import lock_outbox, outboxes
+from towpath._display.words import span
+from towpath._settings.layers import file_problems, strange_variables
+from towpath._transport.discovery import find_server
+from towpath.cli.identity.check_identity import caller_check
+from towpath.cli.identity.profile_key import is_exposed
+from towpath.cli.local.check import TIMEOUT_SECONDS, Check
+from towpath.client import Client
+from towpath.client._connect import open_transport, server_address
+from towpath.exceptions import ConfigurationError, RpcError, TowpathError
+from towpath.settings import get_settings, resolve_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from towpath.settings import Settings
+
+SKEW_SECONDS: Final = 2.0
+_FULL_BYTES: Final = 1024 * 1024 * 1024
+_LEAST_FREE_BYTES: Final = 256 * 1024 * 1024
+
+
+def all_checks() -> Iterator[Check]:
+    """Looks at everything, one thing after the other."""
+    yield Check(name="version", verdict="ok", text=f"towpath {version('towpath')}")
+    try:
+        settings = get_settings()
+    except ConfigurationError as error:
+        yield Check(
+            name="settings",
+            verdict="failed",
+            text=str(error),
+            fix="`towpath config validate` lists all that is wrong; then ask again",
+        )
+        return
+    yield from _settings_checks()
+    yield from _home_checks(settings.home)
+    yield from _server_checks(settings)
+    yield from _outbox_checks(settings)
+
+
+def _settings_checks() -> Iterator[Check]:
+    resolution = resolve_settings()
+    problems = file_problems(resolution.config)
+    for problem in problems:
+        yield Check(
+            name="settings",
+            verdict="warning",
+            text=problem,
+            fix="it isn't in force now; mend it before its profile is used",
+        )
+    if is_exposed(resolution.config):
+        yield Check(
+            name="settings",
+            verdict="warning",
+            text=f"{resolution.config.path} holds an API key, and others may read it",
+            fix=f"`chmod 600 {resolution.config.path}`; `towpath key rotate` if somebody has",
+        )
+    for name in strange_variables():
+        yield Check(
+            name="settings",
+            verdict="warning",
+            text=f"the environment has {name}, which is no setting",
+            fix="`towpath config view` shows the settings there are",
+        )
+    if not problems:
+        project = f" and {resolution.project.path}" if resolution.project else ""
+        place = f"profile {resolution.profile} of {resolution.config.path}{project}"
+        yield Check(name="settings", verdict="ok", text=place)
+
+
+def _home_checks(home: Path) -> Iterator[Check]:
+    at = next((folder for folder in (home, *home.parents) if folder.exists()), home)
+    if not os.access(at, os.W_OK | os.X_OK):
+        yield Check(
+            name="home",
+            verdict="failed",
+            text=f"{home} can't be written, so that no run can be recorded",
+            fix=f"make {at} writable, or point TOWPATH_HOME elsewhere",
+        )
+        return
+    free = _free_bytes(at)
+    if free < _LEAST_FREE_BYTES:
+        yield Check(
+            name="home",
+            verdict="warning",
+            text=f"{home}: only {free // 1024**2} MB are free",
+            fix="make room: a full disk stops the outbox",
+        )
+        return
+    yield Check(name="home", verdict="ok", text=str(home))
+
+
+def _server_checks(settings: Settings) -> Iterator[Check]:
+    address = server_address(settings)
+    if not address:
+        yield from _database_checks(settings)
+        return
+    try:
+        # What it is anybody may ask: who asks, with what, is another matter.
+        transport = open_transport(settings, anonymous=True)
+    except ConfigurationError as error:
+        yield Check(name="server", verdict="failed", text=str(error), fix=_server_fix(settings))
+        return
+    try:
+        began = time.time()
+        info = Client(transport).server_info(timeout_seconds=TIMEOUT_SECONDS)
+        middle = (began + time.time()) / 2
+    except RpcError as error:
+        yield Check(name="server", verdict="failed", text=str(error), fix=_server_fix(settings))
+        return
+    finally:
+        transport.close()
+    how = "configured" if settings.server_address else "found on the home"
+    yield Check(name="server", verdict="ok", text=f"{address}, {how}, version {info.version}")
+    yield from _version_checks(info.version, info.minimum_client_version, info.notice)
+    yield _skew_check(info.time, datetime.fromtimestamp(middle, UTC))
+    yield caller_check(settings)
+
+
+def _server_fix(settings: Settings) -> str:
+    found = find_server(settings.home)
+    if settings.server_address and found is not None:
+        return (
+            f"a server runs on this home at {found.grpc}: `towpath config set server.address"
+            f" {found.grpc}`"
+        )
+    return "pipelines run all the same; when it is back, `towpath sync` delivers what waits"
+
+
+def _database_checks(settings: Settings) -> Iterator[Check]:
+    database = settings.home / "towpath.db"
+    if settings.require_server:
+        yield Check(
+            name="server",
+            verdict="failed",
+            text="server.require is set, and no server is configured or runs on the home",
+            fix="`towpath server start`, or `towpath config set server.address HOST:PORT`",
+        )
+    elif not list(entry_points(group="towpath.embedded")):
+        yield Check(
+            name="server",
+            verdict="warning",
+            text="no server is configured, and the local database needs the service",
+            fix="pip install 'towpath[service]'",
+        )
+    elif not database.exists():
+        yield Check(
+            name="server", verdict="ok", text="none; runs will be kept in the local database"
+        )
+    else:
+        yield _open_check(settings, database)
+
+
+def _open_check(settings: Settings, database: Path) -> Check:
+    try:
+        transport = open_transport(settings)
+        transport.close()
+    except TowpathError as error:
+        return Check(
+            name="database",
+            verdict="failed",
+            text=str(error),
+            fix=f"move {database} away, or point TOWPATH_HOME elsewhere",
+        )
+    size = database.stat().st_size
+    return Check(
+        name="database",
+        verdict="warning" if size > _FULL_BYTES else "ok",
+        text=f"no server; the local database {database} has {size / 1024**2:.1f} MB",
+        fix="`towpath run delete` frees room" if size > _FULL_BYTES else "",
+    )
+
+
+def _version_checks(server: str, minimum: str, notice: str) -> Iterator[Check]:
+    own = version("towpath")
+    if minimum and _numbers(own) < _numbers(minimum):
+        yield Check(
+            name="version",
+            verdict="failed",
+            text=f"the server works with clients from {minimum} on, and this is {own}",
+            fix=f"pip install 'towpath>={minimum}'",
+        )
+    elif _numbers(own)[:2] != _numbers(server)[:2]:
+        yield Check(
+            name="version",
+            verdict="warning",
+            text=f"this is {own}, the server {server}",
+            fix="bring the older one up to date",
+        )
+    if notice:
+        yield Check(name="version", verdict="warning", text=notice)
+
+
+def _skew_check(server: datetime, own: datetime) -> Check:
+    skew = (server - own).total_seconds()
+    if abs(skew) <= SKEW_SECONDS:
+        return Check(name="clock", verdict="ok", text=f"{abs(skew):.2f}s from the server's")
+    behind = "behind" if skew > 0 else "ahead of"
+    return Check(
+        name="clock",
+        verdict="warning",
+        text=f"this machine is {span(abs(skew))} {behind} the server: times of runs will mislead",
+        fix="let a time service set both clocks",
+    )
+
+
+def _outbox_checks(settings: Settings) -> Iterator[Check]:
+    waiting = outboxes(settings.home)
+    living = sum(_has_owner(folder) for folder in waiting)
+    left = len(waiting) - living
+    size = sum(file.stat().st_size for folder in waiting for file in _files(folder))
+    text = f"{left} wait for delivery, {living} belong to running processes"
+    yield Check(
+        name="outboxes",
+        verdict="warning" if left else "ok",
+        text=f"{text}; {size / 1024:.0f} KB" if waiting else "nothing waits",
+        fix="`towpath sync` delivers them" if left else "",
+    )
+    aside = settings.home / "outbox-set-aside"
+    damaged = sorted(aside.iterdir()) if aside.is_dir() else []
+    if damaged:
+        yield Check(
+            name="outboxes",
+            verdict="warning",
+            text=f"{len(damaged)} were damaged and set aside in {aside}",
+            fix="their readable part was delivered; delete them when you need the rest no more",
+        )
+    rejected = settings.home / "outbox" / "rejected.jsonl"
+    if rejected.exists():
+        with rejected.open(encoding="utf-8") as file:
+            count = sum(1 for _ in file)
+        yield Check(
+            name="outboxes",
+            verdict="warning",
+            text=f"{count} updates were refused for good",
+            fix=f"{rejected} tells which and why; delete it when you have seen it",
+        )
+
+
+def _has_owner(folder: Path) -> bool:
+    descriptor = lock_outbox(folder)
+    if descriptor is None:
+        return True
+    os.close(descriptor)
+    return False
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*.frames") if path.exists()]
+
+
+def _free_bytes(folder: Path) -> int:
+    seen = os.statvfs(folder)
+    return seen.f_bavail * seen.f_frsize
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    digits = "".join(char if char.isdigit() else " " for char in text.partition("+")[0])
+    return tuple(map(int, digits.split()))

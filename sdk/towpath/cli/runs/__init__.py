@@ -1,0 +1,1 @@
+"""Commands about runs, flows and logs."""

@@ -1,0 +1,160 @@
+"""How runs are written: as JSON, in tables, in lines."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from towpath._display.words import span
+from towpath._state_type import StateType
+from towpath.cli.shared.tables import Column, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from towpath.client import Decision, Failure, LogLine, Run, Transition
+
+
+def run_as_json(run: Run) -> dict[str, Any]:
+    """A run as `-o json` prints it; times in RFC 3339, null when they aren't yet."""
+    return {
+        "id": run.id,
+        "short_id": run.short_id,
+        "kind": run.kind,
+        "name": run.name,
+        "flow": run.flow,
+        "task": run.task,
+        "state": str(run.state),
+        "reason": run.reason,
+        "message": run.message,
+        "attempt": run.attempt,
+        "parent_id": run.parent_id or None,
+        "root_id": run.root_id or None,
+        "tags": list(run.tags),
+        "created": rfc3339(run.created),
+        "started": rfc3339(run.started),
+        "ended": rfc3339(run.ended),
+        "running_seconds": run.running_seconds,
+    }
+
+
+def detail_as_json(run: Run, transitions: Sequence[Transition]) -> dict[str, Any]:
+    """All that is known of a run."""
+    return run_as_json(run) | {
+        "code_version": run.code_version,
+        "observed_late": run.observed_late,
+        "parameters": _parsed(run.parameters),
+        "children": {str(state): count for state, count in run.child_counts.items()},
+        "trace_id": run.trace_id,
+        "failure": failure_as_json(run.failure),
+        "transitions": [_transition_as_json(item) for item in transitions],
+    }
+
+
+def decision_as_json(item: Decision) -> dict[str, Any]:
+    """A decision about an update."""
+    return {
+        "verdict": "accepted" if item.accepted else "refused",
+        "rule": item.rule,
+        "reason": item.reason,
+        "message": item.message,
+        "from": str(item.before) if item.before else None,
+        "to": str(item.after),
+        "attempt": item.attempt,
+        "revision": item.revision or None,
+        "source": item.source,
+        "occurred": rfc3339(item.occurred),
+        "recorded": rfc3339(item.recorded),
+    }
+
+
+def log_line_as_json(line: LogLine) -> dict[str, Any]:
+    """A log line."""
+    return {
+        "time": rfc3339(line.time),
+        "severity": line.severity,
+        "logger": line.logger,
+        "run_id": line.run_id,
+        "attempt": line.attempt,
+        "body": line.body,
+        "failure": failure_as_json(line.failure),
+    }
+
+
+def failure_as_json(failure: Failure | None) -> dict[str, Any] | None:
+    """A failure with what led to it."""
+    if failure is None:
+        return None
+    return {
+        "type": failure.type,
+        "message": failure.message,
+        "stack_trace": failure.stack_trace,
+        "cause": failure_as_json(failure.cause),
+    }
+
+
+def print_runs(runs: Sequence[Run], *, wide: bool) -> None:
+    """Prints a table of runs."""
+    shown = [
+        Column(title="ID", cells=[run.short_id for run in runs]),
+        Column(title="STATE", cells=[run.state for run in runs]),
+        Column(title="STARTED", cells=[local_time(run.started) for run in runs], rank=2),
+        Column(title="RAN", cells=[ran(run) for run in runs], rank=1),
+        Column(title="NAME", cells=[run.name for run in runs], most=1_000 if wide else 36),
+    ]
+    if wide:
+        shown[1:1] = [Column(title="RUN", cells=[f"run_{run.id}" for run in runs])]
+        shown += [
+            Column(title="KIND", cells=[run.kind for run in runs]),
+            Column(title="FLOW", cells=[run.flow or "-" for run in runs]),
+            Column(title="ATTEMPT", cells=[str(run.attempt) for run in runs]),
+        ]
+    why = [f"{run.reason} {run.message}".strip() for run in runs]
+    print_table([*shown, Column(title="WHY", cells=why)], wide=wide)
+
+
+def ran(run: Run, now: datetime | None = None) -> str:
+    """How long a run has been running."""
+    return span(running_seconds(run, now))
+
+
+def running_seconds(run: Run, now: datetime | None = None) -> float:
+    """Seconds that a run has been running, up to now if it still is."""
+    seconds = run.running_seconds
+    if run.state is StateType.RUNNING:
+        seconds += max(0.0, ((now or datetime.now(UTC)) - run.state_since).total_seconds())
+    return seconds
+
+
+def local_time(moment: datetime | None) -> str:
+    """A moment as this machine's clock shows it."""
+    return moment.astimezone().strftime("%m-%d %H:%M:%S") if moment else "-"
+
+
+def rfc3339(moment: datetime | None) -> str | None:
+    """A moment in UTC, to the microsecond."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
+
+
+def _transition_as_json(item: Transition) -> dict[str, Any]:
+    return {
+        "revision": item.revision,
+        "from": str(item.before) if item.before else None,
+        "to": str(item.after),
+        "attempt": item.attempt,
+        "reason": item.reason,
+        "message": item.message,
+        "rule": item.rule,
+        "source": item.source,
+        "inferred": item.inferred,
+        "occurred": rfc3339(item.occurred),
+        "recorded": rfc3339(item.recorded),
+    }
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return text

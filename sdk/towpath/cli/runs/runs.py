@@ -1,0 +1,269 @@
+"""`towpath run`."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from towpath._display.words import printable
+from towpath._state_type import StateType
+from towpath.cli.runs.logs import logs
+from towpath.cli.runs.run_values import (
+    decision_as_json,
+    detail_as_json,
+    local_time,
+    print_runs,
+    ran,
+    run_as_json,
+)
+from towpath.cli.runs.watch import event_line, watch
+from towpath.cli.shared.errors import NOT_FOUND, CommandError
+from towpath.cli.shared.groups import CommandGroup
+from towpath.cli.shared.session import (
+    confirmed,
+    connected,
+    list_output,
+    note,
+    print_json,
+    text_output,
+)
+from towpath.cli.shared.tables import Column, print_table
+from towpath.settings import get_settings
+
+if TYPE_CHECKING:
+    from towpath.client import Client, Run, Transition
+
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@click.group(cls=CommandGroup)
+def group() -> None:
+    """See what runs did, and why.
+
+    A RUN is given by its id or by the last 4 to 8 characters of the short one that the list shows.
+    """
+
+
+group.add_command(logs)
+group.add_command(watch)
+
+
+@group.command("ls")
+@click.option("--kind", type=click.Choice(["flow", "task"]), help="Only flow or task runs.")
+@click.option("--state", "states", multiple=True, metavar="STATE", help="Such as FAILED; repeat.")
+@click.option("--flow", metavar="FLOW", help="Only runs of this flow, by name or id.")
+@click.option("--parent", metavar="RUN", help="Only runs that this run began.")
+@click.option("--since", metavar="AGE", help="30m, 12h, 7d, or a time such as 2026-11-01.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Most runs.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with each change; Ctrl-C ends it.")
+@list_output
+def list_runs(
+    kind: str | None,
+    states: tuple[str, ...],
+    flow: str | None,
+    parent: str | None,
+    since: str | None,
+    limit: int,
+    output: str,
+    *,
+    follow: bool,
+) -> None:
+    """List runs, newest first.
+
+    With --follow, -o json prints one object per line, since an array would never end.
+    """
+    terms = [f"kind = {kind}"] if kind else []
+    terms += [_any_state(states)] if states else []
+    terms += [f'create_time >= "{_since(since)}"'] if since else []
+    with connected(following=follow) as client:
+        terms += [f'flow = "{_flow_id(client, flow)}"'] if flow else []
+        terms += [f'parent_run = "{client.run(parent).id}"'] if parent else []
+        filter_ = " AND ".join(terms)
+        if follow:
+            _follow(client, filter_, limit, output)
+        else:
+            _print(list(client.runs(filter_=filter_, limit=limit)), output, filtered=bool(terms))
+
+
+@group.command()
+@click.argument("run")
+@text_output
+def inspect(run: str, output: str) -> None:
+    """Show one run: its state, history, failure and arguments."""
+    with connected() as client:
+        found = client.run(run)
+        history = list(client.transitions(found.id))
+    if output == "json":
+        print_json(detail_as_json(found, history))
+        return
+    for title, text in _facts(found):
+        click.echo(f"{title:<9} {text}")
+    click.echo()
+    _print_history(history)
+    if found.failure is not None:
+        click.echo()
+        trace = found.failure.stack_trace or f"{found.failure.type}: {found.failure.message}"
+        click.echo(printable(trace, lines=True).rstrip())
+
+
+@group.command()
+@click.argument("run")
+@text_output
+def why(run: str, output: str) -> None:
+    """Show what was decided about a run, accepted and refused, by which rule."""
+    with connected() as client:
+        found = client.run(run)
+        decisions = list(client.decisions(found.id))
+    if output == "json":
+        print_json([decision_as_json(item) for item in decisions])
+        return
+    changes = [f"{item.before or 'new'} -> {item.after}" for item in decisions]
+    print_table(
+        [
+            Column(title="DECIDED", cells=[local_time(item.recorded) for item in decisions]),
+            Column(title="", cells=["ok" if item.accepted else "REFUSED" for item in decisions]),
+            Column(title="CHANGE", cells=changes),
+            Column(title="RULE", cells=[item.rule for item in decisions]),
+            Column(title="WHY", cells=[f"{item.reason} {item.message}" for item in decisions]),
+        ],
+        wide=True,
+    )
+
+
+@group.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def delete(runs: tuple[str, ...], *, yes: bool) -> None:
+    """Delete ended runs, each with all below it."""
+    with connected() as client:
+        found = [client.run(run) for run in runs]
+        names = ", ".join(f"{printable(run.name)} ({run.short_id})" for run in found)
+        if not confirmed(f"Delete {names} and all below?", yes=yes):
+            note("nothing was deleted")
+            raise SystemExit(1)
+        for run in found:
+            client.delete(run.id)
+            note(f"deleted {run.short_id}")
+
+
+def _print(runs: list[Run], output: str, *, filtered: bool) -> None:
+    if output == "json":
+        print_json([run_as_json(run) for run in runs])
+    elif output == "name":
+        for run in runs:
+            click.echo(f"run_{run.id}")
+    elif runs:
+        print_runs(runs, wide=output == "wide")
+    else:
+        note("No run fits." if filtered else "There are no runs yet: run a script with a @flow.")
+
+
+def _follow(client: Client, filter_: str, limit: int, output: str) -> None:
+    runs, events = client.runs_then_changes(filter_=filter_, limit=min(limit, 500))
+    if output in {"table", "wide"}:
+        _print(runs, output, filtered=bool(filter_))
+    else:
+        for run in reversed(runs):
+            _print_followed(run, output)
+    for event in events:
+        if event.run is not None:
+            _print_followed(event.run, output)
+
+
+def _print_followed(run: Run, output: str) -> None:
+    if output == "json":
+        click.echo(json.dumps(run_as_json(run), ensure_ascii=False))
+    elif output == "name":
+        click.echo(f"run_{run.id}")
+    else:
+        click.echo(event_line(run))
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    children = ", ".join(f"{count} {state}" for state, count in run.child_counts.items())
+    state = f"{run.state} {run.reason}".strip()
+    facts = [
+        ("run", f"{printable(run.name)} · {run.short_id}"),
+        ("id", f"run_{run.id}"),
+        ("kind", run.kind),
+        ("state", state + (f": {printable(run.message)}" if run.message else "")),
+        ("flow", printable(run.flow)),
+        ("task", printable(run.task)),
+        ("parent", f"run_{run.parent_id}" if run.parent_id else ""),
+        ("attempt", str(run.attempt)),
+        ("created", local_time(run.created) + (" (observed late)" * run.observed_late)),
+        ("started", local_time(run.started) if run.started else ""),
+        ("ended", local_time(run.ended) if run.ended else ""),
+        ("ran", ran(run)),
+        ("children", children),
+        ("tags", ", ".join(map(printable, run.tags))),
+        ("version", printable(run.code_version)),
+        ("trace", _trace(run.trace_id)),
+        ("arguments", printable(run.parameters)),
+    ]
+    return [(title, text) for title, text in facts if text]
+
+
+def _trace(trace_id: str) -> str:
+    """A trace's id, and where to look at it if a setting tells."""
+    url = get_settings().trace_url
+    return f"{trace_id}  {url.replace('{trace_id}', trace_id)}" if trace_id and url else trace_id
+
+
+def _print_history(history: list[Transition]) -> None:
+    print_table(
+        [
+            Column(title="#", cells=[str(item.revision) for item in history]),
+            Column(title="WHEN", cells=[local_time(item.occurred) for item in history]),
+            Column(title="STATE", cells=[item.after for item in history]),
+            Column(title="ATTEMPT", cells=[str(item.attempt) for item in history], rank=1),
+            Column(title="WHY", cells=[f"{item.reason} {item.message}" for item in history]),
+        ],
+        wide=True,
+    )
+
+
+def _any_state(states: tuple[str, ...]) -> str:
+    names = [name.upper() for state in states for name in state.split(",")]
+    for name in names:
+        if name not in StateType.__members__:
+            close = difflib.get_close_matches(name, StateType.__members__, 1)
+            guess = f"did you mean {close[0]}?" if close else f"there are {', '.join(StateType)}"
+            raise click.BadParameter(f"there is no state {name!r}: {guess}", param_hint="--state")
+    terms = " OR ".join(f"state = {name}" for name in names)
+    return f"({terms})"
+
+
+def _flow_id(client: Client, wanted: str) -> str:
+    flows = list(client.flows())
+    for flow in flows:
+        if wanted in {flow.id, flow.name}:
+            return flow.id
+    known = {name for flow in flows for name in (flow.id, flow.name)}
+    close = difflib.get_close_matches(wanted, known, 1)
+    raise CommandError(
+        f"there is no flow {wanted!r}" + (f": did you mean {close[0]!r}?" if close else ""),
+        hint="`towpath flow ls` shows the flows there are",
+        code="NOT_FOUND",
+        exit_code=NOT_FOUND,
+    )
+
+
+def _since(text: str) -> str:
+    match = re.fullmatch(r"(\d+)([smhdw])", text)
+    try:
+        if match:
+            moment = datetime.now(UTC) - timedelta(**{_UNITS[match[2]]: int(match[1])})
+        else:
+            moment = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{text!r} is neither an age such as 30m, 12h or 7d, nor a time such as 2026-11-01",
+            param_hint="--since",
+        ) from None
+    return moment.isoformat()

@@ -1,0 +1,1 @@
+"""What several commands share: errors, sessions, tables, groups."""
