@@ -15,7 +15,7 @@ CONTRACT: Final = ROOT / "protos" / "towpath" / "api" / "v1"
 PAGES_OUTSIDE: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "k8s/README.md")
 """Pages of the repository that are not on the site."""
 
-EXIT_CODES: Final = "towpath.cli._errors"
+EXIT_CODES: Final = "towpath.cli.shared.errors"
 SETTINGS: Final = "towpath._settings.declared:SETTINGS"
 COMMANDS: Final = "towpath.cli._main:cli"
 TRANSITIONS: Final = "towpath_service.runs.domain.states:TABLE"
