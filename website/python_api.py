@@ -32,26 +32,28 @@ def _module_page(name: str, shown: dict[int, str]) -> str:
         full = f"{name}.{public}"
         if isinstance(value, ModuleType):
             elsewhere.append((code(full), f"[{code(value.__name__)}]({_file(value.__name__)})"))
-        elif not isinstance(value, property) and id(value) in shown:
+        elif id(value) in shown:
             home = shown[id(value)]
             link = f"[{code(home)}]({_file(home.rpartition('.')[0])}#{home})"
             elsewhere.append((code(full), f"the same as {link}"))
         else:
-            shown[id(value)] = full
+            # Plain values, such as those of `towpath.runtime`, may be one object by chance.
+            if hasattr(value, "__module__"):
+                shown[id(value)] = full
             directives.append(f"::: {full}")
-    parts = [inspect_first(module)]
+    parts = [_first_paragraph(module)]
     if elsewhere:
         parts.append(table(("name", "described at"), elsewhere))
     return page(name, *parts, *directives)
 
 
-def inspect_first(module: ModuleType) -> str:
+def _first_paragraph(module: ModuleType) -> str:
     """The first paragraph of a module's docstring."""
     return sentence((module.__doc__ or "").partition("\n\n")[0])
 
 
 def _summary(name: str) -> str:
-    return inspect_first(import_module(name))
+    return _first_paragraph(import_module(name))
 
 
 def _file(module: str) -> str:
