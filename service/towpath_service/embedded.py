@@ -14,11 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from towpath._transport.statuses import to_rpc_error
+from towpath.extensions.transports import to_rpc_error
 
-from towpath_service.app.ages import keep_from_environment
-from towpath_service.app.identity.secret_keys import key_file_from_environment, sealing_of
+from towpath_service.app.declarations import option_of, options_of, value_from_environment
+from towpath_service.app.identity.key_sources import file_source
+from towpath_service.app.identity.secret_keys import sealing_of
 from towpath_service.app.in_process import InProcessTransport
+from towpath_service.app.options import IdentityOptions, RetentionOptions
 from towpath_service.app.wiring import open_service
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.database_urls import location_of
@@ -28,7 +30,7 @@ from towpath_service.telemetry.observing import roots_only
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from towpath._transport.base import Transport
+    from towpath.extensions.transports import Transport
 
     from towpath_service.app.wiring import Service
     from towpath_service.database.postgres_url import PostgresUrl
@@ -47,8 +49,8 @@ def open_embedded(home: Path, *, in_memory: bool = False) -> Transport:
     """
     if in_memory:
         return EmbeddedTransport(None)
-    sealing = sealing_of(home, key_file_from_environment(), shared=False)
-    return EmbeddedTransport(home / "towpath.db", sealing)
+    key_file = value_from_environment(option_of(IdentityOptions, "key_file"))
+    return EmbeddedTransport(home / "towpath.db", sealing_of(home, file_source(key_file)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +106,9 @@ def _run(
 async def _live(
     database: Path | PostgresUrl | None, sealing: Sealing | None, opened: Future[_Open]
 ) -> None:
-    keep, wrapping = keep_from_environment(), roots_only()
-    async with open_service(database, keep=keep, wrapping=wrapping, sealing=sealing) as service:
+    given = {each.name: value_from_environment(each) for each in options_of(RetentionOptions)}
+    keep = RetentionOptions(**given).keep
+    async with open_service(database, keep=keep, wrapping=roots_only(), sealing=sealing) as service:
         stop = asyncio.Event()
         own = asyncio.all_tasks()
         opened.set_result(_Open(service=service, loop=asyncio.get_running_loop(), stop=stop))

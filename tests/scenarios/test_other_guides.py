@@ -69,7 +69,7 @@ def test_no_guide_has_commands_that_nobody_walks() -> None:
     }
     assert sections == {
         ("database", "The database"),
-        ("database", "Behind PgBouncer"),  # tests/unit/storage/test_bouncer.py has one.
+        ("database", "Behind PgBouncer"),  # tests/contract/database/test_bouncer.py has one.
         ("delivery", "Without a server"),
         ("troubleshooting", "Why did that run end so?"),
     }

@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING
 from towpath._delivery.directives import ignore_directive
 from towpath._delivery.outbox import Outbox
 from towpath._delivery.sender import Sender
+from towpath._settings.current import get_settings
 from towpath._transport.discovery import find_server
 from towpath.exceptions import ServerUnreachable
-from towpath.settings import Settings, get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from towpath._delivery.directives import Directive
     from towpath._delivery.reports import LogReport, Reporter, RunReport, StateReport
+    from towpath._settings.declared import Settings
 
 _override: ContextVar[Reporter | None] = ContextVar("towpath_reporter", default=None)
 _lock = threading.Lock()

@@ -8,8 +8,8 @@ from collections import Counter
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
-from towpath._display.ending import end_line
 from towpath._display.model import TROUBLES, ending
+from towpath._display.summary import end_line
 from towpath._display.words import counted, printable, span
 from towpath._state_type import StateType
 

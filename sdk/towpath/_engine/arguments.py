@@ -7,8 +7,8 @@ import dataclasses
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._runs.futures import Future
 from towpath.annotations import allow_failure, quote, unmapped
-from towpath.futures import Future
 
 if TYPE_CHECKING:
     from collections.abc import Callable

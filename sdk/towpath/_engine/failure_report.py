@@ -10,15 +10,15 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from towpath._display import ending
-from towpath._engine.failures import place
+from towpath._display import summary as ending
+from towpath._runs.failures import place
 from towpath._state_type import StateType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
-    from towpath._engine.children import Child
+    from towpath._runs.children import Child
 
 _MARK: Final = "__towpath_report__"
 _REST: Final = "__towpath_rest__"

@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError, Future
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from towpath._transport.statuses import to_rpc_error
+from towpath.extensions.transports import to_rpc_error
 
 from towpath_service.core.errors import ServiceError
 from towpath_service.rpc.errors import to_service_error, to_status

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from towpath_service.app.settings import TlsFiles
+    from towpath_service.app.options import TlsFiles
 
 _log = logging.getLogger(__name__)
 

@@ -12,6 +12,9 @@ Kind = Literal["file", "env", "hook"]
 
 _KINDS: Final = get_args(Kind)
 
+KEY_VARIABLE: Final = "TOWPATH_SERVER_KEY_ENCRYPTION_KEY"
+"""The variable that holds a key-encryption key in base64, where no file does."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeySource:

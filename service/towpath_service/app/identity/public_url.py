@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from towpath_service.app.settings import is_loopback
+from towpath_service.app.addresses import is_loopback
 
 _PORTS: Final = {"https": 443, "http": 80}
 

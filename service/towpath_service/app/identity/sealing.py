@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from towpath_auth.envelope import (
-    VARIABLE,
     DataKey,
     Envelope,
     KeyEncryptionKey,
@@ -20,7 +19,7 @@ from towpath_auth.envelope import (
 )
 
 from towpath_service.app.identity.key_hooks import HOOK, hook_key, hook_names
-from towpath_service.app.identity.key_sources import KeySource
+from towpath_service.app.identity.key_sources import KEY_VARIABLE, KeySource
 from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -122,8 +121,8 @@ def _usual(home: Path) -> KeySource:
         )
     if hooks:
         return KeySource("hook", hooks[0])
-    if os.environ.get(VARIABLE):
-        return KeySource("env", VARIABLE)
+    if os.environ.get(KEY_VARIABLE):
+        return KeySource("env", KEY_VARIABLE)
     return KeySource("file", str(home / KEY_FILE))
 
 
@@ -133,6 +132,6 @@ def _broken(place: str) -> ServiceError:
         message=(
             f"the secret {place} doesn't open: the key-encryption key is another one than"
             f" it was sealed with, or the database was tampered with. Bring {KEY_FILE},"
-            f" {VARIABLE}, --key-file or the hook of {HOOK} back"
+            f" {KEY_VARIABLE}, --key-file or the hook of {HOOK} back"
         ),
     )

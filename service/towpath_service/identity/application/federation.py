@@ -24,7 +24,7 @@ from towpath_service.identity.domain.principals import (
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from towpath_auth.foreign import Identity as Foreign
+    from towpath_auth.foreign import ForeignIdentity
 
     from towpath_service.core.clock import Clock
     from towpath_service.core.tenant_limits import Admission
@@ -117,11 +117,11 @@ class Federation:
         )
         # Of a tenant that isn't there as much is asked as of one that is.
         tenant_id = new_id() if tenant is None else tenant.tenant_id
-        return tenant_id, await self._store.identity(tenant_id, lambda identity: identity.trusts())
+        return tenant_id, await self._store.tenant(tenant_id, lambda identity: identity.trusts())
 
     async def _verified(
         self, tenant_id: str, token: str, trusts: list[StoredTrust]
-    ) -> tuple[StoredTrust, Foreign]:
+    ) -> tuple[StoredTrust, ForeignIdentity]:
         refusal = CredentialRefused()
         now = self._clock.now_us() / _SECOND
         for trust in trusts:
@@ -138,7 +138,7 @@ class Federation:
         self,
         tenant_id: str,
         trust: StoredTrust,
-        found: Foreign,
+        found: ForeignIdentity,
         permissions: Collection[str],
         address: str,
     ) -> SignedIn:
@@ -150,7 +150,7 @@ class Federation:
                 identity.change_key(credential_id, used_us=now_us)
             return standing
 
-        standing = await self._store.identity(tenant_id, work)
+        standing = await self._store.tenant(tenant_id, work)
         if standing is None:
             raise refused(CredentialRefused("CREDENTIAL_REVOKED"))
         check_standing(standing, now_us)
@@ -164,7 +164,7 @@ class Federation:
         self,
         tenant_id: str,
         trust: StoredTrust,
-        found: Foreign,
+        found: ForeignIdentity,
         token: str,
         permissions: Collection[str],
         address: str,
@@ -197,14 +197,14 @@ class Federation:
             self._trail.add(identity, standing, action="auth.login", outcome="OK", address=address)
             return True
 
-        if not await self._store.identity(tenant_id, work):
+        if not await self._store.tenant(tenant_id, work):
             raise refused(CredentialRefused())
         signed_in = await self._sign_ins.first(tenant_id, key_id, permissions, address)
         if signed_in is None:
             raise refused(CredentialRefused())
         return signed_in
 
-    def _user(self, identity: Identity, trust: StoredTrust, found: Foreign) -> Principal:
+    def _user(self, identity: Identity, trust: StoredTrust, found: ForeignIdentity) -> Principal:
         assert trust.users is not None
         try:
             _, handle = parse_principal(f"users/{found.user}", "id_token")
