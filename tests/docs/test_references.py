@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 from towpath.cli._main import cli
 
-from tests.unit.cli.test_documented_commands import all_commands
-from tests.unit.test_public_names import NAMES
+from tests.unit.sdk.cli.test_documented_commands import all_commands
+from tests.unit.sdk.test_public_names import NAMES
 from website import references
 from website.contract import enum_values
 from website.places import PUBLIC_MODULES, REFERENCE
