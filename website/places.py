@@ -41,6 +41,12 @@ PUBLIC_MODULES: Final = (
     "towpath.client",
     "towpath.telemetry",
     "towpath.testing",
+    "towpath.extensions.transports",
+    "towpath.extensions.outboxes",
+    "towpath.extensions.tracing",
+    "towpath.extensions.spans",
+    "towpath.extensions.exporting",
+    "towpath.extensions.redaction",
 )
 """Modules whose names users import, those that readers look up most first."""
 

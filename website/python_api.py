@@ -31,7 +31,7 @@ def _module_page(name: str, shown: dict[int, str]) -> str:
         value = getattr(module, public)
         full = f"{name}.{public}"
         if isinstance(value, ModuleType):
-            elsewhere.append((code(full), f"[{code(value.__name__)}]({_file(value.__name__)})"))
+            elsewhere.append((code(full), _link(value)))
         elif id(value) in shown:
             home = shown[id(value)]
             link = f"[{code(home)}]({_file(home.rpartition('.')[0])}#{home})"
@@ -50,6 +50,12 @@ def _module_page(name: str, shown: dict[int, str]) -> str:
 def _first_paragraph(module: ModuleType) -> str:
     """The first paragraph of a module's docstring."""
     return sentence((module.__doc__ or "").partition("\n\n")[0])
+
+
+def _link(module: ModuleType) -> str:
+    """To a module's page; a module without one is described here."""
+    name = module.__name__
+    return f"[{code(name)}]({_file(name)})" if name in PUBLIC_MODULES else _first_paragraph(module)
 
 
 def _summary(name: str) -> str:
