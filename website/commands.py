@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -12,6 +13,8 @@ from website.places import COMMANDS, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_NAMED_DEFAULT: Final = re.compile(r"\s*\[default: (.*)\]$")
 
 
 def commands_page() -> str:
@@ -42,12 +45,20 @@ def options_of(name: str) -> Iterator[click.Option]:
             yield parameter
 
 
+def meaning_of(option: click.Option) -> str:
+    """An option's help without the default that it may name at its end."""
+    return _NAMED_DEFAULT.sub("", option.help or "")
+
+
 def default_of(option: click.Option) -> str:
     """An option's default as a reader needs it; empty for none."""
+    named = _NAMED_DEFAULT.search(option.help or "")
+    if named:
+        return named[1]
     default = option.to_info_dict()["default"]
     if option.is_flag or default is None or "UNSET" in repr(default):
         return ""
-    return str(default)
+    return code(str(default))
 
 
 def _below(
@@ -88,8 +99,8 @@ def _parameters(command: click.Command) -> str:
         (
             code(", ".join([*option.opts, *option.secondary_opts])),
             code(_value(option)),
-            option.help or "",
-            code(default_of(option)),
+            meaning_of(option),
+            default_of(option),
         )
         for option in options
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from website.commands import default_of, options_of
+from website.commands import default_of, meaning_of, options_of
 from website.markdown import code, page, table
 from website.places import SETTINGS, load
 
@@ -18,12 +18,15 @@ _SCOPES = {
 }
 _INTRODUCTION = """
 A client setting has a name for files and commands, and an environment variable.
-[Settings](../guides/command-line.md#settings) explains which place wins when several set it.
+[Settings](../guides/command-line.md#settings) explains which place wins when several set it. The
+default home is the user's data folder.
 """
 _SERVER = """
 ## Server settings
 
 Options of `towpath server start`. An option on the command line wins over its variable.
+`TOWPATH_SERVER_KEY_ENCRYPTION_KEY` can hold the key that `--key-file` names, in base64. Telemetry has
+the [variables of OpenTelemetry](../observability.md#switching-it-on).
 """
 
 
@@ -46,8 +49,8 @@ def settings_page() -> str:
             (
                 code(", ".join(option.opts)),
                 code(_variable(option)),
-                option.help or "",
-                code(default_of(option)),
+                meaning_of(option),
+                default_of(option),
             )
             for option in options_of("server start")
         ],
