@@ -25,8 +25,8 @@ _SERVER = """
 ## Server settings
 
 Options of `towpath server start`. An option on the command line wins over its variable.
-`TOWPATH_SERVER_KEY_ENCRYPTION_KEY` can hold the key that `--key-file` names, in base64. Telemetry has
-the [variables of OpenTelemetry](../observability.md#switching-it-on).
+`TOWPATH_SERVER_KEY_ENCRYPTION_KEY` can hold the key that `--key-file` names, in base64. Telemetry
+uses the [variables of OpenTelemetry](../observability.md#switching-it-on).
 """
 
 
