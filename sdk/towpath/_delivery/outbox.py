@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import uuid_utils
 
 from towpath._delivery import messages
-from towpath._delivery.segments import Lane
+from towpath._delivery.segments import SegmentWriter
 from towpath._delivery.system_calls import force
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ class Outbox:
         self._settle()
         if sync_each:
             self._force_description()
-        self.updates = Lane(self.folder, UPDATES, sync_each=sync_each)
-        self.logs = Lane(self.folder, LOGS)
+        self.updates = SegmentWriter(self.folder, UPDATES, sync_each=sync_each)
+        self.logs = SegmentWriter(self.folder, LOGS)
         self._log_lock = threading.Lock()
         self.open_runs: dict[str, int] = {}
         self.reported = threading.Event()
