@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from towpath._delivery.directives import ignore_directive
 from towpath._delivery.outbox import Outbox
 from towpath._delivery.sender import Sender
-from towpath._settings.current import Settings, get_settings
+from towpath._settings.current import get_settings
 from towpath._transport.discovery import find_server
 from towpath.exceptions import ServerUnreachable
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from towpath._delivery.directives import Directive
     from towpath._delivery.reports import LogReport, Reporter, RunReport, StateReport
+    from towpath._settings.declared import Settings
 
 _override: ContextVar[Reporter | None] = ContextVar("towpath_reporter", default=None)
 _lock = threading.Lock()

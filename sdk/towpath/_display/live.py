@@ -42,7 +42,7 @@ class LiveView:
     def prepare(self) -> None:
         """Loads rich, which takes a tenth of a second; flows that end sooner don't need it."""
         if self._drawn is None:
-            from towpath._display.table import drawn  # noqa: PLC0415 - see above
+            from towpath._display.table import drawn  # noqa: PLC0415 - loads rich
 
             self._drawn = drawn
 

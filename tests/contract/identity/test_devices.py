@@ -63,11 +63,11 @@ async def test_a_device_is_approved_once(place: Place) -> None:
             for name in ("a" * 16, "b" * 16)
         ]
 
-    assert await place.service.store.installation(approved) == [True, False]
-    kept = await place.service.store.installation(lambda found: found.device(device_id))
+    assert await place.service.stores.identity.installation(approved) == [True, False]
+    kept = await place.service.stores.identity.installation(lambda found: found.device(device_id))
     assert kept is not None
     assert kept.credential_id == "a" * 16
-    assert not await place.service.store.installation(
+    assert not await place.service.stores.identity.installation(
         lambda found: found.approve_device("none", LOCAL_TENANT_ID, "c" * 16)
     )
 

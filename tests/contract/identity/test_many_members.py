@@ -43,7 +43,7 @@ async def crowd(place: Place) -> None:
                 )
             )
 
-    await place.service.store.identity(LOCAL_TENANT_ID, work)
+    await place.service.stores.identity.tenant(LOCAL_TENANT_ID, work)
 
 
 async def listed(place: Place, method: str, collection: str, **fields: Any) -> list[Any]:
@@ -106,7 +106,7 @@ async def test_all_of_many_tenants_are_listed_once(small: Place) -> None:
                 Tenant(tenant_id=new_id(), slug=f"t-{number:04}", display_name="", created_us=1)
             )
 
-    await small.service.store.installation(work)
+    await small.service.stores.identity.installation(work)
     tenants = await listed(small, "TenantService/ListTenants", "tenants")
     names = [tenant.name for tenant in tenants]
     assert names == ["tenants/main", *(f"tenants/t-{number:04}" for number in range(MANY))]

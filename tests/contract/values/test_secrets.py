@@ -190,7 +190,7 @@ async def bind(place: Place, user: str, role_id: str) -> None:
             )
         )
 
-    await place.service.store.identity(LOCAL_TENANT_ID, work)
+    await place.service.stores.identity.tenant(LOCAL_TENANT_ID, work)
     await place.authority.forget(LOCAL_TENANT_ID)
 
 

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from towpath_service.app.options import IdentityOptions
     from towpath_service.core.clock import Clock
     from towpath_service.core.tenant_limits import Admission
+    from towpath_service.identity.ports.runs import CurrentAttempt
     from towpath_service.identity.ports.sealing import Sealer
     from towpath_service.identity.ports.store import IdentityStore
-    from towpath_service.runs.application.queries import Queries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ async def open_identity(
     store: IdentityStore,
     clock: Clock,
     sealer: Sealer,
-    queries: Queries,
+    current_attempt: CurrentAttempt,
     admission: Admission,
     options: IdentityOptions,
 ) -> Identity:
@@ -64,7 +64,7 @@ async def open_identity(
         store: Holds tenants, principals, keys and the audit log.
         clock: The time.
         sealer: Opens the service's own keys.
-        queries: Answers which runs there are.
+        current_attempt: Reads which attempt of a run began last.
         admission: Counts what tenants use of their limits.
         options: How callers are told apart.
 
@@ -94,7 +94,7 @@ async def open_identity(
         ),
         guard=IdentityGuard(admission, address_limits, trail),
         handlers=(
-            AuthHandler(*credentials, queries, admission, address_limits),
+            AuthHandler(*credentials, current_attempt, admission, address_limits),
             AccessHandler(members, keys, trusts, trail, admission),
             TenantHandler(tenants),
         ),

@@ -162,7 +162,7 @@ class ApiKeys:
                 owner = _named(identity, parent)
             return owner, identity.keys(owner.principal_id)
 
-        return await self._store.identity(caller.tenant_id, work)
+        return await self._store.tenant(caller.tenant_id, work)
 
     async def rotate(self, caller: Caller, name: str, overlap_seconds: float | None) -> MadeKey:
         """Makes a successor of a key; the key itself holds for a while longer.

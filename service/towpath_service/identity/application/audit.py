@@ -79,7 +79,7 @@ class AuditTrail:
                 identity.append_audit(draft.record, self._sealing(tenant_id))
             return result
 
-        result = await self._store.identity(tenant_id, told)
+        result = await self._store.tenant(tenant_id, told)
         if draft is not None:
             draft.written = True
         await self._authority.forget(tenant_id)
@@ -140,7 +140,7 @@ class AuditTrail:
 
     async def note_by_system(self, *, action: str, command: str, resource: str) -> None:
         """Writes as `add_by_system` after it was done."""
-        await self._store.identity(
+        await self._store.tenant(
             LOCAL_TENANT_ID,
             lambda identity: self.add_by_system(
                 identity, action=action, command=command, resource=resource
@@ -151,7 +151,7 @@ class AuditTrail:
         """Writes how a call ended."""
         record = replace(draft.record, outcome=outcome, reason=reason)
         seal = self._sealing(record.tenant_id)
-        await self._store.identity(
+        await self._store.tenant(
             record.tenant_id, lambda identity: identity.append_audit(record, seal)
         )
         draft.written = True
@@ -174,7 +174,7 @@ class AuditTrail:
             trace_id="",
         )
         seal = self._sealing(tenant_id)
-        await self._store.identity(tenant_id, lambda identity: identity.append_audit(record, seal))
+        await self._store.tenant(tenant_id, lambda identity: identity.append_audit(record, seal))
 
     async def read(self, caller: Caller, *, before: int, limit: int) -> AuditPage:
         """Some of a tenant's log, newest first.
@@ -184,7 +184,7 @@ class AuditTrail:
             before: Only entries below this sequence; 0 for all.
             limit: Most to give.
         """
-        found = await self._store.identity(
+        found = await self._store.tenant(
             caller.tenant_id,
             lambda identity: identity.audit(before=before or _LAST, limit=min(limit, PAGE)),
         )

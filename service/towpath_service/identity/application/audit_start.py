@@ -25,7 +25,7 @@ async def begin_logs(store: IdentityStore, keys: ServerKeys, trail: AuditTrail) 
     after = ""
     while tenants := await store.installation(partial(_tenants, after=after)):
         for tenant in tenants:
-            await store.identity(tenant.tenant_id, partial(trail.begin, tenant_id=tenant.tenant_id))
+            await store.tenant(tenant.tenant_id, partial(trail.begin, tenant_id=tenant.tenant_id))
         after = tenants[-1].slug
     await keys.note_logs_begun()
 

@@ -117,7 +117,7 @@ class Federation:
         )
         # Of a tenant that isn't there as much is asked as of one that is.
         tenant_id = new_id() if tenant is None else tenant.tenant_id
-        return tenant_id, await self._store.identity(tenant_id, lambda identity: identity.trusts())
+        return tenant_id, await self._store.tenant(tenant_id, lambda identity: identity.trusts())
 
     async def _verified(
         self, tenant_id: str, token: str, trusts: list[StoredTrust]
@@ -150,7 +150,7 @@ class Federation:
                 identity.change_key(credential_id, used_us=now_us)
             return standing
 
-        standing = await self._store.identity(tenant_id, work)
+        standing = await self._store.tenant(tenant_id, work)
         if standing is None:
             raise refused(CredentialRefused("CREDENTIAL_REVOKED"))
         check_standing(standing, now_us)
@@ -197,7 +197,7 @@ class Federation:
             self._trail.add(identity, standing, action="auth.login", outcome="OK", address=address)
             return True
 
-        if not await self._store.identity(tenant_id, work):
+        if not await self._store.tenant(tenant_id, work):
             raise refused(CredentialRefused())
         signed_in = await self._sign_ins.first(tenant_id, key_id, permissions, address)
         if signed_in is None:

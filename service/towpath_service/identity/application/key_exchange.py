@@ -77,7 +77,7 @@ class Exchanges:
             _log.info("a key that nobody has was sent from %s", address or "an unknown address")
             raise refused(CredentialRefused())
         now_us = self._clock.now_us()
-        standing, proven = await self._store.identity(
+        standing, proven = await self._store.tenant(
             tenant_id, lambda identity: self._looked_up(identity, key, now_us)
         )
         try:

@@ -96,9 +96,7 @@ class Members:
 
     async def stored_bytes(self, caller: Caller) -> int:
         """What the caller's tenant stores."""
-        return await self._store.identity(
-            caller.tenant_id, lambda identity: identity.stored_bytes()
-        )
+        return await self._store.tenant(caller.tenant_id, lambda identity: identity.stored_bytes())
 
     async def workspaces(self, caller: Caller) -> list[WorkspaceEntry]:
         """The workspaces that a caller may enter."""
@@ -127,10 +125,9 @@ class Members:
         workspace_id = parse_named(name, "workspaces", "name")
 
         def work(identity: Identity) -> None:
-            if identity.has_runs(workspace_id):
-                raise in_use(name, "its runs")
-            if identity.has_secrets(workspace_id):
-                raise in_use(name, "its secrets")
+            contents = identity.contents(workspace_id)
+            if contents is not None:
+                raise in_use(name, f"its {contents}")
             if not identity.remove_workspace(workspace_id):
                 raise not_found(name)
 
@@ -326,7 +323,7 @@ class Members:
         )
 
     async def _read(self, caller: Caller, work: Callable[[Identity], Result]) -> Result:
-        return await self._store.identity(caller.tenant_id, work)
+        return await self._store.tenant(caller.tenant_id, work)
 
     async def _change(self, caller: Caller, work: Callable[[Identity], Result]) -> Result:
         return await self._trail.change(caller.tenant_id, work)

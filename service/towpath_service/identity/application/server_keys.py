@@ -27,7 +27,7 @@ from towpath_service.identity.domain.principals import ServerKey, place_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from towpath_service.identity.ports.sealing import Sealer
+    from towpath_service.identity.ports.sealing import Resealer, Sealer
     from towpath_service.identity.ports.store import IdentityStore, Installation
 
 Purpose = Literal["signing", "pepper", "audit"]
@@ -208,24 +208,27 @@ class ServerKeys:
 
         return await self._store.installation(work)
 
-    async def seal_anew(self, sealer: Sealer) -> int:
-        """Seals every secret, and all tenants' data keys, with another key; tells how many.
+    async def seal_anew(self, sealer: Sealer, others: Sequence[Resealer] = ()) -> int:
+        """Seals every secret with another key, all of them in one transaction.
 
-        What is sealed with data keys stays as it is.
+        Args:
+            sealer: Seals with the other key.
+            others: Reseal what other subjects have sealed with the present key.
+
+        Returns:
+            How many were sealed anew.
         """
+
+        def anew(sealed: str, place: str) -> str:
+            return sealer.seal(self._sealer.open(sealed, place), place)
 
         def work(installation: Installation) -> int:
             kept = installation.server_keys()
             for key in kept:
-                sealed = sealer.seal(self._opened(key), place_of(key))
+                sealed = anew(key.sealed, place_of(key))
                 installation.change_server_key(replace(key, sealed=sealed))
-            # Read only now: whoever makes one holds a server key meanwhile.
-            data_keys = installation.data_keys()
-            for data_key in data_keys:
-                opened = self._sealer.open(data_key.sealed, data_key.place)
-                sealed = sealer.seal(opened, data_key.place)
-                installation.change_data_key(replace(data_key, sealed=sealed))
-            return len(kept) + len(data_keys)
+            # Read only now: whoever makes a data key holds a server key meanwhile.
+            return len(kept) + sum(reseal(installation.transaction, anew) for reseal in others)
 
         count = await self._store.installation(work)
         self._sealer = sealer

@@ -117,7 +117,7 @@ class SignIns:
                 return None
             return standing if self._rotate(identity, standing.key, token) else None
 
-        standing = await self._store.identity(tenant_id, work)
+        standing = await self._store.tenant(tenant_id, work)
         return None if standing is None else self._signed_in(standing, token, permissions, address)
 
     async def refresh(self, text: str, permissions: Collection[str], address: str = "") -> SignedIn:
@@ -142,7 +142,7 @@ class SignIns:
         verdict: Verdict = "raced"
         standing: Standing | None = None
         for _ in range(_TRIES):
-            verdict, standing = await self._store.identity(
+            verdict, standing = await self._store.tenant(
                 tenant_id, lambda identity: self._use(identity, key, token, address)
             )
             if verdict != "raced":

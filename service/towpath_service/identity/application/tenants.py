@@ -100,7 +100,7 @@ class Tenants:
             )
             return _made(tenant, made)
 
-        return await self._store.identity(LOCAL_TENANT_ID, work)
+        return await self._store.tenant(LOCAL_TENANT_ID, work)
 
     async def create(
         self, slug: str, display_name: str, owner_email: str, quotas: Mapping[str, int]
@@ -189,7 +189,7 @@ class Tenants:
 
         # Whoever was interrupted in between finds a tenant without anybody in it, and goes on.
         taken = await self._store.installation(take)
-        return await self._store.identity(
+        return await self._store.tenant(
             taken.tenant_id,
             lambda identity: self._settle(identity, taken, email, roles, key_seconds),
         )

@@ -86,7 +86,7 @@ class Trusts:
 
     async def trusts(self, caller: Caller) -> list[StoredTrust]:
         """All trusts of the caller's tenant, by id."""
-        return await self._store.identity(caller.tenant_id, lambda identity: identity.trusts())
+        return await self._store.tenant(caller.tenant_id, lambda identity: identity.trusts())
 
     async def delete(self, caller: Caller, name: str) -> None:
         """Ends a trust, and all that came of it; raises RESOURCE_NOT_FOUND."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from towpath_auth.audit import AuditHead, AuditRecord
 
+    from towpath_service.core.transactions import Transaction
     from towpath_service.identity.domain.principals import (
         Binding,
         BindingPlace,
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
         WaitingDevice,
         WorkspaceEntry,
     )
-    from towpath_service.values.domain.secrets import StoredDataKey
 
 Result = TypeVar("Result")
 
@@ -69,12 +69,8 @@ class Identity(Protocol):
         """Makes a workspace; False when it is there."""
         ...
 
-    def has_runs(self, workspace_id: str) -> bool:
-        """Whether a workspace has any run."""
-        ...
-
-    def has_secrets(self, workspace_id: str) -> bool:
-        """Whether a workspace has any secret."""
+    def contents(self, workspace_id: str) -> str | None:
+        """The first kind of thing that a workspace holds, such as "runs"; None for an empty one."""
         ...
 
     def remove_workspace(self, workspace_id: str) -> bool:
@@ -235,6 +231,11 @@ class Identity(Protocol):
 class Installation(Protocol):
     """One transaction about the installation: what is looked up before a tenant is known."""
 
+    @property
+    def transaction(self) -> Transaction:
+        """The transaction itself, for the store of another subject to work on."""
+        ...
+
     def tenants(self, *, after: str, limit: int) -> list[Tenant]:
         """Some tenants: the first ones above a slug, by slug."""
         ...
@@ -319,19 +320,15 @@ class Installation(Protocol):
         """When the first of the logins was made that hold at a time; None when there is none."""
         ...
 
-    def data_keys(self) -> list[StoredDataKey]:
-        """The data keys of all tenants."""
-        ...
-
-    def change_data_key(self, key: StoredDataKey) -> None:
-        """Writes how a data key is sealed."""
-        ...
-
 
 class IdentityStore(Protocol):
     """A store that knows who is who."""
 
-    async def identity(self, tenant_id: str, work: Callable[[Identity], Result]) -> Result:
+    def on(self, transaction: Transaction, tenant_id: str) -> Identity:
+        """The identity of one tenant within a transaction that another subject has opened."""
+        ...
+
+    async def tenant(self, tenant_id: str, work: Callable[[Identity], Result]) -> Result:
         """Runs work about one tenant in one transaction."""
         ...
 

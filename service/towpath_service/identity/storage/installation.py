@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, func, insert, select, text, update
 
+from towpath_service.database.sql import statements
+from towpath_service.database.sql.statements import insert_new
 from towpath_service.identity.domain.principals import ServerKey, Tenant, WaitingDevice
 from towpath_service.identity.storage import tables
 from towpath_service.identity.storage.tenant import (
     CREDENTIALS,
-    database_now_us,
-    insert_new,
     to_tenant,
 )
-from towpath_service.values.domain.secrets import StoredDataKey
-from towpath_service.values.storage.tables import data_key
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from towpath_service.database.port import SqlTransaction
 
 # With the address, the key of a lock; another first number than any other lock's.
 _COUNTING: Final = text("SELECT pg_advisory_xact_lock(8697286, hashtext(CAST(:address AS text)))")
@@ -29,8 +27,9 @@ _COUNTING: Final = text("SELECT pg_advisory_xact_lock(8697286, hashtext(CAST(:ad
 class SqlInstallation:
     """One transaction about the installation."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, transaction: SqlTransaction) -> None:
+        self.transaction = transaction
+        self._connection = transaction.connection
 
     def tenants(self, *, after: str, limit: int) -> list[Tenant]:
         """Some tenants: the first ones above a slug, by slug."""
@@ -147,7 +146,7 @@ class SqlInstallation:
 
     def now_us(self) -> int:
         """The database's clock, microseconds since the Unix epoch."""
-        return database_now_us(self._connection)
+        return statements.database_now_us(self._connection)
 
     def server_keys(self) -> list[ServerKey]:
         """The service's own secrets, oldest first."""
@@ -184,22 +183,6 @@ class SqlInstallation:
             select(func.min(key.created_us)).where(logins)
         ).scalar()
         return made_us
-
-    def data_keys(self) -> list[StoredDataKey]:
-        """The data keys of all tenants."""
-        rows = self._connection.execute(
-            select(data_key).order_by(data_key.c.tenant_id, data_key.c.key_id)
-        )
-        return [StoredDataKey(**row) for row in rows.mappings()]
-
-    def change_data_key(self, key: StoredDataKey) -> None:
-        """Writes how a data key is sealed."""
-        columns = data_key.c
-        self._connection.execute(
-            update(data_key)
-            .where(columns.tenant_id == key.tenant_id, columns.key_id == key.key_id)
-            .values(sealed=key.sealed)
-        )
 
 
 def _holds(now_us: int) -> Any:

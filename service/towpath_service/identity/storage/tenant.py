@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, delete, exists, insert, literal, select, text, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import and_, delete, exists, insert, literal, select, tuple_, update
 from towpath_auth.audit import AuditHead
 
+from towpath_service.database.sql import statements
+from towpath_service.database.sql.statements import insert_new
 from towpath_service.identity.domain.principals import (
     Binding,
     CredentialKind,
@@ -25,16 +25,15 @@ from towpath_service.identity.domain.principals import (
 from towpath_service.identity.ports.store import Standing
 from towpath_service.identity.storage import audit, tables
 from towpath_service.identity.storage.trust_rows import to_trust, trust_values
-from towpath_service.runs.storage import tables as schema
-from towpath_service.runs.storage.stored_bytes import stored_of
-from towpath_service.values.storage.tables import secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from sqlalchemy import Connection, Row, Table
+    from sqlalchemy import Row, Table
     from towpath_auth.audit import AuditRecord
 
+    from towpath_service.core.transactions import StoredBytes, WorkspaceContents
+    from towpath_service.database.port import SqlTransaction
     from towpath_service.identity.domain.principals import BindingPlace
     from towpath_service.identity.ports.store import AuditLog
 
@@ -60,9 +59,19 @@ _PLACE: Final = (
 class SqlIdentity:
     """One transaction about one tenant."""
 
-    def __init__(self, connection: Connection, tenant_id: str) -> None:
-        self._connection = connection
+    def __init__(
+        self,
+        transaction: SqlTransaction,
+        tenant_id: str,
+        *,
+        contents: Mapping[str, WorkspaceContents],
+        stored_bytes: StoredBytes,
+    ) -> None:
+        self._transaction = transaction
+        self._connection = transaction.connection
         self._tenant_id = tenant_id
+        self._contents = contents
+        self._stored_bytes = stored_bytes
 
     def tenant(self) -> Tenant | None:
         """The tenant."""
@@ -108,17 +117,16 @@ class SqlIdentity:
             created_us=entry.created_us,
         )
 
-    def has_runs(self, workspace_id: str) -> bool:
-        """Whether a workspace has any run."""
-        columns = schema.run.c
-        asked = and_(columns.tenant_id == self._tenant_id, columns.workspace_id == workspace_id)
-        return bool(self._connection.execute(select(exists().where(asked))).scalar())
-
-    def has_secrets(self, workspace_id: str) -> bool:
-        """Whether a workspace has any secret."""
-        columns = secret.c
-        asked = and_(columns.tenant_id == self._tenant_id, columns.workspace_id == workspace_id)
-        return bool(self._connection.execute(select(exists().where(asked))).scalar())
+    def contents(self, workspace_id: str) -> str | None:
+        """The first kind of thing that a workspace holds; None for an empty one."""
+        return next(
+            (
+                kind
+                for kind, holds_any in self._contents.items()
+                if holds_any(self._transaction, self._tenant_id, workspace_id)
+            ),
+            None,
+        )
 
     def remove_workspace(self, workspace_id: str) -> bool:
         """Removes a workspace with the roles in it; False when there is none."""
@@ -385,7 +393,7 @@ class SqlIdentity:
 
     def stored_bytes(self) -> int:
         """What the tenant stores."""
-        return stored_of(self._connection, self._tenant_id)
+        return self._stored_bytes(self._transaction, self._tenant_id)
 
     def begin_audit(self, seal: Callable[[AuditHead], str]) -> None:
         """Gives an audit log without entries its end; changes nothing where it has either."""
@@ -395,7 +403,7 @@ class SqlIdentity:
     def append_audit(self, record: AuditRecord, seal: Callable[[AuditHead], str]) -> None:
         """Writes an entry at the end of the tenant's audit log."""
         assert record.tenant_id == self._tenant_id
-        audit.append(self._connection, record, seal, database_now_us(self._connection))
+        audit.append(self._connection, record, seal, statements.database_now_us(self._connection))
 
     def audit(self, *, before: int, limit: int) -> AuditLog:
         """Entries of the audit log below a sequence, and its end, as they were in one moment."""
@@ -411,7 +419,7 @@ class SqlIdentity:
         self._connection.execute(
             update(tables.tenant)
             .where(columns.tenant_id == self._tenant_id)
-            .values(access_changed_us=database_now_us(self._connection))
+            .values(access_changed_us=statements.database_now_us(self._connection))
         )
 
     def _bindings(self, *conditions: Any) -> list[Binding]:
@@ -435,21 +443,6 @@ class SqlIdentity:
             delete(table).where(table.c.tenant_id == self._tenant_id, *conditions)
         )
         return removed.rowcount > 0
-
-
-def insert_new(connection: Connection, table: Table, **values: Any) -> bool:
-    """Inserts a row, unless one of its keys is taken; tells whether it did."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount > 0
-
-
-def database_now_us(connection: Connection) -> int:
-    """The database's clock, microseconds since the Unix epoch."""
-    if connection.dialect.name != "postgresql":
-        return time.time_ns() // 1000
-    clock = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
-    return int(connection.execute(clock).scalar_one())
 
 
 def to_tenant(row: Row[Any]) -> Tenant:

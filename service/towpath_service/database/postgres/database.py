@@ -1,4 +1,4 @@
-"""The store on PostgreSQL: for any number of replicas."""
+"""PostgreSQL: for any number of replicas."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 
 from towpath_service.core.errors import ServiceError
+from towpath_service.core.tenancy import EVERY_TENANT
 from towpath_service.database.database_urls import location_of, unusable
+from towpath_service.database.port import SqlTransaction
 from towpath_service.database.postgres.durability import settings_at_risk, warning_of
-from towpath_service.database.postgres.pools import READERS, WRITERS, Pool
+from towpath_service.database.postgres.pools import READERS, TRIES, WRITERS, Pool
 from towpath_service.database.sql.notices import CHANNEL, announce, heard_of
 from towpath_service.database.upgrade import ensure_schema
-from towpath_service.identity.storage.installation import SqlInstallation
-from towpath_service.identity.storage.tenant import SqlIdentity
-from towpath_service.runs.storage.ingest import SqlIngestTransaction
-from towpath_service.runs.storage.pruning import SqlPruning
-from towpath_service.runs.storage.reads import SqlReads
-from towpath_service.values.storage.secrets import SqlSecrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -30,11 +26,6 @@ if TYPE_CHECKING:
 
     from towpath_service.core.bus import Bus
     from towpath_service.database.postgres_url import PostgresUrl
-    from towpath_service.identity.ports.store import Identity, Installation
-    from towpath_service.runs.ports.ingest import IngestTransaction
-    from towpath_service.runs.ports.reads import Reads
-    from towpath_service.runs.ports.retention import Pruning
-    from towpath_service.values.ports.secrets import Secrets
 
 Result = TypeVar("Result")
 
@@ -45,8 +36,8 @@ _LET_GO_SECONDS: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
-class PostgresStore:
-    """Runs, transitions and logs in one PostgreSQL database."""
+class PostgresDatabase:
+    """One PostgreSQL database."""
 
     def __init__(self, url: PostgresUrl) -> None:
         """Connects to nothing yet."""
@@ -86,67 +77,30 @@ class PostgresStore:
             _log.warning("%s", warning_of(at_risk))
 
     async def write(
-        self, tenants: Collection[str], work: Callable[[IngestTransaction], Result]
+        self,
+        work: Callable[[SqlTransaction], Result],
+        *,
+        tenants: Collection[str] = EVERY_TENANT,
+        name: str = "",  # noqa: ARG002 - for telemetry, which wraps this
+        again: bool = True,
     ) -> Result:
         """Runs work in one transaction; what it returns is returned after the commit."""
 
         def run(connection: Connection) -> Result:
-            transaction = SqlIngestTransaction(connection, tenants)
+            transaction = SqlTransaction(connection, tenants)
             result = work(transaction)
             announce(connection, transaction.changed)
             return result
 
-        return await self._writers.run(run, tenants=tenants)
+        return await self._writers.run(run, tenants=tenants, tries=TRIES if again else 1)
 
-    async def read(self, tenant_id: str, work: Callable[[Reads], Result]) -> Result:
+    async def read(
+        self, work: Callable[[SqlTransaction], Result], *, tenants: Collection[str]
+    ) -> Result:
         """Runs reads that see one state of the database."""
-
-        def run(connection: Connection) -> Result:
-            return work(SqlReads(connection, tenant_id))
-
-        return await self._readers.run(run, tenants={tenant_id})
-
-    async def remove(self, tenant_id: str, work: Callable[[Reads], Result]) -> Result:
-        """Runs a deletion in one transaction."""
-
-        def run(connection: Connection) -> Result:
-            reads = SqlReads(connection, tenant_id)
-            result = work(reads)
-            announce(connection, reads.changed)
-            return result
-
-        return await self._writers.run(run, tenants={tenant_id}, tries=1)
-
-    async def prune(self, work: Callable[[Pruning], Result]) -> Result:
-        """Runs work in one transaction; what it returns is returned after the commit."""
-
-        def run(connection: Connection) -> Result:
-            pruning = SqlPruning(connection)
-            result = work(pruning)
-            announce(connection, pruning.changed)
-            return result
-
-        return await self._writers.run(run)
-
-    async def identity(self, tenant_id: str, work: Callable[[Identity], Result]) -> Result:
-        """Runs work about one tenant in one transaction."""
-
-        def run(connection: Connection) -> Result:
-            return work(SqlIdentity(connection, tenant_id))
-
-        return await self._writers.run(run, tenants={tenant_id})
-
-    async def secrets(self, tenant_id: str, work: Callable[[Secrets], Result]) -> Result:
-        """Runs work about one tenant's secrets in one transaction."""
-
-        def run(connection: Connection) -> Result:
-            return work(SqlSecrets(connection, tenant_id))
-
-        return await self._writers.run(run, tenants={tenant_id})
-
-    async def installation(self, work: Callable[[Installation], Result]) -> Result:
-        """Runs work about the installation in one transaction."""
-        return await self._writers.run(lambda connection: work(SqlInstallation(connection)))
+        return await self._readers.run(
+            lambda connection: work(SqlTransaction(connection, tenants)), tenants=tenants
+        )
 
     async def listen(self, bus: Bus) -> None:
         """Wakes those who wait here for what other replicas commit; never returns.
