@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import uuid_utils
 
 from towpath._delivery import messages
-from towpath._delivery.segments import Lane
+from towpath._delivery.segments import SegmentWriter
 from towpath._delivery.system_calls import force
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ class Outbox:
         self._settle()
         if sync_each:
             self._force_description()
-        self.updates = Lane(self.folder, UPDATES, sync_each=sync_each)
-        self.logs = Lane(self.folder, LOGS)
+        self.updates = SegmentWriter(self.folder, UPDATES, sync_each=sync_each)
+        self.logs = SegmentWriter(self.folder, LOGS)
         self.open_runs: dict[str, int] = {}
         self.reported = threading.Event()
 
@@ -117,7 +117,7 @@ class Outbox:
     def log(self, line: LogReport) -> None:
         """Reports a log line."""
         record = messages.log_record(line)
-        # The lines follow their updates in order: both numbers are told with the lane held.
+        # The lines follow their updates in order: both numbers are told with the segments' lock held.
         self.logs.append_numbered(
             lambda number: AFTER.pack(self.updates.last) + messages.log_sequence(number) + record
         )

@@ -30,13 +30,13 @@ SEGMENT_BYTES: Final = 4 * 1024 * 1024
 _HEADER: Final = struct.Struct("<II")
 
 
-def segments(folder: Path, lane: str) -> list[tuple[int, Path]]:
-    """The segments of a lane: number of the first frame, and file, in order."""
-    return sorted((int(path.stem.split("-")[1]), path) for path in folder.glob(f"{lane}-*.frames"))
+def segment_files(folder: Path, name: str) -> list[tuple[int, Path]]:
+    """The segments of a name: number of the first frame, and file, in order."""
+    return sorted((int(path.stem.split("-")[1]), path) for path in folder.glob(f"{name}-*.frames"))
 
 
 class _End(NamedTuple):
-    """Where a lane's segment ends; stated as one, so that no part of it is ahead of another."""
+    """Where the segments of a name end; stated as one, so that no part of it is ahead of another."""
 
     descriptor: int
     next: int
@@ -48,8 +48,8 @@ class _NumberTaken(Exception):
     """Another frame got a number meanwhile."""
 
 
-class Lane:
-    """The writing end of a lane; one process owns it. Safe to call from any thread.
+class SegmentWriter:
+    """Appends frames to the segments of a name; one process owns them. Safe to call from any thread.
 
     An exception may arrive between any two steps of a call (a timeout, Ctrl-C, an exhausted stack
     or memory). So a frame has its number only once it is written, what the segment holds is stated
@@ -63,7 +63,7 @@ class Lane:
 
         Args:
             folder: Where the segments lie.
-            name: Of the lane, which the segments' names begin with.
+            name: What the segments' file names begin with.
             sync_each: Whether each frame is forced to the disk before `append` returns.
         """
         self._folder = folder
@@ -136,7 +136,7 @@ class Lane:
                 if not self._unwritten:
                     with contextlib.suppress(OSError):  # else with the next frame
                         self._roll()
-            found = segments(self._folder, self._name)
+            found = segment_files(self._folder, self._name)
             for (_, path), (following, _) in itertools.pairwise(found):
                 if following <= acked + 1:
                     path.unlink(missing_ok=True)
@@ -297,8 +297,8 @@ def _framed(payload: bytes) -> bytes:
     return _HEADER.pack(len(payload), zlib.crc32(payload)) + payload
 
 
-class LaneReader:
-    """The reading end of a lane, from a number on; the owner may go on writing."""
+class SegmentReader:
+    """Reads the segments of a name from a number on; the owner may go on writing."""
 
     def __init__(self, folder: Path, name: str, first: int = 1) -> None:
         self._folder = folder
@@ -365,7 +365,7 @@ class LaneReader:
 
     def _find(self) -> bool:
         # One look: between two, the owner may begin its first segment.
-        found = segments(self._folder, self._name)
+        found = segment_files(self._folder, self._name)
         candidates = [item for item in found if item[0] <= self.next]
         if not candidates:
             self.damaged = bool(found)
@@ -382,7 +382,7 @@ class LaneReader:
 
     def _advance(self) -> bool:
         """Goes on to the segment that begins where this one ended."""
-        for first, path in segments(self._folder, self._name):
+        for first, path in segment_files(self._folder, self._name):
             if first == self.next and path != self._file:
                 self._file, self._offset = path, 0
                 return True

@@ -8,11 +8,11 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from towpath._delivery import segments as lanes
+from towpath._delivery import segments
 from towpath._delivery.drain import Drain
 from towpath._delivery.outbox import AFTER, LOGS, UPDATES, Outbox
 from towpath._delivery.reports import LogReport, RunReport, StateReport
-from towpath._delivery.segments import Lane, LaneReader
+from towpath._delivery.segments import SegmentReader, SegmentWriter
 from towpath._state_type import StateType
 from towpath.api.v1 import ingest_service_pb2, log_service_pb2
 
@@ -42,7 +42,7 @@ def log(outbox: Outbox, text: str) -> None:
 
 def reported(outbox: Outbox) -> list[str]:
     """The runs that the updates are of, in order."""
-    found = LaneReader(outbox.folder, UPDATES)
+    found = SegmentReader(outbox.folder, UPDATES)
     frames = found.read(1000, 10**7)
     assert not found.damaged
     assert not found.torn()
@@ -52,7 +52,7 @@ def reported(outbox: Outbox) -> list[str]:
 
 def logged(outbox: Outbox) -> list[str]:
     """The log lines, in order."""
-    found = LaneReader(outbox.folder, LOGS)
+    found = SegmentReader(outbox.folder, LOGS)
     frames = found.read(1000, 10**7)
     assert not found.damaged
     assert not found.torn()
@@ -63,7 +63,9 @@ def logged(outbox: Outbox) -> list[str]:
 
 
 @pytest.mark.parametrize("places", ["steps", "lines"])
-@pytest.mark.parametrize("segment_bytes", [lanes.SEGMENT_BYTES, 1], ids=["goes on", "begins anew"])
+@pytest.mark.parametrize(
+    "segment_bytes", [segments.SEGMENT_BYTES, 1], ids=["goes on", "begins anew"]
+)
 @pytest.mark.parametrize("kind", REPORTS)
 def test_a_report_broken_off_anywhere_is_whole_or_not_there(
     kind: str,
@@ -72,7 +74,7 @@ def test_a_report_broken_off_anywhere_is_whole_or_not_there(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lanes, "SEGMENT_BYTES", segment_bytes)
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", segment_bytes)
     kept: set[bool] = set()
     outbox = Outbox(tmp_path)
 
@@ -107,7 +109,7 @@ def test_a_report_broken_off_anywhere_is_whole_or_not_there(
 def test_a_signal_handler_that_reports_amid_a_report_loses_nothing(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "SEGMENT_BYTES", 150)  # Some of these begin a segment.
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 150)  # Some of these begin a segment.
     outbox = Outbox(tmp_path)
     times = 0
 
@@ -130,38 +132,38 @@ def test_a_signal_handler_that_reports_amid_a_report_loses_nothing(
 def test_a_frame_that_waits_for_room_is_written_once_wherever_that_is_broken_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = lanes.write_at_once
+    write = segments.write_at_once
 
     def full(descriptor: int, data: bytes, size: int) -> int:
         return write(descriptor, data, 3)
 
-    def fresh() -> Lane:
-        shutil.rmtree(tmp_path / "lane", ignore_errors=True)
-        (tmp_path / "lane").mkdir()
-        made = Lane(tmp_path / "lane", UPDATES)
+    def fresh() -> SegmentWriter:
+        shutil.rmtree(tmp_path / "writer", ignore_errors=True)
+        (tmp_path / "writer").mkdir()
+        made = SegmentWriter(tmp_path / "writer", UPDATES)
         made.append(b"first")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(lanes, "write_at_once", full)
+            patch.setattr(segments, "write_at_once", full)
             made.append(b"waits")
             made.append(b"waits too")
         return made
 
-    lane = fresh()
+    writer = fresh()
     amid = [[], [b"amid"]]
 
     def call() -> None:
-        lane.append(b"amid")
+        writer.append(b"amid")
 
     for _ in broken_off(call, within=WITHIN, places="steps"):
-        lane.append(b"last")
-        found = LaneReader(tmp_path / "lane", UPDATES).read(10, 10**6)
+        writer.append(b"last")
+        found = SegmentReader(tmp_path / "writer", UPDATES).read(10, 10**6)
         assert found[:3] == [b"first", b"waits", b"waits too"]
         assert found[3:-1] in amid
         assert found[-1] == b"last"
-        assert lane.last == len(found)
-        lane.close()
-        lane = fresh()
-    lane.close()
+        assert writer.last == len(found)
+        writer.close()
+        writer = fresh()
+    writer.close()
 
 
 @pytest.mark.parametrize("error", [MemoryError, RecursionError, TimeoutError, KeyboardInterrupt])
@@ -173,27 +175,27 @@ def test_an_error_out_of_the_write_itself_is_raised_and_not_taken_for_the_disks(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    lane = Lane(tmp_path, UPDATES)
-    write = lanes.write_at_once
+    writer = SegmentWriter(tmp_path, UPDATES)
+    write = segments.write_at_once
 
     def interrupted(descriptor: int, data: bytes, size: int) -> int:
         write(descriptor, data, size if written is None else written)
         raise error
 
-    lane.append(b"before")
+    writer.append(b"before")
     with monkeypatch.context() as patch:
-        patch.setattr(lanes, "write_at_once", interrupted)
+        patch.setattr(segments, "write_at_once", interrupted)
         with pytest.raises(error):
-            lane.append(b"amid")
-    assert lane.last == (2 if written is None else 1)
-    lane.append(b"after")
-    lane.close()
-    found = LaneReader(tmp_path, UPDATES).read(10, 10**6)
+            writer.append(b"amid")
+    assert writer.last == (2 if written is None else 1)
+    writer.append(b"after")
+    writer.close()
+    found = SegmentReader(tmp_path, UPDATES).read(10, 10**6)
     assert found == [b"before", *([b"amid"] if written is None else []), b"after"]
     assert capsys.readouterr().err == ""
 
 
-def test_an_exhausted_stack_leaves_the_lane_whole_at_every_depth(tmp_path: Path) -> None:
+def test_an_exhausted_stack_leaves_the_segments_whole_at_every_depth(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path)
 
     def deeper(left: int, report: Callable[[], object]) -> None:
