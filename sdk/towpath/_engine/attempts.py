@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import threading
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._clock import system_clock
 from towpath._delivery.reports import StateReport
 from towpath._engine.coroutines import run_to_end
 from towpath._engine.time_limit import time_limit, timed_out
 from towpath._redaction.patterns import scrubbed
 from towpath._runs.failures import describe, headline
 from towpath._state_type import StateType
+from towpath._strikes import Struck, due, wait
 from towpath.exceptions import (
     FlowRunFailed,
     ResultError,
@@ -72,22 +75,30 @@ class Attempts:
     def run(self, body: Callable[[], Any]) -> State[Any]:
         """Calls a body until it returns or is given up."""
         self.begin()
-        while True:
-            try:
-                with time_limit(self._seconds):
-                    value = body()
-                content = self._keep(value) if self._keep is not None else None
-            except Exception as error:  # noqa: BLE001 - user code may raise anything
-                delay = self.failed(error)
-                if delay is None:
-                    return self.give_up(error)
-                self._clock.sleep(delay)
-                self.again()
-            except BaseException as error:
-                self.interrupted(error)
-                raise
-            else:
-                return self.completed(value, content)
+        try:
+            while True:
+                try:
+                    with time_limit(self._seconds):
+                        value = body()
+                    content = self._keep(value) if self._keep is not None else None
+                except Exception as error:  # noqa: BLE001 - user code may raise anything
+                    delay = self.failed(error)
+                    if delay is None:
+                        return self.give_up(error)
+                    self._sleep(delay)
+                    self.again()
+                else:
+                    return self.completed(value, content)
+        except BaseException as error:
+            self.interrupted(error)
+            raise
+
+    def _sleep(self, seconds: float) -> None:
+        """Waits for the next attempt; the timeout of a run around this one ends it."""
+        if self._clock is system_clock:
+            wait(threading.Event(), seconds)
+        else:
+            self._clock.sleep(seconds)
 
     async def run_async(self, body: Callable[[], Awaitable[Any]]) -> State[Any]:
         """Awaits a body until it returns or is given up."""
@@ -124,7 +135,7 @@ class Attempts:
     def failed(self, error: Exception) -> float | None:
         """Seconds until the next attempt, after reporting it; None when there is none."""
         attempt = self._context.attempt
-        if attempt > self._policy.retries or isinstance(error, _FINAL):
+        if attempt > self._policy.retries or isinstance(error, _FINAL) or due():
             return None
         if not self._wants_retry(error):
             return None
@@ -251,7 +262,10 @@ _HOOKS: Final = {
 
 def interruption(error: BaseException, said: Callable[[str], str] = scrubbed) -> State[Any]:
     """The state of a run that something other than an ordinary exception ended."""
-    if isinstance(error, KeyboardInterrupt | asyncio.CancelledError | RunCancelled):
+    if isinstance(error, Struck):
+        message = "stopped, since a run around it took longer than its timeout"
+        kind, reason = StateType.CANCELLED, "INTERRUPTED"
+    elif isinstance(error, KeyboardInterrupt | asyncio.CancelledError | RunCancelled):
         message = str(error) if isinstance(error, RunCancelled) else ""
         message = message or f"interrupted by {type(error).__name__}"
         kind, reason = StateType.CANCELLED, "INTERRUPTED"

@@ -24,6 +24,7 @@ from towpath._runs.futures import Future, wait
 from towpath._runs.interruption import Interruption
 from towpath._settings.current import get_settings
 from towpath._state_type import StateType
+from towpath._strikes import call_exposed, spared
 from towpath._tracing.begin import trace_of
 from towpath.states import State
 
@@ -55,7 +56,7 @@ class FlowRun:
         def body() -> Any:
             with self._runner:
                 try:
-                    return self._settled(self._fresh())
+                    return self._settled(call_exposed(self._fresh))
                 except BaseException as error:
                     self._leave(error)
                     raise
@@ -166,7 +167,8 @@ class FlowRun:
             assert self._run.interruption is not None
             self._run.interruption.request()
             self._runner.interrupt()
-        self._wait_for_submitted()
+        with spared(deaf=True):
+            self._wait_for_submitted()
 
     def _wait_for_submitted(self) -> None:
         # What ran may have submitted more.
@@ -176,6 +178,12 @@ class FlowRun:
     async def _wait_for_submitted_async(self) -> None:
         while waiting := self._run.children.waited_for():
             await asyncio.to_thread(wait, waiting)
+
+
+def run_here(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:
+    """Runs a flow of an ordinary function here and now."""
+    with spared():
+        return FlowRun(flow, parameters).to_end()
 
 
 def stream(flow: FlowDefinition, parameters: dict[str, Any]) -> Generator[Any, Any, Any]:

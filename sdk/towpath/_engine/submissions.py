@@ -16,6 +16,7 @@ from towpath._runs.children import Child
 from towpath._runs.context import current_run
 from towpath._runs.futures import Future, FutureList
 from towpath._state_type import StateType
+from towpath._strikes import spared
 from towpath.exceptions import MissingContextError, RunCancelled
 
 if TYPE_CHECKING:
@@ -47,6 +48,19 @@ def submit(
             f"{task.name}.submit() needs a flow around it to run in: call it within a function"
             f" decorated with @flow, or call {task.name}() directly"
         )
+    with spared():
+        return _submitted(task, parameters, parent, wait_for, mapped=mapped)
+
+
+def _submitted(
+    task: TaskDefinition,
+    parameters: dict[str, Any],
+    parent: RunContext,
+    wait_for: Sequence[Future[Any]],
+    *,
+    mapped: bool,
+) -> Future[Any]:
+    assert parent.runner is not None
     waits = futures_in(parameters)
     waits += [(future, "", False) for future in wait_for]
     run = new_run(task, parameters, mapped=mapped)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from towpath._runs.slots import giving_way
 from towpath._state_type import StateType
+from towpath._strikes import spared
+from towpath._strikes import wait as wait_for
 from towpath.states import State
 
 if TYPE_CHECKING:
@@ -39,9 +41,11 @@ class Future(Generic[R]):
         ended = threading.Event()
         tell = ended.set
         self.when_done(tell)
-        with giving_way():
-            ended.wait(timeout)
-        self._take_back(tell)
+        try:
+            with spared(), giving_way():
+                wait_for(ended, timeout)
+        finally:
+            self._take_back(tell)
 
     def result(self, timeout: float | None = None, *, raise_on_failure: bool = True) -> R:
         """Waits for the run's result.
@@ -132,8 +136,8 @@ def as_completed(futures: Iterable[Future[R]], timeout: float | None = None) -> 
     for future in waiting:
         future.when_done(changed.set)
     while waiting:
-        with giving_way():
-            changed.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        with spared(), giving_way():
+            wait_for(changed, None if deadline is None else max(0.0, deadline - time.monotonic()))
         changed.clear()
         ended = [future for future in waiting if future.done()]
         waiting = [future for future in waiting if future not in ended]
