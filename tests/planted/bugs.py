@@ -239,7 +239,7 @@ BUGS = (
     PlantedBug(
         name="a-refused-exchange-uses-its-token-up",
         file="service/towpath_service/identity/application/sign_in.py",
-        correct="        self._admission.check_exchange(tenant_id)\n",
+        correct="        self._tenant_limits.check_exchange(tenant_id)\n",
         broken="",
         caught_by=(f"{_STRANGERS}::test_exchanges_are_charged_to_the_tenant_apart_from_its_calls",),
     ),

@@ -23,7 +23,7 @@ from towpath_service.runs.domain.runs import (
 )
 from towpath_service.runs.domain.states import RunKind, RunState, Source
 from towpath_service.runs.ports.reads import Floors
-from towpath_service.runs.storage import tables as schema
+from towpath_service.runs.storage import tables
 from towpath_service.runs.storage.conditions import is_flow_run, log_condition, run_condition
 from towpath_service.runs.storage.graph import BY_ID, graph_nodes
 from towpath_service.runs.storage.one_tenant import of_one_tenant
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
     from towpath_service.runs.ports.reads import RunQuery, RunTree
 
 
-_run = schema.run.c
-_log = schema.log_line.c
-_transition = schema.transition.c
-_RUN_COLUMNS: Final = [column for column in schema.run.c if column.name != "tenant_id"]
+_run = tables.run.c
+_log = tables.log_line.c
+_transition = tables.transition.c
+_RUN_COLUMNS: Final = [column for column in tables.run.c if column.name != "tenant_id"]
 _TRANSITION_COLUMNS: Final = [
-    column for column in schema.transition.c if column.name != "tenant_id"
+    column for column in tables.transition.c if column.name != "tenant_id"
 ]
 _ORDER_COLUMNS: Final[Mapping[str, Any]] = {
     "create_time": _run.created_us,
@@ -71,11 +71,11 @@ class SqlReads:
 
     def position(self, scope: Scope) -> int:
         """Last position that a workspace has committed."""
-        return self._counter(scope, schema.workspace.c.position)
+        return self._counter(scope, tables.workspace.c.position)
 
     def log_position(self, scope: Scope) -> int:
         """Last position of a workspace's log lines."""
-        return self._counter(scope, schema.workspace.c.log_position)
+        return self._counter(scope, tables.workspace.c.log_position)
 
     def runs(self, query: RunQuery) -> list[Run]:
         """Reads a page of runs."""
@@ -104,7 +104,7 @@ class SqlReads:
         """Reads the bulky parts of runs, with the counts of their children."""
         counts: dict[str, dict[RunState, int]] = {}
         details: dict[str, RunDetail] = {}
-        table = schema.run_detail.c
+        table = tables.run_detail.c
         for chunk in chunks(run_ids):
             children = (
                 select(_run.parent_run_id, _run.state, func.count())
@@ -113,7 +113,7 @@ class SqlReads:
             )
             for parent, state, count in self._connection.execute(children):
                 counts.setdefault(parent, {})[RunState(state)] = count
-            rows = select(schema.run_detail).where(
+            rows = select(tables.run_detail).where(
                 table.tenant_id == scope.tenant_id, table.run_id.in_(chunk)
             )
             for row in self._connection.execute(rows):
@@ -165,7 +165,7 @@ class SqlReads:
             .order_by(_run.position)
             .limit(limit)
         )
-        gone = schema.deleted_run.c
+        gone = tables.deleted_run.c
         deleted = (
             select(gone.position, gone.run_id)
             .where(in_scope(gone, scope), gone.position > after, gone.position <= until)
@@ -217,7 +217,7 @@ class SqlReads:
 
     def decisions(self, scope: Scope, run_id: str, after: int, limit: int) -> list[Decision]:
         """Reads decisions on a run's updates, leaving out the first `after` of them."""
-        refusal = schema.refusal.c
+        refusal = tables.refusal.c
         accepted = select(
             literal(1).label("accepted"),
             _transition.rule,
@@ -297,7 +297,7 @@ class SqlReads:
 
     def dropped_logs(self, scope: Scope, tree: RunTree) -> int:
         """How many lines the producers of these runs have dropped."""
-        producer = schema.producer.c
+        producer = tables.producer.c
         producers = select(_run.producer_id).where(
             in_scope_by_run(_run, scope), of_tree(_run.run_id, scope, tree)
         )
@@ -308,9 +308,9 @@ class SqlReads:
 
     def flows(self, scope: Scope, after: str, limit: int) -> list[FlowSummary]:
         """Reads a page of flows by id."""
-        flow = schema.flow.c
+        flow = tables.flow.c
         statement = (
-            select(schema.flow)
+            select(tables.flow)
             .where(in_scope(flow, scope), flow.flow_id > after)
             .order_by(flow.flow_id)
             .limit(limit)
@@ -345,7 +345,7 @@ class SqlReads:
 
     def totals(self, scope: Scope, cells: CountedCells) -> Mapping[int, int]:
         """Numbers of runs by state, as they are kept: whenever the runs were."""
-        table = schema.run_count.c
+        table = tables.run_count.c
         statement = select(table.state, func.sum(table.runs)).where(in_scope(table, scope))
         for column, value in zip((table.flow_id, table.kind, table.state), cells, strict=True):
             if value is not None:
@@ -379,7 +379,7 @@ class SqlReads:
 
     def floors(self, scope: Scope) -> Floors:
         """Positions up to which retention may have removed a workspace's changes."""
-        columns = schema.workspace.c
+        columns = tables.workspace.c
         statement = select(
             columns.transition_floor, columns.log_floor, columns.tombstone_floor
         ).where(in_scope(columns, scope))
@@ -392,11 +392,11 @@ class SqlReads:
         self._changed.add(scope)
 
     def _counter(self, scope: Scope, column: Any) -> int:
-        statement = select(column).where(in_scope(schema.workspace.c, scope))
+        statement = select(column).where(in_scope(tables.workspace.c, scope))
         return cast("int", self._connection.execute(statement).scalar() or 0)
 
     def _flow_counts(self, scope: Scope, flow_ids: Sequence[str]) -> dict[str, dict[RunState, int]]:
-        table = schema.run_count.c
+        table = tables.run_count.c
         statement = select(table.flow_id, table.state, table.runs).where(
             in_scope(table, scope), table.flow_id.in_(flow_ids), table.kind == int(RunKind.FLOW)
         )
@@ -408,7 +408,7 @@ class SqlReads:
 
     def _last_runs(self, scope: Scope, flow_ids: Sequence[str]) -> dict[str, Run]:
         """The latest flow run of each flow."""
-        flow = schema.flow.c
+        flow = tables.flow.c
         latest = (
             select(_run.run_id)
             .where(in_scope(_run, scope), _run.flow_id == flow.flow_id, is_flow_run())
@@ -430,7 +430,7 @@ class SqlReads:
 _SAMPLE: Final = 2_000
 _WHEN: Final = func.coalesce(_run.started_us, _run.scheduled_us, _run.created_us)
 _LOG_COLUMNS: Final = [
-    column for column in schema.log_line.c if column.name not in {"tenant_id", "workspace_id"}
+    column for column in tables.log_line.c if column.name not in {"tenant_id", "workspace_id"}
 ]
 
 
