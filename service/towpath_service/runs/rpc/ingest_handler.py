@@ -19,7 +19,7 @@ from towpath_service.runs.application.commit import Submission, fenced
 from towpath_service.runs.ports.ingest import ProducerKey
 from towpath_service.runs.rpc.convert_runs import parse_into
 from towpath_service.runs.rpc.convert_updates import info_text, to_updates
-from towpath_service.runs.rpc.run_handler import workspace_scope
+from towpath_service.runs.rpc.scopes import workspace_scope
 from towpath_service.runs.rpc.update_streams import (
     UpdateStream,
     check_batch,

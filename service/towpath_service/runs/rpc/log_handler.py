@@ -13,7 +13,7 @@ from towpath_service.rpc.validation import first_violation
 from towpath_service.runs.ports.ingest import LogLine, ProducerKey
 from towpath_service.runs.rpc import convert_runs
 from towpath_service.runs.rpc.convert_updates import to_log_line
-from towpath_service.runs.rpc.run_handler import run_scope, workspace_scope
+from towpath_service.runs.rpc.scopes import run_scope, workspace_scope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

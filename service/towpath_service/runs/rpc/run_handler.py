@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from towpath.api.v1 import flow_service_pb2, run_service_pb2
 
-from towpath_service.core.names import Scope, parse_run, parse_workspace, run_name
+from towpath_service.core.names import Scope, run_name
 from towpath_service.rpc.times import span_us, to_us
 from towpath_service.runs.rpc import convert_runs
+from towpath_service.runs.rpc.scopes import run_scope, workspace_scope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -217,17 +218,6 @@ class FlowHandler:
             flows=[convert_runs.to_flow(flow, scope.workspace_id) for flow in flows],
             next_page_token=more,
         )
-
-
-def workspace_scope(caller: Caller, name: str, field: str = "parent") -> Scope:
-    """The scope that a workspace's name means for a caller."""
-    return Scope(caller.tenant_id, parse_workspace(name, field))
-
-
-def run_scope(caller: Caller, name: str, field: str) -> tuple[Scope, str]:
-    """The scope and run id that a run's name means for a caller."""
-    workspace_id, run_id = parse_run(name, field)
-    return Scope(caller.tenant_id, workspace_id), run_id
 
 
 def _event(scope: Scope, change: RunChange, details: dict[str, Any]) -> run_service_pb2.RunEvent:
