@@ -63,7 +63,7 @@ BUGS = (
     ),
     PlantedBug(
         name="watch-resumes-one-too-far",
-        file="service/towpath_service/runs/storage/reads.py",
+        file="service/towpath_service/runs/storage/history_reads.py",
         correct="_transition.position > after\n",
         broken="_transition.position > after + 5\n",
         caught_by=(f"{_INGEST}::test_a_watch_resumed_anywhere_has_no_gap_and_no_repeat",),

@@ -25,12 +25,12 @@ from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.embedded import open_embedded
 from towpath_service.runs.application import retention as module
 from towpath_service.runs.application.clock_jumps import ClockJumps
-from towpath_service.runs.application.commit import Submission
 from towpath_service.runs.application.committer import Committer
 from towpath_service.runs.application.producers import Producers
 from towpath_service.runs.application.queries import Queries
 from towpath_service.runs.application.reaper import Reaper
 from towpath_service.runs.application.retention import DAY, Keep, Removed, Retention
+from towpath_service.runs.application.submissions import Submission
 from towpath_service.runs.application.watch import Watches
 from towpath_service.runs.domain.reports import Creation, StateReport, Update
 from towpath_service.runs.domain.states import RunKind, RunState

@@ -15,7 +15,7 @@ from towpath_service.core.names import is_uuid
 from towpath_service.core.tenant_limits import TenantLimits, limits_storage, storage_is_full
 from towpath_service.rpc.times import set_time
 from towpath_service.rpc.validation import check
-from towpath_service.runs.application.commit import Submission, fenced
+from towpath_service.runs.application.submissions import Submission, fenced
 from towpath_service.runs.ports.ingest import ProducerKey
 from towpath_service.runs.rpc.convert_runs import parse_into
 from towpath_service.runs.rpc.convert_updates import info_text, to_updates

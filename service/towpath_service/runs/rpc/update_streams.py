@@ -14,7 +14,7 @@ from towpath.api.v1 import ingest_service_pb2 as pb
 from towpath_service.core.errors import ServiceError
 from towpath_service.core.tenant_limits import limits_storage, storage_is_full
 from towpath_service.core.tokens import make_consistency_token
-from towpath_service.runs.application.commit import Outcome, Submission
+from towpath_service.runs.application.submissions import Outcome, Submission
 from towpath_service.runs.rpc.convert_updates import to_updates
 
 if TYPE_CHECKING:
