@@ -114,12 +114,14 @@ def test_a_full_disk_keeps_frames_in_memory_in_order_and_writes_them_later(
     writer.append(b"first")
     write = segments.write_at_once
 
-    def full(descriptor: int, data: bytes) -> int:
-        write(descriptor, data[:3])
+    def full(descriptor: int, data: bytes, size: int) -> int:
+        assert size == len(data)
+        write(descriptor, data, 3)
         raise OSError(errno.ENOSPC, "no space")
 
-    def partly(descriptor: int, data: bytes) -> int:
-        return write(descriptor, data[:3])
+    def partly(descriptor: int, data: bytes, size: int) -> int:
+        assert size == len(data)
+        return write(descriptor, data, 3)
 
     for failing in (full, partly):
         monkeypatch.setattr(segments, "write_at_once", failing)
@@ -164,7 +166,7 @@ def test_frames_sent_from_memory_are_not_sent_again_when_the_disk_takes_them(
         for name in names:
             writer.append(Update(run_id=name).SerializeToString())
 
-    def full(descriptor: int, data: bytes) -> int:
+    def full(descriptor: int, data: bytes, size: int) -> int:
         raise OSError(errno.ENOSPC, "no space")
 
     def room_is_made() -> None:
