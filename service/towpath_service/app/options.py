@@ -14,7 +14,7 @@ from towpath_service.app.declarations import Choice, File, Flag, Text, Whole, op
 from towpath_service.app.identity.public_url import parse_public_url
 from towpath_service.core.errors import ServiceError
 from towpath_service.identity.domain.principals import parse_email
-from towpath_service.runs.application.retention import Keep
+from towpath_service.runs.domain.retention import Keep
 
 if TYPE_CHECKING:
     from pathlib import Path
