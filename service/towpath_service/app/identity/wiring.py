@@ -23,10 +23,17 @@ from towpath_service.identity.application.sign_in import SignIns
 from towpath_service.identity.application.tenants import Tenants
 from towpath_service.identity.application.trusts import Trusts
 from towpath_service.identity.issuers import FetchedKeys, Issuers
-from towpath_service.identity.rpc.access_handler import AccessHandler, TenantHandler
+from towpath_service.identity.rpc.audit_handler import AuditHandler
 from towpath_service.identity.rpc.auth_handler import AuthHandler
 from towpath_service.identity.rpc.authenticating import TokenAuthenticator
 from towpath_service.identity.rpc.guard import IdentityGuard
+from towpath_service.identity.rpc.key_handler import KeyHandler
+from towpath_service.identity.rpc.member_handler import MemberHandler
+from towpath_service.identity.rpc.role_handler import RoleHandler
+from towpath_service.identity.rpc.tenant_handler import TenantHandler
+from towpath_service.identity.rpc.trust_handler import TrustHandler
+from towpath_service.identity.rpc.usage_handler import UsageHandler
+from towpath_service.identity.rpc.workspace_handler import WorkspaceHandler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +102,13 @@ async def open_identity(
         guard=IdentityGuard(admission, address_limits, trail),
         handlers=(
             AuthHandler(*credentials, current_attempt, admission, address_limits),
-            AccessHandler(members, keys, trusts, trail, admission),
+            WorkspaceHandler(members),
+            MemberHandler(members),
+            KeyHandler(keys),
+            TrustHandler(trusts),
+            RoleHandler(members),
+            AuditHandler(trail),
+            UsageHandler(members, admission),
             TenantHandler(tenants),
         ),
     )

@@ -31,4 +31,4 @@ async def begin_logs(store: IdentityStore, keys: ServerKeys, trail: AuditTrail) 
 
 
 def _tenants(installation: Installation, *, after: str) -> list[Tenant]:
-    return installation.tenants(after=after, limit=_PAGE)
+    return installation.tenants.page(after=after, limit=_PAGE)
