@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from towpath._settings.current import Settings, get_settings
+from towpath._settings.current import get_settings
+from towpath._settings.declared import Settings
 
 __all__ = ["Settings", "get_settings"]

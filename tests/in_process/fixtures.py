@@ -8,8 +8,7 @@ import pytest
 import pytest_asyncio
 from towpath_service.core.clock import SystemClock
 from towpath_service.database.postgres_url import parse_postgres_url
-from towpath_service.identity.storage import installation
-from towpath_service.identity.storage import tenant as identity
+from towpath_service.database.sql import statements
 
 from tests.in_process.edges import Edge, open_edge
 from tests.in_process.place import Place, open_place
@@ -36,7 +35,7 @@ class MovableClock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> MovableClock:
     """Moves the clocks of services and of their databases."""
     movable = MovableClock()
-    ours, theirs = SystemClock.now_us, identity.database_now_us
+    ours, theirs = SystemClock.now_us, statements.database_now_us
 
     def now_us(self: SystemClock) -> int:
         return ours(self) + movable.ahead_us
@@ -45,8 +44,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> MovableClock:
         return theirs(connection) + movable.ahead_us
 
     monkeypatch.setattr(SystemClock, "now_us", now_us)
-    for module in (identity, installation):
-        monkeypatch.setattr(module, "database_now_us", database_now_us)
+    monkeypatch.setattr(statements, "database_now_us", database_now_us)
     return movable
 
 

@@ -8,19 +8,22 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from towpath_service.core.bus import Bus, Scope
+from towpath_service.app.stores import stores_on
+from towpath_service.core.bus import Bus
 from towpath_service.core.clock import SystemClock
+from towpath_service.core.draining import Draining
+from towpath_service.core.names import Scope
+from towpath_service.database.postgres.database import PostgresDatabase
 from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.runs.application.commit import Submission
 from towpath_service.runs.application.committer import Committer
 from towpath_service.runs.application.producers import Producers
 from towpath_service.runs.application.queries import Queries
 from towpath_service.runs.application.reaper import Reaper
-from towpath_service.runs.application.watch import Draining, Watches
+from towpath_service.runs.application.watch import Watches
 from towpath_service.runs.domain.reports import Creation, StateReport, Update
 from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.runs.ports.ingest import ProducerKey
-from towpath_service.stores.postgres import PostgresStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -41,11 +44,12 @@ def new_producer() -> ProducerKey:
 
 
 class Replica:
-    """The service's application over a store of its own."""
+    """The service's application over a database of its own."""
 
-    def __init__(self, store: PostgresStore, committer: Committer, bus: Bus) -> None:
+    def __init__(self, database: PostgresDatabase, committer: Committer, bus: Bus) -> None:
         clock = SystemClock()
-        self.store = store
+        self.database = database
+        store = stores_on(database).runs
         self.committer = committer
         self.bus = bus
         self.producers = Producers(store, committer, bus, clock)
@@ -83,18 +87,18 @@ class Replica:
 
 @asynccontextmanager
 async def replica(dsn: str) -> AsyncIterator[Replica]:
-    store, bus = PostgresStore(parse_postgres_url(dsn)), Bus()
+    database, bus = PostgresDatabase(parse_postgres_url(dsn)), Bus()
     listening: asyncio.Task[None] | None = None
     try:
-        await store.open()
-        listening = asyncio.create_task(store.listen(bus))
-        async with Committer(store, bus, SystemClock()) as committer:
-            yield Replica(store, committer, bus)
+        await database.open()
+        listening = asyncio.create_task(database.listen(bus))
+        async with Committer(stores_on(database).runs, bus, SystemClock()) as committer:
+            yield Replica(database, committer, bus)
     finally:
         if listening is not None:
             listening.cancel()
             await asyncio.wait([listening])
-        store.close()
+        database.close()
 
 
 @asynccontextmanager

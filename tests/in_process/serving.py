@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
+from towpath_service.core.draining import Draining
 from towpath_service.rpc.grpc_server import GrpcServer, listening_socket
-from towpath_service.runs.application.watch import Draining
 from towpath_service.web import WebServer, web_application
 
 from tests.in_process.edges import HOST

@@ -17,10 +17,15 @@ from typing import (
     overload,
 )
 
-from towpath._definitions.options import HOOKS, Definition, named, options_given, policy_of
-from towpath._definitions.outcomes import awaited, outcome
+from towpath._definitions.options import (
+    HOOKS,
+    Definition,
+    named,
+    options_given,
+    outcome_of,
+    policy_of,
+)
 from towpath._definitions.parameters import bind, validate
-from towpath._definitions.source import version_of
 from towpath._redaction.marking import shown_parameters
 from towpath._results.cache_policies import NO_CACHE
 from towpath._results.policy import policy_of_results
@@ -167,8 +172,8 @@ class Flow(Definition, Generic[P, R_co]):
             return stream(self, parameters)
         run = flow_runs.FlowRun(self, parameters)
         if self.is_async:
-            return awaited(run.to_end_async(), return_state)
-        return outcome(run.to_end(), return_state)
+            return outcome_of(run.to_end_async(), return_state)
+        return run.to_end().outcome(return_state=return_state)
 
     def with_options(self, **options: Any) -> Flow[P, R_co]:
         """The same flow with other options."""
@@ -181,7 +186,11 @@ class Flow(Definition, Generic[P, R_co]):
     @property
     def code_version(self) -> str:
         """Its version, or a digest of its function's file; empty without either."""
-        return self.version or version_of(self.fn)
+        if self.version:
+            return self.version
+        from towpath._definitions.source import version_of  # noqa: PLC0415 - loads pathlib
+
+        return version_of(self.fn)
 
     def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a call by parameter, checked and converted as the flow wants it."""

@@ -14,7 +14,9 @@ from towpath._engine.policy import Policy
 from towpath.exceptions import DefinitionError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
+
+    from towpath._runs.children import Child
 
 HOOKS: Final = ("on_completion", "on_failure", "on_cancellation", "on_crashed", "on_running")
 RESERVED: Final = ("return_state", "wait_for")
@@ -108,6 +110,11 @@ def options_given(arguments: dict[str, Any]) -> dict[str, Any]:
     """
     others = {"self", "fn", "hooks", "__class__"}
     return {name: value for name, value in arguments.items() if name not in others}
+
+
+async def outcome_of(child: Awaitable[Child], return_state: bool) -> Any:
+    """What the caller of a coroutine function gets, once its run has ended."""
+    return (await child).outcome(return_state=return_state)
 
 
 def policy_of(

@@ -53,8 +53,7 @@ def validate(
     model = _model(function)
     if model is None:
         return parameters
-    # Only flows whose annotations ask for it pay for pydantic.
-    from pydantic import ValidationError  # noqa: PLC0415 - see above
+    from pydantic import ValidationError  # noqa: PLC0415 - only annotated parameters need pydantic
 
     try:
         checked = model.model_validate(
@@ -87,7 +86,7 @@ def _model(function: Callable[..., Any]) -> Any:
     }
     if not fields:
         return None
-    from pydantic import ConfigDict, create_model  # noqa: PLC0415 - see validate
+    from pydantic import ConfigDict, create_model  # noqa: PLC0415 - annotations alone need pydantic
 
     definitions: dict[str, Any] = fields
     config = ConfigDict(arbitrary_types_allowed=True)

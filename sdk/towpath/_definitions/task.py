@@ -17,9 +17,14 @@ from typing import (
     overload,
 )
 
-from towpath._definitions.mapping import calls_of
-from towpath._definitions.options import HOOKS, Definition, named, options_given, policy_of
-from towpath._definitions.outcomes import awaited, outcome
+from towpath._definitions.options import (
+    HOOKS,
+    Definition,
+    named,
+    options_given,
+    outcome_of,
+    policy_of,
+)
 from towpath._definitions.parameters import bind
 from towpath._redaction.marking import shown_parameters
 from towpath._results.policy import policy_of_results
@@ -179,8 +184,8 @@ class Task(Definition, Generic[P, R_co]):
             stream = task_runs.stream if self.is_generator else task_runs.stream_async
             return stream(self, args, kwargs, waits)
         if self.is_async:
-            return awaited(task_runs.call_async(self, args, kwargs, waits), return_state)
-        return outcome(task_runs.call(self, args, kwargs, waits), return_state)
+            return outcome_of(task_runs.call_async(self, args, kwargs, waits), return_state)
+        return task_runs.call(self, args, kwargs, waits).outcome(return_state=return_state)
 
     @overload
     def submit(
@@ -287,8 +292,8 @@ class Task(Definition, Generic[P, R_co]):
         """
         from towpath._engine import submissions  # noqa: PLC0415 - loads with the first map
 
-        calls = calls_of(self.name, self.bind(args, kwargs))
-        return submissions.submit_each(self, calls, wait_for=list(wait_for))
+        parameters = self.bind(args, kwargs)
+        return submissions.submit_each(self, parameters, wait_for=list(wait_for))
 
     def with_options(self, **options: Any) -> Task[P, R_co]:
         """The same task with other options."""

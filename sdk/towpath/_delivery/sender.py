@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from towpath._delivery.directives import Directive
     from towpath._delivery.outbox import Outbox
-    from towpath._settings.current import Settings
+    from towpath._settings.declared import Settings
     from towpath._transport.base import Transport
 
 LINGER_SECONDS: Final = 0.005

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from towpath._delivery.reports import StateReport
 from towpath._engine.arguments import futures_in, resolved
 from towpath._engine.attempts import interruption
+from towpath._engine.mapping import calls_of
 from towpath._engine.skipping import skipped, upstream_failures
 from towpath._engine.task_runs import Results, attempts_of, execute, new_run, report_new
 from towpath._runs.children import Child
@@ -18,7 +19,7 @@ from towpath._state_type import StateType
 from towpath.exceptions import MissingContextError, RunCancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from towpath._engine.definitions import TaskDefinition
     from towpath._runs.context import RunContext, Runner
@@ -61,15 +62,20 @@ def submit(
 
 
 def submit_each(
-    task: TaskDefinition, calls: Iterable[dict[str, Any]], *, wait_for: Sequence[Future[Any]] = ()
+    task: TaskDefinition, parameters: dict[str, Any], *, wait_for: Sequence[Future[Any]] = ()
 ) -> FutureList[Any]:
-    """Submits a run of a map for each call, in order; raises as `submit`.
+    """Submits the task runs of a map, in order.
 
     Args:
         task: The task.
-        calls: The arguments of each call, by parameter.
-        wait_for: What every one of them waits for, besides the futures in its arguments.
+        parameters: Arguments of the map, of which lists are mapped over.
+        wait_for: What every run waits for, besides the futures in its arguments.
+
+    Raises:
+        MissingContextError: There is no flow around to run it in.
+        ParameterError: Nothing can be mapped over, or lengths differ.
     """
+    calls = calls_of(task.name, parameters)
     return FutureList(submit(task, one, wait_for=wait_for, mapped=True) for one in calls)
 
 

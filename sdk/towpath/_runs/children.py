@@ -53,6 +53,19 @@ class Child:
         if self.failed:
             self.handle()
 
+    def outcome(self, *, return_state: bool) -> Any:
+        """What the caller of a run that has ended gets: its result, or its final state.
+
+        Args:
+            return_state: Return the state, and raise nothing.
+
+        Raises:
+            BaseException: What ended the run, unless it completed.
+        """
+        assert self.state is not None
+        self.handle_unless_completed()
+        return self.state if return_state else self.state.result()
+
     @property
     def failed(self) -> bool:
         """Whether the run ended otherwise than intended."""

@@ -12,7 +12,7 @@ from towpath._transport.embedded import open_embedded_transport
 from towpath._transport.opening import open_grpc
 
 if TYPE_CHECKING:
-    from towpath._settings.current import Settings
+    from towpath._settings.declared import Settings
     from towpath._transport.base import Transport
 
 

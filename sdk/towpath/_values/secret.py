@@ -11,11 +11,10 @@ from towpath._runs.context import current_run
 from towpath._settings.current import get_settings
 from towpath._settings.declared import STAND_IN_PREFIX
 from towpath._transport.discovery import find_server
-from towpath._transport.opening import open_connect
 from towpath.exceptions import ConfigurationError, NotFound, NotSignedIn, RpcError
 
 if TYPE_CHECKING:
-    from towpath._settings.current import Settings
+    from towpath._settings.declared import Settings
     from towpath._transport.base import Transport
     from towpath.api.v1 import secret_service_pb2
 
@@ -123,6 +122,8 @@ def _opened(settings: Settings) -> Transport:
         found = find_server(settings.home)
         web_address = settings.server_web_address or (found.web if found else "")
         if web_address:
+            from towpath._transport.opening import open_connect  # noqa: PLC0415 - loads ssl
+
             return open_connect(settings, web_address)
     # Entry points, where the embedded service is found, take longest to load.
     from towpath._transport.service import open_transport  # noqa: PLC0415 - loads entry points

@@ -69,7 +69,7 @@ async def serve(
         listeners = Listeners(service, options, web_socket, observed.metrics)
         await listeners.open(stop.set)
         here = listeners.addresses(seen_from_here(options.listener.host))
-        identity_watch = StopWhenIdentityIsOn(service.store, stop)
+        identity_watch = StopWhenIdentityIsOn(service.stores, stop)
         intake = Intake(
             options.home, service.dispatcher, address=here[0], pause_seconds=INTAKE_SECONDS
         )
@@ -115,11 +115,7 @@ def _loops(
     service: Service, listeners: Listeners, intake: Intake, identity_watch: StopWhenIdentityIsOn
 ) -> dict[str, Callable[[], Awaitable[None]]]:
     """The work beside the calls, by the names that metrics have for it."""
-    loops: dict[str, Callable[[], Awaitable[None]]] = {
-        "reaper": service.reaper.run,
-        "retention": service.retention.run,
-        "liveness": service.producers.keep_alive,
-    }
+    loops = dict(service.loops)
     if service.authority is None:
         # With identity, the outbox of an ended process is delivered by one that has a key.
         loops["intake"] = intake.run

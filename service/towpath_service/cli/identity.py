@@ -12,7 +12,12 @@ from towpath.settings import get_settings
 
 from towpath_service.app.ages import parse_age, show_age
 from towpath_service.app.declarations import Text
-from towpath_service.app.identity.key_sources import KeySource, file_source, parse_key_source
+from towpath_service.app.identity.key_sources import (
+    KEY_VARIABLE,
+    KeySource,
+    file_source,
+    parse_key_source,
+)
 from towpath_service.app.identity.secret_keys import sealing_of
 from towpath_service.app.options import DatabaseOptions, IdentityOptions
 from towpath_service.cli.database_option import parsed_database
@@ -29,7 +34,6 @@ Result = TypeVar("Result")
 
 _FILE: Final = click.Path(path_type=Path)
 _KEY_SOURCE: Final = ParsedText(Text("SOURCE", parse_key_source))
-_VARIABLE: Final = "TOWPATH_SERVER_KEY_ENCRYPTION_KEY"
 
 
 @click.command("init-auth")
@@ -160,7 +164,7 @@ def _restart(key: KeySource) -> str:
     """The next step once all keys are sealed with another key."""
     how = {
         "file": f"with --key-file {key.name}",
-        "env": f"with that key as {_VARIABLE}, and without --key-file",
+        "env": f"with that key as {KEY_VARIABLE}, and without --key-file",
         "hook": "where that hook is installed, and without --key-file",
     }
     return f"restart every server {how[key.kind]}, then remove the old key."

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 from towpath_service.cli.server import server
 from towpath_service.core.errors import ServiceError
+from towpath_service.database.postgres.database import PostgresDatabase
 from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.runs.application import watch
-from towpath_service.stores.postgres import PostgresStore
 
 from tests.in_process.replicas import (
     CREATE,
@@ -83,7 +83,7 @@ async def test_a_statement_works_whichever_connection_it_gets(
         return int(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
 
     async with replicas(bouncer.url(), 3) as all_:
-        pools = [pool for one in all_ for pool in (one.store._writers, one.store._readers)]
+        pools = [pool for one in all_ for pool in (one.database._writers, one.database._readers)]
         for _ in range(10):
             used = await asyncio.gather(*(pool.run(work) for pool in pools for _ in range(4)))
             assert len(set(used)) <= CONNECTIONS
@@ -112,8 +112,8 @@ async def test_limits_of_time_hold_in_each_transaction(bouncer: Through, postgre
         def read(connection: Any) -> str:
             return str(connection.exec_driver_sql("SHOW statement_timeout").scalar())
 
-        assert await only.store._writers.run(read) == "30s"
-        assert await only.store._readers.run(read) == "30s"
+        assert await only.database._writers.run(read) == "30s"
+        assert await only.database._readers.run(read) == "30s"
     # Nothing of it stays on the connection for whoever comes next.
     assert await ask(bouncer.url(""), "SHOW statement_timeout") == [("0",)]
 
@@ -142,16 +142,16 @@ def test_the_schema_is_made_through_it(empty_postgres_dsn: str, role: str) -> No
 
 
 def test_who_forgets_to_say_so_is_told(bouncer: Through) -> None:
-    store = PostgresStore(parse_postgres_url(bouncer.url("")))
+    database = PostgresDatabase(parse_postgres_url(bouncer.url("")))
 
-    async def open_store() -> None:
+    async def open_database() -> None:
         try:
-            await store.open()
+            await database.open()
         finally:
-            store.close()
+            database.close()
 
     with pytest.raises(ServiceError, match=r"add \?pgbouncer=true") as raised:
-        asyncio.run(open_store())
+        asyncio.run(open_database())
     assert raised.value.reason == "DATABASE_UNUSABLE"
 
 

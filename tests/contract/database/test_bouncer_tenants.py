@@ -10,10 +10,10 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 from towpath_service.core.tenancy import EVERY_TENANT
+from towpath_service.database.postgres.database import PostgresDatabase
 from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.database.sql.row_security import passes_by
 from towpath_service.database.upkeep.maintenance import at_database
-from towpath_service.stores.postgres import PostgresStore
 
 from tests.in_process.place import open_place
 from tests.postgres.bouncer import CONNECTIONS, Through, through
@@ -50,14 +50,14 @@ async def use(place: Place, token: str, mine: set[str]) -> None:
         assert {run.run_id for run in listed.runs} <= mine
 
 
-async def look(store: PostgresStore, tenant_id: str) -> None:
+async def look(database: PostgresDatabase, tenant_id: str) -> None:
     """Asks for everybody's rows, past the wall in the service: PostgreSQL shows one tenant's."""
 
     def tenants(connection: Connection) -> set[str]:
         return {str(row[0]) for row in connection.execute(text("SELECT tenant_id FROM run"))}
 
     for _ in range(ROUNDS):
-        for pool in (store._writers, store._readers):
+        for pool in (database._writers, database._readers):
             assert await pool.run(tenants, tenants={tenant_id}) <= {tenant_id}
 
 
@@ -77,26 +77,26 @@ async def stand_by(url: str, until: asyncio.Event) -> set[tuple[int, str, int]]:
 async def test_tenants_interleaved_on_few_connections_see_their_own_rows(way: Through) -> None:
     url = parse_postgres_url(way.url())
     assert not await at_database(url, passes_by)
-    store = PostgresStore(url)
+    opened = PostgresDatabase(url)
     async with open_place(url) as place, asyncio.timeout(60):
         other_id, other = await place.tenant()
         runs: dict[str, set[str]] = {place.owner: set(), other: set()}
         try:
             await asyncio.gather(
                 *(use(place, token, mine) for token, mine in runs.items() for _ in range(2)),
-                *(look(store, tenant_id) for tenant_id in (FIRST, other_id) for _ in range(2)),
+                *(look(opened, tenant_id) for tenant_id in (FIRST, other_id) for _ in range(2)),
             )
             for tenant_id, token in ((FIRST, place.owner), (other_id, other)):
-                assert await count_of(store, tenant_id) == len(runs[token]) == 2 * ROUNDS
+                assert await count_of(opened, tenant_id) == len(runs[token]) == 2 * ROUNDS
         finally:
-            store.close()
+            opened.close()
 
 
-async def count_of(store: PostgresStore, tenant_id: str) -> int:
+async def count_of(database: PostgresDatabase, tenant_id: str) -> int:
     def count(connection: Connection) -> int:
         return int(connection.execute(text("SELECT count(*) FROM run")).scalar_one())
 
-    return await store._readers.run(count, tenants={tenant_id})
+    return await database._readers.run(count, tenants={tenant_id})
 
 
 async def test_what_one_transaction_said_is_gone_for_the_next_borrower(way: Through) -> None:
@@ -106,7 +106,7 @@ async def test_what_one_transaction_said_is_gone_for_the_next_borrower(way: Thro
         _, other = await place.tenant()
         beside = [asyncio.create_task(stand_by(way.url(""), over)) for _ in range(CONNECTIONS)]
         await asyncio.gather(use(place, place.owner, set()), use(place, other, set()))
-        await place.service.store.write(EVERY_TENANT, lambda _: True)
+        await place.service.stores.runs.write(EVERY_TENANT, lambda _: True)
         over.set()
         # Nothing meanwhile, and nothing on any of the connections afterwards.
         found = set().union(*await asyncio.gather(*beside))

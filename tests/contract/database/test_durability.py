@@ -6,8 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from towpath_service.database.postgres.database import PostgresDatabase
 from towpath_service.database.postgres_url import parse_postgres_url
-from towpath_service.stores.postgres import PostgresStore
 
 from tests.in_process.replicas import ask, replica
 from tests.postgres.bouncer import bouncer_for_tests
@@ -41,7 +41,7 @@ async def test_commits_wait_for_the_disk_whatever_the_default_is(
 ) -> None:
     await set_default(postgres_dsn, default)
     async with replica(postgres_dsn) as only:
-        assert await only.store._writers.run(of_the_session) == chosen
+        assert await only.database._writers.run(of_the_session) == chosen
 
 
 async def test_commits_wait_for_the_disk_behind_a_pooler_too(
@@ -50,15 +50,15 @@ async def test_commits_wait_for_the_disk_behind_a_pooler_too(
     await set_default(postgres_dsn, "off")
     with bouncer_for_tests(postgres.dsn) as bouncer:
         async with replica(bouncer.url(postgres_dsn)) as only:
-            assert await only.store._writers.run(of_the_session) == "on"
+            assert await only.database._writers.run(of_the_session) == "on"
 
 
 async def test_a_default_that_is_weakened_later_changes_nothing(postgres_dsn: str) -> None:
     async with replica(postgres_dsn) as only:
-        await only.store._writers.run(of_the_session)
+        await only.database._writers.run(of_the_session)
         await set_default(postgres_dsn, "off")
-        await only.store._writers.engine.dispose()
-        assert await only.store._writers.run(of_the_session) == "on"
+        await only.database._writers.engine.dispose()
+        assert await only.database._writers.run(of_the_session) == "on"
 
 
 async def test_a_server_that_keeps_nothing_through_a_power_cut_is_warned_of_once(
@@ -67,9 +67,9 @@ async def test_a_server_that_keeps_nothing_through_a_power_cut_is_warned_of_once
     with postgres_for_tests({"fsync": "off", "full_page_writes": "off"}) as server:
         await upgrade(server.dsn())
         with caplog.at_level(logging.WARNING):
-            store = PostgresStore(parse_postgres_url(server.dsn()))
-            await store.open()
-            store.close()
+            database = PostgresDatabase(parse_postgres_url(server.dsn()))
+            await database.open()
+            database.close()
     (warning,) = caplog.messages
     assert "fsync=off, full_page_writes=off" in warning
     assert "ALTER SYSTEM SET fsync = on;" in warning

@@ -8,16 +8,17 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from sqlalchemy import text
-from towpath_service.core.bus import Scope
+from towpath_service.app.stores import stores_on
+from towpath_service.core.names import Scope
 from towpath_service.core.tenancy import EVERY_TENANT, WrongTenant
+from towpath_service.database.postgres.database import PostgresDatabase
 from towpath_service.database.postgres.pools import Pool
 from towpath_service.database.postgres_url import PostgresUrl, parse_postgres_url
-from towpath_service.database.sql.row_security import WITHOUT_TENANT, holes, passes_by
+from towpath_service.database.sql.row_security import holes, passes_by, without_tenant
+from towpath_service.database.sqlite.database import SqliteDatabase
 from towpath_service.database.tables import metadata
 from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.runs.ports.reads import RunQuery
-from towpath_service.stores.postgres import PostgresStore
-from towpath_service.stores.sqlite import SqliteStore
 
 from tests.in_process.place import open_place
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import Connection
-    from towpath_service.stores.port import Store
+    from towpath_service.app.stores import Stores
 
 A, B = str(uuid4()), str(uuid4())
 
@@ -112,7 +113,7 @@ async def test_the_service_works_behind_the_wall(held: PostgresUrl) -> None:
             assert [run.run_id for run in listed.runs] == [run_id]
         await place.service.reaper.look()
         await place.service.retention.sweep(pausing=False)
-        assert await place.service.store.write(EVERY_TENANT, lambda _: True)
+        assert await place.service.stores.runs.write(EVERY_TENANT, lambda _: True)
 
 
 async def test_without_the_first_wall_the_second_one_holds(held: PostgresUrl) -> None:
@@ -125,8 +126,8 @@ async def test_without_the_first_wall_the_second_one_holds(held: PostgresUrl) ->
 
 
 async def _unwalled(url: PostgresUrl, tenant_id: str, theirs: Scope, run_id: str) -> None:
-    store = PostgresStore(url)
-    await store.open()
+    stores = stores_on(PostgresDatabase(url))
+    await stores.database.open()
     try:
 
         def peep(reads: Any) -> list[int]:
@@ -139,22 +140,22 @@ async def _unwalled(url: PostgresUrl, tenant_id: str, theirs: Scope, run_id: str
                 len(reads.flows(theirs, "", 10)),
             ]
 
-        assert await store.read(theirs.tenant_id, peep) == [1, 1, 1, 1]
-        assert await store.read(tenant_id, peep) == [0, 0, 0, 0]
+        assert await stores.runs.read(theirs.tenant_id, peep) == [1, 1, 1, 1]
+        assert await stores.runs.read(tenant_id, peep) == [0, 0, 0, 0]
     finally:
-        store.close()
+        stores.database.close()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """A store of each kind that isn't open yet."""
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
+    """Stores on a database of each kind that isn't open yet."""
     if request.param == "sqlite":
-        return SqliteStore(tmp_path / "towpath.db")
-    return PostgresStore(parse_postgres_url(request.getfixturevalue("postgres_dsn")))
+        return stores_on(SqliteDatabase(tmp_path / "towpath.db"))
+    return stores_on(PostgresDatabase(parse_postgres_url(request.getfixturevalue("postgres_dsn"))))
 
 
-async def test_the_first_wall_refuses_to_be_asked_about_another(store: Store) -> None:
-    await store.open()
+async def test_the_first_wall_refuses_to_be_asked_about_another(stores: Stores) -> None:
+    await stores.database.open()
     try:
         theirs = Scope(B, "default")
         for read in (
@@ -163,13 +164,13 @@ async def test_the_first_wall_refuses_to_be_asked_about_another(store: Store) ->
             lambda reads: reads.flows(theirs, "", 1),
         ):
             with pytest.raises(WrongTenant):
-                await store.read(A, read)
+                await stores.runs.read(A, read)
         with pytest.raises(WrongTenant):
-            await store.write({A}, lambda transaction: transaction.position(theirs))
+            await stores.runs.write({A}, lambda transaction: transaction.position(theirs))
         with pytest.raises(WrongTenant):
-            await store.write({A}, lambda transaction: transaction.hear_of_all(1))
+            await stores.runs.write({A}, lambda transaction: transaction.hear_of_all(1))
     finally:
-        store.close()
+        stores.database.close()
 
 
 HOLES = {
@@ -206,4 +207,4 @@ async def test_every_table_with_a_tenant_is_behind_the_wall(postgres_dsn: str) -
         return {row[0] for row in rows}
 
     found = await at_database(parse_postgres_url(postgres_dsn), walled)
-    assert found == set(metadata.tables) - WITHOUT_TENANT
+    assert found == set(metadata.tables) - without_tenant()

@@ -15,17 +15,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from click.testing import CliRunner
 from sqlalchemy import text
+from towpath_service.app.stores import database_at
 from towpath_service.cli.server import server
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.database_urls import parse_database
 from towpath_service.database.postgres_url import PostgresUrl, parse_postgres_url
+from towpath_service.database.tables import metadata
 from towpath_service.database.upgrade import HEAD, current_revision, downgrade, revisions, upgrade
 from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.database.upkeep.plan import plan, step_of
 from towpath_service.database.upkeep.size import database_bytes, table_sizes
-from towpath_service.identity.storage.tables import ALL_TABLES
-from towpath_service.stores.postgres import PostgresStore
-from towpath_service.stores.sqlite import SqliteStore
 
 from tests.scenarios.servers import environment
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import Connection
-    from towpath_service.stores.port import Store
 
 # The upgrade command, in a process that dies before it makes the table of a number.
 KILLED_AT_A_TABLE = """
@@ -84,15 +82,13 @@ def execute(database: Path | PostgresUrl, statement: str) -> None:
 
 def start(database: Path | PostgresUrl) -> None:
     """What a service does first."""
-    store: Store = (
-        PostgresStore(database) if isinstance(database, PostgresUrl) else SqliteStore(database)
-    )
+    starting = database_at(database)
 
     async def opened() -> None:
         try:
-            await store.open()
+            await starting.open()
         finally:
-            store.close()
+            starting.close()
 
     asyncio.run(opened())
 
@@ -103,7 +99,7 @@ def option(database: Path | PostgresUrl) -> str:
 
 def test_migrations_make_what_the_code_expects(made: Path | PostgresUrl) -> None:
     def differences(connection: Connection) -> list[Any]:
-        return list(compare_metadata(MigrationContext.configure(connection), ALL_TABLES))
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
 
     assert do(made, differences) == []
 
@@ -158,7 +154,7 @@ def test_two_upgrades_at_once_come_one_after_the_other(empty_postgres_dsn: str) 
     start(parse_postgres_url(empty_postgres_dsn))
 
 
-@pytest.mark.parametrize("number", [1, 7, len(ALL_TABLES.tables)])
+@pytest.mark.parametrize("number", [1, 7, len(metadata.tables)])
 def test_an_upgrade_that_is_killed_leaves_nothing_behind(
     empty: Path | PostgresUrl, tmp_path: Path, number: int
 ) -> None:
@@ -176,7 +172,7 @@ def test_an_upgrade_that_is_killed_leaves_nothing_behind(
 def test_a_plan_tells_every_statement_and_changes_nothing(empty: Path | PostgresUrl) -> None:
     steps = do(empty, plan)
     made = {step.table for step in steps if step.statement.startswith("CREATE TABLE")}
-    assert made == set(ALL_TABLES.tables) | {"alembic_version"}
+    assert made == set(metadata.tables) | {"alembic_version"}
     assert do(empty, current_revision) is None
     do(empty, partial(upgrade, revision="head"))
     assert do(empty, plan) == []
@@ -213,7 +209,7 @@ def test_a_step_tells_its_lock(statement: str, lock: str, effect: str) -> None:
 
 def test_sizes_add_up(made: Path | PostgresUrl) -> None:
     sizes = do(made, table_sizes)
-    assert {size.table for size in sizes} == set(ALL_TABLES.tables) | {"alembic_version"}
+    assert {size.table for size in sizes} == set(metadata.tables) | {"alembic_version"}
     assert 0 < sum(size.total_bytes for size in sizes) <= do(made, database_bytes)
 
 

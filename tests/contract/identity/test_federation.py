@@ -189,7 +189,7 @@ async def test_a_token_that_was_used_is_known_again_under_another_pepper(
     await rotate_pepper(tmp_path / "towpath.db", SEALING)
     clock.move(PUBLISHED_SECONDS + 1)
     await here.authority.open()
-    assert here.authority.ring.peppers.in_force == 2
+    assert here.authority.ring.peppers.current == 2
     assert await reason(here, None, EXCHANGE, id_token=used) == "CREDENTIAL_INVALID"
     assert await reason(here, None, EXCHANGE, id_token=unused) == ""
     assert await reason(here, None, EXCHANGE, id_token=unused) == "CREDENTIAL_INVALID"

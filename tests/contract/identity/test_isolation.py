@@ -178,8 +178,7 @@ async def test_the_questions_asked_for_anothers_id_are_those_asked_for_nobodys(
     run_id = await place.run(place.owner)
     _, other = await place.tenant()
     asked: list[str] = []
-    store: Any = place.service.store
-    for engine in store.engines:
+    for engine in place.service.stores.database.engines:
         event.listen(
             engine,
             "before_cursor_execute",

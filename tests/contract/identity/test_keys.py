@@ -14,7 +14,8 @@ from towpath_service.app.identity.key_rotation import reseal_keys
 from towpath_service.app.identity.key_sources import file_source
 from towpath_service.app.identity.secret_keys import sealing_of
 from towpath_service.app.identity.wiring import open_identity
-from towpath_service.app.wiring import open_service, open_store
+from towpath_service.app.stores import open_stores
+from towpath_service.app.wiring import open_service
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.errors import ServiceError
 
@@ -53,9 +54,9 @@ async def test_only_the_whole_key_is_exchanged(place: Place) -> None:
 
 
 async def test_no_key_can_be_planted_or_read_in_the_database(place: Place) -> None:
-    kept = await place.service.store.identity(
+    kept = await place.service.stores.identity.tenant(
         "00000000-0000-7000-8000-000000000001",
-        lambda identity: identity.key(place.owner_key.split("_")[1]),
+        lambda identity: identity.keys.find(place.owner_key.split("_")[1]),
     )
     assert kept is not None
     secret = place.owner_key.split("_")[2]
@@ -182,8 +183,8 @@ async def test_a_key_without_end_is_followed_by_one_where_the_operator_may_have_
         # Tenants made by earlier versions have such keys, too.
         tenant_id, other = await place.tenant()
         key_id = (await place.call(other, "AuthService/GetCaller")).credential_id
-        await service.store.identity(
-            tenant_id, lambda identity: identity.change_key(key_id, expires_us=None)
+        await service.stores.identity.tenant(
+            tenant_id, lambda identity: identity.keys.change(key_id, expires_us=None)
         )
         theirs = await place.call(other, "AccessService/RotateApiKey", name=key_id)
         assert abs(theirs.api_key.expire_time.seconds - time.time() - 90 * DAY) < 600
@@ -475,14 +476,14 @@ async def test_who_has_lost_all_keys_gets_one_with_the_database_at_hand(tmp_path
 
 
 async def test_identity_isnt_put_together_without_its_keys(tmp_path: Path) -> None:
-    async with open_store(tmp_path / "towpath.db") as store:
+    async with open_stores(tmp_path / "towpath.db") as stores:
         clock: Any = SystemClock()
         nothing: Any = None
         with pytest.raises(ServiceError) as raised:
-            await open_identity(store, clock, SEALER, nothing, nothing, OPTIONS)
+            await open_identity(stores.identity, clock, SEALER, nothing, nothing, OPTIONS)
         assert raised.value.reason == "IDENTITY_MISSING"
         with pytest.raises(ServiceError):
-            await make_owner_key(store, clock, SEALER)
+            await make_owner_key(stores.identity, clock, SEALER)
 
 
 async def test_a_service_without_identity_says_so(tmp_path: Path) -> None:

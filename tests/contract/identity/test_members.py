@@ -261,9 +261,9 @@ async def test_more_members_than_a_page_takes_are_all_there(
                     display_name="",
                     created_us=1,
                 )
-                identity.add_principal(person)
+                identity.principals.add(person)
 
-        await place.service.store.identity(LOCAL_TENANT_ID, fill)
+        await place.service.stores.identity.tenant(LOCAL_TENANT_ID, fill)
         # The owner's name comes after all of theirs, and they are found all the same.
         first = await place.call(place.owner, "AccessService/ListUsers", page_size=500)
         rest = await place.call(
@@ -280,9 +280,9 @@ async def test_more_tenants_than_a_page_takes_are_all_there(place: Place) -> Non
     def fill(installation: Installation) -> None:
         for number in range(510):
             made = Tenant(tenant_id=new_id(), slug=f"a-{number:03}", display_name="", created_us=1)
-            installation.add_tenant(made)
+            installation.tenants.add(made)
 
-    await place.service.store.installation(fill)
+    await place.service.stores.identity.installation(fill)
     first = await place.call(place.owner, "TenantService/ListTenants", page_size=500)
     rest = await place.call(
         place.owner, "TenantService/ListTenants", page_size=500, page_token=first.next_page_token

@@ -113,9 +113,9 @@ async def test_a_key_that_no_longer_holds_is_told_with_why(place: Place) -> None
     _, expired = await place.account("runner")
     key_id = revoked.split("_")[1]
     await place.call(place.owner, "AccessService/RevokeApiKey", name=f"{name}/apiKeys/{key_id}")
-    store = place.service.store
-    await store.identity(
-        DEFAULT_TENANT, lambda identity: identity.change_key(expired.split("_")[1], expires_us=1)
+    store = place.service.stores.identity
+    await store.tenant(
+        DEFAULT_TENANT, lambda identity: identity.keys.change(expired.split("_")[1], expires_us=1)
     )
     for key in (revoked, expired):
         # Who sends it is not told which of the two.

@@ -31,14 +31,14 @@ class Counting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def identity(self, tenant_id: str, work: Callable[[Identity], Any]) -> Any:
+    async def tenant(self, tenant_id: str, work: Callable[[Identity], Any]) -> Any:
         if not self.begun.is_set():
             self.first_tenant = tenant_id
             self.begun.set()
             await self.free.wait()
         asked: list[str] = []
         self.asked.append(asked)
-        return await self._store.identity(
+        return await self._store.tenant(
             tenant_id, lambda identity: work(cast("Identity", _Noting(identity, asked)))
         )
 
@@ -120,7 +120,7 @@ async def test_no_tenants_callers_are_let_in_while_streams_of_another_are_judged
         streams.append(await watching(place, token))
     for tenant_id, token in tokens.items():
         key_id = (await place.call(token, "AuthService/GetCaller")).credential_id
-        await place.service.store.identity(tenant_id, _revoking(key_id))
+        await place.service.stores.identity.tenant(tenant_id, _revoking(key_id))
     store = counted(place, holds=True)
     looking = asyncio.create_task(place.authority.look())
     await store.begun.wait()
@@ -135,8 +135,8 @@ async def test_no_tenants_callers_are_let_in_while_streams_of_another_are_judged
 
 def _revoking(key_id: str) -> Callable[[Identity], None]:
     def work(identity: Identity) -> None:
-        identity.touch()
-        identity.change_key(key_id, revoked_us=1)
+        identity.tenant.touch()
+        identity.keys.change(key_id, revoked_us=1)
 
     return work
 
@@ -145,7 +145,7 @@ async def test_a_store_that_cant_answer_now_ends_no_stream(place: Place) -> None
     stream = await watching(place, place.owner)
 
     class Busy(Counting):
-        async def identity(self, tenant_id: str, work: Callable[[Identity], Any]) -> Any:
+        async def tenant(self, tenant_id: str, work: Callable[[Identity], Any]) -> Any:
             raise ServiceError(reason="OVERLOADED", message="busy")
 
     kept = place.authority._store

@@ -8,22 +8,25 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from towpath_service.core.bus import Bus, Scope
+from towpath_service.app.stores import Stores, stores_on
+from towpath_service.core.bus import Bus
 from towpath_service.core.clock import SystemClock
+from towpath_service.core.draining import Draining
 from towpath_service.core.errors import ServiceError
+from towpath_service.core.names import Scope
+from towpath_service.database.postgres.database import PostgresDatabase
 from towpath_service.database.postgres_url import parse_postgres_url
+from towpath_service.database.sqlite.database import SqliteDatabase
 from towpath_service.runs.application.commit import Submission
 from towpath_service.runs.application.committer import Committer
 from towpath_service.runs.application.producers import Producers
 from towpath_service.runs.application.queries import Queries
 from towpath_service.runs.application.reaper import Reaper
-from towpath_service.runs.application.watch import Draining, Watches
+from towpath_service.runs.application.watch import Watches
 from towpath_service.runs.domain.reports import Creation, StateReport, Update
 from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.runs.ports.ingest import ProducerKey
 from towpath_service.runs.ports.reads import Reads, RunTree
-from towpath_service.stores.postgres import PostgresStore
-from towpath_service.stores.sqlite import SqliteStore
 
 from tests.contract.runs.lines import log_line
 
@@ -42,8 +45,8 @@ def new_id() -> str:
 class Site:
     """Ingestion over a store, with one producer."""
 
-    def __init__(self, store: SqliteStore, committer: Committer, bus: Bus) -> None:
-        self.store = store
+    def __init__(self, stores: Stores, committer: Committer, bus: Bus) -> None:
+        self.store = store = stores.runs
         self.committer = committer
         self.bus = bus
         self.key = ProducerKey(SCOPE.tenant_id, SCOPE.workspace_id, new_id())
@@ -81,21 +84,23 @@ class Site:
 
 
 @asynccontextmanager
-async def opened(store: SqliteStore) -> AsyncIterator[Site]:
-    await store.open()
+async def opened(stores: Stores) -> AsyncIterator[Site]:
+    await stores.database.open()
     bus = Bus()
     try:
-        async with Committer(store, bus, SystemClock()) as committer:
-            yield Site(store, committer, bus)
+        async with Committer(stores.runs, bus, SystemClock()) as committer:
+            yield Site(stores, committer, bus)
     finally:
-        store.close()
+        stores.database.close()
 
 
 @pytest.fixture(params=["memory", "file", "postgres"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> SqliteStore | PostgresStore:
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
     if request.param == "postgres":
-        return PostgresStore(parse_postgres_url(request.getfixturevalue("postgres_dsn")))
-    return SqliteStore(None if request.param == "memory" else tmp_path / "towpath.db")
+        return stores_on(
+            PostgresDatabase(parse_postgres_url(request.getfixturevalue("postgres_dsn")))
+        )
+    return stores_on(SqliteDatabase(None if request.param == "memory" else tmp_path / "towpath.db"))
 
 
 def create(state: RunState = RunState.RUNNING) -> Creation:
@@ -107,8 +112,8 @@ def create(state: RunState = RunState.RUNNING) -> Creation:
 DONE = StateReport(state=RunState.COMPLETED)
 
 
-async def test_an_update_sent_again_takes_effect_once(store: SqliteStore) -> None:
-    async with opened(store) as site:
+async def test_an_update_sent_again_takes_effect_once(stores: Stores) -> None:
+    async with opened(stores) as site:
         run = new_id()
         retrying = StateReport(state=RunState.RETRYING, attempt=1, next_attempt_us=NOW_US)
         updates = [(run, create()), (run, retrying), (run, StateReport(state=RunState.RUNNING))]
@@ -119,17 +124,17 @@ async def test_an_update_sent_again_takes_effect_once(store: SqliteStore) -> Non
         assert await site.history(run) == ["RUNNING", "RETRYING", "RUNNING", "COMPLETED"]
 
 
-async def test_a_gap_is_told_with_what_is_expected(store: SqliteStore) -> None:
-    async with opened(store) as site:
+async def test_a_gap_is_told_with_what_is_expected(stores: Stores) -> None:
+    async with opened(stores) as site:
         with pytest.raises(ServiceError, match="SEQUENCE_GAP") as caught:
             await site.send(3, (new_id(), create()))
         assert caught.value.metadata["expected_sequence"] == "1"
 
 
 async def test_a_gap_is_passed_over_for_a_producer_that_keeps_nothing_of_it(
-    store: SqliteStore, caplog: pytest.LogCaptureFixture
+    stores: Stores, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with opened(store) as site:
+    async with opened(stores) as site:
         run = new_id()
         outcome = await site.send(8, (run, create()), resume_after_loss=True)
         assert outcome.committed_sequence == 8
@@ -139,9 +144,9 @@ async def test_a_gap_is_passed_over_for_a_producer_that_keeps_nothing_of_it(
 
 
 async def test_a_stream_opened_beyond_what_is_stored_is_taken_at_its_word(
-    store: SqliteStore, caplog: pytest.LogCaptureFixture
+    stores: Stores, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with opened(store) as site:
+    async with opened(stores) as site:
         await site.send(1, (new_id(), create()))
         lost = await site.producers.open(site.key, last_acked_sequence=5, info="")
         assert lost.producer.committed_sequence == 5
@@ -152,8 +157,8 @@ async def test_a_stream_opened_beyond_what_is_stored_is_taken_at_its_word(
         assert caplog.text == ""
 
 
-async def test_a_refusal_is_told_until_it_is_confirmed(store: SqliteStore) -> None:
-    async with opened(store) as site:
+async def test_a_refusal_is_told_until_it_is_confirmed(stores: Stores) -> None:
+    async with opened(stores) as site:
         run = new_id()
         first = await site.send(1, (run, DONE), (run, create()))
         assert [item.reason for item in first.refusals] == ["RUN_UNKNOWN"]
@@ -165,8 +170,8 @@ async def test_a_refusal_is_told_until_it_is_confirmed(store: SqliteStore) -> No
         assert [item.accepted for item in decisions].count(False) == 1
 
 
-async def test_an_older_stream_commits_nothing(store: SqliteStore) -> None:
-    async with opened(store) as site:
+async def test_an_older_stream_commits_nothing(stores: Stores) -> None:
+    async with opened(stores) as site:
         older = await site.producers.open(site.key, last_acked_sequence=0, info="")
         newer = await site.producers.open(site.key, last_acked_sequence=0, info="")
         assert older.fenced.is_set()
@@ -177,26 +182,26 @@ async def test_an_older_stream_commits_nothing(store: SqliteStore) -> None:
 
 
 async def test_nothing_is_acknowledged_that_was_not_committed(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened(store) as site:
-        write = store.write
+    async with opened(stores) as site:
+        write = stores.runs.write
 
         async def failing(tenants: Any, work: Any) -> Any:
             raise ServiceError(reason="OVERLOADED", message="the disk is full")
 
-        monkeypatch.setattr(store, "write", failing)
+        monkeypatch.setattr(stores.runs, "write", failing)
         run = new_id()
         with pytest.raises(ServiceError, match="OVERLOADED"):
             await site.send(1, (run, create()))
-        monkeypatch.setattr(store, "write", write)
+        monkeypatch.setattr(stores.runs, "write", write)
         outcome = await site.send(1, (run, create()))
         assert outcome.committed_sequence == 1
         assert await site.history(run) == ["RUNNING"]
 
 
-async def test_one_producers_gap_does_not_touch_another(store: SqliteStore) -> None:
-    async with opened(store) as site:
+async def test_one_producers_gap_does_not_touch_another(stores: Stores) -> None:
+    async with opened(stores) as site:
         gap = asyncio.ensure_future(site.send(9, (new_id(), create())))
         site.key = ProducerKey(SCOPE.tenant_id, SCOPE.workspace_id, new_id())
         good = await site.send(1, (new_id(), create()))
@@ -206,9 +211,9 @@ async def test_one_producers_gap_does_not_touch_another(store: SqliteStore) -> N
 
 
 async def test_what_no_database_takes_fails_for_its_own_producer_only(
-    store: SqliteStore, caplog: pytest.LogCaptureFixture
+    stores: Stores, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with opened(store) as site:
+    async with opened(stores) as site:
         good = new_id()
         poison = Submission(
             producer=ProducerKey(SCOPE.tenant_id, SCOPE.workspace_id, new_id()),
@@ -225,8 +230,8 @@ async def test_what_no_database_takes_fails_for_its_own_producer_only(
         assert "was not committed" in caplog.text
 
 
-async def test_a_watch_resumed_anywhere_has_no_gap_and_no_repeat(store: SqliteStore) -> None:
-    async with opened(store) as site:
+async def test_a_watch_resumed_anywhere_has_no_gap_and_no_repeat(stores: Stores) -> None:
+    async with opened(stores) as site:
         runs = [new_id() for _ in range(5)]
         await site.send(1, *[(run, create()) for run in runs])
         watching = site.watches.transitions(SCOPE, run_id=runs[0], resume_token="", states=())
@@ -242,8 +247,8 @@ async def test_a_watch_resumed_anywhere_has_no_gap_and_no_repeat(store: SqliteSt
         assert seen == [1, 6]
 
 
-async def test_a_run_watch_tells_present_then_changed_then_gone(store: SqliteStore) -> None:
-    async with opened(store) as site:
+async def test_a_run_watch_tells_present_then_changed_then_gone(stores: Stores) -> None:
+    async with opened(stores) as site:
         run = new_id()
         await site.send(1, (run, create()))
         watching = site.watches.runs(
@@ -263,8 +268,8 @@ async def test_a_run_watch_tells_present_then_changed_then_gone(store: SqliteSto
         assert [change.kind for change in gone.changes] == ["REMOVED"]
 
 
-async def test_pages_hold_every_run_once_and_refuse_foreign_tokens(store: SqliteStore) -> None:
-    async with opened(store) as site:
+async def test_pages_hold_every_run_once_and_refuse_foreign_tokens(stores: Stores) -> None:
+    async with opened(stores) as site:
         runs = {new_id() for _ in range(25)}
         await site.send(1, *[(run, create()) for run in runs])
         seen: list[str] = []
@@ -286,12 +291,12 @@ async def test_pages_hold_every_run_once_and_refuse_foreign_tokens(store: Sqlite
 
 
 async def test_runs_of_a_silent_producer_crash_and_its_word_corrects_that(
-    store: SqliteStore,
+    stores: Stores,
 ) -> None:
-    async with opened(store) as site:
+    async with opened(stores) as site:
         run = new_id()
         await site.send(1, (run, create()))
-        reaper = Reaper(store, site.bus, SystemClock(), silence_seconds=-1)
+        reaper = Reaper(stores.runs, site.bus, SystemClock(), silence_seconds=-1)
         assert await reaper.reap() == 1
         await site.send(2, (run, DONE))
         decisions, _ = await site.queries.decisions(SCOPE, run, size=10, token="")
@@ -301,7 +306,7 @@ async def test_runs_of_a_silent_producer_crash_and_its_word_corrects_that(
 
 
 async def test_silence_from_before_the_start_proves_nothing(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited: list[float] = []
 
@@ -310,16 +315,16 @@ async def test_silence_from_before_the_start_proves_nothing(
         if len(waited) > 2:
             raise asyncio.CancelledError
 
-    async with opened(store) as site:
-        reaper = Reaper(store, site.bus, SystemClock(), silence_seconds=30)
+    async with opened(stores) as site:
+        reaper = Reaper(stores.runs, site.bus, SystemClock(), silence_seconds=30)
         monkeypatch.setattr("towpath_service.runs.application.reaper.asyncio.sleep", wait)
         with pytest.raises(asyncio.CancelledError):
             await reaper.run()
     assert waited == [30, 5.0, 5.0]
 
 
-async def test_a_deleted_run_is_gone_with_its_counts(store: SqliteStore) -> None:
-    async with opened(store) as site:
+async def test_a_deleted_run_is_gone_with_its_counts(stores: Stores) -> None:
+    async with opened(stores) as site:
         run = new_id()
         await site.send(1, (run, create()))
         with pytest.raises(ServiceError, match="RESOURCE_IN_USE"):
@@ -343,8 +348,8 @@ async def test_a_deleted_run_is_gone_with_its_counts(store: SqliteStore) -> None
         "state = RUNNING AND state = COMPLETED",
     ],
 )
-async def test_kept_counts_say_what_counting_says(store: SqliteStore, condition: str) -> None:
-    async with opened(store) as site:
+async def test_kept_counts_say_what_counting_says(stores: Stores, condition: str) -> None:
+    async with opened(stores) as site:
         updates: list[tuple[str, Any]] = []
         for flow_id, kind, ends in product("fg", RunKind, (True, False, False)):
             run = new_id()
@@ -359,9 +364,9 @@ async def test_kept_counts_say_what_counting_says(store: SqliteStore, condition:
 
 
 async def test_dropped_lines_are_counted_once_a_producer_over_any_number_of_runs(
-    store: SqliteStore,
+    stores: Stores,
 ) -> None:
-    async with opened(store) as site:
+    async with opened(stores) as site:
         root, *below = runs = [new_id() for _ in range(1201)]
         child = replace(create(), kind=RunKind.TASK, parent_run_id=root, root_run_id=root)
         await site.send(1, (root, create()), *((run, child) for run in below[:-1]))
@@ -371,18 +376,20 @@ async def test_dropped_lines_are_counted_once_a_producer_over_any_number_of_runs
         await site.producers.write_logs(site.key, [], 7)
         whole, alone = RunTree(root, descendants=True), RunTree(root, descendants=False)
         assert (
-            await store.read(SCOPE.tenant_id, lambda reads: reads.dropped_logs(SCOPE, whole)) == 12
+            await stores.runs.read(SCOPE.tenant_id, lambda reads: reads.dropped_logs(SCOPE, whole))
+            == 12
         )
         assert (
-            await store.read(SCOPE.tenant_id, lambda reads: reads.dropped_logs(SCOPE, alone)) == 5
+            await stores.runs.read(SCOPE.tenant_id, lambda reads: reads.dropped_logs(SCOPE, alone))
+            == 5
         )
 
 
 async def test_a_tree_may_have_more_runs_than_a_statement_has_variables(
-    store: SqliteStore,
+    stores: Stores,
 ) -> None:
     count = 33_000
-    async with opened(store) as site:
+    async with opened(stores) as site:
         root, *below = [new_id() for _ in range(count + 1)]
         child = replace(create(), kind=RunKind.TASK, parent_run_id=root, root_run_id=root)
         await site.send(1, (root, create()), *((run, child) for run in below))
@@ -404,8 +411,8 @@ async def test_a_tree_may_have_more_runs_than_a_statement_has_variables(
         assert [item.run_id for item in (await anext(tail)).lines] == [below[-1]]
 
 
-async def test_runs_that_are_each_others_parents_are_each_found_once(store: SqliteStore) -> None:
-    async with opened(store) as site:
+async def test_runs_that_are_each_others_parents_are_each_found_once(stores: Stores) -> None:
+    async with opened(stores) as site:
         one, two = new_id(), new_id()
         for run, parent in ((one, two), (two, one)):
             circular = replace(create(), parent_run_id=parent, root_run_id=parent)

@@ -13,10 +13,13 @@ from click.testing import CliRunner
 from sqlalchemy import text
 from towpath.exceptions import RpcError
 from towpath_service.app.ages import parse_age, show_age
+from towpath_service.app.stores import database_at, stores_on
 from towpath_service.cli.server import server
-from towpath_service.core.bus import Bus, Scope
+from towpath_service.core.bus import Bus
 from towpath_service.core.clock import SystemClock
+from towpath_service.core.draining import Draining
 from towpath_service.core.errors import ServiceError
+from towpath_service.core.names import Scope
 from towpath_service.database.postgres_url import PostgresUrl, parse_postgres_url
 from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.embedded import open_embedded
@@ -28,12 +31,10 @@ from towpath_service.runs.application.producers import Producers
 from towpath_service.runs.application.queries import Queries
 from towpath_service.runs.application.reaper import Reaper
 from towpath_service.runs.application.retention import DAY, Keep, Removed, Retention
-from towpath_service.runs.application.watch import Draining, Watches
+from towpath_service.runs.application.watch import Watches
 from towpath_service.runs.domain.reports import Creation, StateReport, Update
 from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.runs.ports.ingest import ProducerKey
-from towpath_service.stores.postgres import PostgresStore
-from towpath_service.stores.sqlite import SqliteStore
 
 from tests.contract.runs.lines import log_line
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from towpath_service.runs.ports.ingest import LogLine
-    from towpath_service.stores.port import Store
+    from towpath_service.runs.ports.store import RunStore
 
 SCOPE = Scope("00000000-0000-7000-8000-000000000001", "default")
 RUNNING = StateReport(state=RunState.RUNNING)
@@ -73,7 +74,7 @@ class Tracker:
     """A service's application without its edges."""
 
     database: Path | PostgresUrl
-    store: Store
+    store: RunStore
     committer: Committer
     clock: SetClock
     bus: Bus
@@ -162,16 +163,15 @@ def creation(kind: RunKind, root: str) -> Creation:
 
 @asynccontextmanager
 async def tracking(database: Path | PostgresUrl) -> AsyncIterator[Tracker]:
-    store: Store = (
-        PostgresStore(database) if isinstance(database, PostgresUrl) else SqliteStore(database)
-    )
+    opened = database_at(database)
+    store = stores_on(opened).runs
     clock, bus = SetClock(), Bus()
     try:
-        await store.open()
+        await opened.open()
         async with Committer(store, bus, clock) as committer:
             yield Tracker(database, store, committer, clock, bus)
     finally:
-        store.close()
+        opened.close()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
-from towpath_service.core.bus import Scope
+from towpath_service.core.names import Scope
+from towpath_service.database.port import SqlTransaction
 from towpath_service.database.postgres_url import PostgresUrl, parse_postgres_url
 from towpath_service.database.upgrade import downgrade, upgrade
 from towpath_service.database.upkeep.maintenance import at_database
+from towpath_service.identity.storage.limits import storage_limits
 from towpath_service.runs.application.commit import Batch, Submission
 from towpath_service.runs.domain.reports import (
     Amendment,
@@ -62,9 +64,10 @@ class Life:
         self.next = dict.fromkeys(self.keys, 1)
         self.lines = 0
         self.runs: dict[str, Scope] = {}
-        self.ingest = SqlIngestTransaction(connection, {self.tenant_id})
-        self.pruning = SqlPruning(connection)
-        self.reads = SqlReads(connection, self.tenant_id)
+        transaction = SqlTransaction(connection, {self.tenant_id})
+        self.ingest = SqlIngestTransaction(transaction, storage_limits)
+        self.pruning = SqlPruning(transaction)
+        self.reads = SqlReads(transaction, self.tenant_id)
 
     def word(self) -> str:
         return self.random.choice(WORDS)

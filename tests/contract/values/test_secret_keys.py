@@ -227,7 +227,7 @@ async def test_a_data_key_seals_for_90_days_or_so_many_records(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (domain.KEY_DAYS, domain.MOST_RECORDS) == (90, 2**30)
-    store: Any = place.service.store
+    store = place.service.stores.secrets
     clock = Clock()
     keys = DataKeys(store, SEALING, clock, operated_by_callers=False)
     tenant = LOCAL_TENANT_ID

@@ -34,6 +34,17 @@ NAMES = {
         " RpcError RunCancelled RunCrashed RunError RunTimedOut ServerUnreachable TowpathError"
         " UnhashableInputError UpstreamFailed"
     ),
+    "towpath.extensions.exporting": (
+        "END_SECONDS end_within endpoint hush_exporters provider_from_environment resource_of"
+        " speaks_grpc tell_by warn_once"
+    ),
+    "towpath.extensions.outboxes": "DeliveryReport deliver_waiting",
+    "towpath.extensions.redaction": "REDACTED scrubbed",
+    "towpath.extensions.spans": "FinishedSpan emit",
+    "towpath.extensions.tracing": (
+        "Carrier attempt_span_id current_tracer guarded names root_span_id trace_id_of"
+    ),
+    "towpath.extensions.transports": "Transport announce_server to_rpc_error",
     "towpath.flows": "Flow flow",
     "towpath.futures": "Future FutureList as_completed wait",
     "towpath.logging": "get_run_logger",
@@ -53,6 +64,7 @@ NAMES = {
     "towpath.testing": "Harness LogLine Run VirtualClock harness",
 }
 NOT_FOR_IMPORT = {
+    "towpath.extensions": "its modules are imported, each for itself",
     "towpath.testing.pytest_plugin": "pytest loads it",
 }
 NOT_PUBLIC = ("towpath.api", "towpath.cli.")

@@ -11,7 +11,7 @@ from towpath.client._connect import open_client
 from towpath.exceptions import ConfigurationError, RpcError
 
 if TYPE_CHECKING:
-    from towpath._settings.current import Settings
+    from towpath._settings.declared import Settings
 
 _NO_CREDENTIAL: Final = (
     "`towpath login` saves a key or signs in; until then reports of pipelines wait, and `towpath"

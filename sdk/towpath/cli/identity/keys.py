@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from towpath.client import ApiKey, NewApiKey
 
 _SOON: Final = timedelta(days=14)
+_LONGEST: Final = timedelta(days=9999)
+"""Beyond any limit of the service, which its own errors name."""
 _KINDS: Final = {"api_key": "API key", "sign_in": "login", "trust": "trust"}
 
 
@@ -42,6 +44,8 @@ class _Duration(click.ParamType[timedelta]):
             span = timedelta() if value == "0" else parse_duration(str(value), units="mhd")
         except ValueError as error:
             self.fail(f"{error}: give one such as 30m, 12h or 90d", param, ctx)
+        if span > _LONGEST:
+            self.fail(f"{value!r} is too long: give a duration such as 30m, 12h or 90d", param, ctx)
         if not span and not self._zero:
             self.fail("must be more than 0: give a duration such as 30m, 12h or 90d", param, ctx)
         return span

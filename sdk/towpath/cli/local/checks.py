@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from towpath._settings.current import Settings
+    from towpath._settings.declared import Settings
 
 SKEW_SECONDS: Final = 2.0
 _FULL_BYTES: Final = 1024 * 1024 * 1024

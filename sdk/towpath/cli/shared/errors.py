@@ -22,15 +22,25 @@ from towpath.exceptions import (
 )
 
 OK: Final = 0
+"""The command succeeded."""
 FAILED: Final = 1
+"""The command failed, or the run that it watched failed or crashed."""
 USAGE: Final = 2
+"""The usage is wrong, or a setting is."""
 NOT_FOUND: Final = 3
+"""A named run or another resource doesn't exist."""
 FORBIDDEN: Final = 4
+"""The caller isn't signed in, or lacks a permission."""
 CONFLICT: Final = 5
+"""The request conflicts with the current state, or the server lacks a feature that it takes."""
 UNREACHABLE: Final = 6
+"""No Towpath server answers at the address, or a server is required and none is configured."""
 CANCELLED: Final = 7
+"""The watched run was cancelled."""
 TIMED_OUT: Final = 124
+"""The watched run timed out."""
 INTERRUPTED: Final = 130
+"""The command was interrupted by Ctrl-C."""
 
 _SOURCES: Final = "`towpath config view --show-sources` shows where the address comes from"
 _KINDS: Final[tuple[tuple[type[TowpathError], int, str], ...]] = (

@@ -18,7 +18,7 @@ from towpath.exceptions import Conflict
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from towpath._settings.current import Settings
+    from towpath._settings.declared import Settings
     from towpath.client import Client
 
 yes_option = click.option("--yes", is_flag=True, help="No question before the change.")

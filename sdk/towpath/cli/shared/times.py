@@ -22,7 +22,10 @@ def parse_duration(text: str, *, units: str = "smhdw") -> timedelta:
     match = re.fullmatch(rf"(\d{{1,9}})([{units}])", text)
     if match is None:
         raise ValueError(f"{text!r} is no duration")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        raise ValueError(f"{text!r} is too long") from None
 
 
 def local_time(moment: datetime | None) -> str:

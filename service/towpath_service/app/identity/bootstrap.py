@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from towpath_service.app.identity.wiring import begin_trail
-from towpath_service.app.wiring import open_store
+from towpath_service.app.stores import open_stores
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.errors import ServiceError
 from towpath_service.identity.application.api_keys import ApiKeys
@@ -49,9 +49,9 @@ async def enable_identity(
     Raises:
         ServiceError: The database, or the key that seals, can't be used.
     """
-    async with open_store(database) as store:
+    async with open_stores(database) as stores:
         return await make_first_tenant(
-            store, SystemClock(), sealing(make=True), owner, key_seconds=key_seconds
+            stores.identity, SystemClock(), sealing(make=True), owner, key_seconds=key_seconds
         )
 
 
@@ -92,8 +92,8 @@ async def recover_owner(database: Path | PostgresUrl, sealing: Sealing) -> MadeT
     Raises:
         ServiceError: IDENTITY_MISSING, identity was never enabled; or as `enable_identity`.
     """
-    async with open_store(database) as store:
-        return await make_owner_key(store, SystemClock(), sealing(make=False))
+    async with open_stores(database) as stores:
+        return await make_owner_key(stores.identity, SystemClock(), sealing(make=False))
 
 
 async def make_owner_key(store: IdentityStore, clock: Clock, sealer: Sealer) -> MadeTenant:

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from towpath_service.app.addresses import is_loopback
-from towpath_service.app.wiring import has_identity, open_store
+from towpath_service.app.stores import has_identity, open_stores
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.postgres_url import PostgresUrl
 from towpath_service.database.sql import row_security
@@ -33,8 +33,8 @@ async def check_exposure(options: ServerOptions) -> None:
     open_to_all = not is_loopback(host) and not options.listener.insecure
     if not open_to_all and not options.identity.cloud:
         return
-    async with open_store(options.database) as store:
-        identity = await has_identity(store)
+    async with open_stores(options.database) as stores:
+        identity = await has_identity(stores)
     if options.identity.cloud:
         _check_cloud(options, identity=identity)
         await _check_row_security(options.database)

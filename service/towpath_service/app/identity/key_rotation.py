@@ -9,20 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from towpath_service.app.identity.wiring import begin_trail
-from towpath_service.app.wiring import has_identity, open_store
+from towpath_service.app.stores import has_identity, open_stores
 from towpath_service.core.clock import SystemClock
 from towpath_service.identity.application.authority import Authority
 from towpath_service.identity.application.server_keys import ServerKeys
-from towpath_service.values.application.data_keys import DataKeys
+from towpath_service.values.application.data_keys import DataKeyResealer, DataKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from towpath_service.app.stores import Stores
     from towpath_service.database.postgres_url import PostgresUrl
     from towpath_service.identity.application.audit import AuditTrail
     from towpath_service.identity.ports.sealing import Sealing
-    from towpath_service.stores.port import Store
 
 ROTATE_KEYS: Final = "towpath server rotate-keys"
 
@@ -40,9 +40,9 @@ async def rotate_signing_key(database: Path | PostgresUrl, sealing: Sealing) -> 
     Raises:
         ServiceError: The database, or the key that seals, can't be used; or IDENTITY_MISSING.
     """
-    async with open_store(database) as store:
-        keys = ServerKeys(store, sealing(make=False))
-        trail = await _operator_trail(store, keys)
+    async with open_stores(database) as stores:
+        keys = ServerKeys(stores.identity, sealing(make=False))
+        trail = await _operator_trail(stores, keys)
         key_id = await keys.rotate()
         await trail.note_by_system(
             action="serverkey.rotate", command=ROTATE_KEYS, resource=f"serverKeys/signing/{key_id}"
@@ -63,9 +63,9 @@ async def rotate_pepper(database: Path | PostgresUrl, sealing: Sealing) -> int:
     Raises:
         ServiceError: As `rotate_signing_key`.
     """
-    async with open_store(database) as store:
-        keys = ServerKeys(store, sealing(make=False))
-        trail = await _operator_trail(store, keys)
+    async with open_stores(database) as stores:
+        keys = ServerKeys(stores.identity, sealing(make=False))
+        trail = await _operator_trail(stores, keys)
         version = await keys.rotate_pepper()
         await keys.forget_peppers()
         await trail.note_by_system(
@@ -88,10 +88,10 @@ async def reseal_keys(database: Path | PostgresUrl, sealing: Sealing, following:
     Raises:
         ServiceError: The database, or one of the keys that seal, can't be used.
     """
-    async with open_store(database) as store:
-        keys = ServerKeys(store, sealing(make=False))
-        trail = await _operator_trail_if_any(store, keys)
-        count = await keys.seal_anew(following(make=True))
+    async with open_stores(database) as stores:
+        keys = ServerKeys(stores.identity, sealing(make=False))
+        trail = await _operator_trail_if_any(stores, keys)
+        count = await keys.seal_anew(following(make=True), [DataKeyResealer(stores.secrets)])
         if trail is not None:
             await trail.note_by_system(
                 action="serverkey.seal", command=ROTATE_KEYS, resource="serverKeys"
@@ -116,9 +116,11 @@ async def rotate_data_keys(
         ServiceError: The database, or the key that seals, can't be used; what was sealed anew
             until then stays so.
     """
-    async with open_store(database) as store:
-        trail = await _operator_trail_if_any(store, ServerKeys(store, sealing(make=False)))
-        keys = DataKeys(store, sealing, SystemClock(), operated_by_callers=False)
+    async with open_stores(database) as stores:
+        trail = await _operator_trail_if_any(
+            stores, ServerKeys(stores.identity, sealing(make=False))
+        )
+        keys = DataKeys(stores.secrets, sealing, SystemClock(), operated_by_callers=False)
         done = 0
         for tenant_id in await keys.tenants():
             before = done
@@ -130,13 +132,13 @@ async def rotate_data_keys(
         return done
 
 
-async def _operator_trail(store: Store, keys: ServerKeys) -> AuditTrail:
+async def _operator_trail(stores: Stores, keys: ServerKeys) -> AuditTrail:
     """The audit log of the installation's operator; raises as `Authority.open`."""
-    authority = Authority(store, keys, SystemClock())
+    authority = Authority(stores.identity, keys, SystemClock())
     await authority.open()
-    return await begin_trail(store, authority, keys)
+    return await begin_trail(stores.identity, authority, keys)
 
 
-async def _operator_trail_if_any(store: Store, keys: ServerKeys) -> AuditTrail | None:
+async def _operator_trail_if_any(stores: Stores, keys: ServerKeys) -> AuditTrail | None:
     """The same; None for a database without identity, which has no audit log."""
-    return await _operator_trail(store, keys) if await has_identity(store) else None
+    return await _operator_trail(stores, keys) if await has_identity(stores) else None

@@ -10,11 +10,11 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from towpath_service.app.wiring import has_identity
+from towpath_service.app.stores import has_identity
 from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
-    from towpath_service.stores.port import Store
+    from towpath_service.app.stores import Stores
 
 LOOK_SECONDS: Final = 2.0
 MESSAGE: Final = (
@@ -29,16 +29,16 @@ class StopWhenIdentityIsOn:
     """Looks at the database, and stops the server once any process has switched identity on."""
 
     def __init__(
-        self, store: Store, stop: asyncio.Event, *, look_seconds: float = LOOK_SECONDS
+        self, stores: Stores, stop: asyncio.Event, *, look_seconds: float = LOOK_SECONDS
     ) -> None:
         """Takes identity for off.
 
         Args:
-            store: The database that says whether identity is on.
+            stores: Of the database that says whether identity is on.
             stop: Is set once it is.
             look_seconds: Pause between two looks.
         """
-        self._store = store
+        self._stores = stores
         self._stop = stop
         self._look_seconds = look_seconds
         self._is_on = False
@@ -51,7 +51,7 @@ class StopWhenIdentityIsOn:
 
     async def look(self) -> None:
         """Stops the server if identity is on."""
-        if self._is_on or not await has_identity(self._store):
+        if self._is_on or not await has_identity(self._stores):
             return
         self._is_on = True
         _log.error("%s. It takes no more calls", MESSAGE)

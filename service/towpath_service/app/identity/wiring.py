@@ -23,10 +23,17 @@ from towpath_service.identity.application.sign_in import SignIns
 from towpath_service.identity.application.tenants import Tenants
 from towpath_service.identity.application.trusts import Trusts
 from towpath_service.identity.issuers import FetchedKeys, Issuers
-from towpath_service.identity.rpc.access_handler import AccessHandler, TenantHandler
+from towpath_service.identity.rpc.audit_handler import AuditHandler
 from towpath_service.identity.rpc.auth_handler import AuthHandler
 from towpath_service.identity.rpc.authenticating import TokenAuthenticator
 from towpath_service.identity.rpc.guard import IdentityGuard
+from towpath_service.identity.rpc.key_handler import KeyHandler
+from towpath_service.identity.rpc.member_handler import MemberHandler
+from towpath_service.identity.rpc.role_handler import RoleHandler
+from towpath_service.identity.rpc.tenant_handler import TenantHandler
+from towpath_service.identity.rpc.trust_handler import TrustHandler
+from towpath_service.identity.rpc.usage_handler import UsageHandler
+from towpath_service.identity.rpc.workspace_handler import WorkspaceHandler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,9 +41,9 @@ if TYPE_CHECKING:
     from towpath_service.app.options import IdentityOptions
     from towpath_service.core.clock import Clock
     from towpath_service.core.tenant_limits import Admission
+    from towpath_service.identity.ports.runs import CurrentAttempt
     from towpath_service.identity.ports.sealing import Sealer
     from towpath_service.identity.ports.store import IdentityStore
-    from towpath_service.runs.application.queries import Queries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +61,7 @@ async def open_identity(
     store: IdentityStore,
     clock: Clock,
     sealer: Sealer,
-    queries: Queries,
+    current_attempt: CurrentAttempt,
     admission: Admission,
     options: IdentityOptions,
 ) -> Identity:
@@ -64,7 +71,7 @@ async def open_identity(
         store: Holds tenants, principals, keys and the audit log.
         clock: The time.
         sealer: Opens the service's own keys.
-        queries: Answers which runs there are.
+        current_attempt: Reads which attempt of a run began last.
         admission: Counts what tenants use of their limits.
         options: How callers are told apart.
 
@@ -94,8 +101,14 @@ async def open_identity(
         ),
         guard=IdentityGuard(admission, address_limits, trail),
         handlers=(
-            AuthHandler(*credentials, queries, admission, address_limits),
-            AccessHandler(members, keys, trusts, trail, admission),
+            AuthHandler(*credentials, current_attempt, admission, address_limits),
+            WorkspaceHandler(members),
+            MemberHandler(members),
+            KeyHandler(keys),
+            TrustHandler(trusts),
+            RoleHandler(members),
+            AuditHandler(trail),
+            UsageHandler(members, admission),
             TenantHandler(tenants),
         ),
     )

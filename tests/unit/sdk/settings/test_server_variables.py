@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 from towpath._settings.declared import SERVER_VARIABLES, VARIABLES
-from towpath_auth import envelope
+from towpath_service.app.identity.key_sources import KEY_VARIABLE
 from towpath_service.cli.server import server
 
 if TYPE_CHECKING:
@@ -22,6 +22,6 @@ def variables_of(command: click.Command) -> Iterator[str]:
 
 
 def test_every_variable_of_the_server_is_known_as_such() -> None:
-    declared = {*variables_of(server), envelope.VARIABLE}
+    declared = {*variables_of(server), KEY_VARIABLE}
     assert declared == SERVER_VARIABLES
     assert not SERVER_VARIABLES & set(VARIABLES)

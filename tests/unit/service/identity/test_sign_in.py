@@ -40,9 +40,9 @@ async def devices(place: Place) -> int:
 
     def work(installation: Any) -> int:
         counted = select(func.count()).select_from(waiting_device)
-        return int(installation._connection.execute(counted).scalar_one())
+        return int(installation.transaction.connection.execute(counted).scalar_one())
 
-    return await place.service.store.installation(work)
+    return await place.service.stores.identity.installation(work)
 
 
 async def reason(place: Place, token: str | None, method: str, **fields: Any) -> str:

@@ -9,8 +9,8 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from towpath_service.core.draining import Draining
 from towpath_service.rpc.dispatcher import Dispatcher, LocalAuthenticator
-from towpath_service.runs.application.watch import Draining
 from towpath_service.runs.rpc.ingest_handler import IngestHandler, StreamTimes
 
 from tests.in_process.serving import serving

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
+from towpath_service.app.stores import stores_on
 from towpath_service.core.bus import Bus
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.errors import ServiceError
+from towpath_service.database.sqlite.database import SqliteDatabase
 from towpath_service.runs.application.commit import Outcome, Submission
 from towpath_service.runs.application.commit_queue import ROOM_UPDATES
 from towpath_service.runs.application.committer import Committer
@@ -22,7 +24,6 @@ from towpath_service.runs.domain.reports import Creation, StateReport, Update
 from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.runs.ports.ingest import ProducerKey
 from towpath_service.runs.storage import tables as schema
-from towpath_service.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
@@ -59,7 +60,8 @@ class Recording:
     """A store that tells whose updates its transactions held, and fails at some."""
 
     def __init__(self, failing: Collection[int] = ()) -> None:
-        self.store = SqliteStore(None)
+        self.database = SqliteDatabase(None)
+        self.store = stores_on(self.database).runs
         self.commits: list[list[str]] = []
         self.gate = asyncio.Event()
         self.gate.set()
@@ -98,7 +100,7 @@ class Recording:
 
 @asynccontextmanager
 async def committing(recording: Recording) -> AsyncIterator[Committer]:
-    await recording.store.open()
+    await recording.database.open()
     store: Any = recording
     try:
         async with Committer(store, Bus(), SystemClock()) as committer:
@@ -108,7 +110,7 @@ async def committing(recording: Recording) -> AsyncIterator[Committer]:
             recording.commits.clear()
             yield committer
     finally:
-        recording.store.close()
+        recording.database.close()
 
 
 async def test_one_update_waits_for_the_portion_under_way_and_no_more() -> None:
@@ -171,7 +173,7 @@ async def test_who_waits_for_room_is_told_when_a_portion_fails_or_the_committer_
 
 async def test_a_tenant_alone_is_read_on_whatever_waits() -> None:
     recording = Recording()
-    await recording.store.open()
+    await recording.database.open()
     store: Any = recording
     async with Committer(store, Bus(), SystemClock()) as committer:
         recording.gate.clear()
@@ -180,7 +182,7 @@ async def test_a_tenant_alone_is_read_on_whatever_waits() -> None:
         await committer.wait_for_room(LOUD)
         recording.gate.set()
         await asyncio.gather(*sent)
-    recording.store.close()
+    recording.database.close()
 
 
 async def test_those_with_little_share_a_commit() -> None:
@@ -198,14 +200,14 @@ async def test_those_with_little_share_a_commit() -> None:
 
 async def test_a_tenant_alone_is_never_cut() -> None:
     recording = Recording()
-    await recording.store.open()
+    await recording.database.open()
     store: Any = recording
     async with Committer(store, Bus(), SystemClock()) as committer:
         key = producer(LOUD)
         await asyncio.gather(
             *(committer.submit(submission(key, 1 + 500 * n, 500)) for n in range(4))
         )
-    recording.store.close()
+    recording.database.close()
     assert [len(commit) for commit in recording.commits] == [2000]
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import create_engine, event
-from towpath_service.core.bus import Scope
+from towpath_service.core.names import Scope
+from towpath_service.database.port import SqlTransaction
 from towpath_service.database.tables import metadata
 from towpath_service.runs.domain.filters import RUN_FIELDS, parse_filter
 from towpath_service.runs.ports.reads import RunQuery, RunTree
@@ -42,7 +43,7 @@ def plans_of(read: Callable[[SqlReads], object]) -> list[str]:
             steps = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
             found.extend(step[3] for step in steps)
 
-        read(SqlReads(connection, SCOPE.tenant_id))
+        read(SqlReads(SqlTransaction(connection, {SCOPE.tenant_id}), SCOPE.tenant_id))
     return [step for step in found if step.startswith(("SEARCH", "SCAN run", "SCAN log"))]
 
 
