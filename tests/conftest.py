@@ -20,6 +20,7 @@ from tests.postgres.fixtures import (
     template,
 )
 from tests.postgres.server import SharedServer
+from tests.subjects import EVERYTHING, keep_only
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -57,7 +58,13 @@ _keep_files_in_memory()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the long forms of the fault tests")
     parser.addoption("--update-golden", action="store_true", help="write descriptions anew")
+    parser.addoption("--subject", default=EVERYTHING, help="run what one subject needs")
     parser.addoption("--phoenix", action="store_true", help="send a trace to Arize Phoenix, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Has the tests of one subject run, where one is named."""
+    keep_only(config.getoption("--subject"), items, config)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
