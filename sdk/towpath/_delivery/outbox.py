@@ -117,7 +117,7 @@ class Outbox:
     def log(self, line: LogReport) -> None:
         """Reports a log line."""
         record = messages.log_record(line)
-        # The lines follow their updates in order: both numbers are told with the segments' lock held.
+        # The lines follow their updates in order: both numbers are read under the segments' lock.
         self.logs.append_numbered(
             lambda number: AFTER.pack(self.updates.last) + messages.log_sequence(number) + record
         )
