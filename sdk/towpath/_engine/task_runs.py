@@ -12,7 +12,7 @@ from towpath._clock import current_clock, system_clock
 from towpath._definitions.parameters import bind
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter
-from towpath._engine.arguments import futures_in, resolved
+from towpath._engine.arguments import search
 from towpath._engine.attempts import Attempts, interruption
 from towpath._engine.caching import ResultEntry
 from towpath._engine.children import Child, Children
@@ -30,11 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 
     from towpath._definitions.task import Task
+    from towpath._engine.arguments import Arguments, Waits
     from towpath._engine.caching import Hit
     from towpath.futures import Future
     from towpath.states import State
-
-Waits = list[tuple["Future[Any]", str, bool]]
 
 
 def new_run(
@@ -218,18 +217,15 @@ def _waits(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     wait_for: Iterable[Future[Any]],
-) -> tuple[dict[str, Any], Waits]:
-    parameters = bind(task.fn, args, kwargs, owner=f"task {task.name!r}")
-    waits = futures_in(parameters)
-    waits += [(future, "", False) for future in wait_for]
-    return parameters, waits
+) -> tuple[Arguments, Waits]:
+    arguments = search(bind(task.fn, args, kwargs, owner=f"task {task.name!r}"))
+    return arguments, [*arguments.waits, *((future, "", False) for future in wait_for)]
 
 
-def _begin(task: Task[..., Any], parameters: dict[str, Any], waits: Waits) -> _Called:
+def _begin(task: Task[..., Any], arguments: Arguments, waits: Waits) -> _Called:
     """Reports a run whose upstream has ended: as RUNNING, CACHED or SKIPPED."""
     failed = upstream_failures(waits) if waits else []
-    if not failed:
-        parameters = resolved(parameters)
+    parameters = arguments.parameters if failed else arguments.resolved()
     run = new_run(task, parameters)
     called = _Called(run=run, parameters=parameters, child=Child(run.name))
     if failed:
@@ -265,10 +261,10 @@ def call(
     wait_for: Sequence[Future[Any]] = (),
 ) -> Child:
     """Runs a task of an ordinary function here and now."""
-    parameters, waits = _waits(task, args, kwargs, wait_for)
+    arguments, waits = _waits(task, args, kwargs, wait_for)
     if waits:
         wait([future for future, _, _ in waits])
-    called = _begin(task, parameters, waits)
+    called = _begin(task, arguments, waits)
     if called.child.state is not None:
         return called.child
     try:
@@ -285,10 +281,10 @@ async def call_async(
     wait_for: Sequence[Future[Any]] = (),
 ) -> Child:
     """Runs a task of a coroutine function here and now."""
-    parameters, waits = _waits(task, args, kwargs, wait_for)
+    arguments, waits = _waits(task, args, kwargs, wait_for)
     if waits:
         await asyncio.to_thread(wait, [future for future, _, _ in waits])
-    called = _begin(task, parameters, waits)
+    called = _begin(task, arguments, waits)
     if called.child.state is not None:
         return called.child
     attempts = attempts_of(called.run, called.results)
@@ -311,9 +307,9 @@ def stream(
     wait_for: Sequence[Future[Any]] = (),
 ) -> Generator[Any, Any, Any]:
     """Runs a task of a generator function, item by item."""
-    parameters, waits = _waits(task, args, kwargs, wait_for)
+    arguments, waits = _waits(task, args, kwargs, wait_for)
     wait([future for future, _, _ in waits])
-    called = _begin(task, parameters, waits)
+    called = _begin(task, arguments, waits)
     if called.child.state is not None:
         called.child.handle_unless_completed()
         return called.child.state.result()
@@ -328,9 +324,9 @@ async def stream_async(
     wait_for: Sequence[Future[Any]] = (),
 ) -> AsyncGenerator[Any, Any]:
     """Runs a task of an async generator function, item by item."""
-    parameters, waits = _waits(task, args, kwargs, wait_for)
+    arguments, waits = _waits(task, args, kwargs, wait_for)
     await asyncio.to_thread(wait, [future for future, _, _ in waits])
-    called = _begin(task, parameters, waits)
+    called = _begin(task, arguments, waits)
     if called.child.state is not None:
         called.child.state.result()
         return

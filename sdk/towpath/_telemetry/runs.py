@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from towpath._delivery.reports import StateReport
-    from towpath._engine.task_runs import Waits
+    from towpath._engine.arguments import Waits
     from towpath._telemetry.synthetic import FinishedSpan
     from towpath.context import RunContext
 
