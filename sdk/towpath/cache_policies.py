@@ -97,8 +97,8 @@ class CacheKeyFnPolicy(CachePolicy):
 
 class _Inputs(CachePolicy):
     def compute_key(self, run: RunContext, inputs: Mapping[str, Any]) -> str | None:
-        from towpath._results.encoding import NotEncodableError  # noqa: PLC0415 - loads with the first key
         from towpath._results.hashing import stable_hash  # noqa: PLC0415 - the same
+        from towpath._results.scalars import NotEncodableError  # noqa: PLC0415 - loads with the first key
 
         owner = getattr(getattr(run.owner, "fn", None), "__self__", None)
         hashes: list[str] = []

@@ -9,10 +9,9 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
-from towpath._results.encoding import NotEncodableError
 from towpath._results.hashing import stable_hash
 from towpath._results.naming import certain_name
-from towpath._results.scalars import is_scalar
+from towpath._results.scalars import NotEncodableError, writer_of
 from towpath.cache_policies import code_bytes
 
 if TYPE_CHECKING:
@@ -70,4 +69,4 @@ def _content_of(function: FunctionType, around: tuple[FunctionType, ...]) -> Ite
 def _is_constant(value: Any) -> bool:
     if type(value) in {tuple, frozenset}:
         return all(map(_is_constant, cast("tuple[Any, ...]", value)))
-    return is_scalar(type(value)) or isinstance(value, type | FunctionType)
+    return writer_of(type(value)) is not None or isinstance(value, type | FunctionType)

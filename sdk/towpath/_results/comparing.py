@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from towpath._results.encoding import canonical, dumps
 from towpath._results.object_state import is_record, state_of
-from towpath._results.scalars import is_same_scalar, is_scalar
+from towpath._results.scalars import is_same_scalar, writer_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 _QUICK: Final = frozenset({int, bool, str, type(None)})
 """Classes whose values are equal only if they can't be told apart."""
 
 
-def difference(one: Any, other: Any, where: str = "") -> str | None:
+def difference(one: Any, other: Any) -> str | None:
     """The place of the first difference between two values, "" for the values themselves.
 
     Stricter than `==`: classes count, zones and folds of times, signs of zeros, the order of dicts,
@@ -21,49 +24,60 @@ def difference(one: Any, other: Any, where: str = "") -> str | None:
     """
     kind = type(one)
     if kind is not type(other):
-        return where
-    if is_scalar(kind):
-        return None if is_same_scalar(one, other) else where
+        return ""
+    if kind in _QUICK:
+        return None if one == other else ""
+    if writer_of(kind) is not None:
+        return None if is_same_scalar(one, other) else ""
     if isinstance(one, Enum):
-        return None if one is other else where
+        return None if one is other else ""
     if kind is dict:
-        return _first(where, list(_items(one)), list(_items(other)))
+        return _of_dicts(one, other)
     if kind in {list, tuple}:
-        kinds = list(map(type, one))
-        if set(kinds) <= _QUICK and kinds == list(map(type, other)) and one == other:
-            return None
-        return _first(where, _numbered(one), _numbered(other))
+        return _of_sequences(one, other)
     if kind in {set, frozenset}:
-        return _first(where, _numbered(_sorted(one)), _numbered(_sorted(other)))
-    if not is_record(kind):
-        return where
-    states = [state_of(each) for each in (one, other)]
-    parts = [
-        [(f".{name}", item) for held in (s.attributes, s.slots) for name, item in held.items()]
-        for s in states
-    ]
-    return _first(where, *parts)
+        return _of_sequences(_sorted(one), _sorted(other))
+    return _of_records(one, other) if is_record(kind) else ""
 
 
-def _first(where: str, ones: list[tuple[str, Any]], others: list[tuple[str, Any]]) -> str | None:
-    if [place for place, _ in ones] != [place for place, _ in others]:
-        return where
-    for (place, one), (_, other) in zip(ones, others, strict=True):
-        found = difference(one, other, where + place)
+def _of_sequences(one: Any, other: Any) -> str | None:
+    if len(one) != len(other):
+        return ""
+    kinds = list(map(type, one))
+    if _QUICK.issuperset(kinds) and kinds == list(map(type, other)) and one == other:
+        return None
+    for number, (each, its_like) in enumerate(zip(one, other, strict=True)):
+        found = difference(each, its_like)
         if found is not None:
-            return found
+            return f"[{number}]{found}"
     return None
 
 
-def _items(value: dict[Any, Any]) -> Any:
-    for number, (key, item) in enumerate(value.items()):
-        yield f"[key {number}]", key
-        yield f"[{key!r}]", item
+def _of_dicts(one: dict[Any, Any], other: dict[Any, Any]) -> str | None:
+    if _of_sequences(list(one), list(other)) is not None:
+        return ""
+    for key, each, its_like in zip(one, one.values(), other.values(), strict=True):
+        found = difference(each, its_like)
+        if found is not None:
+            return f"[{key!r}]{found}"
+    return None
 
 
-def _numbered(items: Any) -> list[tuple[str, Any]]:
-    return [(f"[{number}]", item) for number, item in enumerate(items)]
+def _of_records(one: Any, other: Any) -> str | None:
+    first, second = state_of(one), state_of(other)
+    found = _of_attributes(first.attributes, second.attributes)
+    return _of_attributes(first.slots, second.slots) if found is None else found
 
 
-def _sorted(items: Any) -> list[Any]:
+def _of_attributes(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    if list(one) != list(other):
+        return ""
+    for name, each in one.items():
+        found = difference(each, other[name])
+        if found is not None:
+            return f".{name}{found}"
+    return None
+
+
+def _sorted(items: Iterable[Any]) -> list[Any]:
     return sorted(items, key=lambda item: canonical(dumps(item).decode()))

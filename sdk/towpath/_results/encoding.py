@@ -19,18 +19,17 @@ from towpath._results.object_state import (
     state_of,
     with_state,
 )
-from towpath._results.scalars import TAG, NoFormError, is_scalar, reader_of, scalar_form
+from towpath._results.scalars import TAG, NotEncodableError, reader_of, writer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _SEQUENCES: Final[frozenset[type[Any]]] = frozenset({list, tuple, set, frozenset})
+_CANONICAL: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
+)
 _MOST_CONTAINERS: Final = 5_000_000
 """That are written, each wherever it stands: few shared lists can stand for endless ones."""
-
-
-class NotEncodableError(TypeError):
-    """A value, or one inside it, has no encoding; the text says where and what it is."""
 
 
 def dumps(value: Any) -> bytes:
@@ -40,9 +39,9 @@ def dumps(value: Any) -> bytes:
         NotEncodableError: It, or something inside it, can't be given back.
     """
     try:
-        return json.dumps(_Encoder().encoded(value, ""), allow_nan=False).encode()
+        return json.dumps(_Encoder().encoded(value), allow_nan=False).encode()
     except RecursionError:
-        raise NotEncodableError("the value contains itself, or is nested too deeply") from None
+        raise NotEncodableError("contains itself, or is nested too deeply") from None
 
 
 def loads(data: bytes) -> Any:
@@ -56,96 +55,103 @@ def loads(data: bytes) -> Any:
 
 def canonical(encoded: Any) -> bytes:
     """JSON as bytes that are equal for equal JSON, whatever the order of names."""
-    text = json.dumps(encoded, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8", "surrogatepass")
+    return _CANONICAL.encode(encoded).encode("utf-8", "surrogatepass")
 
 
-def enum_form(member: Enum, name: str | None, where: str) -> dict[str, Any]:
+def enum_form(member: Enum, name: str) -> dict[str, Any]:
     """A member of an enumeration, by name; a combination of flags by number.
 
     Args:
         member: The member.
-        name: The name of its class, if that is certain.
-        where: The place of the member, for messages.
+        name: The name of its class.
 
     Raises:
-        NotEncodableError: The class can't be named, or doesn't give the member back.
+        NotEncodableError: The class doesn't give the member back.
     """
     kind = type(member)
-    if name is None:
-        raise unnamed(kind, where)
     if kind.__members__.get(member.name) is member:
         return {TAG: "enum", "type": name, "v": member.name}
     if isinstance(member, Flag) and type(member.value) is int and kind(member.value) is member:
         return {TAG: "flag", "type": name, "v": member.value}
-    raise NotEncodableError(f"{where or 'it'} is no member of {shown_name(kind)}")
+    raise NotEncodableError(f"is no member of {shown_name(kind)}")
 
 
-def unnamed(kind: type[Any], where: str) -> NotEncodableError:
-    """The error for a class that can't be found again by its name."""
+def class_name(kind: type[Any]) -> str:
+    """The name of a class that leads back to it.
+
+    Raises:
+        NotEncodableError: There is none.
+    """
+    name = certain_name(kind)
+    if name is not None:
+        return name
     reason = (
         "a class within a function"
         if "<locals>" in kind.__qualname__
         else "and its module has another class of that name, or none"
     )
-    return NotEncodableError(f"{where or 'it'} is a {shown_name(kind)}, {reason}")
-
-
-def refused(kind: type[Any], where: str) -> NotEncodableError:
-    """The error for a value of a class that has no encoding."""
-    return NotEncodableError(f"{where or 'it'} is a {shown_name(kind)}")
+    raise NotEncodableError(f"is a {shown_name(kind)}, {reason}")
 
 
 class _Encoder:
     def __init__(self) -> None:
         self._containers = 0
 
-    def encoded(self, value: Any, where: str) -> Any:
+    def encoded(self, value: Any) -> Any:
         kind = type(value)
-        if is_scalar(kind):
-            try:
-                return scalar_form(value)
-            except NoFormError as error:
-                raise NotEncodableError(f"{where or 'it'} {error}") from None
+        write = writer_of(kind)
+        if write is not None:
+            return write(value)
         if isinstance(value, Enum):
-            return enum_form(value, certain_name(kind), where)
+            return enum_form(value, class_name(kind))
         self._containers += 1
         if self._containers > _MOST_CONTAINERS:
             raise NotEncodableError(
-                f"the value has more than {_MOST_CONTAINERS:,} lists, dicts and objects in it"
+                f"has more than {_MOST_CONTAINERS:,} lists, dicts and objects in it"
             )
         if kind in _SEQUENCES:
-            return self._sequence(value, kind, where)
-        return self._mapping(value, where) if kind is dict else self._record(value, kind, where)
+            return self._sequence(value, kind)
+        if kind is dict:
+            return self._mapping(value)
+        if is_record(kind):
+            return self._record(value, kind)
+        raise NotEncodableError(f"is a {shown_name(kind)}")
 
-    def _sequence(self, value: Any, kind: type[Any], where: str) -> Any:
-        items = [self.encoded(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    def _sequence(self, value: Any, kind: type[Any]) -> Any:
+        items: list[Any] = []
+        for item in value:
+            try:
+                items.append(self.encoded(item))
+            except NotEncodableError as error:
+                raise error.inside(f"[{len(items)}]") from None
         if kind is list:
             return items
         if kind is not tuple:
             items.sort(key=canonical)
         return {TAG: kind.__name__, "v": items}
 
-    def _mapping(self, value: Mapping[Any, Any], where: str) -> Any:
-        if all(type(key) is str and scalar_form(key) is key for key in value) and TAG not in value:
-            return {key: self.encoded(item, f"{where}[{key!r}]") for key, item in value.items()}
+    def _mapping(self, value: Mapping[Any, Any]) -> Any:
+        if TAG not in value and all(type(key) is str and self.encoded(key) is key for key in value):
+            return self._named(value, "[{!r}]")
         pairs = [
-            [self.encoded(key, where), self.encoded(item, f"{where}[{key!r}]")]
-            for key, item in value.items()
+            [self.encoded(key), encoded]
+            for key, encoded in zip(value, self._named(value, "[{!r}]").values(), strict=True)
         ]
         return {TAG: "dict", "v": pairs}
 
-    def _record(self, value: Any, kind: type[Any], where: str) -> Any:
-        if not is_record(kind):
-            raise refused(kind, where)
-        name = certain_name(kind)
-        if name is None:
-            raise unnamed(kind, where)
+    def _named(self, value: Mapping[Any, Any], place: str) -> dict[Any, Any]:
+        items: dict[Any, Any] = {}
+        for key, item in value.items():
+            try:
+                items[key] = self.encoded(item)
+            except NotEncodableError as error:
+                raise error.inside(place.format(key)) from None
+        return items
+
+    def _record(self, value: Any, kind: type[Any]) -> Any:
+        name = class_name(kind)
         state = state_of(value)
-        parts = [
-            {key: self.encoded(item, f"{where}.{key}") for key, item in held.items()}
-            for held in (state.attributes, state.slots)
-        ]
+        parts = [self._named(held, ".{}") for held in (state.attributes, state.slots)]
         return {TAG: "record", "type": name, "fields": fields_digest(kind), "v": parts}
 
 

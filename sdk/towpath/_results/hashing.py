@@ -5,21 +5,25 @@ from __future__ import annotations
 import hashlib
 import sys
 from enum import Enum
+from operator import itemgetter
 from types import BuiltinFunctionType, FunctionType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from towpath._results.encoding import (
-    NotEncodableError,
     canonical,
+    class_name,
     enum_form,
-    refused,
-    unnamed,
 )
 from towpath._results.naming import certain_name, shown_name
-from towpath._results.object_state import ObjectState, is_record, is_transparent, state_of
-from towpath._results.scalars import NoFormError, is_scalar, scalar_form
+from towpath._results.object_state import is_record, is_transparent, state_of
+from towpath._results.scalars import NotEncodableError, writer_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _SEQUENCES: Final[frozenset[type[Any]]] = frozenset({list, tuple, set, frozenset})
+_SMALL: Final = 8
+"""Most parts of a container that is not hashed by itself."""
 
 
 def stable_hash(value: Any, *, any_class: bool = False) -> str:
@@ -39,9 +43,9 @@ def stable_hash(value: Any, *, any_class: bool = False) -> str:
         NotEncodableError: It, or something inside it, has no hash that is certain to be right.
     """
     try:
-        form = _Hasher().form_of(value, "", any_class=any_class)
+        form = _Hasher().form_of(value, any_class=any_class)
     except RecursionError:
-        raise NotEncodableError("the value is nested too deeply") from None
+        raise NotEncodableError("is nested too deeply") from None
     return _digest(form)
 
 
@@ -49,70 +53,94 @@ class _Hasher:
     """Gives each container a hash of its parts' forms, once, however often it occurs."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Any, dict[str, str] | None]] = {}
+        self._known: dict[int, tuple[Any, Any]] = {}
         """By the id of a container: itself, and its form; None while its parts are hashed."""
 
-    def form_of(self, value: Any, where: str, *, any_class: bool = False) -> Any:
+    def form_of(self, value: Any, *, any_class: bool = False) -> Any:
         kind = type(value)
-        if is_scalar(kind):
-            try:
-                return scalar_form(value)
-            except NoFormError as error:
-                raise NotEncodableError(f"{where or 'it'} {error}") from None
+        write = writer_of(kind)
+        if write is not None:
+            return write(value)
         if isinstance(value, Enum):
-            return enum_form(value, _named(kind, kind, where), where)
-        if id(value) in self._known:
-            _, form = self._known[id(value)]
-            if form is None:
-                raise NotEncodableError(f"{where or 'the value'} contains itself")
-            return form
-        self._known[id(value)] = (value, None)
-        form = {"#": _digest(self._parts(value, kind, where, any_class))}
-        self._known[id(value)] = (value, form)
-        return form
+            return enum_form(value, _with_file(class_name(kind)))
+        known = self._known.get(id(value))
+        if known is None:
+            self._known[id(value)] = (value, None)
+            form = self._parts(value, kind, any_class)
+            if not _is_small(form):
+                form = {"#": _digest(form)}
+            known = self._known[id(value)] = (value, form)
+        if known[1] is None:
+            raise NotEncodableError("contains itself")
+        return known[1]
 
-    def _parts(self, value: Any, kind: type[Any], where: str, any_class: bool) -> list[Any]:
+    def _parts(self, value: Any, kind: type[Any], any_class: bool) -> list[Any]:
         if kind in _SEQUENCES:
-            items = [self.form_of(item, f"{where}[{i}]") for i, item in enumerate(value)]
+            items = self._items(value)
             if kind not in {list, tuple}:
                 items.sort(key=canonical)
-            return [kind.__name__, items]
+            return [kind.__name__, *items]
         if kind is dict:
-            pairs = [
-                [self.form_of(key, where), self.form_of(item, f"{where}[{key!r}]")]
-                for key, item in value.items()
-            ]
-            return ["dict", sorted(pairs, key=canonical)]
+            items = self._forms(value.items(), "[{!r}]")
+            if all(type(key) is str for key in value):
+                return ["dict", *sorted(items, key=itemgetter(0))]
+            pairs = [[self.form_of(key), form] for key, form in items]
+            return ["pairs", *sorted(pairs, key=canonical)]
         if is_record(kind) or (any_class and is_transparent(kind)):
-            return self._object(state_of(value), _named(kind, kind, where), where)
-        if isinstance(value, type | FunctionType | BuiltinFunctionType):
-            return ["code", _named(value, kind, where)]
+            state = state_of(value)
+            parts = [
+                sorted(self._forms(held.items(), ".{}"), key=itemgetter(0))
+                for held in (state.attributes, state.slots)
+            ]
+            return ["object", _with_file(class_name(kind)), *parts]
+        if isinstance(value, type):
+            return ["class", _with_file(class_name(value))]
+        if isinstance(value, FunctionType | BuiltinFunctionType):
+            return ["function", _function_name(value)]
         if kind.__module__ == "numpy" and kind.__name__ == "ndarray" and not value.dtype.hasobject:
             digest = hashlib.sha256(value.tobytes()).hexdigest()
             return ["ndarray", str(value.dtype), list(value.shape), digest]
-        raise refused(kind, where)
+        raise NotEncodableError(f"is a {shown_name(kind)}")
 
-    def _object(self, state: ObjectState, name: str, where: str) -> list[Any]:
-        parts = [
-            sorted([key, self.form_of(item, f"{where}.{key}")] for key, item in held.items())
-            for held in (state.attributes, state.slots)
-        ]
-        return ["object", name, parts]
+    def _items(self, value: Iterable[Any]) -> list[Any]:
+        items: list[Any] = []
+        for item in value:
+            try:
+                items.append(self.form_of(item))
+            except NotEncodableError as error:
+                raise error.inside(f"[{len(items)}]") from None
+        return items
+
+    def _forms(self, items: Iterable[tuple[Any, Any]], place: str) -> list[list[Any]]:
+        forms: list[list[Any]] = []
+        for key, item in items:
+            try:
+                forms.append([key, self.form_of(item)])
+            except NotEncodableError as error:
+                raise error.inside(place.format(key)) from None
+        return forms
 
 
-def _named(thing: Any, kind: type[Any], where: str) -> str:
-    name = certain_name(thing)
-    if name is None and isinstance(thing, type):
-        raise unnamed(thing, where)
+def _function_name(function: Any) -> str:
+    name = certain_name(function)
     if name is None:
         raise NotEncodableError(
-            f"{where or 'it'} is a {shown_name(kind)} that its name {thing.__qualname__!r} doesn't"
+            f"is a {shown_name(type(function))} that its name {function.__qualname__!r} doesn't"
             " lead back to, such as a lambda or a function within a function"
         )
+    return _with_file(name)
+
+
+def _with_file(name: str) -> str:
+    """A name that tells scripts apart: they all call their module __main__."""
     module, _, path = name.partition(":")
-    # Scripts all call their module __main__, so their file counts.
     file = getattr(sys.modules[module], "__file__", None) if module == "__main__" else None
     return f"{file}:{path}" if file else name
+
+
+def _is_small(form: list[Any]) -> bool:
+    """Whether a form can stand where it occurs: it is short, and all its parts are scalars."""
+    return len(form) <= _SMALL and not any(type(part) is list for part in form)
 
 
 def _digest(form: Any) -> str:

@@ -11,6 +11,7 @@ import pathlib
 import struct
 import sys
 import uuid
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -25,8 +26,26 @@ _UNNAMED: Final = 2
 _NAN: Final = struct.pack(">d", math.nan)
 
 
-class NoFormError(Exception):
-    """A value has no form in JSON that gives it back."""
+class NotEncodableError(TypeError):
+    """A value, or one inside it, has no encoding; the text says where and what it is."""
+
+    def __init__(self, reason: str, place: str = "") -> None:
+        """Says what is wrong.
+
+        Args:
+            reason: What is wrong, without a subject: "is a socket".
+            place: The place of it within the value, "['a'][0]"; empty for the value itself.
+        """
+        super().__init__(reason, place)
+        self.reason = reason
+        self.place = place
+
+    def __str__(self) -> str:
+        return f"{self.place or 'it'} {self.reason}"
+
+    def inside(self, place: str) -> NotEncodableError:
+        """The same error, seen from what holds the value at a place."""
+        return NotEncodableError(self.reason, place + self.place)
 
 
 def _int(value: int) -> Any:
@@ -64,7 +83,7 @@ def _zone(zone: dt.tzinfo | None) -> Any:
         return ["offset", _delta(offset), *name]
     if type(zone) is ZoneInfo and zone.key is not None:
         return ["zone", zone.key]
-    raise NoFormError(f"has a time zone of {type(zone).__module__}, which can't be named")
+    raise NotEncodableError(f"has a time zone of {type(zone).__module__}, which can't be named")
 
 
 def _from_zone(form: Any) -> dt.tzinfo | None:
@@ -98,7 +117,7 @@ def _from_time(kind: Any) -> Callable[[Any], Any]:
 
 def _numpy(value: Any) -> list[str]:
     if value.dtype.kind in "OV":
-        raise NoFormError(f"is a numpy scalar of dtype {value.dtype}")
+        raise NotEncodableError(f"is a numpy scalar of dtype {value.dtype}")
     return [value.dtype.str, base64.b64encode(value.tobytes()).decode()]
 
 
@@ -161,24 +180,21 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
 }
 
 
-def is_scalar(kind: type[Any]) -> bool:
-    """Whether values of exactly this class have no parts."""
-    return kind in _PLAIN or kind in _TAGGED or _is_numpy_scalar(kind)
+@lru_cache(maxsize=4096)
+def writer_of(kind: type[Any]) -> Callable[[Any], Any] | None:
+    """The function that writes values of exactly this class as JSON; None if they have parts.
 
-
-def scalar_form(value: Any) -> Any:
-    """A value without parts as JSON: itself, or {"$": kind, "v": content}.
-
-    Raises:
-        NoFormError: Its class has such a form, the value has none; the text says why.
+    It gives the value itself, or {"$": tag, "v": content}, and raises NotEncodableError.
     """
-    kind = type(value)
     if kind in _PLAIN:
-        return _PLAIN[kind](value)
+        return _PLAIN[kind]
     if kind in _TAGGED:
-        name, write = _TAGGED[kind]
-        return {TAG: name, "v": write(value)}
-    return {TAG: "numpy", "v": _numpy(value)}
+        tag, write = _TAGGED[kind]
+    elif _is_numpy_scalar(kind):
+        tag, write = "numpy", _numpy
+    else:
+        return None
+    return lambda value: {TAG: tag, "v": write(value)}
 
 
 def reader_of(tag: str) -> Callable[[Any], Any] | None:

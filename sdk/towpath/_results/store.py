@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from towpath._results import encoding
 from towpath._results.comparing import difference
 from towpath._results.naming import shown_name
+from towpath._results.scalars import NotEncodableError
 from towpath.exceptions import ResultError
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _serialized(value: Any, serializer: Serializer) -> bytes:
     if serializer == "json":
         try:
             return _as_json(value)
-        except encoding.NotEncodableError as error:
+        except NotEncodableError as error:
             raise ResultError(
                 f"the result can't be stored as JSON: {error}. Return plain values, set"
                 ' result_serializer="pickle", or don\'t persist it (persist_result=False)'
@@ -163,9 +164,9 @@ def _as_json(value: Any) -> bytes:
     try:
         where = difference(value, encoding.loads(data))
     except Exception as error:
-        raise encoding.NotEncodableError(f"it can't be read back: {error}") from error
+        raise NotEncodableError(f"can't be read back: {error}") from error
     if where is not None:
-        raise encoding.NotEncodableError(f"{where or 'it'} would come back as something else")
+        raise NotEncodableError("would come back as something else", where)
     return data
 
 

@@ -21,8 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 from towpath import flow, task
-from towpath._results.encoding import NotEncodableError, dumps, loads
+from towpath._results.encoding import dumps, loads
 from towpath._results.hashing import stable_hash
+from towpath._results.scalars import NotEncodableError
 from towpath._results.store import ResultStore
 from towpath.cache_policies import DEFAULT, INPUTS, NO_CACHE, RUN_ID, TASK_SOURCE
 from towpath.exceptions import DefinitionError, ResultError, UnhashableInputError

@@ -14,8 +14,9 @@ from pydantic import BaseModel, PrivateAttr
 from towpath import flow, task
 from towpath._results import encoding, scalars
 from towpath._results.comparing import difference
-from towpath._results.encoding import NotEncodableError, dumps, loads
+from towpath._results.encoding import dumps, loads
 from towpath._results.hashing import stable_hash
+from towpath._results.scalars import NotEncodableError
 from towpath._results.store import ResultStore
 from towpath.exceptions import ResultError
 

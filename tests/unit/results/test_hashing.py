@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from towpath._results.comparing import difference
-from towpath._results.encoding import NotEncodableError
 from towpath._results.hashing import stable_hash
+from towpath._results.scalars import NotEncodableError
 
 from tests.unit.results.kinds import NIGHT, Right, Slotted, ZoneInfo, half, money, values
 
