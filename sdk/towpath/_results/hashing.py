@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SEQUENCES: Final[frozenset[type[Any]]] = frozenset({list, tuple, set, frozenset})
-_SMALL: Final = 8
-"""Most parts of a container that is not hashed by itself."""
+_SMALL: Final = 40
+"""Most parts of a container, inner ones included, that is not hashed by itself."""
 
 
 def stable_hash(value: Any, *, any_class: bool = False) -> str:
@@ -139,8 +139,15 @@ def _with_file(name: str) -> str:
 
 
 def _is_small(form: list[Any]) -> bool:
-    """Whether a form can stand where it occurs: it is short, and all its parts are scalars."""
-    return len(form) <= _SMALL and not any(type(part) is list for part in form)
+    """Whether a form is short enough to stand as it is wherever its value occurs."""
+    count, waiting = 0, [form]
+    while waiting:
+        parts = waiting.pop()
+        count += len(parts)
+        if count > _SMALL:
+            return False
+        waiting += [part for part in parts if type(part) is list]
+    return True
 
 
 def _digest(form: Any) -> str:
