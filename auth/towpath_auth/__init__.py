@@ -1,7 +1,7 @@
-"""Who is calling, on whose behalf, and what they may do.
+"""Callers, roles and permissions: who calls, for which tenant, and what the caller may do.
 
-What proves it, keys and tokens, is in `towpath_auth.credentials`: it brings cryptography, which a
-service without identity needs none of.
+Keys and tokens, which prove it, are in `towpath_auth.credentials`: that module imports
+cryptography, which a service without identity doesn't need.
 """
 
 from towpath_auth._access import ALL_ACCESS, Access, Grant, access_of

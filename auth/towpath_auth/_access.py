@@ -1,4 +1,4 @@
-"""What a caller may do: the roles it has, within what its credential is limited to."""
+"""What a caller may do: the permissions of its roles, within the limits of its credential."""
 
 from __future__ import annotations
 
@@ -26,40 +26,44 @@ _ABOVE_WORKSPACES: Final = frozenset(TENANT_PERMISSIONS) | frozenset(PLATFORM_PE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """A role that a principal has."""
+    """A role that is granted to a principal."""
 
     role: Role
     workspace_id: str = ""
-    """Where; empty for the whole tenant."""
+    """The workspace where the role holds; empty for the whole tenant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Permissions by where they hold."""
+    """Permissions, by the place where they hold."""
 
     tenant: frozenset[str] = _NONE
-    """In the tenant itself."""
+    """Permissions in the tenant itself."""
     everywhere: frozenset[str] = _NONE
-    """In every workspace."""
+    """Permissions in every workspace."""
     workspaces: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
-    """In some workspaces, beside what holds everywhere."""
+    """Permissions in single workspaces by their ids, in addition to those that hold everywhere."""
     only: frozenset[str] | None = None
     """Workspaces that the credential is limited to; None for no limit."""
 
     def in_workspace(self, workspace_id: str) -> frozenset[str]:
-        """Permissions in a workspace."""
+        """The permissions in a workspace, by its id."""
         if self.only is not None and workspace_id not in self.only:
             return _NONE
         return self.everywhere | self.workspaces.get(workspace_id, _NONE)
 
     def anywhere(self, permission: str) -> bool:
-        """Whether there is a workspace, made or not, with a permission."""
+        """Whether a permission holds in any workspace, including workspaces made later."""
         if permission in self.everywhere:
             return True
         return any(permission in self.in_workspace(name) for name in self.workspaces)
 
     def limited(self, scopes: frozenset[str] | None) -> Access:
-        """The same, within a set of permissions."""
+        """This access, reduced to a set of permissions.
+
+        Args:
+            scopes: The permissions that are kept; None for all.
+        """
         if scopes is None:
             return self
         return Access(
@@ -70,9 +74,13 @@ class Access:
         )
 
     def covers(self, role: Role, workspace_id: str) -> bool:
-        """Whether everything that a role permits somewhere is held there already.
+        """Whether this access has every permission that a role would give.
 
-        Nobody gives what they lack, but for what only machines are to have.
+        A caller can't grant a permission that it lacks, other than those for machines only.
+
+        Args:
+            role: The role to be granted.
+            workspace_id: The workspace where it would hold; empty for the whole tenant.
         """
         held = self.everywhere if not workspace_id else self.in_workspace(workspace_id)
         needed = role.permissions - MACHINE_PERMISSIONS
@@ -82,7 +90,7 @@ class Access:
 
 
 ALL_ACCESS: Final = Access(tenant=_ABOVE_WORKSPACES, everywhere=frozenset(WORKSPACE_PERMISSIONS))
-"""Of the one principal of a service that asks nobody who they are."""
+"""The access of the one principal of a service without identity."""
 
 
 def access_of(
@@ -92,13 +100,13 @@ def access_of(
     only: frozenset[str] | None = None,
     person: bool = False,
 ) -> Access:
-    """What grants amount to, within the limits of a credential.
+    """The access that grants amount to, within the limits of a credential.
 
     Args:
-        grants: The principal's roles.
+        grants: The roles granted to the principal.
         scopes: Permissions that the credential is limited to; None for all.
-        only: Workspaces that it is limited to; None for all.
-        person: Whether they are a person's, to whom no role gives what only programs are to have.
+        only: Ids of workspaces that the credential is limited to; None for all.
+        person: Whether the principal is a person, to whom no role gives permissions for programs.
     """
     kept = PERMISSIONS.keys() - NOT_FOR_PEOPLE if person else PERMISSIONS.keys()
     tenant, everywhere = set[str](), set[str]()

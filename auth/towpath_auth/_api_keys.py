@@ -1,15 +1,15 @@
-"""API keys: texts that name a credential and prove that one holds it.
+"""API keys: texts that name a credential and prove that the caller holds it.
 
     twps_fT5lekGzAEdxCusw_fa8GmurwnMZUN02zE3lrDw1EDkWfmIOV0fJAFXtIhYq0pP1DJ
     kind | public id      | secret, 43 characters: 256 bits            | CRC-32
 
-The id is public: logs, audit and revocation name a key by it. The checksum tells a typing slip, or
-what a scanner took for a key, from a key, without asking the database; it is no security. The
-service keeps an HMAC under a versioned pepper: against 256 random bits a slow hash buys nothing,
-and whoever reads the database can confirm no guess, whoever writes it can plant no key.
+The id is public: logs, audit and revocation name a key by it. The checksum finds typing errors, and
+texts that a scanner took for a key, without a look at the database; it is no security. The service
+keeps an HMAC of the key under a versioned pepper: against 256 random bits a slow hash has no use,
+a reader of the database can confirm no guess, and a writer can plant no key.
 
-The secret of a login's refresh token is 21 random characters and 22 of an HMAC of them under a
-pepper: any that was ever made for the login is recognised as such, without a list of them.
+The secret of a login's refresh token is 21 random characters and 22 characters of an HMAC of them
+under a pepper. So the service recognises every token that it made for the login, without a list.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 KeyKind = Literal["user", "service_account", "refresh", "device"]
 
 KEY_PATTERN: Final = re.compile(r"twp[usrd]_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}")
-"""What a scanner looks for, whatever stands around it; `parse_api_key` then tells whether it is a
-key."""
+"""The pattern that scanners search texts for; `parse_api_key` then tells keys from lookalikes."""
 
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH: Final = 16
@@ -50,35 +49,38 @@ _KINDS: Final[dict[str, KeyKind]] = {prefix: kind for kind, prefix in _PREFIXES.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """A key, in plain."""
+    """An API key in plain text."""
 
     kind: KeyKind
     key_id: str
-    """Public: 16 characters."""
+    """The public id: 16 characters."""
     text: str = field(repr=False)
-    """The whole of it; secret."""
+    """The whole key; secret."""
 
 
 def new_api_key(kind: KeyKind, key_id: str = "") -> ApiKey:
-    """Makes a key that nobody can guess.
+    """Makes a key with 256 random bits.
 
     Args:
-        kind: What it is for.
-        key_id: Its public id; empty for a new one.
+        kind: The kind of principal or login that it is for.
+        key_id: Its public id; empty for a new id.
     """
     return _key(kind, key_id or new_key_id(), _random(_SECRET_LENGTH))
 
 
 def new_key_id() -> str:
-    """Makes a public id: 16 characters."""
+    """Makes a random public id of 16 characters."""
     return _random(_ID_LENGTH)
 
 
 def parse_api_key(text: str) -> ApiKey:
-    """Reads a key, and checks its sum.
+    """Reads a key, and checks its checksum.
+
+    Args:
+        text: The whole key.
 
     Raises:
-        CredentialRefused: CREDENTIAL_INVALID: it isn't one, or has a slip in it.
+        CredentialRefused: CREDENTIAL_INVALID, the text is no key or has a typing error.
     """
     if KEY_PATTERN.fullmatch(text) is None:
         raise CredentialRefused
@@ -91,38 +93,60 @@ def parse_api_key(text: str) -> ApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peppers:
-    """Secrets that the service adds to what it hashes, by version."""
+    """The secrets under which the service hashes keys, by version."""
 
     by_version: Mapping[int, bytes] = field(repr=False)
-    in_force: int
-    """The version that hashes what is new: others may be older, or not known everywhere yet."""
+    current: int
+    """The version that hashes new keys. Others are older, or not known to every replica yet."""
 
     def hash(self, key: ApiKey) -> tuple[int, str]:
-        """The version of the pepper in force, and the key's digest under it, hexadecimal."""
-        return self.in_force, self._digest(key, self.in_force)
+        """Hashes a key.
+
+        Returns:
+            The current version, and the key's digest under it in hexadecimal.
+        """
+        return self.current, self._digest(key, self.current)
 
     def matches(self, key: ApiKey, version: int, digest: str) -> bool:
-        """Whether a key is the one that a digest was made of."""
+        """Whether a digest was made of a key.
+
+        Args:
+            key: The key that a caller presents.
+            version: The version of the pepper that made the digest.
+            digest: The digest, in hexadecimal.
+        """
         if version not in self.by_version:
             return False
         return hmac.compare_digest(self._digest(key, version), digest)
 
     def key_ids_for(self, text: str) -> list[str]:
-        """Public ids that follow from a text, so that it can be made use of once.
+        """Derives public ids from a text, so that the text can be used only once.
+
+        Args:
+            text: The text, such as the signed part of a foreign token.
 
         Returns:
-            The id to take first; then those that it may have been taken by under other peppers.
+            The id under the current pepper; then the ids under the others, by which the text may
+            have been used before.
         """
-        others = sorted(self.by_version.keys() - {self.in_force})
-        return [self._characters(version, text, _ID_LENGTH) for version in (self.in_force, *others)]
+        others = sorted(self.by_version.keys() - {self.current})
+        return [self._characters(version, text, _ID_LENGTH) for version in (self.current, *others)]
 
     def new_refresh_token(self, login_id: str) -> ApiKey:
-        """Makes a refresh token that nobody can guess, and that is recognised later."""
+        """Makes a refresh token that `has_made` recognises later.
+
+        Args:
+            login_id: The id of the login.
+        """
         nonce = _random(_NONCE_LENGTH)
-        return _key("refresh", login_id, nonce + self._mac(self.in_force, login_id, nonce))
+        return _key("refresh", login_id, nonce + self._mac(self.current, login_id, nonce))
 
     def has_made(self, token: ApiKey) -> bool:
-        """Whether a refresh token was made here for its login, however long ago."""
+        """Whether the service made a refresh token for its login, however long ago.
+
+        Args:
+            token: The refresh token that a caller presents.
+        """
         secret = token.text.split("_")[2]
         nonce, mac = secret[:_NONCE_LENGTH], secret[_NONCE_LENGTH:-_CHECKSUM_LENGTH]
         return any(

@@ -13,16 +13,18 @@ if TYPE_CHECKING:
     from towpath_auth._claims import AccessClaims, RunGrant
 
 LOCAL_TENANT_ID: Final = "00000000-0000-7000-8000-000000000001"
-"""The tenant of a service without identity; with it, the first one, whose members operate it."""
+"""UUID of the first tenant. It is the only one without identity; with identity, its members operate
+the installation."""
 
 LOCAL_WORKSPACE_ID: Final = "default"
+"""Id of the workspace that every tenant begins with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who calls, as established once at the edge.
+    """The caller of an rpc, as the service's edge established it.
 
-    The tenant comes from here and nowhere else: no request names one.
+    The tenant is taken from here only: no request names one.
     """
 
     tenant_id: str
@@ -32,44 +34,44 @@ class Caller:
     """Resource name of the principal, for example "users/local"."""
 
     display_name: str = ""
-    """Name to show."""
+    """Name of the principal for people."""
 
     credential_id: str = ""
     """The API key or session behind the call; empty without identity."""
 
     access: Access = field(default=ALL_ACCESS, repr=False)
-    """What it may do."""
+    """The permissions of the caller."""
 
     expires_at: float | None = None
-    """When its token expires, seconds since the Unix epoch; None for never."""
+    """End of its token, in seconds since the Unix epoch; None for never."""
 
     credential_ends_at: float | None = None
-    """When the credential behind the token ends, likewise."""
+    """End of the credential behind the token, in seconds since the Unix epoch; None for never."""
 
     tenant: str = ""
-    """Resource name of the tenant, for people; empty without identity."""
+    """Resource name of the tenant, "tenants/acme"; empty without identity."""
 
     tenant_display_name: str = ""
-    """Name to show of the tenant."""
+    """Name of the tenant for people."""
 
     run: RunGrant | None = None
-    """The one run it may report, for callers that are a run."""
+    """The one run that it may report, for a caller that is a run."""
 
     workspaces: Mapping[str, str] | None = field(default=None, repr=False)
-    """Names to show of its tenant's workspaces, by id; None when any name will do."""
+    """Names of its tenant's workspaces for people, by id; None when every id is accepted."""
 
     quotas: Mapping[str, int] = field(default_factory=dict[str, int], repr=False)
-    """Limits of its tenant that differ from the installation's."""
+    """Limits of its tenant that differ from the installation's, by quota."""
 
     claims: AccessClaims | None = field(default=None, repr=False)
-    """What its token says; None without identity."""
+    """The claims of its token; None without identity."""
 
     address: str = ""
-    """Where it calls from, as the transport tells."""
+    """Network address that it calls from, as the transport gives it."""
 
 
 LOCAL_CALLER: Final = Caller(tenant_id=LOCAL_TENANT_ID, principal="users/local")
-"""The one implicit principal of a service that listens on loopback only."""
+"""The one principal of a service without identity."""
 
 ANONYMOUS: Final = Caller(tenant_id="", principal="", access=Access(), workspaces={})
-"""Whoever calls what anybody may call."""
+"""The caller of rpcs that need no credential."""

@@ -1,7 +1,7 @@
-"""What an access token says: who calls, by which credential, for how long. Not what they may do.
+"""The claims of an access token (RFC 9068): who calls, by which credential, for how long.
 
-Permissions are looked up by the service, so that a role taken away is gone within seconds, and a
-token stays small however many workspaces its principal may enter.
+Permissions aren't among them. The service looks those up, so that a role taken away is gone within
+seconds, and a token stays small however many workspaces its principal may enter.
 """
 
 from __future__ import annotations
@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath_auth._errors import CredentialRefused
+from towpath_auth._validity import LEEWAY_SECONDS, check_validity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_LIFE_SECONDS: Final = 900
 """Longest that a token may live."""
-
-LEEWAY_SECONDS: Final = 60
-"""How far clocks may be apart."""
 
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _SHAPES: Final = {
@@ -41,7 +39,9 @@ class RunGrant:
 
     workspace_id: str
     run_id: str
+    """UUID of the run."""
     attempt: int
+    """Number of the attempt, from 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,24 +53,31 @@ class AccessClaims:
     tenant_id: str
     """`tid`."""
     credential_id: str
-    """`sid`: the API key or session that the token was made of; revocation names it."""
+    """`sid`: the API key or session that the token was exchanged for; revocation names it."""
     client_id: str
-    """"key:..." or "cli": what the principal came by."""
+    """The program that the principal uses: "key:..." or "cli"."""
     epoch: int
-    """`ep`: the principal's when the token was made. It grows with every change to be felt."""
+    """`ep`: the principal's epoch when the token was made. Each change of its rights raises it."""
     issued_at: int
     """`iat`, seconds since the Unix epoch."""
     expires_at: int
-    """`exp`, the same."""
+    """`exp`, seconds since the Unix epoch."""
     token_id: str
     """`jti`."""
     scopes: frozenset[str] | None = None
     """Permissions that the token is limited to; None for all that its principal has."""
     run: RunGrant | None = None
+    """The run that the token is for; None for tokens of users and service accounts."""
 
 
 def to_json(claims: AccessClaims, *, issuer: str, audience: str) -> dict[str, Any]:
-    """The claims as a token carries them."""
+    """Writes claims as a token carries them.
+
+    Args:
+        claims: The claims.
+        issuer: `iss`.
+        audience: `aud`.
+    """
     content: dict[str, Any] = {
         "iss": issuer,
         "aud": audience,
@@ -97,8 +104,14 @@ def from_json(
 ) -> AccessClaims:
     """Reads claims whose signature is known to be good.
 
+    Args:
+        content: The claims as the token carries them.
+        issuer: The `iss` that they must have.
+        audience: The `aud` that they must have.
+        now: The time, in seconds since the Unix epoch.
+
     Raises:
-        CredentialRefused: CREDENTIAL_EXPIRED, or CREDENTIAL_INVALID for all else.
+        CredentialRefused: CREDENTIAL_EXPIRED, or CREDENTIAL_INVALID for everything else.
     """
     if not _REQUIRED <= content.keys() <= _REQUIRED | _OPTIONAL:
         raise CredentialRefused
@@ -126,12 +139,15 @@ def from_json(
 
 
 def _check_times(content: Mapping[str, Any], now: float) -> None:
-    issued, valid_from, expires = (content[name] for name in _TIMES)
-    if not 0 < expires - issued <= MAX_LIFE_SECONDS:
-        raise CredentialRefused
-    if max(issued, valid_from) > now + LEEWAY_SECONDS:
-        raise CredentialRefused
-    if expires + LEEWAY_SECONDS < now:
+    issued_at, valid_from, expires_at = (content[name] for name in _TIMES)
+    check_validity(
+        issued_at=issued_at,
+        valid_from=valid_from,
+        expires_at=expires_at,
+        longest_seconds=MAX_LIFE_SECONDS,
+        now=now,
+    )
+    if expires_at + LEEWAY_SECONDS < now:
         raise CredentialRefused("CREDENTIAL_EXPIRED")
 
 

@@ -1,8 +1,9 @@
-"""Records under a data key: for what there is much of, so that its key can be changed cheaply.
+"""Encryption of records under a shared data key.
 
-A record is text: version, ids of the key-encryption key and of the data key, and in base64 the
-nonce and what AES-256-GCM makes of the content. The place that it belongs to, such as
-"tenant|table|row|column|version", and all that stands before the nonce are authenticated with it.
+Many records share a data key, so that another key-encryption key re-encrypts the data key alone. A
+record is text: version, ids of the key-encryption key and of the data key, and in base64 the nonce
+with the ciphertext of AES-256-GCM. The place that the record belongs to, such as
+"tenant|table|row|column|version", and the text before the nonce are authenticated with it.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ _VERSION: Final = "1"
 
 
 def new_data_key() -> bytes:
-    """Random bytes for a data key."""
+    """Makes a data key: 32 random bytes."""
     return os.urandom(KEY_BYTES)
 
 
 class DataKey:
-    """A data key in this process."""
+    """A data key that is open in this process."""
 
     def __init__(self, key_id: str, kek_id: str, content: bytes) -> None:
-        """Takes the key.
+        """Prepares the key.
 
         Args:
-            key_id: Names it in records; letters, digits and `-`.
-            kek_id: Names the key-encryption key that it was opened with, in records made now.
-            content: Its 32 bytes.
+            key_id: The id of the key in records: letters, digits and `-`.
+            kek_id: The id of the key-encryption key that opened it, for records made from now on.
+            content: The 32 bytes of the key.
         """
         self._cipher = AESGCM(content)
         self._kek_id = kek_id
@@ -42,16 +43,28 @@ class DataKey:
         return f"DataKey({self.key_id})"
 
     def seal(self, content: bytes, place: str) -> str:
-        """Seals content for a place."""
+        """Encrypts content for a place.
+
+        Args:
+            content: The secret.
+            place: Where the record is to be kept; it opens for the same place only.
+
+        Returns:
+            The record.
+        """
         head = f"{_VERSION}.{self._kek_id}.{self.key_id}."
         sealed = encrypt(self._cipher, content, (head + place).encode())
         return head + base64.urlsafe_b64encode(sealed).decode()
 
     def open(self, record: str, place: str) -> bytes:
-        """Opens what was sealed for a place.
+        """Decrypts a record.
+
+        Args:
+            record: The record.
+            place: The place that it was sealed for.
 
         Raises:
-            SealBroken: It is another key's or another place's, or was changed.
+            SealBroken: The record is of another key or another place, or was changed.
         """
         head, dot, text = record.rpartition(".")
         try:

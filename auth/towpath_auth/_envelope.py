@@ -1,8 +1,8 @@
-"""Envelope encryption: every secret under a key of its own, and that under one kept elsewhere.
+"""Envelope encryption: a data key for each secret, wrapped by a key-encryption key kept elsewhere.
 
-A record is text: version, id of the key-encryption key, and in base64 the wrapped data key and what
-it encrypts, by AES-256-GCM. The place that a record belongs to is authenticated with it: moved to
-another row, or another purpose, it doesn't open.
+A record is text: version, id of the key-encryption key, and in base64 the wrapped data key and the
+ciphertext of AES-256-GCM. The place that a record belongs to is authenticated with it: moved to
+another row, or another purpose, the record doesn't open.
 """
 
 from __future__ import annotations
@@ -21,33 +21,47 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEY_BYTES: Final = 32
-VARIABLE: Final = "TOWPATH_SERVER_KEY_ENCRYPTION_KEY"
+"""Length of every key."""
+
 _VERSION: Final = "1"
 _NONCE_BYTES: Final = 12
 
 
 class SealBroken(Exception):
-    """A record can't be opened: its key isn't here, it is another place's, or it was changed."""
+    """A record doesn't open: its key isn't here, it is of another place, or it was changed."""
 
 
 class KeyFileUnusable(Exception):
-    """A file or variable holds no key-encryption key that may be used; says what to do."""
+    """A file or variable holds no usable key-encryption key; the text says what to do."""
 
 
 class KeyEncryptionKey(Protocol):
-    """What wraps data keys: a key in this process, or one in a key management service."""
+    """A key that wraps data keys: in this process, or in a key management service."""
 
     @property
     def key_id(self) -> str:
-        """Names the key in records; letters, digits and `-`."""
+        """The id of the key in records: letters, digits and `-`."""
         ...
 
     def wrap(self, data_key: bytes, place: bytes) -> bytes:
-        """Encrypts a data key for a place."""
+        """Encrypts a data key.
+
+        Args:
+            data_key: The 32 bytes of the data key.
+            place: Where the record is to be kept; it is authenticated with the data key.
+        """
         ...
 
     def unwrap(self, wrapped: bytes, place: bytes) -> bytes:
-        """Decrypts a data key; raises SealBroken when it isn't of this key and place."""
+        """Decrypts a data key.
+
+        Args:
+            wrapped: The result of `wrap`.
+            place: The place that it was wrapped for.
+
+        Raises:
+            SealBroken: The data key is of another key or another place, or was changed.
+        """
         ...
 
 
@@ -55,7 +69,11 @@ class LocalKey:
     """A key-encryption key in this process."""
 
     def __init__(self, key: bytes) -> None:
-        """Holds 32 random bytes."""
+        """Prepares the key.
+
+        Args:
+            key: 32 random bytes.
+        """
         self._cipher = AESGCM(key)
         self.key_id = hashlib.sha256(b"towpath key id" + key).hexdigest()[:16]
 
@@ -63,11 +81,11 @@ class LocalKey:
         return f"LocalKey({self.key_id})"
 
     def wrap(self, data_key: bytes, place: bytes) -> bytes:
-        """Encrypts a data key for a place."""
+        """Encrypts a data key for a place, as `KeyEncryptionKey.wrap`."""
         return encrypt(self._cipher, data_key, place)
 
     def unwrap(self, wrapped: bytes, place: bytes) -> bytes:
-        """Decrypts a data key; raises SealBroken when it isn't of this key and place."""
+        """Decrypts a data key, as `KeyEncryptionKey.unwrap`."""
         return decrypt(self._cipher, wrapped, place)
 
 
@@ -75,17 +93,29 @@ class Envelope:
     """Seals under the first of some keys, and opens under any of them."""
 
     def __init__(self, keys: Sequence[KeyEncryptionKey]) -> None:
-        """Takes the keys, the one that seals first."""
+        """Prepares the envelope.
+
+        Args:
+            keys: The keys that open; the first one also seals.
+        """
         self._sealing = keys[0]
         self._keys: Mapping[str, KeyEncryptionKey] = {key.key_id: key for key in keys}
 
     @property
     def key_id(self) -> str:
-        """Names the key that seals."""
+        """The id of the key that seals."""
         return self._sealing.key_id
 
     def seal(self, content: bytes, place: str) -> str:
-        """Seals content for a place."""
+        """Encrypts content for a place.
+
+        Args:
+            content: The secret.
+            place: Where the record is to be kept; it opens for the same place only.
+
+        Returns:
+            The record.
+        """
         data_key, where = os.urandom(KEY_BYTES), place.encode()
         wrapped = self._sealing.wrap(data_key, where)
         sealed = encrypt(AESGCM(data_key), content, where)
@@ -93,10 +123,14 @@ class Envelope:
         return ".".join((_VERSION, self._sealing.key_id, *parts))
 
     def open(self, record: str, place: str) -> bytes:
-        """Opens what was sealed for a place.
+        """Decrypts a record.
+
+        Args:
+            record: The record.
+            place: The place that it was sealed for.
 
         Raises:
-            SealBroken: Its key isn't here, it is another place's, or it was changed.
+            SealBroken: The record's key isn't here, it is of another place, or it was changed.
         """
         try:
             version, key_id, *parts = record.split(".")
@@ -111,14 +145,14 @@ class Envelope:
 
 
 def key_file(path: Path, *, make: bool) -> LocalKey:
-    """The key in a file that its owner alone can read.
+    """Reads the key in a file that only its owner can read.
 
     Args:
-        path: The file: 32 bytes in base64.
-        make: Whether to make it when there is none.
+        path: The file, which holds 32 bytes in base64.
+        make: Whether to make the file when there is none.
 
     Raises:
-        KeyFileUnusable: There is none, others can read it, or it holds no key.
+        KeyFileUnusable: There is no such file, others can read it, or it holds no key.
     """
     if make:
         _make(path)
@@ -137,10 +171,14 @@ def key_file(path: Path, *, make: bool) -> LocalKey:
 
 
 def key_text(text: str, origin: str) -> LocalKey:
-    """The key that a text holds in base64.
+    """Reads the key that a text holds.
+
+    Args:
+        text: 32 bytes in base64.
+        origin: The file or variable that the text comes from, for messages.
 
     Raises:
-        KeyFileUnusable: It holds none; names where it comes from.
+        KeyFileUnusable: The text holds no key.
     """
     try:
         key = base64.b64decode(text.strip(), validate=True)
@@ -163,7 +201,7 @@ def _make(path: Path) -> None:
         file.write(base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
         file.flush()
         os.fsync(descriptor)
-    # What is sealed with the key outlasts a power cut: so does the key, and that the file is there.
+    # Sealed records outlast a power cut: so must the key, and the entry of its file in the folder.
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -172,13 +210,13 @@ def _make(path: Path) -> None:
 
 
 def encrypt(cipher: AESGCM, content: bytes, place: bytes) -> bytes:
-    """Encrypts content for a place: a random nonce, and the ciphertext."""
+    """Encrypts content for a place; returns a random nonce with the ciphertext."""
     nonce = os.urandom(_NONCE_BYTES)
     return nonce + cipher.encrypt(nonce, content, place)
 
 
 def decrypt(cipher: AESGCM, content: bytes, place: bytes) -> bytes:
-    """Decrypts what `encrypt` made; raises SealBroken when it isn't of this key and place."""
+    """Decrypts the result of `encrypt`; raises SealBroken for another key or place."""
     try:
         return cipher.decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], place)
     except (InvalidTag, ValueError):

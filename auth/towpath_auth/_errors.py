@@ -1,11 +1,10 @@
-"""Why a credential, or a trust in an issuer, is refused.
+"""The errors of the package.
 
     CredentialRefused     reason: CREDENTIAL_MISSING, _INVALID, _EXPIRED, _REVOKED or _NOT_EXCHANGED
-    TrustRefused          an issuer described in a way that can't be trusted
-    AddressBlocked        a URL that leads where no call may be made
+    TrustRefused          a trust in an issuer that can't be accepted as described
+    AddressBlocked        a URL that leads to an address that may not be called
 
-Texts of the first say nothing of what was found: whoever presents a forged credential learns only
-that it is none.
+The texts of the first don't say what was found, so that a forger learns nothing but the refusal.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _TEXTS: Final[dict[Reason, str]] = {
 
 
 class CredentialRefused(Exception):
-    """A credential that doesn't tell who calls.
+    """A credential that doesn't prove who calls.
 
     Attributes:
         reason: Name of the contract's ErrorReason, without its prefix.
@@ -54,8 +53,8 @@ class CredentialRefused(Exception):
 
 
 class TrustRefused(ValueError):
-    """An issuer or its keys can't be trusted as described; the text says what to change."""
+    """A trust that can't be accepted as described; the text says what to change."""
 
 
 class AddressBlocked(Exception):
-    """A URL that leads where no call may be made; its text says what to change."""
+    """A URL that leads to an address that may not be called; the text says what to change."""

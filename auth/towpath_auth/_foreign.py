@@ -1,7 +1,7 @@
-"""What a tenant trusts of an issuer that is not ours, checked when it is written down.
+"""The trust of a tenant in another issuer, checked when it is made.
 
-A trust names the issuer, where its keys come from, for whom its tokens must be meant and what they
-must say. Nothing of this is ever taken from a token.
+A trust names the issuer, the source of its keys, and the audiences and claims that its tokens must
+have. None of this is ever taken from a token.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from urllib.parse import urlsplit
 from towpath_auth._errors import TrustRefused
 
 ALGORITHMS: Final = frozenset({"RS256", "PS256", "ES256", "EdDSA"})
-"""Signatures that are accepted: public keys only."""
+"""Algorithms that a trust may accept: signatures by private keys, no shared secrets."""
 
 MAX_AUDIENCES: Final = 3
 MAX_LIFE_SECONDS: Final = 86_400
+"""The longest life of foreign tokens that a trust may accept."""
+
 _SHARED_CLAIMS: Final = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimRule:
-    r"""A claim that must be there with exactly this text.
+    r"""A claim that a token must have, with an exact text.
 
     Attributes:
         path: Member names joined by dots; a dot of a name itself is written `\.`, a backslash
@@ -35,10 +37,10 @@ class ClaimRule:
     value: str
 
     def __post_init__(self) -> None:
-        """Refuses a path that names nothing.
+        """Checks the rule.
 
         Raises:
-            TrustRefused: For a malformed path or an empty value.
+            TrustRefused: The path is malformed, or the value is empty.
         """
         claim_names(self.path)
         if not self.value:
@@ -47,18 +49,19 @@ class ClaimRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToServiceAccount:
-    """Whoever presents the token is this service account."""
+    """Tokens stand for a service account."""
 
     name: str
+    """The name of the service account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToUser:
-    """Whoever presents the token is the user a claim names.
+    """Tokens stand for the user that a claim names.
 
     Attributes:
-        claim: Path of the claim, as in `ClaimRule`; "email" must be a verified one.
-        default_role: The role of a user seen for the first time; empty: only those known may enter.
+        claim: Path of the claim, as in `ClaimRule`; an "email" must be verified by the issuer.
+        default_role: The role of a user seen for the first time; empty: only known users enter.
     """
 
     claim: str
@@ -67,19 +70,20 @@ class ToUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
-    """An issuer whose tokens a tenant accepts, and as whom.
+    """The trust of a tenant in an issuer.
 
     Attributes:
-        issuer: Compared exactly; https, or http to a loopback address with `allow_loopback`.
-        maps_to: Who presents such a token.
+        issuer: URL of the issuer, compared exactly: https, or http to a loopback address with
+            `allow_loopback`.
+        maps_to: The principal that its tokens stand for.
         audiences: One to three; every audience of a token must be one of them.
-        rules: All must match; at least one tells the issuer's subjects apart.
+        rules: Claims that must all match; at least one tells the issuer's subjects apart.
         algorithms: Signatures accepted of this issuer.
-        jwks_uri: Where its keys are; without it and `jwks`, discovery says.
-        jwks: Its keys as an uploaded JSON Web Key Set, for issuers nobody can reach.
-        max_life_seconds: Tokens issued for longer are refused.
-        allow_loopback: For tests and laptops.
-        allow_private: Keys may be fetched from private addresses, for self-hosting.
+        jwks_uri: URL of its keys; without it and `jwks`, OpenID Connect discovery finds them.
+        jwks: Its keys as an uploaded JSON Web Key Set, for issuers that the service can't reach.
+        max_life_seconds: The longest life of a token that is accepted.
+        allow_loopback: Whether the issuer may be on this machine, for tests and laptops.
+        allow_private: Whether keys may be fetched from private addresses, for self-hosting.
     """
 
     issuer: str
@@ -94,10 +98,10 @@ class Trust:
     allow_private: bool = False
 
     def __post_init__(self) -> None:
-        """Checks all that can be checked without a call.
+        """Checks everything that can be checked without a call to the issuer.
 
         Raises:
-            TrustRefused: With what to change.
+            TrustRefused: The trust can't be accepted; the text says what to change.
         """
         _check_url("issuer", self.issuer, allow_loopback=self.allow_loopback)
         if self.jwks_uri is not None:
@@ -128,10 +132,17 @@ class Trust:
 
 
 def claim_names(path: str) -> tuple[str, ...]:
-    """The member names in a path, outermost first.
+    """Splits the path of a claim.
+
+    Args:
+        path: The path, as in `ClaimRule`.
+
+    Returns:
+        The member names, outermost first.
 
     Raises:
-        TrustRefused: For an empty name, or a backslash before anything but a dot or a backslash.
+        TrustRefused: A name is empty, or a backslash stands before something other than a dot or
+            a backslash.
     """
     names: list[str] = []
     name, rest = "", iter(path)
@@ -160,19 +171,19 @@ def kubernetes_trust(
     uid: str | None = None,
     jwks: str | None = None,
 ) -> Trust:
-    """Trusts the projected tokens of one Kubernetes service account.
+    """Makes a trust in the projected tokens of one Kubernetes service account.
 
     Args:
-        issuer: The cluster's, as its tokens write it.
-        audience: The one the projected token is requested for.
-        namespace: Where the service account lives.
+        issuer: The issuer of the cluster, as its tokens write it.
+        audience: The audience that the projected token is requested for.
+        namespace: The namespace of the service account in the cluster.
         service_account: Its name in the cluster.
-        maps_to: The service account here.
-        uid: Of the service account: one created anew under the same name is another.
-        jwks: The cluster's keys, when it can't be reached from here.
+        maps_to: The service account of Towpath that its tokens stand for.
+        uid: The uid of the service account, so that another one under the same name is refused.
+        jwks: The cluster's keys, when the service can't reach the cluster.
 
     Raises:
-        TrustRefused: With what to change.
+        TrustRefused: The trust can't be accepted; the text says what to change.
     """
     if not namespace or not service_account or ":" in namespace + service_account:
         raise TrustRefused("Give namespace and service account by their names, without colons.")

@@ -1,4 +1,4 @@
-"""Reads the public keys of another issuer out of a JSON Web Key Set."""
+"""Reads the public keys of another issuer from a JSON Web Key Set (RFC 7517)."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class ForeignKey:
 
     Attributes:
         kid: Its id within the issuer.
-        key: What verifies.
-        algorithms: Those a key of this kind can verify.
-        algorithm: The only one it is for; or None where the issuer doesn't say.
+        key: The key as cryptography has it.
+        algorithms: The algorithms that a key of this kind can verify.
+        algorithm: The only algorithm that it is for; None where the issuer names none.
     """
 
     kid: str
@@ -40,18 +40,24 @@ class ForeignKey:
 
 
 def keys_of(content: bytes) -> Mapping[str, ForeignKey]:
-    """The keys of a set that can verify a signature, by id.
+    """Reads the keys of a set that can verify a signature.
 
     Keys of other kinds and purposes are left out: issuers publish them side by side.
 
+    Args:
+        content: The key set, as JSON.
+
+    Returns:
+        The keys by id.
+
     Raises:
-        TrustRefused: For what is no key set, one of more than 32 keys, or two keys of one id.
+        TrustRefused: The content is no key set, is too large, or has two keys of one id.
     """
     if len(content) > MAX_KEY_SET_BYTES:
         raise TrustRefused(f"Publish a key set of at most {MAX_KEY_SET_BYTES} bytes.")
     try:
         members: Any = json_object(content).get("keys")
-    except (CredentialRefused, ValueError, RecursionError) as error:
+    except CredentialRefused as error:
         raise TrustRefused("Give the key set as one JSON object with a list of keys.") from error
     listed = json_list(members)
     if listed is None or len(listed) > MAX_KEYS:
@@ -64,14 +70,19 @@ def keys_of(content: bytes) -> Mapping[str, ForeignKey]:
 
 
 class UploadedKeys:
-    """The keys a tenant uploaded with its trusts: nothing is fetched."""
+    """The keys that a tenant uploaded with its trusts; none is fetched."""
 
     def key(self, trust: Trust, kid: str, now: float) -> ForeignKey:
-        """The key of this id in the trust's own set.
+        """Finds the key of an id in the set of a trust.
+
+        Args:
+            trust: The trust, with its uploaded key set.
+            kid: The id.
+            now: The time, in seconds since the Unix epoch.
 
         Raises:
-            CredentialRefused: For an id that isn't there.
-            TrustRefused: For a trust without a readable set.
+            CredentialRefused: The set has no such key.
+            TrustRefused: The trust has no readable set.
         """
         del now  # Uploaded keys are good until they are replaced.
         keys = keys_of((trust.jwks or "").encode())

@@ -1,15 +1,20 @@
-"""Verifies tokens of issuers a tenant trusts, as strictly as our own where that is possible."""
+"""Verifies tokens of other issuers that a tenant trusts, as strictly as their forms allow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-import jwt
-
-from towpath_auth._compact import COMPACT, decoded, json_list, json_object
+from towpath_auth._compact import (
+    json_list,
+    json_object,
+    signed_content,
+    token_parts,
+    unverified_claims,
+)
 from towpath_auth._errors import CredentialRefused
 from towpath_auth._foreign import ToServiceAccount, Trust, claim_names
+from towpath_auth._validity import LEEWAY_SECONDS, check_validity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,9 +22,8 @@ if TYPE_CHECKING:
     from towpath_auth._foreign_keys import ForeignKey
 
 MAX_TOKEN_BYTES: Final = 8192
-"""Foreign tokens come in a request's body, and carry more claims than ours."""
+"""Longest foreign token. They come in a request's body, and carry more claims than own tokens."""
 
-LEEWAY_SECONDS: Final = 60
 MAX_KID_CHARACTERS: Final = 256
 _HEADER: Final = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
 _LEGACY_KUBERNETES: Final = "kubernetes.io/serviceaccount/"
@@ -28,29 +32,35 @@ EMAIL: Final = "email"
 
 
 class KeySource(Protocol):
-    """Finds the keys of an issuer."""
+    """Finds the public keys of issuers."""
 
     def key(self, trust: Trust, kid: str, now: float) -> ForeignKey:
-        """The issuer's key of this id.
+        """Finds the issuer's key of an id.
+
+        Args:
+            trust: The trust that names the issuer.
+            kid: The id.
+            now: The time, in seconds since the Unix epoch.
 
         Raises:
-            CredentialRefused: For a key the issuer doesn't have.
+            CredentialRefused: The issuer has no such key.
+            TrustRefused: The issuer's keys can't be read.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Who a foreign token says is calling.
+class ForeignIdentity:
+    """The caller that a foreign token names.
 
     Attributes:
-        issuer: Whose word it is.
+        issuer: The issuer that names it.
         subject: The token's `sub`, unique within the issuer.
-        service_account: The name of ours it stands for; or None for a user.
-        user: The user's name by the issuer; or None for a service account.
-        default_role: Of a user seen for the first time.
-        issued_at: Seconds since the Unix epoch.
-        expires_at: Seconds since the Unix epoch; nothing issued for it may live longer.
+        service_account: The service account that it stands for; None for a user.
+        user: The user's name with the issuer; None for a service account.
+        default_role: The role of a user seen for the first time.
+        issued_at: `iat`, seconds since the Unix epoch.
+        expires_at: `exp`, seconds since the Unix epoch; no token made in exchange may live longer.
     """
 
     issuer: str
@@ -63,51 +73,51 @@ class Identity:
 
 
 def claimed_issuer(token: str) -> str:
-    """Whose token this claims to be; nothing of it is verified.
+    """Reads the issuer that a token claims to be of, without verifying anything.
+
+    Args:
+        token: The token in its compact form.
 
     Raises:
-        CredentialRefused: For what has not the form of a token.
+        CredentialRefused: The text has not the form of a token.
     """
-    if len(token) > MAX_TOKEN_BYTES or COMPACT.fullmatch(token) is None:
-        raise CredentialRefused
-    try:
-        issuer: object = json_object(decoded(token.split(".")[1])).get("iss")
-    except (ValueError, RecursionError) as error:
-        raise CredentialRefused from error
+    issuer: object = unverified_claims(token, max_bytes=MAX_TOKEN_BYTES).get("iss")
     if not isinstance(issuer, str):
         raise CredentialRefused
     return issuer
 
 
 class ForeignVerifier:
-    """Verifies tokens against a trust."""
+    """Verifies tokens against the trust that a tenant has in their issuer."""
 
     def __init__(self, keys: KeySource) -> None:
-        """Takes keys from the source."""
-        self._keys = keys
-
-    def verify(self, token: str, trust: Trust, now: float) -> Identity:
-        """Who the token says is calling.
+        """Makes a verifier.
 
         Args:
-            token: In its compact form.
-            trust: Whose tokens are accepted, for whom and as whom.
-            now: Seconds since the Unix epoch.
+            keys: Finds the public keys of issuers.
+        """
+        self._keys = keys
+
+    def verify(self, token: str, trust: Trust, now: float) -> ForeignIdentity:
+        """Verifies a token, and tells which caller it names.
+
+        Args:
+            token: The token in its compact form.
+            trust: The trust in its issuer.
+            now: The time, in seconds since the Unix epoch.
 
         Raises:
-            CredentialRefused: CREDENTIAL_EXPIRED, or CREDENTIAL_INVALID for all else.
+            CredentialRefused: CREDENTIAL_EXPIRED, or CREDENTIAL_INVALID for everything else.
         """
-        if len(token) > MAX_TOKEN_BYTES or COMPACT.fullmatch(token) is None:
-            raise CredentialRefused
+        header, content = token_parts(token, max_bytes=MAX_TOKEN_BYTES)
+        algorithm, kid = _checked_header(header, trust)
+        # A key is looked for only where the token could be good: looking may mean fetching.
+        identity = _identity(json_object(content), trust, now)
         try:
-            header, content, _ = (decoded(part) for part in token.split("."))
-            algorithm, kid = _checked_header(json_object(header), trust)
-            claims = json_object(content)
-            # A key is looked for only where the token could be good: looking may mean fetching.
-            identity = _identity(claims, trust, now)
-            _check_signature(token, algorithm, self._keys.key(trust, kid, now))
-        except (jwt.PyJWTError, ValueError, RecursionError) as error:
+            key = self._keys.key(trust, kid, now)
+        except ValueError as error:  # TrustRefused is one.
             raise CredentialRefused from error
+        _check_signature(token, algorithm, key)
         if now >= identity.expires_at + LEEWAY_SECONDS:
             raise CredentialRefused("CREDENTIAL_EXPIRED")
         return identity
@@ -117,7 +127,7 @@ def _checked_header(header: Mapping[str, Any], trust: Trust) -> tuple[str, str]:
     algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ", "JWT")
     if not header.keys() <= _HEADER or not isinstance(algorithm, str):
         raise CredentialRefused
-    # Our own tokens are `at+jwt`: one of them must never pass for another issuer's.
+    # The service's own tokens are `at+jwt`: none of them may pass for another issuer's.
     if algorithm not in trust.algorithms or not isinstance(kind, str) or kind.upper() != "JWT":
         raise CredentialRefused
     if not isinstance(kid, str) or not 1 <= len(kid) <= MAX_KID_CHARACTERS:
@@ -128,11 +138,10 @@ def _checked_header(header: Mapping[str, Any], trust: Trust) -> tuple[str, str]:
 def _check_signature(token: str, algorithm: str, key: ForeignKey) -> None:
     if key.algorithm not in {None, algorithm} or algorithm not in key.algorithms:
         raise CredentialRefused
-    jws: Any = jwt.PyJWS(algorithms=[algorithm])
-    jws.decode(token, key.key, algorithms=[algorithm])
+    signed_content(token, key.key, algorithm)
 
 
-def _identity(claims: Mapping[str, Any], trust: Trust, now: float) -> Identity:
+def _identity(claims: Mapping[str, Any], trust: Trust, now: float) -> ForeignIdentity:
     _check_addressing(claims, trust)
     issued_at, expires_at = _check_times(claims, trust, now)
     for rule in trust.rules:
@@ -140,17 +149,17 @@ def _identity(claims: Mapping[str, Any], trust: Trust, now: float) -> Identity:
             raise CredentialRefused
     subject, maps_to = _text_at(claims, "sub"), trust.maps_to
     if isinstance(maps_to, ToServiceAccount):
-        return Identity(
+        return ForeignIdentity(
             issuer=trust.issuer,
             subject=subject,
             service_account=maps_to.name,
             issued_at=issued_at,
             expires_at=expires_at,
         )
-    # An address that the issuer hasn't verified is whatever its user has typed.
+    # An address that the issuer hasn't verified may be any text that its user has typed.
     if maps_to.claim == EMAIL and claims.get("email_verified") is not True:
         raise CredentialRefused
-    return Identity(
+    return ForeignIdentity(
         issuer=trust.issuer,
         subject=subject,
         user=_text_at(claims, maps_to.claim),
@@ -168,7 +177,7 @@ def _check_addressing(claims: Mapping[str, Any], trust: Trust) -> None:
     found: object = claims.get("aud")
     listed = json_list(found)
     audiences = [found] if listed is None else listed
-    # Whoever else a token is meant for could present it here.
+    # Any other audience of a token could present it here.
     if not audiences or not all(each in trust.audiences for each in audiences):
         raise CredentialRefused
 
@@ -176,10 +185,13 @@ def _check_addressing(claims: Mapping[str, Any], trust: Trust) -> None:
 def _check_times(claims: Mapping[str, Any], trust: Trust, now: float) -> tuple[int, int]:
     issued_at, expires_at = _seconds(claims, "iat"), _seconds(claims, "exp")
     valid_from = _seconds(claims, "nbf") if "nbf" in claims else issued_at
-    if not 0 < expires_at - issued_at <= trust.max_life_seconds:
-        raise CredentialRefused
-    if max(issued_at, valid_from) > now + LEEWAY_SECONDS:
-        raise CredentialRefused
+    check_validity(
+        issued_at=issued_at,
+        valid_from=valid_from,
+        expires_at=expires_at,
+        longest_seconds=trust.max_life_seconds,
+        now=now,
+    )
     return issued_at, expires_at
 
 

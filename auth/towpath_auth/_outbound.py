@@ -1,7 +1,7 @@
-"""Which addresses a tenant's URL may lead to: the public internet, and nothing around us.
+"""Checks which addresses a URL of a tenant leads to: only public ones may be called.
 
-Names are resolved once and the connection is made to the address that was checked: a name that
-means another address a moment later leads nowhere new.
+A name is resolved once, and the connection is made to the address that was checked. So a name that
+resolves to another address a moment later leads nowhere else.
 """
 
 from __future__ import annotations
@@ -42,10 +42,14 @@ _CARRIES_IPV4: Final = tuple(
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses of a name by the system's resolver.
+    """Finds the addresses of a name by the system's resolver.
+
+    Args:
+        host: The name, or an address.
+        port: The port of the connection.
 
     Raises:
-        OSError: For a name without an address.
+        OSError: The name has no address.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(address[0]) for *_, address in found]
@@ -59,18 +63,21 @@ def checked_address(
     allow_private: bool = False,
     allow_loopback: bool = False,
 ) -> str:
-    """The address to connect to.
+    """Resolves a host, and checks every address of it.
 
     Args:
         host: A name or an address.
-        port: Where the connection goes.
-        resolver: Asked once.
-        allow_private: Addresses of the site are allowed; metadata services never are.
-        allow_loopback: Addresses of this machine are allowed.
+        port: The port of the connection.
+        resolver: Finds the addresses; it is called once.
+        allow_private: Whether private addresses are allowed; metadata services never are.
+        allow_loopback: Whether addresses of this machine are allowed.
+
+    Returns:
+        The address to connect to.
 
     Raises:
-        AddressBlocked: For a name of which any address is not allowed.
-        OSError: For a name without an address.
+        AddressBlocked: The name has no address, or an address that isn't allowed.
+        OSError: The name can't be resolved.
     """
     found = resolver(host, port)
     if not found:

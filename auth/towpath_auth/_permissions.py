@@ -1,8 +1,8 @@
-"""What can be permitted, and the roles that come with every tenant.
+"""The permissions, and the built-in roles of every tenant.
 
-A permission is held in the tenant itself or in workspaces; a role bound to a whole tenant holds in
-all of its workspaces, those made later included. tests/unit/auth/roles.csv is this table again,
-for people: widening a role is a change there, too.
+A permission holds in the tenant itself or in workspaces. A role bound to a whole tenant holds in
+all of its workspaces, including those made later. tests/unit/auth/roles.csv is the same table for
+people: widening a role is a change there, too.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Role:
 
 _MEMBER: Final = frozenset({"tenant.read", "member.read", "key.own"})
 MEMBER_PERMISSIONS: Final = _MEMBER | {"key.rotate", "usage.read"}
-"""Permissions in the tenant that a role in one of its workspaces brings: no more than these."""
+"""The only permissions in the tenant that a role in one of its workspaces can bring."""
 
 _VIEWER: Final = frozenset({"flow.read", "run.read", "log.read"})
 _REPORTING: Final = frozenset({"run.report", "log.write"})
@@ -80,16 +80,16 @@ _ADMIN: Final = frozenset(TENANT_PERMISSIONS) - {"owner.grant", "key.rotate"} | 
 _AUDITED: Final = frozenset({"audit.read", "usage.read", "flow.read", "secret.read"})
 
 MACHINE_PERMISSIONS: Final = frozenset({"work.lease", "key.rotate", "secret.use"})
-"""Permissions that whoever manages access gives to machines, and has no use for."""
+"""Permissions for machines, which a manager of access may grant without having them."""
 
 NOT_FOR_PEOPLE: Final = _USING | {"work.lease"}
-"""Permissions that no role gives to a person: to read secrets' values, or hand out tokens that do.
-"""
+"""Permissions that no role gives to a person: reading values of secrets, or handing out tokens that
+can."""
 
 RUN_PERMISSIONS: Final = _REPORTING | _USING
-"""What a run may do, for as long as whoever started it has "work.lease" in its workspace.
+"""The permissions of a run, while the worker that started it has "work.lease" in its workspace.
 
-It reports itself and what is below it, and uses its workspace's secrets.
+The run reports itself and the runs below it, and uses its workspace's secrets.
 """
 
 
@@ -126,4 +126,4 @@ BUILT_IN_ROLES: Final[Mapping[str, Role]] = {
         ),
     )
 }
-"""Roles that every tenant has and none can change."""
+"""Roles that every tenant has and no tenant can change, by id."""

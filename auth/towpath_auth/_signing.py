@@ -1,7 +1,7 @@
-"""Keys that sign access tokens, and how the world knows their public halves.
+"""The keys that sign access tokens, and their public halves as JSON Web Keys.
 
-EdDSA over Ed25519: deterministic, so that no nonce can ruin a key; not malleable, so that a token
-has one spelling; and verifiers can't mint.
+Signatures are EdDSA over Ed25519. They are deterministic, so that no bad nonce reveals a key; not
+malleable, so that a token has one spelling; and a verifier's key can't make tokens.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - a media type
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicKey:
-    """What verifies tokens."""
+    """The public half of a signing key: it verifies tokens."""
 
     kid: str
     """Thumbprint of the key (RFC 7638)."""
@@ -45,7 +45,7 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
-    """What signs tokens."""
+    """A key that signs tokens."""
 
     public: PublicKey
     private: Ed25519PrivateKey = field(repr=False, compare=False)
@@ -57,26 +57,38 @@ class SigningKey:
 
     @property
     def private_bytes(self) -> bytes:
-        """The secret half, 32 bytes: to be sealed before it is kept."""
+        """The secret half, 32 bytes; it must be sealed before it is stored."""
         return self.private.private_bytes_raw()
 
     def sign(self, claims: AccessClaims, *, issuer: str, audience: str) -> str:
-        """Makes a token."""
+        """Makes a token.
+
+        Args:
+            claims: The claims of the token.
+            issuer: `iss`.
+            audience: `aud`.
+
+        Returns:
+            The token in its compact form.
+        """
         content = to_json(claims, issuer=issuer, audience=audience)
         headers = {"typ": TOKEN_TYPE, "kid": self.kid}
         return jwt.encode(content, self.private, algorithm=ALGORITHM, headers=headers)
 
 
 def new_signing_key() -> SigningKey:
-    """Makes a key."""
+    """Makes a random signing key."""
     return _signing_key(Ed25519PrivateKey.generate())
 
 
 def load_signing_key(private_bytes: bytes) -> SigningKey:
-    """The key whose `private_bytes` these are.
+    """Makes the signing key of its stored secret half.
+
+    Args:
+        private_bytes: The `private_bytes` of the key.
 
     Raises:
-        ValueError: They aren't 32 bytes.
+        ValueError: The argument isn't 32 bytes.
     """
     return _signing_key(Ed25519PrivateKey.from_private_bytes(private_bytes))
 

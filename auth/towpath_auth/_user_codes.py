@@ -1,7 +1,7 @@
-"""Codes that a person reads on one screen and types on another (RFC 8628, section 6.1).
+"""User codes, which a person reads on one device and types on another (RFC 8628, section 6.1).
 
-Eight letters of twenty: no vowels, so that no code is a word, and no Y. A little over 34 bits,
-which is enough for ten minutes behind a limit on wrong ones.
+A code has eight letters of an alphabet of twenty: no vowels and no Y, so that no code is a word. It
+has a little over 34 bits, which is enough for ten minutes behind a limit on wrong codes.
 """
 
 from __future__ import annotations
@@ -15,16 +15,20 @@ _GROUP: Final = 4
 
 
 def new_user_code() -> str:
-    """Makes a code, "WDJBMJHT"."""
+    """Makes a random code, such as "WDJBMJHT"."""
     return "".join(secrets.choice(_LETTERS) for _ in range(_LENGTH))
 
 
 def shown_user_code(code: str) -> str:
-    """A code as it is shown, "WDJB-MJHT"."""
+    """Formats a code for people, "WDJB-MJHT"."""
     return f"{code[:_GROUP]}-{code[_GROUP:]}"
 
 
 def read_user_code(text: str) -> str | None:
-    """The code that somebody typed, in any case and with dashes or spaces; None if it is none."""
+    """Reads a code as a person types it: in any case, with dashes or spaces.
+
+    Returns:
+        The code, "WDJBMJHT"; None when the text is no code.
+    """
     code = "".join(each for each in text.upper() if each not in "- ")
     return code if len(code) == _LENGTH and set(code) <= set(_LETTERS) else None

@@ -1,18 +1,16 @@
-"""Verifies access tokens as strictly as RFC 8725 asks, cheapest checks first.
+"""Verifies the service's own access tokens as strictly as RFC 8725 asks, cheapest checks first.
 
-Nothing in a token chooses how it is verified: the algorithm is pinned, the key is found by its id
-in a ring of ours, and a header with anything else in it is refused. A token has one spelling.
+Nothing in a token chooses how it is verified: the algorithm is fixed, the key is found by its id in
+the service's key ring, and a header with other members is refused. A token has one spelling.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import jwt
-
 from towpath_auth._api_keys import KEY_PATTERN
 from towpath_auth._claims import AccessClaims, from_json
-from towpath_auth._compact import COMPACT, decoded, json_object
+from towpath_auth._compact import json_object, signed_content, token_parts
 from towpath_auth._errors import CredentialRefused
 from towpath_auth._signing import ALGORITHM, TOKEN_TYPE
 
@@ -22,18 +20,17 @@ if TYPE_CHECKING:
     from towpath_auth._signing import PublicKey
 
 MAX_TOKEN_BYTES: Final = 4096
-"""gRPC refuses long metadata, at first at random: tokens stay far below."""
+"""Longest access token. gRPC refuses long metadata, at first at random: tokens stay far below."""
 
 _SCHEME: Final = "Bearer "
 _HEADER: Final = ["alg", "kid", "typ"]
-_JWS: Final = jwt.PyJWS(algorithms=[ALGORITHM])
 
 
 def bearer_token(metadata: Mapping[str, Sequence[str]]) -> str:
-    """The access token in a call's metadata.
+    """Finds the access token in a call's metadata.
 
     Args:
-        metadata: All values of each key, in lower case: of two, one could hide.
+        metadata: All values of each key, by the key in lower case. Of two tokens none is taken.
 
     Raises:
         CredentialRefused: CREDENTIAL_MISSING, CREDENTIAL_NOT_EXCHANGED for an API key, or
@@ -54,38 +51,37 @@ class Verifier:
     """Verifies tokens of one issuer for one audience."""
 
     def __init__(self, *, issuer: str, audience: str) -> None:
-        """Knows no key yet."""
+        """Makes a verifier without keys.
+
+        Args:
+            issuer: The `iss` that tokens must have.
+            audience: The `aud` that tokens must have.
+        """
         self.issuer = issuer
         self.audience = audience
         self._keys: Mapping[str, PublicKey] = {}
 
     @property
     def keys(self) -> Mapping[str, PublicKey]:
-        """The ring: keys whose tokens are accepted, by id."""
+        """The key ring: the keys whose tokens are accepted, by id."""
         return self._keys
 
     def use(self, keys: Sequence[PublicKey]) -> None:
-        """Replaces the ring."""
+        """Replaces the key ring."""
         self._keys = {key.kid: key for key in keys}
 
     def verify(self, token: str, now: float) -> AccessClaims:
-        """What a token says.
+        """Verifies a token, and reads its claims.
 
         Args:
-            token: In its compact form.
-            now: Seconds since the Unix epoch.
+            token: The token in its compact form.
+            now: The time, in seconds since the Unix epoch.
 
         Raises:
-            CredentialRefused: CREDENTIAL_EXPIRED, or CREDENTIAL_INVALID for all else.
+            CredentialRefused: CREDENTIAL_EXPIRED, or CREDENTIAL_INVALID for everything else.
         """
-        if len(token) > MAX_TOKEN_BYTES or COMPACT.fullmatch(token) is None:
-            raise CredentialRefused
-        try:
-            header, _, _ = (decoded(part) for part in token.split("."))
-            key = self._key(json_object(header))
-            content = json_object(_signed_content(token, key))
-        except (jwt.PyJWTError, ValueError, RecursionError) as error:
-            raise CredentialRefused from error
+        header, _ = token_parts(token, max_bytes=MAX_TOKEN_BYTES)
+        content = json_object(signed_content(token, self._key(header).key, ALGORITHM))
         return from_json(content, issuer=self.issuer, audience=self.audience, now=now)
 
     def _key(self, header: Mapping[str, Any]) -> PublicKey:
@@ -95,9 +91,3 @@ class Verifier:
         if not isinstance(kid, str) or kid not in self._keys:
             raise CredentialRefused
         return self._keys[kid]
-
-
-def _signed_content(token: str, key: PublicKey) -> bytes:
-    jws: Any = _JWS
-    content: bytes = jws.decode(token, key.key, algorithms=[ALGORITHM])
-    return content

@@ -1,9 +1,9 @@
-"""The audit log: entries in a chain of hashes, one chain for each tenant.
+"""The hash chain of the audit log, one chain for each tenant.
 
-Each entry's hash covers the entry and the hash before it: what is changed, removed, inserted or
-moved breaks the chain from there on. The last hash is kept apart, under a seal of the service's
-own, so that whoever can write the database can't write the chain anew, or cut its end off. A log
-that has lost its end goes on by an entry that says so for ever.
+The hash of an entry covers the entry and the hash before it: a change, removal, insertion or move
+breaks the chain from there on. The last hash is kept apart, sealed by the service, so that a writer
+of the database can neither rewrite the chain nor cut off its end. A log that has lost its end
+continues with an entry that records the loss for ever.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FIRST_HASH: Final = "0" * 64
-"""What the first entry of a tenant builds on."""
+"""The hash before the first entry of a tenant."""
 
 LOST_HASH: Final = "f" * 64
-"""What an entry builds on where the log has lost its end."""
+"""The hash before an entry that follows a lost end."""
 
 _VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
-    """Who did what to which resource from where, allowed or denied."""
+    """One entry: who did what to which resource, from where, and whether it was allowed."""
 
     tenant_id: str
     sequence: int
-    """From 1, without gaps."""
+    """Number of the entry in its chain: from 1, without gaps."""
     recorded_us: int
     """Microseconds since the Unix epoch."""
     actor: str
@@ -40,12 +40,12 @@ class AuditRecord:
     method: str
     resource: str
     outcome: str
-    """Name of a gRPC status code."""
+    """Name of the gRPC status code."""
     reason: str
     address: str
     trace_id: str
     request: str
-    """JSON, without secrets."""
+    """The request as JSON, without secrets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +57,28 @@ class AuditHead:
 
 
 def chained(record: AuditRecord, previous_hash: str) -> str:
-    """The hash of an entry that comes after one of another hash; SHA-256, hexadecimal."""
+    """Computes the hash of an entry.
+
+    Args:
+        record: The entry.
+        previous_hash: The hash of the entry before it.
+
+    Returns:
+        SHA-256 in hexadecimal.
+    """
     content = json.dumps([_VERSION, previous_hash, *astuple(record)], separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def find_break(entries: Iterable[tuple[AuditRecord, str]], head: AuditHead) -> str:
-    """What is wrong with a chain, from its beginning to its end; empty when nothing is.
+    """Verifies a chain from its beginning to its end.
 
     Args:
         entries: All entries with their hashes, by sequence.
         head: The end that the chain should have.
+
+    Returns:
+        A sentence that says where the chain is broken; empty for a whole chain.
     """
     expected, previous = 1, FIRST_HASH
     for record, hash_ in entries:

@@ -1,4 +1,4 @@
-"""API keys and access tokens: what proves who is calling."""
+"""The credentials of callers: API keys, refresh tokens, access tokens and user codes."""
 
 from towpath_auth._api_keys import (
     KEY_PATTERN,
@@ -10,7 +10,7 @@ from towpath_auth._api_keys import (
     new_pepper,
     parse_api_key,
 )
-from towpath_auth._claims import LEEWAY_SECONDS, MAX_LIFE_SECONDS, AccessClaims
+from towpath_auth._claims import MAX_LIFE_SECONDS, AccessClaims
 from towpath_auth._signing import (
     PublicKey,
     SigningKey,
@@ -18,6 +18,7 @@ from towpath_auth._signing import (
     new_signing_key,
 )
 from towpath_auth._user_codes import new_user_code, read_user_code, shown_user_code
+from towpath_auth._validity import LEEWAY_SECONDS
 from towpath_auth._verifier import MAX_TOKEN_BYTES, Verifier, bearer_token
 
 __all__ = [

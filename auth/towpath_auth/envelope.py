@@ -1,9 +1,8 @@
-"""Envelope encryption of secrets at rest."""
+"""Envelope encryption of secrets at rest, for the service and for hooks that bring a key."""
 
 from towpath_auth._data_key import DataKey, new_data_key
 from towpath_auth._envelope import (
     KEY_BYTES,
-    VARIABLE,
     Envelope,
     KeyEncryptionKey,
     KeyFileUnusable,
@@ -15,7 +14,6 @@ from towpath_auth._envelope import (
 
 __all__ = [
     "KEY_BYTES",
-    "VARIABLE",
     "DataKey",
     "Envelope",
     "KeyEncryptionKey",

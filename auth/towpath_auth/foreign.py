@@ -1,11 +1,11 @@
-"""Identity of issuers that are not ours: what is trusted of them, and who they say is calling."""
+"""Other issuers of tokens: the trust that a tenant has in them, and the callers they name."""
 
 from towpath_auth._errors import AddressBlocked, TrustRefused
 from towpath_auth._foreign import ClaimRule, ToServiceAccount, ToUser, Trust, kubernetes_trust
 from towpath_auth._foreign_keys import ForeignKey, UploadedKeys, keys_of
 from towpath_auth._foreign_verifier import (
+    ForeignIdentity,
     ForeignVerifier,
-    Identity,
     KeySource,
     claimed_issuer,
 )
@@ -14,9 +14,9 @@ from towpath_auth._outbound import checked_address
 __all__ = [
     "AddressBlocked",
     "ClaimRule",
+    "ForeignIdentity",
     "ForeignKey",
     "ForeignVerifier",
-    "Identity",
     "KeySource",
     "ToServiceAccount",
     "ToUser",

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from towpath._definitions.flow import Flow, flow
     from towpath._definitions.task import Task, task
     from towpath._engine.run_logging import get_run_logger
+    from towpath._runs.context import tags
     from towpath._values.secret import Secret
     from towpath.annotations import Sensitive, allow_failure, quote, unmapped
-    from towpath.context import tags
     from towpath.states import State
 
 __all__ = [
@@ -39,7 +39,7 @@ _HOMES: Final = {
     "flow": "towpath._definitions.flow",
     "get_run_logger": "towpath._engine.run_logging",
     "quote": "towpath.annotations",
-    "tags": "towpath.context",
+    "tags": "towpath._runs.context",
     "task": "towpath._definitions.task",
     "unmapped": "towpath.annotations",
 }

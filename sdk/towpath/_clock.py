@@ -33,8 +33,7 @@ class SystemClock:
 
     async def sleep_async(self, seconds: float) -> None:
         """Returns once so many seconds have passed; others run meanwhile."""
-        # Importing towpath stays light: asyncio is there by the time a coroutine runs.
-        from asyncio import sleep  # noqa: PLC0415 - see above
+        from asyncio import sleep  # noqa: PLC0415 - loaded anyway by the time a coroutine runs
 
         await sleep(seconds)
 

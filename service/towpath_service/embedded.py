@@ -1,7 +1,7 @@
 """The service inside another process: no ports, one background thread.
 
-It is the Transport that the SDK's entry point group `towpath.embedded` asks for. Runs of silent
-producers are left alone here: without a server, nobody watches for long enough to tell.
+The SDK loads it by the entry point group `towpath.embedded` when no server runs. It has no reaper:
+the process doesn't live long enough to tell a dead producer from a silent one.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from towpath._transport.statuses import to_rpc_error
+from towpath.extensions.transports import to_rpc_error
 
-from towpath_service.app.ages import keep_from_environment
-from towpath_service.app.identity.secret_keys import key_file_from_environment, sealing_of
+from towpath_service.app.declarations import option_of, options_of, value_from_environment
+from towpath_service.app.identity.key_sources import file_source
+from towpath_service.app.identity.secret_keys import sealing_of
 from towpath_service.app.in_process import InProcessTransport
+from towpath_service.app.options import IdentityOptions, RetentionOptions
 from towpath_service.app.wiring import open_service
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.database_urls import location_of
@@ -28,7 +30,7 @@ from towpath_service.telemetry.observing import roots_only
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from towpath._transport.base import Transport
+    from towpath.extensions.transports import Transport
 
     from towpath_service.app.wiring import Service
     from towpath_service.database.postgres_url import PostgresUrl
@@ -42,13 +44,17 @@ def open_embedded(home: Path, *, in_memory: bool = False) -> Transport:
 
     Closing the transport ends the service and its threads.
 
+    Args:
+        home: The Towpath home.
+        in_memory: Whether the database is one in memory, that ends with the transport.
+
     Raises:
         towpath.exceptions.RpcError: The database can't be opened.
     """
     if in_memory:
         return EmbeddedTransport(None)
-    sealing = sealing_of(home, key_file_from_environment(), shared=False)
-    return EmbeddedTransport(home / "towpath.db", sealing)
+    key_file = value_from_environment(option_of(IdentityOptions, "key_file"))
+    return EmbeddedTransport(home / "towpath.db", sealing_of(home, file_source(key_file)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +65,17 @@ class _Open:
 
 
 class EmbeddedTransport(InProcessTransport):
-    """Owns the service that it calls."""
+    """A transport that owns the service that it calls."""
 
     def __init__(self, database: Path | PostgresUrl | None, sealing: Sealing | None = None) -> None:
         """Opens the service.
 
         Args:
-            database: Where runs are kept; None for a database in memory.
-            sealing: Gets hold of the key that secrets are sealed with, as `open_service`.
+            database: The database; None for one in memory.
+            sealing: Gives the key that seals secrets, as for `open_service`.
+
+        Raises:
+            towpath.exceptions.RpcError: The database can't be opened.
         """
         address = location_of(database)
         opened: Future[_Open] = Future()
@@ -82,7 +91,7 @@ class EmbeddedTransport(InProcessTransport):
         self._owner = os.getpid()
 
     def close(self) -> None:
-        """Ends the service: calls under way fail, watches end, what was acknowledged is kept."""
+        """Ends the service: calls under way fail, watches end, acknowledged updates are kept."""
         super().close()
         # A forked child has neither the thread nor a loop of its own.
         if self._owner == os.getpid() and self._thread.is_alive():
@@ -104,8 +113,9 @@ def _run(
 async def _live(
     database: Path | PostgresUrl | None, sealing: Sealing | None, opened: Future[_Open]
 ) -> None:
-    keep, wrapping = keep_from_environment(), roots_only()
-    async with open_service(database, keep=keep, wrapping=wrapping, sealing=sealing) as service:
+    given = {each.name: value_from_environment(each) for each in options_of(RetentionOptions)}
+    keep = RetentionOptions(**given).keep
+    async with open_service(database, keep=keep, wrapping=roots_only(), sealing=sealing) as service:
         stop = asyncio.Event()
         own = asyncio.all_tasks()
         opened.set_result(_Open(service=service, loop=asyncio.get_running_loop(), stop=stop))
@@ -114,6 +124,6 @@ async def _live(
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
-        # No server lives long enough here: each that closes does a little.
+        # Instead of a sweep every hour, each process does a little of it when it closes.
         with suppress(ServiceError):
             await service.retention.sweep(seconds=PRUNING_SECONDS, pausing=False)

@@ -23,24 +23,26 @@ from uuid import uuid4
 import grpc
 from sqlalchemy import text
 from towpath.api.v1 import auth_service_pb2, flow_service_pb2, tenant_service_pb2
+from towpath_service.app.stores import stores_on
 from towpath_service.app.wiring import open_service
-from towpath_service.core.bus import Scope
+from towpath_service.core.names import Scope
+from towpath_service.database.port import SqlTransaction
+from towpath_service.database.postgres.database import PostgresDatabase
 from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.database.tables import metadata
 from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.runs.ports.reads import RunQuery
 from towpath_service.runs.storage.reads import SqlReads
-from towpath_service.stores.postgres import PostgresStore
 
 from tests.benchmarks.command import Benchmark
 from tests.benchmarks.ingest import database_options
 from tests.benchmarks.producer import Load, build_all, send
 from tests.benchmarks.signed_in import API, bearer, channel_of, exchange, init_auth
+from tests.in_process.place import open_place
 from tests.postgres import postgres_for_tests
 from tests.postgres.fixtures import upgrade
 from tests.postgres.roles import owned_by_no_superuser
 from tests.scenarios.servers import Server
-from tests.unit.identity.place import open_place
 
 if TYPE_CHECKING:
     import argparse
@@ -170,8 +172,9 @@ async def _row_security(url: PostgresUrl, rounds: int) -> None:
     async with open_service(url) as service:
         del service
     await at_database(url, _fill)
-    store = PostgresStore(url)
-    await store.open()
+    database = PostgresDatabase(url)
+    await database.open()
+    store = stores_on(database).runs
     scope = Scope(TENANT, "default")
 
     def page(reads: Any) -> int:
@@ -181,11 +184,13 @@ async def _row_security(url: PostgresUrl, rounds: int) -> None:
         assert await store.read(TENANT, page) == 50
 
     async def bare() -> None:
-        pool: Any = store._readers
+        pool: Any = database._readers
 
         async def work() -> int:
             async with pool.engine.begin() as connection:
-                found: int = await connection.run_sync(lambda sync: page(SqlReads(sync, TENANT)))
+                found: int = await connection.run_sync(
+                    lambda sync: page(SqlReads(SqlTransaction(sync, {TENANT}), TENANT))
+                )
                 return found
 
         running = asyncio.run_coroutine_threadsafe(work(), pool._loop)
@@ -201,7 +206,7 @@ async def _row_security(url: PostgresUrl, rounds: int) -> None:
             await _each(20, walled)
             took[1].append(await _each(200, walled))
     finally:
-        store.close()
+        database.close()
     without, with_ = map(median, took)
     print(
         f"a page of 50 runs: {without / 1000:.2f} ms without row-level security,"

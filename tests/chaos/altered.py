@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from towpath_service.app.options import ListenerOptions, ServerOptions
 from towpath_service.app.server import serve
-from towpath_service.app.settings import ServerSettings
 from towpath_service.database.sqlite import connections
 from towpath_service.runs.rpc.ingest_handler import StreamTimes
 
@@ -48,17 +48,16 @@ class AlteredServer(Server):
 def main(home: str, port: str, web_port: str, checkpoint_pages: str, silence: str) -> None:
     """Serves until it is told to stop."""
     connections.CHECKPOINT_PAGES = int(checkpoint_pages)  # type: ignore[misc]
-    settings = ServerSettings(
+    options = ServerOptions(
         home=Path(home),
         database=Path(home) / "towpath.db",
-        port=int(port),
-        web_port=int(web_port),
+        listener=ListenerOptions(port=int(port), web_port=int(web_port)),
         # A test that lasts longer than a stream is about something else than its rotation.
         times=StreamTimes(
             heartbeat_timeout_seconds=float(silence), rotation_seconds=ROTATION_SECONDS
         ),
     )
-    asyncio.run(serve(settings, lambda *_: None))
+    asyncio.run(serve(options, lambda *_: None))
 
 
 if __name__ == "__main__":

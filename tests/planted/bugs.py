@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from tests.planted.planting import PlantedBug
 
-_SECRETS = "tests/unit/identity/test_secrets.py"
-_KEYS = "tests/unit/identity/test_keys.py"
+_SECRETS = "tests/contract/values/test_secrets.py"
+_KEYS = "tests/contract/identity/test_keys.py"
 _LEARNING = "test_no_call_is_refused_while_replicas_learn_of_a_key_at_different_times"
-_PEPPERS = "tests/unit/identity/test_peppers.py"
-_ROTATION = "tests/unit/identity/test_rotation.py"
+_PEPPERS = "tests/contract/identity/test_peppers.py"
+_ROTATION = "tests/contract/identity/test_rotation.py"
 _SERVER_KEYS = "service/towpath_service/identity/application/server_keys.py"
-_SECRET_KEYS = "tests/unit/identity/test_secret_keys.py"
-_REDACTION = "tests/unit/identity/test_redaction.py"
+_SECRET_KEYS = "tests/contract/values/test_secret_keys.py"
+_REDACTION = "tests/unit/service/identity/test_redaction.py"
 _COMMIT = "service/towpath_service/runs/application/commit.py"
-_INGEST = "tests/unit/ingest/test_commit.py"
-_OUTBOX = "tests/unit/delivery/test_outbox.py"
-_STREAM = "tests/unit/delivery/test_stream.py"
+_INGEST = "tests/contract/runs/test_commit.py"
+_OUTBOX = "tests/unit/sdk/delivery/test_outbox.py"
+_STREAM = "tests/unit/sdk/delivery/test_stream.py"
 _STREAMING = "tests/scenarios/test_stream_delivery.py"
 _SYNCED = "tests/chaos/test_synced_before_ack.py"
 _WALL = "service/towpath_service/database/sql/row_security.py"
-_BEHIND = "tests/unit/storage/test_bouncer_walls.py"
-_STRANGERS = "tests/unit/identity/test_strangers.py"
-_MACHINE = "tests/unit/delivery/test_stream_machine.py::TestStreamMachine"
+_BEHIND = "tests/contract/database/test_bouncer_tenants.py"
+_STRANGERS = "tests/unit/service/identity/test_address_limits.py"
+_MACHINE = "tests/unit/sdk/delivery/test_stream_machine.py::TestStreamMachine"
 
 BUGS = (
     PlantedBug(
@@ -73,7 +73,7 @@ BUGS = (
         file="service/towpath_service/runs/domain/decisions.py",
         correct="    if attempt < run.attempt:\n",
         broken="    if attempt < 0:\n",
-        caught_by=("tests/unit/domain/test_decisions.py::test_an_older_attempt_is_refused",),
+        caught_by=("tests/unit/service/runs/test_decisions.py::test_an_older_attempt_is_refused",),
     ),
     PlantedBug(
         name="downstream-of-a-failure-runs",
@@ -81,7 +81,7 @@ BUGS = (
         correct="        if failed:\n            _in_turn",
         broken="        if failed and not failed:\n            _in_turn",
         caught_by=(
-            "tests/unit/engine/test_runs.py::test_what_is_downstream_of_a_failure_never_runs",
+            "tests/unit/sdk/engine/test_runs.py::test_what_is_downstream_of_a_failure_never_runs",
         ),
     ),
     PlantedBug(
@@ -248,6 +248,6 @@ BUGS = (
         file="service/towpath_service/rpc/slow_consumers.py",
         correct="async with asyncio.timeout(seconds):",
         broken="async with asyncio.timeout(None):",
-        caught_by=("tests/unit/rpc/test_slow_consumers.py",),
+        caught_by=("tests/unit/service/rpc/test_slow_consumers.py",),
     ),
 )

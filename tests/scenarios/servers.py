@@ -24,7 +24,7 @@ _WITH_TIMES = """
 import asyncio, json, sys
 from pathlib import Path
 from towpath_service.app.server import serve
-from towpath_service.app.settings import ServerSettings
+from towpath_service.app.options import ListenerOptions, ServerOptions
 from towpath_service.identity.application.authority import Authority
 from towpath_service.rpc import ingest_handler
 from towpath_service.runs.rpc.ingest_handler import StreamTimes
@@ -34,14 +34,13 @@ home, database, port, web_port, times, tokens = sys.argv[1:]
 if tokens := json.loads(tokens):
     Authority.__init__.__kwdefaults__["token_seconds"] = tokens["life_seconds"]
     ingest_handler.TOKEN_ENDS_SECONDS = tokens["notice_seconds"]
-settings = ServerSettings(
+options = ServerOptions(
     home=Path(home),
     database=parse_database(database, Path(home)),
-    port=int(port),
-    web_port=int(web_port),
+    listener=ListenerOptions(port=int(port), web_port=int(web_port)),
     times=StreamTimes(**json.loads(times)),
 )
-asyncio.run(serve(settings, lambda grpc, web: None))
+asyncio.run(serve(options, lambda grpc, web: None))
 """
 
 

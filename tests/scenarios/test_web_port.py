@@ -12,10 +12,10 @@ import jwt
 import pytest
 from towpath.api.v1 import run_service_pb2
 
+from tests.in_process.edges import frame
 from tests.scenarios.certificates import Authority
 from tests.scenarios.commands import towpath
 from tests.scenarios.test_identity import FORKING, Client, init_auth
-from tests.unit.rpc.edges import frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

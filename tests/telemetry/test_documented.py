@@ -133,6 +133,6 @@ def test_a_warning_of_the_service_reaches_its_log_as_json_and_the_collector(tmp_
             receiver.wait_for(lambda got: got.logs, "log records")
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     [warning] = [line for line in lines if line["severity"] == "WARNING"]
-    assert warning["logger"] == "towpath_service.stores.postgres"
+    assert warning["logger"] == "towpath_service.database.postgres.database"
     assert "fsync" in warning["message"]
     assert [record.body for record in receiver.logs] == [warning["message"]]

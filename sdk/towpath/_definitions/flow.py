@@ -17,19 +17,26 @@ from typing import (
 )
 
 from towpath._definitions.flow_ids import flow_id_of
-from towpath._definitions.options import HOOKS, Definition, named, options_given, policy_of
-from towpath._engine.policy import policy_of_results
+from towpath._definitions.options import (
+    HOOKS,
+    Definition,
+    named,
+    options_given,
+    outcome_of,
+    policy_of,
+)
+from towpath._definitions.parameters import bind, validate
 from towpath._redaction.marking import shown_parameters
-from towpath.cache_policies import NO_CACHE
+from towpath._results.cache_policies import NO_CACHE
+from towpath._results.policy import policy_of_results
+from towpath._runners.base import TaskRunner
+from towpath._runners.threads import ThreadPoolTaskRunner
 from towpath.exceptions import DefinitionError
-from towpath.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
-    from towpath._engine.children import Child
-    from towpath._engine.flow_runs import FlowRun
-    from towpath._engine.policy import Serializer
+    from towpath._results.policy import Serializer
     from towpath.states import State
 
 P = ParamSpec("P")
@@ -83,7 +90,7 @@ class Flow(Definition, Generic[P, R_co]):
         self.validate_parameters = validate_parameters
         if final_state not in get_args(FinalState):
             raise DefinitionError(f"final_state is 'strict' or 'return_value', not {final_state!r}")
-        self.final_state = final_state
+        self.final_state: FinalState = final_state
         self.policy = policy_of(
             "flow",
             retries=retries,
@@ -154,7 +161,7 @@ class Flow(Definition, Generic[P, R_co]):
 
         for future in wait_for:
             future.result()
-        parameters = flow_runs.parameters_of(self, args, kwargs)
+        parameters = self._arguments(args, kwargs)
         if self.is_generator or self.is_async_generator:
             if return_state:
                 raise DefinitionError(
@@ -165,8 +172,8 @@ class Flow(Definition, Generic[P, R_co]):
             return stream(self, parameters)
         run = flow_runs.FlowRun(self, parameters)
         if self.is_async:
-            return _awaited(run, return_state)
-        return _outcome(run.to_end(), return_state)
+            return outcome_of(run.to_end_async(), return_state)
+        return run.to_end().outcome(return_state=return_state)
 
     def with_options(self, **options: Any) -> Flow[P, R_co]:
         """The same flow with other options."""
@@ -175,6 +182,23 @@ class Flow(Definition, Generic[P, R_co]):
     def run_name(self, parameters: dict[str, Any]) -> str:
         """The name of a run."""
         return named(self._template, shown_parameters(self.fn, parameters)) or self.name
+
+    @property
+    def code_version(self) -> str:
+        """Its version, or a digest of its function's file; empty without either."""
+        if self.version:
+            return self.version
+        from towpath._definitions.source import version_of  # noqa: PLC0415 - loads pathlib
+
+        return version_of(self.fn)
+
+    def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a call by parameter, checked and converted as the flow wants it."""
+        owner = f"flow {self.name!r}"
+        parameters = bind(self.fn, args, kwargs, owner=owner)
+        return (
+            validate(self.fn, parameters, owner=owner) if self.validate_parameters else parameters
+        )
 
     def _of(self, fn: Any, options: dict[str, Any]) -> Flow[..., Any]:
         hooks: dict[str, Any] = {
@@ -195,16 +219,6 @@ def _runner(runner: Any) -> TaskRunner:
         f"task_runner is a runner of towpath.task_runners, such as ThreadPoolTaskRunner(), not"
         f" {runner!r}"
     )
-
-
-def _outcome(child: Child, return_state: bool) -> Any:
-    assert child.state is not None
-    child.handle_unless_completed()
-    return child.state if return_state else child.state.result()
-
-
-async def _awaited(run: FlowRun, return_state: bool) -> Any:
-    return _outcome(await run.to_end_async(), return_state)
 
 
 @overload

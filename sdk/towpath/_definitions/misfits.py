@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from towpath._redaction import REDACTED, LiveSecrets
 from towpath._redaction.forms import texts_in
 from towpath._redaction.holding import guarded_parameters, shows_sensitive
-from towpath.context import current_run
+from towpath._runs.context import current_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

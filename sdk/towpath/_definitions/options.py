@@ -9,11 +9,14 @@ from collections.abc import Callable
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+from towpath._definitions.parameters import signature_of
 from towpath._engine.policy import Policy
 from towpath.exceptions import DefinitionError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
+
+    from towpath._runs.children import Child
 
 HOOKS: Final = ("on_completion", "on_failure", "on_cancellation", "on_crashed", "on_running")
 RESERVED: Final = ("return_state", "wait_for")
@@ -80,6 +83,14 @@ class Definition:
         """Decorates a function to be called when an attempt begins."""
         return self._add_hook("on_running", hook)
 
+    def invoke(self, parameters: dict[str, Any]) -> Any:
+        """Calls the function with its arguments by parameter."""
+        function: Any = self.fn
+        if not parameters:
+            return function()
+        arguments = inspect.BoundArguments(signature_of(function), parameters)
+        return function(*arguments.args, **arguments.kwargs)
+
     def _add_hook(self, event: str, hook: H) -> H:
         self.policy.hooks.setdefault(event, []).append(hook)
         return hook
@@ -99,6 +110,11 @@ def options_given(arguments: dict[str, Any]) -> dict[str, Any]:
     """
     others = {"self", "fn", "hooks", "__class__"}
     return {name: value for name, value in arguments.items() if name not in others}
+
+
+async def outcome_of(child: Awaitable[Child], return_state: bool) -> Any:
+    """What the caller of a coroutine function gets, once its run has ended."""
+    return (await child).outcome(return_state=return_state)
 
 
 def policy_of(

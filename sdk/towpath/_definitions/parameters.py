@@ -70,8 +70,7 @@ def validate(
     model = _model(function)
     if model is None:
         return parameters
-    # Only flows whose annotations ask for it pay for pydantic.
-    from pydantic import ValidationError  # noqa: PLC0415 - see above
+    from pydantic import ValidationError  # noqa: PLC0415 - only annotated parameters need pydantic
 
     given = {name: each for name, each in parameters.items() if PREFIX + name in model.model_fields}
     try:
@@ -115,7 +114,7 @@ def _model(function: Callable[..., Any]) -> Any:
 
 
 def _model_of(types: dict[str, Any], names: dict[str, Any]) -> Any:
-    from pydantic import ConfigDict, create_model  # noqa: PLC0415 - see validate
+    from pydantic import ConfigDict, create_model  # noqa: PLC0415 - annotations alone need pydantic
 
     # Whether an argument is missing was looked at before.
     fields: dict[str, Any] = {PREFIX + name: (each, None) for name, each in types.items()}

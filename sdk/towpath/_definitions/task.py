@@ -4,14 +4,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import (
-    AsyncGenerator,
-    Callable,
-    Coroutine,
-    Generator,
-    Iterable,
-    Sequence,
-)
 from types import GeneratorType
 from typing import (
     TYPE_CHECKING,
@@ -25,19 +17,34 @@ from typing import (
     overload,
 )
 
-from towpath._definitions.options import HOOKS, Definition, named, options_given, policy_of
-from towpath._engine.policy import policy_of_results
+from towpath._definitions.options import (
+    HOOKS,
+    Definition,
+    named,
+    options_given,
+    outcome_of,
+    policy_of,
+)
+from towpath._definitions.parameters import bind
 from towpath._redaction.marking import shown_parameters
-from towpath.annotations import allow_failure, quote, unmapped
-from towpath.exceptions import DefinitionError, ParameterError
+from towpath._results.policy import policy_of_results
+from towpath.exceptions import DefinitionError
 
 if TYPE_CHECKING:
+    from collections.abc import (
+        AsyncGenerator,
+        Callable,
+        Coroutine,
+        Generator,
+        Iterable,
+        Sequence,
+    )
     from datetime import timedelta
 
-    from towpath._engine.policy import Serializer
-    from towpath.cache_policies import CachePolicy
-    from towpath.context import RunContext
-    from towpath.futures import Future, FutureList
+    from towpath._results.cache_policies import CachePolicy
+    from towpath._results.policy import Serializer
+    from towpath._runs.context import RunContext
+    from towpath._runs.futures import Future, FutureList
     from towpath.states import State
 
 P = ParamSpec("P")
@@ -86,7 +93,7 @@ class Task(Definition, Generic[P, R_co]):
         self.version = version
         self.tags = frozenset(tags)
         self.task_key = f"{self.fn.__module__}.{self.fn.__qualname__}"
-        self.awaited = self.is_async or self.is_async_generator
+        self.awaited: bool = self.is_async or self.is_async_generator
         """Whether `body` gives a coroutine."""
         self.log_prints = log_prints
         self.policy = policy_of(
@@ -177,8 +184,8 @@ class Task(Definition, Generic[P, R_co]):
             stream = task_runs.stream if self.is_generator else task_runs.stream_async
             return stream(self, args, kwargs, waits)
         if self.is_async:
-            return _awaited(task_runs.call_async(self, args, kwargs, waits), return_state)
-        return _outcome(task_runs.call(self, args, kwargs, waits), return_state)
+            return outcome_of(task_runs.call_async(self, args, kwargs, waits), return_state)
+        return task_runs.call(self, args, kwargs, waits).outcome(return_state=return_state)
 
     @overload
     def submit(
@@ -247,11 +254,9 @@ class Task(Definition, Generic[P, R_co]):
             MissingContextError: There is no flow around the call.
             ParameterError: The arguments don't fit the function.
         """
-        from towpath._definitions.parameters import bind  # noqa: PLC0415 - see above
-        from towpath._engine import submissions  # noqa: PLC0415 - loads with the first call
+        from towpath._engine import submissions  # noqa: PLC0415 - loads with the first submission
 
-        parameters = bind(self.fn, args, kwargs, owner=f"task {self.name!r}")
-        future = submissions.submit(self, parameters, wait_for=list(wait_for))
+        future = submissions.submit(self, self.bind(args, kwargs), wait_for=list(wait_for))
         return future.final_state() if return_state else future
 
     @overload
@@ -285,16 +290,10 @@ class Task(Definition, Generic[P, R_co]):
         Raises:
             ParameterError: Nothing can be mapped over, or lengths differ.
         """
-        from towpath._definitions.parameters import bind  # noqa: PLC0415 - see above
-        from towpath._engine import submissions  # noqa: PLC0415 - loads with the first call
-        from towpath.futures import FutureList  # noqa: PLC0415 - see above
+        from towpath._engine import submissions  # noqa: PLC0415 - loads with the first map
 
-        parameters = bind(self.fn, args, kwargs, owner=f"task {self.name!r}")
-        waits = list(wait_for)
-        return FutureList(
-            submissions.submit(self, one, wait_for=waits, mapped=True)
-            for one in _each(self.name, parameters)
-        )
+        parameters = self.bind(args, kwargs)
+        return submissions.submit_each(self, parameters, wait_for=list(wait_for))
 
     def with_options(self, **options: Any) -> Task[P, R_co]:
         """The same task with other options."""
@@ -304,15 +303,13 @@ class Task(Definition, Generic[P, R_co]):
         """The name of a run, if it is to have one of its own."""
         return named(self._template, shown_parameters(self.fn, parameters))
 
-    def invoke(self, parameters: dict[str, Any]) -> Any:
-        """Calls the function."""
-        function: Any = self.fn
-        if not parameters:
-            return function()
-        from towpath._definitions.parameters import signature_of  # noqa: PLC0415 - see __call__
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a call by parameter, defaults included.
 
-        arguments = inspect.BoundArguments(signature_of(function), parameters)
-        return function(*arguments.args, **arguments.kwargs)
+        Raises:
+            ParameterError: They don't fit the function.
+        """
+        return bind(self.fn, args, kwargs, owner=f"task {self.name!r}")
 
     def body(self, parameters: dict[str, Any]) -> Any:
         """Calls the function for its whole result: the list of what a generator gives."""
@@ -335,43 +332,8 @@ class Task(Definition, Generic[P, R_co]):
         return found is self and self.fn.__module__ != "__main__"
 
 
-def _each(name: str, parameters: dict[str, Any]) -> Iterable[dict[str, Any]]:
-    """The arguments of each call of a map."""
-    mapped = {key: list(value) for key, value in parameters.items() if _mappable(value)}
-    lengths = {key: len(items) for key, items in mapped.items()}
-    if not lengths:
-        raise ParameterError(
-            f"{name}.map: no argument is a list to map over; to run it once, use {name}.submit"
-        )
-    if len(set(lengths.values())) > 1:
-        raise ParameterError(
-            f"{name}.map: lengths differ: {lengths}; put what goes to every call in unmapped(...)"
-        )
-    count = next(iter(lengths.values()))
-    return (
-        {**parameters, **{key: items[index] for key, items in mapped.items()}}
-        for index in range(count)
-    )
-
-
-def _outcome(child: Any, return_state: bool) -> Any:
-    state: State[Any] = child.state
-    if not state.is_completed():
-        child.handle()
-    return state if return_state else state.result()
-
-
-async def _awaited(calling: Any, return_state: bool) -> Any:
-    return _outcome(await calling, return_state)
-
-
 async def _collected(items: AsyncGenerator[Any, Any]) -> list[Any]:
     return [item async for item in items]
-
-
-def _mappable(value: Any) -> bool:
-    whole = (str, bytes, dict, unmapped, quote, allow_failure)
-    return isinstance(value, Iterable) and not isinstance(value, whole)
 
 
 @overload

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from towpath._delivery.directives import Directive
     from towpath._delivery.outbox import Outbox
+    from towpath._settings.declared import Settings
     from towpath._transport.base import Transport
-    from towpath.settings import Settings
 
 LINGER_SECONDS: Final = 0.005
 LOOK_SECONDS: Final = 1.0

@@ -11,7 +11,7 @@ from towpath._display.hub import Hub
 from towpath._display.live import LiveView
 from towpath._display.observer import Observer
 from towpath._display.plain import PlainView
-from towpath.settings import get_settings
+from towpath._settings.current import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from towpath._display import ending
+from towpath._display import summary
 from towpath._display.plain import MOST_LINES
 from towpath._display.rows import rows
 from towpath._display.screen import Screen
@@ -42,7 +42,7 @@ class LiveView:
     def prepare(self) -> None:
         """Loads rich, which takes a tenth of a second; flows that end sooner don't need it."""
         if self._drawn is None:
-            from towpath._display.table import drawn  # noqa: PLC0415 - see above
+            from towpath._display.table import drawn  # noqa: PLC0415 - loads rich
 
             self._drawn = drawn
 
@@ -64,8 +64,8 @@ class LiveView:
         if self._ended > MOST_LINES and tree.state is StateType.COMPLETED and not tree.troubles:
             self._unsaid += 1
         else:
-            self._screen.leave(ending.summary(tree, colour=_colourful()))
-            ending.told = tree.name if tree.state is not StateType.COMPLETED else ""
+            self._screen.leave(summary.lines_of(tree, colour=_colourful()))
+            summary.last_shown = tree.name if tree.state is not StateType.COMPLETED else ""
         if others:
             self.show(others, time.time())
         else:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._display.model import TROUBLES, Tree
 from towpath._display.words import log_line
-from towpath._engine.run_logging import RUN_LOGGER
+from towpath._runs.context import RUN_LOGGER, current_run
 from towpath._state_type import TERMINAL_STATES, StateType
-from towpath.context import current_run
 
 if TYPE_CHECKING:
     from towpath._delivery.reports import LogReport, Reporter

@@ -7,8 +7,8 @@ from itertools import islice
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
-from towpath._display.ending import cause
 from towpath._display.model import TROUBLES
+from towpath._display.summary import cause
 from towpath._display.words import counted, printable, span
 from towpath._state_type import StateType
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from towpath._delivery.reports import LogReport
-    from towpath.context import RunContext
+    from towpath._runs.context import RunContext
 
 _MINUTE: Final = 60
 _CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from towpath._engine.containers import Kind, kind_of, parts_of
 from towpath._engine.rebuilding import Rebuilding
 from towpath.annotations import allow_failure
-from towpath.futures import Future
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Waits = list[tuple[Future[Any], str, bool]]
-"""Each future, the parameter that it stands in, and whether its failure is allowed."""
+    from towpath._runs.futures import Future, Waits
 
 BUDGET: Final = 200_000
 """Most containers that are searched in a parameter; plain values and futures don't count."""

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from towpath._delivery.reports import StateReport
 from towpath._engine.coroutines import run_to_end
-from towpath._engine.failures import describe, headline
 from towpath._engine.time_limit import time_limit, timed_out
 from towpath._redaction.patterns import scrubbed
+from towpath._runs.failures import describe, headline
 from towpath._state_type import StateType
 from towpath.exceptions import (
     FlowRunFailed,
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
     from towpath._delivery.reports import Content
     from towpath._engine.policy import Policy
-    from towpath.context import RunContext
+    from towpath._runs.context import RunContext
+
+    Keep = Callable[[Any], Content | None]
 
 _log: Final = logging.getLogger("towpath.engine")
 _FINAL: Final = (FlowRunFailed, RunCancelled, ResultError, UnhashableInputError)
@@ -46,7 +48,7 @@ class Attempts:
         policy: Policy,
         owner: Any,
         *,
-        keep: Callable[[Any], Content | None] | None = None,
+        keep: Keep | None = None,
         limit: bool = True,
     ) -> None:
         """Reports nothing yet.

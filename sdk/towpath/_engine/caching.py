@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from towpath._delivery.reports import Content
 from towpath._engine.identity import identity_of
+from towpath._results.cache_policies import DEFAULT, inputs_of
 from towpath._results.store import ResultStore, StoredResult
-from towpath.cache_policies import DEFAULT, inputs_of
+from towpath._settings.current import get_settings
 from towpath.exceptions import ResultError, UnhashableInputError
-from towpath.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from pathlib import Path
 
-    from towpath._engine.policy import ResultPolicy
-    from towpath.context import RunContext
+    from towpath._results.policy import ResultPolicy
+    from towpath._runs.context import RunContext
 
 _log: Final = logging.getLogger("towpath.engine")
 

@@ -8,8 +8,8 @@ from enum import Enum, auto
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._runs.futures import Future
 from towpath.annotations import allow_failure, quote, unmapped
-from towpath.futures import Future
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,15 +10,15 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from towpath._display import ending
-from towpath._engine.failures import place
+from towpath._display import summary
+from towpath._runs.failures import place
 from towpath._state_type import StateType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
-    from towpath._engine.children import Child
+    from towpath._runs.children import Child
 
 _MARK: Final = "__towpath_report__"
 _REST: Final = "__towpath_rest__"
@@ -83,7 +83,7 @@ def _report(kind: type[BaseException], error: BaseException, frames: TracebackTy
         _previous_hook(kind, error, frames)
     else:
         flow_name, rest = getattr(error, _REST)
-        sys.stderr.write(f"{rest if ending.told == flow_name else report}\n")
+        sys.stderr.write(f"{rest if summary.last_shown == flow_name else report}\n")
 
 
 def _headline(error: BaseException) -> str:

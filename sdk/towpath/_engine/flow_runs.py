@@ -3,43 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import uuid_utils
 
 from towpath._clock import current_clock, system_clock
-from towpath._definitions.parameters import bind, validate
-from towpath._definitions.source import version_of
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter, ensure_server
 from towpath._display.begin import observed
-from towpath._engine import failure_report as _failure
-from towpath._engine.attempts import Attempts, interruption
+from towpath._engine import failure_report
+from towpath._engine.attempts import interruption
 from towpath._engine.caching import ResultEntry
-from towpath._engine.children import Child, Children, failure_of
 from towpath._engine.generators import Driver
-from towpath._engine.interruption import Interruption
 from towpath._engine.run_logging import set_up
+from towpath._engine.traced_attempts import attempts_of
 from towpath._redaction.live import LiveSecrets
+from towpath._runs.children import Child, Children, failure_of
+from towpath._runs.context import RunContext, current_run, current_tags
+from towpath._runs.futures import Future, wait
+from towpath._runs.interruption import Interruption
+from towpath._settings.current import get_settings
 from towpath._state_type import StateType
-from towpath._telemetry.switch import trace_of
-from towpath.context import RunContext, current_run, current_tags
-from towpath.futures import Future, wait
-from towpath.settings import get_settings
+from towpath._tracing.begin import trace_of
 from towpath.states import State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
-    from towpath._definitions.flow import Flow
-    from towpath.task_runners import TaskRunner
+    from towpath._engine.definitions import FlowDefinition
+    from towpath._runs.context import Runner
 
 
 class FlowRun:
     """One run of a flow, from its arguments to its final state."""
 
-    def __init__(self, flow: Flow[..., Any], parameters: dict[str, Any]) -> None:
+    def __init__(self, flow: FlowDefinition, parameters: dict[str, Any]) -> None:
         """Reports the run as RUNNING."""
         self._flow = flow
         self._parent = current_run.get()
@@ -49,8 +47,7 @@ class FlowRun:
             self._parent.children.add(self._child)
         results = flow.result_policy
         keep = ResultEntry(results, self._run, {}).keep if results.persists(self._run) else None
-        make = Attempts if self._run.trace is None else self._run.trace.attempts
-        self._attempts = make(self._run, flow.policy, flow, keep=keep)
+        self._attempts = attempts_of(self._run, flow.policy, flow, keep=keep)
 
     def to_end(self) -> Child:
         """Runs an ordinary function."""
@@ -122,14 +119,14 @@ class FlowRun:
     def _fresh(self) -> Any:
         """The flow's function called for another attempt."""
         self._run.children.clear()
-        return _call(self._flow, self._run.parameters)
+        return self._flow.invoke(self._run.parameters)
 
     async def _settled_async(self, value: Any) -> Any:
         await self._wait_for_submitted_async()
         return self._settled(value)
 
     @property
-    def _runner(self) -> TaskRunner:
+    def _runner(self) -> Runner:
         assert self._run.runner is not None
         return self._run.runner
 
@@ -138,7 +135,7 @@ class FlowRun:
         if self._parent is not None:
             self._parent.children.settle(self._child)
         elif state.exception is not None:
-            _failure.attach(
+            failure_report.attach(
                 state.exception, self._run.name, self._run.children, self._run.secrets.text
             )
         return self._child
@@ -181,26 +178,13 @@ class FlowRun:
             await asyncio.to_thread(wait, waiting)
 
 
-def parameters_of(
-    flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> dict[str, Any]:
-    """The arguments of a call by parameter, checked and converted as the flow wants it.
-
-    Raises:
-        ParameterError: They don't fit.
-    """
-    owner = f"flow {flow.name!r}"
-    parameters = bind(flow.fn, args, kwargs, owner=owner)
-    return validate(flow.fn, parameters, owner=owner) if flow.validate_parameters else parameters
-
-
-def stream(flow: Flow[..., Any], parameters: dict[str, Any]) -> Generator[Any, Any, Any]:
+def stream(flow: FlowDefinition, parameters: dict[str, Any]) -> Generator[Any, Any, Any]:
     """Runs a flow of a generator function, from the first item asked for."""
     return (yield from FlowRun(flow, parameters).stream())
 
 
 async def stream_async(
-    flow: Flow[..., Any], parameters: dict[str, Any]
+    flow: FlowDefinition, parameters: dict[str, Any]
 ) -> AsyncGenerator[Any, Any]:
     """Runs a flow of an async generator function, from the first item asked for."""
     async for item in FlowRun(flow, parameters).stream_async():
@@ -208,13 +192,13 @@ async def stream_async(
 
 
 def _begin(
-    flow: Flow[..., Any], parameters: dict[str, Any], parent: RunContext | None
+    flow: FlowDefinition, parameters: dict[str, Any], parent: RunContext | None
 ) -> RunContext:
     settings = get_settings()
     if parent is None and settings.require_server:
         ensure_server(settings)
     set_up()
-    _failure.set_up()
+    failure_report.set_up()
     clock = parent.clock if parent else current_clock.get() or system_clock
     persist = flow.result_policy.persist
     run_id = str(uuid_utils.uuid7())
@@ -256,13 +240,8 @@ def _begin(
             tags=sorted(run.tags),
             max_attempts=flow.policy.retries + 1,
             timeout_seconds=flow.policy.timeout_seconds,
-            code_version=flow.version or version_of(flow.fn),
+            code_version=flow.code_version,
             traceparent=run.trace.traceparent if run.trace is not None else "",
         )
     )
     return run
-
-
-def _call(flow: Flow[..., Any], parameters: dict[str, Any]) -> Any:
-    arguments = inspect.BoundArguments(inspect.signature(flow.fn), dict(parameters))
-    return flow.fn(*arguments.args, **arguments.kwargs)

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from towpath._engine.time_limit import time_limit, timed_out
-from towpath.context import current_run
+from towpath._runs.context import current_run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
     from towpath._engine.attempts import Attempts
-    from towpath.context import RunContext
+    from towpath._runs.context import RunContext
     from towpath.states import State
 
 

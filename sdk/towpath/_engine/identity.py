@@ -9,10 +9,10 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
+from towpath._results.cache_policies import code_bytes
 from towpath._results.hashing import stable_hash
 from towpath._results.naming import certain_name
 from towpath._results.scalars import NotEncodableError, writer_of
-from towpath.cache_policies import code_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ from towpath.annotations import allow_failure
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from towpath.futures import Future
+    from towpath._runs.futures import Future
 
 _Key = tuple[int, bool]
 """The id of an object, and whether failures of futures in it are allowed."""

@@ -9,12 +9,11 @@ import time
 from typing import Any, Final
 
 from towpath._delivery.reports import LogReport
-from towpath._engine.failures import describe
-from towpath.context import current_run
+from towpath._runs.context import RUN_LOGGER, current_run
+from towpath._runs.failures import describe
+from towpath._settings.current import get_settings
 from towpath.exceptions import MissingContextError
-from towpath.settings import get_settings
 
-RUN_LOGGER: Final = "towpath.runs"
 _SEVERITIES: Final = ((50, 21), (40, 17), (30, 13), (20, 9), (10, 5))
 
 

@@ -11,8 +11,8 @@ from towpath.states import State
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from towpath._engine.children import Child
-    from towpath.futures import Future
+    from towpath._runs.children import Child
+    from towpath._runs.futures import Future
 
 
 def upstream_failures(waits: Iterable[tuple[Future[Any], str, bool]]) -> list[Future[Any]]:

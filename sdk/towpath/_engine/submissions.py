@@ -9,28 +9,29 @@ from typing import TYPE_CHECKING, Any
 from towpath._delivery.reports import StateReport
 from towpath._engine.arguments import search
 from towpath._engine.attempts import interruption
-from towpath._engine.children import Child
+from towpath._engine.mapping import calls_of
 from towpath._engine.skipping import skipped, upstream_failures
 from towpath._engine.task_runs import Results, attempts_of, execute, new_run, report_new
+from towpath._runs.children import Child
+from towpath._runs.context import current_run
+from towpath._runs.futures import Future, FutureList
 from towpath._state_type import StateType
-from towpath.context import current_run
 from towpath.exceptions import MissingContextError, RunCancelled
-from towpath.futures import Future
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from towpath._definitions.task import Task
-    from towpath._engine.arguments import Arguments, Waits
-    from towpath.context import RunContext
+    from towpath._engine.arguments import Arguments
+    from towpath._engine.definitions import TaskDefinition
+    from towpath._runs.context import RunContext, Runner
+    from towpath._runs.futures import Waits
     from towpath.states import State
-    from towpath.task_runners import TaskRunner
 
 _quick = threading.local()
 
 
 def submit(
-    task: Task[..., Any],
+    task: TaskDefinition,
     parameters: dict[str, Any],
     *,
     wait_for: Sequence[Future[Any]] = (),
@@ -61,6 +62,24 @@ def submit(
     return future
 
 
+def submit_each(
+    task: TaskDefinition, parameters: dict[str, Any], *, wait_for: Sequence[Future[Any]] = ()
+) -> FutureList[Any]:
+    """Submits the task runs of a map, in order.
+
+    Args:
+        task: The task.
+        parameters: Arguments of the map, of which lists are mapped over.
+        wait_for: What every run waits for, besides the futures in its arguments.
+
+    Raises:
+        MissingContextError: There is no flow around to run it in.
+        ParameterError: Nothing can be mapped over, or lengths differ.
+    """
+    calls = calls_of(task.name, parameters)
+    return FutureList(submit(task, one, wait_for=wait_for, mapped=True) for one in calls)
+
+
 class _Submission:
     """A submitted run that counts down what it waits for."""
 
@@ -70,7 +89,7 @@ class _Submission:
         future: Future[Any],
         arguments: Arguments,
         waits: Waits,
-        runner: TaskRunner,
+        runner: Runner,
     ) -> None:
         self._run = run
         self._future = future

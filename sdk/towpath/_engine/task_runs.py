@@ -9,35 +9,36 @@ from typing import TYPE_CHECKING, Any
 import uuid_utils
 
 from towpath._clock import current_clock, system_clock
-from towpath._definitions.parameters import bind
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter
+from towpath._engine import traced_attempts
 from towpath._engine.arguments import search
-from towpath._engine.attempts import Attempts, interruption
+from towpath._engine.attempts import interruption
 from towpath._engine.caching import ResultEntry
-from towpath._engine.children import Child, Children
 from towpath._engine.coroutines import run_to_end
 from towpath._engine.generators import Driver
 from towpath._engine.run_logging import set_up
 from towpath._engine.skipping import skipped, upstream_failures
 from towpath._redaction.live import LiveSecrets
+from towpath._runs.children import Child, Children
+from towpath._runs.context import RunContext, current_run, current_tags
+from towpath._runs.futures import wait
 from towpath._state_type import StateType
-from towpath._telemetry.switch import trace_of
-from towpath.context import RunContext, current_run, current_tags
-from towpath.futures import wait
+from towpath._tracing.begin import trace_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 
-    from towpath._definitions.task import Task
-    from towpath._engine.arguments import Arguments, Waits
+    from towpath._engine.arguments import Arguments
+    from towpath._engine.attempts import Attempts
     from towpath._engine.caching import Hit
-    from towpath.futures import Future
+    from towpath._engine.definitions import TaskDefinition
+    from towpath._runs.futures import Future, Waits
     from towpath.states import State
 
 
 def new_run(
-    task: Task[..., Any], parameters: dict[str, Any], *, mapped: bool = False
+    task: TaskDefinition, parameters: dict[str, Any], *, mapped: bool = False
 ) -> RunContext:
     """The run that a call of a task makes; not reported yet."""
     parent = current_run.get()
@@ -90,9 +91,10 @@ def report_new(
     cached_from: str = "",
 ) -> None:
     """Reports that a run has come into being."""
-    task: Task[..., Any] = run.owner
+    task: TaskDefinition = run.owner
     if run.trace is not None and waits:
-        run.trace.waits = waits
+        upstream = (future.child.trace for future, _, _ in waits)
+        run.trace.follow(trace for trace in upstream if trace is not None)
     run.reporter.create(
         RunReport(
             run_id=run.run_id,
@@ -163,13 +165,14 @@ def attempts_of(run: RunContext, results: Results) -> Attempts:
     """The attempts of a task run."""
     keep = results.entry.keep if results.entry is not None else None
     remote = run.runner is not None and run.runner.remote and run.submitted
-    make = Attempts if run.trace is None else run.trace.attempts
-    return make(run, run.owner.policy, run.owner, keep=keep, limit=not remote)
+    return traced_attempts.attempts_of(
+        run, run.owner.policy, run.owner, keep=keep, limit=not remote
+    )
 
 
 def execute(run: RunContext, parameters: dict[str, Any], results: Results) -> State[Any]:
     """Brings a run that is RUNNING to its final state, in this thread."""
-    task: Task[..., Any] = run.owner
+    task: TaskDefinition = run.owner
     attempts = attempts_of(run, results)
     token = current_run.set(run)
     try:
@@ -188,7 +191,7 @@ def execute(run: RunContext, parameters: dict[str, Any], results: Results) -> St
 
 
 def _body(run: RunContext, parameters: dict[str, Any]) -> Callable[[], Any]:
-    task: Task[..., Any] = run.owner
+    task: TaskDefinition = run.owner
     interruption = run.flow_run.interruption if run.submitted and run.flow_run else None
     if interruption is None:
         return lambda: task.body(parameters)
@@ -213,16 +216,16 @@ class _Called:
 
 
 def _waits(
-    task: Task[..., Any],
+    task: TaskDefinition,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     wait_for: Iterable[Future[Any]],
 ) -> tuple[Arguments, Waits]:
-    arguments = search(bind(task.fn, args, kwargs, owner=f"task {task.name!r}"))
+    arguments = search(task.bind(args, kwargs))
     return arguments, [*arguments.waits, *((future, "", False) for future in wait_for)]
 
 
-def _begin(task: Task[..., Any], arguments: Arguments, waits: Waits) -> _Called:
+def _begin(task: TaskDefinition, arguments: Arguments, waits: Waits) -> _Called:
     """Reports a run whose upstream has ended: as RUNNING, CACHED or SKIPPED."""
     failed = upstream_failures(waits) if waits else []
     parameters = arguments.parameters if failed else arguments.resolved()
@@ -255,7 +258,7 @@ def _begin(task: Task[..., Any], arguments: Arguments, waits: Waits) -> _Called:
 
 
 def call(
-    task: Task[..., Any],
+    task: TaskDefinition,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     wait_for: Sequence[Future[Any]] = (),
@@ -275,7 +278,7 @@ def call(
 
 
 async def call_async(
-    task: Task[..., Any],
+    task: TaskDefinition,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     wait_for: Sequence[Future[Any]] = (),
@@ -301,7 +304,7 @@ async def call_async(
 
 
 def stream(
-    task: Task[..., Any],
+    task: TaskDefinition,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     wait_for: Sequence[Future[Any]] = (),
@@ -318,7 +321,7 @@ def stream(
 
 
 async def stream_async(
-    task: Task[..., Any],
+    task: TaskDefinition,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     wait_for: Sequence[Future[Any]] = (),

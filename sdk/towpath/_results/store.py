@@ -22,7 +22,7 @@ from towpath.exceptions import ResultError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from towpath._engine.policy import Serializer
+    from towpath._results.policy import Serializer
 
 _TYPES: Final = {"json": "application/json", "pickle": "application/x-python-pickle"}
 

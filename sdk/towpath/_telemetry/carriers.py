@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar, cast
 
 from opentelemetry import context as contexts
 from opentelemetry import propagate
@@ -12,23 +12,46 @@ from opentelemetry import propagate
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
 _VARIABLES: Final = ("traceparent", "tracestate", "baggage")
 
 
-def carrier() -> dict[str, str]:
-    """The present context as headers, by lower-case name; empty where nothing is traced."""
+def current_carrier() -> dict[str, str]:
+    """The present trace context as W3C headers, `traceparent` first of all; empty without one."""
     headers: dict[str, str] = {}
     propagate.inject(headers)
     return {name.lower(): value for name, value in headers.items()}
 
 
 def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """A copy of an environment that hands the present context to a subprocess or job."""
+    """The environment for a subprocess or job that is to be part of the present trace.
+
+    Args:
+        base: What to add to; None: this process's environment.
+
+    Returns:
+        A copy with TRACEPARENT, and TRACESTATE and BAGGAGE where there are any. Flows in the
+        subprocess link to the present span, or join its trace if `telemetry.join_caller` says so.
+    """
     values = dict(os.environ if base is None else base)
     for name in _VARIABLES:
         values.pop(name.upper(), None)
-    values.update({name.upper(): value for name, value in carrier().items()})
+    values.update({name.upper(): value for name, value in current_carrier().items()})
     return values
+
+
+def with_carrier(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """A function that takes the present trace context along, to wherever it is called.
+
+    Spans made within it are children of the span that is current now. It goes through pickle if the
+    function does, so it suits threads, process pools and Dask alike::
+
+        pool.submit(with_carrier(resize), image)
+    """
+    wrapped = WithCarrier(function, current_carrier())
+    return cast("Callable[Parameters, Result]", wrapped)
 
 
 class WithCarrier:

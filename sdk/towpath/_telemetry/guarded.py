@@ -14,7 +14,7 @@ _told: Final[set[str]] = set()
 
 
 @contextmanager
-def harmless(what: str) -> Generator[None]:
+def guarded(what: str) -> Generator[None]:
     """Lets the work go on whatever goes wrong within, and logs the first failure of a kind."""
     try:
         yield

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
 
+from towpath._telemetry.environment import wanted_by_environment
 from towpath._telemetry.shutdown import END_SECONDS, end_within
-from towpath._telemetry.switch import wanted_by_environment
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer, TracerProvider

@@ -9,9 +9,9 @@ from towpath._transport.discovery import find_server
 from towpath._transport.security import is_local, refuse_plaintext_credentials, tls_of
 
 if TYPE_CHECKING:
+    from towpath._settings.declared import Settings
     from towpath._transport.base import Transport
     from towpath._transport.sources import Source
-    from towpath.settings import Settings
 
 
 def open_grpc(settings: Settings, address: str, *, anonymous: bool = False) -> Transport:
@@ -26,8 +26,8 @@ def open_grpc(settings: Settings, address: str, *, anonymous: bool = False) -> T
         ConfigurationError: The key would go over the network in plain text, or a file named in the
             settings can't be read.
     """
-    # Who only reports never loads gRPC before there is a server to report to.
-    from towpath._transport.grpc import GrpcTransport  # noqa: PLC0415 - see above
+    # A process that reports to its outbox only, without a server, never loads gRPC.
+    from towpath._transport.grpc import GrpcTransport  # noqa: PLC0415 - loads gRPC
 
     found = find_server(settings.home)
     announced = found is not None and found.grpc == address and found.speaks_tls
@@ -40,7 +40,7 @@ def open_grpc(settings: Settings, address: str, *, anonymous: bool = False) -> T
 
 def open_connect(settings: Settings, web_address: str) -> Transport:
     """A transport over HTTP, for a URL such as "http://127.0.0.1:4201"; raises as `open_grpc`."""
-    from towpath._transport.connect import ConnectTransport  # noqa: PLC0415 - see above
+    from towpath._transport.connect import ConnectTransport  # noqa: PLC0415 - forked children only
 
     url = urlsplit(web_address)
     tls = tls_of(settings, url.netloc, announced=True) if url.scheme == "https" else None
@@ -54,7 +54,8 @@ def source_of(settings: Settings, address: str) -> Source | None:
     """Where access tokens for a server come from; None where it is called without."""
     if not settings.has_credentials:
         return None
-    from towpath._transport import sources  # noqa: PLC0415 - see above
+    # Tokens are exchanged by messages of the contract, which take long to load.
+    from towpath._transport import sources  # noqa: PLC0415 - loads protobuf
 
     if settings.api_key or settings.api_key_file is not None:
         return sources.ApiKeySource(settings.api_key, settings.api_key_file)

@@ -12,7 +12,7 @@ from towpath.exceptions import ConfigurationError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from towpath.settings import Settings
+    from towpath._settings.declared import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from towpath._settings.declared import read_api_key
+from towpath._settings.readers import read_api_key
 from towpath.api.v1 import auth_service_pb2 as pb
 from towpath.exceptions import ConfigurationError
 

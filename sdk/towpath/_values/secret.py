@@ -7,15 +7,16 @@ import os
 from contextlib import closing
 from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Self, cast
 
+from towpath._runs.context import current_run
+from towpath._settings.current import get_settings
 from towpath._settings.declared import STAND_IN_PREFIX
 from towpath._transport.discovery import find_server
-from towpath.context import current_run
 from towpath.exceptions import ConfigurationError, NotFound, NotSignedIn, RpcError
 
 if TYPE_CHECKING:
+    from towpath._settings.declared import Settings
     from towpath._transport.base import Transport
     from towpath.api.v1 import secret_service_pb2
-    from towpath.settings import Settings
 
 _METHOD: Final = "towpath.api.v1.SecretService/AccessSecret"
 _SHOWN: Final = "***"
@@ -108,8 +109,7 @@ def variable_of(name: str) -> str:
 
 def _accessed(name: str) -> bytes:
     # The contract's messages take as long to load as all else, and a variable needs none.
-    from towpath.api.v1 import secret_service_pb2 as pb  # noqa: PLC0415 - see above
-    from towpath.settings import get_settings  # noqa: PLC0415 - see above
+    from towpath.api.v1 import secret_service_pb2 as pb  # noqa: PLC0415 - loads protobuf
 
     settings = get_settings()
     request = pb.AccessSecretRequest(name=f"workspaces/{settings.workspace}/secrets/{name}")
@@ -119,16 +119,17 @@ def _accessed(name: str) -> bytes:
 
 
 def _opened(settings: Settings) -> Transport:
-    from towpath.client._connect import open_transport  # noqa: PLC0415 - gRPC, as above
-
     if os.getpid() != _PID:
         # gRPC can't go into a forked child.
         found = find_server(settings.home)
         web_address = settings.server_web_address or (found.web if found else "")
         if web_address:
-            from towpath._transport.opening import open_connect  # noqa: PLC0415 - as above
+            from towpath._transport.opening import open_connect  # noqa: PLC0415 - loads ssl
 
             return open_connect(settings, web_address)
+    # Entry points, where the embedded service is found, take longest to load.
+    from towpath._transport.service import open_transport  # noqa: PLC0415 - loads entry points
+
     return open_transport(settings)
 
 

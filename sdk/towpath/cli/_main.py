@@ -1,4 +1,4 @@
-"""The `towpath` command: its groups, each loaded when it is asked for, and how it ends."""
+"""The `towpath` command: its groups, each loaded when it is used, and its exit codes."""
 
 from __future__ import annotations
 
@@ -18,37 +18,32 @@ if TYPE_CHECKING:
     from towpath.cli.shared.errors import Ending
 
 _COMMANDS: Final = {
-    "audit": ("towpath.cli.identity.audit:group", "See who did what, and that it is all there."),
-    "completion": ("towpath.cli.local.completion:completion", "Print the completion of a shell."),
-    "config": ("towpath.cli.local.config:group", "See and change settings."),
-    "key": ("towpath.cli.identity.keys:group", "Make, rotate and revoke API keys."),
-    "login": ("towpath.cli.identity.sign_in:login", "Sign in, and keep that in the profile."),
-    "logout": (
-        "towpath.cli.identity.sign_in:logout",
-        "Sign out, or take the key out of the profile.",
-    ),
-    "member": ("towpath.cli.identity.access:members", "See who is in, and let people in and out."),
-    "role": ("towpath.cli.identity.access:roles", "See and make roles."),
-    "secret": ("towpath.cli.values.secrets:group", "Keep values that runs use, and nobody sees."),
+    "audit": ("towpath.cli.identity.audit:group", "Read and verify the audit log."),
+    "completion": ("towpath.cli.local.completion:completion", "Print a completion script."),
+    "config": ("towpath.cli.local.config:group", "Show and change settings."),
+    "doctor": ("towpath.cli.local.doctor:doctor", "Diagnose problems and suggest fixes."),
+    "flow": ("towpath.cli.runs.flows:group", "List flows."),
+    "key": ("towpath.cli.identity.keys:group", "Manage API keys."),
+    "login": ("towpath.cli.identity.login:login", "Sign in and save the credential."),
+    "logout": ("towpath.cli.identity.login:logout", "Sign out, or remove the saved API key."),
+    "member": ("towpath.cli.identity.members:group", "Manage members and their roles."),
+    "profile": ("towpath.cli.local.profiles:group", "Manage profiles of settings."),
+    "role": ("towpath.cli.identity.roles:group", "Manage roles."),
+    "run": ("towpath.cli.runs.runs:group", "List, inspect, follow and delete runs."),
+    "secret": ("towpath.cli.values.secrets:group", "Manage secrets, which only runs can read."),
     "service-account": (
-        "towpath.cli.identity.access:service_accounts",
-        "Manage who calls without being a person.",
+        "towpath.cli.identity.service_accounts:group",
+        "Manage service accounts, which programs call with.",
     ),
-    "tenant": (
-        "towpath.cli.identity.access:tenants",
-        "Manage tenants, as the installation's operator.",
-    ),
-    "trust": ("towpath.cli.identity.trusts:group", "Trust tokens of other issuers."),
-    "usage": ("towpath.cli.identity.access:usage", "Show what the tenant uses of its limits."),
-    "whoami": ("towpath.cli.identity.sign_in:whoami", "Show who you are, and what you may do."),
-    "workspace": ("towpath.cli.identity.access:workspaces", "Keep runs of several teams apart."),
-    "doctor": ("towpath.cli.local.doctor:doctor", "Find what is wrong, and what would fix it."),
-    "flow": ("towpath.cli.runs.flows:group", "See which flows there are."),
-    "profile": ("towpath.cli.local.profiles:group", "Keep settings of several places apart."),
-    "run": ("towpath.cli.runs.runs:group", "See what runs did, and why."),
-    "sync": ("towpath.cli.local.sync:sync", "Deliver what waits in the outboxes of this home."),
+    "sync": ("towpath.cli.local.sync:sync", "Deliver the reports that wait in the outboxes."),
+    "tenant": ("towpath.cli.identity.tenants:group", "Manage tenants; for the operator."),
+    "trust": ("towpath.cli.identity.trusts:group", "Manage trusts in issuers of tokens."),
+    "usage": ("towpath.cli.identity.usage:usage", "Show usage and limits of the tenant."),
+    "whoami": ("towpath.cli.identity.whoami:whoami", "Show your identity and permissions."),
+    "workspace": ("towpath.cli.identity.workspaces:group", "Manage workspaces."),
 }
-_SERVER_HELP: Final = "Run the Towpath service."
+"""Commands by name: where each is, so that it loads when it is used, and its short help."""
+_SERVER_HELP: Final = "Run and manage the Towpath service."
 _INTERRUPTED: Final = 130
 
 
@@ -88,10 +83,10 @@ def _server_group() -> click.Command | None:
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("towpath"), message="%(version)s")
-@click.option("--profile", metavar="NAME", help="Profile of settings to use.")
-@click.option("--server", metavar="HOST:PORT", help="Server to talk to.")
-@click.option("-q", "--quiet", is_flag=True, help="Print data and errors only.")
-@click.option("--no-input", is_flag=True, help="Never ask.")
+@click.option("--profile", metavar="NAME", help="Profile of settings.")
+@click.option("--server", metavar="HOST:PORT", help="Address of the server.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only data and errors.")
+@click.option("--no-input", is_flag=True, help="Never ask for input.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.pass_context
 def cli(
@@ -103,10 +98,10 @@ def cli(
     no_input: bool,
     debug: bool,
 ) -> None:
-    """Towpath: runs of Python flows and tasks, tracked."""
-    # Settings load files and modules that `--help` needs none of.
-    from towpath.cli.shared.session import Invocation  # noqa: PLC0415 - see above
-    from towpath.settings import use_flags  # noqa: PLC0415 - see above
+    """Run and track Python flows and tasks."""
+    # Settings load files and modules, which would slow down `--help`.
+    from towpath._settings.current import use_flags  # noqa: PLC0415 - it loads the settings
+    from towpath.cli.shared.session import Invocation  # noqa: PLC0415 - it loads the settings
 
     ctx.obj = Invocation(
         debug=debug, quiet=quiet, no_input=no_input, profile=profile or "", server=server or ""
@@ -121,15 +116,21 @@ def show_version() -> None:
 
 
 def main() -> None:
-    """Runs the command; docs/guides/command-line.md has its exit codes."""
+    """Runs the command and exits; docs/guides/command-line.md lists the exit codes."""
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs the command with arguments, and returns its exit code.
+    """Runs the command.
+
+    Args:
+        arguments: The command line, without the program's name.
+
+    Returns:
+        The exit code.
 
     Raises:
-        Exception: What went wrong, if `--debug` is among the arguments.
+        Exception: Any error of the command, if `--debug` is among the arguments.
     """
     try:
         result = cli.main(list(arguments), prog_name="towpath", standalone_mode=False)
@@ -137,7 +138,7 @@ def run(arguments: Sequence[str]) -> int:
     except (click.exceptions.Abort, KeyboardInterrupt):
         return _INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output has seen enough; the interpreter's own flush must not fail again.
+        # The reader of the output has closed it; the interpreter's own flush must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except click.exceptions.Exit as error:
@@ -150,8 +151,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _explained(error: Exception, arguments: Sequence[str]) -> int:
-    # The errors' module brings the client's exceptions, which commands that succeed don't need.
-    from towpath.cli.shared.errors import ending, show  # noqa: PLC0415 - see above
+    from towpath.cli.shared.errors import ending, show  # noqa: PLC0415 - few commands fail
 
     end: Ending = ending(error)
     show(end, as_json=_wants_json(arguments))

@@ -1,4 +1,4 @@
-"""Which service a reader talks to."""
+"""Connects clients to the configured server, or to the local database."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from towpath._delivery.takeover import deliver_waiting
-from towpath._transport.discovery import find_server
-from towpath._transport.embedded import open_embedded_transport
-from towpath._transport.opening import open_grpc
+from towpath._transport.service import open_transport, server_address
 from towpath.client._client import Client
 from towpath.exceptions import RpcError
 
@@ -19,29 +17,32 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
+    from towpath._settings.declared import Settings
     from towpath._transport.base import Transport
-    from towpath.settings import Settings
 
 LOOK_SECONDS: Final = 0.25
 _SHARE: Final = 4
-"""How many times as long as taking in took the next look waits, so that it stays cheap."""
+"""Pause before the next look, in lengths of the last delivery, so that looking stays cheap."""
 
 
 @contextmanager
 def connect(settings: Settings, *, following: bool = False) -> Generator[Client]:
-    """A client of the configured server, the one that runs on the home, or the local database.
+    """Connects to the configured server, else to the one on the home, else to the local database.
 
-    The local database first takes in what waits in the home's outboxes.
+    Reports that wait in the home's outboxes are delivered to the local database first.
 
     Args:
-        settings: Those in force.
-        following: Go on taking in what running pipelines write, for as long as the context lasts.
+        settings: The settings of the process.
+        following: Go on delivering the reports of running pipelines until the context ends.
+
+    Yields:
+        A client, which holds until the context ends.
 
     Raises:
         TowpathError: The local database can't be opened.
     """
     address = server_address(settings)
-    with contextlib.closing(_open(address, settings)) as transport:
+    with contextlib.closing(open_transport(settings)) as transport:
         if address:
             yield Client(transport, workspace=settings.workspace)
             return
@@ -53,23 +54,19 @@ def connect(settings: Settings, *, following: bool = False) -> Generator[Client]
             yield Client(transport)
 
 
-def server_address(settings: Settings) -> str:
-    """Address of the configured server or of the one on the home; empty when there is none."""
-    if settings.server_address:
-        return settings.server_address
-    found = find_server(settings.home)
-    return found.grpc if found else ""
+@contextmanager
+def open_client(settings: Settings, *, anonymous: bool = False) -> Generator[Client]:
+    """A client of the service that `connect` finds, which delivers nothing first.
 
+    Args:
+        settings: The settings of the process.
+        anonymous: Call without a credential.
 
-def open_transport(settings: Settings, *, anonymous: bool = False) -> Transport:
-    """A transport to where `connect` says; `anonymous` brings nothing that proves who calls."""
-    return _open(server_address(settings), settings, anonymous=anonymous)
-
-
-def _open(address: str, settings: Settings, *, anonymous: bool = False) -> Transport:
-    if not address:
-        return open_embedded_transport(settings.home)
-    return open_grpc(settings, address, anonymous=anonymous)
+    Raises:
+        TowpathError: The local database can't be opened.
+    """
+    with contextlib.closing(open_transport(settings, anonymous=anonymous)) as transport:
+        yield Client(transport, workspace=settings.workspace)
 
 
 @contextmanager
@@ -80,7 +77,7 @@ def _taking_in(home: Path, transport: Transport) -> Generator[None]:
         pause = LOOK_SECONDS
         while not ended.wait(pause):
             began = time.monotonic()
-            # What was not taken now waits in its outbox for the next look.
+            # Reports that were not delivered now wait in their outbox for the next look.
             with contextlib.suppress(RpcError):
                 deliver_waiting(home, transport, include_live=True)
             pause = max(LOOK_SECONDS, (time.monotonic() - began) * _SHARE)

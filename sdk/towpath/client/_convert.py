@@ -1,213 +1,70 @@
-"""From the contract's messages to values."""
+"""What the conversions of several subjects share: times and resource names."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, cast
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from towpath._state_type import StateType
-from towpath._telemetry.ids import Carrier
-from towpath.api.v1 import log_service_pb2, run_pb2, run_service_pb2
-from towpath.client._values import (
-    Decision,
-    Failure,
-    FlowSummary,
-    GraphNode,
-    LogLine,
-    Run,
-    RunEvent,
-    RunKind,
-    ServerInfo,
-    Source,
-    Transition,
-)
+from google.protobuf.duration_pb2 import Duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from google.protobuf.message import Message
     from google.protobuf.timestamp_pb2 import Timestamp
 
-    from towpath.api.v1 import common_pb2, flow_service_pb2, server_service_pb2, state_pb2
 
-_STATES: Final = {state.number: state for state in StateType}
-_SOURCES: Final[tuple[Source, ...]] = ("", "producer", "worker", "caller", "system")
-
-
-def to_run(message: run_pb2.Run) -> Run:
-    """A run."""
-    payload = message.parameters
-    readable = payload.data and payload.content_type in {"", "application/json"}
-    return Run(
-        id=message.run_id,
-        short_id=message.short_id,
-        kind=_kind(message.kind),
-        name=message.display_name,
-        flow_id=_last(message.flow),
-        flow=message.flow_name,
-        task=message.task_name,
-        state=to_state(message.state),
-        reason=message.state_reason,
-        message=message.state_message,
-        attempt=message.attempt,
-        revision=message.revision,
-        parent_id=_last(message.parent_run),
-        root_id=_last(message.root_run),
-        created=_time(message.create_time),
-        started=_time(message.start_time) if message.HasField("start_time") else None,
-        ended=_time(message.end_time) if message.HasField("end_time") else None,
-        state_since=_time(message.state_time),
-        running_seconds=message.run_duration.ToMicroseconds() / 1e6,
-        tags=tuple(message.tags),
-        code_version=message.code_version,
-        observed_late=message.observed_late,
-        failure=_failure(message.failure) if message.HasField("failure") else None,
-        parameters=payload.data.decode("utf-8", "replace") if readable else "",
-        child_counts=_counts(message.child_counts),
-        trace_id=_trace_id(message.trace_context.traceparent),
-    )
+def to_time(moment: Timestamp) -> datetime:
+    """A time, aware and in UTC."""
+    return moment.ToDatetime(UTC)
 
 
-def to_transition(message: state_pb2.RunTransition) -> Transition:
-    """A row of a run's history."""
-    return Transition(
-        run_id=message.run_id,
-        revision=message.revision,
-        before=_STATES.get(message.from_state),
-        after=to_state(message.to_state),
-        attempt=message.attempt,
-        reason=message.reason,
-        message=message.message,
-        rule=message.rule,
-        occurred=_time(message.occur_time),
-        recorded=_time(message.record_time),
-        source=_source(message.source),
-        inferred=message.inferred,
-        failure=_failure(message.failure) if message.HasField("failure") else None,
-        next_attempt=(
-            _time(message.next_attempt_time) if message.HasField("next_attempt_time") else None
-        ),
-    )
+def to_optional_time(message: Message, field: str) -> datetime | None:
+    """A time of a message; None when it isn't set."""
+    if not message.HasField(field):
+        return None
+    moment: Timestamp = getattr(message, field)
+    return to_time(moment)
 
 
-def to_decision(message: run_service_pb2.RunDecision) -> Decision:
-    """A decision about an update."""
-    return Decision(
-        accepted=message.verdict == run_service_pb2.RUN_VERDICT_ACCEPTED,
-        rule=message.rule,
-        reason=message.reason,
-        message=message.message,
-        before=_STATES.get(message.from_state),
-        after=to_state(message.to_state),
-        attempt=message.attempt,
-        revision=message.revision,
-        occurred=_time(message.occur_time),
-        recorded=_time(message.record_time),
-        source=_source(message.source),
-    )
+def from_span(span: timedelta | None) -> Duration | None:
+    """A span of time as the contract has it."""
+    if span is None:
+        return None
+    message = Duration()
+    message.FromTimedelta(span)
+    return message
 
 
-def to_log_line(message: log_service_pb2.LogRecord) -> LogLine:
-    """A log line."""
-    return LogLine(
-        run_id=message.run_id,
-        attempt=message.attempt,
-        time=_time(message.occur_time),
-        severity=_severity(message.severity),
-        logger=message.logger,
-        body=message.body,
-        failure=_failure(message.failure) if message.HasField("failure") else None,
-    )
-
-
-def to_flow(message: flow_service_pb2.Flow) -> FlowSummary:
-    """A flow."""
-    return FlowSummary(
-        id=_last(message.name),
-        name=message.display_name,
-        run_counts=_counts(message.run_counts),
-        last_run=to_run(message.last_run) if message.HasField("last_run") else None,
-        created=_time(message.create_time),
-    )
-
-
-def to_node(message: run_service_pb2.RunGraphNode) -> GraphNode:
-    """A run in a graph."""
-    return GraphNode(
-        id=message.run_id,
-        parent_id=message.parent_run_id,
-        kind=_kind(message.kind),
-        name=message.display_name,
-        state=to_state(message.state),
-        started=_time(message.start_time) if message.HasField("start_time") else None,
-        ended=_time(message.end_time) if message.HasField("end_time") else None,
-        upstream_ids=tuple(message.upstream_run_ids),
-    )
-
-
-def to_event(message: run_service_pb2.RunEvent) -> RunEvent:
-    """A change to a watched run."""
-    if message.kind == run_service_pb2.RUN_EVENT_KIND_REMOVED:
-        return RunEvent(kind="removed", run_id=message.run.run_id)
-    added = message.kind == run_service_pb2.RUN_EVENT_KIND_ADDED
-    return RunEvent(
-        kind="added" if added else "modified",
-        run_id=message.run.run_id,
-        run=to_run(message.run),
-    )
-
-
-def to_server_info(message: server_service_pb2.GetServerInfoResponse) -> ServerInfo:
-    """What a service is."""
-    return ServerInfo(
-        version=message.version,
-        features=tuple(message.features),
-        minimum_client_version=message.minimum_client_version,
-        notice=message.notice,
-        time=_time(message.server_time),
-    )
-
-
-def to_state(number: int) -> StateType:
-    """A state by its number; PENDING for one that this version doesn't know."""
-    return _STATES.get(number, StateType.PENDING)
-
-
-def _trace_id(traceparent: str) -> str:
-    carrier = Carrier.parse(traceparent)
-    return f"{carrier.trace_id:032x}" if carrier is not None else ""
-
-
-def _counts(messages: Iterable[run_pb2.RunStateCount]) -> dict[StateType, int]:
-    return {to_state(item.state): item.count for item in messages}
-
-
-def _failure(message: common_pb2.Failure) -> Failure:
-    return Failure(
-        type=message.type,
-        message=message.message,
-        stack_trace=message.stack_trace,
-        cause=_failure(message.cause) if message.HasField("cause") else None,
-    )
-
-
-def _kind(kind: int) -> RunKind:
-    return "flow" if kind == run_pb2.RUN_KIND_FLOW else "task"
-
-
-def _source(source: int) -> Source:
-    return _SOURCES[source] if source < len(_SOURCES) else ""
-
-
-def _severity(number: int) -> str:
-    # Numbers between the named ones are finer grades of the name below.
-    names = cast("dict[str, int]", dict(log_service_pb2.LogSeverity.items()))
-    named = [(value, name) for name, value in names.items() if 0 < value <= number]
-    return max(named)[1].rpartition("_")[2] if named else "INFO"
-
-
-def _last(name: str) -> str:
+def last_segment(name: str) -> str:
+    """The id at the end of a resource name: "team-a" of "workspaces/team-a"."""
     return name.rpartition("/")[2]
 
 
-def _time(moment: Timestamp) -> datetime:
-    return moment.ToDatetime(UTC)
+def workspace_name(workspace: str | None) -> str:
+    """The resource name of a workspace, given by id or by that name; empty for none."""
+    return f"workspaces/{workspace.removeprefix('workspaces/')}" if workspace else ""
+
+
+def tenant_name(tenant: str) -> str:
+    """The resource name of a tenant, given by id or by that name."""
+    return f"tenants/{tenant.removeprefix('tenants/')}"
+
+
+def role_name(role: str | None) -> str:
+    """The resource name of a role, given by id or by that name; empty for none."""
+    return f"roles/{role.removeprefix('roles/')}" if role else ""
+
+
+def trust_name(trust: str) -> str:
+    """The resource name of a trust, given by id or by that name."""
+    return f"trusts/{trust.removeprefix('trusts/')}"
+
+
+def principal_name(principal: str | None) -> str:
+    """The resource name of a principal; empty for none.
+
+    Args:
+        principal: E-mail address of a user, id of a service account, or the resource name.
+    """
+    if not principal or "/" in principal:
+        return principal or ""
+    return f"users/{principal}" if "@" in principal else f"serviceAccounts/{principal}"

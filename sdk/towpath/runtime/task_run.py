@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from towpath.context import RunContext, current_run
+from towpath._runs.context import RunContext, current_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def towpath_harness() -> Iterator[Harness]:
     """A harness for this test: flows and tasks report to it, and time is virtual."""
-    # Test runs that don't use the fixture don't load what it takes.
-    from towpath.testing import harness  # noqa: PLC0415 - see above
+    # pytest loads this plugin for every project in whose environment Towpath is.
+    from towpath.testing import harness  # noqa: PLC0415 - loads the engine
 
     with harness() as recording:
         yield recording

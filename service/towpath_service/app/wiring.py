@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from towpath_service.app.identity.secret_keys import sealing_by, sealing_in_memory, without_key
+from towpath_service.app.identity.secret_keys import sealing_in_memory, without_key
+from towpath_service.app.stores import database_at, has_identity, stores_on
+from towpath_service.app.subjects import Foundation, Subject
 from towpath_service.core.bus import Bus
 from towpath_service.core.clock import SystemClock
+from towpath_service.core.draining import Draining
 from towpath_service.core.tenant_limits import Admission
-from towpath_service.database.postgres_url import PostgresUrl
 from towpath_service.identity.rpc.local_identity import (
     LocalAccessHandler,
     LocalAuthHandler,
@@ -24,46 +26,33 @@ from towpath_service.runs.application.producers import Producers
 from towpath_service.runs.application.queries import Queries
 from towpath_service.runs.application.reaper import Reaper
 from towpath_service.runs.application.retention import Keep, Retention
-from towpath_service.runs.application.watch import Draining, Watches
+from towpath_service.runs.application.watch import Watches
 from towpath_service.runs.rpc.ingest_handler import IngestHandler, StreamTimes
 from towpath_service.runs.rpc.log_handler import LogHandler
 from towpath_service.runs.rpc.run_handler import FlowHandler, RunHandler
 from towpath_service.runs.rpc.server_handler import ServerHandler
-from towpath_service.stores.sqlite import SqliteStore
 from towpath_service.telemetry.wrapping import Wrapping
 from towpath_service.values.application.data_keys import DataKeys
 from towpath_service.values.application.secrets import WorkspaceSecrets
 from towpath_service.values.rpc.secret_handler import SecretHandler
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from towpath_service.app.identity.wiring import Identity
+    from towpath_service.app.options import IdentityOptions
+    from towpath_service.app.stores import Stores
+    from towpath_service.app.subjects import OpenSubject
+    from towpath_service.database.postgres_url import PostgresUrl
     from towpath_service.identity.application.authority import Authority
     from towpath_service.identity.application.refused_exchanges import Denials
-    from towpath_service.identity.ports.sealing import Sealer, Sealing
+    from towpath_service.identity.ports.sealing import Sealing
     from towpath_service.rpc.dispatcher import Dispatching
-    from towpath_service.stores.port import Store
+    from towpath_service.rpc.endpoints import Handler
 
 
 _WITHOUT_IDENTITY = (LocalAuthHandler(), LocalAccessHandler(), LocalTenantHandler())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdentityWanted:
-    """How callers are told apart, where they are."""
-
-    sealer: Callable[[], Sealer]
-    """Makes what opens the service's own keys."""
-    private_issuers: bool = False
-    """Whether issuers that tenants trust may be on this machine and on private networks."""
-    endless_keys: bool = True
-    """Whether the successor of an API key that never ends never ends, in the first tenant."""
-    public_url: str | None = None
-    """`iss` of access tokens; None for one that is nobody's address."""
-    behind_proxy: bool = False
-    """Whether a proxy stands before the ports, and tells where calls come from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +65,13 @@ class Service:
     producers: Producers
     reaper: Reaper
     retention: Retention
-    store: Store
+    stores: Stores
     authority: Authority | None
     """Who tells who calls; None when nobody is asked."""
     denials: Denials | None
     """Who writes refused exchanges down; None as above."""
+    loops: Mapping[str, Callable[[], Awaitable[None]]]
+    """What a server runs in the background, by name."""
 
     def drain(self) -> None:
         """Ends watches and asks producers to move on; calls under way go on."""
@@ -88,136 +79,155 @@ class Service:
         self.bus.notify_all()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Runs(Subject):
+    """Runs, and what other parts need of them."""
+
+    producers: Producers
+    queries: Queries
+    reaper: Reaper
+    retention: Retention
+
+
 @asynccontextmanager
 async def open_service(
-    database: Path | PostgresUrl | None,
+    location: Path | PostgresUrl | None,
     *,
     times: StreamTimes | None = None,
     keep: Keep | None = None,
     wrapping: Wrapping | None = None,
-    identity: IdentityWanted | None = None,
+    identity: IdentityOptions | None = None,
     sealing: Sealing | None = None,
+    subjects: Iterable[OpenSubject] = (),
 ) -> AsyncGenerator[Service]:
-    """Opens the service on a database; a path is SQLite's, None is one in memory.
+    """Opens the service on a database.
 
     Args:
-        database: Where runs are kept.
+        location: The database; a path is SQLite's, None is one in memory.
         times: How long streams last and producers may be silent.
         keep: For how long what is recorded is kept.
-        wrapping: What tells of the service; None tells of nothing.
+        wrapping: Telemetry around the parts; None for none.
         identity: How callers are told apart, if that was ever switched on; None for a service that
-            nobody but its own process calls.
-        sealing: Gets hold of the key that secrets are sealed with; None for that of identity, or
-            one in memory for a database that is.
+            only its own process calls.
+        sealing: Gets hold of the key that secrets and the service's own keys are sealed with; None
+            for no key, or for one in memory for a database that is.
+        subjects: Opens further subjects, beside those that the service always has.
     """
     wrapping = wrapping or Wrapping()
-    clock, bus, draining = SystemClock(), Bus(), Draining(asyncio.Event())
-    times = times or StreamTimes()
-    store = wrapping.store(_store(database))
+    sealing = sealing or (sealing_in_memory() if location is None else without_key)
+    async with AsyncExitStack() as stack:
+        foundation = await stack.enter_async_context(_foundation(location, wrapping))
+        runs = await stack.enter_async_context(
+            _runs(foundation, wrapping, times or StreamTimes(), keep or Keep())
+        )
+        layer = await _identity(foundation, sealing, runs.queries, identity)
+        values = _values(foundation, sealing, operated_by_callers=layer is None)
+        further = [await stack.enter_async_context(opened(foundation)) for opened in subjects]
+        parts = (runs, values, *further)
+        handlers = [handler for part in parts for handler in part.handlers]
+        yield Service(
+            dispatcher=wrapping.dispatcher(_dispatcher(handlers, layer)),
+            authority=None if layer is None else layer.authority,
+            denials=None if layer is None else layer.denials,
+            bus=foundation.bus,
+            draining=foundation.draining,
+            producers=runs.producers,
+            reaper=runs.reaper,
+            retention=runs.retention,
+            stores=foundation.stores,
+            loops={name: loop for part in parts for name, loop in part.loops.items()},
+        )
+        if layer is not None:
+            await layer.guard.settle()
+        await wrapping.settle()
+
+
+@asynccontextmanager
+async def _foundation(
+    location: Path | PostgresUrl | None, wrapping: Wrapping
+) -> AsyncGenerator[Foundation]:
+    """Opens the database, and hears what other replicas commit."""
+    bus = Bus()
+    database = wrapping.database(database_at(location))
     listening: asyncio.Task[None] | None = None
     try:
-        await store.open()
-        listening = asyncio.create_task(store.listen(bus), name="towpath-listener")
-        async with Committer(store, bus, clock) as committing:
-            committer = wrapping.committer(committing)
-            producers = Producers(
-                store, committer, bus, clock, touch_seconds=times.heartbeat_timeout_seconds / 6
-            )
-            queries = Queries(store, bus, clock)
-            watches = Watches(store, bus, draining)
-            admission = Admission()
-            layer = await _identity(store, clock, queries, admission, identity)
-            data_keys = DataKeys(
-                store,
-                sealing or _sealing(database, identity),
-                clock,
-                operated_by_callers=layer is None,
-            )
-            handlers = (
-                IngestHandler(producers, draining, times, admission),
-                RunHandler(queries, watches),
-                FlowHandler(queries),
-                LogHandler(producers, queries, watches, admission),
-                SecretHandler(WorkspaceSecrets(store, data_keys, clock)),
-                ServerHandler(metadata.version("towpath")),
-            )
-            dispatcher = (
-                Dispatcher((*handlers, *_WITHOUT_IDENTITY), LocalAuthenticator())
-                if layer is None
-                else Dispatcher((*handlers, *layer.handlers), layer.authenticator, layer.guard)
-            )
-            yield Service(
-                dispatcher=wrapping.dispatcher(dispatcher),
-                authority=None if layer is None else layer.authority,
-                denials=None if layer is None else layer.denials,
+        await database.open()
+        listening = asyncio.create_task(database.listen(bus), name="towpath-listener")
+        stores = stores_on(database)
+        with wrapping.runs(stores.runs) as runs:
+            yield Foundation(
+                stores=replace(stores, runs=runs),
                 bus=bus,
-                draining=draining,
-                producers=producers,
-                reaper=Reaper(store, bus, clock, silence_seconds=times.heartbeat_timeout_seconds),
-                retention=Retention(store, bus, clock, keep or Keep()),
-                store=store,
+                clock=SystemClock(),
+                draining=Draining(asyncio.Event()),
+                limits=Admission(),
             )
-            if layer is not None:
-                await layer.guard.settle()
-            await wrapping.settle()
     finally:
         if listening is not None:
             listening.cancel()
             await asyncio.wait([listening])
-        store.close()
+        database.close()
+
+
+@asynccontextmanager
+async def _runs(
+    foundation: Foundation, wrapping: Wrapping, times: StreamTimes, keep: Keep
+) -> AsyncGenerator[_Runs]:
+    store, bus, clock = foundation.stores.runs, foundation.bus, foundation.clock
+    draining, limits = foundation.draining, foundation.limits
+    silence_seconds = times.heartbeat_timeout_seconds
+    async with Committer(store, bus, clock) as committing:
+        committer = wrapping.committer(committing)
+        producers = Producers(store, committer, bus, clock, touch_seconds=silence_seconds / 6)
+        queries = Queries(store, bus, clock)
+        watches = Watches(store, bus, draining)
+        reaper = Reaper(store, bus, clock, silence_seconds=silence_seconds)
+        retention = Retention(store, bus, clock, keep)
+        yield _Runs(
+            producers=producers,
+            queries=queries,
+            reaper=reaper,
+            retention=retention,
+            handlers=(
+                IngestHandler(producers, draining, times, limits),
+                RunHandler(queries, watches),
+                FlowHandler(queries),
+                LogHandler(producers, queries, watches, limits),
+                ServerHandler(metadata.version("towpath")),
+            ),
+            loops={
+                "reaper": reaper.run,
+                "retention": retention.run,
+                "liveness": producers.keep_alive,
+            },
+        )
+
+
+def _values(foundation: Foundation, sealing: Sealing, *, operated_by_callers: bool) -> Subject:
+    store, clock = foundation.stores.secrets, foundation.clock
+    keys = DataKeys(store, sealing, clock, operated_by_callers=operated_by_callers)
+    return Subject(handlers=(SecretHandler(WorkspaceSecrets(store, keys, clock)),))
 
 
 async def _identity(
-    store: Store,
-    clock: SystemClock,
-    queries: Queries,
-    admission: Admission,
-    wanted: IdentityWanted | None,
+    foundation: Foundation, sealing: Sealing, queries: Queries, options: IdentityOptions | None
 ) -> Identity | None:
-    if wanted is None or not await has_identity(store):
+    if options is None or not await has_identity(foundation.stores):
         return None
     # Brings cryptography, of which a service without identity needs nothing.
     from towpath_service.app.identity.wiring import open_identity  # noqa: PLC0415 - 10 MB
 
     return await open_identity(
-        store,
-        clock,
-        wanted.sealer(),
-        queries,
-        admission,
-        private_issuers=wanted.private_issuers,
-        endless_keys=wanted.endless_keys,
-        public_url=wanted.public_url,
-        behind_proxy=wanted.behind_proxy,
+        foundation.stores.identity,
+        foundation.clock,
+        sealing(make=False),
+        queries.attempt,
+        foundation.limits,
+        options,
     )
 
 
-def _sealing(database: Path | PostgresUrl | None, identity: IdentityWanted | None) -> Sealing:
-    if identity is not None:
-        return sealing_by(identity.sealer)
-    return sealing_in_memory() if database is None else without_key
-
-
-async def has_identity(store: Store) -> bool:
-    """Whether identity was ever switched on for a database: it stays on."""
-    return bool(await store.installation(lambda installation: installation.server_keys()))
-
-
-@asynccontextmanager
-async def open_store(database: Path | PostgresUrl) -> AsyncGenerator[Store]:
-    """Opens the store of a database alone."""
-    store = _store(database)
-    try:
-        await store.open()
-        yield store
-    finally:
-        store.close()
-
-
-def _store(database: Path | PostgresUrl | None) -> Store:
-    if isinstance(database, PostgresUrl):
-        # Its driver and the asyncio half of SQLAlchemy are of no use to a server on SQLite.
-        from towpath_service.stores.postgres import PostgresStore  # noqa: PLC0415 - 15 MB
-
-        return PostgresStore(database)
-    return SqliteStore(database)
+def _dispatcher(handlers: Sequence[Handler], layer: Identity | None) -> Dispatcher:
+    if layer is None:
+        return Dispatcher((*handlers, *_WITHOUT_IDENTITY), LocalAuthenticator())
+    return Dispatcher((*handlers, *layer.handlers), layer.authenticator, layer.guard)

@@ -4,46 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from itertools import groupby
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from towpath.settings import get_settings
 
-from towpath_service.cli.retention import keep_options
+from towpath_service.app.options import DatabaseOptions
+from towpath_service.cli.database_option import existing_database, parsed_database
+from towpath_service.cli.options import takes
+from towpath_service.cli.retention import prune
 from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Coroutine
 
-    from sqlalchemy import Connection
-
-    from towpath_service.database.postgres_url import PostgresUrl
     from towpath_service.database.upkeep.plan import Step
 
 Result = TypeVar("Result")
-
-database_option = click.option(
-    "--database",
-    metavar="FILE|URL",
-    envvar="TOWPATH_SERVER_DATABASE",
-    help="SQLite file, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE."
-    "  [default: towpath.db in the Towpath home]",
-)
-
-
-def database_of(database: str | None, home: Path) -> Path | PostgresUrl:
-    """The database that an option names.
-
-    Raises:
-        click.UsageError: It is none that there could be.
-    """
-    from towpath_service.database.database_urls import parse_database  # noqa: PLC0415 - heavy
-
-    try:
-        return parse_database(database, home)
-    except ServiceError as error:
-        raise click.UsageError(f"--database: {error.message}") from None
 
 
 @click.group()
@@ -51,56 +28,57 @@ def db() -> None:
     """Look after the service's database."""
 
 
+db.add_command(prune)
+
+
 @db.command()
-@database_option
+@takes(DatabaseOptions, "database")
 @click.option("--to", "revision", default="head", help="Revision, such as 0001.  [default: newest]")
-def upgrade(database: str | None, revision: str) -> None:
-    """Bring the tables to what this version works with."""
-    from towpath_service.database import upgrade as schema  # noqa: PLC0415 - heavy
+def upgrade(database: DatabaseOptions, revision: str) -> None:
+    """Upgrade the tables to those that this version works with."""
+    target = parsed_database(database, get_settings().home)
+    # Alembic takes a second to import, which `--help` doesn't wait for.
+    from towpath_service.app import database_upkeep  # noqa: PLC0415 - as the line before says
 
-    def work(connection: Connection) -> tuple[str | None, str | None]:
-        before = schema.current_revision(connection)
-        schema.upgrade(connection, _known(revision))
-        return before, schema.current_revision(connection)
-
-    before, after = _at(database, work, create=True)
-    if before == after:
-        click.echo(f"The schema is {after} already.")
+    revisions = _run(database_upkeep.upgrade(target, revision))
+    if revisions.before == revisions.after:
+        click.echo(f"The schema is {revisions.after} already.")
     else:
-        click.echo(f"The schema was {before or 'empty'} and is {after} now.")
+        click.echo(f"The schema was {revisions.before or 'empty'} and is {revisions.after} now.")
 
 
 @db.command()
-@database_option
+@takes(DatabaseOptions, "database")
 @click.option("--to", "revision", required=True, help='Revision, such as 0001, or "base" for none.')
 @click.option("--yes", is_flag=True, help="Don't ask.")
-def downgrade(database: str | None, revision: str, *, yes: bool) -> None:
-    """Take the tables back to what an earlier version works with.
+def downgrade(database: DatabaseOptions, revision: str, *, yes: bool) -> None:
+    """Downgrade the tables to those that an earlier version works with.
 
-    What only the later version keeps is lost; with "base", everything is.
+    Data that only the later version keeps is lost; with "base", all data is.
     """
-    from towpath_service.database import upgrade as schema  # noqa: PLC0415 - heavy
-
-    lost = "EVERYTHING in it" if revision == "base" else f"what {revision} has no place for"
+    lost = "EVERYTHING in it" if revision == "base" else f"data that {revision} has no place for"
     if not yes:
         click.confirm(f"This deletes {lost}, for good. Go on?", abort=True)
+    target = existing_database(database)
+    # Nothing of Alembic is imported before the answer.
+    from towpath_service.app import database_upkeep  # noqa: PLC0415 - as the line before says
 
-    def work(connection: Connection) -> str | None:
-        schema.downgrade(connection, _known(revision))
-        return schema.current_revision(connection)
-
-    click.echo(f"The schema is {_at(database, work) or 'empty'} now.")
+    click.echo(
+        f"The schema is {_run(database_upkeep.downgrade(target, revision)).after or 'empty'} now."
+    )
 
 
 @db.command()
-@database_option
-def plan(database: str | None) -> None:
-    """Show what `upgrade` would run, what it locks and how many rows that touches."""
-    from towpath_service.database.upkeep.plan import plan as read_plan  # noqa: PLC0415 - heavy
+@takes(DatabaseOptions, "database")
+def plan(database: DatabaseOptions) -> None:
+    """Show the statements that `upgrade` would run, their locks, and how many rows they touch."""
+    target = existing_database(database)
+    # The plan is made by running Alembic against nothing.
+    from towpath_service.app import database_upkeep  # noqa: PLC0415 - a second, as for `upgrade`
 
-    steps = _at(database, read_plan)
+    steps = _run(database_upkeep.upgrade_plan(target))
     if not steps:
-        click.echo("Nothing to do: the schema is what this version works with.")
+        click.echo("Nothing to do: the schema is the one that this version works with.")
         return
     for (lock, effect), group in groupby(steps, key=lambda step: (step.lock, step.effect)):
         click.secho(f"-- lock: {lock}; {effect}", dim=True)
@@ -110,100 +88,33 @@ def plan(database: str | None) -> None:
 
 
 @db.command()
-@database_option
-@keep_options
-def prune(
-    database: str | None,
-    keep_runs: float | None,
-    keep_transitions: float | None,
-    keep_logs: float | None,
-) -> None:
-    """Remove now what is older than is kept, which a running server does by the hour."""
-    from towpath_service.app.wiring import open_service  # noqa: PLC0415 - heavy
-    from towpath_service.runs.application.retention import Keep  # noqa: PLC0415 - heavy
-
-    target = _existing(database)
-    keep = Keep(runs=keep_runs, transitions=keep_transitions, logs=keep_logs)
-
-    async def sweep() -> str:
-        async with open_service(target, keep=keep) as service:
-            removed = await service.retention.sweep(pausing=False)
-            return (
-                f"Removed {removed.runs:,} runs, {removed.transitions:,} transitions of others,"
-                f" {removed.logs:,} log lines."
-            )
-
-    try:
-        click.echo(asyncio.run(sweep()))
-    except ServiceError as error:
-        raise click.ClickException(error.message) from None
-
-
-@db.command()
-@database_option
-def size(database: str | None) -> None:
+@takes(DatabaseOptions, "database")
+def size(database: DatabaseOptions) -> None:
     """Show how large the database is, table by table."""
-    from rich.console import Console  # noqa: PLC0415 - heavy
-    from rich.table import Table  # noqa: PLC0415 - heavy
+    target = existing_database(database)
+    # Only this command prints a table.
+    from rich.console import Console  # noqa: PLC0415 - 0.1 s that other commands save
+    from rich.table import Table  # noqa: PLC0415 - the same package
 
-    from towpath_service.database.upkeep import size as sizes  # noqa: PLC0415 - heavy
+    from towpath_service.app import database_upkeep  # noqa: PLC0415 - SQLAlchemy, for this alone
 
-    def work(connection: Connection) -> tuple[list[sizes.TableSize], int]:
-        return sizes.table_sizes(connection), sizes.database_bytes(connection)
-
-    tables, whole = _at(database, work)
+    found = _run(database_upkeep.measure(target))
     shown = Table(box=None, pad_edge=False)
     shown.add_column("TABLE")
     for title in ("ROWS", "DATA", "INDEXES", "TOTAL"):
         shown.add_column(title, justify="right")
-    for row in tables:
+    for row in found.tables:
         amounts = (row.table_bytes, row.index_bytes, row.total_bytes)
         shown.add_row(row.table, f"{row.rows:,}", *map(_bytes, amounts))
-    shown.add_row("whole database", "", "", "", _bytes(whole))
+    shown.add_row("whole database", "", "", "", _bytes(found.whole_bytes))
     Console().print(shown)
 
 
-def _at(
-    database: str | None, work: Callable[[Connection], Result], *, create: bool = False
-) -> Result:
-    from towpath_service.database.upkeep.maintenance import at_database  # noqa: PLC0415 - heavy
-
-    target = _existing(database, create=create)
+def _run(work: Coroutine[Any, Any, Result]) -> Result:
     try:
-        return asyncio.run(at_database(target, lambda connection: _explained(work, connection)))
+        return asyncio.run(work)
     except ServiceError as error:
         raise click.ClickException(error.message) from None
-
-
-def _existing(database: str | None, *, create: bool = False) -> Path | PostgresUrl:
-    target = database_of(database, get_settings().home)
-    if isinstance(target, Path) and not (create or target.exists()):
-        raise click.ClickException(
-            f"there is no database {target} yet: `towpath server start` makes it, or name another"
-            " with --database"
-        )
-    return target
-
-
-def _explained(work: Callable[[Connection], Result], connection: Connection) -> Result:
-    from alembic.util import CommandError  # noqa: PLC0415 - heavy
-
-    try:
-        return work(connection)
-    except CommandError as error:
-        raise ServiceError(reason="DATABASE_UNUSABLE", message=str(error)) from error
-
-
-def _known(revision: str) -> str:
-    from towpath_service.database.upgrade import revisions  # noqa: PLC0415 - heavy
-
-    known = [*revisions(), "head", "base"]
-    if revision not in known:
-        raise ServiceError(
-            reason="DATABASE_UNUSABLE",
-            message=f"there is no revision {revision!r}: choose one of {', '.join(known)}",
-        )
-    return revision
 
 
 def _rows(step: Step) -> str:

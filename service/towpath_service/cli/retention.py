@@ -1,54 +1,43 @@
-"""The options that say for how long things are kept."""
+"""The command `towpath server db prune`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+import asyncio
+from typing import TYPE_CHECKING
 
 import click
 
-from towpath_service.app.ages import parse_age, show_age, variable_of
-from towpath_service.runs.application.retention import Keep
+from towpath_service.app.options import DatabaseOptions, RetentionOptions
+from towpath_service.cli.database_option import existing_database
+from towpath_service.cli.options import takes
+from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
-Command = TypeVar("Command", bound="Callable[..., Any]")
-
-_KINDS = (
-    ("logs", Keep().logs, "log lines"),
-    ("transitions", Keep().transitions, "the histories of ended runs"),
-    (
-        *("runs", Keep().runs),
-        "runs, with all that belongs to them, after the end of the whole flow run",
-    ),
-)
+    from towpath_service.database.postgres_url import PostgresUrl
+    from towpath_service.runs.application.retention import Keep
 
 
-class Age(click.ParamType[float | None]):
-    """An age such as 90d, or for ever."""
-
-    name = "age"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float | None:
-        """Seconds; None for ever."""
-        try:
-            return parse_age(str(value))
-        except ValueError as error:
-            self.fail(f"{error}.", param, ctx)
+@click.command()
+@takes(DatabaseOptions, "database")
+@takes(RetentionOptions, "retention")
+def prune(database: DatabaseOptions, retention: RetentionOptions) -> None:
+    """Remove what is older than is kept now; a running server does it every hour."""
+    target = existing_database(database)
+    try:
+        click.echo(asyncio.run(_sweep(target, retention.keep)))
+    except ServiceError as error:
+        raise click.ClickException(error.message) from None
 
 
-def keep_options(command: Command) -> Command:
-    """Adds --keep-runs, --keep-transitions and --keep-logs."""
-    for kind, default, what in _KINDS:
-        command = click.option(
-            f"--keep-{kind}",
-            type=Age(),
-            metavar="AGE",
-            default=show_age(default),
-            show_default=True,
-            envvar=variable_of(kind),
-            help=f"How long to keep {what}; 12h, 90d or forever.",
-        )(command)
-    return command
+async def _sweep(target: Path | PostgresUrl, keep: Keep) -> str:
+    # The whole service does the work, which takes a second to import.
+    from towpath_service.app.wiring import open_service  # noqa: PLC0415 - as the line before says
+
+    async with open_service(target, keep=keep) as service:
+        removed = await service.retention.sweep(pausing=False)
+    return (
+        f"Removed {removed.runs:,} runs, {removed.transitions:,} transitions of others,"
+        f" {removed.logs:,} log lines."
+    )

@@ -5,14 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-
-class Scope(NamedTuple):
-    """A workspace of a tenant."""
-
-    tenant_id: str
-    workspace_id: str
+if TYPE_CHECKING:
+    from towpath_service.core.names import Scope
 
 
 class Bus:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from towpath_service.core.errors import invalid
@@ -13,6 +13,13 @@ _RUN = re.compile(r"workspaces/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)/runs/([0-9
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _SHORT_LENGTH: Final = 8
+
+
+class Scope(NamedTuple):
+    """A workspace of a tenant."""
+
+    tenant_id: str
+    workspace_id: str
 
 
 def short_id(run_id: str) -> str:

@@ -1,10 +1,15 @@
-"""What the tables of all subjects are declared in."""
+"""The metadata that the tables of all subjects are declared in.
+
+A table is known to the database layer (to migrations, to row-level security) once the module of its
+subject that declares it has been imported. Unless marked otherwise, it belongs to tenants: it has a
+`tenant_id` that leads each of its keys, and row-level security holds for it.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    MetaData,
-)
+from typing import Final
+
+from sqlalchemy import MetaData
 
 metadata = MetaData(
     naming_convention={
@@ -13,3 +18,19 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+OF_INSTALLATION: Final = {"of_installation": True}
+"""`info` of a table that belongs to the whole installation, and to no tenant."""
+
+UNIQUE_ACROSS_TENANTS: Final = {"unique_across_tenants": True}
+"""`info` of a table with a key that is looked up before the tenant is known.
+
+Its values are random, or chosen by the operator, so that a tenant learns nothing from a clash.
+"""
+
+
+def marked(mark: dict[str, bool]) -> frozenset[str]:
+    """Names of the tables with a mark."""
+    return frozenset(
+        table.name for table in metadata.tables.values() if mark.items() <= table.info.items()
+    )

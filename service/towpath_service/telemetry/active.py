@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.metrics import CallbackOptions, Observation
 from towpath_auth import LOCAL_TENANT_ID, LOCAL_WORKSPACE_ID
 
-from towpath_service.core.bus import Scope
 from towpath_service.core.errors import ServiceError
+from towpath_service.core.names import Scope
 from towpath_service.runs.domain.states import RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator, Iterable
 
     from opentelemetry.metrics import Meter
 
@@ -45,19 +46,18 @@ class ActiveRuns:
     def __init__(self, meter: Meter) -> None:
         """Looks at nothing yet."""
         self._counts: Counter[tuple[str, str]] = Counter()
-        self._looking: asyncio.Task[None] | None = None
         meter.create_observable_up_down_counter(
             "cicd.pipeline.run.active", [self._told], "{run}", "Flow runs that haven't ended."
         )
 
-    def begin(self, store: ReadStore) -> None:
-        """Looks from now on."""
-        self._looking = asyncio.create_task(self._look(store), name="towpath-active-runs")
-
-    def end(self) -> None:
-        """Looks no more."""
-        if self._looking is not None:
-            self._looking.cancel()
+    @contextmanager
+    def counting(self, store: ReadStore) -> Generator[None]:
+        """Looks meanwhile, in an open store."""
+        looking = asyncio.create_task(self._look(store), name="towpath-active-runs")
+        try:
+            yield
+        finally:
+            looking.cancel()
 
     async def _look(self, store: ReadStore) -> None:
         scope = Scope(LOCAL_TENANT_ID, LOCAL_WORKSPACE_ID)

@@ -6,6 +6,7 @@ has for itself are nobody's business.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import NoOpMeterProvider
@@ -13,15 +14,19 @@ from opentelemetry.trace import NoOpTracer
 
 from towpath_service.telemetry.ingestion import Flights
 from towpath_service.telemetry.metrics import make_instruments
+from towpath_service.telemetry.run_store import ObservedRunStore
 from towpath_service.telemetry.runs import RunWatcher
 from towpath_service.telemetry.sampling import ServiceSampler, ratio_from_environment
-from towpath_service.telemetry.store import ObservedStore
+from towpath_service.telemetry.transactions import ObservedDatabase
 from towpath_service.telemetry.wrapping import Wrapping
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from opentelemetry.trace import Tracer
 
-    from towpath_service.stores.port import Store
+    from towpath_service.database.port import Database
+    from towpath_service.runs.ports.store import RunStore
 
 
 class RootsOnly(Wrapping):
@@ -33,11 +38,15 @@ class RootsOnly(Wrapping):
         sampler = ServiceSampler(ratio_from_environment())
         self._watcher = RunWatcher(self._instruments, tracer, sampler)
 
-    def store(self, store: Store) -> Store:
-        """Around the store."""
-        return ObservedStore(
-            store, NoOpTracer(), self._instruments, self._watcher, Flights(), active=None
-        )
+    def database(self, database: Database) -> Database:
+        """Around the database."""
+        return ObservedDatabase(database, NoOpTracer(), self._instruments)
+
+    @contextmanager
+    def runs(self, store: RunStore) -> Generator[RunStore]:
+        """Around the store of runs."""
+        with self._watcher.watching(store):
+            yield ObservedRunStore(store, self._instruments, self._watcher, Flights())
 
     async def settle(self) -> None:
         """Finishes the spans of runs that have just ended."""

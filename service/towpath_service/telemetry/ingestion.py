@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import context as contexts
 from opentelemetry import trace
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags
-from towpath._telemetry import names
-from towpath._telemetry.guarded import harmless
-from towpath._telemetry.ids import Carrier
-from towpath._telemetry.synthetic import FinishedSpan, emit
+from towpath.extensions.spans import FinishedSpan, emit
+from towpath.extensions.tracing import Carrier, guarded, names
 
 from towpath_service.core.errors import ServiceError
 from towpath_service.runs.domain.reports import Creation, StateReport
@@ -95,14 +93,14 @@ class ObservedCommitter:
     def submit(self, submission: Submission) -> asyncio.Future[Outcome]:
         """Queues a submission; the future has its outcome once that is committed."""
         submitted = self._inner.submit(submission)
-        with harmless("batches"):
+        with guarded("batches"):
             batch = _Batch(submission, self._tracer, self._sampler, self._instruments)
             context = batch.context
             self._flights.begin(submission.producer, context)
 
             def ended(outcome: asyncio.Future[Outcome]) -> None:
                 self._flights.end(submission.producer, context)
-                with harmless("what became of batches"):
+                with guarded("what became of batches"):
                     batch.ended(outcome)
 
             submitted.add_done_callback(ended)

@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from towpath._redaction.patterns import scrubbed
+from towpath.extensions.redaction import scrubbed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

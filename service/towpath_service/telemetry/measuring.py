@@ -12,8 +12,7 @@ from opentelemetry.sdk.metrics.export import (
     MetricReader,
     PeriodicExportingMetricReader,
 )
-from towpath._telemetry.exporter_logging import hush_exporters, warn_once
-from towpath._telemetry.providers import endpoint, speaks_grpc
+from towpath.extensions.exporting import endpoint, hush_exporters, speaks_grpc, warn_once
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData

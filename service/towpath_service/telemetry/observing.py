@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from towpath._telemetry.switch import current_tracer
+from towpath.extensions.tracing import current_tracer
 
 from towpath_service.telemetry.wanted import wanted
 from towpath_service.telemetry.wrapping import Wrapping

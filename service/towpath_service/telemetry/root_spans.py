@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import SpanKind
-from towpath._telemetry import names
-from towpath._telemetry.ids import Carrier, attempt_span_id, root_span_id, trace_id_of
-from towpath._telemetry.synthetic import FinishedSpan, emit
+from towpath.extensions.spans import FinishedSpan, emit
+from towpath.extensions.tracing import Carrier, attempt_span_id, names, root_span_id, trace_id_of
 
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunState
 

@@ -10,22 +10,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from towpath._telemetry.guarded import harmless
+from towpath.extensions.tracing import guarded
 
 from towpath_service.core.errors import ServiceError
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunKind, RunState
 from towpath_service.telemetry import root_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     from opentelemetry.trace import Tracer
 
-    from towpath_service.core.bus import Scope
+    from towpath_service.core.names import Scope
     from towpath_service.runs.domain.decisions import RunStatus
     from towpath_service.runs.ports.ingest import ChangeSet, TransitionRow
     from towpath_service.runs.ports.reads import Reads, ReadStore
@@ -58,10 +58,21 @@ class RunWatcher:
         self._ended: asyncio.Queue[tuple[Scope, str]] = asyncio.Queue(MOST_WAITING)
         self._making: asyncio.Task[None] | None = None
 
-    def begin(self, store: ReadStore) -> None:
-        """Makes spans from now on, if the tracer is one that takes finished spans."""
-        if hasattr(self._tracer, "span_processor"):
-            self._making = asyncio.create_task(self._make_spans(store), name="towpath-run-spans")
+    @contextmanager
+    def watching(self, store: ReadStore) -> Generator[None]:
+        """Makes spans meanwhile, if the tracer is one that takes finished spans.
+
+        Args:
+            store: An open one, which is read for what the spans say.
+        """
+        if not hasattr(self._tracer, "span_processor"):
+            yield
+            return
+        self._making = asyncio.create_task(self._make_spans(store), name="towpath-run-spans")
+        try:
+            yield
+        finally:
+            self._making.cancel()
 
     async def settle(self) -> None:
         """Waits until the spans of all that has ended are made, for a second at most."""
@@ -69,11 +80,6 @@ class RunWatcher:
             with suppress(TimeoutError):
                 async with asyncio.timeout(SETTLE_SECONDS):
                     await self._ended.join()
-
-    def end(self) -> None:
-        """Makes spans no more."""
-        if self._making is not None:
-            self._making.cancel()
 
     def note(self, changes: ChangeSet, since_us: Mapping[str, int]) -> None:
         """Measures what a commit changed, and remembers root flow runs that ended.
@@ -146,7 +152,7 @@ class RunWatcher:
             except ServiceError as error:
                 _log.warning("the spans of run %s are left out: %s", run_id, error)
             else:
-                with harmless("runs that ended"):
+                with guarded("runs that ended"):
                     if story is not None:
                         root_spans.tell(story, self._tracer, self._sampler)
             self._ended.task_done()

@@ -10,9 +10,13 @@ from opentelemetry.exporter.otlp.proto.http import _log_exporter as by_http
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
-from towpath._telemetry.exporter_logging import hush_exporters
-from towpath._telemetry.providers import resource_of, speaks_grpc
-from towpath._telemetry.shutdown import END_SECONDS, end_within
+from towpath.extensions.exporting import (
+    END_SECONDS,
+    end_within,
+    hush_exporters,
+    resource_of,
+    speaks_grpc,
+)
 
 if TYPE_CHECKING:
     import logging

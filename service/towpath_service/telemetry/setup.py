@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,27 +12,33 @@ from opentelemetry import metrics as metrics_api
 from opentelemetry import trace
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
-from towpath._telemetry.exporter_logging import tell_by
-from towpath._telemetry.providers import provider_from_environment, resource_of
-from towpath._telemetry.shutdown import END_SECONDS, end_within
+from towpath.extensions.exporting import (
+    END_SECONDS,
+    end_within,
+    provider_from_environment,
+    resource_of,
+    tell_by,
+)
 
 from towpath_service.telemetry.active import ActiveRuns
 from towpath_service.telemetry.ingestion import Flights, ObservedCommitter
 from towpath_service.telemetry.measuring import readers_for
 from towpath_service.telemetry.metrics import make_instruments
 from towpath_service.telemetry.rpcs import ObservedDispatcher
+from towpath_service.telemetry.run_store import ObservedRunStore
 from towpath_service.telemetry.runs import RunWatcher
 from towpath_service.telemetry.sampling import ServiceSampler, ratio_from_environment
 from towpath_service.telemetry.statements import StatementObserver
-from towpath_service.telemetry.store import ObservedStore, current_loop
+from towpath_service.telemetry.transactions import ObservedDatabase, current_loop
 from towpath_service.telemetry.wrapping import Wrapping
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
 
+    from towpath_service.database.port import Database
     from towpath_service.rpc.dispatcher import Dispatching
     from towpath_service.runs.application.committer import Submitting
-    from towpath_service.stores.port import Store
+    from towpath_service.runs.ports.store import RunStore
     from towpath_service.telemetry.wanted import Wanted
 
 SERVICE_NAME: Final = "towpath-service"
@@ -64,14 +70,19 @@ class Telemetry(Wrapping):
         self._active = ActiveRuns(self._meter) if wanted.metrics else None
         self._statements: StatementObserver | None = None
 
-    def store(self, store: Store) -> Store:
-        """Around the store, and its engines."""
-        engines = list(getattr(store, "engines", ()))
+    def database(self, database: Database) -> Database:
+        """Around the database, and its engines."""
+        engines = list(database.engines)
         self._statements = StatementObserver(engines, self._tracer, self._instruments)
         self._observe_pools(engines)
-        return ObservedStore(
-            store, self._tracer, self._instruments, self._watcher, self._flights, self._active
-        )
+        return ObservedDatabase(database, self._tracer, self._instruments)
+
+    @contextmanager
+    def runs(self, store: RunStore) -> Generator[RunStore]:
+        """Around the store of runs; meanwhile the runs that are active are counted."""
+        active = nullcontext() if self._active is None else self._active.counting(store)
+        with self._watcher.watching(store), active:
+            yield ObservedRunStore(store, self._instruments, self._watcher, self._flights)
 
     def committer(self, committer: Submitting) -> Submitting:
         """Around what commits."""

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
+    from towpath_service.database.port import Database
     from towpath_service.rpc.dispatcher import Dispatching
     from towpath_service.runs.application.committer import Submitting
-    from towpath_service.stores.port import Store
+    from towpath_service.runs.ports.store import RunStore
 
 
 class Wrapping:
     """Leaves every part as it is."""
 
-    def store(self, store: Store) -> Store:
-        """Around the store."""
-        return store
+    def database(self, database: Database) -> Database:
+        """Around the database, before it is opened."""
+        return database
+
+    @contextmanager
+    def runs(self, store: RunStore) -> Generator[RunStore]:
+        """Around the store of runs, while its database is open."""
+        yield store
 
     def committer(self, committer: Submitting) -> Submitting:
         """Around what commits."""
@@ -34,7 +40,7 @@ class Wrapping:
         return run
 
     async def settle(self) -> None:
-        """Finishes what is being told, before the store closes; takes a second at most."""
+        """Finishes what is being told, before the database closes; takes a second at most."""
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:

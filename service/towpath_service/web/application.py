@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from towpath_service.core.draining import Draining
     from towpath_service.rpc.dispatcher import Dispatching
-    from towpath_service.runs.application.watch import Draining
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

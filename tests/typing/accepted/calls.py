@@ -8,6 +8,7 @@ from typing import assert_type
 
 from towpath import Flow, Secret, State, Task, flow, get_run_logger, tags, task, unmapped
 from towpath.cache_policies import INPUTS, TASK_SOURCE
+from towpath.client import Client, Role, Run, SecretInfo, Workspaces
 from towpath.futures import Future, FutureList, as_completed, wait
 from towpath.task_runners import ProcessPoolTaskRunner
 
@@ -85,3 +86,13 @@ as_flow: Flow[[int], str] = pipeline
 async def secrets() -> None:
     assert_type(Secret.load("name").get(), str)
     assert_type((await Secret.aload("name")).get_bytes(), bytes)
+
+
+def administer(client: Client) -> None:
+    assert_type(client.workspaces, Workspaces)
+    assert_type(client.keys.create("ci", life=timedelta(days=30)).key, str)
+    assert_type(list(client.roles.list()), list[Role])
+    assert_type(client.secrets.set("db-password", b"hush"), SecretInfo)
+    assert_type(client.tenants.get("acme").limits.stored_bytes, int)
+    assert_type(next(client.runs()), Run)
+    assert_type(client.whoami().tenant_permissions, tuple[str, ...])

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from towpath import flow, task
+
+if TYPE_CHECKING:
+    from towpath.client import Client
 
 
 @task
@@ -35,3 +40,10 @@ state: int = pipeline(3, return_state=True)  # wrong
 @flow
 async def modern() -> int:
     return await fetch(1)  # wrong
+
+
+def administer(client: Client) -> None:
+    client.tokens  # wrong
+    client.secrets.set("db-password", "hush")  # wrong
+    client.keys.create("ci", life=30)  # wrong
+    client.users.create("eve@example.org").api_key = ""  # wrong

@@ -66,7 +66,7 @@ def test_what_is_no_key_is_refused(case: str) -> None:
 
 def test_a_digest_is_of_one_key_under_one_pepper() -> None:
     known = {1: new_pepper(), 2: new_pepper()}
-    peppers = Peppers(by_version=known, in_force=2)
+    peppers = Peppers(by_version=known, current=2)
     version, digest = peppers.hash(KEY)
     assert version == 2
     assert peppers.matches(KEY, version, digest)
@@ -75,7 +75,7 @@ def test_a_digest_is_of_one_key_under_one_pepper() -> None:
     assert not peppers.matches(new_api_key("user"), version, digest)
     assert "by_version" not in repr(peppers)
     # The next one is known before it is in force.
-    early = Peppers(by_version=known, in_force=1)
+    early = Peppers(by_version=known, current=1)
     assert early.hash(KEY)[0] == 1
     assert early.matches(KEY, version, digest)
 
@@ -95,22 +95,22 @@ def test_the_form_that_scanners_are_told_is_that_of_keys() -> None:
 
 
 def test_a_refresh_token_is_recognised_under_any_pepper_that_is_kept() -> None:
-    old, new = Peppers(by_version={1: new_pepper()}, in_force=1), new_pepper()
-    peppers = Peppers(by_version={**old.by_version, 2: new}, in_force=2)
+    old, new = Peppers(by_version={1: new_pepper()}, current=1), new_pepper()
+    peppers = Peppers(by_version={**old.by_version, 2: new}, current=2)
     # The next one is known before it is in force, and makes none until then.
-    early = Peppers(by_version=peppers.by_version, in_force=1).new_refresh_token("a" * 16)
+    early = Peppers(by_version=peppers.by_version, current=1).new_refresh_token("a" * 16)
     assert old.has_made(early)
     for token in (old.new_refresh_token("a" * 16), peppers.new_refresh_token("a" * 16)):
         assert parse_api_key(token.text) == token
         assert (token.kind, token.key_id) == ("refresh", "a" * 16)
         assert peppers.has_made(token)
-        assert not Peppers(by_version={1: new_pepper()}, in_force=1).has_made(token)
+        assert not Peppers(by_version={1: new_pepper()}, current=1).has_made(token)
     made = {peppers.new_refresh_token("a" * 16).text for _ in range(1000)}
     assert len(made) == 1000
 
 
 def test_a_refresh_token_that_was_made_up_or_is_of_another_login_is_not_recognised() -> None:
-    peppers = Peppers(by_version={1: new_pepper()}, in_force=1)
+    peppers = Peppers(by_version={1: new_pepper()}, current=1)
     token = peppers.new_refresh_token("a" * 16)
     secret = token.text.split("_")[2][:-6]
     assert peppers.has_made(_api_keys._key("refresh", "a" * 16, secret))

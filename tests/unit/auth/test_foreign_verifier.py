@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives import serialization
 from towpath_auth import CredentialRefused
 from towpath_auth.foreign import (
     ClaimRule,
+    ForeignIdentity,
     ForeignVerifier,
-    Identity,
     ToUser,
     UploadedKeys,
     claimed_issuer,
@@ -179,7 +179,7 @@ def test_no_key_is_looked_for_where_the_token_could_not_be_good(token: str):
 
 @pytest.mark.parametrize("algorithm", SIGNERS)
 def test_a_good_token_of_each_algorithm_says_who_calls(algorithm: str):
-    assert VERIFIER.verify(signed(algorithm=algorithm), TRUST, NOW) == Identity(
+    assert VERIFIER.verify(signed(algorithm=algorithm), TRUST, NOW) == ForeignIdentity(
         issuer=ISSUER,
         subject="repo:acme/etl",
         service_account="ci",
@@ -199,6 +199,11 @@ def test_a_key_for_one_algorithm_verifies_no_other():
     jwks = json.dumps({"keys": [RSA_JWK | {"alg": "PS256"}]})
     with pytest.raises(CredentialRefused):
         VERIFIER.verify(GOOD, replace(TRUST, jwks=jwks), NOW)
+
+
+def test_a_trust_whose_keys_cant_be_read_verifies_nothing():
+    with pytest.raises(CredentialRefused):
+        VERIFIER.verify(GOOD, replace(TRUST, jwks=None), NOW)
 
 
 @pytest.mark.parametrize("token", [saying(aud="towpath"), saying(aud=["towpath", "towpath-two"])])
@@ -229,7 +234,17 @@ def test_a_user_is_named_by_a_claim():
 
 def test_the_issuer_that_a_token_claims_is_read_without_verifying():
     assert claimed_issuer(GOOD) == ISSUER
-    for text in ("", "a.b", f"{GOOD}.x", "a.e30.c", "a.WzFd.c", "a.!!.c", "a.abc.c", "a" * 9000):
+    for text in (
+        "",
+        "a.b",
+        f"{GOOD}.x",
+        "a.e30.c",
+        "a.WzFd.c",
+        "a.!!.c",
+        "a.abc.c",
+        "a.abcde.c",
+        "a" * 9000,
+    ):
         with pytest.raises(CredentialRefused):
             claimed_issuer(text)
 

@@ -18,7 +18,7 @@ def test_what_is_no_code_is_none() -> None:
 
 def test_an_id_follows_from_a_text_and_the_pepper() -> None:
     one, two = (
-        Peppers(by_version={1: key * 32, 2: b"new" * 11}, in_force=1) for key in (b"a", b"b")
+        Peppers(by_version={1: key * 32, 2: b"new" * 11}, current=1) for key in (b"a", b"b")
     )
     assert one.key_ids_for("token") == one.key_ids_for("token")
     firsts = {one.key_ids_for("token")[0], one.key_ids_for("tokem")[0], two.key_ids_for("token")[0]}
@@ -28,7 +28,7 @@ def test_an_id_follows_from_a_text_and_the_pepper() -> None:
 
 def test_a_text_is_known_again_under_another_pepper() -> None:
     known = {1: b"a" * 32, 2: b"b" * 32, 3: b"c" * 32}
-    before, after = Peppers(by_version=known, in_force=1), Peppers(by_version=known, in_force=2)
+    before, after = Peppers(by_version=known, current=1), Peppers(by_version=known, current=2)
     assert before.key_ids_for("token")[0] != after.key_ids_for("token")[0]
     assert set(before.key_ids_for("token")) == set(after.key_ids_for("token"))
     assert len(set(after.key_ids_for("token"))) == 3

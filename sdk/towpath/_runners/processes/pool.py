@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any, Final
 import cloudpickle
 
 from towpath._delivery.reports import StateReport
-from towpath._engine.children import Child
-from towpath._engine.failures import headline
 from towpath._engine.time_limit import timed_out
 from towpath._runners.processes.wire import Call, Ended, Report, RunFacts, dump, load_error
+from towpath._runs.children import Child
+from towpath._runs.context import current_tags
+from towpath._runs.failures import headline
 from towpath._state_type import StateType
-from towpath.context import current_tags
 from towpath.exceptions import ParameterError, RunCancelled, RunCrashed
 
 if TYPE_CHECKING:
-    from towpath._definitions.task import Task
-    from towpath.context import RunContext
+    from towpath._engine.definitions import TaskDefinition
+    from towpath._runs.context import RunContext
 
 _LOOK_SECONDS: Final = 0.5
 _START_SECONDS: Final = 60.0
@@ -46,11 +46,11 @@ class WorkerPool:
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._lock = threading.Lock()
-        self._tasks: dict[int, tuple[Task[..., Any], bytes]] = {}
+        self._tasks: dict[int, tuple[TaskDefinition, bytes]] = {}
         self._interrupted = False
         self._flow_run: dict[str, Any] | None = None
 
-    def call(self, task: Task[..., Any], run: RunContext, parameters: dict[str, Any]) -> Any:
+    def call(self, task: TaskDefinition, run: RunContext, parameters: dict[str, Any]) -> Any:
         """Calls a task's function in a worker.
 
         Raises:
@@ -107,7 +107,7 @@ class WorkerPool:
                 self._all.discard(worker)
                 worker.close()
 
-    def _pickled(self, task: Task[..., Any]) -> bytes:
+    def _pickled(self, task: TaskDefinition) -> bytes:
         with self._lock:
             if id(task) not in self._tasks:
                 try:
@@ -121,7 +121,7 @@ class WorkerPool:
             return self._tasks[id(task)][1]
 
     def _pickled_work(
-        self, task: Task[..., Any], run: RunContext, parameters: dict[str, Any]
+        self, task: TaskDefinition, run: RunContext, parameters: dict[str, Any]
     ) -> bytes:
         if self._flow_run is None:
             self._flow_run = _flow_facts(run)
@@ -156,7 +156,7 @@ class _Worker:
     def lives(self) -> bool:
         return not self._killed and self._process.poll() is None
 
-    def call(self, task: Task[..., Any], pickled: bytes, work: bytes, run: RunContext) -> Any:
+    def call(self, task: TaskDefinition, pickled: bytes, work: bytes, run: RunContext) -> Any:
         self._wait_ready()
         number = id(task)
         first = number not in self._known
@@ -251,7 +251,7 @@ class _Worker:
         return RunCrashed(f"its process was killed by {name}{hint}")
 
 
-def _unsendable(task: Task[..., Any], parameters: dict[str, Any]) -> ParameterError | None:
+def _unsendable(task: TaskDefinition, parameters: dict[str, Any]) -> ParameterError | None:
     """The parameter that can't be pickled."""
     for name, value in parameters.items():
         try:

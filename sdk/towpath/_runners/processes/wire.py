@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import cloudpickle
 
-from towpath._engine.failures import RemoteTrace, headline, keep_trace, restore_trace
+from towpath._runs.failures import RemoteTrace, headline, keep_trace, restore_trace
 from towpath.exceptions import ResultError, RunError
 
 if TYPE_CHECKING:

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
-from towpath._engine import run_logging as _logging
-from towpath._engine.children import Children
+from towpath._engine import run_logging
 from towpath._engine.coroutines import run_to_end
-from towpath._engine.interruption import Interruption
 from towpath._redaction.live import LiveSecrets
+from towpath._runners.inline import InlineTaskRunner
 from towpath._runners.processes.wire import (
     BegunRun,
     Call,
@@ -28,14 +27,16 @@ from towpath._runners.processes.wire import (
     dump_result,
     raised,
 )
-from towpath._telemetry.switch import adopted, end_of_process
-from towpath.context import RunContext, current_run, tags
+from towpath._runs.children import Children
+from towpath._runs.context import RunContext, current_run, tags
+from towpath._runs.interruption import Interruption
+from towpath._telemetry.switch import end_of_process
+from towpath._tracing.begin import adopted
 from towpath.states import State
-from towpath.task_runners import InlineTaskRunner
 
 if TYPE_CHECKING:
-    from towpath._definitions.task import Task
     from towpath._delivery.reports import LogReport, RunReport, StateReport
+    from towpath._engine.definitions import TaskDefinition
 
 READY = b"ready"
 
@@ -80,7 +81,7 @@ class Worker:
 
     def __init__(self, reporter: PipeReporter) -> None:
         self._reporter = reporter
-        self._tasks: dict[int, Task[..., Any]] = {}
+        self._tasks: dict[int, TaskDefinition] = {}
 
     def answer(self, data: bytes) -> Ended:
         """Runs a call to its end; whatever the function raises is part of the answer."""
@@ -116,7 +117,7 @@ def main(receive: int, send: int) -> None:
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     incoming = Connection(receive, writable=False)
     threading.Thread(target=_read, args=(incoming, calls), daemon=True).start()
-    _logging.set_up()
+    run_logging.set_up()
     out.send_bytes(READY)
     reporter = PipeReporter(out)
     worker = Worker(reporter)
@@ -136,7 +137,7 @@ def _read(incoming: Connection, calls: queue.SimpleQueue[bytes]) -> None:
 
 
 def _perform(
-    task: Task[..., Any], run: RunContext, parameters: dict[str, Any], facts: RunFacts
+    task: TaskDefinition, run: RunContext, parameters: dict[str, Any], facts: RunFacts
 ) -> Any:
     token = current_run.set(run)
     try:
@@ -151,7 +152,7 @@ def _perform(
 def _run_of(
     facts: RunFacts,
     parameters: dict[str, Any],
-    task: Task[..., Any],
+    task: TaskDefinition,
     reporter: PipeReporter,
     children: Children,
 ) -> RunContext:

@@ -1,7 +1,7 @@
 """Gets a token from an OpenID Connect issuer: by a browser, or by a code typed on another device.
 
-By a browser: authorization code with PKCE, and an answer on a port of this machine (RFC 8252). The
-service verifies the token; here is only seen to it that the answer is one to this question.
+By a browser: authorization code with PKCE, and an answer on a port of this machine (RFC 8252). This
+module checks that the answer belongs to the request; the service verifies the token.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PAGE: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issuer:
-    """Where people sign in."""
+    """An issuer that people sign in at."""
 
     url: str
     client_id: str
@@ -55,33 +55,33 @@ class Issuer:
 
 
 def discover(url: str, client_id: str, scopes: Sequence[str]) -> Issuer:
-    """Asks an issuer where its endpoints are.
+    """Asks an issuer for its endpoints.
 
     Raises:
-        CommandError: It doesn't answer as an issuer does.
+        CommandError: The address isn't one of an issuer.
     """
     if not _is_safe(url):
-        raise _not_an_issuer(url, "its address isn't https")
+        raise _not_an_issuer(url, "the address isn't https")
     where = f"{url.rstrip('/')}/.well-known/openid-configuration"
-    found = _json(urllib.request.Request(where))  # noqa: S310 - see above
+    found = _json(urllib.request.Request(where))  # noqa: S310 - `_is_safe` has checked it
     if found.get("issuer") != url:
-        raise _not_an_issuer(url, "it says that it is another")
+        raise _not_an_issuer(url, "the server there says it is another issuer")
     return Issuer(url=url, client_id=client_id, scopes=scopes, endpoints=found)
 
 
 def by_browser(issuer: Issuer) -> str:
-    """Has a browser opened, and returns the token of whoever signs in there.
+    """Opens a browser, and returns the token of the person who signs in there.
 
     Raises:
-        CommandError: Nobody does, or the issuer refuses.
+        CommandError: No person signs in in time, or the issuer refuses.
     """
     page, tokens = issuer.endpoint("authorization"), issuer.endpoint("token")
     if not page or not tokens:
-        raise _not_an_issuer(issuer.url, "it has no way in for browsers")
+        raise _not_an_issuer(issuer.url, "it offers no sign-in with a browser")
     verifier, state, nonce = (secrets.token_urlsafe(48) for _ in range(3))
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
     with _answered(state) as answer:
-        question = {
+        query = {
             "response_type": "code",
             "client_id": issuer.client_id,
             "redirect_uri": answer.address,
@@ -91,9 +91,9 @@ def by_browser(issuer: Issuer) -> str:
             "code_challenge": challenge.rstrip(b"=").decode(),
             "code_challenge_method": "S256",
         }
-        url = f"{page}{'&' if urlsplit(page).query else '?'}{urlencode(question)}"
-        note(f"Sign in with your browser. If none opens, go to\n{url}")
-        # A browser in the terminal returns only when it is left, and wants its answer before.
+        url = f"{page}{'&' if urlsplit(page).query else '?'}{urlencode(query)}"
+        note(f"Sign in with your browser. If none opens, open this address:\n{url}")
+        # A browser in the terminal returns when the person leaves it, which is after the answer.
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
         code = answer.wait()
     token = _token(
@@ -107,15 +107,15 @@ def by_browser(issuer: Issuer) -> str:
         },
     )
     if _claims(token).get("nonce") != nonce:
-        raise _refused("its token answers another question than ours")
+        raise _refused("its token answers another request")
     return token
 
 
 def by_device(issuer: Issuer) -> str:
-    """Shows a code, and returns the token of whoever types it at the issuer (RFC 8628).
+    """Shows a code, and returns the token of the person who types it at the issuer (RFC 8628).
 
     Raises:
-        CommandError: Nobody does, or the issuer refuses.
+        CommandError: No person types it in time, or the issuer refuses.
     """
     begun = _json(
         _post(
@@ -124,7 +124,7 @@ def by_device(issuer: Issuer) -> str:
         )
     )
     where = begun.get("verification_uri_complete") or begun.get("verification_uri", "")
-    note(f"Go to {where} on any device, and type {begun.get('user_code', '')}")
+    note(f"Open {where} on any device, and type {begun.get('user_code', '')}")
     interval = float(begun.get("interval", 5))
     ends_at = time.monotonic() + float(begun.get("expires_in", 600))
     asked = {
@@ -146,7 +146,7 @@ def by_device(issuer: Issuer) -> str:
 
 
 class _Answer:
-    """What comes back from the browser."""
+    """The answer that the browser brings."""
 
     def __init__(self, server: HTTPServer, state: str) -> None:
         self._server = server
@@ -155,7 +155,11 @@ class _Answer:
         self.address = f"http://127.0.0.1:{server.server_address[1]}{_CALLBACK}"
 
     def wait(self) -> str:
-        """The code; raises CommandError when there is none."""
+        """Waits for the code.
+
+        Raises:
+            CommandError: It doesn't come in time, or the issuer refuses.
+        """
         ends_at = time.monotonic() + BROWSER_SECONDS
         while not self._found:
             self._server.timeout = ends_at - time.monotonic()
@@ -167,17 +171,17 @@ class _Answer:
         return self._found["code"]
 
     def take(self, path: str) -> tuple[HTTPStatus, str]:
-        """Takes what a browser asks for, and what to answer it."""
+        """Takes a request of the browser; returns status and text of the page to answer with."""
         parts = urlsplit(path)
         found = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        # Anybody on this machine, and any page in the browser, can call here.
+        # Any program on this machine, and any page in the browser, can call this port.
         right = secrets.compare_digest(found.get("state", "").encode(), self._state.encode())
         if parts.path != _CALLBACK or not right:
-            return HTTPStatus.NOT_FOUND, "There is nothing here."
+            return HTTPStatus.NOT_FOUND, "This page does not exist."
         self._found = found
         if "code" in found:
-            return HTTPStatus.OK, "You are signed in. This page can be closed."
-        return HTTPStatus.OK, "You are not signed in: the terminal tells why."
+            return HTTPStatus.OK, "You are signed in. You can close this page."
+        return HTTPStatus.OK, "You are not signed in. The terminal shows the reason."
 
 
 @contextmanager
@@ -197,7 +201,7 @@ def _answered(state: str) -> Generator[_Answer]:
             self.wfile.write(_PAGE.format(text=text).encode())
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as its base says
-            """Writes nothing: the path has the code in it."""
+            """Logs nothing: the path contains the code."""
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
     answer = _Answer(server, state)
@@ -217,29 +221,29 @@ def _token(url: str, asked: dict[str, str]) -> str:
 def _id_token(answer: dict[str, Any]) -> str:
     token = answer.get("id_token")
     if not isinstance(token, str):
-        raise _refused("it gave no id_token: the trust's scopes must have openid in them")
+        raise _refused("it returned no id_token: the trust's scopes must contain openid")
     return token
 
 
 def _claims(token: str) -> dict[str, Any]:
-    """What a token says, unverified: that is for the service to do."""
+    """A token's claims, which only the service verifies."""
     try:
         part = token.split(".")[1]
         found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     except (ValueError, IndexError) as error:
-        raise _refused("it gave something else than a token") from error
+        raise _refused("it returned no token") from error
     return found
 
 
 def _post(url: str, content: dict[str, str]) -> urllib.request.Request:
-    return urllib.request.Request(  # noqa: S310 - `_is_safe` has looked at it
+    return urllib.request.Request(  # noqa: S310 - `_is_safe` has checked it
         url, urlencode(content).encode(), {"accept": "application/json"}
     )
 
 
 def _json(request: urllib.request.Request, *, refusals: bool = False) -> dict[str, Any]:
     try:
-        with urllib.request.urlopen(request, timeout=_STEP_SECONDS) as answer:  # noqa: S310 - see above
+        with urllib.request.urlopen(request, timeout=_STEP_SECONDS) as answer:  # noqa: S310 - as `_post`
             content = answer.read(_MOST_BYTES)
     except urllib.error.HTTPError as error:
         with error:
@@ -249,16 +253,16 @@ def _json(request: urllib.request.Request, *, refusals: bool = False) -> dict[st
     except OSError as error:
         raise CommandError(
             f"the issuer at {request.full_url} can't be reached: {error}",
-            hint="`towpath login --device`, or an API key, need no issuer",
+            hint="sign in without the issuer: with `towpath login --device` or an API key",
             code="UNREACHABLE",
             exit_code=UNREACHABLE,
         ) from error
     try:
         found: Any = json.loads(content)
     except ValueError as error:
-        raise _not_an_issuer(request.full_url, "its answer is no JSON") from error
+        raise _not_an_issuer(request.full_url, "its answer is not JSON") from error
     if not isinstance(found, dict):
-        raise _not_an_issuer(request.full_url, "its answer is no JSON object")
+        raise _not_an_issuer(request.full_url, "its answer is not a JSON object")
     return cast("dict[str, Any]", found)
 
 
@@ -271,16 +275,16 @@ def _is_safe(url: str) -> bool:
 
 def _not_an_issuer(url: str, why: str) -> CommandError:
     return CommandError(
-        f"{url} is no issuer to sign in with: {why}",
-        hint="whoever owns the tenant can look at `towpath trust ls`",
+        f"{url} is no issuer to sign in at: {why}",
+        hint="ask an owner of the tenant to check `towpath trust ls`",
         code="ISSUER_UNUSABLE",
     )
 
 
 def _refused(why: str) -> CommandError:
     return CommandError(
-        f"the issuer let nobody in: {why or 'it says no more'}",
-        hint="try again, or ask whoever manages the issuer",
+        f"the issuer refused the sign-in: {why or 'it gave no reason'}",
+        hint="try again, or ask the administrator of the issuer",
         code="SIGN_IN_REFUSED",
         exit_code=FORBIDDEN,
     )
@@ -288,8 +292,8 @@ def _refused(why: str) -> CommandError:
 
 def _late() -> CommandError:
     return CommandError(
-        "nobody signed in in time",
-        hint="`towpath login` begins again",
+        "the sign-in was not completed in time",
+        hint="run `towpath login` again",
         code="SIGN_IN_EXPIRED",
         exit_code=TIMED_OUT,
     )

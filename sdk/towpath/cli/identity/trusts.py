@@ -7,146 +7,176 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from towpath.api.v1 import access_service_pb2
 from towpath.cli.shared.groups import CommandGroup
-from towpath.cli.shared.service import (
-    Shown,
-    call,
-    call_pages,
-    moment,
-    principal_name,
-    role_name,
-    show,
-)
-from towpath.cli.shared.session import confirmed, list_output, note
+from towpath.cli.shared.output import json_object, list_output, print_list
+from towpath.cli.shared.session import confirmed, note, service_client, yes_option
+from towpath.cli.shared.times import local_minute
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from towpath.client import ClaimRule, Trust
 
 _KUBERNETES_UID = r"kubernetes\.io.serviceaccount.uid"
 
 
 @click.group(cls=CommandGroup)
 def group() -> None:
-    """Trust tokens of other issuers: of people's sign-in, CI services, Kubernetes."""
+    """Manage trusts in issuers of tokens: for sign-in, CI services and Kubernetes."""
 
 
 @group.command()
 @click.argument("trust")
-@click.option("--issuer", required=True, metavar="URL", help="`iss` of its tokens, exactly.")
-@click.option("--audience", multiple=True, help="`aud` of its tokens; repeat for more.")
-@click.option("--for", "account", metavar="ACCOUNT", help="Service account its tokens stand for.")
-@click.option("--claim", multiple=True, metavar="PATH=TEXT", help="What they must say; repeat.")
+@click.option("--issuer", required=True, metavar="URL", help="`iss` of the tokens, exactly.")
+@click.option("--audience", multiple=True, help="`aud` of the tokens; repeatable.")
+@click.option(
+    "--for", "account", metavar="ACCOUNT", help="Service account that the tokens stand for."
+)
+@click.option(
+    "--claim", multiple=True, metavar="PATH=TEXT", help="Claim that a token must have; repeatable."
+)
 @click.option(
     "--kubernetes",
     metavar="NAMESPACE/NAME",
-    help="They are those of this service account of a cluster.",
+    help="Service account of a Kubernetes cluster that the tokens must be of.",
 )
-@click.option("--kubernetes-uid", metavar="UID", help="And its uid: one made anew is another.")
-@click.option("--users", "client_id", metavar="CLIENT_ID", help="People sign in by it instead.")
-@click.option("--user-claim", default="", help="Claim with their address.  [default: email]")
-@click.option("--default-role", help="Role of newcomers; else only members may enter.")
-@click.option("--scope", multiple=True, help="To ask for.  [default: openid, email]")
-@click.option("--algorithm", multiple=True, help="Signatures accepted.  [default: RS256]")
-@click.option("--jwks-uri", default="", metavar="URL", help="Where its keys are; else it is asked.")
+@click.option(
+    "--kubernetes-uid",
+    metavar="UID",
+    help="uid of that account, which a new account of the same name doesn't have.",
+)
+@click.option(
+    "--users", "client_id", metavar="CLIENT_ID", help="OAuth client that people sign in with."
+)
+@click.option("--user-claim", default="", help="Claim with their e-mail address.  [default: email]")
+@click.option(
+    "--default-role", help="Role of people who sign in first.  [default: none, only members may]"
+)
+@click.option("--scope", multiple=True, help="Scope to ask for.  [default: openid, email]")
+@click.option("--algorithm", multiple=True, help="Signature to accept.  [default: RS256]")
+@click.option(
+    "--jwks-uri", default="", metavar="URL", help="URL of the keys.  [default: by discovery]"
+)
 @click.option(
     "--jwks-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File with its keys, where the service can't reach it.",
+    help="File with the keys, for an issuer that the service can't reach.",
 )
 def create(trust: str, **asked: Any) -> None:
-    """Trust an issuer: to stand for a service account, or to sign people in."""
+    """Create a trust: for a service account, or for people who sign in."""
+    from towpath.client import UserTrust  # noqa: PLC0415 - gRPC would slow down `--help`
+
     account, client_id = asked["account"], asked["client_id"]
     if (account is None) is (client_id is None):
         raise click.UsageError("give either --for ACCOUNT or --users CLIENT_ID")
     audiences = list(asked["audience"]) or ([client_id] if client_id else [])
     if not audiences:
-        raise click.UsageError("--audience says for whom its tokens must be meant: give it")
+        raise click.UsageError("give --audience: the `aud` that tokens must have")
+    rules = _rules(asked["claim"], asked["kubernetes"], asked["kubernetes_uid"])
     file: Path | None = asked["jwks_file"]
-    message = access_service_pb2.Trust(
-        issuer=asked["issuer"],
-        audiences=audiences,
-        rules=_rules(asked["claim"], asked["kubernetes"], asked["kubernetes_uid"]),
-        algorithms=asked["algorithm"],
-        jwks_uri=asked["jwks_uri"],
-        jwks=file.read_text() if file is not None else "",
-        service_account=principal_name(account) if account else "",
+    users = UserTrust(
+        client_id=client_id or "",
+        claim=asked["user_claim"],
+        default_role=asked["default_role"] or "",
+        scopes=tuple(asked["scope"]),
     )
-    if client_id:
-        role = asked["default_role"]
-        message.users.CopyFrom(
-            access_service_pb2.UserTrust(
-                claim=asked["user_claim"],
-                default_role=role_name(role) if role else "",
-                client_id=client_id,
-                scopes=asked["scope"],
-            )
+    with service_client() as client:
+        created = client.trusts.create(
+            trust,
+            issuer=asked["issuer"],
+            audiences=audiences,
+            service_account=account,
+            users=users if client_id else None,
+            rules=rules,
+            algorithms=asked["algorithm"],
+            jwks_uri=asked["jwks_uri"],
+            jwks=file.read_text() if file is not None else "",
         )
-    answer = call("AccessService", "CreateTrust", trust_id=trust, trust=message)
-    note(f"{answer.trust.name} is there: {_next_step(answer.trust)}")
+    note(f"trust {created.id} created: {_next_step(created)}")
 
 
 @group.command("ls")
 @list_output
 def list_trusts(output: str) -> None:
-    """List the issuers that are trusted."""
-    show(
-        call_pages("AccessService", "ListTrusts", "trusts"),
-        (
-            Shown("TRUST", lambda item: item.name.removeprefix("trusts/")),
-            Shown("ISSUER", lambda item: item.issuer),
-            Shown("STANDS FOR", _stands_for),
-            Shown("AUDIENCES", lambda item: ", ".join(item.audiences)),
-            Shown("MUST SAY", _must_say),
-            Shown("MADE BY", lambda item: item.creator),
-            Shown("MADE", lambda item: moment(item, "create_time")),
-        ),
+    """List trusts."""
+    with service_client() as client:
+        trusts = list(client.trusts.list())
+    print_list(
+        trusts,
+        {
+            "TRUST": lambda item: item.id,
+            "ISSUER": lambda item: item.issuer,
+            "STANDS FOR": _stands_for,
+            "AUDIENCES": lambda item: ", ".join(item.audiences),
+            "CLAIMS": lambda item: ", ".join(f"{rule.path}={rule.value}" for rule in item.rules),
+            "CREATED BY": lambda item: item.creator,
+            "CREATED": lambda item: local_minute(item.created),
+        },
         output,
+        as_json=_as_json,
     )
 
 
 @group.command("rm")
 @click.argument("trust")
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@yes_option
 def remove(trust: str, *, yes: bool) -> None:
-    """Cease to trust an issuer; all tokens and logins that came of it end."""
-    if confirmed(f"Whoever came by {trust} is refused from now on. Go on?", yes=yes):
-        call("AccessService", "DeleteTrust", name=f"trusts/{trust.removeprefix('trusts/')}")
-        note(f"trusts/{trust} is gone")
+    """Delete a trust, and end all tokens and logins that came of it."""
+    if confirmed(f"Tokens and logins of {trust} will be refused. Go on?", yes=yes):
+        with service_client() as client:
+            client.trusts.delete(trust)
+        note(f"trust {trust.removeprefix('trusts/')} deleted")
 
 
-def _rules(
-    claims: Sequence[str], kubernetes: str | None, uid: str | None
-) -> list[access_service_pb2.ClaimRule]:
-    rules: list[access_service_pb2.ClaimRule] = []
+def _rules(claims: Sequence[str], kubernetes: str | None, uid: str | None) -> list[ClaimRule]:
+    from towpath.client import ClaimRule  # noqa: PLC0415 - gRPC would slow down `--help`
+
+    rules: list[ClaimRule] = []
     for claim in claims:
         path, separator, value = claim.partition("=")
         if not separator:
-            raise click.UsageError(f"--claim {claim!r}: write PATH=TEXT, such as sub=repo:acme/etl")
-        rules.append(access_service_pb2.ClaimRule(path=path, value=value))
+            raise click.UsageError(f"--claim {claim!r}: give PATH=TEXT, such as sub=repo:acme/etl")
+        rules.append(ClaimRule(path=path, value=value))
     if kubernetes is not None:
         namespace, separator, name = kubernetes.partition("/")
         if not separator:
-            raise click.UsageError("--kubernetes: write NAMESPACE/NAME of its service account")
-        subject = f"system:serviceaccount:{namespace}:{name}"
-        rules.append(access_service_pb2.ClaimRule(path="sub", value=subject))
+            raise click.UsageError("--kubernetes: give NAMESPACE/NAME of the service account")
+        rules.append(ClaimRule(path="sub", value=f"system:serviceaccount:{namespace}:{name}"))
     if uid is not None:
-        rules.append(access_service_pb2.ClaimRule(path=_KUBERNETES_UID, value=uid))
+        rules.append(ClaimRule(path=_KUBERNETES_UID, value=uid))
     return rules
 
 
-def _stands_for(trust: Any) -> str:
-    if trust.service_account:
-        return str(trust.service_account)
+def _stands_for(trust: Trust) -> str:
+    if trust.users is None:
+        return f"serviceAccounts/{trust.service_account}"
     role = trust.users.default_role
-    return f"people; newcomers get {role}" if role else "members who sign in"
+    return f"people; default role {role}" if role else "members who sign in"
 
 
-def _must_say(trust: Any) -> str:
-    return ", ".join(f"{rule.path}={rule.value}" for rule in trust.rules)
+def _next_step(trust: Trust) -> str:
+    if trust.users is None:
+        return "set TOWPATH_TOKEN_FILE to a file with a token for programs that call"
+    return "people sign in with `towpath login`"
 
 
-def _next_step(trust: Any) -> str:
-    if trust.service_account:
-        return "programs set TOWPATH_TOKEN_FILE to a file with such a token"
-    return "people run `towpath login`"
+def _as_json(trust: Trust) -> dict[str, Any]:
+    users = trust.users and json_object(
+        claim=trust.users.claim,
+        default_role=trust.users.default_role and f"roles/{trust.users.default_role}",
+        client_id=trust.users.client_id,
+        scopes=trust.users.scopes,
+    )
+    return json_object(
+        name=f"trusts/{trust.id}",
+        issuer=trust.issuer,
+        audiences=trust.audiences,
+        rules=[json_object(path=rule.path, value=rule.value) for rule in trust.rules],
+        algorithms=trust.algorithms,
+        jwks_uri=trust.jwks_uri,
+        jwks=trust.jwks,
+        service_account=trust.service_account and f"serviceAccounts/{trust.service_account}",
+        users=users,
+        creator=trust.creator,
+        create_time=trust.created,
+    )

@@ -1,4 +1,4 @@
-"""What a look of `towpath doctor` says."""
+"""The result of a check of `towpath doctor`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Final, Literal
 Verdict = Literal["ok", "warning", "failed"]
 
 TIMEOUT_SECONDS: Final = 5.0
-"""How long one look waits for the server."""
+"""Longest wait of a check for the server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """What one look found."""
+    """The result of one check."""
 
     name: str
     verdict: Verdict
     text: str
     fix: str = ""
-    """What to do about it; empty when there is nothing to do."""
+    """What to do next; empty when nothing needs to be done."""

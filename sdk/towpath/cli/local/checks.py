@@ -1,4 +1,4 @@
-"""What `towpath doctor` looks at."""
+"""The checks of `towpath doctor`."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Final
 
 from towpath._delivery.outbox import lock_outbox, outboxes
 from towpath._display.words import span
+from towpath._settings.current import get_settings, resolve_settings
 from towpath._settings.layers import file_problems, strange_variables
 from towpath._transport.discovery import find_server
-from towpath.cli.identity.check_identity import caller_check
+from towpath._transport.service import server_address
+from towpath.cli.identity.check_identity import identity_check
 from towpath.cli.identity.profile_key import is_exposed
 from towpath.cli.local.check import TIMEOUT_SECONDS, Check
-from towpath.client import Client
-from towpath.client._connect import open_transport, server_address
+from towpath.client._connect import open_client
 from towpath.exceptions import ConfigurationError, RpcError, TowpathError
-from towpath.settings import get_settings, resolve_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from towpath.settings import Settings
+    from towpath._settings.declared import Settings
 
 SKEW_SECONDS: Final = 2.0
 _FULL_BYTES: Final = 1024 * 1024 * 1024
@@ -32,7 +32,7 @@ _LEAST_FREE_BYTES: Final = 256 * 1024 * 1024
 
 
 def all_checks() -> Iterator[Check]:
-    """Looks at everything, one thing after the other."""
+    """Runs all checks, one after the other."""
     yield Check(name="version", verdict="ok", text=f"towpath {version('towpath')}")
     try:
         settings = get_settings()
@@ -41,7 +41,7 @@ def all_checks() -> Iterator[Check]:
             name="settings",
             verdict="failed",
             text=str(error),
-            fix="`towpath config validate` lists all that is wrong; then ask again",
+            fix="`towpath config validate` lists all problems; fix them, then run this again",
         )
         return
     yield from _settings_checks()
@@ -58,21 +58,22 @@ def _settings_checks() -> Iterator[Check]:
             name="settings",
             verdict="warning",
             text=problem,
-            fix="it isn't in force now; mend it before its profile is used",
+            fix="the profile isn't in use now; fix it before you use it",
         )
     if is_exposed(resolution.config):
         yield Check(
             name="settings",
             verdict="warning",
-            text=f"{resolution.config.path} holds an API key, and others may read it",
-            fix=f"`chmod 600 {resolution.config.path}`; `towpath key rotate` if somebody has",
+            text=f"{resolution.config.path} holds an API key, and other users can read it",
+            fix=f"run `chmod 600 {resolution.config.path}`; run `towpath key rotate` if the key was"
+            " read",
         )
     for name in strange_variables():
         yield Check(
             name="settings",
             verdict="warning",
             text=f"the environment has {name}, which is no setting",
-            fix="`towpath config view` shows the settings there are",
+            fix="`towpath config view` lists all settings",
         )
     if not problems:
         project = f" and {resolution.project.path}" if resolution.project else ""
@@ -86,8 +87,8 @@ def _home_checks(home: Path) -> Iterator[Check]:
         yield Check(
             name="home",
             verdict="failed",
-            text=f"{home} can't be written, so that no run can be recorded",
-            fix=f"make {at} writable, or point TOWPATH_HOME elsewhere",
+            text=f"{home} can't be written, so no run can be recorded",
+            fix=f"make {at} writable, or set TOWPATH_HOME to another folder",
         )
         return
     free = _free_bytes(at)
@@ -96,7 +97,7 @@ def _home_checks(home: Path) -> Iterator[Check]:
             name="home",
             verdict="warning",
             text=f"{home}: only {free // 1024**2} MB are free",
-            fix="make room: a full disk stops the outbox",
+            fix="free disk space: a full disk stops the outbox",
         )
         return
     yield Check(name="home", verdict="ok", text=str(home))
@@ -108,35 +109,29 @@ def _server_checks(settings: Settings) -> Iterator[Check]:
         yield from _database_checks(settings)
         return
     try:
-        # What it is anybody may ask: who asks, with what, is another matter.
-        transport = open_transport(settings, anonymous=True)
-    except ConfigurationError as error:
+        # The call needs no credential; another check tries the credential.
+        with open_client(settings, anonymous=True) as client:
+            began = time.time()
+            info = client.server_info(timeout_seconds=TIMEOUT_SECONDS)
+            middle = (began + time.time()) / 2
+    except (ConfigurationError, RpcError) as error:
         yield Check(name="server", verdict="failed", text=str(error), fix=_server_fix(settings))
         return
-    try:
-        began = time.time()
-        info = Client(transport).server_info(timeout_seconds=TIMEOUT_SECONDS)
-        middle = (began + time.time()) / 2
-    except RpcError as error:
-        yield Check(name="server", verdict="failed", text=str(error), fix=_server_fix(settings))
-        return
-    finally:
-        transport.close()
     how = "configured" if settings.server_address else "found on the home"
     yield Check(name="server", verdict="ok", text=f"{address}, {how}, version {info.version}")
     yield from _version_checks(info.version, info.minimum_client_version, info.notice)
     yield _skew_check(info.time, datetime.fromtimestamp(middle, UTC))
-    yield caller_check(settings)
+    yield identity_check(settings)
 
 
 def _server_fix(settings: Settings) -> str:
     found = find_server(settings.home)
     if settings.server_address and found is not None:
         return (
-            f"a server runs on this home at {found.grpc}: `towpath config set server.address"
-            f" {found.grpc}`"
+            f"a server runs on this home at {found.grpc}: use it with `towpath config set"
+            f" server.address {found.grpc}`"
         )
-    return "pipelines run all the same; when it is back, `towpath sync` delivers what waits"
+    return "pipelines still run; when the server is back, `towpath sync` delivers their reports"
 
 
 def _database_checks(settings: Settings) -> Iterator[Check]:
@@ -146,18 +141,18 @@ def _database_checks(settings: Settings) -> Iterator[Check]:
             name="server",
             verdict="failed",
             text="server.require is set, and no server is configured or runs on the home",
-            fix="`towpath server start`, or `towpath config set server.address HOST:PORT`",
+            fix="run `towpath server start`, or `towpath config set server.address HOST:PORT`",
         )
     elif not list(entry_points(group="towpath.embedded")):
         yield Check(
             name="server",
             verdict="warning",
             text="no server is configured, and the local database needs the service",
-            fix="pip install 'towpath[service]'",
+            fix="run pip install 'towpath[service]'",
         )
     elif not database.exists():
         yield Check(
-            name="server", verdict="ok", text="none; runs will be kept in the local database"
+            name="server", verdict="ok", text="none; runs will be recorded in the local database"
         )
     else:
         yield _open_check(settings, database)
@@ -165,21 +160,21 @@ def _database_checks(settings: Settings) -> Iterator[Check]:
 
 def _open_check(settings: Settings, database: Path) -> Check:
     try:
-        transport = open_transport(settings)
-        transport.close()
+        with open_client(settings):
+            pass
     except TowpathError as error:
         return Check(
             name="database",
             verdict="failed",
             text=str(error),
-            fix=f"move {database} away, or point TOWPATH_HOME elsewhere",
+            fix=f"move {database} away, or set TOWPATH_HOME to another folder",
         )
     size = database.stat().st_size
     return Check(
         name="database",
         verdict="warning" if size > _FULL_BYTES else "ok",
         text=f"no server; the local database {database} has {size / 1024**2:.1f} MB",
-        fix="`towpath run delete` frees room" if size > _FULL_BYTES else "",
+        fix="`towpath run delete` frees space" if size > _FULL_BYTES else "",
     )
 
 
@@ -190,14 +185,14 @@ def _version_checks(server: str, minimum: str, notice: str) -> Iterator[Check]:
             name="version",
             verdict="failed",
             text=f"the server works with clients from {minimum} on, and this is {own}",
-            fix=f"pip install 'towpath>={minimum}'",
+            fix=f"run pip install 'towpath>={minimum}'",
         )
     elif _numbers(own)[:2] != _numbers(server)[:2]:
         yield Check(
             name="version",
             verdict="warning",
             text=f"this is {own}, the server {server}",
-            fix="bring the older one up to date",
+            fix="upgrade the older one",
         )
     if notice:
         yield Check(name="version", verdict="warning", text=notice)
@@ -211,8 +206,8 @@ def _skew_check(server: datetime, own: datetime) -> Check:
     return Check(
         name="clock",
         verdict="warning",
-        text=f"this machine is {span(abs(skew))} {behind} the server: times of runs will mislead",
-        fix="let a time service set both clocks",
+        text=f"this machine is {span(abs(skew))} {behind} the server: times of runs will be wrong",
+        fix="synchronize both clocks with a time service",
     )
 
 
@@ -225,7 +220,7 @@ def _outbox_checks(settings: Settings) -> Iterator[Check]:
     yield Check(
         name="outboxes",
         verdict="warning" if left else "ok",
-        text=f"{text}; {size / 1024:.0f} KB" if waiting else "nothing waits",
+        text=f"{text}; {size / 1024:.0f} KB" if waiting else "no outbox waits",
         fix="`towpath sync` delivers them" if left else "",
     )
     aside = settings.home / "outbox-set-aside"
@@ -234,8 +229,8 @@ def _outbox_checks(settings: Settings) -> Iterator[Check]:
         yield Check(
             name="outboxes",
             verdict="warning",
-            text=f"{len(damaged)} were damaged and set aside in {aside}",
-            fix="their readable part was delivered; delete them when you need the rest no more",
+            text=f"{len(damaged)} were damaged and moved to {aside}",
+            fix="their readable part was delivered; delete them when you no longer need the rest",
         )
     rejected = settings.home / "outbox" / "rejected.jsonl"
     if rejected.exists():
@@ -244,8 +239,8 @@ def _outbox_checks(settings: Settings) -> Iterator[Check]:
         yield Check(
             name="outboxes",
             verdict="warning",
-            text=f"{count} updates were refused for good",
-            fix=f"{rejected} tells which and why; delete it when you have seen it",
+            text=f"{count} updates were refused permanently",
+            fix=f"read {rejected} for the updates and reasons, then delete it",
         )
 
 

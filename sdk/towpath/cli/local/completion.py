@@ -12,9 +12,9 @@ _SHELLS = ("bash", "fish", "zsh")
 @click.argument("shell", type=click.Choice(_SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    r"""Print the completion of a shell.
+    r"""Print a completion script for a shell.
 
-    Have the shell load it when it starts:
+    To load it when the shell starts:
 
     \b
     bash   eval "$(towpath completion bash)"    in ~/.bashrc

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from towpath._settings.current import resolve_settings
 from towpath._settings.declared import BY_NAME, SETTINGS, masked
 from towpath._settings.files import CONFIG_NAME, ConfigFile, read_config, read_project, write_config
 from towpath._settings.layers import (
@@ -21,33 +22,38 @@ from towpath._settings.layers import (
 )
 from towpath.cli.shared.errors import USAGE, CommandError
 from towpath.cli.shared.groups import CommandGroup
-from towpath.cli.shared.session import invocation, note, print_json
+from towpath.cli.shared.output import print_json
+from towpath.cli.shared.session import invocation, note
 from towpath.cli.shared.tables import Column, print_table
-from towpath.settings import resolve_settings
 
 if TYPE_CHECKING:
     from towpath._settings.declared import Setting
     from towpath._settings.layers import Found
 
 _VIEW_OUTPUT = click.option(
-    "-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Output format.",
 )
 
 
 @click.group(cls=CommandGroup)
 def group() -> None:
-    """See and change settings.
+    """Show and change settings.
 
-    A setting is taken from the command line, else its TOWPATH_* variable, the project's
-    towpath.toml or [tool.towpath] of pyproject.toml, the profile in use, or its default.
+    The first of these that sets a setting wins: the command line, its TOWPATH_* variable, the
+    project's towpath.toml or [tool.towpath] of pyproject.toml, the profile in use, its default.
     """
 
 
 @group.command()
-@click.option("--show-sources", is_flag=True, help="Tell where each value comes from.")
+@click.option("--show-sources", is_flag=True, help="Show the source of each value.")
 @_VIEW_OUTPUT
 def view(output: str, *, show_sources: bool) -> None:
-    """Show every setting as it is in force."""
+    """Show the present value of every setting."""
     resolution = resolve_settings()
     found = [resolution.found[setting.name] for setting in SETTINGS]
     if output == "json":
@@ -67,15 +73,15 @@ def view(output: str, *, show_sources: bool) -> None:
 @group.command("set")
 @click.argument("name", metavar="SETTING")
 @click.argument("value")
-@click.option("--profile", help="Profile to keep it in; else the one in use.")
+@click.option("--profile", help="Profile to change.  [default: the one in use]")
 def set_(name: str, value: str, profile: str | None) -> None:
-    """Keep a setting's value in a profile."""
+    """Set a setting in a profile."""
     setting = _setting(name)
     if setting.secret:
         raise click.UsageError(
-            f"{name} on the command line would be seen in the list of processes and kept in the"
+            f"{name} on the command line would be visible in the list of processes and in the"
             " shell's history: `towpath login --api-key -` reads it from standard input, tries it"
-            " and keeps it"
+            " and saves it"
         )
     config = user_config()
     chosen = chosen_profile(config, profile or invocation().profile)
@@ -92,9 +98,9 @@ def set_(name: str, value: str, profile: str | None) -> None:
 
 @group.command()
 @click.argument("name", metavar="SETTING")
-@click.option("--profile", help="Profile to take it from; else the one in use.")
+@click.option("--profile", help="Profile to change.  [default: the one in use]")
 def unset(name: str, profile: str | None) -> None:
-    """Take a setting out of a profile."""
+    """Remove a setting from a profile."""
     config = user_config()
     chosen = chosen_profile(config, profile or invocation().profile)
     kept = config.profiles.get(chosen, {})
@@ -103,7 +109,7 @@ def unset(name: str, profile: str | None) -> None:
             raise click.UsageError(unknown_setting(name))
         note(f"{name} isn't set in profile {chosen}: nothing to do")
         return
-    # A name that is no setting may be taken out, too: that is how a broken file is mended.
+    # An unknown name may be removed, too: that repairs a broken file.
     del kept[name]
     write_config(config)
     note(f"{name} is no longer set in profile {chosen}, {config.path}")
@@ -112,19 +118,19 @@ def unset(name: str, profile: str | None) -> None:
 @group.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 def validate(file: Path | None) -> None:
-    """Tell all that is wrong with the settings, or with one file of them."""
+    """Check all settings, or one file of settings, and list all problems."""
     problems = _problems_of(file) if file else _all_problems()
     for problem in problems:
         click.echo(problem)
     for name in [] if file else strange_variables():
-        note(f"{name} is no setting; if it isn't meant to be one, all is well")
+        note(f"{name} is no setting; ignore this if it isn't meant to be one")
     if problems:
         raise CommandError(
-            f"{len(problems)} things are wrong" if len(problems) > 1 else "one thing is wrong",
+            f"{len(problems)} problems found" if len(problems) > 1 else "1 problem found",
             code="CONFIGURATION",
             exit_code=USAGE,
         )
-    note("All settings are fine.")
+    note("All settings are valid.")
 
 
 def _all_problems() -> list[str]:
@@ -166,7 +172,7 @@ def _refuse_broken(config: ConfigFile) -> None:
     if problems:
         raise CommandError(
             problems[0],
-            hint="mend the file first: it would be written anew",
+            hint="fix the file first: this command would overwrite it",
             code="CONFIGURATION",
             exit_code=USAGE,
         )
@@ -175,9 +181,9 @@ def _refuse_broken(config: ConfigFile) -> None:
 def _note_overridden(name: str) -> None:
     found = resolve_settings().found[name]
     if found.kind in {"flag", "environment", "project"}:
-        note(f"{found.place} says {masked(found.setting, found.value)}, which goes above it")
+        note(f"{found.place} sets {masked(found.setting, found.value)}, which overrides it")
 
 
 def _note_problems(resolution: Resolution) -> None:
     for problem in resolution.problems:
-        note(f"wrong: {problem}")
+        note(f"problem: {problem}")

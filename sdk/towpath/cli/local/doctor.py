@@ -8,7 +8,8 @@ import click
 
 from towpath._display.words import printable
 from towpath.cli.shared.errors import FAILED, UNREACHABLE
-from towpath.cli.shared.session import colourful, print_json, text_output
+from towpath.cli.shared.output import print_json, text_output
+from towpath.cli.shared.session import colourful
 
 if TYPE_CHECKING:
     from towpath.cli.local.check import Check
@@ -19,12 +20,11 @@ _MARKS = {"ok": ("ok   ", "green"), "warning": ("look ", "yellow"), "failed": ("
 @click.command()
 @text_output
 def doctor(output: str) -> None:
-    """Find what is wrong, and what would fix it.
+    """Diagnose problems and suggest fixes.
 
-    Exits with 6 when the server is the trouble, with 1 when anything else is.
+    Exits with 6 if only the server has a problem, with 1 for any other problem.
     """
-    # The checks bring gRPC and the contract's messages, which `--help` needs none of.
-    from towpath.cli.local.checks import all_checks  # noqa: PLC0415 - see above
+    from towpath.cli.local.checks import all_checks  # noqa: PLC0415 - gRPC would slow down `--help`
 
     checks: list[Check] = []
     for check in all_checks():

@@ -11,29 +11,30 @@ from towpath._settings.files import DEFAULT_PROFILE, write_config
 from towpath._settings.layers import chosen_profile, user_config
 from towpath.cli.shared.errors import CONFLICT, CommandError
 from towpath.cli.shared.groups import CommandGroup
-from towpath.cli.shared.session import invocation, list_output, note, print_json
+from towpath.cli.shared.output import list_output, print_json
+from towpath.cli.shared.session import invocation, note
 from towpath.cli.shared.tables import Column, print_table
 
 
 @click.group(cls=CommandGroup)
 def group() -> None:
-    """Keep settings of several places apart."""
+    """Manage profiles of settings."""
 
 
 @group.command()
 @click.argument("name")
-@click.option("--use", is_flag=True, help="Use it from now on.")
+@click.option("--use", is_flag=True, help="Select the profile, too.")
 def create(name: str, *, use: bool) -> None:
-    """Make an empty profile."""
+    """Create an empty profile."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", name):
         raise click.UsageError(
-            f"{name!r} can't be a profile's name: take up to 63 of a-z, 0-9, - and _, such as work"
+            f"{name!r} can't be a profile's name: give up to 63 of a-z, 0-9, - and _, such as work"
         )
     config = user_config()
     if name in config.profiles:
         raise CommandError(
-            f"there is a profile {name!r} already",
-            hint=f"`towpath profile use {name}` uses it",
+            f"profile {name!r} already exists",
+            hint=f"`towpath profile use {name}` selects it",
             code="ALREADY_EXISTS",
             exit_code=CONFLICT,
         )
@@ -41,26 +42,26 @@ def create(name: str, *, use: bool) -> None:
     if use:
         config.profile = name
     write_config(config)
-    note(f"profile {name} is in {config.path}" + (", and in use" if use else ""))
+    note(f"profile {name} created in {config.path}" + (" and selected" if use else ""))
 
 
 @group.command()
 @click.argument("name")
 def use(name: str) -> None:
-    """Use a profile from now on."""
+    """Select the profile to use."""
     config = user_config()
     config.profile = chosen_profile(config, name)
     write_config(config)
-    note(f"profile {name} is in use")
-    in_force = chosen_profile(config)
-    if in_force != name:
-        note(f"TOWPATH_PROFILE says {in_force}, which goes above it")
+    note(f"profile {name} selected")
+    in_use = chosen_profile(config)
+    if in_use != name:
+        note(f"TOWPATH_PROFILE names {in_use}, which overrides it")
 
 
 @group.command("ls")
 @list_output
 def list_profiles(output: str) -> None:
-    """List the profiles."""
+    """List profiles."""
     config = user_config()
     in_use = chosen_profile(config, invocation().profile)
     names = sorted({DEFAULT_PROFILE, *config.profiles})

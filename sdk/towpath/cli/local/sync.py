@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from towpath.cli.shared.session import note, print_json, settings_in_force, text_output
+from towpath.cli.shared.output import print_json, text_output
+from towpath.cli.shared.session import checked_settings, note
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,26 +16,24 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--everything", is_flag=True, help="Also what was meant for another server.")
+@click.option("--everything", is_flag=True, help="Deliver outboxes of other servers, too.")
 @text_output
 def sync(output: str, *, everything: bool) -> None:
-    """Deliver what waits in the outboxes of this home."""
-    # The transports are slow to load, and `--help` needs none.
-    from towpath._delivery.takeover import deliver_waiting  # noqa: PLC0415 - see above
-    from towpath.client._connect import open_transport  # noqa: PLC0415 - see above
+    """Deliver the reports that wait in the outboxes of this home."""
+    # gRPC would slow down `--help`.
+    from towpath._delivery.takeover import deliver_waiting  # noqa: PLC0415 - it loads gRPC
+    from towpath.client._connect import open_client  # noqa: PLC0415 - it loads gRPC
 
-    settings = settings_in_force()
-    transport = open_transport(settings)
-    try:
-        report = deliver_waiting(settings.home, transport, everything=everything)
-    finally:
-        transport.close()
+    settings = checked_settings()
+    with open_client(settings) as client:
+        report = deliver_waiting(settings.home, client.transport, everything=everything)
+        address = client.transport.address
     if output == "json":
-        print_json(_as_json(report, transport.address))
+        print_json(_as_json(report, address))
         return
     click.echo(
         f"{report.updates} updates and {report.logs} log lines of {report.producers} processes"
-        f" delivered to {transport.address}"
+        f" delivered to {address}"
     )
     _warn(report, settings.home)
 
@@ -56,6 +55,6 @@ def _warn(report: DeliveryReport, home: Path) -> None:
         rejected = home / "outbox" / "rejected.jsonl"
         note(f"{report.rejected} updates were refused: see {rejected}")
     for path in report.set_aside:
-        note(f"what could not be read was set aside: {path}")
+        note(f"an unreadable part was moved to {path}")
     if report.skipped:
         note(f"{report.skipped} outboxes are for another server: --everything delivers them here")

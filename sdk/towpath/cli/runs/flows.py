@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from towpath.cli.runs.run_values import local_time, rfc3339
 from towpath.cli.shared.groups import CommandGroup
-from towpath.cli.shared.session import connected, list_output, note, print_json
+from towpath.cli.shared.output import list_output, print_json
+from towpath.cli.shared.session import connected, note
 from towpath.cli.shared.tables import Column, print_table
+from towpath.cli.shared.times import local_time, rfc3339
 
 if TYPE_CHECKING:
     from towpath.client import FlowSummary
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 
 @click.group(cls=CommandGroup)
 def group() -> None:
-    """See which flows there are."""
+    """List flows."""
 
 
 @group.command("ls")
 @list_output
 def list_flows(output: str) -> None:
-    """List flows, with what became of their runs."""
+    """List flows, with the number of their runs by state."""
     with connected() as client:
         flows = list(client.flows())
     if output == "json":
@@ -32,7 +33,7 @@ def list_flows(output: str) -> None:
         for flow in flows:
             click.echo(flow.id)
     elif not flows:
-        note("There are no flows yet: a flow is known from its first run on.")
+        note("There are no flows yet: a flow is listed after its first run.")
     else:
         _print(flows, wide=output == "wide")
 
@@ -44,7 +45,7 @@ def _print(flows: list[FlowSummary], *, wide: bool) -> None:
         Column(title="ID", cells=[flow.id for flow in flows], rank=2),
         Column(title="LAST", cells=[run.short_id if run else "-" for run in last], rank=1),
         Column(
-            title="BEGAN", cells=[local_time(run.created) if run else "-" for run in last], rank=3
+            title="CREATED", cells=[local_time(run.created) if run else "-" for run in last], rank=3
         ),
         Column(title="RUNS", cells=[_counts(flow) for flow in flows]),
     ]

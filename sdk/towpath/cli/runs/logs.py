@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from towpath._display.words import printable
-from towpath.cli.runs.run_values import local_time, log_line_as_json
-from towpath.cli.shared.session import connected, note, print_json, text_output
+from towpath.cli.runs.run_values import log_line_as_json
+from towpath.cli.shared.output import print_json, text_output
+from towpath.cli.shared.session import connected, note
+from towpath.cli.shared.times import local_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,7 +25,7 @@ _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 @click.command()
 @click.argument("run")
-@click.option("-f", "--follow", is_flag=True, help="Go on until the run has ended.")
+@click.option("-f", "--follow", is_flag=True, help="Follow new lines until the run has ended.")
 @click.option(
     "--level",
     type=click.Choice(_LEVELS, case_sensitive=False),
@@ -32,7 +34,7 @@ _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 )
 @text_output
 def logs(run: str, level: str, output: str, *, follow: bool) -> None:
-    """Show the log lines of a run and of all below it.
+    """Show the log lines of a run and of all runs below it.
 
     With --follow, -o json prints one object per line.
     """
@@ -45,11 +47,11 @@ def logs(run: str, level: str, output: str, *, follow: bool) -> None:
         elif output == "json":
             print_json([log_line_as_json(line) for line in lines])
         elif not _print(client, lines, chunk=1 if follow else _CHUNK):
-            note("The run logged nothing.")
+            note("The run has no log lines.")
 
 
 def _print(client: Client, lines: Iterator[LogLine], *, chunk: int) -> bool:
-    """Prints lines with the names of the runs they are of; whether there were any."""
+    """Prints lines with the names of their runs; returns whether there were any."""
     names: dict[str, str] = {}
     some = False
     while part := list(islice(lines, chunk)):

@@ -1,4 +1,4 @@
-"""How runs are written: as JSON, in tables, in lines."""
+"""Runs, their histories and log lines as JSON and in tables."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from towpath._display.words import span
 from towpath._state_type import StateType
 from towpath.cli.shared.tables import Column, print_table
+from towpath.cli.shared.times import local_time, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run_as_json(run: Run) -> dict[str, Any]:
-    """A run as `-o json` prints it; times in RFC 3339, null when they aren't yet."""
+    """A run as `-o json` prints it; times in RFC 3339, null for events that lie ahead."""
     return {
         "id": run.id,
         "short_id": run.short_id,
@@ -40,7 +41,7 @@ def run_as_json(run: Run) -> dict[str, Any]:
 
 
 def detail_as_json(run: Run, transitions: Sequence[Transition]) -> dict[str, Any]:
-    """All that is known of a run."""
+    """A run with its details and history."""
     return run_as_json(run) | {
         "code_version": run.code_version,
         "observed_late": run.observed_late,
@@ -83,7 +84,7 @@ def log_line_as_json(line: LogLine) -> dict[str, Any]:
 
 
 def failure_as_json(failure: Failure | None) -> dict[str, Any] | None:
-    """A failure with what led to it."""
+    """A failure with its causes."""
     if failure is None:
         return None
     return {
@@ -115,7 +116,7 @@ def print_runs(runs: Sequence[Run], *, wide: bool) -> None:
 
 
 def ran(run: Run, now: datetime | None = None) -> str:
-    """How long a run has been running."""
+    """The time that a run has been running, short."""
     return span(running_seconds(run, now))
 
 
@@ -125,16 +126,6 @@ def running_seconds(run: Run, now: datetime | None = None) -> float:
     if run.state is StateType.RUNNING:
         seconds += max(0.0, ((now or datetime.now(UTC)) - run.state_since).total_seconds())
     return seconds
-
-
-def local_time(moment: datetime | None) -> str:
-    """A moment as this machine's clock shows it."""
-    return moment.astimezone().strftime("%m-%d %H:%M:%S") if moment else "-"
-
-
-def rfc3339(moment: datetime | None) -> str | None:
-    """A moment in UTC, to the microsecond."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
 
 
 def _transition_as_json(item: Transition) -> dict[str, Any]:

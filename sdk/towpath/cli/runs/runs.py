@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from towpath._display.words import printable
+from towpath._settings.current import get_settings
 from towpath._state_type import StateType
 from towpath.cli.runs.logs import logs
 from towpath.cli.runs.run_values import (
     decision_as_json,
     detail_as_json,
-    local_time,
     print_runs,
     ran,
     run_as_json,
@@ -24,28 +24,20 @@ from towpath.cli.runs.run_values import (
 from towpath.cli.runs.watch import event_line, watch
 from towpath.cli.shared.errors import NOT_FOUND, CommandError
 from towpath.cli.shared.groups import CommandGroup
-from towpath.cli.shared.session import (
-    confirmed,
-    connected,
-    list_output,
-    note,
-    print_json,
-    text_output,
-)
+from towpath.cli.shared.output import list_output, print_json, text_output
+from towpath.cli.shared.session import confirmed, connected, note, yes_option
 from towpath.cli.shared.tables import Column, print_table
-from towpath.settings import get_settings
+from towpath.cli.shared.times import local_time, parse_duration
 
 if TYPE_CHECKING:
     from towpath.client import Client, Run, Transition
 
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
 
 @click.group(cls=CommandGroup)
 def group() -> None:
-    """See what runs did, and why.
+    """List, inspect, follow and delete runs.
 
-    A RUN is given by its id or by the last 4 to 8 characters of the short one that the list shows.
+    RUN is the id of a run, or the last 4 to 8 characters of the short id in the list.
     """
 
 
@@ -54,13 +46,25 @@ group.add_command(watch)
 
 
 @group.command("ls")
-@click.option("--kind", type=click.Choice(["flow", "task"]), help="Only flow or task runs.")
-@click.option("--state", "states", multiple=True, metavar="STATE", help="Such as FAILED; repeat.")
-@click.option("--flow", metavar="FLOW", help="Only runs of this flow, by name or id.")
-@click.option("--parent", metavar="RUN", help="Only runs that this run began.")
-@click.option("--since", metavar="AGE", help="30m, 12h, 7d, or a time such as 2026-11-01.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Most runs.")
-@click.option("-f", "--follow", is_flag=True, help="Go on with each change; Ctrl-C ends it.")
+@click.option("--kind", type=click.Choice(["flow", "task"]), help="Kind of the runs.")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    metavar="STATE",
+    help="State of the runs, such as FAILED; repeatable.",
+)
+@click.option("--flow", metavar="FLOW", help="Name or id of the runs' flow.")
+@click.option("--parent", metavar="RUN", help="Run that started the runs.")
+@click.option(
+    "--since",
+    metavar="AGE",
+    help="Greatest age, such as 30m, 12h or 7d, or a time such as 2026-11-01.",
+)
+@click.option(
+    "--limit", type=click.IntRange(1), default=50, show_default=True, help="Most runs to list."
+)
+@click.option("-f", "--follow", is_flag=True, help="Follow changes until Ctrl-C.")
 @list_output
 def list_runs(
     kind: str | None,
@@ -75,7 +79,7 @@ def list_runs(
 ) -> None:
     """List runs, newest first.
 
-    With --follow, -o json prints one object per line, since an array would never end.
+    With --follow, -o json prints one object per line.
     """
     terms = [f"kind = {kind}"] if kind else []
     terms += [_any_state(states)] if states else []
@@ -94,7 +98,7 @@ def list_runs(
 @click.argument("run")
 @text_output
 def inspect(run: str, output: str) -> None:
-    """Show one run: its state, history, failure and arguments."""
+    """Show a run: state, history, failure and arguments."""
     with connected() as client:
         found = client.run(run)
         history = list(client.transitions(found.id))
@@ -115,7 +119,7 @@ def inspect(run: str, output: str) -> None:
 @click.argument("run")
 @text_output
 def why(run: str, output: str) -> None:
-    """Show what was decided about a run, accepted and refused, by which rule."""
+    """Show the decisions about a run's updates: accepted or refused, and by which rule."""
     with connected() as client:
         found = client.run(run)
         decisions = list(client.decisions(found.id))
@@ -137,14 +141,14 @@ def why(run: str, output: str) -> None:
 
 @group.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@yes_option
 def delete(runs: tuple[str, ...], *, yes: bool) -> None:
-    """Delete ended runs, each with all below it."""
+    """Delete ended runs, each with all runs below it."""
     with connected() as client:
         found = [client.run(run) for run in runs]
         names = ", ".join(f"{printable(run.name)} ({run.short_id})" for run in found)
-        if not confirmed(f"Delete {names} and all below?", yes=yes):
-            note("nothing was deleted")
+        if not confirmed(f"Delete {names} and all runs below?", yes=yes):
+            note("no run was deleted")
             raise SystemExit(1)
         for run in found:
             client.delete(run.id)
@@ -160,7 +164,7 @@ def _print(runs: list[Run], output: str, *, filtered: bool) -> None:
     elif runs:
         print_runs(runs, wide=output == "wide")
     else:
-        note("No run fits." if filtered else "There are no runs yet: run a script with a @flow.")
+        note("No run matches." if filtered else "There are no runs yet: run a script with a @flow.")
 
 
 def _follow(client: Client, filter_: str, limit: int, output: str) -> None:
@@ -210,7 +214,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 
 def _trace(trace_id: str) -> str:
-    """A trace's id, and where to look at it if a setting tells."""
+    """A trace's id, with its URL if the setting telemetry.trace_url is set."""
     url = get_settings().trace_url
     return f"{trace_id}  {url.replace('{trace_id}', trace_id)}" if trace_id and url else trace_id
 
@@ -249,22 +253,18 @@ def _flow_id(client: Client, wanted: str) -> str:
     close = difflib.get_close_matches(wanted, known, 1)
     raise CommandError(
         f"there is no flow {wanted!r}" + (f": did you mean {close[0]!r}?" if close else ""),
-        hint="`towpath flow ls` shows the flows there are",
+        hint="`towpath flow ls` lists flows",
         code="NOT_FOUND",
         exit_code=NOT_FOUND,
     )
 
 
 def _since(text: str) -> str:
-    match = re.fullmatch(r"(\d+)([smhdw])", text)
-    try:
-        if match:
-            moment = datetime.now(UTC) - timedelta(**{_UNITS[match[2]]: int(match[1])})
-        else:
-            moment = datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise click.BadParameter(
-            f"{text!r} is neither an age such as 30m, 12h or 7d, nor a time such as 2026-11-01",
-            param_hint="--since",
-        ) from None
-    return moment.isoformat()
+    with suppress(ValueError, OverflowError):
+        return (datetime.now(UTC) - parse_duration(text)).isoformat()
+    with suppress(ValueError, OverflowError):
+        return datetime.fromisoformat(text).astimezone(UTC).isoformat()
+    raise click.BadParameter(
+        f"{text!r} is neither an age such as 30m, 12h or 7d, nor a time such as 2026-11-01",
+        param_hint="--since",
+    )

@@ -13,11 +13,12 @@ import click
 from towpath._display.model import Group
 from towpath._display.rows import Row
 from towpath._display.words import counted, printable, state_colour
+from towpath._settings.current import get_settings
 from towpath._state_type import StateType
-from towpath.cli.runs.run_values import local_time, ran, running_seconds
+from towpath.cli.runs.run_values import ran, running_seconds
 from towpath.cli.shared.errors import CANCELLED, FAILED, NOT_FOUND, OK, TIMED_OUT, CommandError
 from towpath.cli.shared.session import colourful, connected, note
-from towpath.settings import get_settings
+from towpath.cli.shared.times import local_time
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -35,9 +36,10 @@ _EXIT_CODES: Final = {
 @click.command()
 @click.argument("run")
 def watch(run: str) -> None:
-    """Watch a run and those below it until it has ended; its end is the exit code.
+    """Watch a run and all runs below it until it has ended.
 
-    0 COMPLETED, 1 FAILED, CRASHED or SKIPPED, 7 CANCELLED, 124 TIMED_OUT.
+    The exit code is the run's end: 0 COMPLETED, 1 FAILED, CRASHED or SKIPPED, 7 CANCELLED,
+    124 TIMED_OUT.
     """
     with connected(following=True) as client:
         found = client.run(run)
@@ -45,7 +47,7 @@ def watch(run: str) -> None:
             found = _to_the_end(client, found)
     click.echo(event_line(found))
     if found.state is not StateType.COMPLETED:
-        note(f"  `towpath run inspect {found.short_id}` shows more")
+        note(f"  `towpath run inspect {found.short_id}` shows details")
     raise SystemExit(_EXIT_CODES.get(found.state, FAILED))
 
 
@@ -80,7 +82,7 @@ def _to_the_end(client: Client, run: Run) -> Run:
 
 
 class PlainView:
-    """A line for each change; of what has been before, only the watched run."""
+    """A line for each change; of earlier states, only the watched run's."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -92,11 +94,11 @@ class PlainView:
         return nullcontext()
 
     def begin(self) -> None:
-        """What comes from now on is news."""
+        """Marks the end of the states that the watch began with."""
         self._begun = True
 
     def take(self, run: Run) -> None:
-        """Shows a run as it is now."""
+        """Shows the present state of a run."""
         fresh = self._seen.get(run.id) != run.revision
         self._seen[run.id] = run.revision
         if fresh and (self._begun or run.id == self._run.id):
@@ -113,18 +115,17 @@ class LiveView:
 
     def shown(self) -> Any:
         """A context within which the view is on the screen."""
-        # rich takes a tenth of a second to load, and only this needs it.
-        from rich.live import Live  # noqa: PLC0415 - see above
+        from rich.live import Live  # noqa: PLC0415 - rich takes a tenth of a second to load
 
         return Live(
             get_renderable=self._render, refresh_per_second=_FRAMES_PER_SECOND, transient=True
         )
 
     def begin(self) -> None:
-        """What comes from now on is news, which a redrawn view needn't tell apart."""
+        """Marks the end of the states that the watch began with, which this view shows alike."""
 
     def take(self, run: Run) -> None:
-        """Shows a run as it is now."""
+        """Shows the present state of a run."""
         if run.id == self._run.id:
             self._run = run
             return
@@ -136,7 +137,7 @@ class LiveView:
         self._names.setdefault(name, Counter())[run.state] += 1
 
     def _render(self) -> RenderableType:
-        from towpath._display.table import table  # noqa: PLC0415 - see `shown`
+        from towpath._display.table import table  # noqa: PLC0415 - it loads rich
 
         head = Row(
             depth=0,

@@ -1,4 +1,4 @@
-"""How commands end when something is wrong: one line, a hint, an exit code."""
+"""Errors of commands: a line, a hint and an exit code for each kind."""
 
 from __future__ import annotations
 
@@ -22,42 +22,52 @@ from towpath.exceptions import (
 )
 
 OK: Final = 0
+"""The command succeeded."""
 FAILED: Final = 1
+"""The command failed, or the run that it watched failed or crashed."""
 USAGE: Final = 2
+"""The usage is wrong, or a setting is."""
 NOT_FOUND: Final = 3
+"""A named run or another resource doesn't exist."""
 FORBIDDEN: Final = 4
+"""The caller isn't signed in, or lacks a permission."""
 CONFLICT: Final = 5
+"""The request conflicts with the current state, or the server lacks a feature that it takes."""
 UNREACHABLE: Final = 6
+"""No Towpath server answers at the address, or a server is required and none is configured."""
 CANCELLED: Final = 7
+"""The watched run was cancelled."""
 TIMED_OUT: Final = 124
+"""The watched run timed out."""
 INTERRUPTED: Final = 130
+"""The command was interrupted by Ctrl-C."""
 
-_SOURCES: Final = "`towpath config view --show-sources` tells where the address comes from"
+_SOURCES: Final = "`towpath config view --show-sources` shows where the address comes from"
 _KINDS: Final[tuple[tuple[type[TowpathError], int, str], ...]] = (
-    (ServerUnreachable, UNREACHABLE, "`towpath doctor` tells what is wrong"),
+    (ServerUnreachable, UNREACHABLE, "run `towpath doctor` to find the cause"),
     (NotATowpathServer, UNREACHABLE, _SOURCES),
-    (NotFound, NOT_FOUND, "`towpath run ls` shows the runs there are"),
-    (NotSignedIn, FORBIDDEN, "`towpath whoami` shows who you are to the server"),
+    (NotFound, NOT_FOUND, "`towpath run ls` lists runs"),
+    (NotSignedIn, FORBIDDEN, "`towpath whoami` shows your identity and permissions"),
     (Conflict, CONFLICT, ""),
     (InvalidRequest, USAGE, ""),
-    (ConfigurationError, USAGE, "`towpath config validate` lists all that is wrong"),
+    (ConfigurationError, USAGE, "`towpath config validate` lists all problems"),
 )
 _LISTS: Final = {
-    "apiKeys": "`towpath key ls` shows your keys, with --of those of others",
-    "roles": "`towpath role ls` shows the roles there are",
-    "runs": "`towpath run ls` shows the runs there are",
-    "secrets": "`towpath secret ls` shows the secrets there are",
-    "serviceAccounts": "`towpath service-account ls` shows the accounts there are",
-    "tenants": "`towpath tenant ls` shows the tenants there are",
-    "trusts": "`towpath trust ls` shows the trusts there are",
-    "users": "`towpath member ls` shows who is in",
-    "workspaces": "`towpath workspace ls` shows the workspaces you may enter",
+    "apiKeys": "`towpath key ls` lists your keys, with --of those of another principal",
+    "roles": "`towpath role ls` lists roles",
+    "runs": "`towpath run ls` lists runs",
+    "secrets": "`towpath secret ls` lists secrets",
+    "serviceAccounts": "`towpath service-account ls` lists service accounts",
+    "tenants": "`towpath tenant ls` lists tenants",
+    "trusts": "`towpath trust ls` lists trusts",
+    "users": "`towpath member ls` lists members and their roles",
+    "workspaces": "`towpath workspace ls` lists the workspaces that you may enter",
 }
-"""What shows the names there are, by the collection that a name is of."""
+"""The command that lists the resources of a collection."""
 
 
 class CommandError(TowpathError):
-    """A command can't do what it was asked; says what can be done."""
+    """A command can't do what it was asked to; the hint says what to do next."""
 
     def __init__(
         self, message: str, *, hint: str = "", code: str = "FAILED", exit_code: int = 1
@@ -74,7 +84,7 @@ class CommandError(TowpathError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """What is said of an error, and the exit code."""
+    """An error as it is shown, and the exit code."""
 
     code: str
     message: str
@@ -83,7 +93,7 @@ class Ending:
 
 
 def ending(error: Exception) -> Ending:
-    """How a command ends with an error."""
+    """Returns how a command ends with an error."""
     if isinstance(error, CommandError):
         return Ending(
             code=error.code, message=str(error), hint=error.hint, exit_code=error.exit_code
@@ -101,15 +111,15 @@ def ending(error: Exception) -> Ending:
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         message = f"{place}{error.strerror or error}"
-        hint = "free the way to it, or point TOWPATH_HOME elsewhere"
+        hint = "make the file accessible, or set TOWPATH_HOME to another folder"
         return Ending(code="FAILED", message=message, hint=hint, exit_code=FAILED)
-    message = f"something unforeseen happened: {type(error).__name__}: {error}"
-    hint = "`towpath --debug ...` shows where"
+    message = f"unexpected error: {type(error).__name__}: {error}"
+    hint = "run the command with `towpath --debug ...` to see the traceback"
     return Ending(code="INTERNAL", message=message, hint=hint, exit_code=FAILED)
 
 
 def show(end: Ending, *, as_json: bool) -> None:
-    """Says it on standard error, as a line with a hint or as an object."""
+    """Prints an error on standard error, as a line with a hint or as an object."""
     if as_json:
         content = {"code": end.code, "message": end.message, "hint": end.hint}
         click.echo(json.dumps(content), err=True)
@@ -120,19 +130,19 @@ def show(end: Ending, *, as_json: bool) -> None:
 
 
 def _hint(error: TowpathError, usual: str) -> str:
-    """What to say after an error, where that depends on more than its kind."""
+    """The hint for an error, where it depends on more than the error's kind."""
     if isinstance(error, NotFound) and error.metadata.get("resource"):
         return _list_hint(error.metadata["resource"])
     if isinstance(error, NotSignedIn) and error.code == "UNAUTHENTICATED":
-        return "`towpath doctor` tells which key or login counts, and where it comes from"
+        return "`towpath doctor` shows which key or login is used, and where it comes from"
     return usual
 
 
 def _list_hint(resource: str) -> str:
-    """What shows those there are of what wasn't found; empty where nothing does."""
+    """The hint for a resource that wasn't found; empty where no command lists its kind."""
     if re.fullmatch(r"[0-9A-Za-z]{16}", resource):
         return _LISTS["apiKeys"]
-    if " of " in resource:  # a role of somebody
+    if " of " in resource:  # a role of a principal
         return _LISTS["users"]
     return _LISTS.get(resource.rpartition("/")[0].rpartition("/")[2], "")
 

@@ -1,4 +1,4 @@
-"""Groups of commands: with aliases, and a guess at what was meant."""
+"""Groups of commands, with aliases, and suggestions for names that don't exist."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ ALIASES: Final[Mapping[str, str]] = {"list": "ls", "get": "inspect", "rm": "dele
 
 
 class CommandGroup(click.Group):
-    """A group that takes `list` for `ls`, and suggests a command for one it doesn't have."""
+    """A group that takes `list` for `ls`, and suggests commands for names that don't exist."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a name or alias."""
+        """Returns the command of a name or alias."""
         found = super().get_command(ctx, cmd_name)
         alias = ALIASES.get(cmd_name)
         return super().get_command(ctx, alias) if found is None and alias else found
@@ -25,10 +25,10 @@ class CommandGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the arguments begin with."""
+        """Returns the command that the arguments begin with."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             close = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
-            guess = f"Did you mean {close[0]!r}?" if close else f"There are {self._names(ctx)}."
+            guess = f"Did you mean {close[0]!r}?" if close else f"Commands: {self._names(ctx)}."
             raise click.UsageError(f"there is no command {args[0]!r}. {guess}", ctx)
         return super().resolve_command(ctx, args)
 

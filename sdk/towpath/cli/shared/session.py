@@ -1,110 +1,114 @@
-"""What commands share: the client, the ways of printing, what the command line says of all."""
+"""A command's session: its client, its global options, notes and questions."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import click
 
-from towpath.settings import get_settings
+from towpath._settings.current import get_settings
+from towpath._transport.service import server_address
+from towpath.cli.shared.errors import UNREACHABLE, CommandError
+from towpath.exceptions import Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from towpath._settings.declared import Settings
     from towpath.client import Client
-    from towpath.settings import Settings
 
-LIST_OUTPUTS: Final = ("table", "wide", "json", "name")
-
-list_output = click.option(
-    "-o",
-    "--output",
-    type=click.Choice(LIST_OUTPUTS),
-    default="table",
-    show_default=True,
-    help="What to print.",
-)
-text_output = click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="What to print.",
-)
+yes_option = click.option("--yes", is_flag=True, help="No question before the change.")
 
 
 @dataclass(slots=True, kw_only=True)
 class Invocation:
-    """What the command line says of the command as a whole."""
+    """The global options of the command line, and the state of the command."""
 
     debug: bool = False
     quiet: bool = False
     no_input: bool = False
     profile: str = ""
     server: str = ""
-    told_of_exposure: bool = False
-    """Whether it was looked, and said, whether others may read the key."""
+    exposure_checked: bool = False
+    """Whether the command has checked that other users can't read the API key."""
 
 
 @contextmanager
 def connected(*, following: bool = False) -> Generator[Client]:
-    """A client of the service in force; see `towpath.client.connect`."""
-    # gRPC and the contract's messages take as long to load as a whole `--help` may.
-    from towpath.client import connect  # noqa: PLC0415 - see above
+    """A client for commands about runs; see `towpath.client.connect`."""
+    from towpath.client import connect  # noqa: PLC0415 - gRPC would slow down `--help`
 
-    with connect(settings_in_force(), following=following) as client:
+    with connect(checked_settings(), following=following) as client:
         yield client
 
 
-def settings_in_force() -> Settings:
-    """The settings that a command calls the service with.
+@contextmanager
+def service_client() -> Generator[Client]:
+    """A client for all other commands: it delivers no reports first.
 
-    Says so once when others may read the key among them.
+    Raises:
+        CommandError: There is no server, and the local database can't do what the command asks.
     """
+    from towpath.client._connect import open_client  # noqa: PLC0415 - gRPC would slow down `--help`
+
+    settings = checked_settings()
+    with open_client(settings) as client:
+        try:
+            yield client
+        except Conflict as error:
+            if server_address(settings) or error.metadata.get("feature") != "identity":
+                raise
+            raise CommandError(
+                "this command needs a server: none is configured, and none runs on this home",
+                hint="start one with `towpath server start`, or name one with --server HOST:PORT",
+                code="UNAVAILABLE",
+                exit_code=UNREACHABLE,
+            ) from error
+
+
+def checked_settings() -> Settings:
+    """The settings for calls; warns once when other users can read the API key among them."""
     settings = get_settings()
-    told = invocation()
-    if settings.api_key and not told.told_of_exposure:
+    current = invocation()
+    if settings.api_key and not current.exposure_checked:
         from towpath.cli.identity.profile_key import exposed_file  # noqa: PLC0415 - most have no key
 
-        told.told_of_exposure = True
-        if file := exposed_file(settings.api_key, told.profile):
-            note(f"others may read the API key in {file}: `chmod 600 {file}` keeps it yours")
+        current.exposure_checked = True
+        if file := exposed_file(settings.api_key, current.profile):
+            note(
+                f"other users can read the API key in {file}: run `chmod 600 {file}` to prevent it"
+            )
     return settings
 
 
 def invocation() -> Invocation:
-    """What the command line says of the command that runs."""
+    """The global options of the command that runs."""
     found = click.get_current_context().find_object(Invocation)
     return found or Invocation()
 
 
 def note(text: str) -> None:
-    """Says something beside the data: on standard error, unless --quiet."""
+    """Prints a message on standard error, unless --quiet."""
     if not invocation().quiet:
         click.echo(text, err=True)
 
 
-def print_json(content: Any) -> None:
-    """Prints one JSON document."""
-    click.echo(json.dumps(content, indent=2, ensure_ascii=False))
-
-
 def confirmed(question: str, *, yes: bool) -> bool:
-    """Whether to go on: by --yes, or by asking.
+    """Whether to go on: because of --yes, or of the answer to a question.
 
     Raises:
-        click.UsageError: Nobody is there to be asked.
+        click.UsageError: There is no terminal to ask on.
     """
     if yes:
         return True
     if invocation().no_input or not sys.stdin.isatty():
-        raise click.UsageError("this asks before it goes on: say --yes")
+        raise click.UsageError(
+            "this command asks before it goes on, and there is no terminal: give --yes"
+        )
     return click.confirm(question, err=True)
 
 

@@ -1,4 +1,4 @@
-"""Plain tables: ids are never cut; what doesn't fit loses columns, then the end of the last one."""
+"""Plain tables, which leave out columns on a narrow terminal, and never cut ids."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Column:
     title: str
     cells: Sequence[str]
     rank: int = 0
-    """Which goes first when room is short: the highest. Rank 0 stays."""
+    """Order in which columns are left out of a narrow terminal, highest first; 0 stays."""
     most: int = _UNBOUNDED
     """Most characters of a cell; longer ones are cut."""
 

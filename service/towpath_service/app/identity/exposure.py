@@ -1,12 +1,12 @@
-"""Whether a server may be reached as it is about to be."""
+"""Checks whether the options of a server would expose it to others on the network."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING
 
-from towpath_service.app.settings import is_loopback
-from towpath_service.app.wiring import has_identity, open_store
+from towpath_service.app.addresses import is_loopback
+from towpath_service.app.stores import has_identity, open_stores
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.postgres_url import PostgresUrl
 from towpath_service.database.sql import row_security
@@ -15,89 +15,95 @@ from towpath_service.database.upkeep.maintenance import at_database
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from towpath_service.app.settings import ServerSettings
+    from towpath_service.app.options import ServerOptions
 
 _log = logging.getLogger(__name__)
 
 
-async def check_exposure(settings: ServerSettings) -> None:
-    """Refuses to serve what others could misuse.
-
-    Raises:
-        ServiceError: EXPOSED, saying what would do; or the database can't be opened.
-    """
-    open_to_all = not is_loopback(settings.host) and not settings.insecure
-    if not open_to_all and not settings.cloud:
-        return
-    async with open_store(settings.database) as store:
-        identity = await has_identity(store)
-    protected = settings.tls is not None or settings.tls_proxy
-    if settings.cloud:
-        _check_cloud(settings, identity=identity, protected=protected)
-        await _check_wall(settings.database)
-    if open_to_all and not identity:
-        raise _exposed(
-            f"--host {settings.host} would let anybody on the network read and change every run,"
-            " since this server asks nobody who they are. Keep to 127.0.0.1, switch identity on"
-            " with --auth, or say --insecure"
-        )
-    if open_to_all and not protected:
-        raise _exposed(
-            f"--host {settings.host} would send keys over the network in plain. Give --tls-cert"
-            " and --tls-key, say --behind-tls-proxy if a proxy does TLS, or --insecure"
-        )
-
-
-def warn_of_exposure(settings: ServerSettings, *, identity: bool) -> None:
-    """Says in the log, once, what --insecure lets others do.
+async def check_exposure(options: ServerOptions) -> None:
+    """Refuses options that would let others on the network misuse the server.
 
     Args:
-        settings: How the server is reached.
-        identity: Whether callers are asked who they are.
+        options: How the server is reached.
+
+    Raises:
+        ServiceError: EXPOSED, with the options that would do; or the database can't be opened.
     """
-    if not settings.insecure or is_loopback(settings.host):
+    host = options.listener.host
+    open_to_all = not is_loopback(host) and not options.listener.insecure
+    if not open_to_all and not options.identity.cloud:
+        return
+    async with open_stores(options.database) as stores:
+        identity = await has_identity(stores)
+    if options.identity.cloud:
+        _check_cloud(options, identity=identity)
+        await _check_row_security(options.database)
+    if open_to_all and not identity:
+        raise _exposed(
+            f"--host {host} would let anybody on the network read and change every run, since"
+            " identity is off: listen on 127.0.0.1, switch identity on with --auth, or give"
+            " --insecure"
+        )
+    if open_to_all and not options.over_tls:
+        raise _exposed(
+            f"--host {host} would send keys over the network in plain text: give --tls-cert and"
+            " --tls-key, --behind-tls-proxy if a proxy terminates TLS, or --insecure"
+        )
+
+
+def warn_of_exposure(options: ServerOptions, *, identity: bool) -> None:
+    """Logs one warning of what --insecure lets others do.
+
+    Args:
+        options: How the server is reached.
+        identity: Whether identity is on.
+    """
+    if not options.listener.insecure or is_loopback(options.listener.host):
         return
     if not identity:
         _log.warning(
             "--insecure with --host %s: anybody who reaches the ports may read, change and delete"
-            " every run and every secret, since nobody is asked who they are. Switch identity on"
-            " with --auth and give --tls-cert and --tls-key instead, or keep to 127.0.0.1",
-            settings.host,
+            " every run and every secret, since identity is off. Switch identity on with --auth and"
+            " give --tls-cert and --tls-key instead, or listen on 127.0.0.1",
+            options.listener.host,
         )
-    elif settings.tls is None and not settings.tls_proxy:
+    elif not options.over_tls:
         _log.warning(
             "--insecure with --host %s: keys and tokens go over the network in plain text. Give"
-            " --tls-cert and --tls-key instead, or say --behind-tls-proxy if a proxy does TLS",
-            settings.host,
+            " --tls-cert and --tls-key instead, or --behind-tls-proxy if a proxy terminates TLS",
+            options.listener.host,
         )
 
 
-def web_hosts(settings: ServerSettings, *, identity: bool) -> list[str] | None:
-    """Hosts, beside those of loopback, that requests to the web port may name; None for any.
+def web_hosts(options: ServerOptions, *, identity: bool) -> list[str] | None:
+    """Hosts, beside those of loopback, that requests to the web port may name.
 
-    A page that had its own name resolve to this machine (DNS rebinding) is kept from a server
-    that takes whoever gets through to it for the owner of the machine. Where callers are asked who
-    they are it has nothing to tell, since browsers send neither keys nor tokens by themselves.
+    A page may have its own name resolve to this machine (DNS rebinding). A server without identity
+    would take its requests for the user's: it refuses their host. With identity such a page gains
+    nothing, since browsers send neither keys nor tokens by themselves.
 
     Args:
-        settings: How the server is reached.
-        identity: Whether callers are asked who they are.
+        options: How the server is reached.
+        identity: Whether identity is on.
+
+    Returns:
+        The hosts; None for any.
     """
-    beyond = settings.tls_proxy or not is_loopback(settings.host)
-    if settings.insecure or (identity and beyond):
+    beyond = options.identity.behind_tls_proxy or not is_loopback(options.listener.host)
+    if options.listener.insecure or (identity and beyond):
         return None
-    return [settings.host]
+    return [options.listener.host]
 
 
-def _check_cloud(settings: ServerSettings, *, identity: bool, protected: bool) -> None:
-    on_postgres = isinstance(settings.database, PostgresUrl)
+def _check_cloud(options: ServerOptions, *, identity: bool) -> None:
+    on_postgres = isinstance(options.database, PostgresUrl)
     missing = [
         what
         for what, there in (
             ("identity (--auth)", identity),
-            ("TLS (--tls-cert and --tls-key, or --behind-tls-proxy)", protected),
+            ("TLS (--tls-cert and --tls-key, or --behind-tls-proxy)", options.over_tls),
             ("PostgreSQL (--database postgresql://...)", on_postgres),
-            ("no --insecure", not settings.insecure),
+            ("no --insecure", not options.listener.insecure),
         )
         if not there
     ]
@@ -105,17 +111,17 @@ def _check_cloud(settings: ServerSettings, *, identity: bool, protected: bool) -
         raise _exposed(f"--cloud needs {', '.join(missing)}")
 
 
-async def _check_wall(database: Path | PostgresUrl) -> None:
+async def _check_row_security(database: Path | PostgresUrl) -> None:
     """Refuses a database whose row-level security doesn't hold for this service."""
     missing = await at_database(database, row_security.holes)
     if missing:
         raise _exposed(
-            f"--cloud needs the wall between tenants whole, and {missing[0]}: run `towpath server"
-            " db upgrade`, or take away what was added to the schema"
+            f"--cloud needs row-level security on every table, and {missing[0]}: run `towpath"
+            " server db upgrade`, or remove what was added to the schema"
         )
     if await at_database(database, row_security.passes_by):
         raise _exposed(
-            "--cloud needs a role that row-level security holds for: connect as one that is no"
+            "--cloud needs a role that row-level security holds for: connect as a role that is no"
             " superuser and lacks BYPASSRLS"
         )
 

@@ -1,57 +1,39 @@
-"""Where the key comes from that secrets are sealed with, when it is first needed."""
+"""Finds the key-encryption key of an installation when a secret is first sealed or opened."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from towpath_service.app.identity.key_sources import file_source
 from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
+    from towpath_service.app.identity.key_sources import KeySource
     from towpath_service.identity.ports.sealing import Sealer, Sealing
 
-KEY_FILE_VARIABLE: Final = "TOWPATH_SERVER_KEY_FILE"
 
-
-def sealing_of(home: Path, key_file: Path | None, *, shared: bool) -> Sealing:
+def sealing_of(home: Path, key: KeySource | None, *, shared: bool = False) -> Sealing:
     """Seals with a key of the installation: a hook's, the environment's, or a file's.
 
     Args:
         home: The Towpath home.
-        key_file: A file that was named; None for the usual.
-        shared: Whether other servers may work on the same database: then a key in this home would
-            be of no use to them, and none is made.
+        key: Where the key comes from; None for the first of a hook, the environment, and the file
+            in the home.
+        shared: Whether other servers may work on the same database: they couldn't use a key in
+            this home, so none is made.
     """
 
     def sealing(*, make: bool) -> Sealer:
-        from towpath_service.app.identity.sealing import sealer  # noqa: PLC0415 - brings cryptography
+        # A server that keeps no secrets never loads cryptography, of 10 MB.
+        from towpath_service.app.identity.sealing import sealer  # noqa: PLC0415 - as the line before says
 
         try:
-            return sealer(home, file_source(key_file), make=make and not shared)
+            return sealer(home, key, make=make and not shared)
         except ServiceError as error:
             if not (make and shared) or error.reason == "KEY_UNREACHABLE":
                 raise
             raise _no_key(error.message) from error
-
-    return sealing
-
-
-def key_file_from_environment() -> Path | None:
-    """The file that servers of this environment would be started with."""
-    named = os.environ.get(KEY_FILE_VARIABLE)
-    return Path(named) if named else None
-
-
-def sealing_by(sealer: Callable[[], Sealer]) -> Sealing:
-    """Seals with a key that is there already, such as identity's."""
-
-    def sealing(*, make: bool) -> Sealer:
-        del make
-        return sealer()
 
     return sealing
 
@@ -61,7 +43,8 @@ def sealing_in_memory() -> Sealing:
     made: list[Sealer] = []
 
     def sealing(*, make: bool) -> Sealer:
-        from towpath_service.app.identity.sealing import in_memory  # noqa: PLC0415 - brings cryptography
+        # A flow that runs without a server and uses no secret never loads cryptography.
+        from towpath_service.app.identity.sealing import in_memory  # noqa: PLC0415 - as the line before says
 
         del make
         if not made:
@@ -72,7 +55,11 @@ def sealing_in_memory() -> Sealing:
 
 
 def without_key(*, make: bool) -> Sealer:
-    """Seals nothing: for a service that was given no key."""
+    """Refuses to seal, for a service that was given no key.
+
+    Raises:
+        ServiceError: FEATURE_DISABLED, always.
+    """
     del make
     raise _no_key("it was given none")
 

@@ -1,7 +1,7 @@
-"""A server that asks nobody who they are, and what ends it.
+"""Stops a server that runs without identity once identity is on for its database.
 
-Whether identity is on is read once, at the start, and decides how the parts are put together. A
-server that was open then doesn't learn to ask: it stops, and asks when it is started again.
+Whether identity is on is read once, at the start, and decides how the parts are wired. A server
+that was wired without it can't ask callers for keys: it stops, and asks after its next start.
 """
 
 from __future__ import annotations
@@ -10,38 +10,38 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from towpath_service.app.wiring import has_identity
+from towpath_service.app.stores import has_identity
 from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
-    from towpath_service.stores.port import Store
+    from towpath_service.app.stores import Stores
 
 LOOK_SECONDS: Final = 2.0
 MESSAGE: Final = (
-    "identity was switched on for this database, and this server asked nobody who they are: start"
-    " it again, and it asks"
+    "identity was switched on for this database, and this server runs without it: start it again,"
+    " and it asks for keys"
 )
 
 _log = logging.getLogger(__name__)
 
 
-class Openness:
-    """Lets a server be open to everybody until identity is switched on, by whatever process."""
+class StopWhenIdentityIsOn:
+    """Looks at the database, and stops the server once any process has switched identity on."""
 
     def __init__(
-        self, store: Store, stop: asyncio.Event, *, look_seconds: float = LOOK_SECONDS
+        self, stores: Stores, stop: asyncio.Event, *, look_seconds: float = LOOK_SECONDS
     ) -> None:
-        """Takes it for open.
+        """Takes identity for off.
 
         Args:
-            store: The database that says whether identity is on.
-            stop: Is set when it is.
+            stores: Of the database that says whether identity is on.
+            stop: Is set once it is.
             look_seconds: Pause between two looks.
         """
-        self._store = store
+        self._stores = stores
         self._stop = stop
         self._look_seconds = look_seconds
-        self._over = False
+        self._is_on = False
 
     async def run(self) -> None:
         """Looks again and again; never returns."""
@@ -50,18 +50,18 @@ class Openness:
             await asyncio.sleep(self._look_seconds)
 
     async def look(self) -> None:
-        """Has the server stop when identity is on."""
-        if self._over or not await has_identity(self._store):
+        """Stops the server if identity is on."""
+        if self._is_on or not await has_identity(self._stores):
             return
-        self._over = True
+        self._is_on = True
         _log.error("%s. It takes no more calls", MESSAGE)
         self._stop.set()
 
     def check(self) -> None:
-        """Tells why the server has stopped, if it was for this.
+        """Does nothing unless the server was stopped by this.
 
         Raises:
-            ServiceError: IDENTITY_ON.
+            ServiceError: IDENTITY_ON, it was.
         """
-        if self._over:
+        if self._is_on:
             raise ServiceError(reason="IDENTITY_ON", message=MESSAGE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from towpath_service.core.bus import Scope
+from towpath_service.core.names import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import text
 
 from towpath_service.core.tenancy import EVERY_TENANT
+from towpath_service.database.tables import OF_INSTALLATION, UNIQUE_ACROSS_TENANTS, marked
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
 SETTING: Final = "towpath.tenants"
 SAY: Final = f"SELECT set_config('{SETTING}', $1, true)"
 SAY_EVERY: Final = f"SELECT set_config('{SETTING}', '*', true)"
-
-WITHOUT_TENANT: Final = frozenset(
-    {"alembic_version", "schema_info", "server_key", "waiting_device"}
-)
-"""Tables that belong to the installation, and to no tenant."""
 
 _TABLES: Final = text(
     "SELECT c.relname, c.relrowsecurity, c.relforcerowsecurity,"
@@ -49,20 +45,23 @@ _VIEWS: Final = text(
 )
 _ROLE: Final = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
 
-# Looked up before it is known whose call it is; both are random enough to be told apart by.
-_GLOBAL_KEYS: Final = frozenset({"credential_tenant", "tenant"})
-
 
 def said(tenants: Collection[str]) -> str:
     """The value of the setting for some tenants."""
     return "*" if tenants is EVERY_TENANT else ",".join(sorted(tenants))
 
 
+def without_tenant() -> frozenset[str]:
+    """Names of the tables that belong to the installation, and to no tenant."""
+    return marked(OF_INSTALLATION) | {"alembic_version"}
+
+
 def holes(connection: Connection) -> list[str]:
     """What is missing of the wall, in words; nothing where it stands."""
+    of_installation = without_tenant()
     found: list[str] = []
     for table, enabled, forced, has_tenant, walled, policies in connection.execute(_TABLES):
-        if table in WITHOUT_TENANT:
+        if table in of_installation:
             continue
         if not has_tenant:
             found.append(f"{table} has no tenant_id that must be there")
@@ -73,7 +72,7 @@ def holes(connection: Connection) -> list[str]:
     found += [
         f"{index} of {table} is unique across tenants"
         for table, index in connection.execute(_KEYS)
-        if table not in WITHOUT_TENANT | _GLOBAL_KEYS
+        if table not in of_installation | marked(UNIQUE_ACROSS_TENANTS)
     ]
     views = connection.execute(_VIEWS).scalars()
     found += [f"{view} is a view, which may pass the wall by" for view in views]

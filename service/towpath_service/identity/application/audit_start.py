@@ -25,10 +25,10 @@ async def begin_logs(store: IdentityStore, keys: ServerKeys, trail: AuditTrail) 
     after = ""
     while tenants := await store.installation(partial(_tenants, after=after)):
         for tenant in tenants:
-            await store.identity(tenant.tenant_id, partial(trail.begin, tenant_id=tenant.tenant_id))
+            await store.tenant(tenant.tenant_id, partial(trail.begin, tenant_id=tenant.tenant_id))
         after = tenants[-1].slug
     await keys.note_logs_begun()
 
 
 def _tenants(installation: Installation, *, after: str) -> list[Tenant]:
-    return installation.tenants(after=after, limit=_PAGE)
+    return installation.tenants.page(after=after, limit=_PAGE)

@@ -167,9 +167,9 @@ class Authority:
         since_us = self._looked_us - _OVERLAP_US
         changed, self._looked_us, kept = await self._store.installation(
             lambda installation: (
-                installation.changed_since(since_us),
+                installation.tenants.changed_since(since_us),
                 installation.now_us(),
-                installation.server_keys(),
+                installation.server_keys.all(),
             )
         )
         # No call is let in by what was known while streams of others are being judged.
@@ -205,7 +205,7 @@ class Authority:
         credentials = {followed.claims.credential_id for followed in streams}
         try:
             # However many streams there are, and whatever else is written: one wait for the store.
-            found = await self._store.identity(
+            found = await self._store.tenant(
                 tenant_id,
                 lambda identity: {each: identity.standing(each) for each in credentials},
             )
@@ -325,7 +325,7 @@ class Authority:
 
     async def _standing(self, tenant_id: str, credential_id: str) -> Standing:
         return self._holding(
-            await self._store.identity(tenant_id, lambda identity: identity.standing(credential_id))
+            await self._store.tenant(tenant_id, lambda identity: identity.standing(credential_id))
         )
 
     def _holding(self, standing: Standing | None) -> Standing:

@@ -89,11 +89,11 @@ class Devices:
 
         def work(installation: Installation) -> str:
             if forgets:
-                installation.forget_devices(now_us)
-            if installation.devices_from(address, now_us) >= MOST_WAITING:
+                installation.devices.forget(now_us)
+            if installation.devices.count_from(address, now_us) >= MOST_WAITING:
                 raise _too_many()
             waiting = device
-            while not installation.add_device(waiting):
+            while not installation.devices.add(waiting):
                 waiting = replace(device, user_code=new_user_code())
             return waiting.user_code
 
@@ -117,12 +117,12 @@ class Devices:
 
         def claim(installation: Installation) -> WaitingDevice:
             device = self._waiting(installation, user_code)
-            if not installation.approve_device(device.device_id, caller.tenant_id, credential_id):
+            if not installation.devices.approve(device.device_id, caller.tenant_id, credential_id):
                 raise _none_waits()
             return device
 
         def work(identity: Identity) -> None:
-            own = identity.key(caller.credential_id)
+            own = identity.keys.find(caller.credential_id)
             if own is None:
                 raise denied("key.own", "")
             login = self._login(caller, *own, credential_id=credential_id, device=device)
@@ -145,13 +145,13 @@ class Devices:
         key, now_us = parsed(text, "device"), self._clock.now_us()
 
         def work(installation: Installation) -> WaitingDevice | None:
-            device = installation.device(key.key_id)
+            device = installation.devices.find(key.key_id)
             if device is None or not self._authority.ring.peppers.matches(
                 key, device.pepper_version, device.digest
             ):
                 return None
             if device.credential_id is None:
-                installation.note_poll(device.device_id, now_us)
+                installation.devices.note_poll(device.device_id, now_us)
             return device
 
         device = await self._store.installation(work)
@@ -167,12 +167,12 @@ class Devices:
         )
         if signed_in is None:
             raise _ended()
-        await self._store.installation(lambda installation: installation.remove_device(key.key_id))
+        await self._store.installation(lambda installation: installation.devices.remove(key.key_id))
         return signed_in
 
     def _waiting(self, installation: Installation, text: str) -> WaitingDevice:
         code = read_user_code(text)
-        device = None if code is None else installation.device_by_code(code)
+        device = None if code is None else installation.devices.find_by_code(code)
         if device is None or device.credential_id or self._clock.now_us() >= device.expires_us:
             raise _none_waits()
         return device

@@ -24,7 +24,7 @@ from towpath_service.identity.domain.principals import (
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from towpath_auth.foreign import Identity as Foreign
+    from towpath_auth.foreign import ForeignIdentity
 
     from towpath_service.core.clock import Clock
     from towpath_service.core.tenant_limits import Admission
@@ -113,15 +113,17 @@ class Federation:
 
     async def _trusts_of(self, slug: str) -> tuple[str, list[StoredTrust]]:
         tenant = await self._store.installation(
-            lambda installation: installation.tenant(slug or FIRST_SLUG)
+            lambda installation: installation.tenants.find(slug or FIRST_SLUG)
         )
         # Of a tenant that isn't there as much is asked as of one that is.
         tenant_id = new_id() if tenant is None else tenant.tenant_id
-        return tenant_id, await self._store.identity(tenant_id, lambda identity: identity.trusts())
+        return tenant_id, await self._store.tenant(
+            tenant_id, lambda identity: identity.trusts.all()
+        )
 
     async def _verified(
         self, tenant_id: str, token: str, trusts: list[StoredTrust]
-    ) -> tuple[StoredTrust, Foreign]:
+    ) -> tuple[StoredTrust, ForeignIdentity]:
         refusal = CredentialRefused()
         now = self._clock.now_us() / _SECOND
         for trust in trusts:
@@ -138,7 +140,7 @@ class Federation:
         self,
         tenant_id: str,
         trust: StoredTrust,
-        found: Foreign,
+        found: ForeignIdentity,
         permissions: Collection[str],
         address: str,
     ) -> SignedIn:
@@ -147,10 +149,10 @@ class Federation:
         def work(identity: Identity) -> Standing | None:
             standing = identity.standing(credential_id)
             if standing is not None and (standing.key.used_us or 0) < now_us - _USED_AGAIN_US:
-                identity.change_key(credential_id, used_us=now_us)
+                identity.keys.change(credential_id, used_us=now_us)
             return standing
 
-        standing = await self._store.identity(tenant_id, work)
+        standing = await self._store.tenant(tenant_id, work)
         if standing is None:
             raise refused(CredentialRefused("CREDENTIAL_REVOKED"))
         check_standing(standing, now_us)
@@ -164,7 +166,7 @@ class Federation:
         self,
         tenant_id: str,
         trust: StoredTrust,
-        found: Foreign,
+        found: ForeignIdentity,
         token: str,
         permissions: Collection[str],
         address: str,
@@ -178,8 +180,8 @@ class Federation:
         key_id, *others = self._authority.ring.peppers.key_ids_for(signed)
 
         def work(identity: Identity) -> bool:
-            identity.touch()
-            if any(identity.key(other) for other in others):
+            identity.tenant.touch()
+            if any(identity.keys.find(other) for other in others):
                 return False
             user = self._user(identity, trust, found)
             login = NewLogin(
@@ -197,23 +199,23 @@ class Federation:
             self._trail.add(identity, standing, action="auth.login", outcome="OK", address=address)
             return True
 
-        if not await self._store.identity(tenant_id, work):
+        if not await self._store.tenant(tenant_id, work):
             raise refused(CredentialRefused())
         signed_in = await self._sign_ins.first(tenant_id, key_id, permissions, address)
         if signed_in is None:
             raise refused(CredentialRefused())
         return signed_in
 
-    def _user(self, identity: Identity, trust: StoredTrust, found: Foreign) -> Principal:
+    def _user(self, identity: Identity, trust: StoredTrust, found: ForeignIdentity) -> Principal:
         assert trust.users is not None
         try:
             _, handle = parse_principal(f"users/{found.user}", "id_token")
         except ServiceError as error:
             raise refused(CredentialRefused()) from error
-        known = identity.principal("user", handle)
+        known = identity.principals.find("user", handle)
         if known is not None:
             return known
-        role = roles_by_id(identity.roles()).get(trust.users.default_role)
+        role = roles_by_id(identity.roles.all()).get(trust.users.default_role)
         if role is None:
             raise _stranger(handle)
         user = Principal(
@@ -223,8 +225,8 @@ class Federation:
             display_name="",
             created_us=self._clock.now_us(),
         )
-        identity.add_principal(user)
-        identity.add_binding(
+        identity.principals.add(user)
+        identity.bindings.add(
             Binding(
                 principal_id=user.principal_id,
                 role_id=role.role_id,

@@ -77,7 +77,7 @@ class Exchanges:
             _log.info("a key that nobody has was sent from %s", address or "an unknown address")
             raise refused(CredentialRefused())
         now_us = self._clock.now_us()
-        standing, proven = await self._store.identity(
+        standing, proven = await self._store.tenant(
             tenant_id, lambda identity: self._looked_up(identity, key, now_us)
         )
         try:
@@ -95,7 +95,7 @@ class Exchanges:
     async def _tenant_of(self, key_id: str) -> str | None:
         """Whose a key is, which never changes: asked once."""
         tenant_id = await self._store.installation(
-            lambda installation: installation.tenant_of(key_id)
+            lambda installation: installation.tenants.of_credential(key_id)
         )
         if tenant_id is not None:
             if len(self._tenants) >= _MOST_REMEMBERED:
@@ -115,7 +115,7 @@ class Exchanges:
             key, stored.pepper_version, stored.digest
         )
         if proven and stored.holds(now_us) and (stored.used_us or 0) < now_us - _USED_AGAIN_US:
-            identity.change_key(key.key_id, used_us=now_us)
+            identity.keys.change(key.key_id, used_us=now_us)
         return standing, proven
 
 

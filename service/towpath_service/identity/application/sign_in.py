@@ -86,8 +86,8 @@ class SignIns:
     def add(self, identity: Identity, new: NewLogin) -> bool:
         """Makes a login that has no refresh token yet; False when its id is taken."""
         now_us = self._clock.now_us()
-        identity.forget_sign_ins(new.principal.principal_id, now_us - _FORGET_US)
-        return identity.add_key(
+        identity.keys.forget_sign_ins(new.principal.principal_id, now_us - _FORGET_US)
+        return identity.keys.add(
             StoredKey(
                 key_id=new.key_id,
                 principal_id=new.principal.principal_id,
@@ -117,7 +117,7 @@ class SignIns:
                 return None
             return standing if self._rotate(identity, standing.key, token) else None
 
-        standing = await self._store.identity(tenant_id, work)
+        standing = await self._store.tenant(tenant_id, work)
         return None if standing is None else self._signed_in(standing, token, permissions, address)
 
     async def refresh(self, text: str, permissions: Collection[str], address: str = "") -> SignedIn:
@@ -133,7 +133,7 @@ class SignIns:
         """
         key = parsed(text, "refresh")
         tenant_id = await self._store.installation(
-            lambda installation: installation.tenant_of(key.key_id)
+            lambda installation: installation.tenants.of_credential(key.key_id)
         )
         if tenant_id is None:
             raise refused(CredentialRefused())
@@ -142,7 +142,7 @@ class SignIns:
         verdict: Verdict = "raced"
         standing: Standing | None = None
         for _ in range(_TRIES):
-            verdict, standing = await self._store.identity(
+            verdict, standing = await self._store.tenant(
                 tenant_id, lambda identity: self._use(identity, key, token, address)
             )
             if verdict != "raced":
@@ -158,10 +158,10 @@ class SignIns:
         """Ends the login that a caller came by; raises RESOURCE_NOT_FOUND when there is none."""
 
         def work(identity: Identity) -> None:
-            found = identity.key(caller.credential_id)
+            found = identity.keys.find(caller.credential_id)
             if found is None or found[0].kind != "sign_in" or caller.run is not None:
                 raise not_found("a login")
-            identity.change_key(caller.credential_id, revoked_us=self._clock.now_us())
+            identity.keys.change(caller.credential_id, revoked_us=self._clock.now_us())
 
         await self._trail.change(caller.tenant_id, work)
 
@@ -173,8 +173,8 @@ class SignIns:
             return "unknown", None
         verdict = self._verdict(standing.key, key)
         if verdict == "stolen" and standing.key.revoked_us is None:
-            identity.touch()
-            identity.change_key(key.key_id, revoked_us=self._clock.now_us())
+            identity.tenant.touch()
+            identity.keys.change(key.key_id, revoked_us=self._clock.now_us())
             self._trail.add(
                 identity,
                 standing,
@@ -201,7 +201,7 @@ class SignIns:
         version, digest = self._authority.ring.peppers.hash(token)
         now_us = self._clock.now_us()
         used = [UsedToken(login.pepper_version, login.digest, now_us)] if login.digest else []
-        return identity.rotate_key(
+        return identity.keys.rotate(
             replace(
                 login,
                 digest=digest,

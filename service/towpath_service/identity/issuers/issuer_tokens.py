@@ -17,7 +17,7 @@ from towpath_auth.foreign import ForeignVerifier, KeySource
 from towpath_service.identity.issuers.fetching import WHOLE_SECONDS
 
 if TYPE_CHECKING:
-    from towpath_auth.foreign import ForeignKey, Identity, Trust
+    from towpath_auth.foreign import ForeignIdentity, ForeignKey, Trust
 
 MOST_FETCHES: Final = 16
 MOST_OF_TENANT: Final = 2
@@ -53,7 +53,9 @@ class Issuers:
         self._under_way: dict[_Place, asyncio.Future[None]] = {}
         self._of_tenant: Counter[str] = Counter()
 
-    async def verify(self, token: str, trust: Trust, now: float, *, tenant_id: str) -> Identity:
+    async def verify(
+        self, token: str, trust: Trust, now: float, *, tenant_id: str
+    ) -> ForeignIdentity:
         """Who a token says is calling.
 
         Raises:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from towpath_auth.foreign import Identity, Trust
+    from towpath_auth.foreign import ForeignIdentity, Trust
 
 
 class IssuerTokens(Protocol):
     """Verifies tokens of other issuers, whose keys it finds."""
 
-    async def verify(self, token: str, trust: Trust, now: float, *, tenant_id: str) -> Identity:
+    async def verify(
+        self, token: str, trust: Trust, now: float, *, tenant_id: str
+    ) -> ForeignIdentity:
         """Who a token says is calling.
 
         Args:

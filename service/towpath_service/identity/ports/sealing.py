@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from towpath_service.core.transactions import Transaction
 
 
 class RecordSealer(Protocol):
@@ -54,5 +59,21 @@ class Sealing(Protocol):
         Raises:
             ServiceError: FEATURE_DISABLED when there is no key, and none may be made; KEY_UNUSABLE
                 when there is one that can't be used.
+        """
+        ...
+
+
+class Resealer(Protocol):
+    """Seals anew all that one subject has sealed with the key-encryption key."""
+
+    def __call__(self, transaction: Transaction, anew: Callable[[str, str], str], /) -> int:
+        """Works on the transaction in which the service's own keys are sealed anew.
+
+        Args:
+            transaction: One of the whole installation.
+            anew: Takes what is sealed and its place; gives it sealed with the other key.
+
+        Returns:
+            How many were sealed anew.
         """
         ...

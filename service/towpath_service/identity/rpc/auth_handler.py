@@ -9,9 +9,8 @@ from towpath.api.v1 import auth_service_pb2 as pb
 from towpath_auth import RunGrant
 from towpath_auth.credentials import shown_user_code
 
-from towpath_service.core.bus import Scope
 from towpath_service.core.errors import ServiceError, invalid
-from towpath_service.core.names import parse_run
+from towpath_service.core.names import Scope, parse_run
 from towpath_service.identity.application.devices import DEVICE_SECONDS, INTERVAL_SECONDS
 from towpath_service.identity.application.sign_in import SignedIn
 from towpath_service.identity.rpc.convert_identity import to_actor
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from towpath_service.identity.application.federation import Federation
     from towpath_service.identity.application.key_exchange import Exchanges
     from towpath_service.identity.application.sign_in import SignIns
-    from towpath_service.runs.application.queries import Queries
+    from towpath_service.identity.ports.runs import CurrentAttempt
 
 JWKS_SECONDS: Final = 300
 
@@ -45,7 +44,7 @@ class AuthHandler:
         sign_ins: SignIns,
         federation: Federation,
         devices: Devices,
-        queries: Queries,
+        current_attempt: CurrentAttempt,
         admission: Admission,
         strangers: Strangers,
     ) -> None:
@@ -54,7 +53,7 @@ class AuthHandler:
         self._sign_ins = sign_ins
         self._federation = federation
         self._devices = devices
-        self._queries = queries
+        self._current_attempt = current_attempt
         self._admission = admission
         self._strangers = strangers
 
@@ -175,14 +174,12 @@ class AuthHandler:
         """Makes a token for the process of one run."""
         workspace_id, run_id = parse_run(request.run, "run")
         run = RunGrant(workspace_id=workspace_id, run_id=run_id, attempt=request.attempt)
-        found, _ = await self._queries.run(
-            Scope(caller.tenant_id, workspace_id), run_id, consistency_token=""
-        )
-        if request.attempt < found.attempt:
+        current = await self._current_attempt(Scope(caller.tenant_id, workspace_id), run_id)
+        if request.attempt < current:
             raise ServiceError(
                 reason="STALE_ATTEMPT",
-                message=f"attempt {found.attempt} of {request.run} has begun: start none before it",
-                metadata={"run": request.run, "current_attempt": str(found.attempt)},
+                message=f"attempt {current} of {request.run} has begun: start none before it",
+                metadata={"run": request.run, "current_attempt": str(current)},
             )
         made = await self._authority.run_token(caller, run)
         answer = pb.IssueRunTokenResponse(access_token=made.token)

@@ -29,19 +29,19 @@ class TokenAuthenticator:
     """Asks an authority whose token it is."""
 
     def __init__(
-        self, authority: Authority, strangers: Strangers, *, behind_proxy: bool = False
+        self, authority: Authority, strangers: Strangers, *, behind_tls_proxy: bool = False
     ) -> None:
         """Asks an authority.
 
         Args:
             authority: Who tells whose token it is.
             strangers: Counts calls without a token that is one.
-            behind_proxy: Whether all calls come by a proxy, which tells in X-Forwarded-For from
+            behind_tls_proxy: Whether all calls come by a proxy, which tells in X-Forwarded-For from
                 where.
         """
         self._authority = authority
         self._strangers = strangers
-        self._behind_proxy = behind_proxy
+        self._behind_tls_proxy = behind_tls_proxy
 
     async def authenticate(self, metadata: Mapping[str, Sequence[str]]) -> Caller:
         """Whose token a call brings.
@@ -81,6 +81,6 @@ class TokenAuthenticator:
     def _address(self, metadata: Mapping[str, Sequence[str]]) -> str:
         """Where a call comes from, as its transport tells; empty when it doesn't."""
         peer = metadata.get(PEER, ("",))[0]
-        if not self._behind_proxy:
+        if not self._behind_tls_proxy:
             return peer
         return forwarded_for(metadata.get(FORWARDED_FOR, ()), peer)

@@ -15,8 +15,8 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from towpath_service.core.bus import Scope
 from towpath_service.core.errors import ServiceError
+from towpath_service.core.names import Scope
 from towpath_service.runs.domain.decisions import (
     Accepted,
     Refused,

@@ -13,14 +13,15 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, Self
 
-from towpath_service.core.bus import Bus, Scope
 from towpath_service.core.errors import ServiceError
+from towpath_service.core.names import Scope
 from towpath_service.runs.application.commit import Batch, Outcome, Submission
 from towpath_service.runs.application.commit_queue import CommitQueue, Portion, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from towpath_service.core.bus import Bus
     from towpath_service.core.clock import Clock
     from towpath_service.runs.ports.ingest import IngestStore, IngestTransaction
 

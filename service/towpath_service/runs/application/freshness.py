@@ -15,7 +15,8 @@ from towpath_service.core.tokens import read_consistency_token
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from towpath_service.core.bus import Bus, Scope
+    from towpath_service.core.bus import Bus
+    from towpath_service.core.names import Scope
     from towpath_service.runs.ports.reads import Reads, ReadStore
 
 Result = TypeVar("Result")

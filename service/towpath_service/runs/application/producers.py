@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from towpath_service.core.bus import Bus, Scope
 from towpath_service.core.errors import ServiceError, not_found
+from towpath_service.core.names import Scope
 from towpath_service.core.tenant_limits import storage_is_full
 from towpath_service.runs.application.commit import adopt_watermark
 from towpath_service.runs.ports.ingest import LogLine, ProducerKey, ProducerRecord, Refusal
@@ -16,6 +16,7 @@ from towpath_service.runs.ports.ingest import LogLine, ProducerKey, ProducerReco
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from towpath_service.core.bus import Bus
     from towpath_service.core.clock import Clock
     from towpath_service.runs.application.commit import Outcome, Submission
     from towpath_service.runs.application.committer import Submitting

@@ -17,8 +17,9 @@ from towpath_service.runs.ports.reads import OrderField, Reads, RunQuery, RunTre
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from towpath_service.core.bus import Bus, Scope
+    from towpath_service.core.bus import Bus
     from towpath_service.core.clock import Clock
+    from towpath_service.core.names import Scope
     from towpath_service.runs.domain.runs import (
         Decision,
         FlowSummary,
@@ -91,6 +92,11 @@ class Queries:
             return run, reads.details(scope, [run_id])[run_id]
 
         return await read_fresh(self._store, self._bus, scope, consistency_token, work)
+
+    async def attempt(self, scope: Scope, run_id: str) -> int:
+        """The attempt of a run that began last; raises RESOURCE_NOT_FOUND."""
+        run, _ = await self.run(scope, run_id, consistency_token="")
+        return run.attempt
 
     async def batch(
         self, scope: Scope, run_ids: Sequence[str], *, full: bool

@@ -18,8 +18,9 @@ from towpath_service.runs.domain.reports import StateReport, Update
 from towpath_service.runs.domain.states import RunState, Source
 
 if TYPE_CHECKING:
-    from towpath_service.core.bus import Bus, Scope
+    from towpath_service.core.bus import Bus
     from towpath_service.core.clock import Clock
+    from towpath_service.core.names import Scope
     from towpath_service.runs.ports.ingest import IngestStore, IngestTransaction
 
 LIMIT: Final = 500

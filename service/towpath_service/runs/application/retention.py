@@ -21,8 +21,9 @@ from towpath_service.runs.application.clock_jumps import Jumps
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from towpath_service.core.bus import Bus, Scope
+    from towpath_service.core.bus import Bus
     from towpath_service.core.clock import Clock
+    from towpath_service.core.names import Scope
     from towpath_service.runs.ports.retention import (
         Cursor,
         Kind,

@@ -23,7 +23,9 @@ from towpath_service.runs.ports.reads import Reads, RunQuery, RunTree
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from towpath_service.core.bus import Bus, Scope
+    from towpath_service.core.bus import Bus
+    from towpath_service.core.draining import Draining
+    from towpath_service.core.names import Scope
     from towpath_service.runs.domain.runs import LogEntry, Run, Transition
     from towpath_service.runs.ports.reads import ReadStore
 
@@ -68,18 +70,6 @@ class LogLines:
 
     lines: Sequence[LogEntry]
     resume_token: str
-
-
-@dataclass(slots=True)
-class Draining:
-    """Whether the service is about to stop: streams end themselves then."""
-
-    event: asyncio.Event
-
-    @property
-    def begun(self) -> bool:
-        """Whether it is."""
-        return self.event.is_set()
 
 
 class Watches:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from towpath_service.core.bus import Scope
+    from towpath_service.core.names import Scope
     from towpath_service.core.stored import Stored
     from towpath_service.runs.domain.decisions import RunStatus
     from towpath_service.runs.domain.reports import Amendment, Creation

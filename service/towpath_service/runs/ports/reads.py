@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from towpath_service.core.bus import Scope
+    from towpath_service.core.names import Scope
     from towpath_service.runs.domain.filters import CountedCells, Filter
     from towpath_service.runs.domain.runs import (
         Decision,

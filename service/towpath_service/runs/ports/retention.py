@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from towpath_service.core.bus import Scope
+    from towpath_service.core.names import Scope
 
 Result = TypeVar("Result")
 Kind = Literal["logs", "transitions", "tombstones", "producers"]

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from towpath_auth import Caller
 
+    from towpath_service.core.draining import Draining
     from towpath_service.runs.application.producers import Opened, Producers
-    from towpath_service.runs.application.watch import Draining
 
 ROTATION_SECONDS: Final = 900.0
 # A process that holds its interpreter's lock answers pings and no messages: it gets time to move.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from towpath_auth import Caller
 
-    from towpath_service.core.bus import Scope
+    from towpath_service.core.names import Scope
     from towpath_service.runs.application.producers import Producers
     from towpath_service.runs.application.queries import Queries
     from towpath_service.runs.application.watch import Watches

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from towpath.api.v1 import flow_service_pb2, run_service_pb2
 
-from towpath_service.core.bus import Scope
-from towpath_service.core.names import parse_run, parse_workspace, run_name
+from towpath_service.core.names import Scope, parse_run, parse_workspace, run_name
 from towpath_service.rpc.times import span_us, to_us
 from towpath_service.runs.rpc import convert_runs as convert
 

@@ -14,7 +14,7 @@ from towpath_service.runs.storage.stored_bytes import Sizes, add_stored
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from towpath_service.core.bus import Scope
+    from towpath_service.core.names import Scope
     from towpath_service.runs.domain.reports import Amendment
     from towpath_service.runs.ports.ingest import ChangeSet
 

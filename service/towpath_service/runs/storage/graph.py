@@ -14,7 +14,7 @@ from towpath_service.runs.storage.rows import chunks, in_scope_by_run
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from towpath_service.core.bus import Scope
+    from towpath_service.core.names import Scope
 
 _run = schema.run.c
 _KINDS: Final = {int(kind): kind for kind in RunKind}

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import BigInteger, and_, bindparam, exists, select, update
 
-from towpath_service.core.bus import Scope
-from towpath_service.core.names import is_uuid
+from towpath_service.core.names import Scope, is_uuid
 from towpath_service.core.stored import Stored
 from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.database.sql.bulk import insert_rows, read_rows, upsert_rows
 from towpath_service.database.sql.notices import NOTIFY, notice_of
 from towpath_service.database.sql.one_statement import OneStatement
-from towpath_service.identity.storage.tables import tenant
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunState
 from towpath_service.runs.ports.ingest import (
     ChangeSet,
@@ -52,8 +49,10 @@ from towpath_service.runs.storage.stored_bytes import Sizes, stored_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import Row, Select
 
+    from towpath_service.core.transactions import StorageLimits
+    from towpath_service.database.port import SqlTransaction
     from towpath_service.database.sql.one_statement import Executor
     from towpath_service.runs.domain.decisions import RunStatus
 
@@ -97,9 +96,6 @@ _PRODUCERS: Final = _of_producers(select(schema.producer), schema.producer.c)
 _REFUSALS: Final = _of_producers(
     select(schema.refusal).where(schema.refusal.c.confirmed.is_(False)), schema.refusal.c
 )
-_QUOTAS: Final = select(tenant.c.tenant_id, tenant.c.quotas).where(
-    tenant.c.tenant_id.in_(bindparam("tenants", expanding=True))
-)
 _ADVANCING: Final = {
     counter: _advancing(counter, bindparam("size", type_=BigInteger))
     for counter in ("position", "log_position")
@@ -109,13 +105,13 @@ _ADVANCING: Final = {
 class SqlIngestTransaction:
     """An IngestTransaction over a connection in a transaction."""
 
-    def __init__(self, connection: Connection, tenants: Collection[str]) -> None:
-        self._connection = connection
-        self._tenants = tenants
-        self._sizes = Sizes(connection.dialect)
+    def __init__(self, transaction: SqlTransaction, limits: StorageLimits) -> None:
+        self._transaction = transaction
+        self._connection = transaction.connection
+        self._tenants = transaction.tenants
+        self._limits = limits
+        self._sizes = Sizes(self._connection.dialect)
         self._positions: dict[Scope, int] = {}
-        self.changed: set[Scope] = set()
-        """Workspaces that this transaction has written to, and not told of yet."""
 
     def claim(
         self, keys: Collection[ProducerKey], now_us: int
@@ -187,12 +183,11 @@ class SqlIngestTransaction:
     def stored(self, tenant_ids: Collection[str]) -> dict[str, Stored]:
         """What tenants store and may store; those without a limit are left out."""
         check_tenants(self._tenants, tenant_ids)
-        found: dict[str, Stored] = {}
-        for tenant_id, quotas in self._connection.execute(_QUOTAS, {"tenants": list(tenant_ids)}):
-            limit = int(json.loads(quotas).get("stored_bytes") or 0)
-            if limit:
-                found[tenant_id] = Stored(stored_of(self._connection, tenant_id), limit)
-        return found
+        limits = self._limits(self._transaction, tenant_ids)
+        return {
+            tenant_id: Stored(stored_of(self._connection, tenant_id), limit)
+            for tenant_id, limit in limits.items()
+        }
 
     def write(self, changes: ChangeSet) -> None:
         """Writes a change set, numbering its changes in their workspaces."""
@@ -211,8 +206,8 @@ class SqlIngestTransaction:
         write_counts(writing, changes)
         write_producers(writing, changes.producers)
         if together is not None:
-            together.run(NOTIFY, notice_of(self.changed))
-            self.changed.clear()
+            together.run(NOTIFY, notice_of(self._transaction.changed))
+            self._transaction.changed.clear()
         write_progress(self._connection, changes, positions)
         write_amendments(self._connection, changes, positions)
         self._write_refusals(changes)
@@ -343,7 +338,7 @@ class SqlIngestTransaction:
                 self._connection, schema.workspace, _WORKSPACE_COLUMNS, [(*scope, 0, 0, now_us)]
             )
             last = self._connection.execute(query, named).scalar_one()
-        self.changed.add(scope)
+        self._transaction.changed.add(scope)
         if counter == "position":
             self._positions[scope] = cast("int", last)
         return cast("int", last) - count + 1

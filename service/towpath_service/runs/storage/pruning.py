@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, delete, exists, literal, select, text, tuple_, update
 
-from towpath_service.core.bus import Scope
+from towpath_service.core.names import Scope
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunState
 from towpath_service.runs.ports.retention import OldRoots, Window
 from towpath_service.runs.storage import tables as schema
@@ -21,8 +21,7 @@ from towpath_service.runs.storage.stored_bytes import add_stored, remove_counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection
-
+    from towpath_service.database.port import SqlTransaction
     from towpath_service.runs.ports.retention import Cursor, Kind
 
 # Any number will do that nobody else in the database takes.
@@ -40,10 +39,9 @@ _producer = schema.producer.c
 class SqlPruning:
     """A Pruning over a connection in a transaction."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.changed: set[Scope] = set()
-        """Workspaces from which runs were removed."""
+    def __init__(self, transaction: SqlTransaction) -> None:
+        self._connection = transaction.connection
+        self._changed = transaction.changed
 
     def claim(self) -> bool:
         """Whether no other replica prunes until this transaction ends."""
@@ -125,7 +123,7 @@ class SqlPruning:
             run_ids.append(root_id)
         removed = remove_runs(self._connection, scope, run_ids, now_us)
         if removed:
-            self.changed.add(scope)
+            self._changed.add(scope)
         return removed, is_all
 
     def _prune_logs(self, scope: Scope, before_us: int, after: Cursor | None, limit: int) -> Window:

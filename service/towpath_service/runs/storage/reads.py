@@ -34,9 +34,10 @@ from towpath_service.runs.storage.trees import of_tree
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import Connection, MappingResult, RowMapping, Select
+    from sqlalchemy import MappingResult, RowMapping, Select
 
-    from towpath_service.core.bus import Scope
+    from towpath_service.core.names import Scope
+    from towpath_service.database.port import SqlTransaction
     from towpath_service.runs.domain.filters import CountedCells, Filter
     from towpath_service.runs.domain.runs import GraphNode
     from towpath_service.runs.ports.reads import RunQuery, RunTree
@@ -63,11 +64,10 @@ _ORDER_COLUMNS: Final[Mapping[str, Any]] = {
 class SqlReads:
     """Reads of one tenant over a connection in a transaction."""
 
-    def __init__(self, connection: Connection, tenant_id: str) -> None:
-        self._connection = connection
+    def __init__(self, transaction: SqlTransaction, tenant_id: str) -> None:
+        self._connection = transaction.connection
+        self._changed = transaction.changed
         self.tenant_id = tenant_id
-        self.changed: set[Scope] = set()
-        """Workspaces that this transaction has removed something from."""
 
     def position(self, scope: Scope) -> int:
         """Last position that a workspace has committed."""
@@ -389,7 +389,7 @@ class SqlReads:
     def delete_runs(self, scope: Scope, run_ids: Sequence[str], now_us: int) -> None:
         """Removes runs with all that belongs to them, and leaves tombstones for watches."""
         remove_runs(self._connection, scope, run_ids, now_us)
-        self.changed.add(scope)
+        self._changed.add(scope)
 
     def _counter(self, scope: Scope, column: Any) -> int:
         statement = select(column).where(in_scope(schema.workspace.c, scope))

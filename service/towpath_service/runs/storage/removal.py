@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from towpath_service.core.bus import Scope
+    from towpath_service.core.names import Scope
 
 _run = schema.run.c
 _OF_A_RUN: Final = (

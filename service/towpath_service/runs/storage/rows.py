@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_
 
-from towpath_service.core.bus import Scope
+from towpath_service.core.names import Scope
 from towpath_service.runs.domain.states import RunState
 from towpath_service.runs.ports.ingest import LogLine, ProducerKey, ProducerRecord, Refusal
 from towpath_service.runs.storage import tables as schema

@@ -15,7 +15,7 @@ from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.runs.storage import tables as schema
 
 if TYPE_CHECKING:
-    from towpath_service.core.bus import Scope
+    from towpath_service.core.names import Scope
     from towpath_service.runs.ports.ingest import ChangeSet, NewRun
 
 Row = tuple[Any, ...]

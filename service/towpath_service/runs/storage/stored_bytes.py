@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import UUID
 
-from towpath_service.core.bus import Scope
+from towpath_service.core.names import Scope
 from towpath_service.database.tables import metadata
 from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.runs.storage import tables as schema

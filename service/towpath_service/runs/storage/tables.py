@@ -8,7 +8,7 @@ commit order: watches follow it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -18,54 +18,25 @@ from sqlalchemy import (
     Integer,
     PrimaryKeyConstraint,
     SmallInteger,
-    String,
     Table,
-    Text,
     column,
     literal_column,
 )
-from sqlalchemy.dialects.postgresql import UUID
 
-if TYPE_CHECKING:
-    from sqlalchemy.types import TypeEngine
-from towpath_service.database.tables import metadata
+from towpath_service.database import columns
+from towpath_service.database.tables import OF_INSTALLATION, metadata
 
 # Rows that every commit updates find room on their own page.
 _ROOM: Final = {"fillfactor": 50}
-
-
-# Compared byte by byte, as SQLite does.
-_Text = Text().with_variant(Text(collation="C"), "postgresql")
-_Uuid = String(36).with_variant(UUID(as_uuid=False), "postgresql")
-
-
-def _string(length: int) -> TypeEngine[str]:
-    return String(length).with_variant(String(length, collation="C"), "postgresql")
-
-
-def _uuid(name: str, *, nullable: bool = False) -> Column[str]:
-    return Column(name, _Uuid, nullable=nullable)
-
-
-def _text(name: str, *, nullable: bool = False) -> Column[str]:
-    return Column(name, _Text, nullable=nullable)
-
-
-def _us(name: str, *, nullable: bool = True) -> Column[int]:
-    return Column(name, BigInteger, nullable=nullable)
-
-
-def _scope() -> tuple[Column[str], Column[str]]:
-    return _uuid("tenant_id"), Column("workspace_id", _string(63), nullable=False)
 
 
 FLOW: Final = literal_column("1", SmallInteger)
 """The kind of flow runs as a literal: a database matches no bound value with a partial index."""
 
 
-def _of_flow_runs(name: str, *columns: str) -> Index:
+def _of_flow_runs(name: str, *names: str) -> Index:
     of_flows = column("kind", SmallInteger) == FLOW
-    return Index(name, "tenant_id", *columns, postgresql_where=of_flows, sqlite_where=of_flows)
+    return Index(name, "tenant_id", *names, postgresql_where=of_flows, sqlite_where=of_flows)
 
 
 schema_info = Table(
@@ -73,16 +44,17 @@ schema_info = Table(
     metadata,
     # One row: of the whole database, not of a tenant.
     Column("only", SmallInteger, primary_key=True, autoincrement=False),
-    Column("oldest_service", _string(4), nullable=False),
+    columns.string("oldest_service", 4),
+    info=OF_INSTALLATION,
 )
 
 workspace = Table(
     "workspace",
     metadata,
-    *_scope(),
-    Column("position", BigInteger, nullable=False),
-    Column("log_position", BigInteger, nullable=False),
-    _us("created_us", nullable=False),
+    *columns.scope(),
+    columns.big_integer("position"),
+    columns.big_integer("log_position"),
+    columns.microseconds("created_us"),
     # Positions up to which transitions, lines and tombstones may be gone.
     Column("transition_floor", BigInteger, nullable=False, server_default="0"),
     Column("log_floor", BigInteger, nullable=False, server_default="0"),
@@ -96,21 +68,21 @@ workspace = Table(
 flow = Table(
     "flow",
     metadata,
-    *_scope(),
-    Column("flow_id", _string(63), nullable=False),
-    _text("display_name"),
-    _us("created_us", nullable=False),
+    *columns.scope(),
+    columns.string("flow_id", 63),
+    columns.text("display_name"),
+    columns.microseconds("created_us"),
     PrimaryKeyConstraint("tenant_id", "workspace_id", "flow_id"),
 )
 
 run_count = Table(
     "run_count",
     metadata,
-    *_scope(),
-    Column("flow_id", _string(63), nullable=False),
+    *columns.scope(),
+    columns.string("flow_id", 63),
     Column("kind", SmallInteger, nullable=False),
     Column("state", SmallInteger, nullable=False),
-    Column("runs", BigInteger, nullable=False),
+    columns.big_integer("runs"),
     PrimaryKeyConstraint("tenant_id", "workspace_id", "flow_id", "kind", "state"),
     postgresql_with=_ROOM,
 )
@@ -118,46 +90,46 @@ run_count = Table(
 run = Table(
     "run",
     metadata,
-    _uuid("tenant_id"),
-    _uuid("run_id"),
-    Column("workspace_id", _string(63), nullable=False),
-    Column("short_id", _string(8), nullable=False),
+    columns.uuid("tenant_id"),
+    columns.uuid("run_id"),
+    columns.string("workspace_id", 63),
+    columns.string("short_id", 8),
     Column("kind", SmallInteger, nullable=False),
-    _text("display_name"),
-    Column("flow_id", _string(63), nullable=False),
-    _text("flow_name"),
-    _text("task_key"),
-    _text("task_name"),
+    columns.text("display_name"),
+    columns.string("flow_id", 63),
+    columns.text("flow_name"),
+    columns.text("task_key"),
+    columns.text("task_name"),
     Column("task_index", Integer, nullable=False),
-    _uuid("parent_run_id", nullable=True),
-    _uuid("root_run_id"),
+    columns.uuid("parent_run_id", nullable=True),
+    columns.uuid("root_run_id"),
     Column("state", SmallInteger, nullable=False),
-    _text("reason"),
-    _text("message"),
-    _us("state_us", nullable=False),
-    Column("revision", BigInteger, nullable=False),
+    columns.text("reason"),
+    columns.text("message"),
+    columns.microseconds("state_us"),
+    columns.big_integer("revision"),
     Column("attempt", Integer, nullable=False),
     Column("inferred", Boolean, nullable=False),
-    Column("fence", BigInteger, nullable=False),
-    _us("next_attempt_us"),
-    _us("scheduled_us"),
-    _us("started_us"),
-    _us("ended_us"),
-    _us("running_us", nullable=False),
-    _text("labels"),
-    _text("tags"),
-    _text("progress", nullable=True),
-    _text("code_version"),
-    _text("cache_key"),
-    _uuid("cached_from_run_id", nullable=True),
-    _text("traceparent"),
-    _text("tracestate"),
-    _uuid("producer_id", nullable=True),
-    _us("occurred_us", nullable=False),
-    _us("created_us", nullable=False),
-    _us("updated_us", nullable=False),
+    columns.big_integer("fence"),
+    columns.microseconds("next_attempt_us", nullable=True),
+    columns.microseconds("scheduled_us", nullable=True),
+    columns.microseconds("started_us", nullable=True),
+    columns.microseconds("ended_us", nullable=True),
+    columns.microseconds("running_us"),
+    columns.text("labels"),
+    columns.text("tags"),
+    columns.text("progress", nullable=True),
+    columns.text("code_version"),
+    columns.text("cache_key"),
+    columns.uuid("cached_from_run_id", nullable=True),
+    columns.text("traceparent"),
+    columns.text("tracestate"),
+    columns.uuid("producer_id", nullable=True),
+    columns.microseconds("occurred_us"),
+    columns.microseconds("created_us"),
+    columns.microseconds("updated_us"),
     Column("observed_late", Boolean, nullable=False),
-    Column("position", BigInteger, nullable=False),
+    columns.big_integer("position"),
     PrimaryKeyConstraint("tenant_id", "run_id"),
     Index(None, "tenant_id", "workspace_id", "position"),
     Index(None, "tenant_id", "workspace_id", "created_us", "run_id"),
@@ -175,23 +147,23 @@ run = Table(
 run_detail = Table(
     "run_detail",
     metadata,
-    _uuid("tenant_id"),
-    _uuid("run_id"),
-    _text("parameters", nullable=True),
-    _text("result", nullable=True),
-    _text("failure", nullable=True),
-    _text("dependencies", nullable=True),
-    _text("retry_policy", nullable=True),
-    _us("timeout_us"),
+    columns.uuid("tenant_id"),
+    columns.uuid("run_id"),
+    columns.text("parameters", nullable=True),
+    columns.text("result", nullable=True),
+    columns.text("failure", nullable=True),
+    columns.text("dependencies", nullable=True),
+    columns.text("retry_policy", nullable=True),
+    columns.microseconds("timeout_us", nullable=True),
     PrimaryKeyConstraint("tenant_id", "run_id"),
 )
 
 run_tag = Table(
     "run_tag",
     metadata,
-    *_scope(),
-    Column("tag", _Text, nullable=False),
-    _uuid("run_id"),
+    *columns.scope(),
+    columns.text("tag"),
+    columns.uuid("run_id"),
     PrimaryKeyConstraint("tenant_id", "workspace_id", "tag", "run_id"),
     Index(None, "tenant_id", "run_id"),
 )
@@ -199,10 +171,10 @@ run_tag = Table(
 run_label = Table(
     "run_label",
     metadata,
-    *_scope(),
-    Column("key", _Text, nullable=False),
-    Column("value", _Text, nullable=False),
-    _uuid("run_id"),
+    *columns.scope(),
+    columns.text("key"),
+    columns.text("value"),
+    columns.uuid("run_id"),
     PrimaryKeyConstraint("tenant_id", "workspace_id", "key", "run_id"),
     Index(None, "tenant_id", "run_id"),
 )
@@ -210,26 +182,26 @@ run_label = Table(
 transition = Table(
     "transition",
     metadata,
-    _uuid("tenant_id"),
-    _uuid("run_id"),
-    Column("revision", BigInteger, nullable=False),
-    Column("workspace_id", _string(63), nullable=False),
-    Column("position", BigInteger, nullable=False),
+    columns.uuid("tenant_id"),
+    columns.uuid("run_id"),
+    columns.big_integer("revision"),
+    columns.string("workspace_id", 63),
+    columns.big_integer("position"),
     Column("from_state", SmallInteger, nullable=False),
     Column("to_state", SmallInteger, nullable=False),
     Column("attempt", Integer, nullable=False),
-    _text("reason"),
-    _text("message"),
-    _text("failure", nullable=True),
-    _us("occurred_us", nullable=False),
-    _us("recorded_us", nullable=False),
+    columns.text("reason"),
+    columns.text("message"),
+    columns.text("failure", nullable=True),
+    columns.microseconds("occurred_us"),
+    columns.microseconds("recorded_us"),
     Column("source", SmallInteger, nullable=False),
     Column("inferred", Boolean, nullable=False),
-    _text("actor"),
-    _uuid("producer_id", nullable=True),
-    Column("producer_sequence", BigInteger, nullable=False),
-    _us("next_attempt_us"),
-    Column("rule", _string(63), nullable=False),
+    columns.text("actor"),
+    columns.uuid("producer_id", nullable=True),
+    columns.big_integer("producer_sequence"),
+    columns.microseconds("next_attempt_us", nullable=True),
+    columns.string("rule", 63),
     PrimaryKeyConstraint("tenant_id", "run_id", "revision"),
     Index(None, "tenant_id", "workspace_id", "position"),
 )
@@ -237,15 +209,15 @@ transition = Table(
 producer = Table(
     "producer",
     metadata,
-    *_scope(),
-    _uuid("producer_id"),
-    Column("committed_sequence", BigInteger, nullable=False),
-    Column("epoch", BigInteger, nullable=False),
-    Column("log_sequence", BigInteger, nullable=False),
-    Column("logs_dropped", BigInteger, nullable=False),
-    _text("info"),
-    _us("committed_us"),
-    _us("seen_us", nullable=False),
+    *columns.scope(),
+    columns.uuid("producer_id"),
+    columns.big_integer("committed_sequence"),
+    columns.big_integer("epoch"),
+    columns.big_integer("log_sequence"),
+    columns.big_integer("logs_dropped"),
+    columns.text("info"),
+    columns.microseconds("committed_us", nullable=True),
+    columns.microseconds("seen_us"),
     PrimaryKeyConstraint("tenant_id", "workspace_id", "producer_id"),
     postgresql_with=_ROOM,
 )
@@ -253,19 +225,19 @@ producer = Table(
 refusal = Table(
     "refusal",
     metadata,
-    *_scope(),
-    _uuid("producer_id"),
-    Column("sequence", BigInteger, nullable=False),
-    Column("run_id", _string(255), nullable=False),
-    _text("reason"),
-    Column("rule", _string(63), nullable=False),
-    _text("message"),
-    _text("metadata"),
+    *columns.scope(),
+    columns.uuid("producer_id"),
+    columns.big_integer("sequence"),
+    columns.string("run_id", 255),
+    columns.text("reason"),
+    columns.string("rule", 63),
+    columns.text("message"),
+    columns.text("metadata"),
     Column("current_state", SmallInteger, nullable=False),
     Column("requested_state", SmallInteger, nullable=False),
     Column("attempt", Integer, nullable=False),
-    _us("occurred_us", nullable=False),
-    _us("recorded_us", nullable=False),
+    columns.microseconds("occurred_us"),
+    columns.microseconds("recorded_us"),
     Column("confirmed", Boolean, nullable=False),
     PrimaryKeyConstraint("tenant_id", "workspace_id", "producer_id", "sequence"),
     Index(None, "tenant_id", "run_id"),
@@ -274,20 +246,20 @@ refusal = Table(
 log_line = Table(
     "log_line",
     metadata,
-    *_scope(),
-    _uuid("producer_id"),
-    Column("sequence", BigInteger, nullable=False),
-    _uuid("run_id"),
-    Column("position", BigInteger, nullable=False),
+    *columns.scope(),
+    columns.uuid("producer_id"),
+    columns.big_integer("sequence"),
+    columns.uuid("run_id"),
+    columns.big_integer("position"),
     Column("attempt", Integer, nullable=False),
-    _us("occurred_us", nullable=False),
+    columns.microseconds("occurred_us"),
     Column("severity", SmallInteger, nullable=False),
-    _text("logger"),
-    _text("body"),
-    _text("attributes", nullable=True),
-    _text("failure", nullable=True),
-    Column("trace_id", _string(32), nullable=False),
-    Column("span_id", _string(16), nullable=False),
+    columns.text("logger"),
+    columns.text("body"),
+    columns.text("attributes", nullable=True),
+    columns.text("failure", nullable=True),
+    columns.string("trace_id", 32),
+    columns.string("span_id", 16),
     PrimaryKeyConstraint("tenant_id", "workspace_id", "producer_id", "sequence"),
     Index(None, "tenant_id", "run_id", "position"),
     Index(None, "tenant_id", "workspace_id", "position"),
@@ -296,10 +268,10 @@ log_line = Table(
 deleted_run = Table(
     "deleted_run",
     metadata,
-    *_scope(),
-    _uuid("run_id"),
-    Column("position", BigInteger, nullable=False),
-    _us("deleted_us", nullable=False),
+    *columns.scope(),
+    columns.uuid("run_id"),
+    columns.big_integer("position"),
+    columns.microseconds("deleted_us"),
     PrimaryKeyConstraint("tenant_id", "workspace_id", "run_id"),
     Index(None, "tenant_id", "workspace_id", "position"),
 )

@@ -9,7 +9,7 @@ from sqlalchemy import literal, select
 from towpath_service.runs.storage import tables as schema
 
 if TYPE_CHECKING:
-    from towpath_service.core.bus import Scope
+    from towpath_service.core.names import Scope
     from towpath_service.runs.ports.reads import RunTree
 
 _run = schema.run.c

@@ -11,23 +11,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from towpath_service.core.errors import ServiceError
 from towpath_service.identity.domain.principals import place_of
-from towpath_service.identity.ports.store import IdentityStore
 from towpath_service.values.domain.secrets import StoredDataKey
-from towpath_service.values.ports.secrets import SecretStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from towpath_service.core.clock import Clock
+    from towpath_service.core.transactions import Transaction
     from towpath_service.identity.domain.principals import ServerKey
     from towpath_service.identity.ports.sealing import RecordSealer, Sealer, Sealing
     from towpath_service.values.domain.secrets import StoredSecret
-    from towpath_service.values.ports.secrets import Secrets
+    from towpath_service.values.ports.secrets import Secrets, SecretStore
 
 BATCH: Final = 100
 """Values that are sealed anew in one transaction."""
@@ -37,10 +36,6 @@ TRIES: Final = 5
 UNREACHABLE_SECONDS: Final = 5.0
 
 _log = logging.getLogger(__name__)
-
-
-class Store(SecretStore, IdentityStore, Protocol):
-    """What keeps data keys, and knows whose there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +50,7 @@ class DataKeys:
     """The data keys of all tenants, for one process."""
 
     def __init__(
-        self, store: Store, sealing: Sealing, clock: Clock, *, operated_by_callers: bool
+        self, store: SecretStore, sealing: Sealing, clock: Clock, *, operated_by_callers: bool
     ) -> None:
         """Opens nothing yet.
 
@@ -112,7 +107,7 @@ class DataKeys:
 
     async def tenants(self) -> list[str]:
         """Ids of the tenants that have data keys."""
-        keys = await self._store.installation(lambda installation: installation.data_keys())
+        keys = await self._store.data_keys(lambda kept: kept.data_keys())
         return list(dict.fromkeys(key.tenant_id for key in keys))
 
     async def rotate(self, tenant_id: str, told: Callable[[int], None]) -> int:
@@ -232,6 +227,22 @@ class DataKeys:
         return ServiceError(
             reason="FEATURE_DISABLED", message=error.message, metadata={"feature": "secrets"}
         )
+
+
+class DataKeyResealer:
+    """Seals all data keys anew; what they seal stays as it is."""
+
+    def __init__(self, store: SecretStore) -> None:
+        """Reseals those of a store."""
+        self._store = store
+
+    def __call__(self, transaction: Transaction, anew: Callable[[str, str], str], /) -> int:
+        """As `Resealer` has it."""
+        kept = self._store.data_keys_on(transaction)
+        keys = kept.data_keys()
+        for key in keys:
+            kept.change_data_key(replace(key, sealed=anew(key.sealed, key.place)))
+        return len(keys)
 
 
 def busy() -> ServiceError:

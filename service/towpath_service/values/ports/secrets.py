@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from towpath_service.core.transactions import Transaction
     from towpath_service.identity.domain.principals import ServerKey
     from towpath_service.values.domain.secrets import StoredDataKey, StoredSecret
 
@@ -82,9 +83,33 @@ class Secrets(Protocol):
         ...
 
 
+class AllDataKeys(Protocol):
+    """One transaction about the data keys of all tenants."""
+
+    def data_keys(self) -> list[StoredDataKey]:
+        """All of them, by tenant."""
+        ...
+
+    def change_data_key(self, key: StoredDataKey) -> None:
+        """Writes how a data key is sealed."""
+        ...
+
+
 class SecretStore(Protocol):
     """A store that keeps secrets."""
 
+    def on(self, transaction: Transaction, tenant_id: str) -> Secrets:
+        """The secrets of one tenant within a transaction that another subject has opened."""
+        ...
+
+    def data_keys_on(self, transaction: Transaction) -> AllDataKeys:
+        """All data keys within a transaction that another subject has opened."""
+        ...
+
     async def secrets(self, tenant_id: str, work: Callable[[Secrets], Result]) -> Result:
         """Runs work about one tenant's secrets in one transaction."""
+        ...
+
+    async def data_keys(self, work: Callable[[AllDataKeys], Result]) -> Result:
+        """Runs work about the data keys of all tenants in one transaction."""
         ...

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, delete, func, insert, literal, select, update
 
+from towpath_service.database.sql.statements import insert_new
 from towpath_service.identity.domain.principals import ServerKey
 from towpath_service.identity.storage.tables import server_key
-from towpath_service.identity.storage.tenant import insert_new
 from towpath_service.runs.storage.tables import run
 from towpath_service.values.domain.secrets import StoredDataKey, StoredSecret
 from towpath_service.values.storage.tables import data_key, secret
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from towpath_service.database.port import SqlTransaction
 
 _OF_KEY: Final = "data_key_"
 
@@ -23,8 +23,8 @@ _OF_KEY: Final = "data_key_"
 class SqlSecrets:
     """One transaction about the secrets of one tenant."""
 
-    def __init__(self, connection: Connection, tenant_id: str) -> None:
-        self._connection = connection
+    def __init__(self, transaction: SqlTransaction, tenant_id: str) -> None:
+        self._connection = transaction.connection
         self._tenant_id = tenant_id
 
     def secret(self, workspace_id: str, secret_id: str) -> StoredSecret | None:
@@ -172,6 +172,29 @@ class SqlSecrets:
             secret.c.row_id == was.row_id,
             secret.c.revision == was.revision,
             secret.c.key_id == was.key_id,
+        )
+
+
+class SqlAllDataKeys:
+    """One transaction about the data keys of all tenants."""
+
+    def __init__(self, transaction: SqlTransaction) -> None:
+        self._connection = transaction.connection
+
+    def data_keys(self) -> list[StoredDataKey]:
+        """All of them, by tenant."""
+        rows = self._connection.execute(
+            select(data_key).order_by(data_key.c.tenant_id, data_key.c.key_id)
+        )
+        return [_to_key(row) for row in rows]
+
+    def change_data_key(self, key: StoredDataKey) -> None:
+        """Writes how a data key is sealed."""
+        columns = data_key.c
+        self._connection.execute(
+            update(data_key)
+            .where(columns.tenant_id == key.tenant_id, columns.key_id == key.key_id)
+            .values(sealed=key.sealed)
         )
 
 

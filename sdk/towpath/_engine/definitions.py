@@ -1,0 +1,70 @@
+"""What the engine needs of a flow or a task; the decorators' classes are made so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from towpath._engine.policy import Policy
+    from towpath._results.policy import ResultPolicy
+    from towpath._runs.context import Runner
+
+
+class Definition(Protocol):
+    """What flows and tasks have in common."""
+
+    name: str
+    version: str | None
+    tags: frozenset[str]
+    log_prints: bool
+    policy: Policy
+    result_policy: ResultPolicy
+
+    def invoke(self, parameters: dict[str, Any]) -> Any:
+        """Calls the function with its arguments by parameter."""
+        ...
+
+
+class FlowDefinition(Definition, Protocol):
+    """A flow, as the engine runs it."""
+
+    flow_id: str
+    final_state: Literal["strict", "return_value"]
+
+    @property
+    def task_runner(self) -> Runner:
+        """What runs its tasks; each run gets a duplicate."""
+        ...
+
+    @property
+    def code_version(self) -> str:
+        """Its version, or a digest of its file; empty without either."""
+        ...
+
+    def run_name(self, parameters: dict[str, Any]) -> str:
+        """The name of a run."""
+        ...
+
+
+class TaskDefinition(Definition, Protocol):
+    """A task, as the engine runs it."""
+
+    task_key: str
+    awaited: bool
+    """Whether `body` gives a coroutine."""
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a call by parameter, defaults included.
+
+        Raises:
+            ParameterError: They don't fit.
+        """
+        ...
+
+    def run_name(self, parameters: dict[str, Any]) -> str | None:
+        """The name of a run, if it is to have one of its own."""
+        ...
+
+    def body(self, parameters: dict[str, Any]) -> Any:
+        """Calls the function for its whole result: the list of what a generator gives."""
+        ...

@@ -1,0 +1,99 @@
+"""The attempts of a run that has a trace: each within a span of its own."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from towpath._delivery.reports import StateReport
+from towpath._engine.attempts import Attempts
+from towpath._state_type import StateType
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator
+
+    from towpath._engine.attempts import Keep
+    from towpath._engine.policy import Policy
+    from towpath._runs.context import RunContext
+    from towpath._runs.trace import Trace
+    from towpath.states import State
+
+
+class TracedAttempts(Attempts):
+    """Drives one run, and has its spans made."""
+
+    def __init__(
+        self, trace: Trace, context: RunContext, policy: Policy, owner: Any, **options: Any
+    ) -> None:
+        """As `Attempts`; begins no span yet."""
+        super().__init__(context, policy, owner, **options)
+        self._spans = trace.attempts(context)
+
+    def run(self, body: Callable[[], Any]) -> State[Any]:
+        """Calls a body until it returns or is given up, each time within another span."""
+
+        def within() -> Any:
+            token = self._spans.enter()
+            try:
+                return body()
+            finally:
+                self._spans.leave(token)
+
+        return super().run(within)
+
+    async def run_async(self, body: Callable[[], Awaitable[Any]]) -> State[Any]:
+        """Awaits a body until it returns or is given up, each time within another span."""
+
+        async def within() -> Any:
+            token = self._spans.enter()
+            try:
+                return await body()
+            finally:
+                self._spans.leave(token)
+
+        return await super().run_async(within)
+
+    @contextmanager
+    def around_step(self) -> Generator[None]:
+        """Around each step of a generator."""
+        token = self._spans.enter()
+        try:
+            yield
+        finally:
+            self._spans.leave(token)
+
+    def begin(self) -> None:
+        """Begins the span of an attempt."""
+        self._begin_span()
+        super().begin()
+
+    def again(self) -> None:
+        """Begins the next attempt, and the span of it."""
+        self._spans.again()
+        self._traceparent = self._spans.traceparent
+        super().again()
+
+    def found(self, value: Any) -> State[Any]:
+        """Ends the run with a result that was there: its span is as long as looking for it."""
+        self._begin_span()
+        state = StateReport(state=StateType.COMPLETED, time=self._clock.time())
+        self._spans.ended(state, cached=True)
+        return super().found(value)
+
+    def _report(self, state: StateReport) -> None:
+        self._begin_span()
+        super()._report(state)
+        self._spans.ended(state)
+
+    def _begin_span(self) -> None:
+        self._spans.begin()
+        self._traceparent = self._spans.traceparent
+
+
+def attempts_of(
+    context: RunContext, policy: Policy, owner: Any, *, keep: Keep | None = None, limit: bool = True
+) -> Attempts:
+    """The attempts of a run, with spans if it has a trace; for the arguments see `Attempts`."""
+    if context.trace is None:
+        return Attempts(context, policy, owner, keep=keep, limit=limit)
+    return TracedAttempts(context.trace, context, policy, owner, keep=keep, limit=limit)

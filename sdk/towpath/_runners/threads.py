@@ -1,0 +1,48 @@
+"""The task runner that runs tasks in threads of this process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from towpath._runners.base import TaskRunner
+from towpath._runs.slots import Slots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class ThreadPoolTaskRunner(TaskRunner):
+    """Runs tasks in threads. A task that waits for others makes room for them."""
+
+    def __init__(self, max_workers: int = 16) -> None:
+        """Starts threads as they are needed.
+
+        Args:
+            max_workers: Most tasks that run at a time, not counting those that wait for others.
+        """
+        self._max_workers = _at_least_one(max_workers)
+        self._slots: Slots | None = None
+
+    def __enter__(self) -> Self:
+        self._slots = Slots(self._max_workers, name="towpath-task")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._slots is not None:
+            self._slots.close()
+            self._slots = None
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Runs work in one of the threads, in a copy of this context."""
+        assert self._slots is not None, "a task runner runs within a flow"
+        self._slots.run(work)
+
+    def duplicate(self) -> TaskRunner:
+        """Another one with as many threads."""
+        return type(self)(self._max_workers)
+
+
+def _at_least_one(max_workers: int) -> int:
+    if max_workers < 1:
+        raise ValueError(f"max_workers must be 1 or more, not {max_workers}")
+    return max_workers

@@ -1,0 +1,165 @@
+"""The run that code is in, and the tags in force."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol
+
+from towpath._clock import Clock, system_clock
+from towpath._redaction.live import LiveSecrets
+from towpath._redaction.marking import sensitive_parameters
+from towpath.exceptions import MissingContextError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from types import TracebackType
+
+    from towpath._delivery.reports import Reporter
+    from towpath._runs.children import Children
+    from towpath._runs.interruption import Interruption
+    from towpath._runs.trace import Trace
+
+RUN_LOGGER: Final = "towpath.runs"
+"""Name of the logger that `get_run_logger` gives."""
+
+
+class Runner(Protocol):
+    """What a run needs of the task runner around it."""
+
+    remote: ClassVar[bool]
+    """Whether functions run elsewhere than in the thread that drives the run: by `perform`."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Runs work that waits for nothing, now or later."""
+        ...
+
+    def perform(self, task: Any, run: RunContext, parameters: dict[str, Any]) -> Any:
+        """Calls a task's function where it is to run, and returns its result."""
+        ...
+
+    def interrupt(self) -> None:
+        """Stops what can be stopped, since the flow was interrupted."""
+        ...
+
+    def duplicate(self) -> Runner:
+        """A runner of the same kind, for another flow run."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class RunContext:
+    """The run that the present code is part of; hooks and conditions get it, too."""
+
+    run_id: str
+    kind: Literal["flow", "task"]
+    name: str
+    flow_id: str
+    flow_name: str
+    root_run_id: str
+    parent_run_id: str
+    reporter: Reporter
+    parameters: dict[str, Any] = field(repr=False)
+    tags: frozenset[str]
+    children: Children
+    owner: Any = None
+    """The Flow or Task that it is a run of."""
+    parent: RunContext | None = field(default=None, repr=False)
+    runner: Runner | None = None
+    attempt: int = 1
+    index: int = 0
+    """Which call of its task within its parent it is, from 0."""
+    submitted: bool = False
+    """Whether it was submitted to the runner, not called."""
+    mapped: bool = False
+    """Whether it is one of a map."""
+    log_prints: bool = False
+    persist_result: bool = False
+    """Whether results of tasks are kept that don't say so themselves."""
+    clock: Clock = system_clock
+    created: float = 0.0
+    """Seconds since the Unix epoch."""
+    interruption: Interruption | None = None
+    """Of the flow run."""
+    secrets: LiveSecrets = field(default_factory=LiveSecrets, repr=False)
+    """What must not be seen of its root run."""
+    trace: Trace | None = field(default=None, repr=False)
+    """Where its spans belong, if it has any."""
+    counts: dict[str, int] = field(default_factory=dict[str, int])
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def hide(self, parameters: dict[str, Any]) -> None:
+        """Keeps its sensitive arguments from being seen."""
+        for name in sensitive_parameters(self.owner.fn):
+            self.secrets.add(parameters.get(name))
+
+    @property
+    def id(self) -> str:
+        """The run's id, as Prefect's hooks know it."""
+        return self.run_id
+
+    @property
+    def run_count(self) -> int:
+        """Number of the present attempt, from 1."""
+        return self.attempt
+
+    @property
+    def flow_run(self) -> RunContext | None:
+        """The flow run that this is, or the nearest one around it."""
+        run: RunContext | None = self
+        while run is not None and run.kind != "flow":
+            run = run.parent
+        return run
+
+    def next_index(self, task_key: str) -> int:
+        """Which call of a task within this run the next one is, from 0."""
+        with self.lock:
+            index = self.counts.get(task_key, 0)
+            self.counts[task_key] = index + 1
+            return index
+
+
+current_run: ContextVar[RunContext | None] = ContextVar("towpath_run", default=None)
+_tags: ContextVar[frozenset[str]] = ContextVar("towpath_tags", default=frozenset())
+
+
+def get_run_context() -> RunContext:
+    """The run that the present code is part of.
+
+    Raises:
+        MissingContextError: There is none.
+    """
+    run = current_run.get()
+    if run is None:
+        raise MissingContextError(
+            "there is no run here: call get_run_context() within a function decorated with @flow"
+            " or @task"
+        )
+    return run
+
+
+@contextmanager
+def tags(*names: str) -> Generator[frozenset[str]]:
+    """Adds tags to the runs that begin within the context."""
+    token = _tags.set(_tags.get() | frozenset(names))
+    try:
+        yield _tags.get()
+    finally:
+        _tags.reset(token)
+
+
+def current_tags() -> frozenset[str]:
+    """The tags in force."""
+    return _tags.get()

@@ -1,0 +1,142 @@
+"""Runs that were submitted and may not have ended yet."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from towpath._runs.slots import giving_way
+from towpath._state_type import StateType
+from towpath.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from towpath._runs.children import Child, Waitable
+
+R = TypeVar("R")
+
+
+class Future(Generic[R]):
+    """A task run that was submitted."""
+
+    def __init__(self, run_id: str, child: Child) -> None:
+        self.task_run_id = run_id
+        self.child = child
+        self._done = False
+        self._callbacks: list[Callable[[], None]] = []
+
+    @property
+    def state(self) -> State[R]:
+        """What is known of the run now."""
+        return self.child.state or State(type=StateType.PENDING)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Waits until the run has ended, at most so many seconds."""
+        if self._done:
+            return
+        ended = threading.Event()
+        tell = ended.set
+        self.when_done(tell)
+        with giving_way():
+            ended.wait(timeout)
+        self._take_back(tell)
+
+    def result(self, timeout: float | None = None, *, raise_on_failure: bool = True) -> R:
+        """Waits for the run's result.
+
+        Args:
+            timeout: Longest wait, seconds.
+            raise_on_failure: Raise the exception that ended the run; otherwise return it.
+
+        Raises:
+            TimeoutError: The run hasn't ended in time.
+        """
+        self.wait(timeout)
+        if not self._done:
+            raise TimeoutError(f"{self.child.name} has not ended within {timeout} s")
+        if not self.state.is_completed():
+            self.child.handle()
+        value: R = self.state.result(raise_on_failure=raise_on_failure)
+        return value
+
+    def final_state(self) -> State[R]:
+        """Waits for the run's final state; asking for it is dealing with it."""
+        self.wait()
+        self.child.handle_unless_completed()
+        return self.state
+
+    def done(self) -> bool:
+        """Whether the run has ended."""
+        return self._done
+
+    def finish(self, state: State[R]) -> None:
+        """Notes how the run ended."""
+        self.child.state = state
+        self._done = True
+        while self._callbacks:
+            try:
+                callback = self._callbacks.pop(0)
+            except IndexError:  # taken back meanwhile
+                return
+            callback()
+
+    def when_done(self, callback: Callable[[], None]) -> None:
+        """Calls back once the run has ended; at once if it has."""
+        self._callbacks.append(callback)
+        # Whoever takes it off the list calls it: `finish`, or this, when it came too late for that.
+        if self._done and self._take_back(callback):
+            callback()
+
+    def _take_back(self, callback: Callable[[], None]) -> bool:
+        try:
+            self._callbacks.remove(callback)
+        except ValueError:
+            return False
+        return True
+
+
+Waits = list[tuple[Future[Any], str, bool]]
+"""What a run waits for: a future, the parameter it is in or "", and whether it may fail."""
+
+
+class FutureList(list[Future[R]]):
+    """The futures of a `.map`."""
+
+    def result(self, timeout: float | None = None, *, raise_on_failure: bool = True) -> list[R]:
+        """Waits for all results, in order."""
+        return [future.result(timeout, raise_on_failure=raise_on_failure) for future in self]
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Waits until all have ended."""
+        wait(self, timeout)
+
+
+def wait(futures: Iterable[Waitable], timeout: float | None = None) -> None:
+    """Waits until all have ended, at most so many seconds in all."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    for future in futures:
+        future.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+
+
+def as_completed(futures: Iterable[Future[R]], timeout: float | None = None) -> Iterator[Future[R]]:
+    """The futures in the order in which they end.
+
+    Raises:
+        TimeoutError: Not all have ended in time.
+    """
+    waiting = list(futures)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    changed = threading.Event()
+    for future in waiting:
+        future.when_done(changed.set)
+    while waiting:
+        with giving_way():
+            changed.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        changed.clear()
+        ended = [future for future in waiting if future.done()]
+        waiting = [future for future in waiting if future not in ended]
+        yield from ended
+        if waiting and deadline is not None and time.monotonic() >= deadline:
+            raise TimeoutError(f"{len(waiting)} runs have not ended within {timeout} s")

@@ -1,0 +1,149 @@
+"""The trace of a root run that this process began.
+
+Its root and its attempts are made at their end, with ids that follow from the run's id: whatever
+ends the run, this process or the service for one that was killed, makes the same spans. Flows and
+tasks are recorded spans below them.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import context as contexts
+from opentelemetry import trace
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags
+
+from towpath._telemetry import names
+from towpath._telemetry.ids import Carrier, attempt_span_id, root_span_id, trace_id_of
+from towpath._tracing.places import RootTrace
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Tracer, TraceState
+
+    from towpath._delivery.reports import StateReport
+    from towpath._runs.trace import TracedRun
+    from towpath._telemetry.synthetic import FinishedSpan
+
+MOST_KEPT: Final = 32
+"""Failed tasks of a run that get spans although the sampler left the run out."""
+
+
+class OwnedTrace(RootTrace):
+    """The trace of a root run that this process began: it makes the root and the attempts."""
+
+    def __init__(self, tracer: Tracer, run: TracedRun, *, join: bool) -> None:
+        """Asks the sampler, once for the whole run.
+
+        Args:
+            tracer: Of OpenTelemetry's SDK.
+            run: The root run.
+            join: Whether the run is part of its caller's trace, not only linked to it.
+        """
+        caller = _caller()
+        self._parent = caller if join else None
+        self._links: list[Link] = []
+        if caller is not None and not join:
+            self._links.append(Link(caller, {names.LINK_TYPE: names.LINK_CREATOR}))
+        self._trace_id = self._parent.trace_id if self._parent else trace_id_of(run.run_id)
+        sampled, self._state = _asked(tracer, run, self._trace_id, self._parent, self._links)
+        super().__init__(tracer, sampled=sampled)
+        self._run = run
+        self._pid = os.getpid()
+        self._started = run.created
+        self._failed: list[FinishedSpan] = []
+
+    @property
+    def carrier(self) -> Carrier:
+        """The root span."""
+        return Carrier(
+            trace_id=self._trace_id, span_id=root_span_id(self._run.run_id), sampled=self.sampled
+        )
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether this is the process that began the run, not a forked child of it."""
+        return self._pid == os.getpid()
+
+    def parent(self, run: TracedRun, context: Context) -> Context:
+        """The root run's attempts have a span of their own around each."""
+        if run is not self._run:
+            return context
+        self._started = run.clock.time() if run.attempt > 1 else run.created
+        span = SpanContext(
+            self._trace_id,
+            attempt_span_id(run.run_id, run.attempt),
+            is_remote=True,
+            trace_flags=TraceFlags(TraceFlags.SAMPLED if self.sampled else TraceFlags.DEFAULT),
+            trace_state=self._state,
+        )
+        return trace.set_span_in_context(NonRecordingSpan(span), context)
+
+    def keep(self, run: TracedRun, state: StateReport, started: float) -> None:
+        """Keeps what is known of a failed task, for when the run fails."""
+        from towpath._tracing import final_spans  # noqa: PLC0415 - loads OpenTelemetry's SDK
+
+        if run is not self._run and len(self._failed) < MOST_KEPT and self._is_ours:
+            self._failed.append(
+                final_spans.failed_task(
+                    run, state, started, (self._trace_id, self._run.run_id, self._run.attempt)
+                )
+            )
+
+    def ended(self, run: TracedRun, state: StateReport) -> None:
+        """Makes the span of an attempt, and after the last one that of the run."""
+        from towpath._tracing import final_spans  # noqa: PLC0415 - loads OpenTelemetry's SDK
+
+        if run is not self._run or not self._is_ours:
+            return
+        ending = final_spans.Ending(
+            run=run,
+            state=state,
+            trace_id=self._trace_id,
+            parent_span_id=self._parent.span_id if self._parent else None,
+            links=self._links,
+            started=self._started,
+            sampled=self.sampled,
+        )
+        ending.emit(self.tracer, self._failed)
+
+
+def _caller() -> SpanContext | None:
+    """The span that the run is begun in, here or in the process that started this one."""
+    current = trace.get_current_span().get_span_context()
+    if current.is_valid:
+        return current
+    carrier = Carrier.parse(os.environ.get("TRACEPARENT", ""))
+    if carrier is None:
+        return None
+    return remote_span(carrier)
+
+
+def remote_span(carrier: Carrier) -> SpanContext:
+    """The span of another process, or one that is made at its end."""
+    return SpanContext(
+        carrier.trace_id,
+        carrier.span_id,
+        is_remote=True,
+        trace_flags=TraceFlags(int(carrier.sampled)),
+    )
+
+
+def _asked(
+    tracer: Any, run: TracedRun, trace_id: int, parent: SpanContext | None, links: list[Link]
+) -> tuple[bool, TraceState | None]:
+    """Whether the sampler wants the run, and what it adds to the trace's state."""
+    sampler = getattr(tracer, "sampler", None)
+    if sampler is None:
+        return True, None
+    context = trace.set_span_in_context(NonRecordingSpan(parent)) if parent else contexts.Context()
+    result = sampler.should_sample(
+        context,
+        trace_id,
+        f"{names.RUN} {run.flow_name}",
+        kind=SpanKind.SERVER,
+        attributes={names.PIPELINE_NAME: run.flow_name},
+        links=links,
+    )
+    return result.decision.is_sampled(), result.trace_state

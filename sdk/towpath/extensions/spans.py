@@ -1,0 +1,7 @@
+"""Spans that are made when all is known of them; needs the OpenTelemetry SDK."""
+
+from __future__ import annotations
+
+from towpath._telemetry.synthetic import FinishedSpan, emit
+
+__all__ = ["FinishedSpan", "emit"]

@@ -1,0 +1,9 @@
+"""What a service needs to be called: the interface of a transport, its errors, its place."""
+
+from __future__ import annotations
+
+from towpath._transport.base import Transport
+from towpath._transport.discovery import announce_server
+from towpath._transport.statuses import to_rpc_error
+
+__all__ = ["Transport", "announce_server", "to_rpc_error"]

@@ -1,0 +1,26 @@
+"""Addresses that servers listen on, and which of them are this machine alone."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+
+def seen_from_here(host: str) -> str:
+    """The address by which processes of this machine reach what listens on a host."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if not address.is_unspecified:
+        return host
+    return "127.0.0.1" if address.version == 4 else "::1"  # noqa: PLR2004 - IP's
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,145 @@
+"""The two ports of a server: gRPC, and the web port with HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from typing import TYPE_CHECKING, Final
+
+from towpath_service.app.identity.exposure import web_hosts
+from towpath_service.core.errors import ServiceError
+from towpath_service.rpc.grpc_server import GrpcServer, address_of, listening_socket
+from towpath_service.web import Keys, WebServer, web_application
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from towpath_service.app.options import ListenerOptions, ServerOptions
+    from towpath_service.app.tls import Certificates
+    from towpath_service.app.wiring import Service
+
+GRACE_SECONDS: Final = 5.0
+"""Longest wait for calls under way when the server stops."""
+
+CERTIFICATE_SECONDS: Final = 2.0
+"""Pause between two looks at the files of certificates."""
+
+
+def open_web_socket(listener: ListenerOptions) -> socket.socket:
+    """Binds the web port, so that a port in use is found before the database is opened.
+
+    Raises:
+        ServiceError: PORT_IN_USE.
+    """
+    try:
+        return listening_socket(listener.host, listener.web_port)
+    except OSError as error:
+        raise _cannot_listen(listener.host, listener.web_port, "--web-port", error) from error
+
+
+class Listeners:
+    """Both ports of a server, for as long as it runs."""
+
+    def __init__(
+        self,
+        service: Service,
+        options: ServerOptions,
+        web_socket: socket.socket,
+        metrics: Callable[[], tuple[bytes, str]] | None,
+    ) -> None:
+        """Binds the gRPC port; neither port answers yet.
+
+        Args:
+            service: Answers calls.
+            options: Where the ports listen, and over TLS or not.
+            web_socket: The web port, bound.
+            metrics: All metrics and their content type, for /metrics of the web port; None when
+                nothing is measured.
+
+        Raises:
+            ServiceError: PORT_IN_USE, or TLS_UNUSABLE.
+        """
+        self._service = service
+        self._web_socket = web_socket
+        self.certificates = _certificates(options.listener)
+        self._grpc = GrpcServer(service.dispatcher, reflects=not options.identity.cloud)
+        self._port = _bind(self._grpc, options.listener, self.certificates)
+        self._web = WebServer(
+            web_application(
+                service.dispatcher,
+                service.draining,
+                hosts=web_hosts(options, identity=service.authority is not None),
+                metrics=metrics,
+                keys=_public_keys(service, options.identity.public_url),
+            ),
+            web_socket,
+            grace_seconds=GRACE_SECONDS,
+            tls=None if self.certificates is None else self.certificates.context,
+        )
+        self._serving: asyncio.Task[None] | None = None
+
+    def addresses(self, host: str) -> tuple[str, str]:
+        """The gRPC address and the web address, as reached by a host's name."""
+        scheme = "http" if self.certificates is None else "https"
+        web_port = self._web_socket.getsockname()[1]
+        return address_of(host, self._port), f"{scheme}://{address_of(host, web_port)}"
+
+    async def open(self, on_web_end: Callable[[], None]) -> None:
+        """Starts to answer on both ports.
+
+        Args:
+            on_web_end: Is called when the web port has ended, for whatever reason.
+        """
+        await self._grpc.start()
+        self._serving = asyncio.create_task(self._web.serve(), name="towpath-web")
+        self._serving.add_done_callback(lambda _: on_web_end())
+
+    async def close(self) -> None:
+        """Ends watches, asks producers to move on, and waits for calls under way."""
+        await self._grpc.announce_drain()
+        self._service.drain()
+        self._web.stop()
+        assert self._serving is not None
+        await asyncio.gather(self._grpc.stop(GRACE_SECONDS), self._serving)
+
+    async def renew_certificates(self) -> None:
+        """Takes up new certificates again and again; never returns.
+
+        The gRPC port asks for them at each handshake; the web port doesn't.
+        """
+        assert self.certificates is not None
+        while True:
+            await asyncio.sleep(CERTIFICATE_SECONDS)
+            self.certificates.look()
+
+
+def _certificates(listener: ListenerOptions) -> Certificates | None:
+    if listener.tls is None:
+        return None
+    # A server in plain text needs nothing of cryptography, which takes 10 MB.
+    from towpath_service.app.tls import Certificates  # noqa: PLC0415 - as the line before says
+
+    return Certificates(listener.tls)
+
+
+def _bind(server: GrpcServer, listener: ListenerOptions, certificates: Certificates | None) -> int:
+    credentials = None if certificates is None else certificates.grpc_credentials()
+    try:
+        return server.bind(listener.host, listener.port, credentials)
+    except OSError as error:
+        raise _cannot_listen(listener.host, listener.port, "--port", error) from error
+
+
+def _public_keys(service: Service, public_url: str | None) -> Keys | None:
+    if service.authority is None:
+        return None
+    return Keys(current=service.authority.jwks, public_url=public_url)
+
+
+def _cannot_listen(host: str, port: int, option: str, error: OSError) -> ServiceError:
+    if error.errno == errno.EADDRINUSE:
+        message = f"port {port} is in use: stop the other server, or choose {option}"
+    else:
+        message = f"can't listen on {address_of(host, port)}: {error.strerror or error}"
+    return ServiceError(reason="PORT_IN_USE", message=message)

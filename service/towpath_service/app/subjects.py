@@ -1,0 +1,44 @@
+"""What a subject is to the composition root: what it is built on, and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from towpath_service.app.stores import Stores
+    from towpath_service.core.bus import Bus
+    from towpath_service.core.clock import Clock
+    from towpath_service.core.draining import Draining
+    from towpath_service.core.tenant_limits import Admission
+    from towpath_service.rpc.endpoints import Handler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundation:
+    """What subjects are built on."""
+
+    stores: Stores
+    """The open database, and the stores of the subjects that the service always has."""
+    bus: Bus
+    clock: Clock
+    draining: Draining
+    limits: Admission
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A subject of the service, put together."""
+
+    handlers: Sequence[Handler] = ()
+    """What answers its rpcs."""
+    loops: Mapping[str, Callable[[], Awaitable[None]]] = field(
+        default_factory=dict[str, Callable[[], Awaitable[None]]]
+    )
+    """What a server runs in the background for it, by name."""
+
+
+OpenSubject: TypeAlias = Callable[[Foundation], AbstractAsyncContextManager[Subject]]
+"""Puts a subject together, for as long as the service is open."""

@@ -1,0 +1,167 @@
+"""PostgreSQL: for any number of replicas."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+
+from towpath_service.core.errors import ServiceError
+from towpath_service.core.tenancy import EVERY_TENANT
+from towpath_service.database.database_urls import location_of, unusable
+from towpath_service.database.port import SqlTransaction
+from towpath_service.database.postgres.durability import settings_at_risk, warning_of
+from towpath_service.database.postgres.pools import READERS, TRIES, WRITERS, Pool
+from towpath_service.database.sql.notices import CHANNEL, announce, heard_of
+from towpath_service.database.upgrade import ensure_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from sqlalchemy import Connection, Engine
+
+    from towpath_service.core.bus import Bus
+    from towpath_service.database.postgres_url import PostgresUrl
+
+Result = TypeVar("Result")
+
+_FIRST_PAUSE_SECONDS: Final = 0.1
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+_LET_GO_SECONDS: Final = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class PostgresDatabase:
+    """One PostgreSQL database."""
+
+    def __init__(self, url: PostgresUrl) -> None:
+        """Connects to nothing yet."""
+        self._url = url
+        self._writers = Pool(url, size=WRITERS, name="towpath-writer", reads=False)
+        self._readers = Pool(url, size=READERS, name="towpath-reader", reads=True)
+
+    @property
+    def location(self) -> str:
+        """Where the database is, for people."""
+        return location_of(self._url)
+
+    @property
+    def engines(self) -> Sequence[Engine]:
+        """What its statements go through."""
+        return [pool.engine.sync_engine for pool in (self._writers, self._readers)]
+
+    async def open(self) -> None:
+        """Checks that the database has the schema that this version works with.
+
+        Warns of a server that keeps nothing through a power cut.
+
+        Raises:
+            ServiceError: DATABASE_UNUSABLE when it can't be reached, or says no; otherwise as
+                `ensure_schema` does.
+        """
+        try:
+            await self._writers.run(partial(ensure_schema, where=self.location, automatic=False))
+            at_risk = await self._readers.run(settings_at_risk)
+        except (DBAPIError, OSError, asyncpg.PostgresError) as error:
+            raise unusable(self._url, str(getattr(error, "orig", error))) from error
+        except ServiceError as error:
+            if error.reason != "OVERLOADED":
+                raise
+            raise unusable(self._url, str(error.__cause__)) from error
+        if at_risk:
+            _log.warning("%s", warning_of(at_risk))
+
+    async def write(
+        self,
+        work: Callable[[SqlTransaction], Result],
+        *,
+        tenants: Collection[str] = EVERY_TENANT,
+        name: str = "",  # noqa: ARG002 - for telemetry, which wraps this
+        again: bool = True,
+    ) -> Result:
+        """Runs work in one transaction; what it returns is returned after the commit."""
+
+        def run(connection: Connection) -> Result:
+            transaction = SqlTransaction(connection, tenants)
+            result = work(transaction)
+            announce(connection, transaction.changed)
+            return result
+
+        return await self._writers.run(run, tenants=tenants, tries=TRIES if again else 1)
+
+    async def read(
+        self, work: Callable[[SqlTransaction], Result], *, tenants: Collection[str]
+    ) -> Result:
+        """Runs reads that see one state of the database."""
+        return await self._readers.run(
+            lambda connection: work(SqlTransaction(connection, tenants)), tenants=tenants
+        )
+
+    async def listen(self, bus: Bus) -> None:
+        """Wakes those who wait here for what other replicas commit; never returns.
+
+        Who listens through a pooler hears nothing: without a way past it, waits end by their own
+        time.
+        """
+        dsn = self._url.listening_dsn
+        if dsn is None:
+            await asyncio.Event().wait()
+            return
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                await _listen(dsn, bus)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                _log.warning("word of other replicas is cut off: %s", error)
+            else:
+                pause = _FIRST_PAUSE_SECONDS
+            await asyncio.sleep(pause)
+            pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
+
+    def close(self) -> None:
+        """Ends the threads and closes the connections."""
+        self._writers.close()
+        self._readers.close()
+
+
+async def _listen(dsn: str, bus: Bus) -> None:
+    """Listens until the connection ends."""
+    ended = asyncio.Event()
+
+    def lost(_connection: object) -> None:
+        ended.set()
+
+    def heard(_connection: object, _pid: int, _channel: str, payload: object) -> None:
+        bus.notify(heard_of(str(payload)))
+
+    connection = await _connected(dsn)
+    try:
+        connection.add_termination_listener(lost)
+        await connection.add_listener(CHANNEL, heard)
+        # What was committed while nobody listened.
+        bus.notify_all()
+        await ended.wait()
+    finally:
+        connection.terminate()
+
+
+async def _connected(dsn: str) -> Any:
+    """Connects; a cancellation lets what has begun come to an end first.
+
+    asyncpg, cancelled in its first words with a server, leaves an error behind that is logged as
+    one that nobody dealt with.
+    """
+    connect: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    connecting = asyncio.ensure_future(connect(dsn, timeout=10))
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        await asyncio.wait([connecting], timeout=_LET_GO_SECONDS)
+        if not connecting.cancel() and connecting.exception() is None:
+            connecting.result().terminate()
+        raise

@@ -1,0 +1,104 @@
+"""SQLite: the embedded default."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy.exc import DBAPIError
+
+from towpath_service.core.errors import ServiceError
+from towpath_service.core.tenancy import EVERY_TENANT
+from towpath_service.database.database_urls import location_of, unusable
+from towpath_service.database.port import SqlTransaction
+from towpath_service.database.sqlite.connections import SqliteConnections
+from towpath_service.database.sqlite.write_ahead import write_log_again
+from towpath_service.database.tables import metadata
+from towpath_service.database.upgrade import ensure_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from pathlib import Path
+
+    from sqlalchemy import Engine
+
+    from towpath_service.core.bus import Bus
+
+Result = TypeVar("Result")
+
+
+class SqliteDatabase:
+    """One SQLite database."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Opens nothing yet.
+
+        Args:
+            path: The database file, made when absent; None for one in memory.
+        """
+        self._path = path
+        self._connections = SqliteConnections(path)
+
+    @property
+    def location(self) -> str:
+        """Where the database is, for people."""
+        return location_of(self._path)
+
+    @property
+    def engines(self) -> Sequence[Engine]:
+        """What its statements go through."""
+        return [self._connections.engine]
+
+    async def open(self) -> None:
+        """Makes or upgrades the tables.
+
+        Raises:
+            ServiceError: DATABASE_TOO_NEW, or DATABASE_UNUSABLE when the file can't be opened.
+        """
+        if self._path is None:
+            await self._connections.write(metadata.create_all)
+            return
+        location = self.location
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            await self._connections.write(partial(ensure_schema, where=location, automatic=True))
+            await self._connections.write(partial(write_log_again, self._path))
+        except OSError as error:
+            raise unusable(self._path, error.strerror or "no access") from error
+        except DBAPIError as error:
+            raise unusable(self._path, str(error.orig)) from error
+        except ServiceError as error:
+            if error.reason != "OVERLOADED":
+                raise
+            cause = getattr(error.__cause__, "orig", error.message)
+            raise unusable(self._path, str(cause)) from error
+
+    async def write(
+        self,
+        work: Callable[[SqlTransaction], Result],
+        *,
+        tenants: Collection[str] = EVERY_TENANT,
+        name: str = "",  # noqa: ARG002 - for telemetry, which wraps this
+        again: bool = True,  # noqa: ARG002 - its transactions come one after the other
+    ) -> Result:
+        """Runs work in one transaction; what it returns is returned after the commit."""
+        return await self._connections.write(
+            lambda connection: work(SqlTransaction(connection, tenants))
+        )
+
+    async def read(
+        self, work: Callable[[SqlTransaction], Result], *, tenants: Collection[str]
+    ) -> Result:
+        """Runs reads that see one state of the database."""
+        return await self._connections.read(
+            lambda connection: work(SqlTransaction(connection, tenants))
+        )
+
+    async def listen(self, bus: Bus) -> None:  # noqa: ARG002 - as every database has it
+        """Hears of nothing: other processes seldom write to the same file, and waits end."""
+        await asyncio.Event().wait()
+
+    def close(self) -> None:
+        """Ends the threads and closes the connections."""
+        self._connections.close()

@@ -1,0 +1,28 @@
+"""How much tenants may store, for subjects that ask within their transaction."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import bindparam, select
+
+from towpath_service.database.port import sql_of
+from towpath_service.identity.storage.tables import tenant
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from towpath_service.core.transactions import Transaction
+
+# What every commit runs: making a statement takes longer than running it.
+_QUOTAS: Final = select(tenant.c.tenant_id, tenant.c.quotas).where(
+    tenant.c.tenant_id.in_(bindparam("tenants", expanding=True))
+)
+
+
+def storage_limits(transaction: Transaction, tenant_ids: Collection[str]) -> dict[str, int]:
+    """Limits in bytes, by tenant id; a tenant without a limit is left out."""
+    rows = sql_of(transaction).connection.execute(_QUOTAS, {"tenants": list(tenant_ids)})
+    limits = {row.tenant_id: int(json.loads(row.quotas).get("stored_bytes") or 0) for row in rows}
+    return {tenant_id: limit for tenant_id, limit in limits.items() if limit}

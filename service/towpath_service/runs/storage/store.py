@@ -1,0 +1,69 @@
+"""The store of runs, on any database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from towpath_service.database.port import sql_of
+from towpath_service.runs.storage.ingest import SqlIngestTransaction
+from towpath_service.runs.storage.pruning import SqlPruning
+from towpath_service.runs.storage.reads import SqlReads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from towpath_service.core.transactions import StorageLimits, Transaction
+    from towpath_service.database.port import Database
+    from towpath_service.runs.ports.ingest import IngestTransaction
+    from towpath_service.runs.ports.reads import Reads
+    from towpath_service.runs.ports.retention import Pruning
+
+Result = TypeVar("Result")
+
+COMMIT: Final = "commit"
+"""Name of the transactions in which ingestion, liveness and the reaper write."""
+
+
+class SqlRunStore:
+    """Keeps runs, transitions and logs."""
+
+    def __init__(self, database: Database, limits: StorageLimits) -> None:
+        """Keeps them in a database.
+
+        Args:
+            database: An open one, by the time that work is given.
+            limits: Reads how much tenants may store.
+        """
+        self._database = database
+        self._limits = limits
+
+    def on(self, transaction: Transaction) -> IngestTransaction:
+        """Runs within a transaction that another subject has opened."""
+        return SqlIngestTransaction(sql_of(transaction), self._limits)
+
+    async def write(
+        self, tenants: Collection[str], work: Callable[[IngestTransaction], Result]
+    ) -> Result:
+        """Runs work in one transaction; what it returns is returned after the commit."""
+        return await self._database.write(
+            lambda transaction: work(self.on(transaction)), tenants=tenants, name=COMMIT
+        )
+
+    async def read(self, tenant_id: str, work: Callable[[Reads], Result]) -> Result:
+        """Runs reads that see one state of the database."""
+        return await self._database.read(
+            lambda transaction: work(SqlReads(transaction, tenant_id)),
+            tenants={tenant_id},
+        )
+
+    async def remove(self, tenant_id: str, work: Callable[[Reads], Result]) -> Result:
+        """Runs a deletion in one transaction."""
+        return await self._database.write(
+            lambda transaction: work(SqlReads(transaction, tenant_id)),
+            tenants={tenant_id},
+            again=False,
+        )
+
+    async def prune(self, work: Callable[[Pruning], Result]) -> Result:
+        """Runs work in one transaction; what it returns is returned after the commit."""
+        return await self._database.write(lambda transaction: work(SqlPruning(transaction)))

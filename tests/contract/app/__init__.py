@@ -1,0 +1,1 @@
+"""Servers and the keys they start with, on each database."""

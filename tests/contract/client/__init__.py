@@ -1,0 +1,1 @@
+"""What a client reads, from each database."""

@@ -1,0 +1,1 @@
+"""Tenants, keys, tokens, roles and the audit log on each database."""

@@ -1,0 +1,1 @@
+"""Calls over the network, answered from each database."""

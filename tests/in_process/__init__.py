@@ -1,0 +1,1 @@
+"""Services in the test's own process, and ways to call them."""

@@ -1,0 +1,1 @@
+"""Tests of `towpath`, a folder for each of its packages."""

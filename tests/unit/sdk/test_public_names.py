@@ -1,0 +1,100 @@
+"""The public names: users' code stands on them, so that losing one is a decision."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import walk_packages
+
+import pytest
+import towpath
+
+NAMES = {
+    "towpath": (
+        "Flow Secret Sensitive State Task allow_failure flow get_run_logger quote tags task"
+        " unmapped"
+    ),
+    "towpath.annotations": "Sensitive allow_failure quote unmapped",
+    "towpath.cache_policies": (
+        "CacheKeyFnPolicy CachePolicy CompoundCachePolicy DEFAULT FLOW_PARAMETERS INPUTS NO_CACHE"
+        " RUN_ID TASK_SOURCE"
+    ),
+    "towpath.cli": "main",
+    "towpath.client": (
+        "ApiKey Audit AuditEntry AuditPage Caller ClaimRule Client Decision DeviceSignIn"
+        " Failure FlowSummary GraphNode Keys LogLine Login NewApiKey NewTenant NewUser Role"
+        " RoleBinding Roles Run RunEvent SecretInfo Secrets ServerInfo ServiceAccount"
+        " ServiceAccounts SignInOptions SignIns Tenant TenantLimits TenantUsage Tenants"
+        " Transition Trust Trusts Usage User UserTrust Users WaitingSignIn Workspace"
+        " WorkspaceGrant Workspaces connect"
+    ),
+    "towpath.context": "RunContext get_run_context tags",
+    "towpath.exceptions": (
+        "ConfigurationError Conflict DefinitionError FlowRunFailed InvalidRequest"
+        " MissingContextError NotATowpathServer NotFound NotSignedIn ParameterError ResultError"
+        " RpcError RunCancelled RunCrashed RunError RunTimedOut ServerUnreachable TowpathError"
+        " UnhashableInputError UpstreamFailed"
+    ),
+    "towpath.extensions.exporting": (
+        "END_SECONDS end_within endpoint hush_exporters provider_from_environment resource_of"
+        " speaks_grpc tell_by warn_once"
+    ),
+    "towpath.extensions.outboxes": "DeliveryReport deliver_waiting",
+    "towpath.extensions.redaction": "REDACTED scrubbed",
+    "towpath.extensions.spans": "FinishedSpan emit",
+    "towpath.extensions.tracing": (
+        "Carrier attempt_span_id current_tracer guarded names root_span_id trace_id_of"
+    ),
+    "towpath.extensions.transports": "Transport announce_server to_rpc_error",
+    "towpath.flows": "Flow flow",
+    "towpath.futures": "Future FutureList as_completed wait",
+    "towpath.logging": "get_run_logger",
+    "towpath.runtime": "flow_run task_run",
+    "towpath.runtime.flow_run": (
+        "flow_name flow_version id name parameters parent_flow_run_id root_flow_run_id run_count"
+        " scheduled_start_time tags"
+    ),
+    "towpath.runtime.task_run": "id name parameters run_count tags task_name",
+    "towpath.settings": "Settings get_settings",
+    "towpath.states": "State StateType",
+    "towpath.task_runners": (
+        "InlineTaskRunner ProcessPoolTaskRunner TaskRunner ThreadPoolTaskRunner"
+    ),
+    "towpath.tasks": "Task exponential_backoff task task_input_hash",
+    "towpath.telemetry": "current_carrier environment with_carrier",
+    "towpath.testing": "Harness LogLine Run VirtualClock harness",
+}
+NOT_FOR_IMPORT = {
+    "towpath.extensions": "its modules are imported, each for itself",
+    "towpath.testing.pytest_plugin": "pytest loads it",
+}
+NOT_PUBLIC = ("towpath.api", "towpath.cli.")
+"""What is generated from the contract, and the modules of the commands below `towpath.cli`."""
+
+
+@pytest.mark.parametrize("module", NAMES)
+def test_public_names_are_there_and_no_others(module: str) -> None:
+    imported = import_module(module)
+    assert sorted(imported.__all__) == sorted(NAMES[module].split())
+    missing = [name for name in imported.__all__ if not hasattr(imported, name)]
+    assert not missing
+
+
+def test_every_public_module_is_listed() -> None:
+    modules = {found.name for found in walk_packages(towpath.__path__, "towpath.")}
+    public = {name for name in modules if "._" not in name and not name.startswith(NOT_PUBLIC)}
+    assert {"towpath", *public} == NAMES.keys() | NOT_FOR_IMPORT.keys()
+
+
+def test_a_name_is_the_same_object_wherever_it_is_public() -> None:
+    homes = {"towpath.flows", "towpath.tasks", "towpath.annotations", "towpath.states"}
+    for home in map(import_module, sorted(homes | {"towpath.context", "towpath.logging"})):
+        for name in set(home.__all__) & set(towpath.__all__):
+            assert getattr(towpath, name) is getattr(home, name)
+
+
+def test_every_error_is_one_of_towpaths() -> None:
+    exceptions = import_module("towpath.exceptions")
+    raised = [getattr(exceptions, name) for name in exceptions.__all__]
+    assert all(issubclass(error, exceptions.TowpathError) for error in raised)
+    declared = {name for name, value in vars(exceptions).items() if isinstance(value, type)}
+    assert declared == set(exceptions.__all__)
