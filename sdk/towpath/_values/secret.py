@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import closing
-from typing import TYPE_CHECKING, Final, NoReturn, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Self, cast
 
 from towpath._runs.context import current_run
 from towpath._settings.declared import STAND_IN_PREFIX
@@ -31,6 +31,8 @@ class Secret:
     """
 
     __slots__ = ("_name", "_value")
+    __towpath_sensitive__: ClassVar = True
+    """Keeps whatever is passed for a secret out of messages."""
 
     def __init__(self, name: str, value: bytes) -> None:
         """Holds a value; see `load`."""
