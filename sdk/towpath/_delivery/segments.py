@@ -88,10 +88,7 @@ class SegmentWriter:
             with self._lock:
                 self._settle()
         waiting = self._unwritten
-        try:
-            return waiting[-1][0]
-        except IndexError:
-            return self._end.next - 1
+        return waiting[-1][0] if waiting else self._end.next - 1
 
     def append(self, payload: bytes) -> int:
         """Appends a frame and returns its number.
