@@ -36,7 +36,7 @@ def segment_files(folder: Path, name: str) -> list[tuple[int, Path]]:
 
 
 class _End(NamedTuple):
-    """Where the segments of a name end: one value, so that no part of it is ahead of another."""
+    """Where the segments of a name end; one value, so that no part is ahead of another."""
 
     descriptor: int
     next: int
@@ -49,7 +49,9 @@ class _NumberTaken(Exception):
 
 
 class SegmentWriter:
-    """Appends frames to the segments of a name. One process owns them; any thread may call.
+    """Appends frames to the segments of a name, which one process owns.
+
+    Safe to call from any thread.
 
     An exception may arrive between any two steps of a call (a timeout, Ctrl-C, an exhausted stack
     or memory). So a frame has its number only once it is written, what the segment holds is stated
