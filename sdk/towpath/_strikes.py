@@ -21,6 +21,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from towpath._forks import in_child
 from towpath.exceptions import RunError
 
 if TYPE_CHECKING:
@@ -287,8 +288,8 @@ class _Striker:
 _striker = _Striker()
 
 
-def forget_after_fork() -> None:
-    """In a forked child: the bodies that were under way are the parent's to end."""
+def _forget_in_child() -> None:
+    """The bodies that were under way are the parent's to end."""
     global _striker  # noqa: PLW0603 - its thread and its lock are the parent's
     _striker = _Striker()
     for target in _targets.values():
@@ -297,6 +298,9 @@ def forget_after_fork() -> None:
     if _targets.pop(threading.get_ident(), None) is not None:
         _raise_in(threading.get_ident(), None)
     _targets.clear()
+
+
+in_child(_forget_in_child)
 
 
 _hushed: Final[list[Callable[[Any], Any]]] = []
@@ -318,8 +322,9 @@ def _hush_dropped_strikes() -> None:
 
 def _handles(thread: int) -> bool:
     """Whether a thread is in the `except` or `finally` of a strike."""
-    found: Any = sys._current_exceptions().get(thread)  # noqa: SLF001 - the public way to other threads
-    return _holds(found[1] if isinstance(found, tuple) else found)  # A tuple before 3.12.
+    current: Any = getattr(sys, "_current_exceptions")()  # noqa: B009 - documented, despite its name
+    found = current.get(thread)
+    return _holds(found if found is None or isinstance(found, BaseException) else found[1])
 
 
 def _holds(error: BaseException | None) -> bool:
@@ -336,7 +341,8 @@ def _holds(error: BaseException | None) -> bool:
 
 def _logs(thread: int) -> bool:
     """Whether a thread is within `logging`, which may hold a lock that others need."""
-    frame: FrameType | None = sys._current_frames().get(thread)  # noqa: SLF001 - as above
+    current: Any = getattr(sys, "_current_frames")()  # noqa: B009 - as above
+    frame: FrameType | None = current.get(thread)
     for _ in range(_DEEPEST):
         if frame is None:
             return False

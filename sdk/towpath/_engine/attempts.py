@@ -80,7 +80,7 @@ class Attempts:
                 try:
                     with time_limit(self._seconds):
                         value = body()
-                    content = self._keep(value) if self._keep is not None else None
+                    content = self._kept(value)
                 except Exception as error:  # noqa: BLE001 - user code may raise anything
                     delay = self.failed(error)
                     if delay is None:
@@ -92,6 +92,9 @@ class Attempts:
         except BaseException as error:
             self.interrupted(error)
             raise
+
+    def _kept(self, value: Any) -> Content | None:
+        return None if self._keep is None or self._context.inherited else self._keep(value)
 
     def _sleep(self, seconds: float) -> None:
         """Waits for the next attempt; the timeout of a run around this one ends it."""
@@ -108,7 +111,7 @@ class Attempts:
             try:
                 async with limit:
                     value = await body()
-                content = self._keep(value) if self._keep is not None else None
+                content = self._kept(value)
             except Exception as error:  # noqa: BLE001 - user code may raise anything
                 if isinstance(error, TimeoutError) and limit.expired():
                     error = timed_out(self._seconds)
@@ -136,6 +139,8 @@ class Attempts:
         """Seconds until the next attempt, after reporting it; None when there is none."""
         attempt = self._context.attempt
         if attempt > self._policy.retries or isinstance(error, _FINAL) or due():
+            return None
+        if self._context.inherited:
             return None
         if not self._wants_retry(error):
             return None
@@ -228,7 +233,9 @@ class Attempts:
         return state
 
     def _report(self, state: StateReport) -> None:
-        self._context.reporter.transition(self._context.run_id, state)
+        # A forked child that leaves the run reports nothing: its parent goes on with it.
+        if not self._context.inherited:
+            self._context.reporter.transition(self._context.run_id, state)
 
     def _wants_retry(self, error: Exception) -> bool:
         condition = self._policy.condition
@@ -242,6 +249,8 @@ class Attempts:
             return False
 
     def _hook(self, event: str, state: State[Any]) -> None:
+        if self._context.inherited:
+            return
         for hook in self._policy.hooks.get(event, ()):
             try:
                 outcome = hook(self._owner, self._context, state)

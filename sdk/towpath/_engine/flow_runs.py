@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import uuid_utils
@@ -54,7 +55,7 @@ class FlowRun:
         """Runs an ordinary function."""
 
         def body() -> Any:
-            with self._runner:
+            with self._in_runner():
                 try:
                     return self._settled(call_exposed(self._fresh))
                 except BaseException as error:
@@ -74,7 +75,7 @@ class FlowRun:
         """Runs a coroutine function."""
 
         async def body() -> Any:
-            with self._runner:
+            with self._in_runner():
                 try:
                     return await self._settled_async(await self._fresh())
                 except Exception:
@@ -96,7 +97,7 @@ class FlowRun:
     def stream(self) -> Generator[Any, Any, Any]:
         """Runs a generator function, item by item."""
         driver = Driver(self._run, self._attempts, self._ended)
-        with self._runner:
+        with self._in_runner():
             try:
                 return (yield from driver.stream(self._fresh, self._settled))
             except BaseException as error:
@@ -106,7 +107,7 @@ class FlowRun:
     async def stream_async(self) -> AsyncGenerator[Any, Any]:
         """Runs an async generator function, item by item."""
         driver = Driver(self._run, self._attempts, self._ended)
-        with self._runner:
+        with self._in_runner():
             try:
                 async for item in driver.stream_async(self._fresh, self._settled_async):
                     yield item
@@ -126,6 +127,16 @@ class FlowRun:
         await self._wait_for_submitted_async()
         return self._settled(value)
 
+    @contextmanager
+    def _in_runner(self) -> Generator[None]:
+        with ExitStack() as stack:
+            stack.enter_context(self._runner)
+            try:
+                yield
+            finally:
+                if self._run.inherited:
+                    stack.pop_all()  # A forked child leaves; its parent goes on with the runner.
+
     @property
     def _runner(self) -> Runner:
         assert self._run.runner is not None
@@ -135,7 +146,7 @@ class FlowRun:
         self._child.state = state
         if self._parent is not None:
             self._parent.children.settle(self._child)
-        elif state.exception is not None:
+        elif state.exception is not None and not self._run.inherited:
             failure_report.attach(
                 state.exception, self._run.name, self._run.children, self._run.secrets.text
             )
@@ -163,6 +174,8 @@ class FlowRun:
 
     def _leave(self, error: BaseException) -> None:
         """What was submitted needs the runner until its last run has ended."""
+        if self._run.inherited:
+            return
         if not isinstance(error, Exception | GeneratorExit):
             assert self._run.interruption is not None
             self._run.interruption.request()
@@ -172,11 +185,11 @@ class FlowRun:
 
     def _wait_for_submitted(self) -> None:
         # What ran may have submitted more.
-        while waiting := self._run.children.waited_for():
+        while not self._run.inherited and (waiting := self._run.children.waited_for()):
             wait(waiting)
 
     async def _wait_for_submitted_async(self) -> None:
-        while waiting := self._run.children.waited_for():
+        while not self._run.inherited and (waiting := self._run.children.waited_for()):
             await asyncio.to_thread(wait, waiting)
 
 

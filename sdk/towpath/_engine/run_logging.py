@@ -30,7 +30,7 @@ class RunHandler(logging.Handler):
         Without the handler's lock: a reporter needs none, and a signal handler or a forked child
         that logs would find it held.
         """
-        passed = self.filter(record)
+        passed: Any = self.filter(record)  # A record, from 3.12 on.
         if passed:
             self.emit(passed if isinstance(passed, logging.LogRecord) else record)
         return bool(passed)

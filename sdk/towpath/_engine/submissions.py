@@ -49,6 +49,11 @@ def submit(
             f"{task.name}.submit() needs a flow around it to run in: call it within a function"
             f" decorated with @flow, or call {task.name}() directly"
         )
+    if parent.inherited:
+        raise MissingContextError(
+            f"{task.name}.submit() was called in a forked child, whose parent runs the flow: call"
+            f" {task.name}() directly, or begin another flow here"
+        )
     with spared():
         return _submitted(task, parameters, parent, wait_for, mapped=mapped)
 

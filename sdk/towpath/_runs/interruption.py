@@ -69,6 +69,10 @@ class Interruption:
         finally:
             self._forget(key)
 
+    def unlock_in_child(self) -> None:
+        """In a forked child: makes the lock anew, which another thread may have held."""
+        self._lock = threading.Lock()
+
     def request(self) -> None:
         """Stops the bodies of all tasks under way."""
         with self._lock:
