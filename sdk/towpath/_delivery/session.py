@@ -10,9 +10,10 @@ import atexit
 import os
 import sys
 import threading
-from contextlib import contextmanager
+import traceback
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from towpath._delivery.directives import ignore_directive
 from towpath._delivery.inherited import InheritedReporter
@@ -126,6 +127,26 @@ def _own_session() -> Session:
                 _close_at_end(_session)
             session = _session
     return session
+
+
+def end_forked_child(error: BaseException | None) -> NoReturn:
+    """Ends a forked child in the middle of what is its parent's, as its own code would end.
+
+    Args:
+        error: What it ends by; None when its code came to an end.
+    """
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(bool(error.code))
+    elif error is not None:
+        traceback.print_exception(error)
+        code = 1
+    if _session is not None:
+        _session.close()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    os._exit(code)
 
 
 def _close_at_end(session: Session) -> None:

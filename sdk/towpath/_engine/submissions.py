@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from towpath._delivery.reports import StateReport
+from towpath._delivery.session import end_forked_child
 from towpath._engine.arguments import search
 from towpath._engine.attempts import interruption
 from towpath._engine.mapping import calls_of
@@ -115,6 +116,7 @@ class _Submission:
         self._arguments = arguments
         self._waits = waits
         self._runner = runner
+        self._thread = threading.get_ident()
         self._missing = len(waits) + 1
         self._lock = threading.Lock() if waits else None
 
@@ -155,7 +157,20 @@ class _Submission:
             state = attempts_of(self._run, Results()).interrupted(error)
         except BaseException as error:  # noqa: BLE001 - a thread of ours must not lose it
             state = interruption(error)
+        if self._run.inherited:
+            self._leave_child(state)
         self._end(state)
+
+    def _leave_child(self, state: State[Any]) -> None:
+        """Ends a child that was forked in the task, and got out of its function.
+
+        Inline, the code around the submission is the user's. A thread of a runner would go on with
+        tasks that are the parent's.
+        """
+        if threading.get_ident() != self._thread:
+            end_forked_child(state.exception)
+        elif state.exception is not None:
+            raise state.exception
 
     def _to_end(self) -> State[Any]:
         run = self._run
