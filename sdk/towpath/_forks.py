@@ -8,6 +8,7 @@ how they end.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 import traceback
@@ -57,5 +58,8 @@ def _wait_for_imports() -> None:
                 importlib.import_module(name)
 
 
+# Hooks before a fork run in reverse: `logging` takes its lock in one, and a module that another
+# thread is loading may need that lock. So its hook is there first, and runs after ours.
+assert logging.root is not None
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_wait_for_imports, after_in_child=_begin_anew)
