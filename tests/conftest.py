@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
 import pytest
 
 from tests.postgres.fixtures import (
@@ -13,6 +19,10 @@ from tests.postgres.fixtures import (
     postgres_dsn,
     template,
 )
+from tests.postgres.server import SharedServer
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 __all__ = [
     "database",
@@ -25,15 +35,41 @@ __all__ = [
 ]
 
 
+MEMORY: Final = Path("/dev/shm")
+ROOM_BYTES: Final = 4 << 30
+
+
+def _keep_files_in_memory() -> None:
+    """Has temporary files in memory where there is room for them: a sync takes no time there.
+
+    `TMPDIR` decides, where it is set.
+    """
+    if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK):
+        return
+    if shutil.disk_usage(MEMORY).free >= ROOM_BYTES:
+        os.environ["TMPDIR"] = str(MEMORY)
+        tempfile.tempdir = None
+
+
+_keep_files_in_memory()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the long forms of the fault tests")
     parser.addoption("--update-golden", action="store_true", help="write descriptions anew")
     parser.addoption("--phoenix", action="store_true", help="send a trace to Arize Phoenix, too")
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """A test that was skipped proved nothing: the run has failed."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None]:
+    """Stops the PostgreSQL that workers shared, should one of them have died.
+
+    Fails a run with skipped tests: a test that was skipped proved nothing.
+    """
+    factory: pytest.TempPathFactory = session.config._tmp_path_factory  # type: ignore[attr-defined]
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        SharedServer(factory.getbasetemp()).stop_if_left()
+    yield
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if exitstatus == 0 and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,7 +1,7 @@
 """The service inside another process: no ports, one background thread.
 
-It is the Transport that the SDK's entry point group `towpath.embedded` asks for. Runs of silent
-producers are left alone here: without a server, nobody watches for long enough to tell.
+The SDK loads it by the entry point group `towpath.embedded` when no server runs. It has no reaper:
+the process doesn't live long enough to tell a dead producer from a silent one.
 """
 
 from __future__ import annotations
@@ -44,6 +44,10 @@ def open_embedded(home: Path, *, in_memory: bool = False) -> Transport:
 
     Closing the transport ends the service and its threads.
 
+    Args:
+        home: The Towpath home.
+        in_memory: Whether the database is one in memory, that ends with the transport.
+
     Raises:
         towpath.exceptions.RpcError: The database can't be opened.
     """
@@ -61,14 +65,17 @@ class _Open:
 
 
 class EmbeddedTransport(InProcessTransport):
-    """Owns the service that it calls."""
+    """A transport that owns the service that it calls."""
 
     def __init__(self, database: Path | PostgresUrl | None, sealing: Sealing | None = None) -> None:
         """Opens the service.
 
         Args:
-            database: Where runs are kept; None for a database in memory.
-            sealing: Gets hold of the key that secrets are sealed with, as `open_service`.
+            database: The database; None for one in memory.
+            sealing: Gives the key that seals secrets, as for `open_service`.
+
+        Raises:
+            towpath.exceptions.RpcError: The database can't be opened.
         """
         address = location_of(database)
         opened: Future[_Open] = Future()
@@ -84,7 +91,7 @@ class EmbeddedTransport(InProcessTransport):
         self._owner = os.getpid()
 
     def close(self) -> None:
-        """Ends the service: calls under way fail, watches end, what was acknowledged is kept."""
+        """Ends the service: calls under way fail, watches end, acknowledged updates are kept."""
         super().close()
         # A forked child has neither the thread nor a loop of its own.
         if self._owner == os.getpid() and self._thread.is_alive():
@@ -117,6 +124,6 @@ async def _live(
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
-        # No server lives long enough here: each that closes does a little.
+        # Instead of a sweep every hour, each process does a little of it when it closes.
         with suppress(ServiceError):
             await service.retention.sweep(seconds=PRUNING_SECONDS, pausing=False)

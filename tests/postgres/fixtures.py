@@ -13,21 +13,23 @@ from towpath_service.database.upgrade import upgrade as upgrade_schema
 from towpath_service.database.upkeep.maintenance import at_database
 
 from tests.postgres.roles import owned_by_no_superuser
-from tests.postgres.server import DSN_VARIABLE, Databases, name_of, postgres_for_tests
+from tests.postgres.server import DSN_VARIABLE, Databases, SharedServer, name_of
+from tests.sharing import shared_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Databases]:
-    """A server on which tests make databases."""
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """A server on which tests make databases, the same for all workers."""
     dsn = os.environ.get(DSN_VARIABLE)
     if dsn:
         yield Databases(dsn)
         return
-    with postgres_for_tests() as server:
-        yield Databases(server.dsn())
+    server = SharedServer(shared_folder(tmp_path_factory))
+    yield Databases(server.enter())
+    server.leave()
 
 
 @pytest.fixture(scope="session")

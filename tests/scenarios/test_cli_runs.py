@@ -116,7 +116,7 @@ def test_logs_name_the_run_of_each_line_and_keep_to_a_level(
     told = towpath(home, "run", "logs", flow, "--level", "warning", "-o", "json")
     assert [line["body"] for line in json.loads(told.stdout)] == ["part 1 looks odd"]
     quiet = towpath(home, "run", "logs", str(runs["lonely"]["id"]))
-    assert (quiet.stdout, quiet.stderr) == ("", "The run logged nothing.\n")
+    assert (quiet.stdout, quiet.stderr) == ("", "The run has no log lines.\n")
 
 
 def test_flows_are_listed_with_what_became_of_their_runs(home: Path) -> None:
@@ -180,7 +180,7 @@ def test_deleting_asks_first_and_takes_what_is_below_along(tmp_path: Path) -> No
     (flow,) = listed(home, "--flow", "fan_out", "--kind", "flow")
     asked = towpath(home, "run", "delete", flow["short_id"])
     assert asked.returncode == 2
-    assert "say --yes" in asked.stderr
+    assert "give --yes" in asked.stderr
     deleted = towpath(home, "run", "delete", flow["short_id"], "--yes")
     assert (deleted.returncode, deleted.stderr) == (0, f"deleted {flow['short_id']}\n")
     assert names(listed(home)) == ["lonely"]

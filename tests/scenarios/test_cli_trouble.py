@@ -90,7 +90,7 @@ def test_errors_beside_json_are_objects(tmp_path: Path) -> None:
     assert json.loads(result.stderr) == {
         "code": "NOT_FOUND",
         "message": "no run has the id zzzzzzzz",
-        "hint": "`towpath run ls` shows the runs there are",
+        "hint": "`towpath run ls` lists runs",
     }
 
 
@@ -165,7 +165,7 @@ def test_a_doctor_tells_what_waits_what_was_damaged_and_what_was_refused(tmp_pat
     assert "1 were damaged" in shown
     assert "2 updates were refused" in shown
     assert towpath(tmp_path, "sync").returncode == 0
-    assert "nothing waits" in towpath(tmp_path, "doctor").stdout
+    assert "no outbox waits" in towpath(tmp_path, "doctor").stdout
 
 
 def test_a_doctor_tells_a_running_pipeline_from_a_dead_one(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_the_example_runs_as_a_tenant_with_a_key_over_tls_on_postgresql(
         assert secret not in server.log
         assert reflection(server.address, authority.file) is grpc.StatusCode.UNIMPLEMENTED
         # Nothing here goes on without an end.
-        assert "ends at" in operator.towpath("key", "rotate", key.split("_")[1]).stderr
+        assert "expires at" in operator.towpath("key", "rotate", key.split("_")[1]).stderr
     finally:
         server.stop()
 

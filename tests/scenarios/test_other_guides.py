@@ -56,7 +56,7 @@ def test_a_database_of_postgresql_is_set_up(terminal: Terminal, empty_postgres_d
     terminal.stands_for[url] = f"'{empty_postgres_dsn}'"
     terminal.types(f"towpath server db upgrade --database {url}")
     terminal.serves(f"towpath server start      --database {url}")
-    assert "asks nobody who they are" in terminal.runs("towpath whoami")
+    assert "doesn't authenticate callers" in terminal.runs("towpath whoami")
     assert terminal.typed == commands_of("database")["The database"]
 
 

@@ -59,7 +59,7 @@ def first_steps(terminal: Terminal) -> None:
     assert value_of(terminal, "warehouse-password") == "a stable"
     assert value_of(terminal, "tls-key") == "-----BEGIN\n"
     shown = terminal.types("towpath secret rm db-password", answers={"Go on? [y/N]: ": "y"})
-    assert "secrets/db-password is gone" in shown
+    assert "secret db-password deleted" in shown
     assert "there is no secret 'db-password'" in terminal.runs("python load.py db-password", ends=1)
 
 

@@ -85,7 +85,7 @@ def test_somebody_signs_in_with_a_browser_runs_a_flow_and_signs_out(
     assert json.loads(file.read_text())["refresh_token"] == kept["refresh_token"]
     listed = json.loads(owner.says("key", "ls", "--of", EVE, "-o", "json"))
     assert [item["kind"] for item in listed] == ["CREDENTIAL_KIND_SIGN_IN"]
-    assert "the login is gone" in eve.towpath("logout").stderr
+    assert "login removed from profile" in eve.towpath("logout").stderr
     assert not file.exists()
     assert eve.towpath("whoami").returncode == 4
     listed = json.loads(owner.says("key", "ls", "--of", EVE, "-o", "json"))

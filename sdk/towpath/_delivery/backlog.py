@@ -15,13 +15,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath._delivery.outbox import UPDATES, workspace_of
-from towpath._delivery.segments import LaneReader, segments
+from towpath._delivery.segments import SegmentReader, segment_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from towpath._delivery.segments import Lane
+    from towpath._delivery.segments import SegmentWriter
     from towpath.api.v1 import ingest_service_pb2
 
 BATCH: Final = 1000
@@ -33,12 +33,12 @@ FRAMING_BYTES: Final = 6
 class Backlog:
     """The updates of one outbox that wait for their verdict."""
 
-    def __init__(self, folder: Path, lane: Lane | None = None) -> None:
+    def __init__(self, folder: Path, writer: SegmentWriter | None = None) -> None:
         """Takes nothing yet.
 
         Args:
             folder: The outbox.
-            lane: Its writing end, when this process owns it.
+            writer: What appends to it, when this process owns it.
         """
         self.producer_id = folder.name
         self.rejected = 0
@@ -47,9 +47,9 @@ class Backlog:
         self.past_gap = False
         """Whether the service still lacks updates before the next, which are told to be lost."""
         self._folder = folder
-        self._lane = lane
+        self._writer = writer
         self.acked = self.first_kept - 1
-        self._reader = LaneReader(folder, UPDATES, self.acked + 1)
+        self._reader = SegmentReader(folder, UPDATES, self.acked + 1)
         self._ahead: deque[bytes] = deque()
         self._told_lost: tuple[int, int] | None = None
         self._held_by = ""
@@ -65,16 +65,16 @@ class Backlog:
         return self._reader.damaged
 
     def torn(self) -> bool:
-        """Whether the lane ends within an update: for an outbox whose owner is gone."""
+        """Whether the segments end within an update: for an outbox whose owner is gone."""
         return self._reader.torn()
 
     @property
     def first_kept(self) -> int:
         """Number of the first update that can still be sent; the next one's if there is none."""
-        found = segments(self._folder, UPDATES)
-        if self._lane is None:
+        found = segment_files(self._folder, UPDATES)
+        if self._writer is None:
             return found[0][0] if found else 1
-        return min([self._lane.first_waiting, *(first for first, _ in found)])
+        return min([self._writer.first_waiting, *(first for first, _ in found)])
 
     @property
     def next(self) -> int:
@@ -115,8 +115,8 @@ class Backlog:
         self.acked = committed
         if committed >= self.next:
             self._go_to(committed + 1)
-        if self._lane is not None:
-            self._lane.forget(committed)
+        if self._writer is not None:
+            self._writer.forget(committed)
 
     def resume(self, committed: int) -> None:
         """Goes on after a break with the first update that the service lacks.
@@ -158,12 +158,12 @@ class Backlog:
 
     def _go_to(self, first: int) -> None:
         self._ahead.clear()
-        self._reader = LaneReader(self._folder, UPDATES, first)
+        self._reader = SegmentReader(self._folder, UPDATES, first)
 
     def _read(self) -> list[bytes]:
         found = self._reader.read(BATCH, BATCH_BYTES)
-        if not found and self._lane is not None and not self._reader.damaged:
-            found = self._lane.unwritten(self._reader.next)[:BATCH]
+        if not found and self._writer is not None and not self._reader.damaged:
+            found = self._writer.unwritten(self._reader.next)[:BATCH]
             if found:
                 self._go_to(self._reader.next + len(found))
         return found

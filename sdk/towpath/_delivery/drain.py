@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final, cast
 from towpath._delivery import messages
 from towpath._delivery.backlog import BATCH, BATCH_BYTES, Backlog
 from towpath._delivery.outbox import AFTER, LOGS
-from towpath._delivery.segments import LaneReader, segments
+from towpath._delivery.segments import SegmentReader, segment_files
 from towpath.exceptions import RpcError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from towpath._delivery.segments import Lane
+    from towpath._delivery.segments import SegmentWriter
     from towpath._transport.base import Transport
     from towpath.api.v1 import ingest_service_pb2
 
@@ -25,7 +25,11 @@ class Drain:
     """Delivers one outbox; carries on where it was after a failure."""
 
     def __init__(
-        self, folder: Path, *, updates: Lane | None = None, logs: Lane | None = None
+        self,
+        folder: Path,
+        *,
+        updates: SegmentWriter | None = None,
+        logs: SegmentWriter | None = None,
     ) -> None:
         """Delivers nothing yet.
 
@@ -37,7 +41,7 @@ class Drain:
         self.backlog = Backlog(folder, updates)
         self._folder = folder
         self._waiting_updates: list[bytes] = []
-        self._log_lane = logs
+        self._log_writer = logs
         self._waiting_logs: list[bytes] = []
         self._restored = 0
         self._begin_logs()
@@ -62,7 +66,7 @@ class Drain:
         return self.backlog.torn() or self._log_reader.torn()
 
     def deliver(self, transport: Transport) -> bool:
-        """Delivers a batch of each lane; False when there was nothing to deliver.
+        """Delivers a batch of updates, and one of log lines; False when there was neither.
 
         Raises:
             RpcError: The service didn't take it; calling again goes on from there.
@@ -91,8 +95,8 @@ class Drain:
         transport.unary(WRITE_LOGS, request, timeout_seconds=30.0)
         self.acked_logs += len(ready)
         self._waiting_logs = waiting[len(ready) :]
-        if self._log_lane is not None:
-            self._log_lane.forget(self.acked_logs)
+        if self._log_writer is not None:
+            self._log_writer.forget(self.acked_logs)
         return True
 
     def _deliver_updates(self, transport: Transport) -> bool:
@@ -125,16 +129,16 @@ class Drain:
 
     def _begin_logs(self) -> None:
         """Begins with the first line that is kept; the service knows those it has."""
-        found = segments(self._folder, LOGS)
+        found = segment_files(self._folder, LOGS)
         self._restored = self.backlog.restored
         self.acked_logs = found[0][0] - 1 if found else 0
-        self._log_reader = LaneReader(self._folder, LOGS, self.acked_logs + 1)
+        self._log_reader = SegmentReader(self._folder, LOGS, self.acked_logs + 1)
         self._waiting_logs = []
 
     def _read_logs(self) -> list[bytes]:
         found = self._log_reader.read(BATCH, BATCH_BYTES)
-        if not found and self._log_lane is not None and not self._log_reader.damaged:
-            found = self._log_lane.unwritten(self._log_reader.next)[:BATCH]
+        if not found and self._log_writer is not None and not self._log_reader.damaged:
+            found = self._log_writer.unwritten(self._log_reader.next)[:BATCH]
             if found:
                 self._log_reader.skip_to(self._log_reader.next + len(found))
         return found

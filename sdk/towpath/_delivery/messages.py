@@ -94,8 +94,13 @@ def heartbeat(run_id: str, time: float) -> ingest_service_pb2.Update:
     return update
 
 
-def log_record(line: LogReport, sequence: int) -> bytes:
-    """A log line, serialized."""
+def log_sequence(number: int) -> bytes:
+    """A log line's number, serialized: with `log_record` after it, a whole LogRecord."""
+    return b"\x08" + _varint(number)
+
+
+def log_record(line: LogReport, sequence: int = 0) -> bytes:
+    """A log line, serialized; without a sequence it lacks `log_sequence` before it."""
     severity: Any = line.severity
     record = log_service_pb2.LogRecord(
         sequence=sequence,
@@ -182,13 +187,17 @@ def log_batch(
 
 def _field(number: int, content: bytes) -> bytes:
     """A field of a message whose content has a length, as protobuf encodes it."""
-    length = len(content)
-    head = bytearray([number << 3 | 2])
-    while length > 0x7F:  # noqa: PLR2004 - seven bits a byte
-        head.append(length & 0x7F | 0x80)
-        length >>= 7
-    head.append(length)
-    return bytes(head) + content
+    return bytes([number << 3 | 2]) + _varint(len(content)) + content
+
+
+def _varint(number: int) -> bytes:
+    """A whole number as protobuf encodes it."""
+    encoded = bytearray()
+    while number > 0x7F:  # noqa: PLR2004 - seven bits a byte
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
 
 
 def _fill_state(report: state_pb2.TransitionReport, state: StateReport) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import uuid_utils
 
 from towpath._delivery import messages
-from towpath._delivery.segments import Lane
+from towpath._delivery.segments import SegmentWriter
 from towpath._delivery.system_calls import force
 
 if TYPE_CHECKING:
@@ -86,9 +86,8 @@ class Outbox:
         self._settle()
         if sync_each:
             self._force_description()
-        self.updates = Lane(self.folder, UPDATES, sync_each=sync_each)
-        self.logs = Lane(self.folder, LOGS)
-        self._log_lock = threading.Lock()
+        self.updates = SegmentWriter(self.folder, UPDATES, sync_each=sync_each)
+        self.logs = SegmentWriter(self.folder, LOGS)
         self.open_runs: dict[str, int] = {}
         self.reported = threading.Event()
 
@@ -100,9 +99,9 @@ class Outbox:
 
     def transition(self, run_id: str, state: StateReport) -> None:
         """Reports that a run changed state."""
+        self._append(messages.transition(run_id, state).SerializeToString())
         if state.state.terminal:
             self.open_runs.pop(run_id, None)
-        self._append(messages.transition(run_id, state).SerializeToString())
 
     def rename(self, run_id: str, display_name: str) -> None:
         """Reports another name to show for a run."""
@@ -117,10 +116,13 @@ class Outbox:
 
     def log(self, line: LogReport) -> None:
         """Reports a log line."""
-        with self._log_lock:
-            record = messages.log_record(line, self.logs.last + 1)
-            self.logs.append(AFTER.pack(self.updates.last) + record)
-        self.reported.set()
+        record = messages.log_record(line)
+        # The lines follow their updates in order: both numbers are read under the segments' lock.
+        self.logs.append_numbered(
+            lambda number: AFTER.pack(self.updates.last) + messages.log_sequence(number) + record
+        )
+        if not self.reported.is_set():
+            self.reported.set()
 
     def sync(self) -> None:
         """Forces the states to the disk, with all that it takes to find them there."""

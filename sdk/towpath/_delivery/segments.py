@@ -17,63 +17,105 @@ import sys
 import threading
 import zlib
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from ctypes import ArgumentError
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from towpath._delivery.system_calls import force, write_at_once
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 SEGMENT_BYTES: Final = 4 * 1024 * 1024
 _HEADER: Final = struct.Struct("<II")
 
 
-def segments(folder: Path, lane: str) -> list[tuple[int, Path]]:
-    """The segments of a lane: number of the first frame, and file, in order."""
-    return sorted((int(path.stem.split("-")[1]), path) for path in folder.glob(f"{lane}-*.frames"))
+def segment_files(folder: Path, name: str) -> list[tuple[int, Path]]:
+    """The segments of a name: number of the first frame, and file, in order."""
+    return sorted((int(path.stem.split("-")[1]), path) for path in folder.glob(f"{name}-*.frames"))
 
 
-class Lane:
-    """The writing end of a lane; one process owns it. Safe to call from any thread."""
+class _End(NamedTuple):
+    """Where the segments of a name end; assigned as one, so that no part is ahead of another."""
+
+    descriptor: int
+    next: int
+    """Number of the frame that the end is the place of."""
+    size: int
+
+
+class _NumberTaken(Exception):
+    """Another frame got a number meanwhile."""
+
+
+class SegmentWriter:
+    """Appends frames to the segments of a name; one process owns them.
+
+    Safe to call from any thread.
+
+    An exception may arrive between any two steps of a call (a timeout, Ctrl-C, an exhausted stack
+    or memory). So a frame has its number only once it is written, what the segment holds is stated
+    in one assignment after the write, and the next call looks at the file for what a broken one
+    left: a whole frame counts, part of one is cut off. A signal handler or a finalizer that reports
+    amid a report of its own thread gets its frame before or after that one.
+    """
 
     def __init__(self, folder: Path, name: str, *, sync_each: bool = False) -> None:
         """Writes nothing yet.
 
         Args:
             folder: Where the segments lie.
-            name: Of the lane, which the segments' names begin with.
+            name: What the segments' file names begin with.
             sync_each: Whether each frame is forced to the disk before `append` returns.
         """
         self._folder = folder
         self._name = name
         self._sync_each = sync_each
-        self._lock = threading.Lock()
-        self._size = 0
-        self._descriptor = -1
-        self._next = 1
-        """Number of the frame that the segment's end is the place of."""
+        self._lock = threading.RLock()
+        self._end = _End(descriptor=-1, next=1, size=0)
+        self._begun: bytes | None = None
+        """A frame that is being written, or whose writing broke off."""
         self._unwritten: deque[tuple[int, bytes]] = deque()
         self._warned = False
         self._is_new = False
         """Whether the disk may not know the name of the segment yet."""
         self._doubted = False
-        self.last = 0
+
+    @property
+    def last(self) -> int:
+        """Number of the last frame; 0 before the first."""
+        if self._begun is not None:
+            with self._lock:
+                self._settle()
+        waiting = self._unwritten
+        try:
+            return waiting[-1][0]
+        except IndexError:
+            return self._end.next - 1
 
     def append(self, payload: bytes) -> int:
         """Appends a frame and returns its number.
 
         A full or failing disk loses nothing: frames then wait in memory, in order.
         """
-        frame = _HEADER.pack(len(payload), zlib.crc32(payload)) + payload
+        frame = _framed(payload)
         with self._lock:
-            self.last += 1
-            if self._unwritten:
-                self._unwritten.append((self.last, frame))
-                self._write_waiting()
-            elif not self._write(self.last, frame):
-                self._unwritten.append((self.last, frame))
-                self._warn()
-            return self.last
+            return self._add(frame)
+
+    def append_numbered(self, payload: Callable[[int], bytes]) -> int:
+        """Appends a frame that has its own number in it.
+
+        Args:
+            payload: Makes the frame's content of its number; called again when a report by a
+                signal handler has taken the number meanwhile.
+        """
+        with self._lock:
+            while True:
+                number = self.last + 1
+                try:
+                    return self._add(_framed(payload(number)), number)
+                except _NumberTaken:
+                    continue
 
     def unwritten(self, first: int) -> list[bytes]:
         """Payloads from a number on that the disk hasn't taken; none if it has taken the first."""
@@ -92,11 +134,14 @@ class Lane:
         """Drops what has been delivered: whole segments, and frames in memory."""
         with self._lock:
             while self._unwritten and self._unwritten[0][0] <= acked:
+                # What follows is not the next there: it gets a segment of its own.
+                following = self._unwritten[0][0] + 1
+                self._end = _End(self._end.descriptor, following, SEGMENT_BYTES)
                 self._unwritten.popleft()
                 if not self._unwritten:
                     with contextlib.suppress(OSError):  # else with the next frame
-                        self._roll(self.last + 1)
-            found = segments(self._folder, self._name)
+                        self._roll()
+            found = segment_files(self._folder, self._name)
             for (_, path), (following, _) in itertools.pairwise(found):
                 if following <= acked + 1:
                     path.unlink(missing_ok=True)
@@ -104,41 +149,113 @@ class Lane:
     def sync(self) -> None:
         """Forces what was written to the disk; what stops that is told on stderr."""
         with self._lock:
-            if self._descriptor >= 0:
+            if self._end.descriptor >= 0:
                 self._sync()
 
     def close(self) -> None:
         """Closes the file."""
         with self._lock:
-            if self._descriptor >= 0:
-                os.close(self._descriptor)
-                self._descriptor = -1
+            self._settle()
+            descriptor, following, _ = self._end
+            self._end = _End(descriptor=-1, next=following, size=SEGMENT_BYTES)
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def _add(self, frame: bytes, wanted: int = 0) -> int:
+        """Writes a frame, or has it wait; returns its number.
+
+        Raises:
+            _NumberTaken: It would not be the wanted one.
+        """
+        if self._begun is not None:
+            self._settle()
+        waiting = self._unwritten
+        if waiting:
+            self._write_waiting()
+        number = 0 if waiting else self._write(frame, wanted)
+        if number:
+            return number
+        if wanted and self.last + 1 != wanted:
+            raise _NumberTaken
+        waiting.append((waiting[-1][0] + 1 if waiting else self._end.next, frame))
+        self._warn()
+        return waiting[-1][0]
 
     def _write_waiting(self) -> None:
-        while self._unwritten and self._write(*self._unwritten[0]):
-            self._unwritten.popleft()
+        waiting = self._unwritten
+        while waiting:
+            first = waiting[0]
+            with contextlib.suppress(_NumberTaken):  # It is written already.
+                if not self._write(first[1], first[0]):
+                    return
+            if waiting and waiting[0] is first:
+                waiting.popleft()
 
-    def _write(self, number: int, frame: bytes) -> bool:
+    def _write(self, frame: bytes, wanted: int = 0) -> int:
+        """Writes a frame and returns its number; 0 when the disk doesn't take it.
+
+        Raises:
+            _NumberTaken: It would not be the wanted one.
+        """
         try:
-            if self._descriptor < 0 or self._size >= SEGMENT_BYTES or number != self._next:
-                self._roll(number)
-            written = write_at_once(self._descriptor, frame)
-        except OSError:
-            written = -1
-        if written < len(frame):
-            if self._descriptor >= 0:
-                with contextlib.suppress(OSError):
-                    os.ftruncate(self._descriptor, self._size)
-            return False
-        self._size += written
-        self._next = number + 1
-        if self._sync_each:
+            number = self._write_next(frame, wanted)
+        except OSError as error:
+            if error.errno is None:  # What the system says has one: a signal handler raised this.
+                raise
+            number = 0
+        except ArgumentError as error:  # How ctypes wraps what arrives as it takes the arguments.
+            raise RecursionError(str(error)) from error
+        if not number:
+            self._settle()
+        elif self._sync_each:
             self._sync()
-        return True
+        return number
+
+    def _write_next(self, frame: bytes, wanted: int) -> int:
+        size = len(frame)
+        while True:
+            end = self._end
+            if end.size >= SEGMENT_BYTES or end.descriptor < 0:
+                self._roll()
+                continue
+            grown = _End(end.descriptor, end.next + 1, end.size + size)
+            if wanted and end.next != wanted:
+                raise _NumberTaken
+            # No call is between this look and the write, so nothing comes between them.
+            if self._end is end:
+                self._begun = frame
+                written = write_at_once(end.descriptor, frame, size)
+                break
+        if written < size:
+            return 0
+        if self._begun is frame:  # Else a report amid this one has looked at the file.
+            self._end, self._begun = grown, None
+        return end.next
+
+    def _settle(self) -> None:
+        """Looks what the file has of a frame whose writing broke off."""
+        begun, end = self._begun, self._end
+        if begun is None:
+            return
+        whole = _End(end.descriptor, end.next + 1, end.size + len(begun))
+        torn = _End(end.descriptor, end.next, SEGMENT_BYTES)
+        found = end.size
+        with contextlib.suppress(OSError):
+            found = os.fstat(end.descriptor).st_size
+            # As in `_write`: a report amid this one may have done all that.
+            if self._begun is begun and found not in {end.size, whole.size}:
+                os.ftruncate(end.descriptor, end.size)
+                found = end.size
+        if self._begun is begun:
+            if found == whole.size:
+                self._end = whole
+            elif found != end.size:
+                self._end = torn  # It can't be cut off: what follows gets another segment.
+            self._begun = None
 
     def _sync(self) -> None:
         try:
-            os.fsync(self._descriptor)
+            os.fsync(self._end.descriptor)
             if self._is_new:
                 force(self._folder)
                 self._is_new = False
@@ -147,15 +264,21 @@ class Lane:
         except OSError as error:
             self._doubt(error)
 
-    def _roll(self, first: int) -> None:
-        path = self._folder / f"{self._name}-{first:012d}.frames"
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        self._descriptor = descriptor
-        self._is_new = True
-        self._size = 0
-        self._next = first
+    def _roll(self) -> None:
+        before = self._end
+        path = self._folder / f"{self._name}-{before.next:012d}.frames"
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        begun = _End(os.open(path, flags, 0o600), before.next, 0)
+        # As in `_write`. What is there under a number that no frame has is part of one.
+        if self._end is before:
+            os.ftruncate(begun.descriptor, 0)
+        if self._end is before:
+            self._end, self._is_new = begun, True
+            superfluous = before.descriptor
+        else:
+            superfluous = begun.descriptor
+        if superfluous >= 0:
+            os.close(superfluous)
 
     def _warn(self) -> None:
         if not self._warned:
@@ -175,8 +298,12 @@ class Lane:
             )
 
 
-class LaneReader:
-    """The reading end of a lane, from a number on; the owner may go on writing."""
+def _framed(payload: bytes) -> bytes:
+    return _HEADER.pack(len(payload), zlib.crc32(payload)) + payload
+
+
+class SegmentReader:
+    """Reads the segments of a name from a number on; the owner may go on writing."""
 
     def __init__(self, folder: Path, name: str, first: int = 1) -> None:
         self._folder = folder
@@ -243,7 +370,7 @@ class LaneReader:
 
     def _find(self) -> bool:
         # One look: between two, the owner may begin its first segment.
-        found = segments(self._folder, self._name)
+        found = segment_files(self._folder, self._name)
         candidates = [item for item in found if item[0] <= self.next]
         if not candidates:
             self.damaged = bool(found)
@@ -260,7 +387,7 @@ class LaneReader:
 
     def _advance(self) -> bool:
         """Goes on to the segment that begins where this one ended."""
-        for first, path in segments(self._folder, self._name):
+        for first, path in segment_files(self._folder, self._name):
             if first == self.next and path != self._file:
                 self._file, self._offset = path, 0
                 return True

@@ -12,7 +12,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from towpath._delivery.directives import ignore_directive
 from towpath._delivery.outbox import Outbox
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from towpath._delivery.directives import Directive
-    from towpath._delivery.reports import LogReport, Reporter, RunReport, StateReport
+    from towpath._delivery.reports import Reporter
     from towpath._settings.declared import Settings
 
 _override: ContextVar[Reporter | None] = ContextVar("towpath_reporter", default=None)
@@ -33,7 +33,7 @@ _lock = threading.Lock()
 
 
 class Session:
-    """An outbox and its sender."""
+    """The reporter that is an outbox and its sender."""
 
     def __init__(
         self,
@@ -58,26 +58,12 @@ class Session:
             sync_each=settings.outbox_fsync == "always",
         )
         self._sender = Sender(settings, self._outbox, forked=forked, on_directive=on_directive)
-
-    def create(self, run: RunReport) -> None:
-        """Reports a new run."""
-        self._outbox.create(run)
-
-    def transition(self, run_id: str, state: StateReport) -> None:
-        """Reports that a run changed state."""
-        self._outbox.transition(run_id, state)
-
-    def rename(self, run_id: str, display_name: str) -> None:
-        """Reports another name to show for a run."""
-        self._outbox.rename(run_id, display_name)
-
-    def log(self, line: LogReport) -> None:
-        """Reports a log line."""
-        self._outbox.log(line)
-
-    def flush(self, timeout_seconds: float) -> bool:
-        """Waits until all reported so far is acknowledged; False when time ran out first."""
-        return self._sender.flush(timeout_seconds)
+        # The methods of a Reporter are those of its two halves: no call lies in between.
+        self.create: Final = self._outbox.create
+        self.transition: Final = self._outbox.transition
+        self.rename: Final = self._outbox.rename
+        self.log: Final = self._outbox.log
+        self.flush: Final = self._sender.flush
 
     def let_go(self) -> None:
         """In a forked child: gives up the parent's lock, which the parent goes on holding."""

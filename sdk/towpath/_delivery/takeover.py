@@ -18,7 +18,7 @@ from towpath._delivery.outbox import (
     workspace_of,
 )
 from towpath._delivery.reports import StateReport
-from towpath._delivery.segments import LaneReader
+from towpath._delivery.segments import SegmentReader
 from towpath._state_type import StateType
 from towpath.api.v1 import ingest_service_pb2
 
@@ -116,7 +116,7 @@ def _unfinished(folder: Path) -> dict[str, int]:
         unfinished = {str(run_id): int(attempt) for run_id, attempt in known.items()}
     except (OSError, ValueError):
         unfinished = {}
-    reader = LaneReader(folder, UPDATES, drain.acked + 1)
+    reader = SegmentReader(folder, UPDATES, drain.acked + 1)
     while frames := reader.read(1000, 1024 * 1024):
         for frame in frames:
             _follow(unfinished, ingest_service_pb2.Update.FromString(frame))

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from towpath._display import summary as ending
+from towpath._display import summary
 from towpath._display.plain import MOST_LINES
 from towpath._display.rows import rows
 from towpath._display.screen import Screen
@@ -64,8 +64,8 @@ class LiveView:
         if self._ended > MOST_LINES and tree.state is StateType.COMPLETED and not tree.troubles:
             self._unsaid += 1
         else:
-            self._screen.leave(ending.summary(tree, colour=_colourful()))
-            ending.told = tree.name if tree.state is not StateType.COMPLETED else ""
+            self._screen.leave(summary.lines_of(tree, colour=_colourful()))
+            summary.last_shown = tree.name if tree.state is not StateType.COMPLETED else ""
         if others:
             self.show(others, time.time())
         else:

@@ -48,10 +48,10 @@ class Ended:
     @property
     def sentence(self) -> str:
         """What became of it, and why."""
-        return ending(self.state, self.message)
+        return outcome(self.state, self.message)
 
 
-def ending(state: StateType, message: str) -> str:
+def outcome(state: StateType, message: str) -> str:
     """A state with why, "failed: ValueError: no", "not run: load failed"."""
     word, message = state_word(state), printable(message)
     if message.startswith(f"{word}:") or not message:

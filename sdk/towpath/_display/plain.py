@@ -8,7 +8,7 @@ from collections import Counter
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
-from towpath._display.model import TROUBLES, ending
+from towpath._display.model import TROUBLES, outcome
 from towpath._display.summary import end_line
 from towpath._display.words import counted, printable, span
 from towpath._state_type import StateType
@@ -126,7 +126,7 @@ def _told(run: OpenRun, state: StateReport) -> str:
     if state.state is StateType.COMPLETED:
         how = "from cache" if state.reason == "CACHED" else span(state.time - run.since, digits=1)
         return f"completed ({how})" if state.reason == "CACHED" else f"completed after {how}"
-    return ending(state.state, state.message)
+    return outcome(state.state, state.message)
 
 
 def _write(when: float, text: str) -> None:

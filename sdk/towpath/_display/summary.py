@@ -1,4 +1,4 @@
-"""What is said of a root flow run that has ended."""
+"""The summary of a root flow run that has ended, as it is left in the terminal."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 _CODES: Final = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "bold": "1"}
 
-told = ""
-"""The root flow whose failures were the last to be left in the terminal."""
+last_shown = ""
+"""Name of the root flow whose failures were the last to be left in the terminal."""
 
 
 def end_line(tree: Tree) -> str:
@@ -28,7 +28,7 @@ def end_line(tree: Tree) -> str:
     return f"{line}: {counts}" if counts else line
 
 
-def summary(tree: Tree, *, colour: bool) -> list[str]:
+def lines_of(tree: Tree, *, colour: bool) -> list[str]:
     """The end of a root flow run, the failures below it and what was not run because of them."""
     lines = [f"{_symbol(tree.state, colour=colour)} {_painted(end_line(tree), 'bold', colour)}"]
     lines += [

@@ -10,7 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from towpath._display import summary as ending
+from towpath._display import summary
 from towpath._runs.failures import place
 from towpath._state_type import StateType
 
@@ -83,7 +83,7 @@ def _report(kind: type[BaseException], error: BaseException, frames: TracebackTy
         _previous_hook(kind, error, frames)
     else:
         flow_name, rest = getattr(error, _REST)
-        sys.stderr.write(f"{rest if ending.told == flow_name else report}\n")
+        sys.stderr.write(f"{rest if summary.last_shown == flow_name else report}\n")
 
 
 def _headline(error: BaseException) -> str:

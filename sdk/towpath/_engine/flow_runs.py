@@ -11,7 +11,7 @@ from towpath._clock import current_clock, system_clock
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter, ensure_server
 from towpath._display.begin import observed
-from towpath._engine import failure_report as _failure
+from towpath._engine import failure_report
 from towpath._engine.attempts import interruption
 from towpath._engine.caching import ResultEntry
 from towpath._engine.generators import Driver
@@ -135,7 +135,7 @@ class FlowRun:
         if self._parent is not None:
             self._parent.children.settle(self._child)
         elif state.exception is not None:
-            _failure.attach(
+            failure_report.attach(
                 state.exception, self._run.name, self._run.children, self._run.secrets.text
             )
         return self._child
@@ -198,7 +198,7 @@ def _begin(
     if parent is None and settings.require_server:
         ensure_server(settings)
     set_up()
-    _failure.set_up()
+    failure_report.set_up()
     clock = parent.clock if parent else current_clock.get() or system_clock
     persist = flow.result_policy.persist
     run_id = str(uuid_utils.uuid7())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS: Final = 0.25
 _SHARE: Final = 4
-"""How many times as long as taking in took the next look waits, so that it stays cheap."""
+"""Pause before the next look, in lengths of the last delivery, so that looking stays cheap."""
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def _taking_in(home: Path, transport: Transport) -> Generator[None]:
         pause = LOOK_SECONDS
         while not ended.wait(pause):
             began = time.monotonic()
-            # What was not taken now waits in its outbox for the next look.
+            # Reports that were not delivered now wait in their outbox for the next look.
             with contextlib.suppress(RpcError):
                 deliver_waiting(home, transport, include_live=True)
             pause = max(LOOK_SECONDS, (time.monotonic() - began) * _SHARE)

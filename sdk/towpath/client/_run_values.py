@@ -17,7 +17,7 @@ Source = Literal["producer", "worker", "caller", "system", ""]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why an attempt failed."""
+    """The failure of an attempt."""
 
     type: str
     """Fully qualified name of the exception's type."""
@@ -28,7 +28,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One execution of a flow or task, with all its attempts."""
+    """An execution of a flow or task, with all its attempts."""
 
     id: str
     short_id: str
@@ -52,17 +52,18 @@ class Run:
     ended: datetime | None
     state_since: datetime
     running_seconds: float
-    """Time spent in RUNNING, over all attempts, up to `state_since`."""
+    """Seconds in the state RUNNING, over all attempts, up to `state_since`."""
     tags: tuple[str, ...] = ()
     code_version: str = ""
     observed_late: bool = False
     failure: Failure | None = None
-    """Of the last attempt that failed. This and what follows are known of full runs only."""
+    """Failure of the last attempt that failed. This and the following fields are set in full runs
+    only."""
     parameters: str = ""
     """Arguments as JSON; empty when they weren't reported or aren't JSON."""
     child_counts: Mapping[StateType, int] = field(default_factory=dict["StateType", int])
     trace_id: str = ""
-    """Of the trace that its spans are in, 32 hexadecimal digits; empty when it isn't traced."""
+    """Id of the trace with its spans, 32 hexadecimal digits; empty when it isn't traced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +82,14 @@ class Transition:
     recorded: datetime
     source: Source
     inferred: bool
-    """Whether the service concluded it from silence."""
+    """Whether the service concluded it because the producer was silent."""
     failure: Failure | None
     next_attempt: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What the service did with an update of a run, and by which rule."""
+    """The service's decision about an update of a run, and its rule."""
 
     accepted: bool
     rule: str
@@ -96,10 +97,10 @@ class Decision:
     message: str
     before: StateType | None
     after: StateType
-    """The state after, or the one that was asked for and refused."""
+    """The state after the decision; for a refusal, the state that was reported."""
     attempt: int
     revision: int
-    """What came of it; 0 for refusals."""
+    """The run's revision after it; 0 for refusals."""
     occurred: datetime
     recorded: datetime
     source: Source
@@ -107,7 +108,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine:
-    """A line that a run logged."""
+    """A log line of a run."""
 
     run_id: str
     attempt: int
@@ -121,7 +122,7 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowSummary:
-    """A flow, as known from its runs."""
+    """A flow, as its runs report it."""
 
     id: str
     name: str
@@ -132,7 +133,7 @@ class FlowSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphNode:
-    """A run in the tree under another."""
+    """A run in the tree below another run."""
 
     id: str
     parent_id: str
@@ -150,7 +151,7 @@ class RunEvent:
     """A change to a watched run."""
 
     kind: Literal["added", "modified", "removed", "synced"]
-    """"synced" comes once, when all the runs present at the start have been told."""
+    """The kind of change; "synced" comes once, after the runs that existed at the start."""
     run_id: str = ""
     run: Run | None = None
-    """None when it was removed."""
+    """The run after the change; None when it was removed."""

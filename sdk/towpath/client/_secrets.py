@@ -56,7 +56,7 @@ class Secrets(Subject):
         Args:
             id_: Id of the new secret: 1 to 63 of a-z, 0-9 and -.
             value: Its value, 1 byte to 64 KiB.
-            description: What it is for, at most 1024 characters.
+            description: Description, at most 1024 characters.
 
         Returns:
             The secret as created.

@@ -1,4 +1,4 @@
-"""The service itself: its version, and what it can do."""
+"""The service itself: its version and features."""
 
 from __future__ import annotations
 

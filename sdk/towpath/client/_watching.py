@@ -27,7 +27,7 @@ def resumed_stream(
     Args:
         calls: The connection.
         method: "RunService/WatchRuns".
-        request: Its request, in which the reader keeps the token of what it has read.
+        request: Its request, in which the reader keeps the resume token of its last message.
         answer: The type of its messages.
     """
     while True:

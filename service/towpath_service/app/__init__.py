@@ -1,1 +1,1 @@
-"""The composition root: where the parts of the service are put together."""
+"""The composition root: it wires the parts of the service, and runs them as a server."""

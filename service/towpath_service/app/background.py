@@ -1,4 +1,4 @@
-"""Work that goes on beside the calls, for as long as the server lives."""
+"""Background loops, which run beside the calls for as long as the server runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ async def background(
     *,
     restart_seconds: float = RESTART_SECONDS,
 ) -> AsyncGenerator[None, None]:
-    """Runs loops by name until the context ends; one that fails is logged and begins again."""
+    """Runs loops until the context ends; a loop that fails is logged and started again.
+
+    Args:
+        loops: The loops, by their names in logs and metrics.
+        restart_seconds: Pause before a failed loop is started again.
+    """
     tasks = [
         asyncio.create_task(_keep_going(name, loop, restart_seconds), name=f"towpath-{name}")
         for name, loop in loops.items()
@@ -40,6 +45,6 @@ async def _keep_going(
     while True:
         try:
             await loop()
-        except Exception:  # noqa: BLE001 - whatever it is, the loop is needed
+        except Exception:  # noqa: BLE001 - the loop is needed after any error
             _log.exception("%s failed and begins again in %g s", name, restart_seconds)
         await asyncio.sleep(restart_seconds)

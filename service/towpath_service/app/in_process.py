@@ -1,4 +1,4 @@
-"""A Transport to a service in this very process, for callers on other threads than its loop."""
+"""A Transport to a service in the same process, for callers on other threads than its loop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 READ_AHEAD: Final = 16
-"""Messages of a stream that wait at most for a caller, or for the service, to take them."""
+"""The most messages of a stream that wait for the caller, or for the service, to take them."""
 
 
 class InProcessTransport:
@@ -33,12 +33,12 @@ class InProcessTransport:
     def __init__(
         self, dispatcher: Dispatching, loop: asyncio.AbstractEventLoop, address: str
     ) -> None:
-        """Calls nothing yet.
+        """Makes a transport.
 
         Args:
-            dispatcher: What answers.
-            loop: The running loop that it belongs to.
-            address: Where the service is, for messages.
+            dispatcher: Answers the calls.
+            loop: The running loop that the dispatcher belongs to.
+            address: The location of the service, for messages.
         """
         self._dispatcher = dispatcher
         self._loop = loop
@@ -48,11 +48,20 @@ class InProcessTransport:
 
     @property
     def address(self) -> str:
-        """Where the service is."""
+        """The location of the service, for messages."""
         return self._address
 
     def unary(self, method: str, request: Message, *, timeout_seconds: float = 10.0) -> Message:
-        """Calls a unary rpc and returns its answer."""
+        """Calls a unary rpc, and returns its answer.
+
+        Args:
+            method: The full name of the rpc.
+            request: The request message.
+            timeout_seconds: Longest wait for the answer.
+
+        Raises:
+            towpath.exceptions.RpcError: The service refuses the call, or has ended.
+        """
 
         async def call() -> Message:
             async with _deadline(timeout_seconds):
@@ -64,7 +73,13 @@ class InProcessTransport:
     def server_stream(
         self, method: str, request: Message, *, timeout_seconds: float | None = None
     ) -> Iterator[Message]:
-        """Calls a server-streaming rpc; closing the iterator cancels it."""
+        """Calls a server-streaming rpc; closing the iterator cancels it.
+
+        Args:
+            method: The full name of the rpc.
+            request: The request message.
+            timeout_seconds: Longest life of the stream; None for no limit.
+        """
 
         def start() -> AsyncGenerator[Message, None]:
             return self._dispatcher.server_stream(self._dispatcher.endpoint(method), request, {})
@@ -72,7 +87,12 @@ class InProcessTransport:
         return self._answers(start, timeout_seconds)
 
     def bidi_stream(self, method: str, requests: Iterator[bytes]) -> Iterator[Message]:
-        """Calls a bidirectional rpc with requests already serialized."""
+        """Calls a bidirectional rpc.
+
+        Args:
+            method: The full name of the rpc.
+            requests: The requests, already serialized.
+        """
 
         def start() -> AsyncGenerator[Message, None]:
             return self._dispatcher.bidi_stream(
@@ -82,14 +102,14 @@ class InProcessTransport:
         return self._answers(start, None)
 
     def close(self) -> None:
-        """Takes no more calls."""
+        """Refuses further calls."""
         self._closed = True
 
     async def _received(self, requests: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """Requests of a blocking iterator, which a thread of its own waits for.
+        """Reads requests from a blocking iterator in a thread of its own.
 
-        The thread is a daemon and nobody joins it: the iterator may block for as long as it likes,
-        as it may under gRPC.
+        The thread is a daemon and is never joined: the iterator may block for any time, as it may
+        under gRPC.
         """
         queue: asyncio.Queue[bytes | None] = asyncio.Queue(READ_AHEAD)
         ended = threading.Event()
@@ -168,7 +188,7 @@ class InProcessTransport:
 
 @asynccontextmanager
 async def _deadline(seconds: float | None) -> AsyncGenerator[None, None]:
-    """Ends its body with DEADLINE_EXCEEDED when that takes too long."""
+    """Ends its body with DEADLINE_EXCEEDED after a number of seconds; None for no limit."""
     try:
         async with asyncio.timeout(seconds):
             yield

@@ -1,4 +1,4 @@
-"""Takes in the outboxes that processes of this home left behind when they ended."""
+"""Delivers the outboxes that ended processes of this home left behind."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 class Intake:
-    """Delivers waiting outboxes to the service of this process."""
+    """Delivers waiting outboxes to the service in the same process."""
 
     def __init__(
         self, home: Path, dispatcher: Dispatching, *, address: str, pause_seconds: float
     ) -> None:
-        """Delivers nothing yet.
+        """Makes an intake.
 
         Args:
-            home: The Towpath home whose outboxes are looked at.
+            home: The Towpath home of the outboxes.
             dispatcher: The service.
-            address: Where the service can be reached, as processes know it: an outbox that was
-                meant for another server stays.
-            pause_seconds: Between two looks.
+            address: The gRPC address of the service as processes know it: an outbox for another
+                server stays where it is.
+            pause_seconds: Pause between two looks for outboxes.
         """
         self._home = home
         self._dispatcher = dispatcher
@@ -34,7 +34,7 @@ class Intake:
         self._pause_seconds = pause_seconds
 
     async def run(self) -> None:
-        """Looks again and again; never returns."""
+        """Looks for outboxes again and again; never returns."""
         while True:
             await self._deliver()
             await asyncio.sleep(self._pause_seconds)

@@ -81,4 +81,6 @@ def database_at(location: Path | PostgresUrl | None) -> Database:
 
 async def has_identity(stores: Stores) -> bool:
     """Whether identity was ever switched on for a database: it stays on."""
-    return bool(await stores.identity.installation(lambda kept: kept.server_keys()))
+    return bool(
+        await stores.identity.installation(lambda installation: installation.server_keys.all())
+    )

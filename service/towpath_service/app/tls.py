@@ -1,7 +1,7 @@
-"""Certificates of both ports, read again when their files change.
+"""The certificates of both ports, read again when their files change.
 
-A pair that can't be used (half written, not fitting, not there) is passed over with a line in the
-log, and the last good one goes on.
+A certificate that can't be used (half written, of another key, missing) is skipped with a line in
+the log, and the last usable one stays. The module brings cryptography.
 """
 
 from __future__ import annotations
@@ -37,13 +37,16 @@ class _Pem(NamedTuple):
 
 
 class Certificates:
-    """What both ports show callers, as it is now."""
+    """The certificate of both ports, and the authority of clients' certificates."""
 
     def __init__(self, files: TlsFiles) -> None:
         """Reads the files.
 
+        Args:
+            files: The files.
+
         Raises:
-            ServiceError: TLS_UNUSABLE, saying which file is wrong.
+            ServiceError: TLS_UNUSABLE, with the file that can't be used.
         """
         self._files = files
         self._stamps = _stamps(files)
@@ -54,7 +57,7 @@ class Certificates:
         self._load_context()
 
     def grpc_credentials(self) -> Any:
-        """Credentials for gRPC that take up new files at the next handshake."""
+        """Makes credentials for gRPC, which read changed files at the next handshake."""
         return grpc.dynamic_ssl_server_credentials(
             self._configuration(),
             self._fetch,
@@ -62,7 +65,11 @@ class Certificates:
         )
 
     def look(self) -> bool:
-        """Takes up files that have changed; tells whether it did."""
+        """Reads the files again if they have changed.
+
+        Returns:
+            Whether another certificate is in use now.
+        """
         stamps = _stamps(self._files)
         if stamps in {self._stamps, self._refused}:
             return False
@@ -90,10 +97,10 @@ class Certificates:
 
     def _load_context(self) -> None:
         files = self._files
-        with _told_of(files.certificate):
+        with _naming(files.certificate):
             self.context.load_cert_chain(files.certificate, files.key)
         if files.client_authority is not None:
-            with _told_of(files.client_authority):
+            with _naming(files.client_authority):
                 self.context.load_verify_locations(files.client_authority)
             self.context.verify_mode = ssl.CERT_REQUIRED
 
@@ -114,8 +121,8 @@ def _stamp(path: Path) -> object:
 
 
 @contextmanager
-def _told_of(path: Path) -> Generator[None]:
-    """Words what OpenSSL refuses though it is well-formed, such as a key that is too short."""
+def _naming(path: Path) -> Generator[None]:
+    """Names the file when OpenSSL refuses a well-formed one, such as a key that is too short."""
     try:
         yield
     except ssl.SSLError as error:

@@ -63,7 +63,10 @@ Kind = Literal["unary", "server_stream", "bidi_stream"]
 
 
 class Handler(Protocol):
-    """Implements the rpcs of one service, a method each, named in snake_case."""
+    """Implements rpcs of one service, a method each, named in snake_case.
+
+    A service whose resources are several may have a handler for each of them.
+    """
 
     service: ClassVar[str]
     """Full name of the service, "towpath.api.v1.RunService"."""
@@ -159,21 +162,36 @@ def not_a(request_type: type[Message], why: str = "") -> ServiceError:
 def endpoints_of(handlers: Iterable[Handler]) -> dict[str, Endpoint]:
     """The endpoints of handlers, by name.
 
+    Args:
+        handlers: One or several for each service; each rpc is implemented by exactly one.
+
     Raises:
-        LookupError: A handler lacks one of its service's methods, or the contract doesn't say who
-            may call one.
+        LookupError: No handler of a service has one of its methods, or several have it, or the
+            contract doesn't say who may call it.
     """
+    by_service: dict[str, list[Handler]] = {}
+    for handler in handlers:
+        by_service.setdefault(handler.service, []).append(handler)
     pool = descriptor_pool.Default()
     endpoints: dict[str, Endpoint] = {}
-    for handler in handlers:
-        service = pool.FindServiceByName(handler.service)
-        for method in service.methods:
-            call = getattr(handler, _snake(method.name), None)
-            if call is None:
-                raise LookupError(f"nothing implements {service.full_name}/{method.name}")
-            endpoint = _endpoint(f"{service.full_name}/{method.name}", method, call)
-            endpoints[endpoint.name] = endpoint
+    for service_name, of_service in by_service.items():
+        for method in pool.FindServiceByName(service_name).methods:
+            name = f"{service_name}/{method.name}"
+            endpoints[name] = _endpoint(name, method, _implementation(name, method, of_service))
     return endpoints
+
+
+def _implementation(name: str, method: MethodDescriptor, handlers: Iterable[Handler]) -> Any:
+    found = [
+        call
+        for handler in handlers
+        if (call := getattr(handler, _snake(method.name), None)) is not None
+    ]
+    if not found:
+        raise LookupError(f"nothing implements {name}")
+    if len(found) > 1:
+        raise LookupError(f"{len(found)} handlers implement {name}")
+    return found[0]
 
 
 def _endpoint(name: str, method: MethodDescriptor, call: Any) -> Endpoint:

@@ -51,7 +51,7 @@ async def entries(place: Place) -> list[AuditRecord]:
     """All of the log, read from the store, so that no limit of calls is met."""
 
     def work(identity: Identity) -> list[AuditRecord]:
-        return [record for record, _ in identity.audit(before=1 << 60, limit=1000).entries]
+        return [record for record, _ in identity.audit.read(before=1 << 60, limit=1000).entries]
 
     return await place.service.stores.identity.tenant(TENANT, work)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from towpath_auth import LOCAL_TENANT_ID
 from towpath_service.app.wiring import open_service
 from towpath_service.database.postgres_url import parse_postgres_url
-from towpath_service.identity.storage.installation import SqlInstallation
+from towpath_service.identity.storage.devices import SqlWaitingDevices
 
 from tests.in_process.place import OPTIONS, SEALING, Place, open_place
 from tests.unit.service.identity.test_sign_in import EXCHANGE, begun, reason
@@ -27,10 +27,10 @@ async def test_an_approval_outlasts_a_poll_that_began_before(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, read, approved = parse_postgres_url(postgres_dsn), threading.Event(), threading.Event()
-    found = SqlInstallation.device
+    found = SqlWaitingDevices.find
 
-    def held(installation: SqlInstallation, device_id: str) -> Any:
-        device = found(installation, device_id)
+    def held(devices: SqlWaitingDevices, device_id: str) -> Any:
+        device = found(devices, device_id)
         read.set()
         assert approved.wait(30)
         return device
@@ -40,7 +40,7 @@ async def test_an_approval_outlasts_a_poll_that_began_before(
         open_service(url, identity=OPTIONS, sealing=SEALING) as other,
     ):
         device = await begun(place)
-        monkeypatch.setattr(SqlInstallation, "device", held)
+        monkeypatch.setattr(SqlWaitingDevices, "find", held)
         replica = Place(other, place.owner_key)
         poll = reason(replica, None, EXCHANGE, device_code=device.device_code)
         polling = asyncio.ensure_future(poll)
@@ -59,16 +59,18 @@ async def test_a_device_is_approved_once(place: Place) -> None:
 
     def approved(installation: Any) -> list[bool]:
         return [
-            installation.approve_device(device_id, LOCAL_TENANT_ID, name)
+            installation.devices.approve(device_id, LOCAL_TENANT_ID, name)
             for name in ("a" * 16, "b" * 16)
         ]
 
     assert await place.service.stores.identity.installation(approved) == [True, False]
-    kept = await place.service.stores.identity.installation(lambda found: found.device(device_id))
+    kept = await place.service.stores.identity.installation(
+        lambda found: found.devices.find(device_id)
+    )
     assert kept is not None
     assert kept.credential_id == "a" * 16
     assert not await place.service.stores.identity.installation(
-        lambda found: found.approve_device("none", LOCAL_TENANT_ID, "c" * 16)
+        lambda found: found.devices.approve("none", LOCAL_TENANT_ID, "c" * 16)
     )
 
 

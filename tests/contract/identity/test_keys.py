@@ -56,7 +56,7 @@ async def test_only_the_whole_key_is_exchanged(place: Place) -> None:
 async def test_no_key_can_be_planted_or_read_in_the_database(place: Place) -> None:
     kept = await place.service.stores.identity.tenant(
         "00000000-0000-7000-8000-000000000001",
-        lambda identity: identity.key(place.owner_key.split("_")[1]),
+        lambda identity: identity.keys.find(place.owner_key.split("_")[1]),
     )
     assert kept is not None
     secret = place.owner_key.split("_")[2]
@@ -184,7 +184,7 @@ async def test_a_key_without_end_is_followed_by_one_where_the_operator_may_have_
         tenant_id, other = await place.tenant()
         key_id = (await place.call(other, "AuthService/GetCaller")).credential_id
         await service.stores.identity.tenant(
-            tenant_id, lambda identity: identity.change_key(key_id, expires_us=None)
+            tenant_id, lambda identity: identity.keys.change(key_id, expires_us=None)
         )
         theirs = await place.call(other, "AccessService/RotateApiKey", name=key_id)
         assert abs(theirs.api_key.expire_time.seconds - time.time() - 90 * DAY) < 600

@@ -32,8 +32,8 @@ async def crowd(place: Place) -> None:
                 display_name="",
                 created_us=1,
             )
-            identity.add_principal(user)
-            identity.add_binding(
+            identity.principals.add(user)
+            identity.bindings.add(
                 Binding(
                     principal_id=user.principal_id,
                     role_id="member",
@@ -102,7 +102,7 @@ async def test_an_owner_of_many_gets_a_key_with_the_database_at_hand(
 async def test_all_of_many_tenants_are_listed_once(small: Place) -> None:
     def work(installation: Installation) -> None:
         for number in range(MANY):
-            installation.add_tenant(
+            installation.tenants.add(
                 Tenant(tenant_id=new_id(), slug=f"t-{number:04}", display_name="", created_us=1)
             )
 

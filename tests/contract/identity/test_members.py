@@ -261,7 +261,7 @@ async def test_more_members_than_a_page_takes_are_all_there(
                     display_name="",
                     created_us=1,
                 )
-                identity.add_principal(person)
+                identity.principals.add(person)
 
         await place.service.stores.identity.tenant(LOCAL_TENANT_ID, fill)
         # The owner's name comes after all of theirs, and they are found all the same.
@@ -280,7 +280,7 @@ async def test_more_tenants_than_a_page_takes_are_all_there(place: Place) -> Non
     def fill(installation: Installation) -> None:
         for number in range(510):
             made = Tenant(tenant_id=new_id(), slug=f"a-{number:03}", display_name="", created_us=1)
-            installation.add_tenant(made)
+            installation.tenants.add(made)
 
     await place.service.stores.identity.installation(fill)
     first = await place.call(place.owner, "TenantService/ListTenants", page_size=500)

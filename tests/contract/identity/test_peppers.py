@@ -42,7 +42,7 @@ async def replicas(database: Path | PostgresUrl) -> AsyncGenerator[tuple[Place, 
 async def version_of(place: Place, key: str) -> int:
     """The pepper that a key of the first tenant is hashed under."""
     found = await place.service.stores.identity.tenant(
-        LOCAL_TENANT_ID, lambda identity: identity.key(key.split("_")[1])
+        LOCAL_TENANT_ID, lambda identity: identity.keys.find(key.split("_")[1])
     )
     assert found is not None
     return found[0].pepper_version

@@ -135,8 +135,8 @@ async def test_no_tenants_callers_are_let_in_while_streams_of_another_are_judged
 
 def _revoking(key_id: str) -> Callable[[Identity], None]:
     def work(identity: Identity) -> None:
-        identity.touch()
-        identity.change_key(key_id, revoked_us=1)
+        identity.tenant.touch()
+        identity.keys.change(key_id, revoked_us=1)
 
     return work
 

@@ -10,7 +10,7 @@ import asyncpg
 from towpath.api.v1 import tenant_service_pb2
 from towpath_service.app.wiring import open_service
 from towpath_service.database.postgres_url import PostgresUrl
-from towpath_service.identity.storage.installation import SqlInstallation
+from towpath_service.identity.storage.tenants import SqlTenantDirectory
 
 from tests.in_process.place import OPTIONS, SEALING, Place, open_place
 
@@ -32,7 +32,7 @@ async def test_a_tenant_suspended_while_its_limits_are_set_stays_suspended(
         other = Place(service, "", place.owner)
         await place.tenant("acme")
         has_read, may_write = threading.Event(), threading.Event()
-        read = SqlInstallation.tenant
+        read = SqlTenantDirectory.find
 
         def read_and_wait(*asked: Any, **how: Any) -> Any:
             found = read(*asked, **how)
@@ -41,7 +41,7 @@ async def test_a_tenant_suspended_while_its_limits_are_set_stays_suspended(
                 assert may_write.wait(30)
             return found
 
-        monkeypatch.setattr(SqlInstallation, "tenant", read_and_wait)
+        monkeypatch.setattr(SqlTenantDirectory, "find", read_and_wait)
         limiting = asyncio.create_task(
             place.call(
                 *(place.owner, "TenantService/SetTenantQuotas"),

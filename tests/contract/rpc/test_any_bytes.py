@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from towpath_service.rpc.endpoints import Endpoint
 
 LEAKS = re.compile(
-    r"Traceback|File \"|\.py\b|/work|/home|/tmp|sqlite|SELECT |INSERT |site-packages|0x[0-9a-f]{8}",
+    r"Traceback|File \"|\.py\b|/work|/home|/tmp|/dev/shm"
+    r"|sqlite|SELECT |INSERT |site-packages|0x[0-9a-f]{8}",
     re.IGNORECASE,
 )
 RUN = "01978d2a-7c1e-7aaa-8bbb-0123456789ab"

@@ -177,10 +177,10 @@ async def bind(place: Place, user: str, role_id: str) -> None:
     """Gives a user a role, whatever it is."""
 
     def work(identity: Identity) -> None:
-        found = identity.principal("user", user.removeprefix("users/"))
+        found = identity.principals.find("user", user.removeprefix("users/"))
         assert found is not None
-        identity.touch()
-        identity.add_binding(
+        identity.tenant.touch()
+        identity.bindings.add(
             Binding(
                 principal_id=found.principal_id,
                 role_id=role_id,

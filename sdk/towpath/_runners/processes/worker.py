@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
-from towpath._engine import run_logging as _logging
+from towpath._engine import run_logging
 from towpath._engine.coroutines import run_to_end
 from towpath._redaction.live import LiveSecrets
 from towpath._runners.inline import InlineTaskRunner
@@ -117,7 +117,7 @@ def main(receive: int, send: int) -> None:
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     incoming = Connection(receive, writable=False)
     threading.Thread(target=_read, args=(incoming, calls), daemon=True).start()
-    _logging.set_up()
+    run_logging.set_up()
     out.send_bytes(READY)
     reporter = PipeReporter(out)
     worker = Worker(reporter)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def problem_of_log(pages: Sequence[AuditPage], tenant_id: str) -> str:
-    """What is wrong with a log; empty when nothing is.
+    """Returns the first problem of a log; empty when it has none.
 
     Args:
         pages: The whole log, newest first.
@@ -33,7 +33,7 @@ def problem_of_log(pages: Sequence[AuditPage], tenant_id: str) -> str:
 
 
 def difference(entries: Mapping[int, str], exported: Mapping[int, str]) -> str:
-    """How a log differs from an earlier export of it; empty when it has all of that.
+    """Returns how a log differs from an earlier export; empty when it has all its entries.
 
     Args:
         entries: The hashes of the log's entries, by number.

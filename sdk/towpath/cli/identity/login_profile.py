@@ -65,7 +65,7 @@ class LoginProfile:
         write_config(self.config)
 
     def announce(self, principal: str) -> None:
-        """Tells the user who is signed in, and which variables override the profile."""
+        """Notes the principal that is signed in, and the variables that override the profile."""
         note(f"{principal} is signed in, in profile {self.name}: {self.config.path}")
         for variable in winning_variables():
             note(f"{variable} overrides the profile: unset it to call as {principal}")

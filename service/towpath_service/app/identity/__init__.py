@@ -1,1 +1,1 @@
-"""Identity, as the composition root puts it together."""
+"""The wiring of identity: its layer, its keys, and the commands of the operator."""

@@ -1,8 +1,8 @@
-"""Key-encryption keys in key management services, which other packages bring.
+"""Hooks: packages that bring a key-encryption key, for example of a key management service.
 
-An entry point of the group `HOOK` is called without arguments and gives a `KeyEncryptionKey` of
-`towpath_auth.envelope`: `key_id`, `wrap` and `unwrap`. `unwrap` raises its `SealBroken` for what
-isn't of this key and place; whatever else goes wrong is told to whoever operates the service.
+An entry point of the group `HOOK` is called without arguments, and returns a `KeyEncryptionKey` of
+`towpath_auth.envelope`: `key_id`, `wrap` and `unwrap`. `unwrap` raises `SealBroken` for a record of
+another key or place; every other error is shown to the operator of the service.
 """
 
 from __future__ import annotations
@@ -19,24 +19,28 @@ if TYPE_CHECKING:
     from towpath_auth.envelope import KeyEncryptionKey
 
 HOOK: Final = "towpath.key_encryption_key"
-"""Entry points of this group make a key-encryption key, one in a key management service."""
+"""The group of entry points that make a key-encryption key."""
 
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9-]{1,128}")
 
 
 def hook_names() -> list[str]:
-    """Names of the hooks that are installed."""
+    """The names of the installed hooks, in order."""
     return sorted(found.name for found in entry_points(group=HOOK))
 
 
 class HookKey:
-    """A hook's key; what goes wrong with it is a ServiceError that names the hook."""
+    """The key of a hook. Its errors become a ServiceError that names the hook."""
 
     def __init__(self, name: str, key: KeyEncryptionKey) -> None:
-        """Takes the key.
+        """Wraps the key.
+
+        Args:
+            name: The name of the hook.
+            key: The key that it made.
 
         Raises:
-            ServiceError: KEY_UNUSABLE: records couldn't name it.
+            ServiceError: KEY_UNUSABLE, its id doesn't fit into records.
         """
         self._name = name
         self._key = key
@@ -70,11 +74,14 @@ class HookKey:
 
 
 def hook_key(name: str) -> HookKey:
-    """The key of a hook.
+    """Loads the key of a hook.
+
+    Args:
+        name: The name of the entry point.
 
     Raises:
-        ServiceError: KEY_UNUSABLE: there is no such hook, or it breaks what is asked of hooks;
-            KEY_UNREACHABLE: it can't get hold of its key.
+        ServiceError: KEY_UNUSABLE, there is no such hook or its key lacks a member;
+            KEY_UNREACHABLE, the hook can't reach its key.
     """
     for hook in entry_points(group=HOOK, name=name):
         try:

@@ -1,4 +1,4 @@
-"""Where a key-encryption key may come from."""
+"""The sources of a key-encryption key, as options of the server name them."""
 
 from __future__ import annotations
 
@@ -18,31 +18,34 @@ KEY_VARIABLE: Final = "TOWPATH_SERVER_KEY_ENCRYPTION_KEY"
 
 @dataclass(frozen=True, slots=True)
 class KeySource:
-    """A place that a key-encryption key comes from, as `str` writes it: "file:new.key"."""
+    """The source of a key-encryption key; `str` writes it as options do, "file:new.key"."""
 
     kind: Kind
     name: str
-    """Path of a file, name of a variable of the environment, or of an entry point."""
+    """The path of a file, or the name of an environment variable or of an entry point."""
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}"
 
 
 def file_source(path: Path | None) -> KeySource | None:
-    """The source that is a file; None for none."""
+    """The source for the path of a file; None for None."""
     return None if path is None else KeySource("file", str(path))
 
 
 def parse_key_source(text: str) -> KeySource:
-    """The source that a text names.
+    """Reads a source.
+
+    Args:
+        text: file:PATH, env:NAME or hook:NAME.
 
     Raises:
-        ValueError: It names none; says what would.
+        ValueError: The text names no source; the message says what would.
     """
     kind, _, name = text.partition(":")
     if kind not in _KINDS or not name:
         raise ValueError(
-            f"{text!r} is no place of a key: write file:PATH, env:NAME for a variable, or hook:NAME"
-            " for an entry point of towpath.key_encryption_key"
+            f"{text!r} is no source of a key: write file:PATH, env:NAME for a variable, or"
+            " hook:NAME for an entry point of towpath.key_encryption_key"
         )
     return KeySource(cast("Kind", kind), name)

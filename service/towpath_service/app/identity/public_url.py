@@ -1,4 +1,4 @@
-"""The address of a service as others know it, which is also the issuer of its access tokens."""
+"""The public URL of a server, which is also the issuer of its access tokens."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ _PORTS: Final = {"https": 443, "http": 80}
 
 
 def parse_public_url(text: str) -> str:
-    """A public URL as issuers are written: scheme, host and port if it needs one, in lower case.
+    """Normalizes a public URL: scheme, host, and the port if it isn't the usual one, in lower case.
 
-    Verifiers compare issuers letter by letter, and so do replicas.
+    Verifiers and replicas compare issuers letter by letter.
+
+    Args:
+        text: The URL, https or, on this machine, http.
 
     Raises:
-        ValueError: It is none, with what it should be.
+        ValueError: The text is no such URL; the message says what is right.
     """
     parts = _split(text)
     plain_on_loopback = parts.scheme == "http" and is_loopback(parts.hostname or "")

@@ -1,4 +1,7 @@
-"""Which key the service's secrets are sealed with."""
+"""Seals secrets by envelope encryption, with the key-encryption key of the installation.
+
+It brings cryptography; `secret_keys` loads it when the first secret is sealed or opened.
+"""
 
 from __future__ import annotations
 
@@ -28,33 +31,37 @@ if TYPE_CHECKING:
     from towpath_service.identity.ports.sealing import RecordSealer
 
 KEY_FILE: Final = "server.key"
-"""Name of the file in the Towpath home, where no other is named."""
+"""Name of the key's file in the Towpath home."""
 
 
 class EnvelopeSealer:
     """Seals by envelope encryption."""
 
     def __init__(self, keys: Sequence[KeyEncryptionKey]) -> None:
-        """Takes the keys, the one that seals first."""
+        """Makes a sealer.
+
+        Args:
+            keys: The keys that open; the first one also seals.
+        """
         self._envelope = Envelope(keys)
 
     def seal(self, content: bytes, place: str) -> str:
-        """Seals content for a place."""
+        """Seals content for a place; see `Sealer.seal`."""
         return self._envelope.seal(content, place)
 
     def open(self, sealed: str, place: str) -> bytes:
-        """Opens what was sealed for a place; raises KEY_UNUSABLE."""
+        """Opens content that was sealed for a place; see `Sealer.open`."""
         try:
             return self._envelope.open(sealed, place)
         except SealBroken as error:
             raise _broken(place) from error
 
     def new_data_key(self, place: str) -> str:
-        """Makes a data key, and seals it for a place."""
+        """Makes a data key, and seals it for a place; see `Sealer.new_data_key`."""
         return self.seal(new_data_key(), place)
 
     def data_key(self, sealed: str, place: str, key_id: str) -> RecordSealer:
-        """A data key, by what `new_data_key` made; raises KEY_UNUSABLE as `open`."""
+        """Opens a sealed data key; see `Sealer.data_key`."""
         return DataKeySealer(DataKey(key_id, self._envelope.key_id, self.open(sealed, place)))
 
 
@@ -62,15 +69,15 @@ class DataKeySealer:
     """Seals records with a data key."""
 
     def __init__(self, key: DataKey) -> None:
-        """Takes the key."""
+        """Makes a sealer of an open data key."""
         self._key = key
 
     def seal(self, content: bytes, place: str) -> str:
-        """Seals content for a place."""
+        """Seals content for a place; see `RecordSealer.seal`."""
         return self._key.seal(content, place)
 
     def open(self, sealed: str, place: str) -> bytes:
-        """Opens what was sealed for a place; raises KEY_UNUSABLE."""
+        """Opens content that was sealed for a place; see `RecordSealer.open`."""
         try:
             return self._key.open(sealed, place)
         except SealBroken as error:
@@ -78,27 +85,27 @@ class DataKeySealer:
 
 
 def in_memory() -> EnvelopeSealer:
-    """What seals for a database that ends with its process."""
+    """Makes a sealer with a new key, for a database that ends with its process."""
     return EnvelopeSealer([LocalKey(new_data_key())])
 
 
 def sealer(home: Path, named: KeySource | None, *, make: bool) -> EnvelopeSealer:
-    """What seals the secrets of a service.
+    """Makes the sealer of an installation.
 
     Args:
         home: The Towpath home.
-        named: Where its key comes from; None for the usual: a hook, the environment, or the file
-            in the home, whichever is there first.
+        named: The source of its key; None for the first of a hook, the environment variable, and
+            the file in the home.
         make: Whether to make the key's file when there is none.
 
     Raises:
-        ServiceError: KEY_UNUSABLE or KEY_UNREACHABLE, saying what to do.
+        ServiceError: KEY_UNUSABLE or KEY_UNREACHABLE; the message says what to do.
     """
     return EnvelopeSealer([key_encryption_key(named or _usual(home), make=make)])
 
 
 def key_encryption_key(source: KeySource, *, make: bool) -> KeyEncryptionKey:
-    """The key of a source; raises as `sealer`."""
+    """Loads the key of a source; raises as `sealer`."""
     try:
         if source.kind == "hook":
             return hook_key(source.name)

@@ -1,4 +1,4 @@
-"""Where the key comes from that secrets are sealed with, when it is first needed."""
+"""Finds the key-encryption key of an installation when a secret is first sealed or opened."""
 
 from __future__ import annotations
 
@@ -55,7 +55,11 @@ def sealing_in_memory() -> Sealing:
 
 
 def without_key(*, make: bool) -> Sealer:
-    """Seals nothing: for a service that was given no key."""
+    """Refuses to seal, for a service that was given no key.
+
+    Raises:
+        ServiceError: FEATURE_DISABLED, always.
+    """
     del make
     raise _no_key("it was given none")
 

@@ -160,7 +160,7 @@ class ApiKeys:
                 if "member.read" not in caller.access.tenant:
                     raise denied("member.read", "")
                 owner = _named(identity, parent)
-            return owner, identity.keys(owner.principal_id)
+            return owner, identity.keys.of(owner.principal_id)
 
         return await self._store.tenant(caller.tenant_id, work)
 
@@ -194,7 +194,7 @@ class ApiKeys:
                 ),
             )
             ends_us = now_us + int(overlap * _SECOND)
-            identity.change_key(
+            identity.keys.change(
                 old.key_id,
                 expires_us=min(ends_us, old.expires_us or ends_us),
                 replaced_by=made.key.key_id,
@@ -211,13 +211,13 @@ class ApiKeys:
         """
 
         def work(identity: Identity) -> tuple[StoredKey, Principal]:
-            identity.touch()
+            identity.tenant.touch()
             key, owner = self._changeable(
                 identity, caller, name, {"key.own"}, anybodys="key.manage"
             )
             if key.revoked_us is None:
                 key = replace(key, revoked_us=self._clock.now_us())
-                identity.change_key(key.key_id, revoked_us=key.revoked_us)
+                identity.keys.change(key.key_id, revoked_us=key.revoked_us)
             return key, owner
 
         return await self._trail.change(caller.tenant_id, work)
@@ -255,7 +255,7 @@ class ApiKeys:
         now_us = self._clock.now_us()
         live = sum(
             key.kind == "api_key" and key.holds(now_us) and key.key_id != but
-            for key in identity.keys(owner.principal_id)
+            for key in identity.keys.of(owner.principal_id)
         )
         if live >= MOST_LIVE_KEYS:
             raise _too_many(owner)
@@ -269,7 +269,7 @@ class ApiKeys:
         *,
         anybodys: str = "",
     ) -> tuple[StoredKey, Principal]:
-        found = identity.key(parse_key(name, "name"))
+        found = identity.keys.find(parse_key(name, "name"))
         if found is not None:
             key, owner = found
             held = caller.access.tenant
@@ -286,7 +286,7 @@ class ApiKeys:
         key = new_api_key(kind)
         version, digest = self._authority.ring.peppers.hash(key)
         stored = replace(stored, key_id=key.key_id, digest=digest, pepper_version=version)
-        identity.add_key(stored)
+        identity.keys.add(stored)
         return MadeKey(key=key, stored=stored, owner=owner)
 
     def _life_us(self, caller: Caller, old: StoredKey) -> int | None:
@@ -323,7 +323,7 @@ def _check_limits(
     workspaces: frozenset[str] | None,
 ) -> None:
     """Refuses a key that is limited to more than what the caller comes with."""
-    found = identity.key(caller.credential_id)
+    found = identity.keys.find(caller.credential_id)
     assert found is not None
     own = found[0]
     token_scopes = caller.claims.scopes if caller.claims is not None else None
@@ -337,7 +337,7 @@ def _check_limits(
 
 
 def _own(identity: Identity, caller: Caller) -> Principal:
-    found = identity.key(caller.credential_id)
+    found = identity.keys.find(caller.credential_id)
     if found is None or found[1].subject != _subject(caller):
         raise denied("key.own", "")
     return found[1]
@@ -348,7 +348,7 @@ def _subject(caller: Caller) -> str:
 
 
 def _named(identity: Identity, name: str) -> Principal:
-    found = identity.principal(*parse_principal(name, "parent"))
+    found = identity.principals.find(*parse_principal(name, "parent"))
     if found is None:
         raise not_found(name)
     return found

@@ -73,10 +73,10 @@ class AuditTrail:
         draft = current_draft.get()
 
         def told(identity: Identity) -> Result:
-            identity.touch()
+            identity.tenant.touch()
             result = work(identity)
             if draft is not None:
-                identity.append_audit(draft.record, self._sealing(tenant_id))
+                identity.audit.append(draft.record, self._sealing(tenant_id))
             return result
 
         result = await self._store.tenant(tenant_id, told)
@@ -87,7 +87,7 @@ class AuditTrail:
 
     def begin(self, identity: Identity, tenant_id: str) -> None:
         """Begins the log of a tenant that has none, in the transaction that makes the tenant."""
-        identity.begin_audit(self._sealing(tenant_id))
+        identity.audit.begin(self._sealing(tenant_id))
 
     def add(
         self, identity: Identity, standing: Standing, *, action: str, outcome: str, address: str
@@ -108,7 +108,7 @@ class AuditTrail:
             trace_id="",
             request="",
         )
-        identity.append_audit(record, self._sealing(record.tenant_id))
+        identity.audit.append(record, self._sealing(record.tenant_id))
 
     def add_by_system(
         self, identity: Identity, *, action: str, command: str, resource: str
@@ -136,7 +136,7 @@ class AuditTrail:
             trace_id="",
             request="",
         )
-        identity.append_audit(record, self._sealing(LOCAL_TENANT_ID))
+        identity.audit.append(record, self._sealing(LOCAL_TENANT_ID))
 
     async def note_by_system(self, *, action: str, command: str, resource: str) -> None:
         """Writes as `add_by_system` after it was done."""
@@ -152,7 +152,7 @@ class AuditTrail:
         record = replace(draft.record, outcome=outcome, reason=reason)
         seal = self._sealing(record.tenant_id)
         await self._store.tenant(
-            record.tenant_id, lambda identity: identity.append_audit(record, seal)
+            record.tenant_id, lambda identity: identity.audit.append(record, seal)
         )
         draft.written = True
 
@@ -174,7 +174,7 @@ class AuditTrail:
             trace_id="",
         )
         seal = self._sealing(tenant_id)
-        await self._store.tenant(tenant_id, lambda identity: identity.append_audit(record, seal))
+        await self._store.tenant(tenant_id, lambda identity: identity.audit.append(record, seal))
 
     async def read(self, caller: Caller, *, before: int, limit: int) -> AuditPage:
         """Some of a tenant's log, newest first.
@@ -186,7 +186,7 @@ class AuditTrail:
         """
         found = await self._store.tenant(
             caller.tenant_id,
-            lambda identity: identity.audit(before=before or _LAST, limit=min(limit, PAGE)),
+            lambda identity: identity.audit.read(before=before or _LAST, limit=min(limit, PAGE)),
         )
         expected = self._sealing(caller.tenant_id)(found.head)
         # No tenant is without a seal: an end that has none is no end.

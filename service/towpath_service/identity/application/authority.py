@@ -167,9 +167,9 @@ class Authority:
         since_us = self._looked_us - _OVERLAP_US
         changed, self._looked_us, kept = await self._store.installation(
             lambda installation: (
-                installation.changed_since(since_us),
+                installation.tenants.changed_since(since_us),
                 installation.now_us(),
-                installation.server_keys(),
+                installation.server_keys.all(),
             )
         )
         # No call is let in by what was known while streams of others are being judged.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from towpath_auth import Caller
 
     from towpath_service.core.clock import Clock
-    from towpath_service.core.tenant_limits import Admission
+    from towpath_service.core.tenant_limits import TenantLimits
     from towpath_service.identity.application.audit import AuditTrail
     from towpath_service.identity.application.authority import Authority
     from towpath_service.identity.application.sign_in import SignedIn, SignIns
@@ -51,14 +51,14 @@ class Devices:
         trail: AuditTrail,
         sign_ins: SignIns,
         clock: Clock,
-        admission: Admission,
+        tenant_limits: TenantLimits,
     ) -> None:
         self._store = store
         self._authority = authority
         self._trail = trail
         self._sign_ins = sign_ins
         self._clock = clock
-        self._admission = admission
+        self._tenant_limits = tenant_limits
         self._forgot_us = 0
 
     async def start(self, client_name: str, address: str) -> tuple[str, str]:
@@ -89,11 +89,11 @@ class Devices:
 
         def work(installation: Installation) -> str:
             if forgets:
-                installation.forget_devices(now_us)
-            if installation.devices_from(address, now_us) >= MOST_WAITING:
+                installation.devices.forget(now_us)
+            if installation.devices.count_from(address, now_us) >= MOST_WAITING:
                 raise _too_many()
             waiting = device
-            while not installation.add_device(waiting):
+            while not installation.devices.add(waiting):
                 waiting = replace(device, user_code=new_user_code())
             return waiting.user_code
 
@@ -117,12 +117,12 @@ class Devices:
 
         def claim(installation: Installation) -> WaitingDevice:
             device = self._waiting(installation, user_code)
-            if not installation.approve_device(device.device_id, caller.tenant_id, credential_id):
+            if not installation.devices.approve(device.device_id, caller.tenant_id, credential_id):
                 raise _none_waits()
             return device
 
         def work(identity: Identity) -> None:
-            own = identity.key(caller.credential_id)
+            own = identity.keys.find(caller.credential_id)
             if own is None:
                 raise denied("key.own", "")
             login = self._login(caller, *own, credential_id=credential_id, device=device)
@@ -145,13 +145,13 @@ class Devices:
         key, now_us = parsed(text, "device"), self._clock.now_us()
 
         def work(installation: Installation) -> WaitingDevice | None:
-            device = installation.device(key.key_id)
+            device = installation.devices.find(key.key_id)
             if device is None or not self._authority.ring.peppers.matches(
                 key, device.pepper_version, device.digest
             ):
                 return None
             if device.credential_id is None:
-                installation.note_poll(device.device_id, now_us)
+                installation.devices.note_poll(device.device_id, now_us)
             return device
 
         device = await self._store.installation(work)
@@ -161,18 +161,18 @@ class Devices:
             raise _ended()
         if device.credential_id is None or device.approved_tenant_id is None:
             raise _too_soon() if now_us - (device.polled_us or 0) < _SOONEST_US else _pending()
-        self._admission.check_exchange(device.approved_tenant_id)
+        self._tenant_limits.check_exchange(device.approved_tenant_id)
         signed_in = await self._sign_ins.first(
             device.approved_tenant_id, device.credential_id, permissions, address
         )
         if signed_in is None:
             raise _ended()
-        await self._store.installation(lambda installation: installation.remove_device(key.key_id))
+        await self._store.installation(lambda installation: installation.devices.remove(key.key_id))
         return signed_in
 
     def _waiting(self, installation: Installation, text: str) -> WaitingDevice:
         code = read_user_code(text)
-        device = None if code is None else installation.device_by_code(code)
+        device = None if code is None else installation.devices.find_by_code(code)
         if device is None or device.credential_id or self._clock.now_us() >= device.expires_us:
             raise _none_waits()
         return device

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from towpath_auth.foreign import ForeignIdentity
 
     from towpath_service.core.clock import Clock
-    from towpath_service.core.tenant_limits import Admission
+    from towpath_service.core.tenant_limits import TenantLimits
     from towpath_service.identity.application.audit import AuditTrail
     from towpath_service.identity.application.authority import Authority
     from towpath_service.identity.application.sign_in import SignIns
@@ -63,7 +63,7 @@ class Federation:
         trusts: Trusts,
         issuers: IssuerTokens,
         clock: Clock,
-        admission: Admission,
+        tenant_limits: TenantLimits,
     ) -> None:
         self._store = store
         self._authority = authority
@@ -72,7 +72,7 @@ class Federation:
         self._trusts = trusts
         self._issuers = issuers
         self._clock = clock
-        self._admission = admission
+        self._tenant_limits = tenant_limits
 
     async def exchange(
         self, token: str, tenant: str, permissions: Collection[str], address: str = ""
@@ -98,7 +98,7 @@ class Federation:
             )
         except CredentialRefused as error:
             raise refused(error) from error
-        self._admission.check_exchange(tenant_id)
+        self._tenant_limits.check_exchange(tenant_id)
         if trust.users is not None:
             return await self._sign_in(tenant_id, trust, found, token, permissions, address)
         return await self._as_account(tenant_id, trust, found, permissions, address)
@@ -113,11 +113,13 @@ class Federation:
 
     async def _trusts_of(self, slug: str) -> tuple[str, list[StoredTrust]]:
         tenant = await self._store.installation(
-            lambda installation: installation.tenant(slug or FIRST_SLUG)
+            lambda installation: installation.tenants.find(slug or FIRST_SLUG)
         )
         # Of a tenant that isn't there as much is asked as of one that is.
         tenant_id = new_id() if tenant is None else tenant.tenant_id
-        return tenant_id, await self._store.tenant(tenant_id, lambda identity: identity.trusts())
+        return tenant_id, await self._store.tenant(
+            tenant_id, lambda identity: identity.trusts.all()
+        )
 
     async def _verified(
         self, tenant_id: str, token: str, trusts: list[StoredTrust]
@@ -147,7 +149,7 @@ class Federation:
         def work(identity: Identity) -> Standing | None:
             standing = identity.standing(credential_id)
             if standing is not None and (standing.key.used_us or 0) < now_us - _USED_AGAIN_US:
-                identity.change_key(credential_id, used_us=now_us)
+                identity.keys.change(credential_id, used_us=now_us)
             return standing
 
         standing = await self._store.tenant(tenant_id, work)
@@ -178,8 +180,8 @@ class Federation:
         key_id, *others = self._authority.ring.peppers.key_ids_for(signed)
 
         def work(identity: Identity) -> bool:
-            identity.touch()
-            if any(identity.key(other) for other in others):
+            identity.tenant.touch()
+            if any(identity.keys.find(other) for other in others):
                 return False
             user = self._user(identity, trust, found)
             login = NewLogin(
@@ -210,10 +212,10 @@ class Federation:
             _, handle = parse_principal(f"users/{found.user}", "id_token")
         except ServiceError as error:
             raise refused(CredentialRefused()) from error
-        known = identity.principal("user", handle)
+        known = identity.principals.find("user", handle)
         if known is not None:
             return known
-        role = roles_by_id(identity.roles()).get(trust.users.default_role)
+        role = roles_by_id(identity.roles.all()).get(trust.users.default_role)
         if role is None:
             raise _stranger(handle)
         user = Principal(
@@ -223,8 +225,8 @@ class Federation:
             display_name="",
             created_us=self._clock.now_us(),
         )
-        identity.add_principal(user)
-        identity.add_binding(
+        identity.principals.add(user)
+        identity.bindings.add(
             Binding(
                 principal_id=user.principal_id,
                 role_id=role.role_id,

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from towpath_auth.credentials import ApiKey
 
     from towpath_service.core.clock import Clock
-    from towpath_service.core.tenant_limits import Admission
+    from towpath_service.core.tenant_limits import TenantLimits
     from towpath_service.identity.application.authority import Authority, Exchanged
-    from towpath_service.identity.application.refused_exchanges import Denials
+    from towpath_service.identity.application.refused_exchanges import RefusedExchanges
     from towpath_service.identity.domain.principals import StoredKey
     from towpath_service.identity.ports.store import Identity, IdentityStore, Standing
 
@@ -34,7 +34,7 @@ _MOST_REMEMBERED: Final = 10_000
 _log = logging.getLogger(__name__)
 
 
-class Exchanges:
+class KeyExchange:
     """Makes access tokens of API keys."""
 
     def __init__(
@@ -42,16 +42,16 @@ class Exchanges:
         store: IdentityStore,
         authority: Authority,
         clock: Clock,
-        denials: Denials,
-        admission: Admission,
+        refused_exchanges: RefusedExchanges,
+        tenant_limits: TenantLimits,
     ) -> None:
         self._store = store
         self._authority = authority
         self._clock = clock
-        self._denials = denials
+        self._refused_exchanges = refused_exchanges
         self._tenants: dict[str, str] = {}
         """By the public ids of keys that were exchanged here."""
-        self._admission = admission
+        self._tenant_limits = tenant_limits
 
     async def exchange(
         self, api_key: str, permissions: Collection[str], address: str = ""
@@ -86,16 +86,18 @@ class Exchanges:
             check_standing(standing, now_us)
         except ServiceError as error:
             if standing is not None:
-                await self._denials.note(_denied(standing, error, now_us, address, proven=proven))
+                await self._refused_exchanges.note(
+                    _denied(standing, error, now_us, address, proven=proven)
+                )
             raise
-        self._admission.check_exchange(tenant_id)
+        self._tenant_limits.check_exchange(tenant_id)
         scopes = frozenset(permissions) if permissions else None
         return self._authority.issue(standing, now_us, scopes=scopes, address=address)
 
     async def _tenant_of(self, key_id: str) -> str | None:
         """Whose a key is, which never changes: asked once."""
         tenant_id = await self._store.installation(
-            lambda installation: installation.tenant_of(key_id)
+            lambda installation: installation.tenants.of_credential(key_id)
         )
         if tenant_id is not None:
             if len(self._tenants) >= _MOST_REMEMBERED:
@@ -115,7 +117,7 @@ class Exchanges:
             key, stored.pepper_version, stored.digest
         )
         if proven and stored.holds(now_us) and (stored.used_us or 0) < now_us - _USED_AGAIN_US:
-            identity.change_key(key.key_id, used_us=now_us)
+            identity.keys.change(key.key_id, used_us=now_us)
         return standing, proven
 
 

@@ -96,11 +96,13 @@ class Members:
 
     async def stored_bytes(self, caller: Caller) -> int:
         """What the caller's tenant stores."""
-        return await self._store.tenant(caller.tenant_id, lambda identity: identity.stored_bytes())
+        return await self._store.tenant(
+            caller.tenant_id, lambda identity: identity.tenant.stored_bytes()
+        )
 
     async def workspaces(self, caller: Caller) -> list[WorkspaceEntry]:
         """The workspaces that a caller may enter."""
-        entries = await self._read(caller, lambda identity: identity.workspaces())
+        entries = await self._read(caller, lambda identity: identity.workspaces.all())
         return [entry for entry in entries if caller.access.in_workspace(entry.workspace_id)]
 
     async def create_workspace(
@@ -114,7 +116,7 @@ class Members:
         )
 
         def work(identity: Identity) -> WorkspaceEntry:
-            if not identity.add_workspace(entry):
+            if not identity.workspaces.add(entry):
                 raise exists(f"workspaces/{workspace_id}")
             return entry
 
@@ -125,10 +127,10 @@ class Members:
         workspace_id = parse_named(name, "workspaces", "name")
 
         def work(identity: Identity) -> None:
-            contents = identity.contents(workspace_id)
+            contents = identity.workspaces.contents(workspace_id)
             if contents is not None:
                 raise in_use(name, f"its {contents}")
-            if not identity.remove_workspace(workspace_id):
+            if not identity.workspaces.remove(workspace_id):
                 raise not_found(name)
 
         await self._change(caller, work)
@@ -138,7 +140,7 @@ class Members:
     ) -> list[Principal]:
         """Some users, or service accounts: the first ones above a handle, by handle."""
         return await self._read(
-            caller, lambda identity: identity.principals(kind, after=after, limit=limit)
+            caller, lambda identity: identity.principals.page(kind, after=after, limit=limit)
         )
 
     async def create_user(self, caller: Caller, new: NewUser) -> Made:
@@ -176,18 +178,18 @@ class Members:
         found_kind, handle = parse_principal(name, "name")
 
         def work(identity: Identity) -> None:
-            principal = identity.principal(kind, handle) if found_kind == kind else None
+            principal = identity.principals.find(kind, handle) if found_kind == kind else None
             if principal is None:
                 raise not_found(name)
             check_covers_roles(identity, caller, principal)
-            identity.remove_principal(principal.principal_id)
+            identity.principals.remove(principal.principal_id)
             _keep_an_owner(identity)
 
         await self._change(caller, work)
 
     async def roles(self, caller: Caller) -> list[Role]:
         """All roles: the built-in ones, then the tenant's own."""
-        own = await self._read(caller, lambda identity: roles_by_id(identity.roles()))
+        own = await self._read(caller, lambda identity: roles_by_id(identity.roles.all()))
         built_in = [*BUILT_IN_ROLES.values()]
         if caller.tenant_id != LOCAL_TENANT_ID:
             built_in = [role for role in built_in if not role.permissions & _OF_PLATFORM]
@@ -212,7 +214,7 @@ class Members:
         )
 
         def work(identity: Identity) -> Role:
-            if role_id in BUILT_IN_ROLES or not identity.add_role(stored):
+            if role_id in BUILT_IN_ROLES or not identity.roles.add(stored):
                 raise exists(f"roles/{role_id}")
             return role
 
@@ -225,9 +227,9 @@ class Members:
         def work(identity: Identity) -> None:
             if role_id in BUILT_IN_ROLES:
                 raise in_use(name, "every tenant, being built in")
-            if identity.is_held(role_id):
+            if identity.roles.is_held(role_id):
                 raise in_use(name, "those who have it")
-            if not identity.remove_role(role_id):
+            if not identity.roles.remove(role_id):
                 raise not_found(name)
 
         await self._change(caller, work)
@@ -238,15 +240,15 @@ class Members:
         """Some of who has which role; of one principal, or of all for an empty name."""
 
         def work(identity: Identity) -> list[tuple[Binding, Principal]]:
-            whose = identity.principal(*parse_principal(principal, "principal"))
+            whose = identity.principals.find(*parse_principal(principal, "principal"))
             if whose is None:
                 return []
-            return identity.bindings_page(whose.principal_id, after=after, limit=limit)
+            return identity.bindings.page(whose.principal_id, after=after, limit=limit)
 
         if principal:
             return await self._read(caller, work)
         return await self._read(
-            caller, lambda identity: identity.bindings_page(None, after=after, limit=limit)
+            caller, lambda identity: identity.bindings.page(None, after=after, limit=limit)
         )
 
     async def grant(
@@ -276,7 +278,7 @@ class Members:
             bound = known_role(identity, role, "role")
             workspace_id = parse_named(workspace, "workspaces", "workspace") if workspace else ""
             check_covers(caller, bound, workspace_id)
-            if not identity.remove_binding(found.principal_id, bound.role_id, workspace_id):
+            if not identity.bindings.remove(found.principal_id, bound.role_id, workspace_id):
                 raise not_found(f"{role} of {principal}")
             _keep_an_owner(identity)
 
@@ -285,7 +287,7 @@ class Members:
     def _add(
         self, identity: Identity, caller: Caller, principal: Principal, role: str, workspace: str
     ) -> None:
-        if not identity.add_principal(principal):
+        if not identity.principals.add(principal):
             raise exists(principal.name)
         if role:
             self._bind(identity, caller, principal, role, workspace)
@@ -310,7 +312,7 @@ class Members:
             created_by=caller.principal,
             created_us=self._clock.now_us(),
         )
-        identity.add_binding(binding)
+        identity.bindings.add(binding)
         return binding
 
     def _principal(self, kind: PrincipalKind, handle: str, display_name: str) -> Principal:
@@ -335,14 +337,14 @@ _OF_PLATFORM: Final = frozenset(PLATFORM_PERMISSIONS)
 
 def _existing(identity: Identity, name: str) -> Principal:
     kind, handle = parse_principal(name, "principal")
-    found = identity.principal(kind, handle)
+    found = identity.principals.find(kind, handle)
     if found is None:
         raise not_found(name)
     return found
 
 
 def _keep_an_owner(identity: Identity) -> None:
-    if identity.users_with(OWNER, limit=1):
+    if identity.principals.users_with(OWNER, limit=1):
         return
     raise ServiceError(
         reason="LAST_OWNER",

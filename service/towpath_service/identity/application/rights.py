@@ -39,8 +39,8 @@ def check_covers_roles(identity: Identity, caller: Caller, principal: Principal)
     Raises:
         ServiceError: PERMISSION_MISSING, naming a permission that the caller lacks.
     """
-    roles = roles_by_id(identity.roles())
-    for binding in identity.bindings_of(principal.principal_id):
+    roles = roles_by_id(identity.roles.all())
+    for binding in identity.bindings.of(principal.principal_id):
         if binding.role_id in roles:
             check_covers(caller, roles[binding.role_id], binding.workspace_id)
 
@@ -58,7 +58,7 @@ def roles_by_id(stored: Iterable[StoredRole]) -> dict[str, Role]:
 
 def known_role(identity: Identity, name: str, field_name: str) -> Role:
     """The role of a name; raises RESOURCE_NOT_FOUND."""
-    role = roles_by_id(identity.roles()).get(parse_named(name, "roles", field_name))
+    role = roles_by_id(identity.roles.all()).get(parse_named(name, "roles", field_name))
     if role is None:
         raise not_found(name)
     return role
@@ -67,6 +67,6 @@ def known_role(identity: Identity, name: str, field_name: str) -> Role:
 def known_workspace(identity: Identity, name: str, field_name: str) -> str:
     """The id of a workspace that there is; raises RESOURCE_NOT_FOUND."""
     workspace_id = parse_named(name, "workspaces", field_name)
-    if all(entry.workspace_id != workspace_id for entry in identity.workspaces()):
+    if all(entry.workspace_id != workspace_id for entry in identity.workspaces.all()):
         raise not_found(name)
     return workspace_id

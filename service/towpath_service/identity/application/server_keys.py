@@ -76,12 +76,12 @@ class ServerKeys:
         """Makes the first secrets; False when there are some."""
 
         def work(installation: Installation) -> bool:
-            if installation.server_keys():
+            if installation.server_keys.all():
                 return False
             now_us = installation.now_us()
-            installation.add_server_key(self._pepper(1, now_us))
-            installation.add_server_key(self._signing(now_us, now_us))
-            installation.add_server_key(self._audit(new_pepper(), now_us))
+            installation.server_keys.add(self._pepper(1, now_us))
+            installation.server_keys.add(self._signing(now_us, now_us))
+            installation.server_keys.add(self._audit(new_pepper(), now_us))
             return True
 
         return await self._store.installation(work)
@@ -93,7 +93,7 @@ class ServerKeys:
             ServiceError: IDENTITY_MISSING when there are none; KEY_UNUSABLE as `Sealer.open`.
         """
         kept, now_us = await self._store.installation(
-            lambda installation: (installation.server_keys(), installation.now_us())
+            lambda installation: (installation.server_keys.all(), installation.now_us())
         )
         signing = [key for key in kept if key.purpose == "signing" and _verifies(key, now_us)]
         usable = [key for key in signing if key.used_from_us <= now_us]
@@ -118,19 +118,19 @@ class ServerKeys:
             kept=kept,
         )
 
-    async def logs_begun(self) -> bool:
+    async def audit_logs_started(self) -> bool:
         """Whether each tenant's audit log has its end."""
-        kept = await self._store.installation(lambda installation: installation.server_keys())
+        kept = await self._store.installation(lambda installation: installation.server_keys.all())
         return all(key.key_id == _AUDIT_ID for key in kept if key.purpose == "audit")
 
-    async def note_logs_begun(self) -> None:
+    async def note_audit_logs_started(self) -> None:
         """Notes for good that each tenant's audit log has its end."""
 
         def work(installation: Installation) -> None:
-            for key in installation.server_keys():
+            for key in installation.server_keys.all():
                 if key.purpose == "audit" and key.key_id != _AUDIT_ID:
-                    installation.remove_server_key(key)
-                    installation.add_server_key(self._audit(self._opened(key), key.created_us))
+                    installation.server_keys.remove(key)
+                    installation.server_keys.add(self._audit(self._opened(key), key.created_us))
 
         await self._store.installation(work)
 
@@ -144,15 +144,15 @@ class ServerKeys:
         def work(installation: Installation) -> str:
             now_us = installation.now_us()
             used_from_us = now_us + int(published_seconds * _SECOND)
-            for key in installation.server_keys():
+            for key in installation.server_keys.all():
                 if key.purpose != "signing":
                     continue
                 if not _verifies(key, now_us):
-                    installation.remove_server_key(key)
+                    installation.server_keys.remove(key)
                 elif key.used_until_us is None:
-                    installation.change_server_key(replace(key, used_until_us=used_from_us))
+                    installation.server_keys.change(replace(key, used_until_us=used_from_us))
             new = self._signing(now_us, used_from_us)
-            installation.add_server_key(new)
+            installation.server_keys.add(new)
             return new.key_id
 
         return await self._store.installation(work)
@@ -172,10 +172,10 @@ class ServerKeys:
             known = _peppers(installation)
             for key in known:
                 if key.used_until_us is None:
-                    installation.change_server_key(replace(key, used_until_us=used_from_us))
+                    installation.server_keys.change(replace(key, used_until_us=used_from_us))
             version = 1 + max(int(key.key_id) for key in known)
             new = replace(self._pepper(version, now_us), used_from_us=used_from_us)
-            installation.add_server_key(new)
+            installation.server_keys.add(new)
             return version
 
         return await self._store.installation(work)
@@ -192,7 +192,7 @@ class ServerKeys:
 
         def work(installation: Installation) -> list[int]:
             now_us = installation.now_us()
-            oldest_us = installation.oldest_login_us(now_us)
+            oldest_us = installation.server_keys.oldest_login_us(now_us)
             before_us = now_us if oldest_us is None else min(now_us, oldest_us)
             idle = [
                 key
@@ -200,10 +200,10 @@ class ServerKeys:
                 if key.used_until_us is not None
                 and key.used_until_us + PEPPER_IDLE_SECONDS * _SECOND < before_us
             ]
-            used = installation.peppers_in_use(now_us) if idle else set[int]()
+            used = installation.server_keys.peppers_in_use(now_us) if idle else set[int]()
             free = [key for key in idle if int(key.key_id) not in used]
             for key in free:
-                installation.remove_server_key(key)
+                installation.server_keys.remove(key)
             return [int(key.key_id) for key in free]
 
         return await self._store.installation(work)
@@ -223,10 +223,10 @@ class ServerKeys:
             return sealer.seal(self._sealer.open(sealed, place), place)
 
         def work(installation: Installation) -> int:
-            kept = installation.server_keys()
+            kept = installation.server_keys.all()
             for key in kept:
                 sealed = anew(key.sealed, place_of(key))
-                installation.change_server_key(replace(key, sealed=sealed))
+                installation.server_keys.change(replace(key, sealed=sealed))
             # Read only now: whoever makes a data key holds a server key meanwhile.
             return len(kept) + sum(reseal(installation.transaction, anew) for reseal in others)
 
@@ -266,7 +266,7 @@ class ServerKeys:
 
 
 def _peppers(installation: Installation) -> list[ServerKey]:
-    return [key for key in installation.server_keys() if key.purpose == "pepper"]
+    return [key for key in installation.server_keys.all() if key.purpose == "pepper"]
 
 
 def _verifies(key: ServerKey, now_us: int) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from towpath_auth.credentials import ApiKey, KeyKind
 
     from towpath_service.core.clock import Clock
-    from towpath_service.core.tenant_limits import Admission
+    from towpath_service.core.tenant_limits import TenantLimits
     from towpath_service.identity.application.audit import AuditTrail
     from towpath_service.identity.application.authority import Authority
     from towpath_service.identity.domain.principals import Principal
@@ -75,19 +75,19 @@ class SignIns:
         authority: Authority,
         trail: AuditTrail,
         clock: Clock,
-        admission: Admission,
+        tenant_limits: TenantLimits,
     ) -> None:
         self._store = store
         self._authority = authority
         self._trail = trail
         self._clock = clock
-        self._admission = admission
+        self._tenant_limits = tenant_limits
 
     def add(self, identity: Identity, new: NewLogin) -> bool:
         """Makes a login that has no refresh token yet; False when its id is taken."""
         now_us = self._clock.now_us()
-        identity.forget_sign_ins(new.principal.principal_id, now_us - _FORGET_US)
-        return identity.add_key(
+        identity.keys.forget_sign_ins(new.principal.principal_id, now_us - _FORGET_US)
+        return identity.keys.add(
             StoredKey(
                 key_id=new.key_id,
                 principal_id=new.principal.principal_id,
@@ -133,11 +133,11 @@ class SignIns:
         """
         key = parsed(text, "refresh")
         tenant_id = await self._store.installation(
-            lambda installation: installation.tenant_of(key.key_id)
+            lambda installation: installation.tenants.of_credential(key.key_id)
         )
         if tenant_id is None:
             raise refused(CredentialRefused())
-        self._admission.check_exchange(tenant_id)
+        self._tenant_limits.check_exchange(tenant_id)
         token = self._authority.ring.peppers.new_refresh_token(key.key_id)
         verdict: Verdict = "raced"
         standing: Standing | None = None
@@ -158,10 +158,10 @@ class SignIns:
         """Ends the login that a caller came by; raises RESOURCE_NOT_FOUND when there is none."""
 
         def work(identity: Identity) -> None:
-            found = identity.key(caller.credential_id)
+            found = identity.keys.find(caller.credential_id)
             if found is None or found[0].kind != "sign_in" or caller.run is not None:
                 raise not_found("a login")
-            identity.change_key(caller.credential_id, revoked_us=self._clock.now_us())
+            identity.keys.change(caller.credential_id, revoked_us=self._clock.now_us())
 
         await self._trail.change(caller.tenant_id, work)
 
@@ -173,8 +173,8 @@ class SignIns:
             return "unknown", None
         verdict = self._verdict(standing.key, key)
         if verdict == "stolen" and standing.key.revoked_us is None:
-            identity.touch()
-            identity.change_key(key.key_id, revoked_us=self._clock.now_us())
+            identity.tenant.touch()
+            identity.keys.change(key.key_id, revoked_us=self._clock.now_us())
             self._trail.add(
                 identity,
                 standing,
@@ -201,7 +201,7 @@ class SignIns:
         version, digest = self._authority.ring.peppers.hash(token)
         now_us = self._clock.now_us()
         used = [UsedToken(login.pepper_version, login.digest, now_us)] if login.digest else []
-        return identity.rotate_key(
+        return identity.keys.rotate(
             replace(
                 login,
                 digest=digest,

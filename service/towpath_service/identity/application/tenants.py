@@ -82,8 +82,8 @@ class Tenants:
         """Makes a key for an owner of the first tenant; None when there is none."""
 
         def work(identity: Identity) -> MadeTenant | None:
-            tenant = identity.tenant()
-            users = identity.users_with(OWNER, limit=1)
+            tenant = identity.tenant.read()
+            users = identity.principals.users_with(OWNER, limit=1)
             if tenant is None or not users:
                 return None
             made = self._keys.add(
@@ -115,13 +115,15 @@ class Tenants:
     async def tenants(self, after: str = "", *, limit: int) -> list[Tenant]:
         """Some tenants: the first ones above a slug, by slug."""
         return await self._store.installation(
-            lambda installation: installation.tenants(after=after, limit=limit)
+            lambda installation: installation.tenants.page(after=after, limit=limit)
         )
 
     async def get(self, name: str) -> Tenant:
         """A tenant by its name; raises RESOURCE_NOT_FOUND."""
         slug = parse_named(name, "tenants", "name")
-        tenant = await self._store.installation(lambda installation: installation.tenant(slug))
+        tenant = await self._store.installation(
+            lambda installation: installation.tenants.find(slug)
+        )
         if tenant is None:
             raise not_found(name)
         return tenant
@@ -149,7 +151,7 @@ class Tenants:
         slug = parse_named(name, "tenants", "name")
 
         def work(installation: Installation) -> Tenant:
-            tenant = installation.tenant(slug, lock=True)
+            tenant = installation.tenants.find(slug, lock=True)
             if tenant is None:
                 raise not_found(name)
             if suspended and tenant.tenant_id == LOCAL_TENANT_ID:
@@ -162,7 +164,7 @@ class Tenants:
                 }
                 given = {key: quotas[key] for key in quotas if not only or key in only}
                 tenant = replace(tenant, quotas={**stay, **given})
-            installation.change_tenant(tenant)
+            installation.tenants.change(tenant)
             return tenant
 
         tenant = await self._store.installation(work)
@@ -182,8 +184,8 @@ class Tenants:
         self, tenant: Tenant, email: str, roles: tuple[str, ...], key_seconds: float | None
     ) -> MadeTenant | None:
         def take(installation: Installation) -> Tenant:
-            installation.add_tenant(tenant)
-            found = installation.tenant(tenant.slug)
+            installation.tenants.add(tenant)
+            found = installation.tenants.find(tenant.slug)
             assert found is not None
             return found
 
@@ -202,8 +204,8 @@ class Tenants:
         roles: tuple[str, ...],
         key_seconds: float | None,
     ) -> MadeTenant | None:
-        identity.touch()
-        if identity.principals(None, limit=1):
+        identity.tenant.touch()
+        if identity.principals.page(None, limit=1):
             return None
         self._trail.begin(identity, tenant.tenant_id)
         now_us = self._clock.now_us()
@@ -214,12 +216,12 @@ class Tenants:
             display_name="",
             created_us=now_us,
         )
-        identity.add_workspace(
+        identity.workspaces.add(
             WorkspaceEntry(workspace_id=LOCAL_WORKSPACE_ID, display_name="", created_us=now_us)
         )
-        identity.add_principal(owner)
+        identity.principals.add(owner)
         for role_id in roles:
-            identity.add_binding(
+            identity.bindings.add(
                 Binding(
                     principal_id=owner.principal_id,
                     role_id=role_id,

@@ -69,16 +69,16 @@ class Trusts:
         self.checked(trust)
 
         def work(identity: Identity) -> StoredTrust:
-            if len(identity.trusts()) >= MOST_TRUSTS:
+            if len(identity.trusts.all()) >= MOST_TRUSTS:
                 raise _too_many()
             made = trust
             if trust.users is None:
                 account = _account(identity, caller, trust.service_account or "")
                 made = replace(trust, credential_id=new_key_id())
-                identity.add_key(_credential(made, account))
+                identity.keys.add(_credential(made, account))
             else:
                 _check_users(identity, caller, trust)
-            if not identity.add_trust(made):
+            if not identity.trusts.add(made):
                 raise exists(trust.name)
             return made
 
@@ -86,16 +86,16 @@ class Trusts:
 
     async def trusts(self, caller: Caller) -> list[StoredTrust]:
         """All trusts of the caller's tenant, by id."""
-        return await self._store.tenant(caller.tenant_id, lambda identity: identity.trusts())
+        return await self._store.tenant(caller.tenant_id, lambda identity: identity.trusts.all())
 
     async def delete(self, caller: Caller, name: str) -> None:
         """Ends a trust, and all that came of it; raises RESOURCE_NOT_FOUND."""
         trust_id = parse_named(name, "trusts", "name")
 
         def work(identity: Identity) -> None:
-            if not identity.remove_trust(trust_id):
+            if not identity.trusts.remove(trust_id):
                 raise not_found(name)
-            identity.end_keys_of_trust(trust_id, self._clock.now_us())
+            identity.keys.end_of_trust(trust_id, self._clock.now_us())
 
         await self._trail.change(caller.tenant_id, work)
 
@@ -128,11 +128,11 @@ class Trusts:
 
 def _account(identity: Identity, caller: Caller, name: str) -> Principal:
     kind, handle = parse_principal(name, "trust.service_account")
-    found = identity.principal(kind, handle) if kind == "service_account" else None
+    found = identity.principals.find(kind, handle) if kind == "service_account" else None
     if found is None:
         raise not_found(name)
-    roles = roles_by_id(identity.roles())
-    for binding in identity.bindings():
+    roles = roles_by_id(identity.roles.all())
+    for binding in identity.bindings.all():
         if binding.principal_id == found.principal_id and binding.role_id in roles:
             check_covers(caller, roles[binding.role_id], binding.workspace_id)
     return found
@@ -144,7 +144,7 @@ def _check_users(identity: Identity, caller: Caller, trust: StoredTrust) -> None
         raise denied("owner.grant", "")
     if trust.users.client_id not in trust.audiences:
         raise invalid("trust.users.client_id", "must be one of the audiences, too")
-    if any(other.users is not None for other in identity.trusts()):
+    if any(other.users is not None for other in identity.trusts.all()):
         raise ServiceError(
             reason="RESOURCE_EXISTS",
             message="people of this tenant sign in by another trust already: delete that one first",

@@ -1,4 +1,4 @@
-"""The audit log of one tenant, on SQL."""
+"""Audit logs, on SQL."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import exists, func, insert, literal, select, true, update
 from towpath_auth.audit import LOST_HASH, AuditHead, AuditRecord, chained
 
-from towpath_service.identity.ports.store import AuditLog
+from towpath_service.database.sql import statements
+from towpath_service.identity.ports.audit import AuditLog
+from towpath_service.identity.storage.rows import TenantRows
 from towpath_service.identity.storage.tables import audit_entry, audit_head
 
 if TYPE_CHECKING:
@@ -18,69 +20,69 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
 
-def append(
-    connection: Connection, record: AuditRecord, seal: Callable[[AuditHead], str], now_us: int
-) -> None:
-    """Writes an entry at the end of its tenant's log; two at once come one after the other.
+class SqlAuditEntries(TenantRows):
+    """The audit log of one tenant."""
 
-    Where the end is lost, or isn't one that the service wrote, the entry shows that.
-    """
-    tenant_id = record.tenant_id
-    found = connection.execute(
-        select(audit_head).where(audit_head.c.tenant_id == tenant_id).with_for_update()
-    ).one_or_none()
-    last = _last(connection, tenant_id, found, seal)
-    record = replace(record, sequence=last.sequence + 1, recorded_us=now_us)
-    head = AuditHead(sequence=record.sequence, hash=chained(record, last.hash))
-    connection.execute(insert(audit_entry).values(**asdict(record), hash=head.hash))
-    values = sealed(head, seal)
-    if found is None:
-        # Another's entry makes this fail for a key that is there, and be tried again.
-        connection.execute(insert(audit_head).values(tenant_id=tenant_id, **values))
-    else:
-        connection.execute(
-            update(audit_head).where(audit_head.c.tenant_id == tenant_id).values(**values)
+    def begin(self, seal: Callable[[AuditHead], str]) -> None:
+        """Gives an audit log without entries its end; changes nothing where it has either."""
+        written = select(exists().where(audit_entry.c.tenant_id == self._tenant_id))
+        if not self._connection.execute(written).scalar():
+            self._add(audit_head, **_sealed(AuditHead(), seal))
+
+    def append(self, record: AuditRecord, seal: Callable[[AuditHead], str]) -> None:
+        """Writes an entry at the end of the tenant's audit log.
+
+        Two at once come one after the other. Where the end is lost, or isn't one that was sealed,
+        the entry shows that.
+        """
+        assert record.tenant_id == self._tenant_id
+        found = self._connection.execute(self._select(audit_head).with_for_update()).one_or_none()
+        last = _last(self._connection, self._tenant_id, found, seal)
+        now_us = statements.database_now_us(self._connection)
+        record = replace(record, sequence=last.sequence + 1, recorded_us=now_us)
+        head = AuditHead(sequence=record.sequence, hash=chained(record, last.hash))
+        self._connection.execute(insert(audit_entry).values(**asdict(record), hash=head.hash))
+        values = _sealed(head, seal)
+        if found is None:
+            # Another's entry makes this fail for a key that is there, and be tried again.
+            self._connection.execute(insert(audit_head).values(tenant_id=self._tenant_id, **values))
+        else:
+            self._connection.execute(
+                update(audit_head).where(audit_head.c.tenant_id == self._tenant_id).values(**values)
+            )
+
+    def read(self, *, before: int, limit: int) -> AuditLog:
+        """Entries of the audit log below a sequence, and its end, as they were in one moment."""
+        columns = audit_entry.c
+        page = (
+            self._select(audit_entry)
+            .where(columns.sequence < before)
+            .order_by(columns.sequence.desc())
+            .limit(limit)
+            .subquery()
+        )
+        head = self._select(audit_head).subquery()
+        always = select(literal(1).label("one")).subquery()
+        ends = [head.c[name].label(f"head_{name}") for name in ("sequence", "hash", "seal")]
+        # One statement sees one moment: what is written meanwhile is in both, or in neither.
+        rows = self._connection.execute(
+            select(*ends, *page.c)
+            .select_from(always.outerjoin(head, true()).outerjoin(page, true()))
+            .order_by(page.c.sequence.desc())
+        )
+        found = [dict(row) for row in rows.mappings()]
+        heads = [tuple(row.pop(end.name) for end in ends) for row in found]
+        sequence, hash_, seal = heads[0]
+        return AuditLog(
+            entries=[_to_entry(row) for row in found if row["sequence"] is not None],
+            head=AuditHead() if sequence is None else AuditHead(sequence=sequence, hash=hash_),
+            seal=seal or "",
         )
 
 
-def has_entries(connection: Connection, tenant_id: str) -> bool:
-    """Whether anything was ever written in a tenant's log."""
-    written = select(exists().where(audit_entry.c.tenant_id == tenant_id))
-    return bool(connection.execute(written).scalar())
-
-
-def sealed(head: AuditHead, seal: Callable[[AuditHead], str]) -> dict[str, Any]:
+def _sealed(head: AuditHead, seal: Callable[[AuditHead], str]) -> dict[str, Any]:
     """The columns of an end, beside its tenant's id."""
     return {"sequence": head.sequence, "hash": head.hash, "seal": seal(head)}
-
-
-def read(connection: Connection, tenant_id: str, *, before: int, limit: int) -> AuditLog:
-    """Entries with their hashes, below a sequence, newest first, and the end of the log."""
-    columns = audit_entry.c
-    page = (
-        select(audit_entry)
-        .where(columns.tenant_id == tenant_id, columns.sequence < before)
-        .order_by(columns.sequence.desc())
-        .limit(limit)
-        .subquery()
-    )
-    head = select(audit_head).where(audit_head.c.tenant_id == tenant_id).subquery()
-    always = select(literal(1).label("one")).subquery()
-    ends = [head.c[name].label(f"head_{name}") for name in ("sequence", "hash", "seal")]
-    # One statement sees one moment: what is written meanwhile is in both, or in neither.
-    rows = connection.execute(
-        select(*ends, *page.c)
-        .select_from(always.outerjoin(head, true()).outerjoin(page, true()))
-        .order_by(page.c.sequence.desc())
-    )
-    found = [dict(row) for row in rows.mappings()]
-    heads = [tuple(row.pop(end.name) for end in ends) for row in found]
-    sequence, hash_, seal = heads[0]
-    return AuditLog(
-        entries=[_to_entry(row) for row in found if row["sequence"] is not None],
-        head=AuditHead() if sequence is None else AuditHead(sequence=sequence, hash=hash_),
-        seal=seal or "",
-    )
 
 
 def _last(

@@ -5,17 +5,79 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from towpath_service.database.port import sql_of
-from towpath_service.identity.storage.installation import SqlInstallation
-from towpath_service.identity.storage.tenant import SqlIdentity
+from towpath_service.database.sql import statements
+from towpath_service.identity.ports.store import Standing
+from towpath_service.identity.storage.audit import SqlAuditEntries
+from towpath_service.identity.storage.devices import SqlWaitingDevices
+from towpath_service.identity.storage.keys import SqlKeys
+from towpath_service.identity.storage.principals import SqlPrincipals
+from towpath_service.identity.storage.roles import SqlBindings, SqlRoles
+from towpath_service.identity.storage.server_keys import SqlServerKeyRecords
+from towpath_service.identity.storage.tenants import (
+    SqlTenantDirectory,
+    SqlTenantRecord,
+    SqlWorkspaces,
+)
+from towpath_service.identity.storage.trusts import SqlTrusts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from towpath_service.core.transactions import StoredBytes, Transaction, WorkspaceContents
-    from towpath_service.database.port import Database
+    from towpath_service.database.port import Database, SqlTransaction
     from towpath_service.identity.ports.store import Identity, Installation
 
 Result = TypeVar("Result")
+
+
+class SqlIdentity:
+    """One transaction about one tenant."""
+
+    def __init__(
+        self,
+        transaction: SqlTransaction,
+        tenant_id: str,
+        *,
+        contents: Mapping[str, WorkspaceContents],
+        stored_bytes: StoredBytes,
+    ) -> None:
+        self.tenant = SqlTenantRecord(transaction, tenant_id, stored_bytes)
+        self.workspaces = SqlWorkspaces(transaction, tenant_id, contents)
+        self.principals = SqlPrincipals(transaction, tenant_id)
+        self.keys = SqlKeys(transaction, tenant_id)
+        self.roles = SqlRoles(transaction, tenant_id)
+        self.bindings = SqlBindings(transaction, tenant_id)
+        self.trusts = SqlTrusts(transaction, tenant_id)
+        self.audit = SqlAuditEntries(transaction, tenant_id)
+
+    def standing(self, credential_id: str) -> Standing | None:
+        """All that the rights of a key's holder follow from; None when there is no such key."""
+        tenant, found = self.tenant.read(), self.keys.find(credential_id)
+        if tenant is None or found is None:
+            return None
+        key, principal = found
+        return Standing(
+            tenant=tenant,
+            principal=principal,
+            key=key,
+            bindings=self.bindings.of(principal.principal_id),
+            roles=self.roles.all(),
+            workspaces={it.workspace_id: it.display_name for it in self.workspaces.all()},
+        )
+
+
+class SqlInstallation:
+    """One transaction about the installation."""
+
+    def __init__(self, transaction: SqlTransaction) -> None:
+        self.transaction = transaction
+        self.tenants = SqlTenantDirectory(transaction)
+        self.devices = SqlWaitingDevices(transaction)
+        self.server_keys = SqlServerKeyRecords(transaction)
+
+    def now_us(self) -> int:
+        """The database's clock, microseconds since the Unix epoch."""
+        return statements.database_now_us(self.transaction.connection)
 
 
 class SqlIdentityStore:

@@ -4,10 +4,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from towpath._delivery import messages
-from towpath._delivery import segments as lanes
+from towpath._delivery import messages, segments
 from towpath._delivery.backlog import Backlog
-from towpath._delivery.segments import Lane
+from towpath._delivery.segments import SegmentWriter
 from towpath._delivery.stream import PATIENCE_SECONDS, UpdateStream
 from towpath.api.v1 import ingest_service_pb2 as pb
 from towpath.exceptions import RpcError, ServerUnreachable
@@ -22,20 +21,20 @@ if TYPE_CHECKING:
 
 
 class Producer:
-    """A lane, its backlog, and the streams that deliver it to a service."""
+    """A writer, its backlog, and the streams that deliver it to a service."""
 
     def __init__(self, folder: Path, service: FakeService) -> None:
         self.folder = folder
         folder.mkdir()
-        self.lane = Lane(folder, "updates")
-        self.backlog = Backlog(folder, self.lane)
+        self.writer = SegmentWriter(folder, "updates")
+        self.backlog = Backlog(folder, self.writer)
         self.service = service
         self.directives: list[Directive] = []
         self.now = 0.0
 
     def report(self, count: int) -> None:
         for _ in range(count):
-            self.lane.append(update(self.lane.last + 1))
+            self.writer.append(update(self.writer.last + 1))
 
     def connect(self) -> tuple[UpdateStream, FakeDuplex]:
         duplex = FakeDuplex(self.service)
@@ -49,7 +48,7 @@ class Producer:
             self.backlog,
             duplex,
             opening,
-            last=lambda: self.lane.last,
+            last=lambda: self.writer.last,
             on_directive=self.directives.append,
             clock=lambda: self.now,
         )
@@ -69,10 +68,10 @@ class Producer:
 
 @pytest.fixture
 def producer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Producer]:
-    monkeypatch.setattr(lanes, "SEGMENT_BYTES", 200)
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 200)
     made = Producer(tmp_path / PRODUCER, FakeService())
     yield made
-    made.lane.close()
+    made.writer.close()
 
 
 def batches(duplex: FakeDuplex) -> list[tuple[int, int]]:
@@ -119,7 +118,7 @@ def test_an_update_larger_than_the_window_goes_alone(producer: Producer) -> None
     producer.service.window.max_batch_bytes = 100
     large = pb.Update(run_id="2", amend=pb.RunAmendment(display_name="x" * 200))
     producer.report(1)
-    producer.lane.append(large.SerializeToString())
+    producer.writer.append(large.SerializeToString())
     producer.report(1)
     stream, duplex = producer.connect()
     producer.deliver(stream, duplex)

@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from towpath._delivery import segments as lanes
+from towpath._delivery import segments
 from towpath._delivery.drain import Drain
 from towpath.exceptions import RpcError, ServerUnreachable
 
@@ -28,14 +28,14 @@ class StreamMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.segment_bytes = lanes.SEGMENT_BYTES
+        self.segment_bytes = segments.SEGMENT_BYTES
         self.folder = tempfile.TemporaryDirectory()
         self.restored = False
         self.duplex: FakeDuplex | None = None
 
     @initialize(window=st.integers(1, 40), batch=st.integers(1, 10), segment=st.integers(60, 400))
     def begin(self, window: int, batch: int, segment: int) -> None:
-        lanes.SEGMENT_BYTES = segment  # type: ignore[misc]
+        segments.SEGMENT_BYTES = segment  # type: ignore[misc]
         self.service = FakeService(updates=window, batch=batch)
         self.producer = Producer(Path(self.folder.name) / PRODUCER, self.service)
         self.connect()
@@ -98,20 +98,20 @@ class StreamMachine(RuleBasedStateMachine):
                 moved = drain.deliver(transport)
 
     def teardown(self) -> None:
-        lanes_before, lanes.SEGMENT_BYTES = self.segment_bytes, 100_000  # type: ignore[misc]
+        bytes_before, segments.SEGMENT_BYTES = self.segment_bytes, 100_000  # type: ignore[misc]
         try:
             if self.duplex is not None:
                 self.finish()
         finally:
-            lanes.SEGMENT_BYTES = lanes_before  # type: ignore[misc]
+            segments.SEGMENT_BYTES = bytes_before  # type: ignore[misc]
             self.folder.cleanup()
 
     def finish(self) -> None:
         for _ in range(2):
             self.connect()
             self.producer.deliver(self.stream, self.duplex)  # type: ignore[arg-type]
-        last = self.producer.lane.last
-        self.producer.lane.close()
+        last = self.producer.writer.last
+        self.producer.writer.close()
         assert self.producer.backlog.acked == last
         path = self.producer.folder.parent / "rejected.jsonl"
         told = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []

@@ -18,8 +18,8 @@ def test_any_bytes_are_written_where_the_file_stands(tmp_path: Path) -> None:
     path = tmp_path / "file"
     data = bytes(range(256)) * 1000
     with path.open("wb", buffering=0) as file:
-        assert write_at_once(file.fileno(), data) == len(data)
-        assert write_at_once(file.fileno(), b"\0after\0") == 7
+        assert write_at_once(file.fileno(), data, len(data)) == len(data)
+        assert write_at_once(file.fileno(), b"\0after\0", 7) == 7
     assert path.read_bytes() == data + b"\0after\0"
 
 
@@ -27,13 +27,13 @@ def test_a_refusal_of_the_system_is_an_os_error(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.touch()
     with path.open("rb") as file, pytest.raises(OSError, match="Bad file") as caught:
-        write_at_once(file.fileno(), b"data")
+        write_at_once(file.fileno(), b"data", 4)
     assert caught.value.errno == errno.EBADF
     with (
         open("/dev/full", "wb", buffering=0) as full,  # noqa: PTH123 - a device of Linux
         pytest.raises(OSError, match="No space") as caught,
     ):
-        write_at_once(full.fileno(), b"data")
+        write_at_once(full.fileno(), b"data", 4)
     assert caught.value.errno == errno.ENOSPC
 
 
@@ -44,7 +44,7 @@ def test_threads_that_write_and_fail_at_once_get_each_their_own_outcome() -> Non
     def fail() -> None:
         for _ in range(2000):
             try:
-                wrong.append(write_at_once(reader, b"data"))
+                wrong.append(write_at_once(reader, b"data", 4))
             except OSError as error:
                 if error.errno != errno.EBADF:
                     wrong.append(error)

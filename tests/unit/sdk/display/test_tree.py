@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from towpath._display.model import Tree
 from towpath._display.rows import rows
-from towpath._display.summary import summary
+from towpath._display.summary import lines_of
 from towpath._display.table import table
 from towpath._state_type import StateType
 
@@ -112,7 +112,7 @@ def test_the_end_leaves_the_failures_and_what_was_not_run(tree: Tree) -> None:
         why = "not run: load failed (ValueError: no)"
         tree.transition(name, state(StateType.SKIPPED, at=1.0, message=why))
     tree.transition(ROOT, state(StateType.FAILED, at=2.5, message="1 failed"))
-    assert summary(tree, colour=False) == [
+    assert lines_of(tree, colour=False) == [
         "✗ nightly · 00001ayd  failed after 2.5s: 1 failed, 2 not run",
         "  ✗ load failed: ValueError: no",
         "  - not run since load failed: clean, combine",

@@ -5,7 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from towpath._engine import run_logging as _logging
+from towpath._engine import run_logging
 from towpath._runs.context import current_run
 
 if TYPE_CHECKING:
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 def test_runs_on_several_threads_get_one_handler(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two that ask at once for the first time would otherwise have each line recorded twice."""
-    logger = logging.getLogger(_logging.RUN_LOGGER)
+    logger = logging.getLogger(run_logging.RUN_LOGGER)
     monkeypatch.setattr(logger, "handlers", [])
-    both, settings = threading.Barrier(2), _logging.get_settings()
+    both, settings = threading.Barrier(2), run_logging.get_settings()
 
     def met() -> Any:
         both.wait(10)
         return settings
 
-    monkeypatch.setattr(_logging, "get_settings", met)
+    monkeypatch.setattr(run_logging, "get_settings", met)
 
     def asked() -> None:
         current_run.set(object())  # type: ignore[arg-type]
-        _logging.get_run_logger()
+        run_logging.get_run_logger()
 
     with ThreadPoolExecutor(2) as threads:
         for done in [threads.submit(asked) for _ in range(2)]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from towpath._telemetry import switch as in_force
+from towpath._telemetry import switch
 from towpath.testing import harness
 
 from tests.unit.sdk.telemetry.recorded import Recorded
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
     """What is recorded when everything is sampled."""
     made = Recorded()
-    monkeypatch.setattr(in_force, "current_tracer", lambda: made.tracer)
+    monkeypatch.setattr(switch, "current_tracer", lambda: made.tracer)
     with harness():
         yield made
 
@@ -27,6 +27,6 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
 def left_out(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
     """What is recorded although the sampler wants nothing."""
     made = Recorded(ratio=0.0)
-    monkeypatch.setattr(in_force, "current_tracer", lambda: made.tracer)
+    monkeypatch.setattr(switch, "current_tracer", lambda: made.tracer)
     with harness():
         yield made

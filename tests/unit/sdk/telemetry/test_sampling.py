@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace import StatusCode
 from towpath import flow, task
 from towpath._delivery.session import use_reporter
-from towpath._telemetry import switch as in_force
+from towpath._telemetry import switch
 from towpath._telemetry.ids import Carrier
 from towpath.testing import harness
 
@@ -105,7 +105,7 @@ def test_the_service_is_told_of_the_root_and_of_spans_that_are_recorded(
     monkeypatch: pytest.MonkeyPatch, ratio: float
 ) -> None:
     recorded, told = Recorded(ratio=ratio), Told()
-    monkeypatch.setattr(in_force, "current_tracer", lambda: recorded.tracer)
+    monkeypatch.setattr(switch, "current_tracer", lambda: recorded.tracer)
 
     @flow
     def etl() -> int:
@@ -154,7 +154,7 @@ def test_what_users_add_to_a_provider_can_fail_and_runs_go_on(
     provider = TracerProvider(sampler=Undecided() if trouble == "sampler" else None)
     provider.add_span_processor(Broken())
     tracer = provider.get_tracer("towpath")
-    monkeypatch.setattr(in_force, "current_tracer", lambda: tracer)
+    monkeypatch.setattr(switch, "current_tracer", lambda: tracer)
 
     @flow
     def etl() -> list[int]:

@@ -40,7 +40,7 @@ async def devices(place: Place) -> int:
 
     def work(installation: Any) -> int:
         counted = select(func.count()).select_from(waiting_device)
-        return int(installation._connection.execute(counted).scalar_one())
+        return int(installation.transaction.connection.execute(counted).scalar_one())
 
     return await place.service.stores.identity.installation(work)
 

@@ -64,6 +64,33 @@ def test_a_handler_that_lacks_a_method_is_refused_at_the_start() -> None:
         dispatcher(Partial())
 
 
+async def test_a_service_may_have_several_handlers() -> None:
+    class Information:
+        service = "towpath.api.v1.ServerService"
+
+        async def get_server_info(self, request: Any, caller: Caller) -> Any:
+            del request, caller
+            return server_service_pb2.GetServerInfoResponse(version="of one handler")
+
+    class Transitions:
+        service = "towpath.api.v1.ServerService"
+
+        async def get_transition_table(self, request: Any, caller: Caller) -> Any:
+            del request, caller
+            return server_service_pb2.GetTransitionTableResponse()
+
+    made = dispatcher(Information(), Transitions())
+    assert made.services == ["towpath.api.v1.ServerService"]
+    answer: Any = await made.unary(made.endpoint(INFO), REQUEST, {})
+    assert answer.version == "of one handler"
+    await made.unary(made.endpoint(TABLE), server_service_pb2.GetTransitionTableRequest(), {})
+
+
+def test_an_rpc_with_two_implementations_is_refused_at_the_start() -> None:
+    with pytest.raises(LookupError, match=r"2 handlers implement towpath\.api\.v1\.ServerService/"):
+        dispatcher(FakeServerHandler(), FakeServerHandler())
+
+
 def test_endpoints_know_what_the_contract_says_of_them() -> None:
     made = dispatcher(FakeServerHandler(), FakeLogHandler())
     assert made.services == ["towpath.api.v1.LogService", "towpath.api.v1.ServerService"]

@@ -1,4 +1,4 @@
-"""Rows of trusts."""
+"""Trusts in other issuers, on SQL."""
 
 from __future__ import annotations
 
@@ -7,12 +7,40 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from towpath_service.identity.domain.principals import StoredTrust, UserTrust
+from towpath_service.identity.storage import tables
+from towpath_service.identity.storage.rows import TenantRows
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
 
-def trust_values(trust: StoredTrust) -> dict[str, Any]:
+class SqlTrusts(TenantRows):
+    """The issuers that one tenant trusts."""
+
+    def find(self, trust_id: str) -> StoredTrust | None:
+        """A trust by its id."""
+        row = self._connection.execute(
+            self._select(tables.trust).where(tables.trust.c.trust_id == trust_id)
+        ).one_or_none()
+        return None if row is None else _to_trust(row)
+
+    def all(self) -> list[StoredTrust]:
+        """All trusts, by id."""
+        rows = self._connection.execute(
+            self._select(tables.trust).order_by(tables.trust.c.trust_id)
+        )
+        return [_to_trust(row) for row in rows]
+
+    def add(self, trust: StoredTrust) -> bool:
+        """Keeps a trust; False when its id is taken."""
+        return self._add(tables.trust, **_trust_values(trust))
+
+    def remove(self, trust_id: str) -> bool:
+        """Removes a trust; False when there is none."""
+        return self._remove(tables.trust, trust_id=trust_id)
+
+
+def _trust_values(trust: StoredTrust) -> dict[str, Any]:
     """The columns of a trust, less its tenant."""
     users = trust.users
     terms = {
@@ -34,7 +62,7 @@ def trust_values(trust: StoredTrust) -> dict[str, Any]:
     }
 
 
-def to_trust(row: Row[Any]) -> StoredTrust:
+def _to_trust(row: Row[Any]) -> StoredTrust:
     """A trust, from its row."""
     terms: dict[str, Any] = json.loads(row.terms)
     users: dict[str, Any] | None = terms["users"]
