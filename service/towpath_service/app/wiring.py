@@ -25,8 +25,9 @@ from towpath_service.runs.application.committer import Committer
 from towpath_service.runs.application.producers import Producers
 from towpath_service.runs.application.queries import Queries
 from towpath_service.runs.application.reaper import Reaper
-from towpath_service.runs.application.retention import Keep, Retention
+from towpath_service.runs.application.retention import Retention
 from towpath_service.runs.application.watch import Watches
+from towpath_service.runs.domain.retention import Keep
 from towpath_service.runs.rpc.ingest_handler import IngestHandler, StreamTimes
 from towpath_service.runs.rpc.log_handler import LogHandler
 from towpath_service.runs.rpc.run_handler import FlowHandler, RunHandler

@@ -29,10 +29,11 @@ from towpath_service.runs.application.committer import Committer
 from towpath_service.runs.application.producers import Producers
 from towpath_service.runs.application.queries import Queries
 from towpath_service.runs.application.reaper import Reaper
-from towpath_service.runs.application.retention import DAY, Keep, Removed, Retention
+from towpath_service.runs.application.retention import Removed, Retention
 from towpath_service.runs.application.submissions import Submission
 from towpath_service.runs.application.watch import Watches
 from towpath_service.runs.domain.reports import Creation, StateReport, Update
+from towpath_service.runs.domain.retention import DAY, Keep
 from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.runs.ports.ingest import ProducerKey
 
