@@ -148,8 +148,8 @@ def _loops(
         loops["openness"] = identity_watch.run
     else:
         loops["identity"] = service.authority.run
-    if service.denials is not None:
-        loops["denials"] = service.denials.run
+    if service.refused_exchanges is not None:
+        loops["denials"] = service.refused_exchanges.run
     if listeners.certificates is not None:
         loops["certificates"] = listeners.renew_certificates
     return loops

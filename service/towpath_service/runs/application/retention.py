@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from towpath_service.core.errors import ServiceError
-from towpath_service.runs.application.clock_jumps import Jumps
+from towpath_service.runs.application.clock_jumps import ClockJumps
 from towpath_service.runs.domain.retention import DAY
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Retention:
         self._bus = bus
         self._clock = clock
         self._keep = keep
-        self._jumps = Jumps(clock)
+        self._jumps = ClockJumps(clock)
         self._wary_until = 0.0
 
     async def run(self) -> None:
