@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -17,6 +16,7 @@ from typing import (
     overload,
 )
 
+from towpath._definitions.flow_ids import flow_id_of
 from towpath._definitions.options import (
     HOOKS,
     Definition,
@@ -81,7 +81,7 @@ class Flow(Definition, Generic[P, R_co]):
         self._options = options_given(locals())
         super().__init__(fn, kind="flow")
         self.name = name or self.fn.__name__
-        self.flow_id = _slug(self.name)
+        self.flow_id = flow_id_of(self.name)
         self.description = description or inspect.cleandoc(self.fn.__doc__ or "")
         self.version = version
         self.tags = frozenset(tags)
@@ -206,11 +206,6 @@ class Flow(Definition, Generic[P, R_co]):
         }
         chosen: dict[str, Any] = {**self._options, **hooks, **options}
         return Flow(fn, **chosen)
-
-
-def _slug(name: str) -> str:
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].strip("-")
-    return slug or "flow"
 
 
 def _runner(runner: Any) -> TaskRunner:

@@ -5,13 +5,25 @@ from __future__ import annotations
 import inspect
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    ParamSpecArgs,
+    ParamSpecKwargs,
+    Unpack,
+    get_origin,
+    get_type_hints,
+)
 
-from towpath._redaction import REDACTED, LiveSecrets, sensitive_parameters
+from towpath._definitions.misfits import PREFIX, misfit_message, short_repr, shown_signature
 from towpath.exceptions import DefinitionError, ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_UNCHECKED: Final = object()
+"""Stands for the type of a parameter whose values are taken as they are."""
 
 
 @lru_cache(maxsize=1024)
@@ -30,14 +42,16 @@ def bind(
     """
     if not args and not kwargs and not signature_of(function).parameters:
         return {}
+    signature = signature_of(function)
     try:
-        bound = signature_of(function).bind(*args, **kwargs)
+        bound = signature.bind(*args, **kwargs)
     except TypeError as error:
-        raise ParameterError(
-            f"{owner}: {error}; its signature is {signature_of(function)}"
-        ) from None
-    bound.apply_defaults()
-    return dict(bound.arguments)
+        problem = f"{owner}: {error}; its signature is {shown_signature(function, signature)}"
+    else:
+        bound.apply_defaults()
+        return dict(bound.arguments)
+    # Raised here, so that no context of it holds the arguments.
+    raise ParameterError(problem)
 
 
 def validate(
@@ -45,8 +59,11 @@ def validate(
 ) -> dict[str, Any]:
     """Parameters coerced to their annotations.
 
+    A default that doesn't fit is its author's, and is left as it is.
+
     Raises:
-        ParameterError: A value doesn't fit; the message names the parameter.
+        ParameterError: Values don't fit; the message names each parameter and place.
+        DefinitionError: An annotation can't be checked.
     """
     if not parameters:
         return parameters
@@ -55,53 +72,102 @@ def validate(
         return parameters
     from pydantic import ValidationError  # noqa: PLC0415 - only annotated parameters need pydantic
 
+    given = {name: each for name, each in parameters.items() if PREFIX + name in model.model_fields}
     try:
-        checked = model.model_validate(
-            {
-                f"p_{name}": value
-                for name, value in parameters.items()
-                if f"p_{name}" in model.model_fields
-            }
-        )
+        return {**parameters, **_checked(model, given)}
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]).removeprefix("p_")
-        where = "".join(f"[{part!r}]" for part in first["loc"][1:])
-        told, got = first["msg"], repr(first["input"])
-        if name in sensitive_parameters(function):
-            secrets = LiveSecrets()
-            secrets.add(parameters[name])
-            told, got = secrets.text(told), REDACTED
-        raise ParameterError(f"{owner}: parameter {name!r}{where}: {told}, but got {got}") from None
-    return {name: getattr(checked, f"p_{name}", value) for name, value in parameters.items()}
+        found = error
+    wrong = {str(each["loc"][0]).removeprefix(PREFIX) for each in found.errors()}
+    usual = {name for name in wrong if _is_default(function, name, parameters[name])}
+    if usual:
+        given = {name: each for name, each in parameters.items() if name not in usual}
+        return {**parameters, **validate(function, given, owner=owner)}
+    # Raised here, so that no context of it holds the arguments.
+    raise ParameterError(f"{owner}: {misfit_message(found, function, parameters)}")
+
+
+def _checked(model: Any, given: dict[str, Any]) -> dict[str, Any]:
+    checked = model.model_validate({PREFIX + name: value for name, value in given.items()})
+    return {name: getattr(checked, PREFIX + name) for name in given}
+
+
+def _is_default(function: Callable[..., Any], name: str, value: Any) -> bool:
+    return signature_of(function).parameters[name].default is value
 
 
 @lru_cache(maxsize=1024)
 def _model(function: Callable[..., Any]) -> Any:
-    fields = {
-        f"p_{name}": (_type_of(function, name, parameter.annotation), ...)
-        for name, parameter in inspect.signature(function).parameters.items()
+    types = {
+        name: found
+        for name, parameter in signature_of(function).parameters.items()
         if parameter.annotation is not parameter.empty
-        and parameter.kind not in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}
+        and (found := _type_of(function, parameter)) is not _UNCHECKED
     }
-    if not fields:
+    if not types:
         return None
+    try:
+        return _model_of(types, _names_of(function))
+    except Exception as error:  # noqa: BLE001 - pydantic raises errors of many classes
+        for name, each in types.items():
+            _refuse_unless_checked(name, each, _names_of(function))
+        raise DefinitionError(f"annotations can't be checked: {error}") from None
+
+
+def _model_of(types: dict[str, Any], names: dict[str, Any]) -> Any:
     from pydantic import ConfigDict, create_model  # noqa: PLC0415 - annotations alone need pydantic
 
-    definitions: dict[str, Any] = fields
+    # Whether an argument is missing was looked at before.
+    fields: dict[str, Any] = {PREFIX + name: (each, None) for name, each in types.items()}
     config = ConfigDict(arbitrary_types_allowed=True)
-    return create_model("Parameters", __config__=config, **definitions)
+    model = create_model("Parameters", __config__=config, **fields)
+    # Texts within annotations mean what they mean where the function stands.
+    model.model_rebuild(_types_namespace=names)
+    return model
 
 
-def _type_of(function: Callable[..., Any], name: str, annotation: Any) -> Any:
+def _refuse_unless_checked(name: str, annotation: Any, names: dict[str, Any]) -> None:
+    try:
+        _model_of({name: annotation}, names)
+    except Exception as error:  # noqa: BLE001 - as above
+        raise DefinitionError(
+            f"parameter {name!r} is annotated {short_repr(annotation)}, which can't be checked:"
+            f" {type(error).__name__}: {error}. Annotate it otherwise, or leave arguments as they"
+            " are with validate_parameters=False"
+        ) from None
+
+
+def _type_of(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+    """The type of a parameter's value; for *args and **kwargs that of the whole."""
+    found = _annotated(function, parameter.name, parameter.annotation)
+    if getattr(found, "_is_protocol", False) and not getattr(found, "_is_runtime_protocol", False):
+        return _UNCHECKED  # isinstance can't look at it
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        return _UNCHECKED if _is_unpacked(found) else tuple[found, ...]
+    if parameter.kind is parameter.VAR_KEYWORD:
+        return _UNCHECKED if _is_unpacked(found) else dict[str, found]
+    return found
+
+
+def _is_unpacked(annotation: Any) -> bool:
+    """Whether an annotation of *args or **kwargs means these as a whole."""
+    return get_origin(annotation) is Unpack or isinstance(
+        annotation, ParamSpecArgs | ParamSpecKwargs
+    )
+
+
+def _annotated(function: Callable[..., Any], name: str, annotation: Any) -> Any:
     """The type that a parameter's annotation means, which may be a text."""
-    known: dict[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
     try:
         alone = SimpleNamespace(__annotations__={name: annotation})
-        return get_type_hints(alone, globalns=known, include_extras=True)[name]
+        return get_type_hints(alone, globalns=_names_of(function), include_extras=True)[name]
     except NameError as error:
         raise DefinitionError(
             f"parameter {name!r} is annotated {annotation!r}, which can't be looked up when the"
             f" flow runs: {error}. Import it outside of TYPE_CHECKING, or leave arguments as they"
             " are with validate_parameters=False"
         ) from None
+
+
+def _names_of(function: Callable[..., Any]) -> dict[str, Any]:
+    names: dict[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
+    return names

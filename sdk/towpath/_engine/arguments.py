@@ -1,127 +1,118 @@
-"""Futures inside arguments: finding them, and putting their results in their place."""
+"""Futures inside arguments: the engine finds them here, and puts results in their place."""
 
 from __future__ import annotations
 
-import copy
-import dataclasses
-from collections import defaultdict
+import logging
+from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from towpath._runs.futures import Future
-from towpath.annotations import allow_failure, quote, unmapped
+from towpath._engine.containers import Kind, kind_of, parts_of
+from towpath._engine.rebuilding import Rebuilding
+from towpath.annotations import allow_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
-    Replace = Callable[[Future[Any], bool], Any]
+    from towpath._runs.futures import Future, Waits
 
-_SEQUENCES: Final[tuple[type[Any], ...]] = (list, set, frozenset, tuple)
-_LEAVES: Final = frozenset({str, int, float, bool, bytes, type(None)})
+BUDGET: Final = 200_000
+"""Most containers that are searched in a parameter; plain values and futures don't count."""
+
+_log: Final = logging.getLogger("towpath.engine")
 
 
-def visit(value: Any, replace: Replace) -> Any:
-    """A value with each future in it replaced, at any depth; the same object if there is none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """Parameters of a call, and the futures that stand in them."""
 
-    Args:
-        value: Lists, tuples, sets, dicts, dataclasses and pydantic models are searched; `quote`
-            is not.
-        replace: Is called with a future and whether its failure is allowed.
+    parameters: dict[str, Any]
+    waits: Waits
+    wrapped: frozenset[str]
+    """Parameters that hold a future, or a wrapper such as `quote`."""
+
+    def resolved(self) -> dict[str, Any]:
+        """The parameters with results in the place of futures, which must have ended.
+
+        What holds neither a future nor a wrapper is handed on as the object that it is. The rest
+        is copied, without a call of `__init__` or `__post_init__`.
+        """
+        if not self.wrapped:
+            return self.parameters
+        waited = {id(future) for future, _, _ in self.waits}
+        rebuilding = Rebuilding(
+            # A future that came into a list after the search has perhaps not ended.
+            lambda future, allowed: _result(future, allowed) if id(future) in waited else future
+        )
+        return {
+            name: rebuilding.rebuilt(value) if name in self.wrapped else value
+            for name, value in self.parameters.items()
+        }
+
+
+def search(parameters: dict[str, Any]) -> Arguments:
+    """Finds the futures inside parameters, at any depth.
+
+    Lists, tuples, sets, dicts, dataclasses and pydantic models are searched, each object once, the
+    outer ones first; what stands in `quote` is not. After BUDGET containers the search of a
+    parameter ends with a warning: futures that it did not find are passed as they are.
     """
-    return _visit(value, replace, ())
-
-
-def futures_in(parameters: dict[str, Any]) -> list[tuple[Future[Any], str, bool]]:
-    """Each future inside parameters, with the parameter's name and whether it may fail."""
-    found: list[tuple[Future[Any], str, bool]] = []
+    waits: Waits = []
+    wrapped: set[str] = set()
     for name, value in parameters.items():
-        if type(value) in _LEAVES:
+        if kind_of(type(value)) is Kind.LEAF:
             continue
-
-        def note(future: Future[Any], allowed: bool, name: str = name) -> Future[Any]:
-            found.append((future, name, allowed))
-            return future
-
-        visit(value, note)
-    return found
-
-
-def resolved(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Parameters with results in the place of futures, which must have ended."""
-
-    def result(future: Future[Any], allowed: bool) -> Any:
-        state = future.state
-        if allowed and not state.is_completed():
-            future.child.handle()
-            return state.exception
-        return state.value
-
-    return {name: visit(value, result) for name, value in parameters.items()}
+        walk = _Walk()
+        for future, allowed in walk.futures_in(value):
+            waits.append((future, name, allowed))
+        if walk.wraps:
+            wrapped.add(name)
+        if walk.left_over:
+            _log.warning(
+                "parameter %r holds more than %d containers: only the first ones were searched for"
+                " futures; if it holds none, pass it in quote(...)",
+                name,
+                BUDGET,
+            )
+    return Arguments(parameters=parameters, waits=waits, wrapped=frozenset(wrapped))
 
 
-def _visit(value: Any, replace: Replace, around: tuple[int, ...]) -> Any:
-    kind: type[Any] = value.__class__
-    if kind in _LEAVES:
-        return value
-    if kind is Future:
-        return replace(value, False)
-    if kind is allow_failure:
-        return _visit(value.value, lambda future, _: replace(future, True), around)
-    if kind is unmapped:
-        return _visit(value.value, replace, around)
-    if kind is quote:
-        return value.value
-    if id(value) in around:
-        return value
-    return _visit_container(value, replace, (*around, id(value)))
+@dataclass(slots=True)
+class _Walk:
+    """One breadth-first walk through a parameter."""
+
+    wraps: bool = False
+    left_over: bool = False
+    seen: dict[tuple[int, bool], Any] = field(default_factory=dict[tuple[int, bool], Any])
+    """All containers so far, kept alive so that no other object gets their ids meanwhile."""
+
+    def futures_in(self, value: Any) -> Iterator[tuple[Future[Any], bool]]:
+        waiting = deque([(value, False)])
+        while waiting:
+            each, allowed = waiting.popleft()
+            kind = kind_of(type(each))
+            if kind is Kind.LEAF or (id(each), allowed) in self.seen:
+                continue
+            if kind is Kind.FUTURE:
+                self.wraps = True
+                yield each, allowed
+                continue
+            if len(self.seen) >= BUDGET:
+                self.left_over = True
+                continue
+            self.seen[id(each), allowed] = each
+            if kind is Kind.QUOTE:
+                self.wraps = True
+                continue
+            if kind is Kind.WRAPPER:
+                self.wraps = True
+                allowed = allowed or type(each) is allow_failure
+            waiting.extend((part, allowed) for part in parts_of(each, kind))
 
 
-def _visit_container(value: Any, replace: Replace, around: tuple[int, ...]) -> Any:
-    kind: type[Any] = value.__class__
-    if any(issubclass(kind, sequence) for sequence in _SEQUENCES):
-        items = [_visit(item, replace, around) for item in value]
-        if all(new is old for new, old in zip(items, value, strict=True)):
-            return value
-        return _rebuilt(kind, items)
-    if issubclass(kind, dict):
-        return _visit_dict(value, replace, around)
-    if dataclasses.is_dataclass(kind):
-        names = [item.name for item in dataclasses.fields(kind) if item.init]
-        changes = _changed(value, names, replace, around)
-        return dataclasses.replace(value, **changes) if changes else value
-    fields: Any = getattr(kind, "__pydantic_fields__", None)
-    if fields is not None:
-        changes = _changed(value, list(fields), replace, around)
-        return value.model_copy(update=changes) if changes else value
-    return value
-
-
-def _rebuilt(kind: Callable[..., Any], items: list[Any]) -> Any:
-    return kind(*items) if hasattr(kind, "_fields") else kind(items)
-
-
-def _visit_dict(value: dict[Any, Any], replace: Replace, around: tuple[int, ...]) -> Any:
-    pairs = {
-        _visit(key, replace, around): _visit(item, replace, around) for key, item in value.items()
-    }
-    if all(
-        new is old
-        for pair in zip(pairs.items(), value.items(), strict=False)
-        for new, old in zip(*pair, strict=True)
-    ):
-        return value
-    if isinstance(value, defaultdict):
-        return defaultdict(value.default_factory, pairs)
-    if type(value) is dict:
-        return pairs
-    other = copy.copy(value)
-    other.clear()
-    other.update(pairs)
-    return other
-
-
-def _changed(
-    value: Any, names: list[str], replace: Replace, around: tuple[int, ...]
-) -> dict[str, Any]:
-    found = {name: getattr(value, name) for name in names}
-    visited = {name: _visit(item, replace, around) for name, item in found.items()}
-    return {name: item for name, item in visited.items() if item is not found[name]}
+def _result(future: Future[Any], allowed: bool) -> Any:
+    state = future.state
+    if allowed and not state.is_completed():
+        future.child.handle()
+        return state.exception
+    return state.value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -10,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath._delivery.reports import Content
-from towpath._results.cache_policies import DEFAULT
+from towpath._engine.identity import identity_of
+from towpath._results.cache_policies import DEFAULT, inputs_of
 from towpath._results.store import ResultStore, StoredResult
 from towpath._settings.current import get_settings
 from towpath.exceptions import ResultError, UnhashableInputError
@@ -103,20 +103,14 @@ class ResultEntry:
     def _key_of(self, inputs: Mapping[str, Any]) -> str:
         policy = self._policy.cache
         try:
+            inputs = inputs_of(self._run.owner.fn, inputs)
             key = (policy or DEFAULT).compute_key(self._run, inputs)
         except UnhashableInputError as error:
             if policy is not None:
                 raise
             _log.warning("%s is not cached: %s", self._run.name, error)
             return ""
-        return f"{_identity(self._run.owner)}:{key}" if key else ""
-
-
-def _identity(task: Any) -> str:
-    """What tells tasks apart: scripts all call their module __main__, so their file counts."""
-    if task.fn.__module__ == "__main__":
-        return f"{inspect.getfile(inspect.unwrap(task.fn))}:{task.task_key}"
-    return str(task.task_key)
+        return f"{identity_of(self._run.owner)}:{key}" if key else ""
 
 
 def _content(stored: StoredResult) -> Content:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from towpath._delivery.reports import StateReport
-from towpath._engine.arguments import futures_in, resolved
+from towpath._engine.arguments import search
 from towpath._engine.attempts import interruption
 from towpath._engine.mapping import calls_of
 from towpath._engine.skipping import skipped, upstream_failures
@@ -21,6 +21,7 @@ from towpath.exceptions import MissingContextError, RunCancelled
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from towpath._engine.arguments import Arguments
     from towpath._engine.definitions import TaskDefinition
     from towpath._runs.context import RunContext, Runner
     from towpath._runs.futures import Waits
@@ -47,8 +48,8 @@ def submit(
             f"{task.name}.submit() needs a flow around it to run in: call it within a function"
             f" decorated with @flow, or call {task.name}() directly"
         )
-    waits = futures_in(parameters)
-    waits += [(future, "", False) for future in wait_for]
+    arguments = search(parameters)
+    waits = [*arguments.waits, *((future, "", False) for future in wait_for)]
     run = new_run(task, parameters, mapped=mapped)
     run.submitted = True
     report_new(run, StateReport(state=StateType.PENDING, time=run.created), waits=waits)
@@ -57,7 +58,7 @@ def submit(
     future: Future[Any] = Future(run.run_id, child)
     child.future = future
     parent.children.add(child)
-    _Submission(run, future, waits, parent.runner).wait()
+    _Submission(run, future, arguments, waits, parent.runner).wait()
     return future
 
 
@@ -82,9 +83,17 @@ def submit_each(
 class _Submission:
     """A submitted run that counts down what it waits for."""
 
-    def __init__(self, run: RunContext, future: Future[Any], waits: Waits, runner: Runner) -> None:
+    def __init__(
+        self,
+        run: RunContext,
+        future: Future[Any],
+        arguments: Arguments,
+        waits: Waits,
+        runner: Runner,
+    ) -> None:
         self._run = run
         self._future = future
+        self._arguments = arguments
         self._waits = waits
         self._runner = runner
         self._missing = len(waits) + 1
@@ -132,7 +141,7 @@ class _Submission:
     def _to_end(self) -> State[Any]:
         run = self._run
         try:
-            parameters = run.parameters = resolved(run.parameters)
+            parameters = run.parameters = self._arguments.resolved()
             run.hide(parameters)
         except Exception as error:  # noqa: BLE001 - containers of users may raise anything
             return attempts_of(run, Results()).give_up(error)

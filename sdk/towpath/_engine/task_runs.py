@@ -12,7 +12,7 @@ from towpath._clock import current_clock, system_clock
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter
 from towpath._engine import traced_attempts
-from towpath._engine.arguments import futures_in, resolved
+from towpath._engine.arguments import search
 from towpath._engine.attempts import interruption
 from towpath._engine.caching import ResultEntry
 from towpath._engine.coroutines import run_to_end
@@ -29,6 +29,7 @@ from towpath._tracing.begin import trace_of
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 
+    from towpath._engine.arguments import Arguments
     from towpath._engine.attempts import Attempts
     from towpath._engine.caching import Hit
     from towpath._engine.definitions import TaskDefinition
@@ -219,18 +220,15 @@ def _waits(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     wait_for: Iterable[Future[Any]],
-) -> tuple[dict[str, Any], Waits]:
-    parameters = task.bind(args, kwargs)
-    waits = futures_in(parameters)
-    waits += [(future, "", False) for future in wait_for]
-    return parameters, waits
+) -> tuple[Arguments, Waits]:
+    arguments = search(task.bind(args, kwargs))
+    return arguments, [*arguments.waits, *((future, "", False) for future in wait_for)]
 
 
-def _begin(task: TaskDefinition, parameters: dict[str, Any], waits: Waits) -> _Called:
+def _begin(task: TaskDefinition, arguments: Arguments, waits: Waits) -> _Called:
     """Reports a run whose upstream has ended: as RUNNING, CACHED or SKIPPED."""
     failed = upstream_failures(waits) if waits else []
-    if not failed:
-        parameters = resolved(parameters)
+    parameters = arguments.parameters if failed else arguments.resolved()
     run = new_run(task, parameters)
     called = _Called(run=run, parameters=parameters, child=Child(run.name))
     if failed:
@@ -266,10 +264,10 @@ def call(
     wait_for: Sequence[Future[Any]] = (),
 ) -> Child:
     """Runs a task of an ordinary function here and now."""
-    parameters, waits = _waits(task, args, kwargs, wait_for)
+    arguments, waits = _waits(task, args, kwargs, wait_for)
     if waits:
         wait([future for future, _, _ in waits])
-    called = _begin(task, parameters, waits)
+    called = _begin(task, arguments, waits)
     if called.child.state is not None:
         return called.child
     try:
@@ -286,10 +284,10 @@ async def call_async(
     wait_for: Sequence[Future[Any]] = (),
 ) -> Child:
     """Runs a task of a coroutine function here and now."""
-    parameters, waits = _waits(task, args, kwargs, wait_for)
+    arguments, waits = _waits(task, args, kwargs, wait_for)
     if waits:
         await asyncio.to_thread(wait, [future for future, _, _ in waits])
-    called = _begin(task, parameters, waits)
+    called = _begin(task, arguments, waits)
     if called.child.state is not None:
         return called.child
     attempts = attempts_of(called.run, called.results)
@@ -312,9 +310,9 @@ def stream(
     wait_for: Sequence[Future[Any]] = (),
 ) -> Generator[Any, Any, Any]:
     """Runs a task of a generator function, item by item."""
-    parameters, waits = _waits(task, args, kwargs, wait_for)
+    arguments, waits = _waits(task, args, kwargs, wait_for)
     wait([future for future, _, _ in waits])
-    called = _begin(task, parameters, waits)
+    called = _begin(task, arguments, waits)
     if called.child.state is not None:
         called.child.handle_unless_completed()
         return called.child.state.result()
@@ -329,9 +327,9 @@ async def stream_async(
     wait_for: Sequence[Future[Any]] = (),
 ) -> AsyncGenerator[Any, Any]:
     """Runs a task of an async generator function, item by item."""
-    parameters, waits = _waits(task, args, kwargs, wait_for)
+    arguments, waits = _waits(task, args, kwargs, wait_for)
     await asyncio.to_thread(wait, [future for future, _, _ in waits])
-    called = _begin(task, parameters, waits)
+    called = _begin(task, arguments, waits)
     if called.child.state is not None:
         called.child.state.result()
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 LEAST_CHARACTERS: Final = 6
 """Shorter texts are part of too many others."""
@@ -52,15 +52,23 @@ def _leaves(value: Any, depth: int) -> Iterator[str | bytes]:
     if isinstance(value, str | bytes):
         yield value
         return
-    if hasattr(value, "get_secret_value"):
-        yield from _leaves(value.get_secret_value(), depth)
+    if _quietly(lambda: hasattr(value, "get_secret_value")):
+        yield from _leaves(_quietly(value.get_secret_value), depth)
         return
-    parts = _parts(value)
+    parts = _quietly(lambda: _parts(value))
     if parts is None:
-        yield str(value)
+        yield _quietly(lambda: str(value)) or ""
         return
     for part in parts[:_MOST_ITEMS]:
         yield from _leaves(part, depth - 1)
+
+
+def _quietly(read: Callable[[], Any]) -> Any:
+    """What is read of an object of a user, whose code may raise anything; None if it does."""
+    try:
+        return read()
+    except Exception:  # noqa: BLE001 - see above
+        return None
 
 
 def _parts(value: Any) -> list[Any] | None:

@@ -63,7 +63,7 @@ _HIDDEN: Final = _Hidden()
 
 def _is_sensitive(function: Callable[..., Any], name: str, annotation: Any) -> bool:
     if not isinstance(annotation, str):
-        return _is_marked(annotation)
+        return is_marked(annotation)
     if not any(hint in annotation for hint in _HINTS) and not _may_be_alias(function, annotation):
         return False
     known: Mapping[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
@@ -73,20 +73,22 @@ def _is_sensitive(function: Callable[..., Any], name: str, annotation: Any) -> b
     except Exception:  # noqa: BLE001 - what can't be looked up may be anything
         # Hiding too much is the smaller harm.
         return any(hint in annotation for hint in _HINTS)
-    return _is_marked(found)
+    return is_marked(found)
 
 
 def _may_be_alias(function: Callable[..., Any], annotation: str) -> bool:
     """Whether a name of the module means a type that is marked: `Password = Annotated[...]`."""
     known: Mapping[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
     words = "".join(each if each.isidentifier() or each.isdigit() else " " for each in annotation)
-    return any(_is_marked(known[word]) for word in words.split() if word in known)
+    return any(is_marked(known[word]) for word in words.split() if word in known)
 
 
-def _is_marked(annotation: Any) -> bool:
+def is_marked(annotation: Any) -> bool:
     if annotation is Sensitive or isinstance(annotation, Sensitive):
         return True
-    if isinstance(annotation, type) and hasattr(annotation, "get_secret_value"):
+    if isinstance(annotation, type) and (
+        hasattr(annotation, "get_secret_value") or hasattr(annotation, "__towpath_sensitive__")
+    ):
         return True
     metadata = getattr(annotation, "__metadata__", ())
-    return any(map(_is_marked, metadata)) or any(map(_is_marked, get_args(annotation)))
+    return any(map(is_marked, metadata)) or any(map(is_marked, get_args(annotation)))

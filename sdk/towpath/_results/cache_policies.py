@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import CodeType, MethodType
+from typing import TYPE_CHECKING, Any, cast
 
 from towpath.exceptions import UnhashableInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from towpath._runs.context import RunContext
 
@@ -63,7 +65,7 @@ class CompoundCachePolicy(CachePolicy):
         keys = [policy.compute_key(run, counted) for policy in self.policies]
         if not keys or any(key is None for key in keys):
             return None
-        return hashlib.sha256("\n".join(map(str, keys)).encode()).hexdigest()
+        return _joined(map(str, keys))
 
     def __sub__(self, parameter: str) -> CachePolicy:
         """This policy without regard to a further parameter."""
@@ -83,18 +85,22 @@ class CacheKeyFnPolicy(CachePolicy):
 
 class _Inputs(CachePolicy):
     def compute_key(self, run: RunContext, inputs: Mapping[str, Any]) -> str | None:
-        from towpath._results.encoding import NotEncodableError, stable_hash  # noqa: PLC0415 - loads with the first key
+        from towpath._results.hashing import stable_hash  # noqa: PLC0415 - the same
+        from towpath._results.scalars import NotEncodableError  # noqa: PLC0415 - loads with the first key
 
+        owner = getattr(getattr(run.owner, "fn", None), "__self__", None)
         hashes: list[str] = []
         for name in sorted(inputs):
             try:
-                hashes.append(f"{name}={stable_hash(inputs[name])}")
+                # The object of a method is hashed by its attributes, whatever its class.
+                is_owner = owner is not None and inputs[name] is owner
+                hashes.append(f"{name}={stable_hash(inputs[name], any_class=is_owner)}")
             except NotEncodableError as error:
                 raise UnhashableInputError(
                     f"no cache key for {run.name}: parameter {name!r} has no stable hash: {error}."
                     f" Leave it out with INPUTS - {name!r}, or make the key with cache_key_fn"
                 ) from None
-        return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+        return _joined(hashes)
 
     def __repr__(self) -> str:
         return "INPUTS"
@@ -122,7 +128,11 @@ class _RunId(CachePolicy):
 class _FlowParameters(CachePolicy):
     def compute_key(self, run: RunContext, inputs: Mapping[str, Any]) -> str | None:
         flow = run.flow_run
-        return _Inputs().compute_key(run, flow.parameters if flow is not None else inputs)
+        if flow is None:
+            return _Inputs().compute_key(run, inputs)
+        # A process that runs tasks knows the parameters of their flow, not its function.
+        function = getattr(flow.owner, "fn", None)
+        return _Inputs().compute_key(flow, inputs_of(function, flow.parameters))
 
     def __repr__(self) -> str:
         return "FLOW_PARAMETERS"
@@ -157,6 +167,18 @@ DEFAULT: CachePolicy = INPUTS + TASK_SOURCE + RUN_ID
 """What `persist_result=True` means: within one flow run nothing is computed twice."""
 
 
+def inputs_of(function: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """All that a call of a function depends on by name: its arguments, and what is bound to it."""
+    if isinstance(function, MethodType):
+        (name, *_) = [*inspect.signature(function.__func__).parameters, "self"]
+        return {name if name not in parameters else "self": function.__self__, **parameters}
+    return dict(parameters)
+
+
+def _joined(keys: Iterable[str]) -> str:
+    return hashlib.sha256(json.dumps(list(keys)).encode()).hexdigest()
+
+
 def task_input_hash(context: RunContext, arguments: dict[str, Any]) -> str | None:
     """For `cache_key_fn`: the same for the same task code and arguments.
 
@@ -169,7 +191,23 @@ def task_input_hash(context: RunContext, arguments: dict[str, Any]) -> str | Non
 def _source_of(function: Callable[..., Any]) -> bytes:
     """The source of a function; its code where there is no source."""
     try:
-        return inspect.getsource(function).encode()
+        return inspect.getsource(function).encode("utf-8", "surrogatepass")
     except (OSError, TypeError):
-        code = function.__code__
-        return code.co_code + repr(code.co_consts).encode()
+        return code_bytes(function.__code__)
+
+
+def code_bytes(code: CodeType) -> bytes:
+    """The code of a function, equal in every process of one version of Python."""
+    constants = [_constant(each) for each in code.co_consts]
+    return code.co_code + json.dumps([constants, code.co_names]).encode()
+
+
+def _constant(value: Any) -> Any:
+    """A constant of code as JSON: neither addresses nor the order of sets stand in it."""
+    if isinstance(value, CodeType):
+        return code_bytes(value).hex()
+    if isinstance(value, tuple):
+        return ["tuple", *map(_constant, cast("tuple[Any, ...]", value))]
+    if isinstance(value, frozenset):
+        return ["set", *sorted(map(repr, cast("frozenset[Any]", value)))]
+    return repr(value)

@@ -1,188 +1,182 @@
-"""Values as JSON that gives them back as they were, and as hashes that are the same everywhere.
+"""Values as JSON that gives them back as they were.
 
 What JSON has itself is written plainly; the rest as {"$": kind, "v": ...}: tuples, sets, bytes,
-dates, decimals, UUIDs, paths, enumerations, dataclasses and pydantic models. Nothing is executed on
-reading but the constructors of dataclasses, enumerations and models named in the file.
+dates, decimals, UUIDs, paths, enumerations, dataclasses and pydantic models. Reading imports the
+modules of the classes that are named in the file, and calls no constructor of theirs.
 """
 
 from __future__ import annotations
 
-import base64
-import dataclasses
-import datetime as dt
-import decimal
-import hashlib
-import importlib
 import json
-import math
-import pathlib
-import uuid
-from enum import Enum
+from enum import Enum, Flag
 from typing import TYPE_CHECKING, Any, Final
+
+from towpath._results.naming import certain_name, object_named, shown_name
+from towpath._results.object_state import (
+    ObjectState,
+    fields_digest,
+    is_record,
+    state_of,
+    with_state,
+)
+from towpath._results.scalars import TAG, NotEncodableError, reader_of, writer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_TAG: Final = "$"
-_PLAIN: Final[frozenset[type[Any]]] = frozenset({type(None), bool, int, str})
 _SEQUENCES: Final[frozenset[type[Any]]] = frozenset({list, tuple, set, frozenset})
-_TEXTS: Final[dict[type, tuple[str, Callable[[Any], str], Callable[[str], Any]]]] = {
-    dt.datetime: ("datetime", lambda v: v.isoformat(), dt.datetime.fromisoformat),
-    dt.date: ("date", lambda v: v.isoformat(), dt.date.fromisoformat),
-    dt.time: ("time", lambda v: v.isoformat(), dt.time.fromisoformat),
-    decimal.Decimal: ("decimal", str, decimal.Decimal),
-    uuid.UUID: ("uuid", str, uuid.UUID),
-    pathlib.PosixPath: ("path", str, pathlib.Path),
-    pathlib.WindowsPath: ("path", str, pathlib.Path),
-    pathlib.PurePosixPath: ("pure-path", str, pathlib.PurePosixPath),
-    bytes: ("bytes", lambda v: base64.b64encode(v).decode(), base64.b64decode),
-}
-_FROM_TEXT: Final = {kind: read for kind, _, read in _TEXTS.values()}
-
-
-class NotEncodableError(TypeError):
-    """A value, or one inside it, has no encoding; the text says where and what it is."""
+_CANONICAL: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
+)
+_MOST_CONTAINERS: Final = 5_000_000
+"""That are written, each wherever it stands: few shared lists can stand for endless ones."""
 
 
 def dumps(value: Any) -> bytes:
-    """A value as JSON that `loads` gives back.
+    """Encode a value as JSON that `loads` gives back.
 
     Raises:
         NotEncodableError: It, or something inside it, can't be given back.
     """
-    return json.dumps(_Encoder(hashing=False).encode(value), allow_nan=False).encode()
+    try:
+        return json.dumps(_Encoder().encoded(value), allow_nan=False).encode()
+    except RecursionError:
+        raise NotEncodableError("contains itself, or is nested too deeply") from None
 
 
 def loads(data: bytes) -> Any:
-    """The value that `dumps` wrote.
+    """Read the value that `dumps` wrote.
 
     Raises:
-        Exception: The data is damaged, or a class it names is gone.
+        Exception: The data is damaged, or a class it names is gone or has other fields now.
     """
     return _decode(json.loads(data))
 
 
-def stable_hash(value: Any) -> str:
-    """SHA-256 of a value: equal for equal values, in every process and on every machine.
+def canonical(encoded: Any) -> bytes:
+    """JSON as bytes that are equal for equal JSON, whatever the order of names."""
+    return _CANONICAL.encode(encoded).encode("utf-8", "surrogatepass")
+
+
+def enum_form(member: Enum, name: str) -> dict[str, Any]:
+    """A member of an enumeration, by name; a combination of flags by number.
+
+    Args:
+        member: The member.
+        name: The name of its class.
 
     Raises:
-        NotEncodableError: It, or something inside it, has no such hash.
+        NotEncodableError: The class doesn't give the member back.
     """
-    encoded = _Encoder(hashing=True).encode(value)
-    return hashlib.sha256(_canonical(encoded).encode()).hexdigest()
+    kind = type(member)
+    if kind.__members__.get(member.name) is member:
+        return {TAG: "enum", "type": name, "v": member.name}
+    if isinstance(member, Flag) and type(member.value) is int and kind(member.value) is member:
+        return {TAG: "flag", "type": name, "v": member.value}
+    raise NotEncodableError(f"is no member of {shown_name(kind)}")
+
+
+def class_name(kind: type[Any]) -> str:
+    """The name of a class that leads back to it.
+
+    Raises:
+        NotEncodableError: There is none.
+    """
+    name = certain_name(kind)
+    if name is not None:
+        return name
+    reason = (
+        "a class within a function"
+        if "<locals>" in kind.__qualname__
+        else "and its module has another class of that name, or none"
+    )
+    raise NotEncodableError(f"is a {shown_name(kind)}, {reason}")
 
 
 class _Encoder:
-    def __init__(self, *, hashing: bool) -> None:
-        self._hashing = hashing
+    def __init__(self) -> None:
+        self._containers = 0
 
-    def encode(self, value: Any, where: str = "") -> Any:
-        try:
-            return self._encoded(value, where)
-        except RecursionError:
-            raise NotEncodableError(f"{where or 'the value'} contains itself") from None
-
-    def _encoded(self, value: Any, where: str) -> Any:
-        kind: type[Any] = value.__class__
-        if kind in _PLAIN:
-            return value
-        if kind in _TEXTS:
-            name, write, _ = _TEXTS[kind]
-            return {_TAG: name, "v": write(value)}
+    def encoded(self, value: Any) -> Any:
+        kind = type(value)
+        write = writer_of(kind)
+        if write is not None:
+            return write(value)
         if isinstance(value, Enum):
-            return {_TAG: "enum", "type": self._named(kind, where), "v": value.name}
-        if isinstance(value, float):
-            return float(value) if math.isfinite(value) else {_TAG: "float", "v": repr(value)}
-        if isinstance(value, dt.timedelta):
-            return {_TAG: "timedelta", "v": [value.days, value.seconds, value.microseconds]}
+            return enum_form(value, class_name(kind))
+        self._containers += 1
+        if self._containers > _MOST_CONTAINERS:
+            raise NotEncodableError(
+                f"has more than {_MOST_CONTAINERS:,} lists, dicts and objects in it"
+            )
         if kind in _SEQUENCES:
-            return self._sequence(value, kind, where)
+            return self._sequence(value, kind)
         if kind is dict:
-            return self._mapping(value, where)
-        return self._object(value, kind, where)
+            return self._mapping(value)
+        if is_record(kind):
+            return self._record(value, kind)
+        raise NotEncodableError(f"is a {shown_name(kind)}")
 
-    def _sequence(self, value: Any, kind: type[Any], where: str) -> Any:
-        items = [self._encoded(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    def _sequence(self, value: Any, kind: type[Any]) -> Any:
+        items: list[Any] = []
+        for item in value:
+            try:
+                items.append(self.encoded(item))
+            except NotEncodableError as error:
+                raise error.inside(f"[{len(items)}]") from None
         if kind is list:
             return items
         if kind is not tuple:
-            items.sort(key=_canonical)
-        return {_TAG: kind.__name__, "v": items}
+            items.sort(key=canonical)
+        return {TAG: kind.__name__, "v": items}
 
-    def _mapping(self, value: dict[Any, Any], where: str) -> Any:
-        if all(type(key) is str for key in value) and _TAG not in value:
-            return {key: self._encoded(item, f"{where}[{key!r}]") for key, item in value.items()}
+    def _mapping(self, value: Mapping[Any, Any]) -> Any:
+        if TAG not in value and all(type(key) is str and self.encoded(key) is key for key in value):
+            return self._named(value, "[{!r}]")
         pairs = [
-            [self._encoded(key, where), self._encoded(item, f"{where}[{key!r}]")]
-            for key, item in value.items()
+            [self.encoded(key), encoded]
+            for key, encoded in zip(value, self._named(value, "[{!r}]").values(), strict=True)
         ]
-        if self._hashing:
-            pairs.sort(key=_canonical)
-        return {_TAG: "dict", "v": pairs}
+        return {TAG: "dict", "v": pairs}
 
-    def _object(self, value: Any, kind: type[Any], where: str) -> Any:
-        fields: Mapping[str, Any] | None = None
-        name = "dataclass"
-        if dataclasses.is_dataclass(kind):
-            fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(kind) if f.init}
-        elif hasattr(kind, "__pydantic_fields__"):
-            fields = dict(value)
-            name = "model"
-        if fields is not None:
-            inner = {n: self._encoded(item, f"{where}.{n}") for n, item in fields.items()}
-            return {_TAG: name, "type": self._named(kind, where), "v": inner}
-        if self._hashing:
-            return self._hashed(value, kind, where)
-        raise NotEncodableError(f"{where or 'it'} is a {_name_of(kind)}")
+    def _named(self, value: Mapping[Any, Any], place: str) -> dict[Any, Any]:
+        items: dict[Any, Any] = {}
+        for key, item in value.items():
+            try:
+                items[key] = self.encoded(item)
+            except NotEncodableError as error:
+                raise error.inside(place.format(key)) from None
+        return items
 
-    def _hashed(self, value: Any, kind: type[Any], where: str) -> Any:
-        if issubclass(kind, type) or kind.__name__ in {"function", "builtin_function_or_method"}:
-            return {_TAG: "code", "v": f"{value.__module__}:{value.__qualname__}"}
-        if kind.__module__ == "numpy" and kind.__name__ == "ndarray" and not value.dtype.hasobject:
-            digest = hashlib.sha256(value.tobytes()).hexdigest()
-            return {_TAG: "ndarray", "v": [str(value.dtype), list(value.shape), digest]}
-        raise NotEncodableError(f"{where or 'it'} is a {_name_of(kind)}")
-
-    def _named(self, kind: type[Any], where: str) -> str:
-        if not self._hashing and "<locals>" in kind.__qualname__:
-            raise NotEncodableError(
-                f"{where or 'it'} is a {_name_of(kind)}, a class within a function"
-            )
-        return f"{kind.__module__}:{kind.__qualname__}"
-
-
-def _canonical(encoded: Any) -> str:
-    return json.dumps(encoded, sort_keys=True, separators=(",", ":"))
-
-
-def _name_of(kind: type[Any]) -> str:
-    return (
-        kind.__qualname__
-        if kind.__module__ == "builtins"
-        else f"{kind.__module__}.{kind.__qualname__}"
-    )
+    def _record(self, value: Any, kind: type[Any]) -> Any:
+        name = class_name(kind)
+        state = state_of(value)
+        parts = [self._named(held, ".{}") for held in (state.attributes, state.slots)]
+        return {TAG: "record", "type": name, "fields": fields_digest(kind), "v": parts}
 
 
 def _decode(value: Any) -> Any:
-    shape: type[Any] = value.__class__
+    shape = type(value)
     if shape is list:
         return [_decode(item) for item in value]
     if shape is not dict:
         return value
-    kind: Any = value.get(_TAG)
-    if kind is None:
+    tag: Any = value.get(TAG)
+    if tag is None:
         return {key: _decode(item) for key, item in value.items()}
     content: Any = value["v"]
-    if kind in _FROM_TEXT:
-        return _FROM_TEXT[kind](content)
-    if kind in {"dataclass", "model", "enum"}:
-        return _decode_named(kind, value["type"], content)
-    return _BUILDERS[kind](content)
+    read = reader_of(tag)
+    if read is not None:
+        return read(content)
+    if tag == "record":
+        return _decode_record(value)
+    if tag in {"enum", "flag"}:
+        kind = object_named(value["type"])
+        return kind[content] if tag == "enum" else kind(content)
+    return _BUILDERS[tag](content)
 
 
 _BUILDERS: Final[dict[str, Callable[[Any], Any]]] = {
-    "float": float,
-    "timedelta": lambda v: dt.timedelta(*v),
     "tuple": lambda v: tuple(map(_decode, v)),
     "set": lambda v: set(map(_decode, v)),
     "frozenset": lambda v: frozenset(map(_decode, v)),
@@ -190,12 +184,9 @@ _BUILDERS: Final[dict[str, Callable[[Any], Any]]] = {
 }
 
 
-def _decode_named(kind: str, name: str, content: Any) -> Any:
-    module, _, path = name.partition(":")
-    found: Any = importlib.import_module(module)
-    for part in path.split("."):
-        found = getattr(found, part)
-    if kind == "enum":
-        return found[content]
-    fields = {key: _decode(item) for key, item in content.items()}
-    return found.model_validate(fields) if kind == "model" else found(**fields)
+def _decode_record(form: dict[str, Any]) -> Any:
+    kind = object_named(form["type"])
+    if not is_record(kind) or fields_digest(kind) != form["fields"]:
+        raise ValueError(f"{shown_name(kind)} has other fields now")
+    attributes, slots = ({key: _decode(item) for key, item in held.items()} for held in form["v"])
+    return with_state(kind, ObjectState(attributes=attributes, slots=slots))

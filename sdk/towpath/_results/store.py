@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath._results import encoding
+from towpath._results.comparing import difference
+from towpath._results.naming import shown_name
+from towpath._results.scalars import NotEncodableError
 from towpath.exceptions import ResultError
 
 if TYPE_CHECKING:
@@ -130,21 +133,41 @@ def _check(data: bytes, sha256: str) -> None:
 
 
 def _serialized(value: Any, serializer: Serializer) -> bytes:
+    """A result as bytes that give it back: they are read once before they are kept."""
     if serializer == "json":
         try:
-            return encoding.dumps(value)
-        except encoding.NotEncodableError as error:
+            return _as_json(value)
+        except NotEncodableError as error:
             raise ResultError(
                 f"the result can't be stored as JSON: {error}. Return plain values, set"
                 ' result_serializer="pickle", or don\'t persist it (persist_result=False)'
             ) from error
     try:
-        return pickle.dumps(value)
+        data = pickle.dumps(value)
+        back = pickle.loads(data)  # noqa: S301 - these bytes are our own
     except Exception as error:
         raise ResultError(
-            f"the result can't be pickled: {error}. Return plain values, or don't persist it"
-            " (persist_result=False)"
+            f"the result can't be pickled and read back: {error}. Return plain values, or don't"
+            " persist it (persist_result=False)"
         ) from error
+    if type(back) is not type(value):
+        raise ResultError(
+            f"the result is a {shown_name(type(value))}, and comes back from its pickle as a"
+            f" {shown_name(type(back))}. Return plain values, or don't persist it"
+            " (persist_result=False)"
+        )
+    return data
+
+
+def _as_json(value: Any) -> bytes:
+    data = encoding.dumps(value)
+    try:
+        where = difference(value, encoding.loads(data))
+    except Exception as error:
+        raise NotEncodableError(f"can't be read back: {error}") from error
+    if where is not None:
+        raise NotEncodableError("would come back as something else", where)
+    return data
 
 
 def _deserialized(data: bytes, serializer: str) -> Any:

@@ -41,8 +41,8 @@ def list_flows(output: str) -> None:
 def _print(flows: list[FlowSummary], *, wide: bool) -> None:
     last = [flow.last_run for flow in flows]
     columns = [
-        Column(title="FLOW", cells=[flow.id for flow in flows]),
-        Column(title="NAME", cells=[flow.name for flow in flows], rank=2, most=40),
+        Column(title="FLOW", cells=[flow.name for flow in flows], most=1_000 if wide else 40),
+        Column(title="ID", cells=[flow.id for flow in flows], rank=2),
         Column(title="LAST", cells=[run.short_id if run else "-" for run in last], rank=1),
         Column(
             title="CREATED", cells=[local_time(run.created) if run else "-" for run in last], rank=3

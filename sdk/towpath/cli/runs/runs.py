@@ -245,9 +245,10 @@ def _any_state(states: tuple[str, ...]) -> str:
 
 def _flow_id(client: Client, wanted: str) -> str:
     flows = list(client.flows())
-    for flow in flows:
-        if wanted in {flow.id, flow.name}:
-            return flow.id
+    # A name comes first: the id of another flow may read like it.
+    by_name = {flow.id: flow.id for flow in flows} | {flow.name: flow.id for flow in flows}
+    if wanted in by_name:
+        return by_name[wanted]
     known = {name for flow in flows for name in (flow.id, flow.name)}
     close = difflib.get_close_matches(wanted, known, 1)
     raise CommandError(

@@ -21,7 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 from towpath import flow, task
-from towpath._results.encoding import NotEncodableError, dumps, loads, stable_hash
+from towpath._results.encoding import dumps, loads
+from towpath._results.hashing import stable_hash
+from towpath._results.scalars import NotEncodableError
 from towpath._results.store import ResultStore
 from towpath.cache_policies import DEFAULT, INPUTS, NO_CACHE, RUN_ID, TASK_SOURCE
 from towpath.exceptions import DefinitionError, ResultError, UnhashableInputError
@@ -108,7 +110,7 @@ def test_values_that_are_written_differently_hash_differently(one: object, other
 
 def test_a_hash_is_the_same_in_another_process() -> None:
     code = (
-        "from towpath._results.encoding import stable_hash;"
+        "from towpath._results.hashing import stable_hash;"
         "print(stable_hash({'b': {'x', 'y', 'z'}, 'a': (1, 2.5)}))"
     )
     hashes = {

@@ -1,0 +1,92 @@
+"""Which objects the search for futures looks into, and what these hold."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import suppress
+from enum import Enum, auto
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from towpath._runs.futures import Future
+from towpath.annotations import allow_failure, quote, unmapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LEAVES: Final = frozenset({str, int, float, bool, bytes, type(None)})
+
+
+class Kind(Enum):
+    """What a class is to the search."""
+
+    LEAF = auto()
+    FUTURE = auto()
+    WRAPPER = auto()
+    """`allow_failure` and `unmapped`: searched, and replaced by what they hold."""
+    QUOTE = auto()
+    SEQUENCE = auto()
+    DICT = auto()
+    DATACLASS = auto()
+    MODEL = auto()
+
+
+_OWN: Final[dict[type, Kind]] = {
+    Future: Kind.FUTURE,
+    allow_failure: Kind.WRAPPER,
+    unmapped: Kind.WRAPPER,
+    quote: Kind.QUOTE,
+}
+
+
+@lru_cache(maxsize=4096)
+def kind_of(cls: type) -> Kind:
+    """What a class is to the search."""
+    if cls in _OWN:
+        return _OWN[cls]
+    if issubclass(cls, (list, tuple, set, frozenset)):
+        return Kind.SEQUENCE
+    if issubclass(cls, dict):
+        return Kind.DICT
+    if dataclasses.is_dataclass(cls):
+        return Kind.DATACLASS
+    return Kind.MODEL if hasattr(cls, "__pydantic_fields__") else Kind.LEAF
+
+
+def parts_of(value: Any, kind: Kind) -> Iterable[Any]:
+    """The contents of an object, leaves left out; none where the object refuses to be read."""
+    # Containers of users may raise anything.
+    with suppress(Exception):
+        if kind is Kind.DICT:
+            return [*_others(value.keys()), *_others(value.values())]
+        if kind is Kind.SEQUENCE:
+            return _others(value)
+        if kind is Kind.WRAPPER:
+            return _others((value.value,))
+        return _others(fields_of(value, kind).values())
+    return ()
+
+
+def fields_of(value: Any, kind: Kind) -> dict[str, Any]:
+    """The fields of a dataclass or model by name; those that are not set are left out."""
+    if kind is Kind.MODEL:
+        fields: dict[str, Any] = getattr(value, "__dict__", {})
+        extra: dict[str, Any] | None = getattr(value, "__pydantic_extra__", None)
+        return {**fields, **extra} if extra else fields
+    found: dict[str, Any] = {}
+    for name in (each.name for each in dataclasses.fields(value)):
+        # A descriptor or __getattr__ of the user's may raise anything.
+        with suppress(Exception):
+            found[name] = getattr(value, name)
+    return found
+
+
+def _others(items: Iterable[Any]) -> Iterable[Any]:
+    """Items that are no leaves; a million leaves are passed over at once."""
+    # Other threads may change what is read: lists can be read meanwhile, the rest is copied first.
+    listed = items if type(items) in {list, tuple} else list(items)
+    kinds = set(map(type, listed))
+    if kinds <= _LEAVES:
+        return ()
+    searched = {kind for kind in kinds if kind_of(kind) is not Kind.LEAF}
+    return [item for item in listed if type(item) in searched] if searched else ()

@@ -1,0 +1,72 @@
+"""What tells tasks apart in cache keys, also those that share a name."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from contextlib import suppress
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
+
+from towpath._results.cache_policies import code_bytes
+from towpath._results.hashing import stable_hash
+from towpath._results.naming import certain_name
+from towpath._results.scalars import NotEncodableError, writer_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_digests: WeakKeyDictionary[Callable[..., Any], str] = WeakKeyDictionary()
+
+
+def identity_of(task: Any) -> str:
+    """The identity of a task: equal in every process, different for different tasks.
+
+    Lambdas of one module share a name, and so do the tasks that a function makes: their code
+    counts, and the constants that they have caught.
+    """
+    function: Any = inspect.unwrap(task.fn)
+    if isinstance(function, MethodType):
+        function = inspect.unwrap(function.__func__)
+    key = str(task.task_key)
+    if task.fn.__module__ == "__main__":
+        # Scripts all call their module __main__, so their file counts.
+        key = f"{inspect.getfile(function)}:{key}"
+    return f"{key}:{_digest_of(function)}" if "<" in key and _is_plain(function) else key
+
+
+def _is_plain(function: Any) -> bool:
+    return isinstance(function, FunctionType)
+
+
+def _digest_of(function: FunctionType) -> str:
+    """A hash of a function's code and of what it has caught, as of the first call of this."""
+    known = _digests.get(function)
+    if known is None:
+        content = "\n".join(_content_of(function, ()))
+        known = _digests[function] = hashlib.sha256(content.encode()).hexdigest()[:16]
+    return known
+
+
+def _content_of(function: FunctionType, around: tuple[FunctionType, ...]) -> Iterator[str]:
+    yield code_bytes(function.__code__).hex()
+    if function in around:  # functions that hold each other
+        return
+    for cell in function.__closure__ or ():
+        try:
+            value = cell.cell_contents
+        except ValueError:  # not set yet
+            continue
+        if isinstance(value, FunctionType) and certain_name(value) is None:
+            yield from _content_of(value, (*around, function))
+        elif _is_constant(value):
+            # What can be changed, such as a list, doesn't count.
+            with suppress(NotEncodableError):
+                yield stable_hash(value)
+
+
+def _is_constant(value: Any) -> bool:
+    if type(value) in {tuple, frozenset}:
+        return all(map(_is_constant, cast("tuple[Any, ...]", value)))
+    return writer_of(type(value)) is not None or isinstance(value, type | FunctionType)

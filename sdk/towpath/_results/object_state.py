@@ -1,0 +1,102 @@
+"""Objects as their attributes: dataclasses, pydantic models, and what holds nothing unseen."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_HEAP_TYPE: Final = 1 << 9
+"""Flag of CPython for classes that are made by a `class` statement."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectState:
+    """The attributes of an object by name."""
+
+    attributes: Mapping[str, Any]
+    """Those of its `__dict__`, without values of `functools.cached_property`."""
+    slots: Mapping[str, Any]
+    """Those in slots; what is not set is left out."""
+
+
+def is_record(kind: type[Any]) -> bool:
+    """Whether a class is a dataclass or pydantic model that keeps its values in attributes."""
+    declared = dataclasses.is_dataclass(kind) or hasattr(kind, "__pydantic_fields__")
+    return declared and is_transparent(kind)
+
+
+@functools.lru_cache(maxsize=1024)
+def is_transparent(kind: type[Any]) -> bool:
+    """Whether all that objects of a class hold stands in their attributes."""
+    base = kind
+    while base.__flags__ & _HEAP_TYPE and base.__base__ is not None:
+        base = base.__base__
+    return base is object and kind is not object
+
+
+def state_of(value: Any) -> ObjectState:
+    """The attributes of an object of a transparent class."""
+    kind = type(value)
+    derived = _cached_properties(kind)
+    held: dict[str, Any] = getattr(value, "__dict__", {})
+    slots: dict[str, Any] = {}
+    for name, slot in _slots(kind).items():
+        try:
+            slots[name] = slot.__get__(value)
+        except AttributeError:
+            continue
+    return ObjectState(
+        attributes={name: item for name, item in held.items() if name not in derived}, slots=slots
+    )
+
+
+def with_state(kind: type[Any], state: ObjectState) -> Any:
+    """An object of a class with these attributes; none of the class's own code is called."""
+    made: Any = object.__new__(kind)
+    if state.attributes:
+        made.__dict__.update(state.attributes)
+    known = _slots(kind)
+    for name, item in state.slots.items():
+        known[name].__set__(made, item)
+    return made
+
+
+@functools.lru_cache(maxsize=1024)
+def fields_digest(kind: type[Any]) -> str:
+    """A short hash of the fields that a dataclass or model declares, with their types."""
+    if dataclasses.is_dataclass(kind):
+        declared = [f"{each.name}: {each.type}" for each in dataclasses.fields(kind)]
+    else:
+        fields: dict[str, Any] = vars(kind)["__pydantic_fields__"]
+        declared = [f"{name}: {each.annotation}" for name, each in fields.items()]
+    return hashlib.sha256("\n".join(declared).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+@functools.lru_cache(maxsize=1024)
+def _slots(kind: type[Any]) -> dict[str, Any]:
+    """The descriptors of a class's slots by the name that the class knows them by."""
+    found: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        declared: Any = vars(base).get("__slots__", ())
+        for name in [declared] if isinstance(declared, str) else declared:
+            private = name.startswith("__") and not name.endswith("__")
+            own = f"_{base.__name__.lstrip('_')}{name}" if private else name
+            slot = vars(base).get(own)
+            if name not in {"__dict__", "__weakref__"} and hasattr(slot, "__set__"):
+                found[own] = slot
+    return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _cached_properties(kind: type[Any]) -> frozenset[str]:
+    return frozenset(
+        name
+        for base in kind.__mro__
+        for name, item in vars(base).items()
+        if isinstance(item, functools.cached_property)
+    )
