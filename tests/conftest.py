@@ -20,6 +20,7 @@ from tests.postgres.fixtures import (
     template,
 )
 from tests.postgres.server import SharedServer
+from tests.subjects import all_subjects, subjects_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -57,7 +58,23 @@ _keep_files_in_memory()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the long forms of the fault tests")
     parser.addoption("--update-golden", action="store_true", help="write descriptions anew")
+    parser.addoption("--subject", help="run what one subject needs")
     parser.addoption("--phoenix", action="store_true", help="send a trace to Arize Phoenix, too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuses a subject that has no tests."""
+    subject = config.getoption("--subject")
+    if subject and subject not in (known := all_subjects()):
+        raise pytest.UsageError(f"no tests of {subject!r}; subjects: {', '.join(sorted(known))}")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves the files of other subjects out, where one is named."""
+    subject = config.getoption("--subject")
+    if subject and collection_path.name.startswith("test_"):
+        return subject not in subjects_of(collection_path) or None
+    return None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -17,6 +17,7 @@ PAGES_OUTSIDE: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "k8s/REA
 
 EXIT_CODES: Final = "towpath.cli.shared.errors"
 SETTINGS: Final = "towpath._settings.declared:SETTINGS"
+SERVER_OPTIONS: Final = "towpath_service.app.options:SERVER_OPTIONS"
 COMMANDS: Final = "towpath.cli._main:cli"
 TRANSITIONS: Final = "towpath_service.runs.domain.states:TABLE"
 TERMINAL_STATES: Final = "towpath_service.runs.domain.states:TERMINAL_STATES"

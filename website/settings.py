@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from website.commands import default_of, meaning_of, options_of
 from website.markdown import code, page, table
-from website.places import SETTINGS, load
+from website.places import SERVER_OPTIONS, SETTINGS, load
 
 if TYPE_CHECKING:
     from click import Option
@@ -39,18 +39,21 @@ def settings_page() -> str:
             setting.help,
             code(_written(setting.default)),
             _SCOPES[setting.scope],
+            _explained_on(setting.page),
         )
         for setting in load(SETTINGS)
     ]
-    client = table(("setting", "variable", "meaning", "default", "may be set in"), rows)
+    client = table(("setting", "variable", "meaning", "default", "may be set in", "page"), rows)
+    pages = {declared.flag: declared.page for declared in load(SERVER_OPTIONS)}
     server = table(
-        ("option", "variable", "meaning", "default"),
+        ("option", "variable", "meaning", "default", "page"),
         [
             (
                 code(", ".join(option.opts)),
                 code(_variable(option)),
                 meaning_of(option),
                 default_of(option),
+                _explained_on(pages[option.opts[0]]),
             )
             for option in options_of("server start")
         ],
@@ -61,6 +64,11 @@ def settings_page() -> str:
 def _variable(option: Option) -> str:
     variable = option.envvar
     return variable if isinstance(variable, str) else " ".join(variable or ())
+
+
+def _explained_on(page_: str) -> str:
+    name = page_.rpartition("/")[2].removesuffix(".md").replace("-", " ")
+    return f"[{name}](../{page_})"
 
 
 def _written(default: object) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from towpath_service.database.sql.arrays import type_name
-from towpath_service.runs.storage import tables as schema
+from towpath_service.runs.storage import tables
 
 from tests.postgres.fixtures import upgrade
 from tests.postgres.server import Databases
@@ -44,9 +44,9 @@ async def _replay(recorded: str, batch: int) -> tuple[float, float]:
     target = await databases.create()
     await upgrade(target)
     connection = await asyncpg.connect(target)
-    upsert = _statement(schema.run, REPLACING)
-    insert = _statement(schema.transition, "")
-    await connection.execute(_statement(schema.producer, ""), *_columns([producer]))
+    upsert = _statement(tables.run, REPLACING)
+    insert = _statement(tables.transition, "")
+    await connection.execute(_statement(tables.producer, ""), *_columns([producer]))
     began, used = time.perf_counter(), time.process_time()
     for start in range(0, len(transitions), batch):
         part = transitions[start : start + batch]

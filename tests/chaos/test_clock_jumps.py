@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.subject("delivery", "runs")
+
 HOUR, YEAR = 3600, 365 * 86_400
 NOTICED = "producers get their time anew"
 JUMPS = (HOUR, -HOUR, YEAR, 0)

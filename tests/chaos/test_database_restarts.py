@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tests.postgres import PostgresServer
     from tests.scenarios.servers import Server
 
+pytestmark = pytest.mark.subject("database", "runs")
+
 
 def _cut_off(postgres: PostgresServer) -> None:
     postgres.stop(signal.SIGINT)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.chaos.shortage import Way
     from tests.scenarios.servers import Server
 
+pytestmark = pytest.mark.subject("database", "runs")
+
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("way", ways(), ids=lambda way: way.__name__)

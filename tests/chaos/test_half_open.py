@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tests.chaos.proxy import FaultProxy
 
+pytestmark = pytest.mark.subject("database")
+
 TENANT = "00000000-0000-7000-8000-000000000001"
 
 

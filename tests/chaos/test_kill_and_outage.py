@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.subject("delivery", "runs")
+
 WAVES = 6
 TASKS_OF_A_WAVE = WIDTH + 2
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.chaos.rounds import Round
     from tests.scenarios.servers import Server
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.subject("delivery", "runs"), pytest.mark.timeout(3600)]
 
 COMMIT = b"COMMIT;\0"
 """How the driver's message that ends a transaction ends."""

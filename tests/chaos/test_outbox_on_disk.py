@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+pytestmark = pytest.mark.subject("delivery")
+
 STEPS = 5
 FRAMES = "/updates-"
 SCRIPT = """

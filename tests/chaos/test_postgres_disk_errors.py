@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.postgres import PostgresServer
     from tests.scenarios.servers import Server
 
+pytestmark = pytest.mark.subject("database")
+
 BATCHES = 5
 
 

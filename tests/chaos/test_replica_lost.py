@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tests.scenarios.servers import Server
 
+pytestmark = pytest.mark.subject("runs")
+
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("rounds", [2], indirect=True)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.subject("database")
+
 BATCHES = 12
 POINTS = 8
 SOAK_POINTS = 100

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+pytestmark = pytest.mark.subject("database", "delivery")
+
 
 @pytest.fixture
 def batches(request: pytest.FixtureRequest) -> int:

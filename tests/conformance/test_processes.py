@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from towpath.testing import Harness
 
+pytestmark = pytest.mark.subject("engine", "runners")
+
 processes = ProcessPoolTaskRunner(max_workers=2)
 
 

@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from towpath.tasks import Task
     from towpath.testing import Harness
 
+pytestmark = pytest.mark.subject("engine", "runners")
+
 DONE = ["PENDING", "RUNNING", "COMPLETED"]
 
 

@@ -15,11 +15,11 @@ from towpath_service.core.draining import Draining
 from towpath_service.core.names import Scope
 from towpath_service.database.postgres.database import PostgresDatabase
 from towpath_service.database.postgres_url import parse_postgres_url
-from towpath_service.runs.application.commit import Submission
 from towpath_service.runs.application.committer import Committer
 from towpath_service.runs.application.producers import Producers
 from towpath_service.runs.application.queries import Queries
 from towpath_service.runs.application.reaper import Reaper
+from towpath_service.runs.application.submissions import Submission
 from towpath_service.runs.application.watch import Watches
 from towpath_service.runs.domain.reports import Creation, StateReport, Update
 from towpath_service.runs.domain.states import RunKind, RunState

@@ -63,7 +63,7 @@ BUGS = (
     ),
     PlantedBug(
         name="watch-resumes-one-too-far",
-        file="service/towpath_service/runs/storage/reads.py",
+        file="service/towpath_service/runs/storage/history_reads.py",
         correct="_transition.position > after\n",
         broken="_transition.position > after + 5\n",
         caught_by=(f"{_INGEST}::test_a_watch_resumed_anywhere_has_no_gap_and_no_repeat",),
@@ -239,7 +239,7 @@ BUGS = (
     PlantedBug(
         name="a-refused-exchange-uses-its-token-up",
         file="service/towpath_service/identity/application/sign_in.py",
-        correct="        self._admission.check_exchange(tenant_id)\n",
+        correct="        self._tenant_limits.check_exchange(tenant_id)\n",
         broken="",
         caught_by=(f"{_STRANGERS}::test_exchanges_are_charged_to_the_tenant_apart_from_its_calls",),
     ),

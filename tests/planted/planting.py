@@ -35,8 +35,11 @@ class PlantedBug:
 def plant(bug: PlantedBug, into: Path) -> Path:
     """Copies the sources to a folder and plants the bug there."""
     for source in SOURCES:
-        shutil.copytree(ROOT / source, into / source, ignore=shutil.ignore_patterns("__pycache__"))
+        # With what is compiled, which holds for copies: they are of the same time and size.
+        shutil.copytree(ROOT / source, into / source)
     target = into / bug.file
+    for compiled in target.parent.glob(f"__pycache__/{target.stem}.*"):
+        compiled.unlink()
     text = target.read_text(encoding="utf-8")
     found = text.count(bug.correct)
     if found != 1:

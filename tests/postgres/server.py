@@ -37,6 +37,9 @@ START_SECONDS: Final = 60.0
 # PostgreSQL refuses to run as root.
 UNPRIVILEGED: Final = "nobody"
 
+# For copies of small databases this takes half of the time that writing them to the log does.
+_AS_FILES: Final = "STRATEGY FILE_COPY"
+
 SETTINGS: Final[Mapping[str, str]] = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "60",
@@ -227,13 +230,13 @@ class Databases:
     async def create(self, template: str = "template1") -> str:
         """Makes a database and tells how to reach it."""
         name = f"towpath_test_{uuid.uuid4().hex[:12]}"
-        await self._do(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        await self._do(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {_AS_FILES}')
         return self.of(name)
 
     async def restore(self, dsn: str, copy: str) -> None:
         """Makes a database again what a copy of it is."""
         await self.drop(dsn)
-        await self._do(f'CREATE DATABASE "{name_of(dsn)}" TEMPLATE "{name_of(copy)}"')
+        await self._do(f'CREATE DATABASE "{name_of(dsn)}" TEMPLATE "{name_of(copy)}" {_AS_FILES}')
 
     async def drop(self, dsn: str) -> None:
         """Drops a database with whoever is connected to it."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from tests.scenarios.servers import Server
 
+pytestmark = pytest.mark.subject("identity")
+
 WIPED = "DELETE FROM audit_entry"
 NO_END = "DELETE FROM audit_head"
 OF_SECOND = "SELECT hash FROM audit_entry WHERE sequence = 2"

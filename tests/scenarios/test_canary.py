@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.scenarios.servers import Server
     from tests.scenarios.test_identity import Client
 
+pytestmark = pytest.mark.subject("redaction")
+
 COMMANDS = (
     *(("run", "ls", "-o", how) for how in ("json", "wide")),
     ("run", "logs", "{run}"),

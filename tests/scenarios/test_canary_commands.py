@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from tests.scenarios.servers import Server
 
+pytestmark = pytest.mark.subject("redaction", "values")
+
 AUDIT = (
     *(("audit", "ls", "-o", how) for how in ("table", "json")),
     ("audit", "export"),

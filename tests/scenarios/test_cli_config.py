@@ -11,6 +11,8 @@ from tests.scenarios.commands import towpath
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.subject("cli", "settings")
+
 
 def sources(home: Path, **settings: str) -> dict[str, tuple[object, str]]:
     result = towpath(home, "config", "view", "-o", "json", **settings)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from tests.scenarios.servers import Server
 
+pytestmark = pytest.mark.subject("cli", "runs")
+
 
 @pytest.fixture(params=["without a server", "with a server"])
 def home(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from tests.scenarios.servers import Server
 
+pytestmark = pytest.mark.subject("cli", "identity")
+
 
 @pytest.fixture
 def stopped(make_server: Callable[..., Server], tmp_path: Path) -> tuple[Server, Client]:

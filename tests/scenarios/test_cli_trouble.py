@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from tests.scenarios.servers import Server
 
+pytestmark = pytest.mark.subject("cli")
+
 
 @contextmanager
 def web_server() -> Generator[str]:

@@ -12,6 +12,8 @@ from tests.scenarios.servers import environment
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.subject("cli")
+
 
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),

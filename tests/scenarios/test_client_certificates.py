@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tests.scenarios.servers import Server
 
+pytestmark = pytest.mark.subject("app", "transport")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:

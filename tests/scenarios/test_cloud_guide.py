@@ -5,11 +5,15 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.scenarios.certificates import Authority
 from tests.scenarios.guides import Terminal, commands_of, key_in
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.subject("app", "identity")
 
 
 def test_the_commands_of_the_guide_do_what_it_says(tmp_path: Path, held_dsn: str) -> None:

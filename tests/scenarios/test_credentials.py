@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.subject("identity", "transport")
+
 # Asks for runs over one client whenever a line of its input says so.
 ASKING = """
 import sys

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
 from towpath_service.runs.domain.states import RunState
 
 from tests.chaos.history import recorded_runs, violations
@@ -11,6 +12,8 @@ from tests.chaos.processes import Site, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.subject("delivery")
 
 FORKING = """
 import os

@@ -12,10 +12,14 @@ import sys
 import termios
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.scenarios.commands import environment
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.subject("display")
 
 SCRIPT = """
 import logging, sys, threading, time

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.subject("identity")
+
 SECTIONS = commands_of("identity")
 YES = "y"
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from tests.scenarios.servers import Server
 
+pytestmark = pytest.mark.subject("app", "identity", "values")
+
 PACKAGE = """
 import os
 from pathlib import Path

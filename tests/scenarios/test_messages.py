@@ -18,6 +18,8 @@ from tests.scenarios.servers import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.subject("cli")
+
 Ended = tuple[int, str]
 ROW = re.compile(r"^\| `(?P<message>[^`]+)`(?: \(exit code (?P<code>\d+)\))? \|", re.MULTILINE)
 FORBIDDEN = 4

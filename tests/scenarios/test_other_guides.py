@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.subject("cli")
+
 ALONE = {"cloud", "identity", "secrets", "tls"}
 """They have tests of their own."""
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.subject("values")
+
 VALUE = "canary-7f3d9a51c2"
 PIPELINE = """
 import sys

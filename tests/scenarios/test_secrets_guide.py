@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.subject("values")
+
 SECTIONS = commands_of("secrets")
 FIRST = {"Value: ": "correct horse", "Repeat for confirmation: ": "correct horse"}
 SECOND = {"Value: ": "battery staple", "Repeat for confirmation: ": "battery staple"}

@@ -20,6 +20,8 @@ from tests.scenarios.servers import DEADLINE_SECONDS
 if TYPE_CHECKING:
     from tests.scenarios.servers import Server
 
+pytestmark = pytest.mark.subject("rpc", "web")
+
 BUF = Path(sys.executable).with_name("buf")
 PROTOS = Path(__file__).parents[2] / "protos"
 PRODUCER = "01978d2a-7c1e-7aaa-8bbb-0123456789ab"

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.subject("app")
+
 WORKSPACE = "workspaces/default"
 PRODUCER = "01978d2a-7c1e-7aaa-8bbb-0123456789ab"
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from tests.scenarios.servers import Server
 
+pytestmark = pytest.mark.subject("identity")
+
 EVE = "eve@example.org"
 BROWSER = """
 import sys, urllib.request

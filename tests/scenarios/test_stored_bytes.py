@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from tests.scenarios.servers import Server
 
+pytestmark = pytest.mark.subject("identity", "runs")
+
 
 @pytest.fixture
 def owner(make_server: Callable[..., Server], tmp_path: Path) -> Client:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.postgres.server import Databases
 
-pytestmark = on_both_databases
+pytestmark = [pytest.mark.subject("delivery"), on_both_databases]
 
 WORKSPACE = "workspaces/default"
 

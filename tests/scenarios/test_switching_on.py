@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
 from towpath.api.v1 import run_service_pb2, run_service_pb2_grpc
 
 from tests.scenarios.conftest import on_both_databases
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.scenarios.servers import Server
+
+pytestmark = pytest.mark.subject("app", "identity")
 
 EVERYTHING = run_service_pb2.WatchRunsRequest(parent="workspaces/default")
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from tests.scenarios.servers import Server
 
+pytestmark = pytest.mark.subject("web")
+
 # Of this machine, and none of the names that stand for loopback.
 ADDRESS = "127.0.0.2"
 EXCHANGE = "/towpath.api.v1.AuthService/ExchangeToken"

@@ -36,7 +36,7 @@ def segment_files(folder: Path, name: str) -> list[tuple[int, Path]]:
 
 
 class _End(NamedTuple):
-    """Where the segments of a name end; assigned as one, so that no part is ahead of another."""
+    """Where the segments of a name end; one value, so that no part is ahead of another."""
 
     descriptor: int
     next: int
@@ -49,7 +49,7 @@ class _NumberTaken(Exception):
 
 
 class SegmentWriter:
-    """Appends frames to the segments of a name; one process owns them.
+    """Appends frames to the segments of a name, which one process owns.
 
     Safe to call from any thread.
 
@@ -88,10 +88,7 @@ class SegmentWriter:
             with self._lock:
                 self._settle()
         waiting = self._unwritten
-        try:
-            return waiting[-1][0]
-        except IndexError:
-            return self._end.next - 1
+        return waiting[-1][0] if waiting else self._end.next - 1
 
     def append(self, payload: bytes) -> int:
         """Appends a frame and returns its number.

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +28,8 @@ class Slots:
             most: Number of slots.
             name: Prefix of the threads' names.
         """
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - loads logging
+
         self._free = most
         self._lock = threading.Lock()
         self._queue: deque[Callable[[], object]] = deque()

@@ -8,7 +8,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Self, cast
 
 from towpath._runs.context import current_run
-from towpath._settings.current import get_settings
 from towpath._settings.declared import STAND_IN_PREFIX
 from towpath._transport.discovery import find_server
 from towpath.exceptions import ConfigurationError, NotFound, NotSignedIn, RpcError
@@ -108,7 +107,8 @@ def variable_of(name: str) -> str:
 
 
 def _accessed(name: str) -> bytes:
-    # The contract's messages take as long to load as all else, and a variable needs none.
+    # A variable in the environment stands in for all of this, without the time that it takes.
+    from towpath._settings.current import get_settings  # noqa: PLC0415 - loads parsers of files
     from towpath.api.v1 import secret_service_pb2 as pb  # noqa: PLC0415 - loads protobuf
 
     settings = get_settings()

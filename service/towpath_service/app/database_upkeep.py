@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from alembic.util import CommandError
 
+from towpath_service.app.wiring import open_service
 from towpath_service.core.errors import ServiceError
 from towpath_service.database import upgrade as schema
 from towpath_service.database.upkeep.maintenance import at_database
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from towpath_service.database.postgres_url import PostgresUrl
     from towpath_service.database.upkeep.plan import Step
     from towpath_service.database.upkeep.size import TableSize
+    from towpath_service.runs.application.retention import Removed
+    from towpath_service.runs.domain.retention import Keep
 
 Result = TypeVar("Result")
 
@@ -43,7 +47,7 @@ class DatabaseSize:
     whole_bytes: int
 
 
-async def upgrade(database: Path | PostgresUrl, revision: str) -> Revisions:
+def upgrade(database: Path | PostgresUrl, revision: str) -> Revisions:
     """Brings the schema of a database up to a revision, which "head" may stand for.
 
     Raises:
@@ -55,10 +59,10 @@ async def upgrade(database: Path | PostgresUrl, revision: str) -> Revisions:
         schema.upgrade(connection, _known(revision))
         return Revisions(before=before, after=schema.current_revision(connection))
 
-    return await _at(database, work)
+    return _at(database, work)
 
 
-async def downgrade(database: Path | PostgresUrl, revision: str) -> Revisions:
+def downgrade(database: Path | PostgresUrl, revision: str) -> Revisions:
     """Takes the schema of a database back to a revision; "base" empties it.
 
     Raises:
@@ -70,25 +74,25 @@ async def downgrade(database: Path | PostgresUrl, revision: str) -> Revisions:
         schema.downgrade(connection, _known(revision))
         return Revisions(before=before, after=schema.current_revision(connection))
 
-    return await _at(database, work)
+    return _at(database, work)
 
 
-async def upgrade_plan(database: Path | PostgresUrl) -> Sequence[Step]:
+def upgrade_plan(database: Path | PostgresUrl) -> Sequence[Step]:
     """The statements that an upgrade would run.
 
     Raises:
         ServiceError: DATABASE_UNUSABLE, with what the database said.
     """
-    return await _at(database, plan)
+    return _at(database, plan)
 
 
-async def measure(database: Path | PostgresUrl) -> DatabaseSize:
+def measure(database: Path | PostgresUrl) -> DatabaseSize:
     """The size of a database, table by table.
 
     Raises:
         ServiceError: DATABASE_UNUSABLE, with what the database said.
     """
-    return await _at(
+    return _at(
         database,
         lambda connection: DatabaseSize(
             tables=table_sizes(connection), whole_bytes=database_bytes(connection)
@@ -96,8 +100,22 @@ async def measure(database: Path | PostgresUrl) -> DatabaseSize:
     )
 
 
-async def _at(database: Path | PostgresUrl, work: Callable[[Connection], Result]) -> Result:
-    return await at_database(database, lambda connection: _explained(work, connection))
+def prune(database: Path | PostgresUrl, keep: Keep) -> Removed:
+    """Removes what is older than is kept.
+
+    Raises:
+        ServiceError: DATABASE_UNUSABLE, with what the database said.
+    """
+
+    async def sweep() -> Removed:
+        async with open_service(database, keep=keep) as service:
+            return await service.retention.sweep(pausing=False)
+
+    return asyncio.run(sweep())
+
+
+def _at(database: Path | PostgresUrl, work: Callable[[Connection], Result]) -> Result:
+    return asyncio.run(at_database(database, lambda connection: _explained(work, connection)))
 
 
 def _explained(work: Callable[[Connection], Result], connection: Connection) -> Result:

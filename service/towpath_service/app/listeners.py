@@ -117,8 +117,7 @@ class Listeners:
 def _certificates(listener: ListenerOptions) -> Certificates | None:
     if listener.tls is None:
         return None
-    # A server in plain text needs nothing of cryptography, which takes 10 MB.
-    from towpath_service.app.tls import Certificates  # noqa: PLC0415 - as the line before says
+    from towpath_service.app.tls import Certificates  # noqa: PLC0415 - 10 MB of cryptography, which a server in plain text doesn't need
 
     return Certificates(listener.tls)
 

@@ -10,11 +10,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from towpath_service.app.ages import parse_age, show_age
-from towpath_service.app.declarations import Choice, File, Flag, Text, Whole, option
+from towpath_service.app.declarations import (
+    Choice,
+    File,
+    Flag,
+    Text,
+    Whole,
+    option,
+    options_of,
+)
 from towpath_service.app.identity.public_url import parse_public_url
 from towpath_service.core.errors import ServiceError
 from towpath_service.identity.domain.principals import parse_email
-from towpath_service.runs.application.retention import Keep
+from towpath_service.runs.domain.retention import Keep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -286,3 +294,17 @@ class ServerOptions:
     def over_tls(self) -> bool:
         """Whether clients speak TLS, with this server or with a proxy before it."""
         return self.listener.tls is not None or self.identity.behind_tls_proxy
+
+
+SERVER_OPTIONS: Final = tuple(
+    declared
+    for part in (
+        ListenerOptions,
+        DatabaseOptions,
+        IdentityOptions,
+        RetentionOptions,
+        TelemetryOptions,
+    )
+    for declared in options_of(part)
+)
+"""The declarations of all options of `towpath server start`, for the reference."""

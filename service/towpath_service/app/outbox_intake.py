@@ -52,7 +52,6 @@ class Intake:
 
 
 def _deliver(home: Path, transport: InProcessTransport) -> None:
-    # The delivery of the SDK loads after the server has started to answer.
-    from towpath.extensions.outboxes import deliver_waiting  # noqa: PLC0415 - see above
+    from towpath.extensions.outboxes import deliver_waiting  # noqa: PLC0415 - the SDK's delivery, once the server answers
 
     deliver_waiting(home, transport)

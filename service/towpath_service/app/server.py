@@ -19,7 +19,9 @@ from towpath_service.app.identity.stop_when_identity_is_on import StopWhenIdenti
 from towpath_service.app.listeners import Listeners, open_web_socket
 from towpath_service.app.outbox_intake import Intake
 from towpath_service.app.wiring import Service, open_service
+from towpath_service.database.database_urls import location_of
 from towpath_service.database.postgres_url import PostgresUrl
+from towpath_service.telemetry.logs import set_up_logs
 from towpath_service.telemetry.observing import observe
 
 if TYPE_CHECKING:
@@ -36,6 +38,31 @@ COLLECT_AFTER_OBJECTS: Final = 50_000
 
 INTAKE_SECONDS: Final = 10.0
 """Pause between two looks for outboxes that ended processes left behind."""
+
+
+def run_server(
+    options: ServerOptions,
+    on_started: Callable[[str, str, str], None],
+    on_identity_enabled: Callable[[MadeTenant], None],
+) -> None:
+    """Sets up the log of this process, and serves until SIGTERM or SIGINT.
+
+    Args:
+        options: What to serve, and where.
+        on_started: Is called with the gRPC address, the web address and the location of the
+            database once both ports answer.
+        on_identity_enabled: As for `serve`.
+
+    Raises:
+        ServiceError: As `serve`.
+    """
+    set_up_logs(options.telemetry.log_format)
+    database = location_of(options.database)
+
+    def started(grpc_address: str, web_address: str) -> None:
+        on_started(grpc_address, web_address, database)
+
+    asyncio.run(serve(options, started, on_identity_enabled))
 
 
 async def serve(
@@ -89,8 +116,7 @@ async def _enable_identity(
 ) -> None:
     if not options.identity.auth:
         return
-    # A server without identity needs nothing of cryptography, which takes 10 MB.
-    from towpath_service.app.identity.bootstrap import enable_identity  # noqa: PLC0415 - as the line before says
+    from towpath_service.app.identity.bootstrap import enable_identity  # noqa: PLC0415 - 10 MB of cryptography, which a server without identity doesn't need
 
     sealing = sealing_of(options.home, file_source(options.identity.key_file))
     made = await enable_identity(options.database, sealing, options.identity.owner)
@@ -122,8 +148,8 @@ def _loops(
         loops["openness"] = identity_watch.run
     else:
         loops["identity"] = service.authority.run
-    if service.denials is not None:
-        loops["denials"] = service.denials.run
+    if service.refused_exchanges is not None:
+        loops["denials"] = service.refused_exchanges.run
     if listeners.certificates is not None:
         loops["certificates"] = listeners.renew_certificates
     return loops

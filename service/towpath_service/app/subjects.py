@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from towpath_service.core.bus import Bus
     from towpath_service.core.clock import Clock
     from towpath_service.core.draining import Draining
-    from towpath_service.core.tenant_limits import Admission
+    from towpath_service.core.tenant_limits import TenantLimits
     from towpath_service.rpc.endpoints import Handler
 
 
@@ -25,7 +25,7 @@ class Foundation:
     bus: Bus
     clock: Clock
     draining: Draining
-    limits: Admission
+    tenant_limits: TenantLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from towpath_service.app.subjects import Foundation, Subject
 from towpath_service.core.bus import Bus
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.draining import Draining
-from towpath_service.core.tenant_limits import Admission
+from towpath_service.core.tenant_limits import TenantLimits
 from towpath_service.identity.rpc.local_identity import (
     LocalAccessHandler,
     LocalAuthHandler,
@@ -25,8 +25,9 @@ from towpath_service.runs.application.committer import Committer
 from towpath_service.runs.application.producers import Producers
 from towpath_service.runs.application.queries import Queries
 from towpath_service.runs.application.reaper import Reaper
-from towpath_service.runs.application.retention import Keep, Retention
+from towpath_service.runs.application.retention import Retention
 from towpath_service.runs.application.watch import Watches
+from towpath_service.runs.domain.retention import Keep
 from towpath_service.runs.rpc.ingest_handler import IngestHandler, StreamTimes
 from towpath_service.runs.rpc.log_handler import LogHandler
 from towpath_service.runs.rpc.run_handler import FlowHandler, RunHandler
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from towpath_service.app.subjects import OpenSubject
     from towpath_service.database.postgres_url import PostgresUrl
     from towpath_service.identity.application.authority import Authority
-    from towpath_service.identity.application.refused_exchanges import Denials
+    from towpath_service.identity.application.refused_exchanges import RefusedExchanges
     from towpath_service.identity.ports.sealing import Sealing
     from towpath_service.rpc.dispatcher import Dispatching
     from towpath_service.rpc.endpoints import Handler
@@ -68,7 +69,7 @@ class Service:
     stores: Stores
     authority: Authority | None
     """Who tells who calls; None when nobody is asked."""
-    denials: Denials | None
+    refused_exchanges: RefusedExchanges | None
     """Who writes refused exchanges down; None as above."""
     loops: Mapping[str, Callable[[], Awaitable[None]]]
     """What a server runs in the background, by name."""
@@ -128,7 +129,7 @@ async def open_service(
         yield Service(
             dispatcher=wrapping.dispatcher(_dispatcher(handlers, layer)),
             authority=None if layer is None else layer.authority,
-            denials=None if layer is None else layer.denials,
+            refused_exchanges=None if layer is None else layer.refused_exchanges,
             bus=foundation.bus,
             draining=foundation.draining,
             producers=runs.producers,
@@ -160,7 +161,7 @@ async def _foundation(
                 bus=bus,
                 clock=SystemClock(),
                 draining=Draining(asyncio.Event()),
-                limits=Admission(),
+                tenant_limits=TenantLimits(),
             )
     finally:
         if listening is not None:
@@ -174,7 +175,7 @@ async def _runs(
     foundation: Foundation, wrapping: Wrapping, times: StreamTimes, keep: Keep
 ) -> AsyncGenerator[_Runs]:
     store, bus, clock = foundation.stores.runs, foundation.bus, foundation.clock
-    draining, limits = foundation.draining, foundation.limits
+    draining, limits = foundation.draining, foundation.tenant_limits
     silence_seconds = times.heartbeat_timeout_seconds
     async with Committer(store, bus, clock) as committing:
         committer = wrapping.committer(committing)
@@ -222,7 +223,7 @@ async def _identity(
         foundation.clock,
         sealing(make=False),
         queries.attempt,
-        foundation.limits,
+        foundation.tenant_limits,
         options,
     )
 

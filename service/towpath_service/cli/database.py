@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import contextmanager
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 from towpath.settings import get_settings
@@ -16,11 +16,9 @@ from towpath_service.cli.retention import prune
 from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Generator
 
     from towpath_service.database.upkeep.plan import Step
-
-Result = TypeVar("Result")
 
 
 @click.group()
@@ -37,10 +35,10 @@ db.add_command(prune)
 def upgrade(database: DatabaseOptions, revision: str) -> None:
     """Upgrade the tables to those that this version works with."""
     target = parsed_database(database, get_settings().home)
-    # Alembic takes a second to import, which `--help` doesn't wait for.
-    from towpath_service.app import database_upkeep  # noqa: PLC0415 - as the line before says
+    from towpath_service.app import database_upkeep  # noqa: PLC0415 - Alembic and SQLAlchemy, 1 s
 
-    revisions = _run(database_upkeep.upgrade(target, revision))
+    with _errors_shown():
+        revisions = database_upkeep.upgrade(target, revision)
     if revisions.before == revisions.after:
         click.echo(f"The schema is {revisions.after} already.")
     else:
@@ -60,12 +58,11 @@ def downgrade(database: DatabaseOptions, revision: str, *, yes: bool) -> None:
     if not yes:
         click.confirm(f"This deletes {lost}, for good. Go on?", abort=True)
     target = existing_database(database)
-    # Nothing of Alembic is imported before the answer.
-    from towpath_service.app import database_upkeep  # noqa: PLC0415 - as the line before says
+    from towpath_service.app import database_upkeep  # noqa: PLC0415 - only after the answer
 
-    click.echo(
-        f"The schema is {_run(database_upkeep.downgrade(target, revision)).after or 'empty'} now."
-    )
+    with _errors_shown():
+        revisions = database_upkeep.downgrade(target, revision)
+    click.echo(f"The schema is {revisions.after or 'empty'} now.")
 
 
 @db.command()
@@ -73,10 +70,10 @@ def downgrade(database: DatabaseOptions, revision: str, *, yes: bool) -> None:
 def plan(database: DatabaseOptions) -> None:
     """Show the statements that `upgrade` would run, their locks, and how many rows they touch."""
     target = existing_database(database)
-    # The plan is made by running Alembic against nothing.
-    from towpath_service.app import database_upkeep  # noqa: PLC0415 - a second, as for `upgrade`
+    from towpath_service.app import database_upkeep  # noqa: PLC0415 - Alembic, which plans, 1 s
 
-    steps = _run(database_upkeep.upgrade_plan(target))
+    with _errors_shown():
+        steps = database_upkeep.upgrade_plan(target)
     if not steps:
         click.echo("Nothing to do: the schema is the one that this version works with.")
         return
@@ -92,13 +89,13 @@ def plan(database: DatabaseOptions) -> None:
 def size(database: DatabaseOptions) -> None:
     """Show how large the database is, table by table."""
     target = existing_database(database)
-    # Only this command prints a table.
-    from rich.console import Console  # noqa: PLC0415 - 0.1 s that other commands save
-    from rich.table import Table  # noqa: PLC0415 - the same package
+    from rich.console import Console  # noqa: PLC0415 - 0.1 s; no other command prints a table
+    from rich.table import Table  # noqa: PLC0415 - of the same 0.1 s
 
-    from towpath_service.app import database_upkeep  # noqa: PLC0415 - SQLAlchemy, for this alone
+    from towpath_service.app import database_upkeep  # noqa: PLC0415 - SQLAlchemy, 0.5 s
 
-    found = _run(database_upkeep.measure(target))
+    with _errors_shown():
+        found = database_upkeep.measure(target)
     shown = Table(box=None, pad_edge=False)
     shown.add_column("TABLE")
     for title in ("ROWS", "DATA", "INDEXES", "TOTAL"):
@@ -110,9 +107,11 @@ def size(database: DatabaseOptions) -> None:
     Console().print(shown)
 
 
-def _run(work: Coroutine[Any, Any, Result]) -> Result:
+@contextmanager
+def _errors_shown() -> Generator[None]:
+    """Ends the command with the message of an error of the service."""
     try:
-        return asyncio.run(work)
+        yield
     except ServiceError as error:
         raise click.ClickException(error.message) from None
 

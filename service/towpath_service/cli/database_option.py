@@ -21,8 +21,7 @@ def parsed_database(options: DatabaseOptions, home: Path) -> Path | PostgresUrl:
     Raises:
         click.UsageError: The option names no database.
     """
-    # Reading URLs takes SQLAlchemy, of 0.3 s, which `--help` doesn't wait for.
-    from towpath_service.database.database_urls import parse_database  # noqa: PLC0415 - as the line before says
+    from towpath_service.database.database_urls import parse_database  # noqa: PLC0415 - SQLAlchemy, 0.3 s
 
     try:
         return parse_database(options.database, home)

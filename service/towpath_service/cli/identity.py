@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -56,8 +55,7 @@ def init_auth(
     From then on every server on this database asks its callers for keys. Servers that run already
     stop within seconds; start them again, unless a supervisor does.
     """
-    # Keys are made by cryptography, which `--help` doesn't wait for.
-    from towpath_service.app.identity.bootstrap import enable_identity  # noqa: PLC0415 - as the line before says
+    from towpath_service.app.identity.bootstrap import enable_identity  # noqa: PLC0415 - SQLAlchemy and cryptography, 1 s
 
     home = get_settings().home
     sealing = sealing_of(home, file_source(key_file))
@@ -81,8 +79,7 @@ def init_auth(
 @takes_one(IdentityOptions, "key_file")
 def recover_owner(database: DatabaseOptions, key_file: Path | None) -> None:
     """Make another API key for an owner, when every owner key is lost."""
-    # Keys are made by cryptography, which `--help` doesn't wait for.
-    from towpath_service.app.identity import bootstrap  # noqa: PLC0415 - as the line before says
+    from towpath_service.app.identity import bootstrap  # noqa: PLC0415 - the identity layer, 1 s
 
     home = get_settings().home
     sealing = sealing_of(home, file_source(key_file))
@@ -136,8 +133,7 @@ def rotate_keys(
             "--data-keys, --pepper, --new-key and --new-key-file are different steps: give one at"
             " a time"
         )
-    # Keys are made by cryptography, which `--help` and refused options don't wait for.
-    from towpath_service.app.identity import key_rotation  # noqa: PLC0415 - as the line before says
+    from towpath_service.app.identity import key_rotation  # noqa: PLC0415 - 1 s, which refused options don't wait for
 
     home = get_settings().home
     target = parsed_database(database, home)
@@ -195,6 +191,8 @@ def _end_of(made: MadeTenant) -> str:
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:
+    import asyncio  # noqa: PLC0415 - 0.05 s, which `--help` doesn't wait for
+
     try:
         return asyncio.run(work)
     except ServiceError as error:

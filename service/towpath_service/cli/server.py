@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -52,10 +51,7 @@ def start(
     telemetry: TelemetryOptions,
 ) -> None:
     """Start the server: gRPC and HTTP in one process, without set-up."""
-    # The server takes a second to import, which `--help` and refused options don't wait for.
-    from towpath_service.app.server import serve  # noqa: PLC0415 - as the line before says
-    from towpath_service.database.database_urls import location_of  # noqa: PLC0415 - SQLAlchemy, too
-    from towpath_service.telemetry.logs import set_up_logs  # noqa: PLC0415 - OpenTelemetry, too
+    from towpath_service.app.server import run_server  # noqa: PLC0415 - the whole service, 1 s
 
     home = get_settings().home
     options = ServerOptions(
@@ -66,22 +62,21 @@ def start(
         retention=retention,
         telemetry=telemetry,
     )
-    set_up_logs(telemetry.log_format)
-
-    def show_addresses(grpc_address: str, web_address: str) -> None:
-        click.echo(
-            f"Towpath {metadata.version('towpath')} - gRPC {grpc_address} - web {web_address}"
-            f" - database {location_of(options.database)} - Ctrl-C stops"
-        )
-
     try:
-        asyncio.run(serve(options, show_addresses, show_first_key))
+        run_server(options, _show_addresses, show_first_key)
     except ServiceError as error:
         if error.reason == "EXPOSED":
             raise click.UsageError(error.message) from None
         raise click.ClickException(error.message) from None
     except OSError as error:
         raise _unusable_path(error, home) from None
+
+
+def _show_addresses(grpc_address: str, web_address: str, database: str) -> None:
+    click.echo(
+        f"Towpath {metadata.version('towpath')} - gRPC {grpc_address} - web {web_address}"
+        f" - database {database} - Ctrl-C stops"
+    )
 
 
 def _unusable_path(error: OSError, home: Path) -> click.ClickException:

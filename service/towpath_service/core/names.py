@@ -8,8 +8,11 @@ from uuid import UUID
 
 from towpath_service.core.errors import invalid
 
-_WORKSPACE = re.compile(r"workspaces/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)")
-_RUN = re.compile(r"workspaces/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)/runs/([0-9a-f-]{36})")
+SLUG: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+"""Pattern of ids that people choose, without groups."""
+
+_WORKSPACE: Final = re.compile(rf"workspaces/({SLUG})")
+_RUN: Final = re.compile(rf"workspaces/({SLUG})/runs/([0-9a-f-]{{36}})")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _SHORT_LENGTH: Final = 8

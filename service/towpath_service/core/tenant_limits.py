@@ -79,7 +79,7 @@ class _Use:
         return not self.streams.total() and all(bucket.is_full(now) for bucket in known)
 
 
-class Admission:
+class TenantLimits:
     """Counts what tenants use, and refuses what is beyond their limits."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:

@@ -10,6 +10,7 @@ from towpath.api.v1 import access_rule_pb2 as pb
 from towpath_auth import ALL_ACCESS, PERMISSIONS, WORKSPACE_PERMISSIONS
 
 from towpath_service.core.errors import denied, not_found
+from towpath_service.core.names import SLUG
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor
@@ -29,7 +30,7 @@ _COSTS: Final[dict[int, Cost]] = {
     5: "exchange",
     6: "report",
 }
-_WORKSPACE: Final = re.compile(r"workspaces/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:/.*)?")
+_WORKSPACE: Final = re.compile(rf"workspaces/({SLUG})(?:/.*)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

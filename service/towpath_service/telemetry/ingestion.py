@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span, Tracer
 
-    from towpath_service.runs.application.commit import Outcome, Submission
     from towpath_service.runs.application.committer import Submitting
+    from towpath_service.runs.application.submissions import Outcome, Submission
     from towpath_service.runs.domain.reports import Update
     from towpath_service.runs.ports.ingest import ProducerKey
     from towpath_service.telemetry.metrics import Instruments

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from towpath_auth import LOCAL_CALLER, Caller
 from towpath_service.core import tenant_limits as limits
 from towpath_service.core.errors import ServiceError
-from towpath_service.core.tenant_limits import Admission, Quota, StreamQuota
+from towpath_service.core.tenant_limits import Quota, StreamQuota, TenantLimits
 from towpath_service.core.token_bucket import Bucket
 from towpath_service.rpc.errors import to_status
 
@@ -65,12 +65,12 @@ def test_whoever_waits_as_long_as_told_is_let_in(units: int) -> None:
 
 def test_a_call_over_the_rate_is_told_when_to_come_again() -> None:
     clock = Clock()
-    admission = Admission(clock)
+    tenant_limits = TenantLimits(clock)
     who = caller(calls_per_second=10)
     for _ in range(3):
-        admission.admit(who, "search")
+        tenant_limits.admit(who, "search")
     with pytest.raises(ServiceError) as raised:
-        admission.admit(who, "read")
+        tenant_limits.admit(who, "read")
     error = raised.value
     assert (error.reason, error.metadata["quota"]) == ("QUOTA_EXCEEDED", "calls_per_second")
     assert error.retry_after_seconds is not None
@@ -78,105 +78,105 @@ def test_a_call_over_the_rate_is_told_when_to_come_again() -> None:
         *("ErrorInfo", "QuotaFailure", "RetryInfo")
     }
     clock.now += error.retry_after_seconds
-    admission.admit(who, "read")
+    tenant_limits.admit(who, "read")
 
 
 def test_one_tenants_calls_are_not_anothers_and_reports_are_not_calls() -> None:
-    admission = Admission(Clock())
+    tenant_limits = TenantLimits(Clock())
     loud = caller("loud", calls_per_second=1, updates_per_second=10)
-    admission.admit(loud, "search")
+    tenant_limits.admit(loud, "search")
     with pytest.raises(ServiceError):
-        admission.admit(loud, "search")
-    admission.admit(caller("calm"), "search")
-    admission.admit(loud, "report")
-    admission.report(loud, "updates_per_second", 5)
-    assert admission.usage(loud)["refused"] == 1
-    assert admission.usage(caller("calm"))["refused"] == 0
+        tenant_limits.admit(loud, "search")
+    tenant_limits.admit(caller("calm"), "search")
+    tenant_limits.admit(loud, "report")
+    tenant_limits.report(loud, "updates_per_second", 5)
+    assert tenant_limits.usage(loud)["refused"] == 1
+    assert tenant_limits.usage(caller("calm"))["refused"] == 0
 
 
 @pytest.mark.parametrize("quota", ["updates_per_second", "log_bytes_per_second"])
 def test_reports_over_the_rate_are_refused_until_they_fit(quota: Quota) -> None:
     clock = Clock()
-    admission = Admission(clock)
+    tenant_limits = TenantLimits(clock)
     who = caller(updates_per_second=100, log_bytes_per_second=100)
-    admission.report(who, quota, 2000)
+    tenant_limits.report(who, quota, 2000)
     with pytest.raises(ServiceError) as raised:
-        admission.report(who, quota, 1)
+        tenant_limits.report(who, quota, 1)
     assert raised.value.retry_after_seconds is not None
     clock.now += raised.value.retry_after_seconds
-    admission.report(who, quota, 1)
+    tenant_limits.report(who, quota, 1)
 
 
 def test_a_stream_is_slowed_down_by_as_much_as_it_is_over() -> None:
     clock = Clock()
-    admission = Admission(clock)
+    tenant_limits = TenantLimits(clock)
     who = caller(updates_per_second=100)
-    assert admission.pace(who, 100) == 0
-    assert admission.pace(who, 50) == pytest.approx(0.5)
+    assert tenant_limits.pace(who, 100) == 0
+    assert tenant_limits.pace(who, 50) == pytest.approx(0.5)
     clock.now += 0.5
-    assert admission.pace(who, 0) == 0
+    assert tenant_limits.pace(who, 0) == 0
 
 
 @pytest.mark.parametrize("quota", ["open_streams", "open_watches"])
 def test_a_tenant_opens_so_many_streams_and_no_more(quota: StreamQuota) -> None:
-    admission = Admission(Clock())
+    tenant_limits = TenantLimits(Clock())
     who = caller(**{quota: 2})
     told = quota.removeprefix("open_")
-    with admission.stream(who, quota), admission.stream(who, quota):
-        with pytest.raises(ServiceError) as raised, admission.stream(who, quota):
+    with tenant_limits.stream(who, quota), tenant_limits.stream(who, quota):
+        with pytest.raises(ServiceError) as raised, tenant_limits.stream(who, quota):
             pass
         assert raised.value.metadata["quota"] == quota
-        with admission.stream(caller("other", **{quota: 2}), quota):
-            assert admission.usage(who)[told] == 2
-    assert admission.usage(who)[told] == 0
-    assert not admission._use(who).streams
+        with tenant_limits.stream(caller("other", **{quota: 2}), quota):
+            assert tenant_limits.usage(who)[told] == 2
+    assert tenant_limits.usage(who)[told] == 0
+    assert not tenant_limits._use(who).streams
 
 
 def test_watches_take_nothing_of_producers_nor_one_principal_all_of_them() -> None:
-    admission = Admission(Clock())
+    tenant_limits = TenantLimits(Clock())
     who = caller(open_streams=1)
     with ExitStack() as stack:
         for _ in range(20):
-            stack.enter_context(admission.stream(who, "open_watches"))
-        with pytest.raises(ServiceError) as raised, admission.stream(who, "open_watches"):
+            stack.enter_context(tenant_limits.stream(who, "open_watches"))
+        with pytest.raises(ServiceError) as raised, tenant_limits.stream(who, "open_watches"):
             pass
         assert raised.value.metadata == {"quota": "open_watches", "limit": "20"}
         another = replace(who, principal="users/eve@example.org")
         for one in (replace(another, principal=f"users/{number}") for number in range(80)):
-            stack.enter_context(admission.stream(one, "open_watches"))
-        with pytest.raises(ServiceError) as raised, admission.stream(another, "open_watches"):
+            stack.enter_context(tenant_limits.stream(one, "open_watches"))
+        with pytest.raises(ServiceError) as raised, tenant_limits.stream(another, "open_watches"):
             pass
         assert raised.value.metadata == {"quota": "open_watches", "limit": "100"}
-        stack.enter_context(admission.stream(who, "open_streams"))
+        stack.enter_context(tenant_limits.stream(who, "open_streams"))
 
 
 def test_new_limits_hold_at_once() -> None:
     clock = Clock()
-    admission = Admission(clock)
-    admission.pace(caller(updates_per_second=1000), 2000)
-    assert admission.pace(caller(updates_per_second=10), 0) == pytest.approx(100)
-    assert admission.pace(caller(updates_per_second=1000), 0) == pytest.approx(1)
+    tenant_limits = TenantLimits(clock)
+    tenant_limits.pace(caller(updates_per_second=1000), 2000)
+    assert tenant_limits.pace(caller(updates_per_second=10), 0) == pytest.approx(100)
+    assert tenant_limits.pace(caller(updates_per_second=1000), 0) == pytest.approx(1)
 
 
 def test_who_is_idle_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MOST_TENANTS", 10)
     clock = Clock()
-    admission = Admission(clock)
+    tenant_limits = TenantLimits(clock)
     for number in range(50):
-        admission.admit(caller(f"t{number}"), "read")
+        tenant_limits.admit(caller(f"t{number}"), "read")
         clock.now += 100
-    assert len(admission._uses) <= 11
+    assert len(tenant_limits._uses) <= 11
 
 
 def test_without_identity_nothing_is_counted_or_refused() -> None:
-    admission = Admission(Clock())
+    tenant_limits = TenantLimits(Clock())
     for _ in range(1000):
-        admission.admit(LOCAL_CALLER, "search")
-        admission.report(LOCAL_CALLER, "updates_per_second", 1_000_000)
-        assert admission.pace(LOCAL_CALLER, 1_000_000) == 0
-        with admission.stream(LOCAL_CALLER, "open_watches"):
+        tenant_limits.admit(LOCAL_CALLER, "search")
+        tenant_limits.report(LOCAL_CALLER, "updates_per_second", 1_000_000)
+        assert tenant_limits.pace(LOCAL_CALLER, 1_000_000) == 0
+        with tenant_limits.stream(LOCAL_CALLER, "open_watches"):
             pass
-    assert admission._uses == {}
+    assert tenant_limits._uses == {}
 
 
 async def test_what_a_tenant_uses_is_told_with_its_limits(place: Place) -> None:

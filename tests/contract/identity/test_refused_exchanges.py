@@ -19,8 +19,8 @@ from towpath_service.identity.application.refused_exchanges import (
     ACTION,
     MINUTE_SECONDS,
     MOST_ADDRESSES,
-    Denials,
     Denied,
+    RefusedExchanges,
 )
 
 from tests.in_process.place import ADDRESS
@@ -68,10 +68,10 @@ class Clock:
         return self.now
 
 
-def made() -> tuple[Denials, Any, Clock]:
+def made() -> tuple[RefusedExchanges, Any, Clock]:
     trail: Any = Trail()
     clock = Clock()
-    return Denials(trail, clock), trail, clock
+    return RefusedExchanges(trail, clock), trail, clock
 
 
 def guessed(key: str) -> str:
@@ -152,8 +152,8 @@ async def test_a_flood_is_one_entry_and_its_count(place: Place) -> None:
     wrong = guessed(place.owner_key)
     await asyncio.gather(*(exchange(place, wrong) for _ in range(15)))
     assert len(await denied(place)) == 1
-    assert place.service.denials is not None
-    await place.service.denials.settle(all_=True)
+    assert place.service.refused_exchanges is not None
+    await place.service.refused_exchanges.settle(all_=True)
     assert [told(entry)[3] for entry in await denied(place)] == [1, 14]
 
 
@@ -171,7 +171,7 @@ async def test_a_flood_is_one_entry_and_its_count(place: Place) -> None:
 def test_all_are_counted_and_of_each_key_and_address_there_is_one_a_minute(
     sent: list[tuple[str, str, int, bool]],
 ) -> None:
-    denials, trail, clock = made()
+    refused_exchanges, trail, clock = made()
     written: dict[tuple[str, str], list[float]] = {}
 
     def see() -> None:
@@ -180,14 +180,14 @@ def test_all_are_counted_and_of_each_key_and_address_there_is_one_a_minute(
 
     async def play() -> None:
         for key_id, address, pause, looking in sent:
-            await denials.note(replace(DENIED, key_id=key_id, address=address))
+            await refused_exchanges.note(replace(DENIED, key_id=key_id, address=address))
             see()
             clock.now += pause
             if looking:
-                await denials.settle()
+                await refused_exchanges.settle()
                 see()
         clock.now += MINUTE_SECONDS
-        await denials.settle()
+        await refused_exchanges.settle()
         see()
 
     asyncio.run(play())
@@ -199,29 +199,29 @@ def test_all_are_counted_and_of_each_key_and_address_there_is_one_a_minute(
 
 
 async def test_nothing_is_kept_of_minutes_that_are_over() -> None:
-    denials, _, clock = made()
-    await denials.note(DENIED)
+    refused_exchanges, _, clock = made()
+    await refused_exchanges.note(DENIED)
     clock.now += MINUTE_SECONDS
-    await denials.settle()
-    assert denials._minutes == {}
+    await refused_exchanges.settle()
+    assert refused_exchanges._minutes == {}
 
 
 async def test_what_could_not_be_written_is_written_later() -> None:
-    denials, trail, clock = made()
+    refused_exchanges, trail, clock = made()
     trail.broken = True
     with pytest.raises(ServiceError):
-        await denials.note(DENIED)
+        await refused_exchanges.note(DENIED)
     trail.broken = False
     clock.now += 1
-    await denials.settle()
+    await refused_exchanges.settle()
     assert trail.times == 1
 
 
 async def test_a_proven_key_is_not_hidden_behind_guesses_after_it() -> None:
-    denials, trail, _ = made()
+    refused_exchanges, trail, _ = made()
     for reason, actor in (("INVALID", ""), ("REVOKED", "users/a@b.test"), ("INVALID", "")):
-        await denials.note(replace(DENIED, reason=f"CREDENTIAL_{reason}", actor=actor))
-    await denials.settle(all_=True)
+        await refused_exchanges.note(replace(DENIED, reason=f"CREDENTIAL_{reason}", actor=actor))
+    await refused_exchanges.settle(all_=True)
     last = trail.entries[-1]
     assert (last.reason, last.actor) == ("CREDENTIAL_REVOKED", "users/a@b.test")
     assert json.loads(last.request)["reasons"] == {
@@ -231,11 +231,11 @@ async def test_a_proven_key_is_not_hidden_behind_guesses_after_it() -> None:
 
 
 async def test_what_is_counted_is_written_at_the_end() -> None:
-    denials, trail, _ = made()
-    running = asyncio.create_task(denials.run())
+    refused_exchanges, trail, _ = made()
+    running = asyncio.create_task(refused_exchanges.run())
     await asyncio.sleep(0)
     for _ in range(3):
-        await denials.note(DENIED)
+        await refused_exchanges.note(DENIED)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running

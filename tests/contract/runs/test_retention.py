@@ -24,15 +24,16 @@ from towpath_service.database.postgres_url import PostgresUrl, parse_postgres_ur
 from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.embedded import open_embedded
 from towpath_service.runs.application import retention as module
-from towpath_service.runs.application.clock_jumps import Jumps
-from towpath_service.runs.application.commit import Submission
+from towpath_service.runs.application.clock_jumps import ClockJumps
 from towpath_service.runs.application.committer import Committer
 from towpath_service.runs.application.producers import Producers
 from towpath_service.runs.application.queries import Queries
 from towpath_service.runs.application.reaper import Reaper
-from towpath_service.runs.application.retention import DAY, Keep, Removed, Retention
+from towpath_service.runs.application.retention import Removed, Retention
+from towpath_service.runs.application.submissions import Submission
 from towpath_service.runs.application.watch import Watches
 from towpath_service.runs.domain.reports import Creation, StateReport, Update
+from towpath_service.runs.domain.retention import DAY, Keep
 from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.runs.ports.ingest import ProducerKey
 
@@ -402,7 +403,7 @@ async def test_a_clock_that_jumps_makes_nobody_lost(
         await tracker.send([(run, creation(RunKind.FLOW, run))])
         steady = [0.0]
         reaper = Reaper(tracker.store, tracker.bus, tracker.clock, silence_seconds=30)
-        reaper._jumps = Jumps(tracker.clock, lambda: steady[0])
+        reaper._jumps = ClockJumps(tracker.clock, lambda: steady[0])
 
         async def pass_seconds(seconds: float) -> int:
             steady[0] += seconds

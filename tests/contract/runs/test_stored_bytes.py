@@ -16,7 +16,8 @@ from towpath_service.database.postgres_url import PostgresUrl, parse_postgres_ur
 from towpath_service.database.upgrade import downgrade, upgrade
 from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.identity.storage.limits import storage_limits
-from towpath_service.runs.application.commit import Batch, Submission
+from towpath_service.runs.application.commit import Batch
+from towpath_service.runs.application.submissions import Submission
 from towpath_service.runs.domain.reports import (
     Amendment,
     Creation,

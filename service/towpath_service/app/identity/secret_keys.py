@@ -25,8 +25,7 @@ def sealing_of(home: Path, key: KeySource | None, *, shared: bool = False) -> Se
     """
 
     def sealing(*, make: bool) -> Sealer:
-        # A server that keeps no secrets never loads cryptography, of 10 MB.
-        from towpath_service.app.identity.sealing import sealer  # noqa: PLC0415 - as the line before says
+        from towpath_service.app.identity.sealing import sealer  # noqa: PLC0415 - 10 MB of cryptography, which a server without secrets doesn't need
 
         try:
             return sealer(home, key, make=make and not shared)
@@ -43,8 +42,7 @@ def sealing_in_memory() -> Sealing:
     made: list[Sealer] = []
 
     def sealing(*, make: bool) -> Sealer:
-        # A flow that runs without a server and uses no secret never loads cryptography.
-        from towpath_service.app.identity.sealing import in_memory  # noqa: PLC0415 - as the line before says
+        from towpath_service.app.identity.sealing import in_memory  # noqa: PLC0415 - 10 MB of cryptography, which a test without secrets doesn't need
 
         del make
         if not made:

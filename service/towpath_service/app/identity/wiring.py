@@ -8,16 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from towpath_service.identity.application.address_limits import Strangers
+from towpath_service.identity.application.address_limits import AddressLimits
 from towpath_service.identity.application.api_keys import ApiKeys
 from towpath_service.identity.application.audit import AuditTrail
-from towpath_service.identity.application.audit_start import begin_logs
+from towpath_service.identity.application.audit_start import start_audit_logs
 from towpath_service.identity.application.authority import ISSUER, Authority
 from towpath_service.identity.application.devices import Devices
 from towpath_service.identity.application.federation import Federation
-from towpath_service.identity.application.key_exchange import Exchanges
+from towpath_service.identity.application.key_exchange import KeyExchange
 from towpath_service.identity.application.members import Members
-from towpath_service.identity.application.refused_exchanges import Denials
+from towpath_service.identity.application.refused_exchanges import RefusedExchanges
 from towpath_service.identity.application.server_keys import ServerKeys
 from towpath_service.identity.application.sign_in import SignIns
 from towpath_service.identity.application.tenants import Tenants
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from towpath_service.app.options import IdentityOptions
     from towpath_service.core.clock import Clock
-    from towpath_service.core.tenant_limits import Admission
+    from towpath_service.core.tenant_limits import TenantLimits
     from towpath_service.identity.ports.runs import CurrentAttempt
     from towpath_service.identity.ports.sealing import Sealer
     from towpath_service.identity.ports.store import IdentityStore
@@ -51,7 +51,7 @@ class Identity:
     """Who calls, and what surrounds each call."""
 
     authority: Authority
-    denials: Denials
+    refused_exchanges: RefusedExchanges
     authenticator: TokenAuthenticator
     guard: IdentityGuard
     handlers: Sequence[Any]
@@ -62,7 +62,7 @@ async def open_identity(
     clock: Clock,
     sealer: Sealer,
     current_attempt: CurrentAttempt,
-    admission: Admission,
+    tenant_limits: TenantLimits,
     options: IdentityOptions,
 ) -> Identity:
     """Wires the layer.
@@ -72,7 +72,7 @@ async def open_identity(
         clock: The time.
         sealer: Opens the service's own keys.
         current_attempt: Reads which attempt of a run began last.
-        admission: Counts what tenants use of their limits.
+        tenant_limits: Counts what tenants use of their limits.
         options: How callers are told apart.
 
     Raises:
@@ -82,33 +82,35 @@ async def open_identity(
     authority = Authority(store, server_keys, clock, issuer=options.public_url or ISSUER)
     await authority.open()
     trail = await begin_trail(store, authority, server_keys)
-    address_limits, denials = Strangers(), Denials(trail)
+    address_limits, refused_exchanges = AddressLimits(), RefusedExchanges(trail)
     keys = ApiKeys(store, authority, trail, clock, endless=options.endless_keys)
     members = Members(store, keys, trail, clock)
     tenants = Tenants(store, authority, trail, keys, clock)
     trusts = Trusts(store, trail, clock, private=options.private_issuers)
     issuers = Issuers(FetchedKeys())
-    exchanges = Exchanges(store, authority, clock, denials, admission)
-    sign_ins = SignIns(store, authority, trail, clock, admission)
-    federation = Federation(store, authority, trail, sign_ins, trusts, issuers, clock, admission)
-    devices = Devices(store, authority, trail, sign_ins, clock, admission)
-    credentials = (authority, exchanges, sign_ins, federation, devices)
+    key_exchange = KeyExchange(store, authority, clock, refused_exchanges, tenant_limits)
+    sign_ins = SignIns(store, authority, trail, clock, tenant_limits)
+    federation = Federation(
+        store, authority, trail, sign_ins, trusts, issuers, clock, tenant_limits
+    )
+    devices = Devices(store, authority, trail, sign_ins, clock, tenant_limits)
+    credentials = (authority, key_exchange, sign_ins, federation, devices)
     return Identity(
         authority=authority,
-        denials=denials,
+        refused_exchanges=refused_exchanges,
         authenticator=TokenAuthenticator(
             authority, address_limits, behind_tls_proxy=options.behind_tls_proxy
         ),
-        guard=IdentityGuard(admission, address_limits, trail),
+        guard=IdentityGuard(tenant_limits, address_limits, trail),
         handlers=(
-            AuthHandler(*credentials, current_attempt, admission, address_limits),
+            AuthHandler(*credentials, current_attempt, tenant_limits, address_limits),
             WorkspaceHandler(members),
             MemberHandler(members),
             KeyHandler(keys),
             TrustHandler(trusts),
             RoleHandler(members),
             AuditHandler(trail),
-            UsageHandler(members, admission),
+            UsageHandler(members, tenant_limits),
             TenantHandler(tenants),
         ),
     )
@@ -119,5 +121,5 @@ async def begin_trail(
 ) -> AuditTrail:
     """The audit trail, once every log has the seal of its beginning."""
     trail = AuditTrail(store, authority)
-    await begin_logs(store, server_keys, trail)
+    await start_audit_logs(store, server_keys, trail)
     return trail

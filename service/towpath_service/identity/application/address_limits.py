@@ -38,7 +38,7 @@ class _Failures:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Strangers:
+class AddressLimits:
     """Counts what comes from addresses."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:

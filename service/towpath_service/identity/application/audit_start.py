@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 _PAGE: Final = 500
 
 
-async def begin_logs(store: IdentityStore, keys: ServerKeys, trail: AuditTrail) -> None:
+async def start_audit_logs(store: IdentityStore, keys: ServerKeys, trail: AuditTrail) -> None:
     """Begins each tenant's log that isn't, unless that was done before."""
-    if await keys.logs_begun():
+    if await keys.audit_logs_started():
         return
     after = ""
     while tenants := await store.installation(partial(_tenants, after=after)):
         for tenant in tenants:
             await store.tenant(tenant.tenant_id, partial(trail.begin, tenant_id=tenant.tenant_id))
         after = tenants[-1].slug
-    await keys.note_logs_begun()
+    await keys.note_audit_logs_started()
 
 
 def _tenants(installation: Installation, *, after: str) -> list[Tenant]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from towpath_auth import Caller
 
     from towpath_service.core.clock import Clock
-    from towpath_service.core.tenant_limits import Admission
+    from towpath_service.core.tenant_limits import TenantLimits
     from towpath_service.identity.application.audit import AuditTrail
     from towpath_service.identity.application.authority import Authority
     from towpath_service.identity.application.sign_in import SignedIn, SignIns
@@ -51,14 +51,14 @@ class Devices:
         trail: AuditTrail,
         sign_ins: SignIns,
         clock: Clock,
-        admission: Admission,
+        tenant_limits: TenantLimits,
     ) -> None:
         self._store = store
         self._authority = authority
         self._trail = trail
         self._sign_ins = sign_ins
         self._clock = clock
-        self._admission = admission
+        self._tenant_limits = tenant_limits
         self._forgot_us = 0
 
     async def start(self, client_name: str, address: str) -> tuple[str, str]:
@@ -161,7 +161,7 @@ class Devices:
             raise _ended()
         if device.credential_id is None or device.approved_tenant_id is None:
             raise _too_soon() if now_us - (device.polled_us or 0) < _SOONEST_US else _pending()
-        self._admission.check_exchange(device.approved_tenant_id)
+        self._tenant_limits.check_exchange(device.approved_tenant_id)
         signed_in = await self._sign_ins.first(
             device.approved_tenant_id, device.credential_id, permissions, address
         )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from towpath_auth.foreign import ForeignIdentity
 
     from towpath_service.core.clock import Clock
-    from towpath_service.core.tenant_limits import Admission
+    from towpath_service.core.tenant_limits import TenantLimits
     from towpath_service.identity.application.audit import AuditTrail
     from towpath_service.identity.application.authority import Authority
     from towpath_service.identity.application.sign_in import SignIns
@@ -63,7 +63,7 @@ class Federation:
         trusts: Trusts,
         issuers: IssuerTokens,
         clock: Clock,
-        admission: Admission,
+        tenant_limits: TenantLimits,
     ) -> None:
         self._store = store
         self._authority = authority
@@ -72,7 +72,7 @@ class Federation:
         self._trusts = trusts
         self._issuers = issuers
         self._clock = clock
-        self._admission = admission
+        self._tenant_limits = tenant_limits
 
     async def exchange(
         self, token: str, tenant: str, permissions: Collection[str], address: str = ""
@@ -98,7 +98,7 @@ class Federation:
             )
         except CredentialRefused as error:
             raise refused(error) from error
-        self._admission.check_exchange(tenant_id)
+        self._tenant_limits.check_exchange(tenant_id)
         if trust.users is not None:
             return await self._sign_in(tenant_id, trust, found, token, permissions, address)
         return await self._as_account(tenant_id, trust, found, permissions, address)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from towpath_auth.credentials import ApiKey
 
     from towpath_service.core.clock import Clock
-    from towpath_service.core.tenant_limits import Admission
+    from towpath_service.core.tenant_limits import TenantLimits
     from towpath_service.identity.application.authority import Authority, Exchanged
-    from towpath_service.identity.application.refused_exchanges import Denials
+    from towpath_service.identity.application.refused_exchanges import RefusedExchanges
     from towpath_service.identity.domain.principals import StoredKey
     from towpath_service.identity.ports.store import Identity, IdentityStore, Standing
 
@@ -34,7 +34,7 @@ _MOST_REMEMBERED: Final = 10_000
 _log = logging.getLogger(__name__)
 
 
-class Exchanges:
+class KeyExchange:
     """Makes access tokens of API keys."""
 
     def __init__(
@@ -42,16 +42,16 @@ class Exchanges:
         store: IdentityStore,
         authority: Authority,
         clock: Clock,
-        denials: Denials,
-        admission: Admission,
+        refused_exchanges: RefusedExchanges,
+        tenant_limits: TenantLimits,
     ) -> None:
         self._store = store
         self._authority = authority
         self._clock = clock
-        self._denials = denials
+        self._refused_exchanges = refused_exchanges
         self._tenants: dict[str, str] = {}
         """By the public ids of keys that were exchanged here."""
-        self._admission = admission
+        self._tenant_limits = tenant_limits
 
     async def exchange(
         self, api_key: str, permissions: Collection[str], address: str = ""
@@ -86,9 +86,11 @@ class Exchanges:
             check_standing(standing, now_us)
         except ServiceError as error:
             if standing is not None:
-                await self._denials.note(_denied(standing, error, now_us, address, proven=proven))
+                await self._refused_exchanges.note(
+                    _denied(standing, error, now_us, address, proven=proven)
+                )
             raise
-        self._admission.check_exchange(tenant_id)
+        self._tenant_limits.check_exchange(tenant_id)
         scopes = frozenset(permissions) if permissions else None
         return self._authority.issue(standing, now_us, scopes=scopes, address=address)
 

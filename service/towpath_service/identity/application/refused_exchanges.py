@@ -63,7 +63,7 @@ class _Minute:
             self.told = denied
 
 
-class Denials:
+class RefusedExchanges:
     """Writes refused exchanges into audit logs."""
 
     def __init__(self, trail: AuditTrail, now: Callable[[], float] = time.monotonic) -> None:

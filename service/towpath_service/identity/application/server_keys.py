@@ -118,12 +118,12 @@ class ServerKeys:
             kept=kept,
         )
 
-    async def logs_begun(self) -> bool:
+    async def audit_logs_started(self) -> bool:
         """Whether each tenant's audit log has its end."""
         kept = await self._store.installation(lambda installation: installation.server_keys.all())
         return all(key.key_id == _AUDIT_ID for key in kept if key.purpose == "audit")
 
-    async def note_logs_begun(self) -> None:
+    async def note_audit_logs_started(self) -> None:
         """Notes for good that each tenant's audit log has its end."""
 
         def work(installation: Installation) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from towpath_auth.credentials import ApiKey, KeyKind
 
     from towpath_service.core.clock import Clock
-    from towpath_service.core.tenant_limits import Admission
+    from towpath_service.core.tenant_limits import TenantLimits
     from towpath_service.identity.application.audit import AuditTrail
     from towpath_service.identity.application.authority import Authority
     from towpath_service.identity.domain.principals import Principal
@@ -75,13 +75,13 @@ class SignIns:
         authority: Authority,
         trail: AuditTrail,
         clock: Clock,
-        admission: Admission,
+        tenant_limits: TenantLimits,
     ) -> None:
         self._store = store
         self._authority = authority
         self._trail = trail
         self._clock = clock
-        self._admission = admission
+        self._tenant_limits = tenant_limits
 
     def add(self, identity: Identity, new: NewLogin) -> bool:
         """Makes a login that has no refresh token yet; False when its id is taken."""
@@ -137,7 +137,7 @@ class SignIns:
         )
         if tenant_id is None:
             raise refused(CredentialRefused())
-        self._admission.check_exchange(tenant_id)
+        self._tenant_limits.check_exchange(tenant_id)
         token = self._authority.ring.peppers.new_refresh_token(key.key_id)
         verdict: Verdict = "raced"
         standing: Standing | None = None

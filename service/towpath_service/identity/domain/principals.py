@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from uuid import uuid4
 
 from towpath_service.core.errors import ServiceError, invalid
+from towpath_service.core.names import SLUG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,6 @@ EMAIL: Final = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0
 _HANDLE: Final = r"[A-Za-z0-9._%+@-]{1,254}"
 _PRINCIPAL: Final = re.compile(rf"(users|serviceAccounts)/({_HANDLE})")
 _KEY: Final = re.compile(rf"(?:(?:users|serviceAccounts)/{_HANDLE}/apiKeys/)?([0-9A-Za-z]{{16}})")
-_SLUG: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,7 +261,7 @@ def parse_key(name: str, field_name: str) -> str:
 
 def parse_named(name: str, collection: str, field_name: str) -> str:
     """The id in a name such as "roles/{id}"; INVALID_REQUEST naming the field if it is none."""
-    match = re.fullmatch(rf"{collection}/({_SLUG})", name)
+    match = re.fullmatch(rf"{collection}/({SLUG})", name)
     if match is None:
         raise invalid(field_name, f'must be "{collection}/{{id}}", the id of a-z, 0-9 and -')
     return match[1]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from towpath.api.v1 import access_service_pb2 as pb
 
 from towpath_service.core.tokens import make_token, read_number
-from towpath_service.identity.rpc import convert_identity as convert
+from towpath_service.identity.rpc import convert_identity
 
 if TYPE_CHECKING:
     from towpath_auth import Caller
@@ -37,7 +37,7 @@ class AuditHandler:
         page = await self._trail.read(caller, before=before, limit=size)
         last = page.entries[-1][0].sequence if page.entries else 1
         return pb.ListAuditEntriesResponse(
-            audit_entries=[convert.to_audit_entry(*entry) for entry in page.entries],
+            audit_entries=[convert_identity.to_audit_entry(*entry) for entry in page.entries],
             next_page_token=make_token(question, (last,)) if last > 1 else "",
             head_sequence=page.head.sequence,
             head_hash=page.head.hash,

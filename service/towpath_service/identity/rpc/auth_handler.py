@@ -20,12 +20,12 @@ from towpath_service.rpc.times import set_time
 if TYPE_CHECKING:
     from towpath_auth import Caller
 
-    from towpath_service.core.tenant_limits import Admission
-    from towpath_service.identity.application.address_limits import Strangers
+    from towpath_service.core.tenant_limits import TenantLimits
+    from towpath_service.identity.application.address_limits import AddressLimits
     from towpath_service.identity.application.authority import Authority
     from towpath_service.identity.application.devices import Devices
     from towpath_service.identity.application.federation import Federation
-    from towpath_service.identity.application.key_exchange import Exchanges
+    from towpath_service.identity.application.key_exchange import KeyExchange
     from towpath_service.identity.application.sign_in import SignIns
     from towpath_service.identity.ports.runs import CurrentAttempt
 
@@ -40,31 +40,31 @@ class AuthHandler:
     def __init__(
         self,
         authority: Authority,
-        exchanges: Exchanges,
+        key_exchange: KeyExchange,
         sign_ins: SignIns,
         federation: Federation,
         devices: Devices,
         current_attempt: CurrentAttempt,
-        admission: Admission,
-        strangers: Strangers,
+        tenant_limits: TenantLimits,
+        address_limits: AddressLimits,
     ) -> None:
         self._authority = authority
-        self._exchanges = exchanges
+        self._key_exchange = key_exchange
         self._sign_ins = sign_ins
         self._federation = federation
         self._devices = devices
         self._current_attempt = current_attempt
-        self._admission = admission
-        self._strangers = strangers
+        self._tenant_limits = tenant_limits
+        self._address_limits = address_limits
 
     async def exchange_token(
         self, request: pb.ExchangeTokenRequest, caller: Caller
     ) -> pb.ExchangeTokenResponse:
         """Exchanges a credential for an access token."""
-        async with self._strangers.proving(caller.address):
+        async with self._address_limits.proving(caller.address):
             signed_in = await self._exchanged(request, caller.address)
         made = signed_in.exchanged
-        self._admission.exchanged(made.caller)
+        self._tenant_limits.exchanged(made.caller)
         answer = pb.ExchangeTokenResponse(
             access_token=made.token,
             expire_time=Timestamp(seconds=made.expires_at),
@@ -91,7 +91,7 @@ class AuthHandler:
             )
         if credential == "device_code":
             return await self._devices.exchange(request.device_code, permissions, address)
-        made = await self._exchanges.exchange(request.api_key, permissions, address)
+        made = await self._key_exchange.exchange(request.api_key, permissions, address)
         return SignedIn(exchanged=made)
 
     async def sign_out(self, request: pb.SignOutRequest, caller: Caller) -> pb.SignOutResponse:
@@ -128,7 +128,7 @@ class AuthHandler:
         self, request: pb.GetDeviceSignInRequest, caller: Caller
     ) -> pb.GetDeviceSignInResponse:
         """Tells where a login was begun."""
-        with self._strangers.guessing(caller.address):
+        with self._address_limits.guessing(caller.address):
             device = await self._devices.waiting(caller, request.user_code)
         answer = pb.GetDeviceSignInResponse(
             client_name=device.client_name, client_address=device.address
@@ -140,7 +140,7 @@ class AuthHandler:
         self, request: pb.ApproveDeviceSignInRequest, caller: Caller
     ) -> pb.ApproveDeviceSignInResponse:
         """Signs a device in as the caller."""
-        with self._strangers.guessing(caller.address):
+        with self._address_limits.guessing(caller.address):
             device = await self._devices.approve(caller, request.user_code)
         return pb.ApproveDeviceSignInResponse(client_name=device.client_name)
 

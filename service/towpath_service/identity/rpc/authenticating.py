@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from towpath_service.identity.application.address_limits import Strangers
+    from towpath_service.identity.application.address_limits import AddressLimits
 
 FORWARDED_FOR: Final = "x-forwarded-for"
 _UNPROVEN: Final = frozenset(
@@ -29,18 +29,18 @@ class TokenAuthenticator:
     """Asks an authority whose token it is."""
 
     def __init__(
-        self, authority: Authority, strangers: Strangers, *, behind_tls_proxy: bool = False
+        self, authority: Authority, address_limits: AddressLimits, *, behind_tls_proxy: bool = False
     ) -> None:
         """Asks an authority.
 
         Args:
             authority: Who tells whose token it is.
-            strangers: Counts calls without a token that is one.
+            address_limits: Counts calls without a token that is one.
             behind_tls_proxy: Whether all calls come by a proxy, which tells in X-Forwarded-For from
                 where.
         """
         self._authority = authority
-        self._strangers = strangers
+        self._address_limits = address_limits
         self._behind_tls_proxy = behind_tls_proxy
 
     async def authenticate(self, metadata: Mapping[str, Sequence[str]]) -> Caller:
@@ -55,7 +55,7 @@ class TokenAuthenticator:
             return await self._whose(metadata, address)
         except ServiceError as error:
             if error.reason in _UNPROVEN:
-                self._strangers.admit(address, "read")
+                self._address_limits.admit(address, "read")
             raise
 
     async def _whose(self, metadata: Mapping[str, Sequence[str]], address: str) -> Caller:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from towpath_auth import Caller
 
-    from towpath_service.core.tenant_limits import Admission
-    from towpath_service.identity.application.address_limits import Strangers
+    from towpath_service.core.tenant_limits import TenantLimits
+    from towpath_service.identity.application.address_limits import AddressLimits
     from towpath_service.identity.application.audit import AuditTrail
     from towpath_service.rpc.endpoints import Endpoint
 from towpath_service.rpc.guard import UNTOLD, Telling
@@ -42,23 +42,25 @@ _TRACE_ID: Final = slice(3, 35)
 class IdentityGuard:
     """Limits and audits calls."""
 
-    def __init__(self, admission: Admission, strangers: Strangers, trail: AuditTrail) -> None:
-        self._admission = admission
-        self._strangers = strangers
+    def __init__(
+        self, tenant_limits: TenantLimits, address_limits: AddressLimits, trail: AuditTrail
+    ) -> None:
+        self._tenant_limits = tenant_limits
+        self._address_limits = address_limits
         self._trail = trail
         self._under_way: set[asyncio.Task[Message]] = set()
 
     def admit(self, endpoint: Endpoint, caller: Caller) -> None:
         """Takes what a call costs; raises QUOTA_EXCEEDED."""
         if endpoint.rule.level != "public":
-            self._admission.admit(caller, endpoint.rule.cost)
+            self._tenant_limits.admit(caller, endpoint.rule.cost)
         elif endpoint.name != EXCHANGE:
-            self._strangers.admit(caller.address, endpoint.rule.cost)
+            self._address_limits.admit(caller.address, endpoint.rule.cost)
 
     def stream(self, endpoint: Endpoint, caller: Caller) -> AbstractContextManager[None]:
         """Counts an open stream; raises QUOTA_EXCEEDED."""
         watches = endpoint.kind == "server_stream"
-        return self._admission.stream(caller, "open_watches" if watches else "open_streams")
+        return self._tenant_limits.stream(caller, "open_watches" if watches else "open_streams")
 
     async def told(
         self,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from towpath.api.v1 import access_service_pb2 as pb
 
 from towpath_service.identity.application.api_keys import NewKey
-from towpath_service.identity.rpc import convert_identity as convert
+from towpath_service.identity.rpc import convert_identity
 from towpath_service.rpc.paging import page_of
 from towpath_service.rpc.times import span_us
 
@@ -54,7 +54,8 @@ class KeyHandler:
             token=request.page_token,
         )
         return pb.ListApiKeysResponse(
-            api_keys=[convert.to_api_key(key, owner) for key in found], next_page_token=token
+            api_keys=[convert_identity.to_api_key(key, owner) for key in found],
+            next_page_token=token,
         )
 
     async def rotate_api_key(
@@ -70,11 +71,11 @@ class KeyHandler:
     ) -> pb.RevokeApiKeyResponse:
         """Ends a key."""
         key, owner = await self._keys.revoke(caller, request.name)
-        return pb.RevokeApiKeyResponse(api_key=convert.to_api_key(key, owner))
+        return pb.RevokeApiKeyResponse(api_key=convert_identity.to_api_key(key, owner))
 
 
 def _shown(made: MadeKey) -> pb.ApiKey:
-    return convert.to_api_key(made.stored, made.owner)
+    return convert_identity.to_api_key(made.stored, made.owner)
 
 
 def _seconds(request: Any, field: str) -> float | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from towpath.api.v1 import access_service_pb2 as pb
 
 from towpath_service.identity.application.members import NewUser
-from towpath_service.identity.rpc import convert_identity as convert
+from towpath_service.identity.rpc import convert_identity
 from towpath_service.rpc.paging import read_page
 from towpath_service.rpc.times import set_time
 
@@ -40,7 +40,9 @@ class MemberHandler:
                 with_api_key=request.with_api_key,
             ),
         )
-        answer = pb.CreateUserResponse(user=convert.to_user(made.principal), api_key=made.api_key)
+        answer = pb.CreateUserResponse(
+            user=convert_identity.to_user(made.principal), api_key=made.api_key
+        )
         if made.expires_us is not None:
             set_time(answer.api_key_expire_time, made.expires_us)
         return answer
@@ -57,7 +59,9 @@ class MemberHandler:
             size=request.page_size,
             token=request.page_token,
         )
-        return pb.ListUsersResponse(users=map(convert.to_user, found), next_page_token=token)
+        return pb.ListUsersResponse(
+            users=map(convert_identity.to_user, found), next_page_token=token
+        )
 
     async def delete_user(
         self, request: pb.DeleteUserRequest, caller: Caller
@@ -77,7 +81,9 @@ class MemberHandler:
             request.role,
             request.workspace,
         )
-        return pb.CreateServiceAccountResponse(service_account=convert.to_service_account(made))
+        return pb.CreateServiceAccountResponse(
+            service_account=convert_identity.to_service_account(made)
+        )
 
     async def list_service_accounts(
         self, request: pb.ListServiceAccountsRequest, caller: Caller
@@ -94,7 +100,7 @@ class MemberHandler:
             token=request.page_token,
         )
         return pb.ListServiceAccountsResponse(
-            service_accounts=map(convert.to_service_account, found), next_page_token=token
+            service_accounts=map(convert_identity.to_service_account, found), next_page_token=token
         )
 
     async def delete_service_account(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from towpath.api.v1 import access_service_pb2 as pb
 
 from towpath_service.identity.domain.principals import BindingPlace, parse_named, parse_principal
-from towpath_service.identity.rpc import convert_identity as convert
+from towpath_service.identity.rpc import convert_identity
 from towpath_service.rpc.paging import page_of, read_page
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ class RoleHandler:
             size=request.page_size,
             token=request.page_token,
         )
-        return pb.ListRolesResponse(roles=map(convert.to_role, found), next_page_token=token)
+        return pb.ListRolesResponse(
+            roles=map(convert_identity.to_role, found), next_page_token=token
+        )
 
     async def create_role(
         self, request: pb.CreateRoleRequest, caller: Caller
@@ -45,7 +47,7 @@ class RoleHandler:
         made = await self._members.create_role(
             caller, request.role_id, request.display_name, request.permissions
         )
-        return pb.CreateRoleResponse(role=convert.to_role(made))
+        return pb.CreateRoleResponse(role=convert_identity.to_role(made))
 
     async def delete_role(
         self, request: pb.DeleteRoleRequest, caller: Caller
@@ -61,7 +63,9 @@ class RoleHandler:
         binding, principal = await self._members.grant(
             caller, request.principal, request.role, request.workspace
         )
-        return pb.CreateRoleBindingResponse(role_binding=convert.to_binding(binding, principal))
+        return pb.CreateRoleBindingResponse(
+            role_binding=convert_identity.to_binding(binding, principal)
+        )
 
     async def list_role_bindings(
         self, request: pb.ListRoleBindingsRequest, caller: Caller
@@ -79,7 +83,8 @@ class RoleHandler:
             token=request.page_token,
         )
         return pb.ListRoleBindingsResponse(
-            role_bindings=[convert.to_binding(*pair) for pair in found], next_page_token=token
+            role_bindings=[convert_identity.to_binding(*pair) for pair in found],
+            next_page_token=token,
         )
 
     async def delete_role_binding(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from towpath.api.v1 import tenant_service_pb2
 
-from towpath_service.identity.rpc import convert_identity as convert
+from towpath_service.identity.rpc import convert_identity
 from towpath_service.rpc.paging import read_page
 from towpath_service.rpc.times import set_time
 
@@ -33,10 +33,10 @@ class TenantHandler:
             request.tenant_id,
             request.display_name,
             request.owner_email,
-            convert.quotas_of(request.quotas),
+            convert_identity.quotas_of(request.quotas),
         )
         answer = tenant_service_pb2.CreateTenantResponse(
-            tenant=convert.to_tenant(made.tenant), owner_api_key=made.api_key
+            tenant=convert_identity.to_tenant(made.tenant), owner_api_key=made.api_key
         )
         if made.expires_us is not None:
             set_time(answer.owner_api_key_expire_time, made.expires_us)
@@ -55,7 +55,7 @@ class TenantHandler:
             token=request.page_token,
         )
         return tenant_service_pb2.ListTenantsResponse(
-            tenants=map(convert.to_tenant, found), next_page_token=token
+            tenants=map(convert_identity.to_tenant, found), next_page_token=token
         )
 
     async def get_tenant(
@@ -64,18 +64,20 @@ class TenantHandler:
         """Tells of a tenant."""
         del caller
         found = await self._tenants.get(request.name)
-        return tenant_service_pb2.GetTenantResponse(tenant=convert.to_tenant(found))
+        return tenant_service_pb2.GetTenantResponse(tenant=convert_identity.to_tenant(found))
 
     async def set_tenant_quotas(
         self, request: tenant_service_pb2.SetTenantQuotasRequest, caller: Caller
     ) -> tenant_service_pb2.SetTenantQuotasResponse:
         """Sets a tenant's limits."""
         del caller
-        quotas = convert.quotas_of(request.quotas)
+        quotas = convert_identity.quotas_of(request.quotas)
         changed = await self._tenants.change(
-            request.name, quotas=quotas, only=convert.quota_names(request.update_mask)
+            request.name, quotas=quotas, only=convert_identity.quota_names(request.update_mask)
         )
-        return tenant_service_pb2.SetTenantQuotasResponse(tenant=convert.to_tenant(changed))
+        return tenant_service_pb2.SetTenantQuotasResponse(
+            tenant=convert_identity.to_tenant(changed)
+        )
 
     async def suspend_tenant(
         self, request: tenant_service_pb2.SuspendTenantRequest, caller: Caller
@@ -83,7 +85,7 @@ class TenantHandler:
         """Stops all calls of a tenant."""
         del caller
         changed = await self._tenants.change(request.name, suspended=True)
-        return tenant_service_pb2.SuspendTenantResponse(tenant=convert.to_tenant(changed))
+        return tenant_service_pb2.SuspendTenantResponse(tenant=convert_identity.to_tenant(changed))
 
     async def resume_tenant(
         self, request: tenant_service_pb2.ResumeTenantRequest, caller: Caller
@@ -91,4 +93,4 @@ class TenantHandler:
         """Lets a tenant call again."""
         del caller
         changed = await self._tenants.change(request.name, suspended=False)
-        return tenant_service_pb2.ResumeTenantResponse(tenant=convert.to_tenant(changed))
+        return tenant_service_pb2.ResumeTenantResponse(tenant=convert_identity.to_tenant(changed))

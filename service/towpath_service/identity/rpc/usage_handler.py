@@ -12,7 +12,7 @@ from towpath_service.core.tenant_limits import DEFAULTS, limit_of
 if TYPE_CHECKING:
     from towpath_auth import Caller
 
-    from towpath_service.core.tenant_limits import Admission
+    from towpath_service.core.tenant_limits import TenantLimits
     from towpath_service.identity.application.members import Members
 
 
@@ -21,15 +21,15 @@ class UsageHandler:
 
     service: ClassVar[str] = "towpath.api.v1.AccessService"
 
-    def __init__(self, members: Members, admission: Admission) -> None:
+    def __init__(self, members: Members, tenant_limits: TenantLimits) -> None:
         self._members = members
-        self._admission = admission
+        self._tenant_limits = tenant_limits
 
     async def get_usage(self, request: pb.GetUsageRequest, caller: Caller) -> pb.GetUsageResponse:
         """Tells what the tenant uses of its limits."""
         del request
         stored = await self._members.stored_bytes(caller)
-        used = {**self._admission.usage(caller), "stored_bytes": stored}
+        used = {**self._tenant_limits.usage(caller), "stored_bytes": stored}
         return pb.GetUsageResponse(
             usage=[pb.Usage(quota=name, used=amount) for name, amount in used.items()],
             quotas=tenant_service_pb2.TenantQuotas(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from towpath.api.v1 import access_service_pb2 as pb
 
-from towpath_service.identity.rpc import convert_identity as convert
+from towpath_service.identity.rpc import convert_identity
 from towpath_service.rpc.paging import page_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class WorkspaceHandler:
         made = await self._members.create_workspace(
             caller, request.workspace_id, request.display_name
         )
-        return pb.CreateWorkspaceResponse(workspace=convert.to_workspace(made))
+        return pb.CreateWorkspaceResponse(workspace=convert_identity.to_workspace(made))
 
     async def list_workspaces(
         self, request: pb.ListWorkspacesRequest, caller: Caller
@@ -44,7 +44,7 @@ class WorkspaceHandler:
             token=request.page_token,
         )
         return pb.ListWorkspacesResponse(
-            workspaces=map(convert.to_workspace, found), next_page_token=token
+            workspaces=map(convert_identity.to_workspace, found), next_page_token=token
         )
 
     async def delete_workspace(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from towpath_service.core.clock import Clock
 
 
-class Jumps:
+class ClockJumps:
     """Compares the clock with one that only ever goes on, as a suspended machine's doesn't."""
 
     def __init__(self, clock: Clock, steady: Callable[[], float] = time.monotonic) -> None:

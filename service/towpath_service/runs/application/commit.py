@@ -12,11 +12,11 @@ Invariants, each of which a test names:
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from towpath_service.core.errors import ServiceError
-from towpath_service.core.names import Scope
+from towpath_service.runs.application.run_grants import may_report, runs_of_grants
+from towpath_service.runs.application.submissions import Outcome, Submission, fenced, sequence_gap
 from towpath_service.runs.domain.decisions import (
     Accepted,
     Refused,
@@ -52,52 +52,11 @@ from towpath_service.runs.ports.ingest import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from towpath_auth import RunGrant
-
+    from towpath_service.core.errors import ServiceError
+    from towpath_service.core.names import Scope
     from towpath_service.core.stored import Stored
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
-    """A batch of one producer, waiting to be committed."""
-
-    producer: ProducerKey
-    actor: str
-    first_sequence: int
-    updates: Sequence[Update]
-    confirmed_sequence: int = 0
-    """Up to where the producer has seen acks."""
-    epoch: int | None = None
-    """Epoch of the stream it came on; None for the unary call."""
-    info: str = ""
-    resume_after_loss: bool = False
-    """Whether the producer knows of the gap before it and keeps nothing of it."""
-    only_run: RunGrant | None = None
-    """A run that it may report on, with all that is below it; None for all of its workspace."""
-    limited: bool = False
-    """Whether its tenant may store no more than so much."""
-
-    @property
-    def scope(self) -> Scope:
-        """The workspace it is for."""
-        return Scope(self.producer.tenant_id, self.producer.workspace_id)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What became of a submission."""
-
-    committed_sequence: int
-    refusals: Sequence[Refusal]
-    """All that the producer hasn't confirmed."""
-    position: int = 0
-    """Where the workspace stood after the commit."""
-    duplicates: int = 0
-    """Updates that had been committed before."""
-    held: Stored | None = None
-    """Why the updates after `committed_sequence` have no verdict; None where all have one."""
 
 
 class Batch:
@@ -140,7 +99,7 @@ class Batch:
             for submission in submissions
             for update in submission.updates
         }
-        wanted |= _runs_of_grants(submissions)
+        wanted |= runs_of_grants(submissions)
         self._runs, self._refusals = self._transaction.standing(wanted, keys)
         limited = {item.producer.tenant_id for item in submissions if _may_store_more(item)}
         self._stored = self._transaction.stored(limited) if limited else {}
@@ -195,7 +154,7 @@ class Batch:
         key = RunKey(submission.producer.tenant_id, update.run_id)
         run = self._runs.get(key)
         change = update.change
-        if not self._may_report(submission, update, run):
+        if not may_report(submission, update, run, self._runs):
             self._refuse(submission, update, unknown_run(update.run_id), None, None)
         elif isinstance(change, StateReport):
             verdict = decide_transition(run, change, update.run_id)
@@ -215,32 +174,6 @@ class Batch:
             self._refuse(submission, update, refused, run, None)
         else:
             self._describe(submission, update, key, run, change)
-
-    def _may_report(self, submission: Submission, update: Update, run: RunStatus | None) -> bool:
-        """Whether a run is the submission's to report on.
-
-        One in another workspace is not, nor is one that its credential isn't for: both are as if
-        they weren't there.
-        """
-        if run is not None and run.workspace_id != submission.producer.workspace_id:
-            return False
-        only, change = submission.only_run, update.change
-        if only is None:
-            return True
-        own = self._runs.get(RunKey(submission.producer.tenant_id, only.run_id))
-        if own is not None and only.attempt < own.attempt:
-            return False
-        if update.run_id == only.run_id:
-            told = change.attempt if isinstance(change, StateReport) else 0
-            return told in {0, only.attempt}
-        if run is not None:
-            return _is_below(only, run)
-        if not isinstance(change, Creation):
-            return False
-        # A new run says itself what it is below; a parent that is known has to bear it out.
-        parent = self._runs.get(RunKey(submission.producer.tenant_id, change.parent_run_id or ""))
-        named = only.run_id in {change.parent_run_id, change.root_run_id}
-        return named and (parent is None or _is_below(only, parent)) and _is_of_tree(change, own)
 
     def _create(
         self, submission: Submission, update: Update, key: RunKey, creation: Creation
@@ -403,47 +336,3 @@ def adopt_watermark(producer: ProducerRecord, sequence: int) -> None:
         producer.key.producer_id,
     )
     producer.committed_sequence = sequence
-
-
-def _is_below(only: RunGrant, run: RunStatus) -> bool:
-    """Whether a run is the one that a grant is for, or below it."""
-    return only.run_id in {run.run_id, run.parent_run_id, run.root_run_id}
-
-
-def _is_of_tree(creation: Creation, own: RunStatus | None) -> bool:
-    """Whether a new run below another says that it is of the same tree, or of none."""
-    return own is None or creation.root_run_id in {"", own.run_id, own.root_run_id}
-
-
-def _runs_of_grants(submissions: Sequence[Submission]) -> set[RunKey]:
-    """Runs that credentials are for, and parents of new runs, where it matters whose they are."""
-    found: set[RunKey] = set()
-    for submission in submissions:
-        if submission.only_run is None:
-            continue
-        tenant_id = submission.producer.tenant_id
-        found.add(RunKey(tenant_id, submission.only_run.run_id))
-        found.update(
-            RunKey(tenant_id, update.change.parent_run_id)
-            for update in submission.updates
-            if isinstance(update.change, Creation) and update.change.parent_run_id
-        )
-    return found
-
-
-def fenced(producer: ProducerRecord) -> ServiceError:
-    """What an older stream of a producer is told."""
-    return ServiceError(
-        reason="PRODUCER_FENCED",
-        message="a later stream of this producer is open: stop, and don't reconnect by yourself",
-        metadata={"producer_id": producer.key.producer_id, "epoch": str(producer.epoch)},
-    )
-
-
-def sequence_gap(expected: int, first: int) -> ServiceError:
-    """What a batch that begins too far on is answered."""
-    return ServiceError(
-        reason="SEQUENCE_GAP",
-        message=f"the batch begins at {first}, but {expected} is next: resend from there",
-        metadata={"expected_sequence": str(expected), "first_sequence": str(first)},
-    )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from towpath_service.runs.domain.turns import Turns
 
 if TYPE_CHECKING:
-    from towpath_service.runs.application.commit import Outcome, Submission
+    from towpath_service.runs.application.submissions import Outcome, Submission
 
 MAX_BATCH_UPDATES: Final = 5000
 ROOM_UPDATES: Final = 200

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from towpath_service.core.errors import ServiceError
 from towpath_service.core.names import Scope
-from towpath_service.runs.application.commit import Batch, Outcome, Submission
+from towpath_service.runs.application.commit import Batch
 from towpath_service.runs.application.commit_queue import CommitQueue, Portion, Waiting
+from towpath_service.runs.application.submissions import Outcome, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from towpath_service.core.bus import Bus
     from towpath_service.core.clock import Clock
-    from towpath_service.runs.application.commit import Outcome, Submission
     from towpath_service.runs.application.committer import Submitting
+    from towpath_service.runs.application.submissions import Outcome, Submission
     from towpath_service.runs.ports.ingest import IngestStore, IngestTransaction
 
 TOUCH_INTERVAL_SECONDS: Final = 5.0

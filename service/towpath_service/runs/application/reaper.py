@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from towpath_service.core.errors import ServiceError
 from towpath_service.core.tenancy import EVERY_TENANT
-from towpath_service.runs.application.clock_jumps import Jumps
+from towpath_service.runs.application.clock_jumps import ClockJumps
 from towpath_service.runs.application.commit import Batch
 from towpath_service.runs.domain.decisions import Accepted, RunStatus, decide_transition
 from towpath_service.runs.domain.reports import StateReport, Update
@@ -38,7 +38,7 @@ class Reaper:
         self._bus = bus
         self._clock = clock
         self._silence_seconds = silence_seconds
-        self._jumps = Jumps(clock)
+        self._jumps = ClockJumps(clock)
 
     async def run(self) -> None:
         """Looks again and again; never returns.

@@ -16,7 +16,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from towpath_service.core.errors import ServiceError
-from towpath_service.runs.application.clock_jumps import Jumps
+from towpath_service.runs.application.clock_jumps import ClockJumps
+from towpath_service.runs.domain.retention import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from towpath_service.core.bus import Bus
     from towpath_service.core.clock import Clock
     from towpath_service.core.names import Scope
+    from towpath_service.runs.domain.retention import Keep
     from towpath_service.runs.ports.retention import (
         Cursor,
         Kind,
@@ -35,30 +37,12 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-DAY: Final = 86_400.0
 FIRST_SECONDS: Final = 60.0
 EVERY_SECONDS: Final = 3600.0
 ROWS: Final = 500
 RUNS: Final = 200
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keep:
-    """For how many seconds things are kept; None for ever."""
-
-    runs: float | None = 365 * DAY
-    """Runs with all that belongs to them, after the last of a tree has ended."""
-    transitions: float | None = 90 * DAY
-    """The histories of ended runs."""
-    logs: float | None = 30 * DAY
-    """Log lines."""
-    tombstones: float = 7 * DAY
-    """For watches to hear of runs that were deleted."""
-    producers: float = 60 * DAY
-    """What producers have sent last, so that nothing takes effect twice; at least what is
-    promised to them, 30 days."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,7 +82,7 @@ class Retention:
         self._bus = bus
         self._clock = clock
         self._keep = keep
-        self._jumps = Jumps(clock)
+        self._jumps = ClockJumps(clock)
         self._wary_until = 0.0
 
     async def run(self) -> None:

@@ -12,14 +12,14 @@ from towpath.api.v1 import ingest_service_pb2 as pb
 
 from towpath_service.core.errors import ServiceError, invalid
 from towpath_service.core.names import is_uuid
-from towpath_service.core.tenant_limits import Admission, limits_storage, storage_is_full
+from towpath_service.core.tenant_limits import TenantLimits, limits_storage, storage_is_full
 from towpath_service.rpc.times import set_time
 from towpath_service.rpc.validation import check
-from towpath_service.runs.application.commit import Submission, fenced
+from towpath_service.runs.application.submissions import Submission, fenced
 from towpath_service.runs.ports.ingest import ProducerKey
 from towpath_service.runs.rpc.convert_runs import parse_into
 from towpath_service.runs.rpc.convert_updates import info_text, to_updates
-from towpath_service.runs.rpc.run_handler import workspace_scope
+from towpath_service.runs.rpc.scopes import workspace_scope
 from towpath_service.runs.rpc.update_streams import (
     UpdateStream,
     check_batch,
@@ -67,12 +67,12 @@ class IngestHandler:
         producers: Producers,
         draining: Draining,
         times: StreamTimes | None = None,
-        admission: Admission | None = None,
+        tenant_limits: TenantLimits | None = None,
     ) -> None:
         self._producers = producers
         self._draining = draining
         self._times = times or StreamTimes()
-        self._admission = admission or Admission()
+        self._tenant_limits = tenant_limits or TenantLimits()
 
     async def stream_updates(
         self, requests: AsyncIterator[pb.StreamUpdatesRequest], caller: Caller
@@ -95,7 +95,7 @@ class IngestHandler:
         )
         try:
             yield self._opened(opened)
-            stream = UpdateStream(self._producers, key, caller, opened, self._admission)
+            stream = UpdateStream(self._producers, key, caller, opened, self._tenant_limits)
             async for response in self._serve(stream, requests):
                 yield response
         finally:
@@ -187,7 +187,7 @@ class IngestHandler:
         _check_producer(request.producer_id, "producer_id")
         check_batch(request.batch)
         key = ProducerKey(scope.tenant_id, scope.workspace_id, request.producer_id)
-        self._admission.report(caller, "updates_per_second", len(request.batch.updates))
+        self._tenant_limits.report(caller, "updates_per_second", len(request.batch.updates))
         outcome = await self._producers.record(
             Submission(
                 producer=key,

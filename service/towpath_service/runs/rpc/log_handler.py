@@ -8,12 +8,12 @@ from towpath.api.v1 import log_service_pb2
 
 from towpath_service.core.errors import ServiceError, invalid
 from towpath_service.core.names import is_uuid
-from towpath_service.core.tenant_limits import Admission, limits_storage
+from towpath_service.core.tenant_limits import TenantLimits, limits_storage
 from towpath_service.rpc.validation import first_violation
 from towpath_service.runs.ports.ingest import LogLine, ProducerKey
-from towpath_service.runs.rpc import convert_runs as convert
+from towpath_service.runs.rpc import convert_runs
 from towpath_service.runs.rpc.convert_updates import to_log_line
-from towpath_service.runs.rpc.run_handler import run_scope, workspace_scope
+from towpath_service.runs.rpc.scopes import run_scope, workspace_scope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,12 +40,12 @@ class LogHandler:
         producers: Producers,
         queries: Queries,
         watches: Watches,
-        admission: Admission | None = None,
+        tenant_limits: TenantLimits | None = None,
     ) -> None:
         self._producers = producers
         self._queries = queries
         self._watches = watches
-        self._admission = admission or Admission()
+        self._tenant_limits = tenant_limits or TenantLimits()
 
     async def write_logs(
         self, request: log_service_pb2.WriteLogsRequest, caller: Caller
@@ -57,7 +57,7 @@ class LogHandler:
         if len(request.records) > MOST_RECORDS:
             raise invalid("records", f"at most {MOST_RECORDS}: send the rest in another batch")
         key = ProducerKey(scope.tenant_id, scope.workspace_id, request.producer_id)
-        self._admission.report(caller, "log_bytes_per_second", request.ByteSize())
+        self._tenant_limits.report(caller, "log_bytes_per_second", request.ByteSize())
         lines: list[LogLine] = []
         problem = ""
         broken = first_violation(request) is not None
@@ -103,7 +103,7 @@ class LogHandler:
             descending=request.descending,
         )
         return log_service_pb2.ListLogsResponse(
-            records=[convert.to_log_record(line) for line in lines],
+            records=[convert_runs.to_log_record(line) for line in lines],
             next_page_token=more,
             dropped_count=dropped,
         )
@@ -122,6 +122,6 @@ class LogHandler:
             min_severity=int(request.min_severity),
         ):
             yield log_service_pb2.TailLogsResponse(
-                records=[convert.to_log_record(line) for line in batch.lines],
+                records=[convert_runs.to_log_record(line) for line in batch.lines],
                 resume_token=batch.resume_token,
             )

@@ -12,6 +12,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from towpath_service.core.names import SLUG
 from towpath_service.runs.domain.states import RunKind, RunState
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from towpath.api.v1.state_pb2 import TransitionReport
 
 _is_uuid = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
-_FLOW_ID: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_FLOW_ID: Final = re.compile(SLUG)
 _REASON: Final = re.compile(r"[A-Z][A-Z0-9_]{0,61}[A-Z0-9]")
 _STATES: Final = frozenset(map(int, RunState))
 _KINDS: Final = frozenset(map(int, RunKind))

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from towpath.api.v1 import flow_service_pb2, run_service_pb2
 
-from towpath_service.core.names import Scope, parse_run, parse_workspace, run_name
+from towpath_service.core.names import Scope, run_name
 from towpath_service.rpc.times import span_us, to_us
-from towpath_service.runs.rpc import convert_runs as convert
+from towpath_service.runs.rpc import convert_runs
+from towpath_service.runs.rpc.scopes import run_scope, workspace_scope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,7 +40,7 @@ class RunHandler:
         run, detail = await self._queries.run(
             scope, run_id, consistency_token=request.consistency_token
         )
-        return run_service_pb2.GetRunResponse(run=convert.to_run(run, detail))
+        return run_service_pb2.GetRunResponse(run=convert_runs.to_run(run, detail))
 
     async def batch_get_runs(
         self, request: run_service_pb2.BatchGetRunsRequest, caller: Caller
@@ -50,7 +51,7 @@ class RunHandler:
         full = request.view == run_service_pb2.RUN_VIEW_FULL
         runs, details = await self._queries.batch(scope, ids, full=full)
         return run_service_pb2.BatchGetRunsResponse(
-            runs=[convert.to_run(runs[i], details.get(i)) for i in ids if i in runs],
+            runs=[convert_runs.to_run(runs[i], details.get(i)) for i in ids if i in runs],
             missing=[run_name(scope.workspace_id, i) for i in ids if i not in runs],
         )
 
@@ -68,7 +69,7 @@ class RunHandler:
             consistency_token=request.consistency_token,
         )
         return run_service_pb2.ListRunsResponse(
-            runs=[convert.to_run(run, page.details.get(run.run_id)) for run in page.runs],
+            runs=[convert_runs.to_run(run, page.details.get(run.run_id)) for run in page.runs],
             next_page_token=page.next_page_token,
             resume_token=page.resume_token,
         )
@@ -86,7 +87,7 @@ class RunHandler:
             span_us(request.bucket, "bucket") if request.HasField("bucket") else None,
         )
         return run_service_pb2.AggregateRunsResponse(
-            buckets=[convert.to_aggregate(bucket) for bucket in buckets]
+            buckets=[convert_runs.to_aggregate(bucket) for bucket in buckets]
         )
 
     async def delete_run(
@@ -110,7 +111,7 @@ class RunHandler:
             after_revision=request.after_revision,
         )
         return run_service_pb2.ListRunTransitionsResponse(
-            transitions=[convert.to_transition(item) for item in found], next_page_token=more
+            transitions=[convert_runs.to_transition(item) for item in found], next_page_token=more
         )
 
     async def list_run_decisions(
@@ -122,7 +123,7 @@ class RunHandler:
             scope, run_id, size=request.page_size, token=request.page_token
         )
         return run_service_pb2.ListRunDecisionsResponse(
-            decisions=[convert.to_decision(item) for item in found], next_page_token=more
+            decisions=[convert_runs.to_decision(item) for item in found], next_page_token=more
         )
 
     async def get_run_graph(
@@ -135,7 +136,7 @@ class RunHandler:
         )
         present = {run.run_id for run in graph.runs}
         return run_service_pb2.GetRunGraphResponse(
-            nodes=[convert.to_node(run, present) for run in graph.runs],
+            nodes=[convert_runs.to_node(run, present) for run in graph.runs],
             truncated=graph.truncated,
             resume_token=graph.resume_token,
         )
@@ -190,7 +191,7 @@ class RunHandler:
             states=tuple(int(state) for state in request.to_states),
         ):
             message = run_service_pb2.WatchRunTransitionsResponse(
-                transitions=[convert.to_transition(item) for item in batch.transitions],
+                transitions=[convert_runs.to_transition(item) for item in batch.transitions],
                 resume_token=batch.resume_token,
             )
             message.server_time.GetCurrentTime()
@@ -214,26 +215,15 @@ class FlowHandler:
             scope, size=request.page_size, token=request.page_token
         )
         return flow_service_pb2.ListFlowsResponse(
-            flows=[convert.to_flow(flow, scope.workspace_id) for flow in flows],
+            flows=[convert_runs.to_flow(flow, scope.workspace_id) for flow in flows],
             next_page_token=more,
         )
-
-
-def workspace_scope(caller: Caller, name: str, field: str = "parent") -> Scope:
-    """The scope that a workspace's name means for a caller."""
-    return Scope(caller.tenant_id, parse_workspace(name, field))
-
-
-def run_scope(caller: Caller, name: str, field: str) -> tuple[Scope, str]:
-    """The scope and run id that a run's name means for a caller."""
-    workspace_id, run_id = parse_run(name, field)
-    return Scope(caller.tenant_id, workspace_id), run_id
 
 
 def _event(scope: Scope, change: RunChange, details: dict[str, Any]) -> run_service_pb2.RunEvent:
     event = run_service_pb2.RunEvent(kind=_EVENTS[change.kind])
     if change.run is not None and change.kind != "REMOVED":
-        event.run.CopyFrom(convert.to_run(change.run, details.get(change.run_id)))
+        event.run.CopyFrom(convert_runs.to_run(change.run, details.get(change.run_id)))
     else:
         event.run.name = run_name(scope.workspace_id, change.run_id)
         event.run.run_id = change.run_id

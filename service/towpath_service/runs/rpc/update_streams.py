@@ -14,7 +14,7 @@ from towpath.api.v1 import ingest_service_pb2 as pb
 from towpath_service.core.errors import ServiceError
 from towpath_service.core.tenant_limits import limits_storage, storage_is_full
 from towpath_service.core.tokens import make_consistency_token
-from towpath_service.runs.application.commit import Outcome, Submission
+from towpath_service.runs.application.submissions import Outcome, Submission
 from towpath_service.runs.rpc.convert_updates import to_updates
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from towpath_auth import Caller
 
     from towpath_service.core.stored import Stored
-    from towpath_service.core.tenant_limits import Admission
+    from towpath_service.core.tenant_limits import TenantLimits
     from towpath_service.runs.application.producers import Opened, Producers
     from towpath_service.runs.ports.ingest import ProducerKey, Refusal
 
@@ -46,10 +46,10 @@ class UpdateStream:
         key: ProducerKey,
         caller: Caller,
         opened: Opened,
-        admission: Admission,
+        tenant_limits: TenantLimits,
     ) -> None:
         self.opened = opened
-        self._admission = admission
+        self._tenant_limits = tenant_limits
         self.pending: deque[asyncio.Future[Outcome]] = deque()
         self.held: Stored | None = None
         """Why what is in flight waits to be tried again; None when it doesn't."""
@@ -95,7 +95,7 @@ class UpdateStream:
         self._batches.append(submission)
         if self.held is None:
             self.pending.append(self._producers.record(submission))
-        pause = self._admission.pace(self._caller, len(batch.updates))
+        pause = self._tenant_limits.pace(self._caller, len(batch.updates))
         return next_of(requests, lambda: self._wait(pause))
 
     async def _wait(self, pause_seconds: float) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import and_, delete, select
 
 from towpath_service.database.sql.bulk import insert_rows, update_rows
-from towpath_service.runs.storage import tables as schema
+from towpath_service.runs.storage import tables
 from towpath_service.runs.storage.stored_bytes import Sizes, add_stored
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from towpath_service.runs.domain.reports import Amendment
     from towpath_service.runs.ports.ingest import ChangeSet
 
-_run = schema.run.c
+_run = tables.run.c
 _PROGRESS_COLUMNS: Final = ("tenant_id", "run_id", "progress", "updated_us", "position")
 _AMENDED_COLUMNS: Final = (
     *("tenant_id", "run_id", "labels", "display_name", "updated_us", "position"),
@@ -31,7 +31,7 @@ def write_progress(connection: Connection, changes: ChangeSet, positions: dict[S
     for key, (scope, content) in changes.progress.items():
         rows.append((*key, content, changes.now_us, positions[scope]))
         positions[scope] += 1
-    update_rows(connection, schema.run, _PROGRESS_COLUMNS, rows)
+    update_rows(connection, tables.run, _PROGRESS_COLUMNS, rows)
 
 
 def write_amendments(
@@ -59,11 +59,11 @@ def _amend(
         labels.pop(name, None)
     name = amendment.display_name or row.display_name
     amended = (scope.tenant_id, run_id, json.dumps(labels), name, now_us, position)
-    update_rows(connection, schema.run, _AMENDED_COLUMNS, [amended])
+    update_rows(connection, tables.run, _AMENDED_COLUMNS, [amended])
     sizes = Sizes(connection.dialect)
     added = sizes.of((amended[2], name)) - sizes.of((row.labels, row.display_name))
     add_stored(connection, scope, added)
-    label = schema.run_label
+    label = tables.run_label
     connection.execute(
         delete(label).where(label.c.tenant_id == scope.tenant_id, label.c.run_id == run_id)
     )

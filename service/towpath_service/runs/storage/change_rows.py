@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from towpath_service.database.sql.bulk import insert_rows, update_rows, upsert_rows
 from towpath_service.runs.ports.ingest import RunKey
-from towpath_service.runs.storage import tables as schema
+from towpath_service.runs.storage import tables
 from towpath_service.runs.storage.rows import PRODUCER_CHANGES, PRODUCER_COLUMNS, producer_row
 from towpath_service.runs.storage.run_rows import CHANGED_COLUMNS, changed_row, new_row
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from towpath_service.database.sql.one_statement import Executor
     from towpath_service.runs.ports.ingest import ChangeSet, ProducerRecord
 
-_FLOW_COLUMNS: Final = tuple(schema.flow.c.keys())
+_FLOW_COLUMNS: Final = tuple(tables.flow.c.keys())
 _KEY: Final = ("tenant_id", "run_id")
 _DESCRIPTION: Final = ("parameters", "dependencies", "retry_policy", "timeout_us")
 _OUTCOME: Final = ("result", "failure")
@@ -32,7 +32,7 @@ def write_runs(executor: Executor, changes: ChangeSet, latest: dict[RunKey, int]
         changed_row(key.tenant_id, status, changes.now_us, latest[key])
         for key, (_, status) in changes.changed_runs.items()
     ]
-    update_rows(executor, schema.run, CHANGED_COLUMNS, rows)
+    update_rows(executor, tables.run, CHANGED_COLUMNS, rows)
 
 
 def write_details(executor: Executor, changes: ChangeSet) -> None:
@@ -62,15 +62,15 @@ def write_counts(executor: Executor, changes: ChangeSet) -> None:
         for (scope, flow_id, kind, state), delta in sorted(changes.count_deltas.items())
         if delta
     ]
-    columns = tuple(schema.run_count.c.keys())
-    upsert_rows(executor, schema.run_count, columns, rows, adding=("runs",))
+    columns = tuple(tables.run_count.c.keys())
+    upsert_rows(executor, tables.run_count, columns, rows, adding=("runs",))
 
 
 def write_producers(executor: Executor, producers: Sequence[ProducerRecord]) -> None:
     """Writes what is kept of producers."""
     upsert_rows(
         executor,
-        schema.producer,
+        tables.producer,
         PRODUCER_COLUMNS,
         [producer_row(producer) for producer in producers],
         replacing=PRODUCER_CHANGES,
@@ -91,11 +91,11 @@ def _insert_runs(executor: Executor, changes: ChangeSet, latest: dict[RunKey, in
         flow = (*scope, creation.flow_id)
         if creation.flow_id and flow not in flows:
             flows[flow] = (*flow, creation.flow_name or creation.flow_id, changes.now_us)
-    upsert_rows(executor, schema.flow, _FLOW_COLUMNS, list(flows.values()))
-    insert_rows(executor, schema.run, rows)
-    insert_rows(executor, schema.run_tag, tags)
-    insert_rows(executor, schema.run_label, labels)
+    upsert_rows(executor, tables.flow, _FLOW_COLUMNS, list(flows.values()))
+    insert_rows(executor, tables.run, rows)
+    insert_rows(executor, tables.run_tag, tags)
+    insert_rows(executor, tables.run_label, labels)
 
 
 def _upsert(executor: Executor, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    upsert_rows(executor, schema.run_detail, (*_KEY, *columns), rows, replacing=columns)
+    upsert_rows(executor, tables.run_detail, (*_KEY, *columns), rows, replacing=columns)

@@ -10,13 +10,13 @@ from sqlalchemy import Text, and_, cast, exists, false, not_, or_
 from towpath_service.core.names import is_uuid
 from towpath_service.runs.domain.filters import Combination, Comparison, Filter, Not
 from towpath_service.runs.domain.states import RunKind
-from towpath_service.runs.storage import tables as schema
+from towpath_service.runs.storage import tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_run = schema.run.c
-_log = schema.log_line.c
+_run = tables.run.c
+_log = tables.log_line.c
 
 _RUN_COLUMNS: Final[Mapping[str, Any]] = {
     "run_id": _run.run_id,
@@ -99,7 +99,7 @@ def _run_comparison(term: Comparison) -> Any:
 
 def is_flow_run() -> Any:
     """The condition that runs are of flows, spelled as the partial indexes have it."""
-    return _run.kind == schema.FLOW
+    return _run.kind == tables.FLOW
 
 
 def _compare_id(column: Any, operator_: str, value: str) -> Any:
@@ -120,7 +120,7 @@ def _compare(column: Any, operator_: str, value: str | int) -> Any:
 
 
 def _has_tag(tag: str) -> Any:
-    table = schema.run_tag.c
+    table = tables.run_tag.c
     return exists().where(*_of_the_run(table), table.tag == tag)
 
 
@@ -136,7 +136,7 @@ def _of_the_run(columns: Any) -> tuple[Any, ...]:
 def _has_label(key: str, term: Comparison) -> Any:
     if not key:
         return false()
-    table = schema.run_label.c
+    table = tables.run_label.c
     found = exists().where(*_of_the_run(table), table.key == key)
     if term.operator == ":" and term.value == "*":
         return found

@@ -8,7 +8,7 @@ from sqlalchemy import Text, and_, cast, select
 
 from towpath_service.runs.domain.runs import GraphNode
 from towpath_service.runs.domain.states import RunKind, RunState
-from towpath_service.runs.storage import tables as schema
+from towpath_service.runs.storage import tables
 from towpath_service.runs.storage.rows import chunks, in_scope_by_run
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from towpath_service.core.names import Scope
 
-_run = schema.run.c
+_run = tables.run.c
 _KINDS: Final = {int(kind): kind for kind in RunKind}
 _STATES: Final = {int(state): state for state in RunState}
 _NODES: Final = select(
@@ -28,12 +28,12 @@ _NODES: Final = select(
     _run.revision,
     _run.started_us,
     _run.ended_us,
-    schema.run_detail.c.dependencies,
+    tables.run_detail.c.dependencies,
 ).outerjoin(
-    schema.run_detail,
+    tables.run_detail,
     and_(
-        schema.run_detail.c.tenant_id == _run.tenant_id,
-        schema.run_detail.c.run_id == _run.run_id,
+        tables.run_detail.c.tenant_id == _run.tenant_id,
+        tables.run_detail.c.run_id == _run.run_id,
     ),
 )
 

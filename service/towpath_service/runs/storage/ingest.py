@@ -21,7 +21,7 @@ from towpath_service.runs.ports.ingest import (
     Refusal,
     RunKey,
 )
-from towpath_service.runs.storage import tables as schema
+from towpath_service.runs.storage import tables
 from towpath_service.runs.storage.amendments import write_amendments, write_progress
 from towpath_service.runs.storage.change_rows import (
     write_counts,
@@ -61,7 +61,7 @@ _WORKSPACE_COLUMNS: Final = (
 )
 _UNFINISHED: Final = sorted(set(RunState) - TERMINAL_STATES)
 
-_run = schema.run.c
+_run = tables.run.c
 
 
 def _of_producers(query: Select[Any], columns: Any) -> Select[Any]:
@@ -73,10 +73,10 @@ def _of_producers(query: Select[Any], columns: Any) -> Select[Any]:
 
 
 def _advancing(counter: str, size: Any) -> Any:
-    columns = schema.workspace.c
+    columns = tables.workspace.c
     column = columns[counter]
     return (
-        update(schema.workspace)
+        update(tables.workspace)
         .where(
             columns.tenant_id == bindparam("tenant"),
             columns.workspace_id == bindparam("workspace"),
@@ -92,9 +92,9 @@ def _advancing(counter: str, size: Any) -> Any:
 
 
 # What every commit runs: making a statement takes longer than running it.
-_PRODUCERS: Final = _of_producers(select(schema.producer), schema.producer.c)
+_PRODUCERS: Final = _of_producers(select(tables.producer), tables.producer.c)
 _REFUSALS: Final = _of_producers(
-    select(schema.refusal).where(schema.refusal.c.confirmed.is_(False)), schema.refusal.c
+    select(tables.refusal).where(tables.refusal.c.confirmed.is_(False)), tables.refusal.c
 )
 _ADVANCING: Final = {
     counter: _advancing(counter, bindparam("size", type_=BigInteger))
@@ -176,7 +176,7 @@ class SqlIngestTransaction:
         check_tenants(self._tenants, (scope.tenant_id,))
         if scope in self._positions:
             return self._positions[scope]
-        columns = schema.workspace.c
+        columns = tables.workspace.c
         query = select(columns.position).where(in_scope(columns, scope))
         return cast("int", self._connection.execute(query).scalar() or 0)
 
@@ -201,7 +201,7 @@ class SqlIngestTransaction:
             together = OneStatement(self._connection)
         writing: Executor = together or self._connection
         write_runs(writing, changes, latest)
-        insert_rows(writing, schema.transition, transitions)
+        insert_rows(writing, tables.transition, transitions)
         write_details(writing, changes)
         write_counts(writing, changes)
         write_producers(writing, changes.producers)
@@ -220,7 +220,7 @@ class SqlIngestTransaction:
     def write_logs(self, producer: ProducerKey, lines: Sequence[LogLine], now_us: int) -> int:
         """Writes the lines that are new, and tells how many."""
         check_tenants(self._tenants, (producer.tenant_id,))
-        columns = schema.log_line.c
+        columns = tables.log_line.c
         scope = Scope(producer.tenant_id, producer.workspace_id)
         known = {
             row.sequence
@@ -239,13 +239,13 @@ class SqlIngestTransaction:
                 log_row(producer, line, first + offset)
                 for offset, line in enumerate(fresh.values())
             ]
-            insert_rows(self._connection, schema.log_line, rows)
+            insert_rows(self._connection, tables.log_line, rows)
         return len(fresh)
 
     def touch_producers(self, keys: Collection[ProducerKey], now_us: int) -> None:
         """Notes that producers are alive."""
         check_tenants(self._tenants, (key.tenant_id for key in keys))
-        columns = schema.producer.c
+        columns = tables.producer.c
         for scope, ids in by_scope(keys):
             for chunk in chunks(ids):
                 where = and_(in_scope(columns, scope), columns.producer_id.in_(chunk))
@@ -256,30 +256,30 @@ class SqlIngestTransaction:
                     )
                     where = and_(in_scope(columns, scope), columns.producer_id.in_(free))
                 self._connection.execute(
-                    update(schema.producer).where(where).values(seen_us=now_us)
+                    update(tables.producer).where(where).values(seen_us=now_us)
                 )
 
     def hear_of_all(self, now_us: int) -> None:
         """Notes that all producers with unfinished runs are alive."""
         check_tenants(self._tenants, EVERY_TENANT)
-        columns = schema.producer.c
+        columns = tables.producer.c
         busy = exists().where(
             _run.tenant_id == columns.tenant_id,
             _run.producer_id == columns.producer_id,
             _run.state.in_(_UNFINISHED),
         )
-        self._connection.execute(update(schema.producer).where(busy).values(seen_us=now_us))
+        self._connection.execute(update(tables.producer).where(busy).values(seen_us=now_us))
 
     def runs_of_silent_producers(
         self, silent_since_us: int, limit: int
     ) -> list[tuple[Scope, RunStatus]]:
         """Reads unfinished runs whose producer was last seen before a time."""
         check_tenants(self._tenants, EVERY_TENANT)
-        producer = schema.producer.c
+        producer = tables.producer.c
         query = (
             select(_run.tenant_id, _run.workspace_id, *STATUS_COLUMNS)
             .join(
-                schema.producer,
+                tables.producer,
                 and_(
                     producer.tenant_id == _run.tenant_id,
                     producer.workspace_id == _run.workspace_id,
@@ -290,7 +290,7 @@ class SqlIngestTransaction:
             .where(_run.state != RunState.SCHEDULED)
             .order_by(_run.run_id)
             .limit(limit)
-            .with_for_update(of=schema.run, skip_locked=True)
+            .with_for_update(of=tables.run, skip_locked=True)
         )
         return [
             (Scope(tenant_id, workspace_id), to_status(status))
@@ -335,7 +335,7 @@ class SqlIngestTransaction:
         last = self._connection.execute(query, named).scalar()
         if last is None:
             upsert_rows(
-                self._connection, schema.workspace, _WORKSPACE_COLUMNS, [(*scope, 0, 0, now_us)]
+                self._connection, tables.workspace, _WORKSPACE_COLUMNS, [(*scope, 0, 0, now_us)]
             )
             last = self._connection.execute(query, named).scalar_one()
         self._transaction.changed.add(scope)
@@ -344,10 +344,10 @@ class SqlIngestTransaction:
         return cast("int", last) - count + 1
 
     def _write_refusals(self, changes: ChangeSet) -> None:
-        refusal = schema.refusal.c
+        refusal = tables.refusal.c
         for key, sequence in changes.confirmed.items():
             self._connection.execute(
-                update(schema.refusal)
+                update(tables.refusal)
                 .where(
                     refusal.tenant_id == key.tenant_id,
                     refusal.workspace_id == key.workspace_id,
@@ -358,4 +358,4 @@ class SqlIngestTransaction:
                 .values(confirmed=True)
             )
         rows = [refusal_row(item, changes.now_us) for item in changes.refusals]
-        insert_rows(self._connection, schema.refusal, rows)
+        insert_rows(self._connection, tables.refusal, rows)

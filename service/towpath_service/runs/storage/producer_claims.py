@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from towpath_service.database.sql.arrays import insert_arrays, selected
 from towpath_service.runs.ports.ingest import ProducerKey, ProducerRecord
-from towpath_service.runs.storage import tables as schema
+from towpath_service.runs.storage import tables
 from towpath_service.runs.storage.rows import PRODUCER_COLUMNS, producer_row, to_producer
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def claim_producers(
     if new:
         made = insert_arrays(
             connection,
-            schema.producer,
+            tables.producer,
             PRODUCER_COLUMNS,
             [producer_row(producer) for producer in new],
             conflict=_LOCKING,

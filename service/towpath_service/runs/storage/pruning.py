@@ -13,7 +13,7 @@ from sqlalchemy import and_, delete, exists, literal, select, text, tuple_, upda
 from towpath_service.core.names import Scope
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunState
 from towpath_service.runs.ports.retention import OldRoots, Window
-from towpath_service.runs.storage import tables as schema
+from towpath_service.runs.storage import tables
 from towpath_service.runs.storage.removal import remove_runs
 from towpath_service.runs.storage.rows import in_scope
 from towpath_service.runs.storage.stored_bytes import add_stored, remove_counted
@@ -29,11 +29,11 @@ _CLAIM: Final = text("SELECT pg_try_advisory_xact_lock(8697285)")
 _TERMINAL: Final = sorted(TERMINAL_STATES)
 _UNFINISHED: Final = sorted(set(RunState) - TERMINAL_STATES)
 
-_run = schema.run.c
-_log = schema.log_line.c
-_transition = schema.transition.c
-_deleted = schema.deleted_run.c
-_producer = schema.producer.c
+_run = tables.run.c
+_log = tables.log_line.c
+_transition = tables.transition.c
+_deleted = tables.deleted_run.c
+_producer = tables.producer.c
 
 
 class SqlPruning:
@@ -51,7 +51,7 @@ class SqlPruning:
 
     def scopes(self) -> list[Scope]:
         """All workspaces."""
-        columns = schema.workspace.c
+        columns = tables.workspace.c
         return [
             Scope(*row)
             for row in self._connection.execute(select(columns.tenant_id, columns.workspace_id))
@@ -71,7 +71,7 @@ class SqlPruning:
 
     def old_roots(self, scope: Scope, before_us: int, after: Cursor | None, limit: int) -> OldRoots:
         """Reads runs that nothing has happened to since a time, from the oldest on."""
-        above = schema.run.alias("above")
+        above = tables.run.alias("above")
         place = (_run.created_us, _run.run_id)
         query = (
             select(*place, _run.root_run_id, _run.state, _run.updated_us, above.c.run_id)
@@ -128,7 +128,7 @@ class SqlPruning:
 
     def _prune_logs(self, scope: Scope, before_us: int, after: Cursor | None, limit: int) -> Window:
         query = _with_run(
-            select(_log.position, _log.occurred_us, _run.created_us).select_from(schema.log_line),
+            select(_log.position, _log.occurred_us, _run.created_us).select_from(tables.log_line),
             _log,
         )
         rows = self._window(query, _log, (_log.position,), scope, after, limit)
@@ -147,7 +147,7 @@ class SqlPruning:
     ) -> Window:
         query = _with_run(
             select(_transition.position, _transition.recorded_us, _run.state).select_from(
-                schema.transition
+                tables.transition
             ),
             _transition,
         )
@@ -186,9 +186,9 @@ class SqlPruning:
         if old:
             # One that came back meanwhile stays, with all that it is known by.
             silent = (_producer.producer_id.in_(old), _producer.seen_us < before_us)
-            removed = delete(schema.producer).where(in_scope(_producer, scope), *silent)
+            removed = delete(tables.producer).where(in_scope(_producer, scope), *silent)
             gone = self._connection.execute(removed.returning(_producer.producer_id)).scalars()
-            refusal = schema.refusal.c
+            refusal = tables.refusal.c
             self._delete(refusal, scope, refusal.producer_id, list(gone))
         return _outcome(rows, old, limit)
 
@@ -216,9 +216,9 @@ class SqlPruning:
 
     def _raise_floor(self, scope: Scope, floor: str, positions: Sequence[int]) -> None:
         if positions:
-            columns = schema.workspace.c
+            columns = tables.workspace.c
             self._connection.execute(
-                update(schema.workspace)
+                update(tables.workspace)
                 .where(in_scope(columns, scope), columns[floor] < positions[-1])
                 .values({floor: positions[-1]})
             )
@@ -226,7 +226,7 @@ class SqlPruning:
 
 def _with_run(query: Any, columns: Any) -> Any:
     return query.outerjoin(
-        schema.run, and_(_run.tenant_id == columns.tenant_id, _run.run_id == columns.run_id)
+        tables.run, and_(_run.tenant_id == columns.tenant_id, _run.run_id == columns.run_id)
     )
 
 

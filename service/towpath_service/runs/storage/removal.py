@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import insert, select, update
 
-from towpath_service.runs.storage import tables as schema
+from towpath_service.runs.storage import tables
 from towpath_service.runs.storage.rows import chunks, in_scope
 from towpath_service.runs.storage.stored_bytes import remove_counted
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
     from towpath_service.core.names import Scope
 
-_run = schema.run.c
+_run = tables.run.c
 _OF_A_RUN: Final = (
-    schema.run,
-    schema.run_detail,
-    schema.run_tag,
-    schema.run_label,
-    schema.transition,
-    schema.log_line,
-    schema.refusal,
+    tables.run,
+    tables.run_detail,
+    tables.run_tag,
+    tables.run_label,
+    tables.transition,
+    tables.log_line,
+    tables.refusal,
 )
 
 
@@ -52,10 +52,10 @@ def remove_runs(connection: Connection, scope: Scope, run_ids: Sequence[str], no
             of_runs = (table.c.tenant_id == scope.tenant_id, table.c.run_id.in_(chunk))
             size += remove_counted(connection, table, *of_runs)
     _leave_tombstones(connection, scope, present, now_us, size)
-    cell = schema.run_count.c
+    cell = tables.run_count.c
     for (flow_id, kind, state), count in sorted(counted.items()):
         connection.execute(
-            update(schema.run_count)
+            update(tables.run_count)
             .where(in_scope(cell, scope), cell.flow_id == flow_id)
             .where(cell.kind == kind, cell.state == state)
             .values(runs=cell.runs - count)
@@ -66,9 +66,9 @@ def remove_runs(connection: Connection, scope: Scope, run_ids: Sequence[str], no
 def _leave_tombstones(
     connection: Connection, scope: Scope, run_ids: Sequence[str], now_us: int, size: int
 ) -> None:
-    columns = schema.workspace.c
+    columns = tables.workspace.c
     advance = (
-        update(schema.workspace)
+        update(tables.workspace)
         .where(in_scope(columns, scope))
         .values(position=columns.position + len(run_ids), stored_bytes=columns.stored_bytes - size)
         .returning(columns.position)
@@ -84,4 +84,4 @@ def _leave_tombstones(
         }
         for offset, run_id in enumerate(run_ids)
     ]
-    connection.execute(insert(schema.deleted_run), tombstones)
+    connection.execute(insert(tables.deleted_run), tombstones)

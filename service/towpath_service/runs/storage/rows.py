@@ -10,7 +10,7 @@ from sqlalchemy import and_
 from towpath_service.core.names import Scope
 from towpath_service.runs.domain.states import RunState
 from towpath_service.runs.ports.ingest import LogLine, ProducerKey, ProducerRecord, Refusal
-from towpath_service.runs.storage import tables as schema
+from towpath_service.runs.storage import tables
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # SQLite takes 32,766 variables in a statement; PostgreSQL takes 32,767.
 CHUNK: Final = 500
 
-PRODUCER_COLUMNS: Final = tuple(schema.producer.c.keys())
+PRODUCER_COLUMNS: Final = tuple(tables.producer.c.keys())
 PRODUCER_CHANGES: Final = (
     *("committed_sequence", "epoch", "logs_dropped", "info", "committed_us", "seen_us"),
 )

@@ -12,7 +12,7 @@ from towpath_service.core.names import short_id
 from towpath_service.runs.domain.decisions import RunStatus
 from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.runs.ports.ingest import RunKey
-from towpath_service.runs.storage import tables as schema
+from towpath_service.runs.storage import tables
 
 if TYPE_CHECKING:
     from towpath_service.core.names import Scope
@@ -23,7 +23,7 @@ Row = tuple[Any, ...]
 LATE_US: Final = 60_000_000
 _STATES: Final = {int(state): state for state in RunState}
 _KINDS: Final = {int(kind): kind for kind in RunKind}
-_run = schema.run.c
+_run = tables.run.c
 
 STATUS_COLUMNS: Final = (
     _run.run_id,

@@ -33,7 +33,7 @@ from sqlalchemy.dialects.postgresql import UUID
 from towpath_service.core.names import Scope
 from towpath_service.database.tables import metadata
 from towpath_service.runs.ports.ingest import RunKey
-from towpath_service.runs.storage import tables as schema
+from towpath_service.runs.storage import tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -94,7 +94,7 @@ class Sizes:
 
     def outcomes(self, tenant_id: str, run_ids: Sequence[str]) -> Any:
         """Bytes of the results and failures that runs have now, as part of a statement."""
-        columns = schema.run_detail.c
+        columns = tables.run_detail.c
         size = self.column(columns.result) + self.column(columns.failure)
         among: Any
         if self._postgres:
@@ -178,9 +178,9 @@ def remove_counted(connection: Connection, table: Table, *where: ColumnElement[b
 def add_stored(connection: Connection, scope: Scope, size: int) -> None:
     """Adds to a workspace's count, or takes off."""
     if size:
-        columns = schema.workspace.c
+        columns = tables.workspace.c
         connection.execute(
-            update(schema.workspace)
+            update(tables.workspace)
             .where(columns.tenant_id == scope.tenant_id, columns.workspace_id == scope.workspace_id)
             .values(stored_bytes=columns.stored_bytes + size)
         )
@@ -188,7 +188,7 @@ def add_stored(connection: Connection, scope: Scope, size: int) -> None:
 
 def stored_of(connection: Connection, tenant_id: str) -> int:
     """What a tenant stores, as it is kept."""
-    columns = schema.workspace.c
+    columns = tables.workspace.c
     total = cast(func.coalesce(func.sum(columns.stored_bytes), 0), BigInteger)
     query = select(total).where(columns.tenant_id == tenant_id)
     return int(connection.execute(query).scalar_one())

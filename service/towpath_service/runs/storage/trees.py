@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import literal, select
 
-from towpath_service.runs.storage import tables as schema
+from towpath_service.runs.storage import tables
 
 if TYPE_CHECKING:
     from towpath_service.core.names import Scope
     from towpath_service.runs.ports.reads import RunTree
 
-_run = schema.run.c
+_run = tables.run.c
 
 
 def of_tree(column: Any, scope: Scope, tree: RunTree) -> Any:

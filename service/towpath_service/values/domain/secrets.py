@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from towpath_service.core.errors import ServiceError, invalid
+from towpath_service.core.names import SLUG
 
 MOST_BYTES: Final = 64 * 1024
 """Of a value."""
@@ -21,8 +22,7 @@ KEY_DAYS: Final = 90
 """After how long a data key seals nothing more."""
 
 _DAY_US: Final = 86_400_000_000
-_SLUG: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_SECRET: Final = re.compile(rf"workspaces/({_SLUG})/secrets/({_SLUG})")
+_SECRET: Final = re.compile(rf"workspaces/({SLUG})/secrets/({SLUG})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

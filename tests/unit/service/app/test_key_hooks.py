@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
-from towpath_auth.envelope import VARIABLE
 from towpath_service.app.identity import key_hooks
 from towpath_service.app.identity.bootstrap import enable_identity
-from towpath_service.app.identity.key_sources import KeySource
+from towpath_service.app.identity.key_sources import KEY_VARIABLE, KeySource
 from towpath_service.app.identity.sealing import sealer
 from towpath_service.app.identity.secret_keys import sealing_of
 from towpath_service.app.options import IdentityOptions
@@ -37,7 +36,7 @@ def hooks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Installs hooks of `fake_kms`, and no others."""
     monkeypatch.setattr(fake_kms, "trouble", [])
     monkeypatch.setattr(fake_kms, "asked", [])
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
     monkeypatch.delenv("TOWPATH_SERVER_KEY_FILE", raising=False)
 
     def install(*names: str) -> None:
@@ -74,17 +73,17 @@ def test_a_hook_that_is_installed_has_the_key(hooks: Callable[..., None], tmp_pa
 def test_the_environment_has_the_key_where_there_is_no_hook(
     hooks: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, variable_key(b"e"))
+    monkeypatch.setenv(KEY_VARIABLE, variable_key(b"e"))
     sealed = sealer(tmp_path, None, make=True).seal(b"secret", PLACE)
     assert not list(tmp_path.iterdir())
-    named = KeySource("env", VARIABLE)
+    named = KeySource("env", KEY_VARIABLE)
     assert sealer(tmp_path, named, make=False).open(sealed, PLACE) == b"secret"
     hooks("first")
     with pytest.raises(ServiceError, match="another one"):
         sealer(tmp_path, None, make=False).open(sealed, PLACE)
     hooks()
     for wrong in ("nonsense", base64.b64encode(b"short").decode()):
-        monkeypatch.setenv(VARIABLE, wrong)
+        monkeypatch.setenv(KEY_VARIABLE, wrong)
         with pytest.raises(ServiceError, match="openssl rand -base64 32") as raised:
             sealer(tmp_path, None, make=True)
         assert wrong not in raised.value.message
@@ -232,15 +231,15 @@ def test_all_is_sealed_anew_from_a_file_to_a_hook_to_another_to_the_environment_
     assert opens(tmp_path, key)
 
     moved = said(tmp_path, "rotate-keys", "--new-key", "env:NEXT_KEY")
-    assert VARIABLE in moved.output
+    assert KEY_VARIABLE in moved.output
     assert variable_key(b"v") not in moved.output
     hooks()
-    monkeypatch.setenv(VARIABLE, variable_key(b"v"))
+    monkeypatch.setenv(KEY_VARIABLE, variable_key(b"v"))
     assert opens(tmp_path, key)
 
     back = f"file:{tmp_path / 'again.key'}"
     assert said(tmp_path, "rotate-keys", "--new-key", back).exit_code == 0
-    monkeypatch.delenv(VARIABLE)
+    monkeypatch.delenv(KEY_VARIABLE)
     assert opens(tmp_path, key, KeySource("file", str(tmp_path / "again.key")))
     assert not opens(tmp_path, key)
 

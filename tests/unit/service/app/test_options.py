@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from towpath_service.app.declarations import Option, option_of, options_of, value_from_environment
 from towpath_service.app.options import (
+    SERVER_OPTIONS,
     DatabaseOptions,
     IdentityOptions,
     ListenerOptions,
@@ -23,7 +24,6 @@ from towpath_service.core.errors import ServiceError
 
 DOCS = Path(__file__).resolve().parents[4] / "docs"
 PARTS = (ListenerOptions, DatabaseOptions, IdentityOptions, RetentionOptions, TelemetryOptions)
-OPTIONS = [option for part in PARTS for option in options_of(part)]
 
 
 def taken(part: Any, *words: str, **variables: str) -> Any:
@@ -41,10 +41,10 @@ def taken(part: Any, *words: str, **variables: str) -> Any:
 
 def test_the_command_has_each_declared_option_and_no_other() -> None:
     found = [flag for parameter in start.params for flag in parameter.opts]
-    assert sorted(found) == sorted(option.flag for option in OPTIONS)
+    assert sorted(found) == sorted(option.flag for option in SERVER_OPTIONS)
 
 
-@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.flag)
+@pytest.mark.parametrize("option", SERVER_OPTIONS, ids=lambda option: option.flag)
 def test_an_option_is_explained_by_a_sentence_and_a_page(option: Option) -> None:
     assert option.help.endswith(".")
     assert (DOCS / option.page).is_file()

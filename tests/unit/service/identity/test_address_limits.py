@@ -11,7 +11,7 @@ import pytest
 from towpath_auth.credentials import new_api_key
 from towpath_service.core.errors import ServiceError, not_found
 from towpath_service.identity.application import address_limits as counted
-from towpath_service.identity.application.address_limits import FAILURES_A_MINUTE, Strangers
+from towpath_service.identity.application.address_limits import FAILURES_A_MINUTE, AddressLimits
 
 from tests.contract.identity.test_limits import Clock
 from tests.in_process.place import ADDRESS, OPTIONS, Place, open_place
@@ -19,15 +19,17 @@ from tests.in_process.place import ADDRESS, OPTIONS, Place, open_place
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from towpath_service.core.tenant_limits import Admission
+    from towpath_service.core.tenant_limits import TenantLimits
 
 EXCHANGE = "AuthService/ExchangeToken"
 WRONG = ServiceError(reason="CREDENTIAL_INVALID", message="wrong")
 
 
-async def proved(strangers: Strangers, address: str, error: ServiceError | None = WRONG) -> str:
+async def proved(
+    address_limits: AddressLimits, address: str, error: ServiceError | None = WRONG
+) -> str:
     try:
-        async with strangers.proving(address):
+        async with address_limits.proving(address):
             if error is not None:
                 raise error
     except ServiceError as refusal:
@@ -37,33 +39,33 @@ async def proved(strangers: Strangers, address: str, error: ServiceError | None 
 
 async def test_wrong_credentials_are_slowed_down_and_right_ones_pass() -> None:
     clock = Clock()
-    strangers = Strangers(clock)
-    found = [await proved(strangers, ADDRESS) for _ in range(30)]
+    address_limits = AddressLimits(clock)
+    found = [await proved(address_limits, ADDRESS) for _ in range(30)]
     assert found == ["CREDENTIAL_INVALID"] * 20 + ["QUOTA_EXCEEDED"] * 10
-    assert await proved(strangers, ADDRESS, None) == ""
+    assert await proved(address_limits, ADDRESS, None) == ""
     revoked = ServiceError(reason="CREDENTIAL_REVOKED", message="was right once")
-    assert await proved(strangers, ADDRESS, revoked) == "CREDENTIAL_REVOKED"
+    assert await proved(address_limits, ADDRESS, revoked) == "CREDENTIAL_REVOKED"
     # Those that were refused don't make it longer.
     clock.now += 60 / FAILURES_A_MINUTE
-    assert await proved(strangers, ADDRESS) == "CREDENTIAL_INVALID"
+    assert await proved(address_limits, ADDRESS) == "CREDENTIAL_INVALID"
 
 
 async def test_an_ipv6_site_is_counted_as_one() -> None:
-    strangers = Strangers(Clock())
-    found = [await proved(strangers, f"2001:db8::{number:x}") for number in range(21)]
+    address_limits = AddressLimits(Clock())
+    found = [await proved(address_limits, f"2001:db8::{number:x}") for number in range(21)]
     assert found[-1] == "QUOTA_EXCEEDED"
-    assert await proved(strangers, "2001:db8:0:1::1") == "CREDENTIAL_INVALID"
+    assert await proved(address_limits, "2001:db8:0:1::1") == "CREDENTIAL_INVALID"
 
 
 async def test_where_much_is_wrong_one_credential_at_a_time_is_looked_at() -> None:
-    strangers = Strangers(Clock())
+    address_limits = AddressLimits(Clock())
     for _ in range(21):
-        await proved(strangers, ADDRESS)
+        await proved(address_limits, ADDRESS)
     at_once = most = 0
 
     async def look(address: str) -> None:
         nonlocal at_once, most
-        async with strangers.proving(address):
+        async with address_limits.proving(address):
             at_once += 1
             most = max(most, at_once)
             await asyncio.sleep(0)
@@ -76,12 +78,12 @@ async def test_where_much_is_wrong_one_credential_at_a_time_is_looked_at() -> No
 
 
 def test_codes_that_can_be_guessed_are_not_looked_at_any_more() -> None:
-    strangers = Strangers(Clock())
+    address_limits = AddressLimits(Clock())
     for _ in range(20):
-        with pytest.raises(ServiceError), strangers.guessing(ADDRESS):
+        with pytest.raises(ServiceError), address_limits.guessing(ADDRESS):
             raise not_found("a login")
     looked = False
-    with pytest.raises(ServiceError) as raised, strangers.guessing(ADDRESS):
+    with pytest.raises(ServiceError) as raised, address_limits.guessing(ADDRESS):
         looked = True
     assert raised.value.reason == "QUOTA_EXCEEDED"
     assert not looked
@@ -93,15 +95,15 @@ async def test_of_many_addresses_few_are_kept(
 ) -> None:
     monkeypatch.setattr(counted, "MOST_ADDRESSES", 10)
     clock = Clock()
-    strangers = Strangers(clock)
+    address_limits = AddressLimits(clock)
     for number in range(50):
-        await proved(strangers, f"192.0.2.{number}")
-        strangers.admit(f"192.0.2.{number}", "read")
+        await proved(address_limits, f"192.0.2.{number}")
+        address_limits.admit(f"192.0.2.{number}", "read")
         clock.now += pause
-    assert len(strangers._failures) <= 11
-    assert len(strangers._calls) <= 11
+    assert len(address_limits._failures) <= 11
+    assert len(address_limits._calls) <= 11
     # The last one is among them.
-    found = [await proved(strangers, "192.0.2.49") for _ in range(20)]
+    found = [await proved(address_limits, "192.0.2.49") for _ in range(20)]
     assert (found[-1] == "QUOTA_EXCEEDED") == (pause == 0)
 
 
@@ -185,9 +187,9 @@ async def test_exchanges_are_charged_to_the_tenant_apart_from_its_calls(small: P
     other = await small.call(
         small.owner, "TenantService/CreateTenant", tenant_id="other", owner_email="o@other.test"
     )
-    admission = admission_of(small)
-    admission._uses.clear()
-    admission._now = Clock()
+    tenant_limits = admission_of(small)
+    tenant_limits._uses.clear()
+    tenant_limits._now = Clock()
     quotas = {"name": "tenants/main", "quotas": {"calls_per_second": 1}}
     await small.call(small.owner, "TenantService/SetTenantQuotas", **quotas)
     listing = {"parent": "workspaces/default"}
@@ -204,11 +206,11 @@ async def test_exchanges_are_charged_to_the_tenant_apart_from_its_calls(small: P
         assert error.retry_after_seconds is not None
     assert await small.token(other.owner_api_key)
     # What was refused is not used up by that: presented twice, a used token ends the login.
-    admission._uses.clear()
+    tenant_limits._uses.clear()
     assert await refused(small, None, EXCHANGE, **refresh) == ""
 
 
-def admission_of(place: Place) -> Admission:
+def admission_of(place: Place) -> TenantLimits:
     dispatcher: Any = place.service.dispatcher
-    found: Admission = dispatcher._guard._admission
+    found: TenantLimits = dispatcher._guard._tenant_limits
     return found

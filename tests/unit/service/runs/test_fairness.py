@@ -16,14 +16,14 @@ from towpath_service.core.bus import Bus
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.sqlite.database import SqliteDatabase
-from towpath_service.runs.application.commit import Outcome, Submission
 from towpath_service.runs.application.commit_queue import ROOM_UPDATES
 from towpath_service.runs.application.committer import Committer
+from towpath_service.runs.application.submissions import Outcome, Submission
 from towpath_service.runs.domain import turns
 from towpath_service.runs.domain.reports import Creation, StateReport, Update
 from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.runs.ports.ingest import ProducerKey
-from towpath_service.runs.storage import tables as schema
+from towpath_service.runs.storage import tables
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
@@ -88,7 +88,7 @@ class Recording:
 
     async def sequences(self, key: ProducerKey) -> list[int]:
         """Of a producer's updates that took effect."""
-        columns = schema.transition.c
+        columns = tables.transition.c
         query = select(columns.producer_sequence).where(
             columns.tenant_id == key.tenant_id, columns.producer_id == key.producer_id
         )

@@ -14,7 +14,7 @@ from towpath_service.database.port import SqlTransaction
 from towpath_service.database.tables import metadata
 from towpath_service.runs.domain.filters import RUN_FIELDS, parse_filter
 from towpath_service.runs.ports.reads import RunQuery, RunTree
-from towpath_service.runs.storage import tables as schema
+from towpath_service.runs.storage import tables
 from towpath_service.runs.storage.graph import graph_nodes
 from towpath_service.runs.storage.reads import SqlReads
 
@@ -58,7 +58,7 @@ def _values() -> list[str]:
         else str(numbers.get(column.name, "'[]'" if column.name == "tags" else "'{}'"))
         if column.name in {"kind", "state", "tags", "labels"}
         else "0"
-        for column in schema.run.c
+        for column in tables.run.c
     ]
 
 

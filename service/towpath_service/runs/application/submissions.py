@@ -1,0 +1,77 @@
+"""Batches of producers that wait to be committed, and what becomes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from towpath_service.core.errors import ServiceError
+from towpath_service.core.names import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from towpath_auth import RunGrant
+
+    from towpath_service.core.stored import Stored
+    from towpath_service.runs.domain.reports import Update
+    from towpath_service.runs.ports.ingest import ProducerKey, ProducerRecord, Refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A batch of one producer, waiting to be committed."""
+
+    producer: ProducerKey
+    actor: str
+    first_sequence: int
+    updates: Sequence[Update]
+    confirmed_sequence: int = 0
+    """Up to where the producer has seen acks."""
+    epoch: int | None = None
+    """Epoch of the stream it came on; None for the unary call."""
+    info: str = ""
+    resume_after_loss: bool = False
+    """Whether the producer knows of the gap before it and keeps nothing of it."""
+    only_run: RunGrant | None = None
+    """A run that it may report on, with all that is below it; None for all of its workspace."""
+    limited: bool = False
+    """Whether its tenant may store no more than so much."""
+
+    @property
+    def scope(self) -> Scope:
+        """The workspace it is for."""
+        return Scope(self.producer.tenant_id, self.producer.workspace_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a submission."""
+
+    committed_sequence: int
+    refusals: Sequence[Refusal]
+    """All that the producer hasn't confirmed."""
+    position: int = 0
+    """Where the workspace stood after the commit."""
+    duplicates: int = 0
+    """Updates that had been committed before."""
+    held: Stored | None = None
+    """Why the updates after `committed_sequence` have no verdict; None where all have one."""
+
+
+def fenced(producer: ProducerRecord) -> ServiceError:
+    """What an older stream of a producer is told."""
+    return ServiceError(
+        reason="PRODUCER_FENCED",
+        message="a later stream of this producer is open: stop, and don't reconnect by yourself",
+        metadata={"producer_id": producer.key.producer_id, "epoch": str(producer.epoch)},
+    )
+
+
+def sequence_gap(expected: int, first: int) -> ServiceError:
+    """What a batch that begins too far on is answered."""
+    return ServiceError(
+        reason="SEQUENCE_GAP",
+        message=f"the batch begins at {first}, but {expected} is next: resend from there",
+        metadata={"expected_sequence": str(expected), "first_sequence": str(first)},
+    )
