@@ -68,9 +68,9 @@ class Service:
     retention: Retention
     stores: Stores
     authority: Authority | None
-    """Who tells who calls; None when nobody is asked."""
+    """Resolves tokens to callers; None without identity."""
     refused_exchanges: RefusedExchanges | None
-    """Who writes refused exchanges down; None as above."""
+    """Writes refused exchanges into audit logs; None without identity."""
     loops: Mapping[str, Callable[[], Awaitable[None]]]
     """What a server runs in the background, by name."""
 

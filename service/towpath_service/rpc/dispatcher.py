@@ -17,7 +17,7 @@ from towpath_auth import LOCAL_CALLER, Caller
 from towpath_service.core.errors import ServiceError
 from towpath_service.rpc.endpoints import Endpoint, Handler, endpoints_of
 from towpath_service.rpc.errors import to_service_error, unimplemented
-from towpath_service.rpc.guard import UNTOLD, Guard, Telling, Unguarded
+from towpath_service.rpc.guard import UNRECORDED, CallRecord, Guard, Unguarded
 from towpath_service.rpc.rules import check_method, check_request
 from towpath_service.rpc.slow_consumers import SLOW_CONSUMER_SECONDS, while_read
 from towpath_service.rpc.validation import check
@@ -166,12 +166,12 @@ class Dispatcher:
                 # Before anything is told of: who calls too often must not fill the audit log.
                 self._guard.admit(endpoint, caller)
 
-                async def call(telling: Telling) -> Message:
-                    message = self._permitted(endpoint, request, caller, telling)
+                async def call(record: CallRecord) -> Message:
+                    message = self._permitted(endpoint, request, caller, record)
                     answer: Message = await endpoint.call(message, caller)
                     return answer
 
-                return await self._guard.told(endpoint, caller, metadata, call)
+                return await self._guard.audited(endpoint, caller, metadata, call)
         except Exception as error:
             raise to_service_error(error) from error
 
@@ -236,16 +236,16 @@ class Dispatcher:
         endpoint: Endpoint,
         request: Request,
         caller: Caller,
-        telling: Telling = UNTOLD,
+        record: CallRecord = UNRECORDED,
     ) -> Message:
         """The request as a message, if the caller may make it."""
         try:
             check_method(endpoint.rule, caller)
         except ServiceError:
-            telling.refused(lambda: endpoint.parse(request))
+            record.refused(lambda: endpoint.parse(request))
             raise
         message = endpoint.parse(request)
-        telling.request(message)
+        record.request(message)
         if not endpoint.takes_batches:
             check(message)
         check_request(endpoint.rule, caller, message)

@@ -1,4 +1,7 @@
-"""What surrounds calls, as the dispatcher sees it; without identity, nothing."""
+"""The guard around calls, as the dispatcher uses it: limits, and the audit log.
+
+`IdentityGuard` (identity/rpc/guard.py) implements it; a service without identity is unguarded.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,20 @@ if TYPE_CHECKING:
     from towpath_service.rpc.endpoints import Endpoint
 
 
-class Telling(Protocol):
-    """Takes what is learnt of a call after it has begun."""
+class CallRecord(Protocol):
+    """The record of one call, completed as more is known of it."""
 
     def request(self, message: Message) -> None:
-        """What was asked for, once it is parsed."""
+        """Notes the request, once it is parsed."""
         ...
 
     def refused(self, parse: Callable[[], Message]) -> None:
-        """What was asked for of a caller who isn't let in: parsed only to be told."""
+        """Notes the request of a caller that is refused: it is parsed only for the record."""
         ...
 
 
 class Guard(Protocol):
-    """What surrounds calls."""
+    """Limits calls and audits them."""
 
     def admit(self, endpoint: Endpoint, caller: Caller) -> None:
         """Takes what a call costs; raises QUOTA_EXCEEDED."""
@@ -37,28 +40,28 @@ class Guard(Protocol):
         """Counts an open stream; raises QUOTA_EXCEEDED."""
         ...
 
-    async def told(
+    async def audited(
         self,
         endpoint: Endpoint,
         caller: Caller,
         metadata: Mapping[str, Sequence[str]],
-        call: Callable[[Telling], Awaitable[Message]],
+        call: Callable[[CallRecord], Awaitable[Message]],
     ) -> Message:
-        """Makes a call, and writes how it ends into the audit log, if it is one to be audited."""
+        """Makes a call; if its rule names an audit event, its end goes into the audit log."""
         ...
 
 
-class Untold:
-    """Tells nobody."""
+class Unrecorded:
+    """The record of a call that isn't audited."""
 
     def request(self, message: Message) -> None:
-        """Not told."""
+        """Notes nothing."""
 
     def refused(self, parse: Callable[[], Message]) -> None:
-        """Not told, and not parsed."""
+        """Notes nothing, and parses nothing."""
 
 
-UNTOLD: Final = Untold()
+UNRECORDED: Final = Unrecorded()
 
 
 class Unguarded:
@@ -72,13 +75,13 @@ class Unguarded:
         del endpoint, caller
         return nullcontext()
 
-    async def told(
+    async def audited(
         self,
         endpoint: Endpoint,
         caller: Caller,
         metadata: Mapping[str, Sequence[str]],
-        call: Callable[[Telling], Awaitable[Message]],
+        call: Callable[[CallRecord], Awaitable[Message]],
     ) -> Message:
-        """Makes a call that nobody is told of."""
+        """Makes a call that isn't audited."""
         del endpoint, caller, metadata
-        return await call(UNTOLD)
+        return await call(UNRECORDED)

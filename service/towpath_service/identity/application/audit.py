@@ -2,6 +2,12 @@
 
 What a call changes and what is written of it are committed together, where the change is one of who
 may do what in a tenant; of all else, and of what was refused, the entry is written after.
+
+The entry of a call travels beside the call, not through it. `IdentityGuard` (identity/rpc/guard.py)
+puts a draft into the context variable `current_draft` in the task that runs the call, and completes
+it with the request. `AuditTrail.change` takes the draft from there and commits it with the change;
+the guard writes what is still unwritten when the call has ended. So no handler and no use case
+passes a draft on, and none can forget to.
 """
 
 from __future__ import annotations
@@ -44,7 +50,7 @@ class Draft:
 
 
 current_draft: ContextVar[Draft | None] = ContextVar("towpath_audit_draft", default=None)
-"""The draft of the call that runs."""
+"""The draft of the call that this task runs; None for a call that isn't audited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from towpath_service.identity.application.address_limits import AddressLimits
     from towpath_service.identity.application.audit import AuditTrail
     from towpath_service.rpc.endpoints import Endpoint
-from towpath_service.rpc.guard import UNTOLD, Telling
+from towpath_service.rpc.guard import UNRECORDED, CallRecord
 
 EXCHANGE: Final = "towpath.api.v1.AuthService/ExchangeToken"
 """Is charged to whom its credential turns out to be of, by its handler."""
@@ -62,12 +62,12 @@ class IdentityGuard:
         watches = endpoint.kind == "server_stream"
         return self._tenant_limits.stream(caller, "open_watches" if watches else "open_streams")
 
-    async def told(
+    async def audited(
         self,
         endpoint: Endpoint,
         caller: Caller,
         metadata: Mapping[str, Sequence[str]],
-        call: Callable[[Telling], Awaitable[Message]],
+        call: Callable[[CallRecord], Awaitable[Message]],
     ) -> Message:
         """Makes a call, and writes how it ends into the audit log, if it is one to be audited.
 
@@ -75,7 +75,7 @@ class IdentityGuard:
         taken back, and nothing is done that the log doesn't tell.
         """
         if not endpoint.rule.audit or not caller.tenant_id:
-            return await call(UNTOLD)
+            return await call(UNRECORDED)
         drafting = _Drafting(endpoint, _first_record(endpoint, caller, metadata))
         task = asyncio.create_task(self._audited(drafting, call))
         self._under_way.add(task)
@@ -88,19 +88,19 @@ class IdentityGuard:
             await asyncio.wait(self._under_way, timeout=SETTLE_SECONDS)
 
     async def _audited(
-        self, telling: _Drafting, call: Callable[[Telling], Awaitable[Message]]
+        self, record: _Drafting, call: Callable[[CallRecord], Awaitable[Message]]
     ) -> Message:
-        current_draft.set(telling.draft)
+        current_draft.set(record.draft)
         try:
-            answer = await call(telling)
+            answer = await call(record)
         except Exception as error:
-            told = to_service_error(error)
+            failure = to_service_error(error)
             await self._trail.write(
-                telling.draft, outcome=CODES.get(told.reason, "INTERNAL"), reason=told.reason
+                record.draft, outcome=CODES.get(failure.reason, "INTERNAL"), reason=failure.reason
             )
-            raise told from error
-        if not telling.draft.written:
-            await self._trail.write(telling.draft, outcome="OK", reason="")
+            raise failure from error
+        if not record.draft.written:
+            await self._trail.write(record.draft, outcome="OK", reason="")
         return answer
 
 
