@@ -284,6 +284,9 @@ def interruption(error: BaseException, said: Callable[[str], str] = scrubbed) ->
         message = str(error) if isinstance(error, RunCancelled) else ""
         message = message or f"interrupted by {type(error).__name__}"
         kind, reason = StateType.CANCELLED, "INTERRUPTED"
+    elif isinstance(error, Exception):  # It broke in as the end of an attempt was reported.
+        message = headline(error)
+        kind, reason = StateType.FAILED, ""
     else:
         message = f"ended by {headline(error)}"
         kind, reason = StateType.CRASHED, "PROCESS_EXIT"
