@@ -26,7 +26,7 @@ from towpath._runs.interruption import Interruption
 from towpath._runs.unended import leave_unended
 from towpath._settings.current import get_settings
 from towpath._state_type import StateType
-from towpath._strikes import call_exposed, spared
+from towpath._strikes import Struck, call_exposed, spared
 from towpath._tracing.begin import trace_of
 from towpath.states import State
 
@@ -162,6 +162,7 @@ class FlowRun:
 
     def _aborted(self, error: BaseException) -> None:
         leave_unended(self._run, error)
+        self._child.handled = self._child.handled or isinstance(error, Struck)
         if self._child.state is None:
             self._child.state = interruption(error)
 

@@ -25,7 +25,7 @@ from towpath._runs.context import RunContext, current_run, current_tags
 from towpath._runs.futures import wait
 from towpath._runs.unended import leave_unended
 from towpath._state_type import StateType
-from towpath._strikes import call_exposed, spared
+from towpath._strikes import Struck, call_exposed, spared
 from towpath._tracing.begin import trace_of
 
 if TYPE_CHECKING:
@@ -281,6 +281,8 @@ def call(
             return called.settle(execute(called.run, called.parameters, called.results))
         except BaseException as error:
             leave_unended(called.run, error)
+            # A run around it has timed out, and that is what the flow's code deals with.
+            called.child.handled = isinstance(error, Struck)
             called.settle(interruption(error))
             raise
 
