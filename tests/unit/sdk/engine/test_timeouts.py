@@ -133,14 +133,16 @@ def test_a_flows_timeout_ends_a_wait_for_submitted_tasks_and_stops_them(
     assert reporter.history("slow")[-1] == "CANCELLED"
 
 
-def test_a_flows_timeout_cancels_an_async_task_that_it_calls(reporter: RecordingReporter) -> None:
+def test_a_flows_timeout_cancels_an_async_task_that_it_waits_for(
+    reporter: RecordingReporter,
+) -> None:
     @task
     async def stuck() -> None:
         await asyncio.Event().wait()
 
     @flow(timeout_seconds=0.1)
     def outer() -> None:
-        stuck()
+        stuck.submit().result()
 
     with pytest.raises(RunTimedOut):
         outer()
