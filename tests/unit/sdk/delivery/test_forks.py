@@ -76,7 +76,7 @@ def script(home: Path, code: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "TOWPATH_HOME": str(home), "TOWPATH_DISPLAY": "quiet"}
     path = home / "script.py"
     path.write_text(code, encoding="utf-8")
-    return subprocess.run(  # noqa: S603 - our own code
+    return subprocess.run(
         [sys.executable, "-W", "ignore", str(path)],
         env=environment,
         capture_output=True,
