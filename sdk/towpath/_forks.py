@@ -7,9 +7,12 @@ how they end.
 
 from __future__ import annotations
 
+import importlib
+import logging
 import os
 import sys
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -43,5 +46,20 @@ def _begin_anew() -> None:
             traceback.print_exc(file=sys.stderr)
 
 
+def _wait_for_imports() -> None:
+    """Lets other threads finish what they load of Towpath, which loads much on first use.
+
+    Python's lock of a module that another thread is loading stays held in the child.
+    """
+    for name, module in list(sys.modules.items()):
+        spec = getattr(module, "__spec__", None) if name.startswith("towpath") else None
+        if getattr(spec, "_initializing", False):
+            with suppress(Exception):  # The thread that loads it hears of that.
+                importlib.import_module(name)
+
+
+# Hooks before a fork run in reverse: `logging` takes its lock in one, and a module that another
+# thread is loading may need that lock. So its hook is there first, and runs after ours.
+assert logging.root is not None
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(before=_wait_for_imports, after_in_child=_begin_anew)
