@@ -1,4 +1,4 @@
-"""The service's log: lines for people or for machines, with the trace they belong to."""
+"""The service's log: text or JSON lines, with their trace ids; set up by the command line."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _formatter: Final = logging.Formatter()
 
 
 def set_up_logs(form: Format, environment: Mapping[str, str] = os.environ) -> None:
-    """Has warnings and worse go to standard error, and to a collector if the environment asks.
+    """Sends warnings and worse to standard error, and to a collector if the environment asks.
 
     Args:
-        form: How lines look.
+        form: Format of the lines.
         environment: OTEL_LOGS_EXPORTER with "otlp" in it asks for OTLP.
     """
     handler = logging.StreamHandler()
@@ -32,7 +32,7 @@ def set_up_logs(form: Format, environment: Mapping[str, str] = os.environ) -> No
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     exporters = environment.get("OTEL_LOGS_EXPORTER", "").lower().split(",")
     if "otlp" in {name.strip() for name in exporters}:
-        # Who sends no logs to a collector need not have OpenTelemetry's SDK.
+        # Only a service that sends logs to a collector needs OpenTelemetry's SDK.
         from towpath_service.telemetry.sent_logs import (  # noqa: PLC0415 - see above
             handler_to_collector,
         )
@@ -43,7 +43,7 @@ def set_up_logs(form: Format, environment: Mapping[str, str] = os.environ) -> No
 
 
 def without_credentials(record: logging.LogRecord) -> bool:
-    """Takes API keys and tokens out of a record, whoever put them there; keeps the record."""
+    """Redacts API keys and tokens in a record; always returns True, so the record is kept."""
     text = record.getMessage()
     told = scrubbed(text)
     if told != text:
@@ -60,7 +60,7 @@ class JsonLines(logging.Formatter):
     """A line of JSON for each record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """A record as one line of JSON."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "severity": record.levelname,
