@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who calls, and what surrounds each call."""
+    """The authority, the authenticator, the guard and the handlers of identity."""
 
     authority: Authority
     refused_exchanges: RefusedExchanges
