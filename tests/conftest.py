@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.budgets import load_profile
 from tests.postgres.fixtures import (
     database,
     empty_postgres_dsn,
@@ -53,6 +54,7 @@ def _keep_files_in_memory() -> None:
 
 
 _keep_files_in_memory()
+load_profile()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 TESTS: Final = Path(__file__).parent
 # Folders that only gather others.
 _GROUPS: Final = {"unit", "contract", "sdk", "service"}
-_MARK: Final = re.compile(r"^pytestmark = .*mark\.subject\(([^)]*)\)", re.MULTILINE)
+_MARK: Final = re.compile(r"^pytestmark = [^=]*?mark\.subject\(([^)]*)\)", re.MULTILINE)
 _NAME: Final = re.compile(r'"(\w+)"')
 
 

@@ -19,7 +19,7 @@ _SCOPES = {
 _INTRODUCTION = """
 A client setting has a name for files and commands, and an environment variable.
 [Settings](../guides/command-line.md#settings) explains which place wins when several set it. The
-default home is the user's data folder.
+default home is the user's data folder. Each name links to the page that explains it.
 """
 _SERVER = """
 ## Server settings
@@ -34,26 +34,24 @@ def settings_page() -> str:
     """Every setting of clients and of the server."""
     rows = [
         (
-            code(setting.name),
+            _linked(setting.name, setting.page),
             code(setting.variable),
             setting.help,
             code(_written(setting.default)),
             _SCOPES[setting.scope],
-            _explained_on(setting.page),
         )
         for setting in load(SETTINGS)
     ]
-    client = table(("setting", "variable", "meaning", "default", "may be set in", "page"), rows)
+    client = table(("setting", "variable", "meaning", "default", "may be set in"), rows)
     pages = {declared.flag: declared.page for declared in load(SERVER_OPTIONS)}
     server = table(
-        ("option", "variable", "meaning", "default", "page"),
+        ("option", "variable", "meaning", "default"),
         [
             (
-                code(", ".join(option.opts)),
+                _linked(", ".join(option.opts), pages[option.opts[0]]),
                 code(_variable(option)),
                 meaning_of(option),
                 default_of(option),
-                _explained_on(pages[option.opts[0]]),
             )
             for option in options_of("server start")
         ],
@@ -66,9 +64,9 @@ def _variable(option: Option) -> str:
     return variable if isinstance(variable, str) else " ".join(variable or ())
 
 
-def _explained_on(page_: str) -> str:
-    name = page_.rpartition("/")[2].removesuffix(".md").replace("-", " ")
-    return f"[{name}](../{page_})"
+def _linked(name: str, explained_on: str) -> str:
+    """A name, with a link to the page that explains it."""
+    return f"[{code(name)}](../{explained_on})"
 
 
 def _written(default: object) -> str:

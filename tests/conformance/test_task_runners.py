@@ -21,6 +21,7 @@ from towpath.exceptions import FlowRunFailed, RunCrashed, RunTimedOut, UpstreamF
 from towpath.futures import as_completed, wait
 from towpath.testing import harness
 
+from tests.budgets import examples
 from tests.conformance.conftest import RUNNERS
 from tests.conformance.work import (
     Basket,
@@ -109,7 +110,7 @@ def test_what_is_downstream_of_a_failure_never_runs(
 
 @pytest.mark.parametrize("name", list(RUNNERS))
 def test_no_body_of_a_random_graph_runs_below_a_failure(name: str) -> None:
-    @settings(max_examples=25, deadline=None, database=None)
+    @settings(max_examples=examples(25), deadline=None, database=None)
     @given(st.data())
     def holds(data: st.DataObject) -> None:
         size = data.draw(st.integers(1, 12))

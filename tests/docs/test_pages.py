@@ -19,6 +19,9 @@ SECTIONS = (
     ["Context", "Decision", "Consequences"],
     ["Context", "Decision", "Alternatives", "Consequences"],
 )
+SOURCES = ("", "sdk", "sdk/towpath", "service/towpath_service", "tests", "tests/unit/sdk")
+"""Folders that paths in pages begin below."""
+PATH = re.compile(r"`((?:[a-z_0-9]+/)+[a-z_0-9.]+\.(?:py|proto|toml))`")
 TEST_FILE = re.compile(r"\btest_\w+\.py\b")
 
 
@@ -66,6 +69,14 @@ def test_tests_that_a_page_names_are_there(page: str) -> None:
     named = set(TEST_FILE.findall((DOCS / page).read_text(encoding="utf-8")))
     assert named
     assert named <= there, named - there
+
+
+def test_source_files_that_pages_name_are_there() -> None:
+    pages = [page for page in DOCS.rglob("*.md") if page.parent.name != "python"]
+    named = {path for page in pages for path in PATH.findall(page.read_text(encoding="utf-8"))}
+    assert named
+    lost = {path for path in named if not any((ROOT / at / path).exists() for at in SOURCES)}
+    assert not lost
 
 
 def test_change_notes_have_types_that_there_are() -> None:

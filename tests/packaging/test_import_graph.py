@@ -72,7 +72,7 @@ def test_each_package_is_in_a_contract_that_leaves_none_of_its_modules_out() -> 
     assert not any(contract.get("exhaustive_ignores") for contract in exhaustive)
 
 
-@pytest.mark.parametrize("package", ["towpath", "towpath_auth"])
+@pytest.mark.parametrize("package", FOLDERS)
 def test_an_import_within_a_function_gives_its_own_reason(package: str) -> None:
     reasons = [
         (name, number, line.strip())

@@ -13,6 +13,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.postgres.server import DSN_VARIABLE
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("sdk", "service", "auth")
 
@@ -51,8 +53,16 @@ def plant(bug: PlantedBug, into: Path) -> Path:
     return into
 
 
-def run_tests(node_ids: tuple[str, ...], *, sources: Path) -> subprocess.CompletedProcess[str]:
-    """Runs tests of this checkout against the sources of another folder."""
+def run_tests(
+    node_ids: tuple[str, ...], *, sources: Path, postgres: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs tests of this checkout against the sources of another folder.
+
+    Args:
+        node_ids: Those of pytest.
+        sources: Where the sources are.
+        postgres: DSN of a server on which the tests make databases.
+    """
     path = os.pathsep.join(str(sources / source) for source in SOURCES)
     return subprocess.run(
         [
@@ -67,7 +77,7 @@ def run_tests(node_ids: tuple[str, ...], *, sources: Path) -> subprocess.Complet
             *node_ids,
         ],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": path, "TOWPATH_PLANTED": "1"},
+        env=os.environ | {"PYTHONPATH": path, "TOWPATH_PLANTED": "1", DSN_VARIABLE: postgres},
         capture_output=True,
         text=True,
         timeout=300,

@@ -12,14 +12,16 @@ from tests.planted.planting import PlantedBug, plant, run_tests
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.postgres.server import Databases
+
 TESTS_FAILED = 1
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
-def test_a_planted_bug_is_caught(bug: PlantedBug, tmp_path: Path) -> None:
+def test_a_planted_bug_is_caught(bug: PlantedBug, tmp_path: Path, postgres: Databases) -> None:
     sources = plant(bug, tmp_path / "planted")
-    outcome = run_tests(bug.caught_by, sources=sources)
+    outcome = run_tests(bug.caught_by, sources=sources, postgres=postgres.dsn)
     assert outcome.returncode == TESTS_FAILED, (
         f"{bug.name} went unnoticed (pytest exit {outcome.returncode}):\n"
         f"{outcome.stdout[-4000:]}\n{outcome.stderr[-2000:]}"

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 DSN_VARIABLE: Final = "TOWPATH_TEST_POSTGRES_DSN"
-START_SECONDS: Final = 60.0
+START_SECONDS: Final = 180.0
 # PostgreSQL refuses to run as root.
 UNPRIVILEGED: Final = "nobody"
 

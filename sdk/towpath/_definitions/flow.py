@@ -24,6 +24,7 @@ from towpath._definitions.options import (
     options_given,
     outcome_of,
     policy_of,
+    tags_of,
 )
 from towpath._definitions.parameters import bind, validate
 from towpath._redaction.marking import shown_parameters
@@ -84,7 +85,7 @@ class Flow(Definition, Generic[P, R_co]):
         self.flow_id = flow_id_of(self.name)
         self.description = description or inspect.cleandoc(self.fn.__doc__ or "")
         self.version = version
-        self.tags = frozenset(tags)
+        self.tags = tags_of("flow", tags)
         self.log_prints = log_prints
         self.task_runner: TaskRunner = _runner(task_runner)
         self.validate_parameters = validate_parameters
@@ -170,10 +171,10 @@ class Flow(Definition, Generic[P, R_co]):
                 )
             stream = flow_runs.stream if self.is_generator else flow_runs.stream_async
             return stream(self, parameters)
-        run = flow_runs.FlowRun(self, parameters)
         if self.is_async:
+            run = flow_runs.FlowRun(self, parameters)
             return outcome_of(run.to_end_async(), return_state)
-        return run.to_end().outcome(return_state=return_state)
+        return flow_runs.run_here(self, parameters).outcome(return_state=return_state)
 
     def with_options(self, **options: Any) -> Flow[P, R_co]:
         """The same flow with other options."""

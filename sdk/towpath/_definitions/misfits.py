@@ -115,8 +115,7 @@ def _told(detail: ErrorDetails, function: Callable[..., Any]) -> str:
 
 
 def _known_types() -> tuple[str, ...]:
-    # An error of pydantic has loaded it.
-    from pydantic_core.core_schema import ErrorType  # noqa: PLC0415 - see above
+    from pydantic_core.core_schema import ErrorType  # noqa: PLC0415 - loaded with pydantic's error
 
     return get_args(ErrorType)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -27,6 +28,9 @@ _KNOWN: Final = (
     *("log_prints", "task_runner", "validate_parameters", "final_state", "persist_result"),
     *("result_serializer", "cache_policy", "cache_key_fn", "cache_expiration", "refresh_cache"),
 )
+
+_LONGEST_SECONDS: Final = 1e9
+"""Some thirty years: not far beyond, clocks can't be asked to wait."""
 
 H = TypeVar("H", bound=Callable[..., Any])
 
@@ -136,16 +140,20 @@ def policy_of(
     number: Any = retries
     if isinstance(number, bool) or not isinstance(number, int) or number < 0:
         raise DefinitionError(f"retries of a {owner} is a number from 0 up, not {retries!r}")
-    if timeout_seconds is not None and not timeout_seconds > 0:
+    if timeout_seconds is not None and not (
+        _is_finite(timeout_seconds) and 0 < timeout_seconds <= _LONGEST_SECONDS
+    ):
         raise DefinitionError(
-            f"timeout_seconds of a {owner} is more than 0, or None for none, not"
-            f" {timeout_seconds!r}"
+            f"timeout_seconds of a {owner} is a number of seconds more than 0 and at most a"
+            f" billion, or None for none, not {timeout_seconds!r}"
         )
-    if jitter is not None and jitter < 0:
-        raise DefinitionError(f"retry_jitter_factor of a {owner} is 0 or more, not {jitter!r}")
+    if jitter is not None and not (_is_finite(jitter) and jitter >= 0):
+        raise DefinitionError(
+            f"retry_jitter_factor of a {owner} is a number from 0 up, not {jitter!r}"
+        )
     return Policy(
         retries=retries,
-        delays=_delays_of(retries, delay),
+        delays=_delays_of(owner, retries, delay),
         jitter=jitter or 0.0,
         condition=condition,
         timeout_seconds=None if timeout_seconds is None else float(timeout_seconds),
@@ -177,12 +185,38 @@ def _hooks_of(owner: str, options: dict[str, Any]) -> dict[str, list[Callable[..
     return {name: list(hooks or ()) for name, hooks in options.items()}
 
 
+def tags_of(owner: str, tags: object) -> frozenset[str]:
+    """The tags among the options; one alone may be given as it is.
+
+    Raises:
+        DefinitionError: They are no texts.
+    """
+    given: Any = (tags,) if isinstance(tags, str) else tags
+    try:
+        found = frozenset(given or ())
+    except TypeError:
+        found = frozenset({None})
+    if not all(isinstance(tag, str) for tag in found):
+        raise DefinitionError(f"tags of a {owner} are texts, as in tags=['etl'], not {tags!r}")
+    return found
+
+
 def _delays_of(
-    retries: int, delay: float | Sequence[float] | Callable[[int], Sequence[float]]
+    owner: str,
+    retries: int,
+    delay: float | Sequence[float] | Callable[[int], Sequence[float]],
 ) -> tuple[float, ...]:
     """Seconds before each retry."""
-    if callable(delay):
-        return tuple(delay(retries))
-    if isinstance(delay, int | float):
-        return (float(delay),) if delay else ()
-    return tuple(delay)
+    given: Any = delay(retries) if callable(delay) else delay
+    each: Any = given if isinstance(given, list | tuple) else (given,)
+    if not all(_is_finite(one) and one >= 0 for one in each):
+        raise DefinitionError(
+            f"retry_delay_seconds of a {owner} is a number of seconds from 0 up, a list of them, or"
+            f" a function that makes one of the number of retries, not {given!r}"
+        )
+    return () if each == (0,) else tuple(min(float(one), _LONGEST_SECONDS) for one in each)
+
+
+def _is_finite(value: object) -> bool:
+    """Whether something is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

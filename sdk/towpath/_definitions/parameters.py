@@ -142,9 +142,9 @@ def _type_of(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
     if getattr(found, "_is_protocol", False) and not getattr(found, "_is_runtime_protocol", False):
         return _UNCHECKED  # isinstance can't look at it
     if parameter.kind is parameter.VAR_POSITIONAL:
-        return _UNCHECKED if _is_unpacked(found) else tuple[found, ...]
+        return _UNCHECKED if _is_unpacked(found) else tuple.__class_getitem__((found, ...))
     if parameter.kind is parameter.VAR_KEYWORD:
-        return _UNCHECKED if _is_unpacked(found) else dict[str, found]
+        return _UNCHECKED if _is_unpacked(found) else dict.__class_getitem__((str, found))
     return found
 
 

@@ -24,6 +24,7 @@ from towpath._definitions.options import (
     options_given,
     outcome_of,
     policy_of,
+    tags_of,
 )
 from towpath._definitions.parameters import bind
 from towpath._redaction.marking import shown_parameters
@@ -91,7 +92,7 @@ class Task(Definition, Generic[P, R_co]):
         self.name = name or self.fn.__name__
         self.description = description or inspect.cleandoc(self.fn.__doc__ or "")
         self.version = version
-        self.tags = frozenset(tags)
+        self.tags = tags_of("task", tags)
         self.task_key = f"{self.fn.__module__}.{self.fn.__qualname__}"
         self.awaited: bool = self.is_async or self.is_async_generator
         """Whether `body` gives a coroutine."""

@@ -18,6 +18,7 @@ import uuid_utils
 from towpath._delivery import messages
 from towpath._delivery.segments import SegmentWriter
 from towpath._delivery.system_calls import force
+from towpath._strikes import spared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,12 +118,15 @@ class Outbox:
     def log(self, line: LogReport) -> None:
         """Reports a log line."""
         record = messages.log_record(line)
-        # The lines follow their updates in order: both numbers are read under the segments' lock.
-        self.logs.append_numbered(
-            lambda number: AFTER.pack(self.updates.last) + messages.log_sequence(number) + record
-        )
-        if not self.reported.is_set():
-            self.reported.set()
+        # The lines follow their updates in order: both numbers are those of one moment.
+        with spared():
+            self.logs.append_numbered(
+                lambda number: (
+                    AFTER.pack(self.updates.last) + messages.log_sequence(number) + record
+                )
+            )
+            if not self.reported.is_set():
+                self.reported.set()
 
     def sync(self) -> None:
         """Forces the states to the disk, with all that it takes to find them there."""
@@ -166,11 +170,12 @@ class Outbox:
             force(self.folder.parent)
 
     def _append(self, payload: bytes) -> None:
-        if not self._settled:
-            self._settle()
-        self.updates.append(payload)
-        if not self.reported.is_set():
-            self.reported.set()
+        with spared():
+            if not self._settled:
+                self._settle()
+            self.updates.append(payload)
+            if not self.reported.is_set():
+                self.reported.set()
 
 
 def remove_outbox(folder: Path) -> None:

@@ -7,19 +7,24 @@ by calls over HTTP, since gRPC does not survive a fork.
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import sys
 import threading
-from contextlib import contextmanager
+import traceback
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from towpath._delivery.directives import ignore_directive
+from towpath._delivery.inherited import InheritedReporter
 from towpath._delivery.outbox import Outbox
 from towpath._delivery.sender import Sender
+from towpath._delivery.unrecorded import Unrecorded
+from towpath._forks import generation, in_child
 from towpath._settings.current import get_settings
 from towpath._transport.discovery import find_server
-from towpath.exceptions import ServerUnreachable
+from towpath.exceptions import ConfigurationError, ServerUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -50,6 +55,7 @@ class Session:
             on_directive: Called in the sender's thread with what the server wants done with a run.
         """
         self.pid = os.getpid()
+        self._closed = False
         self._settings = settings
         self._outbox = Outbox(
             settings.home,
@@ -59,20 +65,27 @@ class Session:
         )
         self._sender = Sender(settings, self._outbox, forked=forked, on_directive=on_directive)
         # The methods of a Reporter are those of its two halves: no call lies in between.
-        self.create: Final = self._outbox.create
-        self.transition: Final = self._outbox.transition
-        self.rename: Final = self._outbox.rename
-        self.log: Final = self._outbox.log
-        self.flush: Final = self._sender.flush
+        self.create = self._outbox.create
+        self.transition = self._outbox.transition
+        self.rename = self._outbox.rename
+        self.log = self._outbox.log
+        self.flush = self._sender.flush
 
     def let_go(self) -> None:
-        """In a forked child: gives up the parent's lock, which the parent goes on holding."""
+        """In a forked child: gives up the parent's lock, which the parent goes on holding.
+
+        Runs of the parent that the child is in report to a session of the child's own.
+        """
         self._outbox.let_go()
+        own = InheritedReporter(_own_session)
+        self.create, self.transition, self.rename = own.create, own.transition, own.rename
+        self.log, self.flush = own.log, own.flush
 
     def close(self) -> None:
         """Delivers what it can, and leaves the rest for whoever comes next."""
-        if os.getpid() != self.pid:
+        if self._closed or os.getpid() != self.pid:
             return
+        self._closed = True
         if self._settings.outbox_fsync != "never":
             self._outbox.sync()
         done = self.flush(self._settings.flush_timeout_seconds)
@@ -87,33 +100,79 @@ class Session:
         self._outbox.close(remove=done and not waiting)
 
 
-_session: Session | None = None
+_session: Session | Unrecorded | None = None
 
 
-def _unlock_after_fork() -> None:
+def _begin_in_child() -> None:
     global _lock  # noqa: PLW0603 - a lock held at the fork would stay held for ever
     _lock = threading.Lock()
     if _session is not None:
         _session.let_go()
 
 
-os.register_at_fork(after_in_child=_unlock_after_fork)
+in_child(_begin_in_child)
 
 
 def current_reporter() -> Reporter:
     """The reporter of this process, made on first use; a forked child gets one of its own."""
     chosen = _override.get()
-    if chosen is not None:
-        return chosen
+    return _own_session() if chosen is None else chosen
+
+
+def _own_session() -> Session | Unrecorded:
     global _session  # noqa: PLW0603 - one outbox a process is the point
     session = _session
     if session is None or session.pid != os.getpid():
         with _lock:
             if _session is None or _session.pid != os.getpid():
-                _session = Session(get_settings(), forked=_session is not None)
-                atexit.register(_session.close)
+                _session = _begun(get_settings(), forked=_session is not None)
+                _close_at_end(_session)
             session = _session
     return session
+
+
+def _begun(settings: Settings, *, forked: bool) -> Session | Unrecorded:
+    """A session; where the home can't be used, what does without."""
+    try:
+        if not settings.home.is_absolute():
+            raise FileNotFoundError(errno.ENOENT, "this user has no home folder")
+        return Session(settings, forked=forked)
+    except OSError as error:
+        if settings.require_server:
+            raise ConfigurationError(
+                f"server.require is set and the Towpath home {settings.home} can't be used"
+                f" ({error.strerror or error}): set TOWPATH_HOME to a folder that this user can"
+                " write to"
+            ) from error
+        return Unrecorded(settings.home, error)
+
+
+def end_forked_child(error: BaseException | None) -> NoReturn:
+    """Ends a forked child in the middle of what is its parent's, as its own code would end.
+
+    Args:
+        error: What it ends by; None when its code came to an end.
+    """
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(bool(error.code))
+    elif error is not None:
+        traceback.print_exception(error)
+        code = 1
+    if _session is not None:
+        _session.close()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    os._exit(code)
+
+
+def _close_at_end(session: Session | Unrecorded) -> None:
+    atexit.register(session.close)
+    processes: Any = sys.modules.get("multiprocessing.util")
+    if processes is not None and generation():
+        # Children of multiprocessing end without Python's own way out.
+        processes.Finalize(None, session.close, exitpriority=0)
 
 
 @contextmanager

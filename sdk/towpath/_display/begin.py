@@ -11,6 +11,7 @@ from towpath._display.hub import Hub
 from towpath._display.live import LiveView
 from towpath._display.observer import Observer
 from towpath._display.plain import PlainView
+from towpath._forks import in_child
 from towpath._settings.current import get_settings
 
 if TYPE_CHECKING:
@@ -73,5 +74,4 @@ def _let_go_after_fork() -> None:
         hub.let_go()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go_after_fork)
+in_child(_let_go_after_fork)

@@ -98,6 +98,8 @@ class Hub:
 
     def close(self) -> None:
         """Shows nothing more; what goes on goes on unseen."""
+        if self._closed:
+            return
         self._closed = True
         self._wake.set()
         with self._lock:
@@ -109,6 +111,7 @@ class Hub:
 
     def let_go(self) -> None:
         """In a forked child: shows nothing more and leaves the terminal to the parent."""
+        self._lock = threading.RLock()
         self._closed = True
         for observer in self._observers:
             observer.stop()

@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._class_cache import class_of
 from towpath._engine.containers import Kind, kind_of, parts_of
 from towpath._engine.rebuilding import Rebuilding
 from towpath.annotations import allow_failure
@@ -60,7 +61,7 @@ def search(parameters: dict[str, Any]) -> Arguments:
     waits: Waits = []
     wrapped: set[str] = set()
     for name, value in parameters.items():
-        if kind_of(type(value)) is Kind.LEAF:
+        if kind_of(class_of(value)) is Kind.LEAF:
             continue
         walk = _Walk()
         for future, allowed in walk.futures_in(value):
@@ -90,7 +91,7 @@ class _Walk:
         waiting = deque([(value, False)])
         while waiting:
             each, allowed = waiting.popleft()
-            kind = kind_of(type(each))
+            kind = kind_of(class_of(each))
             if kind is Kind.LEAF or (id(each), allowed) in self.seen:
                 continue
             if kind is Kind.FUTURE:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import threading
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._clock import system_clock
 from towpath._delivery.reports import StateReport
 from towpath._engine.coroutines import run_to_end
 from towpath._engine.time_limit import time_limit, timed_out
 from towpath._redaction.patterns import scrubbed
 from towpath._runs.failures import describe, headline
 from towpath._state_type import StateType
+from towpath._strikes import Struck, due, wait
 from towpath.exceptions import (
     FlowRunFailed,
     ResultError,
@@ -72,22 +75,33 @@ class Attempts:
     def run(self, body: Callable[[], Any]) -> State[Any]:
         """Calls a body until it returns or is given up."""
         self.begin()
-        while True:
-            try:
-                with time_limit(self._seconds):
-                    value = body()
-                content = self._keep(value) if self._keep is not None else None
-            except Exception as error:  # noqa: BLE001 - user code may raise anything
-                delay = self.failed(error)
-                if delay is None:
-                    return self.give_up(error)
-                self._clock.sleep(delay)
-                self.again()
-            except BaseException as error:
-                self.interrupted(error)
-                raise
-            else:
-                return self.completed(value, content)
+        try:
+            while True:
+                try:
+                    with time_limit(self._seconds):
+                        value = body()
+                    content = self._kept(value)
+                except Exception as error:  # noqa: BLE001 - user code may raise anything
+                    delay = self.failed(error)
+                    if delay is None:
+                        return self.give_up(error)
+                    self._sleep(delay)
+                    self.again()
+                else:
+                    return self.completed(value, content)
+        except BaseException as error:
+            self.interrupted(error)
+            raise
+
+    def _kept(self, value: Any) -> Content | None:
+        return None if self._keep is None or self._context.inherited else self._keep(value)
+
+    def _sleep(self, seconds: float) -> None:
+        """Waits for the next attempt; the timeout of a run around this one ends it."""
+        if self._clock is system_clock:
+            wait(threading.Event(), seconds)
+        else:
+            self._clock.sleep(seconds)
 
     async def run_async(self, body: Callable[[], Awaitable[Any]]) -> State[Any]:
         """Awaits a body until it returns or is given up."""
@@ -97,7 +111,7 @@ class Attempts:
             try:
                 async with limit:
                     value = await body()
-                content = self._keep(value) if self._keep is not None else None
+                content = self._kept(value)
             except Exception as error:  # noqa: BLE001 - user code may raise anything
                 if isinstance(error, TimeoutError) and limit.expired():
                     error = timed_out(self._seconds)
@@ -124,7 +138,9 @@ class Attempts:
     def failed(self, error: Exception) -> float | None:
         """Seconds until the next attempt, after reporting it; None when there is none."""
         attempt = self._context.attempt
-        if attempt > self._policy.retries or isinstance(error, _FINAL):
+        if attempt > self._policy.retries or isinstance(error, _FINAL) or due():
+            return None
+        if self._context.inherited:
             return None
         if not self._wants_retry(error):
             return None
@@ -217,7 +233,9 @@ class Attempts:
         return state
 
     def _report(self, state: StateReport) -> None:
-        self._context.reporter.transition(self._context.run_id, state)
+        # A forked child that leaves the run reports nothing: its parent goes on with it.
+        if not self._context.inherited:
+            self._context.reporter.transition(self._context.run_id, state)
 
     def _wants_retry(self, error: Exception) -> bool:
         condition = self._policy.condition
@@ -231,6 +249,8 @@ class Attempts:
             return False
 
     def _hook(self, event: str, state: State[Any]) -> None:
+        if self._context.inherited:
+            return
         for hook in self._policy.hooks.get(event, ()):
             try:
                 outcome = hook(self._owner, self._context, state)
@@ -251,7 +271,10 @@ _HOOKS: Final = {
 
 def interruption(error: BaseException, said: Callable[[str], str] = scrubbed) -> State[Any]:
     """The state of a run that something other than an ordinary exception ended."""
-    if isinstance(error, KeyboardInterrupt | asyncio.CancelledError | RunCancelled):
+    if isinstance(error, Struck):
+        message = "stopped, since a run around it took longer than its timeout"
+        kind, reason = StateType.CANCELLED, "INTERRUPTED"
+    elif isinstance(error, KeyboardInterrupt | asyncio.CancelledError | RunCancelled):
         message = str(error) if isinstance(error, RunCancelled) else ""
         message = message or f"interrupted by {type(error).__name__}"
         kind, reason = StateType.CANCELLED, "INTERRUPTED"

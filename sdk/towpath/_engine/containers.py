@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from contextlib import suppress
 from enum import Enum, auto
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._class_cache import cached_by_class
 from towpath._runs.futures import Future
 from towpath.annotations import allow_failure, quote, unmapped
 
@@ -39,8 +39,8 @@ _OWN: Final[dict[type, Kind]] = {
 }
 
 
-@lru_cache(maxsize=4096)
-def kind_of(cls: type) -> Kind:
+@cached_by_class
+def kind_of(cls: type[Any]) -> Kind:
     """What a class is to the search."""
     if cls in _OWN:
         return _OWN[cls]

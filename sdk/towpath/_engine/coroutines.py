@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from towpath._strikes import exposed
+
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
 
 def run_to_end(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -16,8 +20,35 @@ def run_to_end(coroutine: Coroutine[Any, Any, Any]) -> Any:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(coroutine)
+        return _in_loop(coroutine)
     return _in_thread(coroutine)
+
+
+def _in_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Runs a loop here; where a body around it is to end, the coroutine is cancelled."""
+    running: list[Callable[[], object]] = []
+
+    async def stoppable() -> Any:
+        cancel = partial(asyncio.get_running_loop().call_soon_threadsafe, _current().cancel)
+        running.append(cancel)
+        try:
+            return await coroutine
+        finally:
+            running.clear()
+
+    def stop() -> None:
+        # Once: it would be cancelled again as it cleans up.
+        with contextlib.suppress(IndexError, RuntimeError):
+            running.pop()()
+
+    with exposed(stop):
+        return asyncio.run(stoppable())
+
+
+def _current() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
 
 
 def _in_thread(coroutine: Coroutine[Any, Any, Any]) -> Any:

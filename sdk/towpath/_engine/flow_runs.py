@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import uuid_utils
@@ -24,6 +25,7 @@ from towpath._runs.futures import Future, wait
 from towpath._runs.interruption import Interruption
 from towpath._settings.current import get_settings
 from towpath._state_type import StateType
+from towpath._strikes import call_exposed, spared
 from towpath._tracing.begin import trace_of
 from towpath.states import State
 
@@ -53,9 +55,9 @@ class FlowRun:
         """Runs an ordinary function."""
 
         def body() -> Any:
-            with self._runner:
+            with self._in_runner():
                 try:
-                    return self._settled(self._fresh())
+                    return self._settled(call_exposed(self._fresh))
                 except BaseException as error:
                     self._leave(error)
                     raise
@@ -73,7 +75,7 @@ class FlowRun:
         """Runs a coroutine function."""
 
         async def body() -> Any:
-            with self._runner:
+            with self._in_runner():
                 try:
                     return await self._settled_async(await self._fresh())
                 except Exception:
@@ -95,7 +97,7 @@ class FlowRun:
     def stream(self) -> Generator[Any, Any, Any]:
         """Runs a generator function, item by item."""
         driver = Driver(self._run, self._attempts, self._ended)
-        with self._runner:
+        with self._in_runner():
             try:
                 return (yield from driver.stream(self._fresh, self._settled))
             except BaseException as error:
@@ -105,7 +107,7 @@ class FlowRun:
     async def stream_async(self) -> AsyncGenerator[Any, Any]:
         """Runs an async generator function, item by item."""
         driver = Driver(self._run, self._attempts, self._ended)
-        with self._runner:
+        with self._in_runner():
             try:
                 async for item in driver.stream_async(self._fresh, self._settled_async):
                     yield item
@@ -125,6 +127,16 @@ class FlowRun:
         await self._wait_for_submitted_async()
         return self._settled(value)
 
+    @contextmanager
+    def _in_runner(self) -> Generator[None]:
+        with ExitStack() as stack:
+            stack.enter_context(self._runner)
+            try:
+                yield
+            finally:
+                if self._run.inherited:
+                    stack.pop_all()  # A forked child leaves; its parent goes on with the runner.
+
     @property
     def _runner(self) -> Runner:
         assert self._run.runner is not None
@@ -134,7 +146,7 @@ class FlowRun:
         self._child.state = state
         if self._parent is not None:
             self._parent.children.settle(self._child)
-        elif state.exception is not None:
+        elif state.exception is not None and not self._run.inherited:
             failure_report.attach(
                 state.exception, self._run.name, self._run.children, self._run.secrets.text
             )
@@ -162,20 +174,29 @@ class FlowRun:
 
     def _leave(self, error: BaseException) -> None:
         """What was submitted needs the runner until its last run has ended."""
+        if self._run.inherited:
+            return
         if not isinstance(error, Exception | GeneratorExit):
             assert self._run.interruption is not None
             self._run.interruption.request()
             self._runner.interrupt()
-        self._wait_for_submitted()
+        with spared(deaf=True):
+            self._wait_for_submitted()
 
     def _wait_for_submitted(self) -> None:
         # What ran may have submitted more.
-        while waiting := self._run.children.waited_for():
+        while not self._run.inherited and (waiting := self._run.children.waited_for()):
             wait(waiting)
 
     async def _wait_for_submitted_async(self) -> None:
-        while waiting := self._run.children.waited_for():
+        while not self._run.inherited and (waiting := self._run.children.waited_for()):
             await asyncio.to_thread(wait, waiting)
+
+
+def run_here(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:
+    """Runs a flow of an ordinary function here and now."""
+    with spared():
+        return FlowRun(flow, parameters).to_end()
 
 
 def stream(flow: FlowDefinition, parameters: dict[str, Any]) -> Generator[Any, Any, Any]:

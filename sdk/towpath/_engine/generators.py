@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from towpath._engine.time_limit import time_limit, timed_out
 from towpath._runs.context import current_run
+from towpath._strikes import exposed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -136,7 +137,7 @@ class Driver:
     @contextmanager
     def _within(self) -> Generator[None]:
         """The same, for as long as a step may take."""
-        with self._in_run(), time_limit(self._seconds):
+        with self._in_run(), time_limit(self._seconds), exposed():
             yield
 
 

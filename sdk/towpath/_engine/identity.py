@@ -9,6 +9,7 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
+from towpath._class_cache import class_of
 from towpath._results.cache_policies import code_bytes
 from towpath._results.hashing import stable_hash
 from towpath._results.naming import certain_name
@@ -69,4 +70,4 @@ def _content_of(function: FunctionType, around: tuple[FunctionType, ...]) -> Ite
 def _is_constant(value: Any) -> bool:
     if type(value) in {tuple, frozenset}:
         return all(map(_is_constant, cast("tuple[Any, ...]", value)))
-    return writer_of(type(value)) is not None or isinstance(value, type | FunctionType)
+    return writer_of(class_of(value)) is not None or isinstance(value, type | FunctionType)

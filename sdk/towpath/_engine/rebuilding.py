@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._class_cache import class_of
 from towpath._engine.containers import Kind, fields_of, kind_of, parts_of
 from towpath.annotations import allow_failure
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _Key = tuple[int, bool]
 """The id of an object, and whether failures of futures in it are allowed."""
+_EMPTY: Final[dict[type[Any], Callable[[], Any]]] = {list: list, dict: dict, set: set}
 _log: Final = logging.getLogger("towpath.engine")
 
 
@@ -85,7 +87,7 @@ class Rebuilding:
                 path.pop()
 
     def _entered(self, value: Any, allowed: bool) -> list[Any]:
-        kind, key = kind_of(type(value)), (id(value), allowed)
+        kind, key = kind_of(class_of(value)), (id(value), allowed)
         if kind is Kind.LEAF or key in self._nodes:
             return []
         inner = allowed or type(value) is allow_failure
@@ -147,6 +149,9 @@ class Rebuilding:
             return self._of(node.value.value, node)
         if shell is None and not node.is_immutable:
             raise CanNotBeCopiedError
+        return self._with_contents(node, shell)
+
+    def _with_contents(self, node: _Node, shell: Any) -> Any:
         if node.kind is Kind.DICT:
             pairs = [(self._of(k, node), self._of(v, node)) for k, v in node.value.items()]
             shell.clear()
@@ -174,9 +179,9 @@ class Rebuilding:
 
 def _shell(node: _Node) -> Any:
     """A copy to be filled; None where there can be none."""
-    value, cls = node.value, type(node.value)
-    if cls in {list, dict, set}:
-        return cls()
+    value, cls = node.value, class_of(node.value)
+    if cls in _EMPTY:
+        return _EMPTY[cls]()
     with suppress(Exception):
         shell = copy.copy(value)
         if shell is not value and type(shell) is cls:
@@ -185,9 +190,9 @@ def _shell(node: _Node) -> Any:
 
 
 def _with_items(value: Any, shell: Any, items: list[Any]) -> Any:
-    cls = type(value)
+    cls = class_of(value)
     if issubclass(cls, list):
-        list.__setitem__(shell, slice(None), items)
+        shell[:] = items
         return shell
     if issubclass(cls, set):
         new = set(items)
@@ -197,5 +202,5 @@ def _with_items(value: Any, shell: Any, items: list[Any]) -> Any:
     base: Any = tuple if issubclass(cls, tuple) else frozenset
     made = base.__new__(cls, items)
     if hasattr(value, "__dict__"):
-        vars(made).update(vars(value))
+        made.__dict__.update(value.__dict__)
     return made

@@ -6,13 +6,17 @@ import builtins
 import logging
 import sys
 import time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from towpath._delivery.reports import LogReport
 from towpath._runs.context import RUN_LOGGER, current_run
 from towpath._runs.failures import describe
 from towpath._settings.current import get_settings
+from towpath._strikes import spared
 from towpath.exceptions import MissingContextError
+
+if TYPE_CHECKING:
+    from towpath._runs.context import RunContext
 
 _SEVERITIES: Final = ((50, 21), (40, 17), (30, 13), (20, 9), (10, 5))
 
@@ -20,30 +24,45 @@ _SEVERITIES: Final = ((50, 21), (40, 17), (30, 13), (20, 9), (10, 5))
 class RunHandler(logging.Handler):
     """Sends what is logged within a run to the run."""
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Reports a record if the filters let it pass.
+
+        Without the handler's lock: a reporter needs none, and a signal handler or a forked child
+        that logs would find it held.
+        """
+        passed: Any = self.filter(record)  # A record, from 3.12 on.
+        if passed:
+            self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return bool(passed)
+
     def emit(self, record: logging.LogRecord) -> None:
         """Reports a record; never raises."""
         run = current_run.get()
         if run is None or record.name.partition(".")[0] == "grpc":
             return
         try:
-            severity = next((n for level, n in _SEVERITIES if record.levelno >= level), 1)
-            error = record.exc_info[1] if record.exc_info else None
-            trace_id, span_id = run.trace.ids_for_logs() if run.trace is not None else ("", "")
-            run.reporter.log(
-                LogReport(
-                    run_id=run.run_id,
-                    time=record.created or time.time(),
-                    severity=severity,
-                    logger=record.name,
-                    body=run.secrets.text(record.getMessage()),
-                    attempt=run.attempt,
-                    failure=describe(error, run.secrets.text) if error is not None else None,
-                    trace_id=trace_id,
-                    span_id=span_id,
-                )
-            )
+            with spared():
+                self._report(run, record)
         except Exception:  # noqa: BLE001 - logging must not break what logs
             self.handleError(record)
+
+    def _report(self, run: RunContext, record: logging.LogRecord) -> None:
+        severity = next((n for level, n in _SEVERITIES if record.levelno >= level), 1)
+        error = record.exc_info[1] if record.exc_info else None
+        trace_id, span_id = run.trace.ids_for_logs() if run.trace is not None else ("", "")
+        run.reporter.log(
+            LogReport(
+                run_id=run.run_id,
+                time=record.created or time.time(),
+                severity=severity,
+                logger=record.name,
+                body=run.secrets.text(record.getMessage()),
+                attempt=run.attempt,
+                failure=describe(error, run.secrets.text) if error is not None else None,
+                trace_id=trace_id,
+                span_id=span_id,
+            )
+        )
 
 
 _print: Final = builtins.print
@@ -68,6 +87,13 @@ def _print_in_run(*values: object, sep: str | None = " ", **options: Any) -> Non
     if run is None:
         _print(*values, sep=sep, **options)
         return
+    with spared():
+        _print_of(run, values, sep, options)
+
+
+def _print_of(
+    run: RunContext, values: tuple[object, ...], sep: str | None, options: dict[str, Any]
+) -> None:
     # One write a line: what runs in other threads and processes prints does not get in between.
     end = options.pop("end", None)
     line = run.secrets.text((" " if sep is None else sep).join(map(str, values)))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from towpath._delivery.reports import StateReport
+from towpath._delivery.session import end_forked_child
 from towpath._engine.arguments import search
 from towpath._engine.attempts import interruption
 from towpath._engine.mapping import calls_of
@@ -16,6 +17,7 @@ from towpath._runs.children import Child
 from towpath._runs.context import current_run
 from towpath._runs.futures import Future, FutureList
 from towpath._state_type import StateType
+from towpath._strikes import spared
 from towpath.exceptions import MissingContextError, RunCancelled
 
 if TYPE_CHECKING:
@@ -48,6 +50,24 @@ def submit(
             f"{task.name}.submit() needs a flow around it to run in: call it within a function"
             f" decorated with @flow, or call {task.name}() directly"
         )
+    if parent.inherited:
+        raise MissingContextError(
+            f"{task.name}.submit() was called in a forked child, whose parent runs the flow: call"
+            f" {task.name}() directly, or begin another flow here"
+        )
+    with spared():
+        return _submitted(task, parameters, parent, wait_for, mapped=mapped)
+
+
+def _submitted(
+    task: TaskDefinition,
+    parameters: dict[str, Any],
+    parent: RunContext,
+    wait_for: Sequence[Future[Any]],
+    *,
+    mapped: bool,
+) -> Future[Any]:
+    assert parent.runner is not None
     arguments = search(parameters)
     waits = [*arguments.waits, *((future, "", False) for future in wait_for)]
     run = new_run(task, parameters, mapped=mapped)
@@ -96,6 +116,7 @@ class _Submission:
         self._arguments = arguments
         self._waits = waits
         self._runner = runner
+        self._thread = threading.get_ident()
         self._missing = len(waits) + 1
         self._lock = threading.Lock() if waits else None
 
@@ -136,7 +157,20 @@ class _Submission:
             state = attempts_of(self._run, Results()).interrupted(error)
         except BaseException as error:  # noqa: BLE001 - a thread of ours must not lose it
             state = interruption(error)
+        if self._run.inherited:
+            self._leave_child(state)
         self._end(state)
+
+    def _leave_child(self, state: State[Any]) -> None:
+        """Ends a child that was forked in the task, and got out of its function.
+
+        Inline, the code around the submission is the user's. A thread of a runner would go on with
+        tasks that are the parent's.
+        """
+        if threading.get_ident() != self._thread:
+            end_forked_child(state.exception)
+        elif state.exception is not None:
+            raise state.exception
 
     def _to_end(self) -> State[Any]:
         run = self._run

@@ -24,6 +24,7 @@ from towpath._runs.children import Child, Children
 from towpath._runs.context import RunContext, current_run, current_tags
 from towpath._runs.futures import wait
 from towpath._state_type import StateType
+from towpath._strikes import call_exposed, spared
 from towpath._tracing.begin import trace_of
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def _body(run: RunContext, parameters: dict[str, Any]) -> Callable[[], Any]:
     task: TaskDefinition = run.owner
     interruption = run.flow_run.interruption if run.submitted and run.flow_run else None
     if interruption is None:
-        return lambda: task.body(parameters)
+        return lambda: call_exposed(task.body, parameters)
     stoppable = interruption.run_async if task.awaited else interruption.run
     return lambda: stoppable(lambda: task.body(parameters))
 
@@ -264,17 +265,18 @@ def call(
     wait_for: Sequence[Future[Any]] = (),
 ) -> Child:
     """Runs a task of an ordinary function here and now."""
-    arguments, waits = _waits(task, args, kwargs, wait_for)
-    if waits:
-        wait([future for future, _, _ in waits])
-    called = _begin(task, arguments, waits)
-    if called.child.state is not None:
-        return called.child
-    try:
-        return called.settle(execute(called.run, called.parameters, called.results))
-    except BaseException as error:
-        called.settle(interruption(error))
-        raise
+    with spared():
+        arguments, waits = _waits(task, args, kwargs, wait_for)
+        if waits:
+            wait([future for future, _, _ in waits])
+        called = _begin(task, arguments, waits)
+        if called.child.state is not None:
+            return called.child
+        try:
+            return called.settle(execute(called.run, called.parameters, called.results))
+        except BaseException as error:
+            called.settle(interruption(error))
+            raise
 
 
 async def call_async(

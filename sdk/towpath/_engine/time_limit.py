@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
-import threading
+from typing import TYPE_CHECKING
 
+from towpath._strikes import Strike, Struck
 from towpath.exceptions import RunTimedOut
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 
 def timed_out(seconds: float | None) -> RunTimedOut:
@@ -14,44 +17,32 @@ def timed_out(seconds: float | None) -> RunTimedOut:
 
 
 class time_limit:  # noqa: N801 - reads as a statement
-    """Interrupts the thread's Python code after a time, with RunTimedOut.
+    """Ends what of the thread's Python code is exposed after a time, and raises RunTimedOut.
 
     Code that is inside a C call is interrupted when it comes back from there.
     """
 
+    __slots__ = ("_seconds", "_strike")
+
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
-        self._timer: threading.Timer | None = None
-        self._lock = threading.Lock()
-        self._over = False
+        self._strike: Strike | None = None
 
     def __enter__(self) -> None:
         if self._seconds is not None:
-            thread = threading.get_ident()
-            self._timer = threading.Timer(self._seconds, self._interrupt, (thread,))
-            self._timer.daemon = True
-            self._timer.start()
+            self._strike = Strike(self._seconds).__enter__()
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._timer is None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        strike = self._strike
+        if strike is None:
             return
-        with self._lock:
-            self._timer.cancel()
-            over, self._over = self._over, True
-            if over:
-                # What is not raised yet would strike later, wherever the thread is then.
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(threading.get_ident()), None
-                )
-        if over and kind is not RunTimedOut:
-            raise timed_out(self._seconds)
-        if over:
+        strike.__exit__(kind, error, trace)
+        if strike.due and kind is not None and issubclass(kind, Struck):
             raise timed_out(self._seconds) from None
-
-    def _interrupt(self, thread: int) -> None:
-        with self._lock:
-            if not self._over:
-                self._over = True
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(thread), ctypes.py_object(RunTimedOut)
-                )
+        if strike.due and (kind is None or issubclass(kind, Exception)):
+            raise timed_out(self._seconds)

@@ -81,6 +81,8 @@ class TracedAttempts(Attempts):
         return super().found(value)
 
     def _report(self, state: StateReport) -> None:
+        if self._context.inherited:
+            return
         self._begin_span()
         super()._report(state)
         self._spans.ended(state)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
+from towpath._class_cache import cached_by_class, class_of
 from towpath._redaction.marking import is_marked, sensitive_parameters
 
 if TYPE_CHECKING:
@@ -51,13 +52,13 @@ def shows_sensitive(value: Any) -> bool:
         if id(each) in seen:
             continue
         seen.add(id(each))
-        if len(seen) > _MOST_OBJECTS or _is_sensitive_class(type(each)):
+        if len(seen) > _MOST_OBJECTS or _is_sensitive_class(class_of(each)):
             return True
         waiting += _parts_of_value(each)
     return False
 
 
-@lru_cache(maxsize=1024)
+@cached_by_class
 def _is_sensitive_class(kind: type[Any]) -> bool:
     return any(map(_is_sensitive, _types_in(kind)))
 
@@ -150,7 +151,7 @@ def _looked_up(annotation: Any, names: Mapping[str, Any]) -> Any:
 
 
 def _parts_of_value(value: Any) -> list[Any]:
-    kind = type(value)
+    kind = class_of(value)
     with suppress(Exception):
         if issubclass(kind, dict):
             return [*value.keys(), *value.values()]

@@ -39,6 +39,10 @@ class LiveSecrets:
         with self._lock:
             return frozenset(self._values)
 
+    def unlock_in_child(self) -> None:
+        """In a forked child: makes the lock anew, which another thread may have held."""
+        self._lock = threading.Lock()
+
     def add(self, value: Any) -> None:
         """Keeps whatever is secret in a value from being seen."""
         self.add_texts(texts_in(value))

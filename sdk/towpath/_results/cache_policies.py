@@ -12,7 +12,7 @@ import inspect
 import json
 from dataclasses import dataclass, field
 from types import CodeType, MethodType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from towpath.exceptions import UnhashableInputError
 
@@ -206,8 +206,9 @@ def _constant(value: Any) -> Any:
     """A constant of code as JSON: neither addresses nor the order of sets stand in it."""
     if isinstance(value, CodeType):
         return code_bytes(value).hex()
+    parts: Any = value
     if isinstance(value, tuple):
-        return ["tuple", *map(_constant, cast("tuple[Any, ...]", value))]
+        return ["tuple", *map(_constant, parts)]
     if isinstance(value, frozenset):
-        return ["set", *sorted(map(repr, cast("frozenset[Any]", value)))]
+        return ["set", *sorted(map(repr, parts))]
     return repr(value)

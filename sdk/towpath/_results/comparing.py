@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._class_cache import class_of
 from towpath._results.encoding import canonical, dumps
 from towpath._results.object_state import is_record, state_of
 from towpath._results.scalars import is_same_scalar, writer_of
@@ -22,7 +23,7 @@ def difference(one: Any, other: Any) -> str | None:
     Stricter than `==`: classes count, zones and folds of times, signs of zeros, the order of dicts,
     and attributes that equality passes over. None where there is no difference.
     """
-    kind = type(one)
+    kind = class_of(one)
     if kind is not type(other):
         return ""
     if kind in _QUICK:

@@ -11,6 +11,7 @@ import json
 from enum import Enum, Flag
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._class_cache import class_of
 from towpath._results.naming import certain_name, object_named, shown_name
 from towpath._results.object_state import (
     ObjectState,
@@ -68,7 +69,7 @@ def enum_form(member: Enum, name: str) -> dict[str, Any]:
     Raises:
         NotEncodableError: The class doesn't give the member back.
     """
-    kind = type(member)
+    kind = class_of(member)
     if kind.__members__.get(member.name) is member:
         return {TAG: "enum", "type": name, "v": member.name}
     if isinstance(member, Flag) and type(member.value) is int and kind(member.value) is member:
@@ -98,7 +99,7 @@ class _Encoder:
         self._containers = 0
 
     def encoded(self, value: Any) -> Any:
-        kind = type(value)
+        kind = class_of(value)
         write = writer_of(kind)
         if write is not None:
             return write(value)
@@ -156,7 +157,7 @@ class _Encoder:
 
 
 def _decode(value: Any) -> Any:
-    shape = type(value)
+    shape = class_of(value)
     if shape is list:
         return [_decode(item) for item in value]
     if shape is not dict:

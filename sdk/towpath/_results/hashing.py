@@ -9,6 +9,7 @@ from operator import itemgetter
 from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._class_cache import class_of
 from towpath._results.encoding import (
     canonical,
     class_name,
@@ -57,7 +58,7 @@ class _Hasher:
         """By the id of a container: itself, and its form; None while its parts are hashed."""
 
     def form_of(self, value: Any, *, any_class: bool = False) -> Any:
-        kind = type(value)
+        kind = class_of(value)
         write = writer_of(kind)
         if write is not None:
             return write(value)
@@ -66,9 +67,8 @@ class _Hasher:
         known = self._known.get(id(value))
         if known is None:
             self._known[id(value)] = (value, None)
-            form = self._parts(value, kind, any_class)
-            if not _is_small(form):
-                form = {"#": _digest(form)}
+            parts = self._parts(value, kind, any_class)
+            form: Any = parts if _is_small(parts) else {"#": _digest(parts)}
             known = self._known[id(value)] = (value, form)
         if known[1] is None:
             raise NotEncodableError("contains itself")
@@ -125,7 +125,7 @@ def _function_name(function: Any) -> str:
     name = certain_name(function)
     if name is None:
         raise NotEncodableError(
-            f"is a {shown_name(type(function))} that its name {function.__qualname__!r} doesn't"
+            f"is a {shown_name(class_of(function))} that its name {function.__qualname__!r} doesn't"
             " lead back to, such as a lambda or a function within a function"
         )
     return _with_file(name)

@@ -7,6 +7,8 @@ import functools
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._class_cache import cached_by_class, class_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -30,7 +32,7 @@ def is_record(kind: type[Any]) -> bool:
     return declared and is_transparent(kind)
 
 
-@functools.lru_cache(maxsize=1024)
+@cached_by_class
 def is_transparent(kind: type[Any]) -> bool:
     """Whether all that objects of a class hold stands in their attributes."""
     base = kind
@@ -41,7 +43,7 @@ def is_transparent(kind: type[Any]) -> bool:
 
 def state_of(value: Any) -> ObjectState:
     """The attributes of an object of a transparent class."""
-    kind = type(value)
+    kind = class_of(value)
     derived = _cached_properties(kind)
     held: dict[str, Any] = getattr(value, "__dict__", {})
     slots: dict[str, Any] = {}
@@ -66,7 +68,7 @@ def with_state(kind: type[Any], state: ObjectState) -> Any:
     return made
 
 
-@functools.lru_cache(maxsize=1024)
+@cached_by_class
 def fields_digest(kind: type[Any]) -> str:
     """A short hash of the fields that a dataclass or model declares, with their types."""
     if dataclasses.is_dataclass(kind):
@@ -77,7 +79,7 @@ def fields_digest(kind: type[Any]) -> str:
     return hashlib.sha256("\n".join(declared).encode("utf-8", "replace")).hexdigest()[:16]
 
 
-@functools.lru_cache(maxsize=1024)
+@cached_by_class
 def _slots(kind: type[Any]) -> dict[str, Any]:
     """The descriptors of a class's slots by the name that the class knows them by."""
     found: dict[str, Any] = {}
@@ -92,7 +94,7 @@ def _slots(kind: type[Any]) -> dict[str, Any]:
     return found
 
 
-@functools.lru_cache(maxsize=1024)
+@cached_by_class
 def _cached_properties(kind: type[Any]) -> frozenset[str]:
     return frozenset(
         name

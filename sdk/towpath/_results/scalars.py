@@ -11,9 +11,10 @@ import pathlib
 import struct
 import sys
 import uuid
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from zoneinfo import ZoneInfo
+
+from towpath._class_cache import cached_by_class, class_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,10 +80,12 @@ def _zone(zone: dt.tzinfo | None) -> Any:
     if zone is None:
         return None
     if type(zone) is dt.timezone:
-        offset, *name = zone.__getinitargs__()  # type: ignore[attr-defined] # pickle's hook
-        return ["offset", _delta(offset), *name]
-    if type(zone) is ZoneInfo and zone.key is not None:
-        return ["zone", zone.key]
+        # What pickle would call it with: an offset, and perhaps a name.
+        arguments: tuple[Any, ...] = cast("Any", zone).__getinitargs__()
+        return ["offset", _delta(arguments[0]), *arguments[1:]]
+    key: str | None = zone.key if type(zone) is ZoneInfo else None
+    if key is not None:
+        return ["zone", key]
     raise NotEncodableError(f"has a time zone of {type(zone).__module__}, which can't be named")
 
 
@@ -180,7 +183,7 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
 }
 
 
-@lru_cache(maxsize=4096)
+@cached_by_class
 def writer_of(kind: type[Any]) -> Callable[[Any], Any] | None:
     """The function that writes values of exactly this class as JSON; None if they have parts.
 
@@ -204,7 +207,7 @@ def reader_of(tag: str) -> Callable[[Any], Any] | None:
 
 def is_same_scalar(one: Any, other: Any) -> bool:
     """Whether two values of one class without parts can't be told apart."""
-    kind = type(one)
+    kind = class_of(one)
     if kind is float:
         return struct.pack(">d", one) == struct.pack(">d", other)
     if kind in {dt.datetime, dt.time, decimal.Decimal}:

@@ -13,6 +13,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._class_cache import class_of
 from towpath._results import encoding
 from towpath._results.comparing import difference
 from towpath._results.naming import shown_name
@@ -152,8 +153,8 @@ def _serialized(value: Any, serializer: Serializer) -> bytes:
         ) from error
     if type(back) is not type(value):
         raise ResultError(
-            f"the result is a {shown_name(type(value))}, and comes back from its pickle as a"
-            f" {shown_name(type(back))}. Return plain values, or don't persist it"
+            f"the result is a {shown_name(class_of(value))}, and comes back from its pickle as a"
+            f" {shown_name(class_of(back))}. Return plain values, or don't persist it"
             " (persist_result=False)"
         )
     return data

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol
 
 from towpath._clock import Clock, system_clock
+from towpath._forks import generation, in_child
 from towpath._redaction.live import LiveSecrets
 from towpath._redaction.marking import sensitive_parameters
 from towpath.exceptions import MissingContextError
@@ -99,6 +100,13 @@ class RunContext:
     """Where its spans belong, if it has any."""
     counts: dict[str, int] = field(default_factory=dict[str, int])
     lock: threading.Lock = field(default_factory=threading.Lock)
+    forks: int = field(default_factory=generation, repr=False)
+    """How many forks lay behind the process that began it."""
+
+    @property
+    def inherited(self) -> bool:
+        """Whether this process was forked within the run: it is its parent's then."""
+        return self.forks != generation()
 
     def hide(self, parameters: dict[str, Any]) -> None:
         """Keeps its sensitive arguments from being seen."""
@@ -133,6 +141,20 @@ class RunContext:
 
 current_run: ContextVar[RunContext | None] = ContextVar("towpath_run", default=None)
 _tags: ContextVar[frozenset[str]] = ContextVar("towpath_tags", default=frozenset())
+
+
+def _unlock_in_child() -> None:
+    """Another thread may have held a lock of the run that the forked code is in."""
+    run = current_run.get()
+    while run is not None:
+        run.lock = threading.Lock()
+        run.secrets.unlock_in_child()
+        if run.interruption is not None:
+            run.interruption.unlock_in_child()
+        run = run.parent
+
+
+in_child(_unlock_in_child)
 
 
 def get_run_context() -> RunContext:

@@ -6,8 +6,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from towpath._forks import generation
 from towpath._runs.slots import giving_way
 from towpath._state_type import StateType
+from towpath._strikes import spared
+from towpath._strikes import wait as wait_for
+from towpath.exceptions import MissingContextError
 from towpath.states import State
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ class Future(Generic[R]):
         self.task_run_id = run_id
         self.child = child
         self._done = False
+        self._forks = generation()
         self._callbacks: list[Callable[[], None]] = []
 
     @property
@@ -33,15 +38,26 @@ class Future(Generic[R]):
         return self.child.state or State(type=StateType.PENDING)
 
     def wait(self, timeout: float | None = None) -> None:
-        """Waits until the run has ended, at most so many seconds."""
+        """Waits until the run has ended, at most so many seconds.
+
+        Raises:
+            MissingContextError: This is a forked child, and the run is its parent's.
+        """
         if self._done:
             return
+        if self._forks != generation():
+            raise MissingContextError(
+                f"{self.child.name} was submitted before this process was forked, and only the"
+                " parent hears of its end: wait for it there, or call the task here"
+            )
         ended = threading.Event()
         tell = ended.set
         self.when_done(tell)
-        with giving_way():
-            ended.wait(timeout)
-        self._take_back(tell)
+        try:
+            with spared(), giving_way():
+                wait_for(ended, timeout)
+        finally:
+            self._take_back(tell)
 
     def result(self, timeout: float | None = None, *, raise_on_failure: bool = True) -> R:
         """Waits for the run's result.
@@ -132,8 +148,8 @@ def as_completed(futures: Iterable[Future[R]], timeout: float | None = None) -> 
     for future in waiting:
         future.when_done(changed.set)
     while waiting:
-        with giving_way():
-            changed.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        with spared(), giving_way():
+            wait_for(changed, None if deadline is None else max(0.0, deadline - time.monotonic()))
         changed.clear()
         ended = [future for future in waiting if future.done()]
         waiting = [future for future in waiting if future not in ended]

@@ -11,6 +11,8 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from towpath._forks import in_child
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
@@ -75,6 +77,14 @@ class Slots:
                 if following is None:
                     self._free += 1
         _held.slots = None
+
+
+def _let_go_in_child() -> None:
+    """The slot that the forked code holds, and the work that waits for it, are the parent's."""
+    _held.slots = None
+
+
+in_child(_let_go_in_child)
 
 
 @contextmanager

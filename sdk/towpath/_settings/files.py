@@ -173,6 +173,8 @@ def _read(path: Path) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
+        if not os.access(path.parent, os.X_OK):
+            return None  # A home that this user can't look into: the flows say so.
         raise ConfigurationError(f"{path} can't be read: {error.strerror}") from error
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
 
+from towpath._forks import in_child
 from towpath._telemetry.environment import wanted_by_environment
 from towpath._telemetry.shutdown import END_SECONDS, end_within
 
@@ -20,6 +21,14 @@ SERVICE_NAME: Final = "towpath-pipeline"
 _lock = threading.Lock()
 _known: tuple[TracerProvider, Tracer] | None = None
 _asked = False
+
+
+def _unlock_in_child() -> None:
+    global _lock  # noqa: PLW0603 - another thread may have held it
+    _lock = threading.Lock()
+
+
+in_child(_unlock_in_child)
 
 
 def current_tracer() -> Tracer | None:

@@ -71,7 +71,7 @@ def upgrade(connection: Connection, revision: str) -> None:
 
 def downgrade(connection: Connection, revision: str) -> None:
     """Reverts migrations down to a revision; "base" is an empty database."""
-    from alembic import command  # noqa: PLC0415 - see above
+    from alembic import command  # noqa: PLC0415 - only migrations need Alembic
 
     _take_turns(connection)
     command.downgrade(_config(connection), revision)
@@ -79,7 +79,7 @@ def downgrade(connection: Connection, revision: str) -> None:
 
 def statements(connection: Connection, buffer: StringIO) -> None:
     """Writes the statements of an upgrade to the newest revision into a buffer."""
-    from alembic import command  # noqa: PLC0415 - see above
+    from alembic import command  # noqa: PLC0415 - only migrations need Alembic
 
     config = _config(connection)
     config.output_buffer = buffer
@@ -88,14 +88,14 @@ def statements(connection: Connection, buffer: StringIO) -> None:
 
 def revisions() -> list[str]:
     """All revisions of the tree, oldest first."""
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 - see above
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - only plans need Alembic
 
     tree = ScriptDirectory(str(MIGRATIONS))
     return sorted(script.revision for script in tree.walk_revisions())
 
 
 def _config(connection: Connection) -> Config:
-    from alembic.config import Config  # noqa: PLC0415 - see above
+    from alembic.config import Config  # noqa: PLC0415 - only migrations need Alembic
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))

@@ -32,8 +32,7 @@ def set_up_logs(form: Format, environment: Mapping[str, str] = os.environ) -> No
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     exporters = environment.get("OTEL_LOGS_EXPORTER", "").lower().split(",")
     if "otlp" in {name.strip() for name in exporters}:
-        # Only a service that sends logs to a collector needs OpenTelemetry's SDK.
-        from towpath_service.telemetry.sent_logs import (  # noqa: PLC0415 - see above
+        from towpath_service.telemetry.sent_logs import (  # noqa: PLC0415 - needs OpenTelemetry's SDK
             handler_to_collector,
         )
 

@@ -78,7 +78,7 @@ async def test_tenants_interleaved_on_few_connections_see_their_own_rows(way: Th
     url = parse_postgres_url(way.url())
     assert not await at_database(url, passes_by)
     opened = PostgresDatabase(url)
-    async with open_place(url) as place, asyncio.timeout(60):
+    async with open_place(url) as place, asyncio.timeout(180):
         other_id, other = await place.tenant()
         runs: dict[str, set[str]] = {place.owner: set(), other: set()}
         try:
@@ -102,7 +102,7 @@ async def count_of(database: PostgresDatabase, tenant_id: str) -> int:
 async def test_what_one_transaction_said_is_gone_for_the_next_borrower(way: Through) -> None:
     url = parse_postgres_url(way.url())
     over = asyncio.Event()
-    async with open_place(url) as place, asyncio.timeout(60):
+    async with open_place(url) as place, asyncio.timeout(180):
         _, other = await place.tenant()
         beside = [asyncio.create_task(stand_by(way.url(""), over)) for _ in range(CONNECTIONS)]
         await asyncio.gather(use(place, place.owner, set()), use(place, other, set()))

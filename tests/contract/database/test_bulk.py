@@ -14,6 +14,8 @@ from towpath_service.database.sql import bulk
 from towpath_service.database.sql.bulk import insert_rows, read_rows, update_rows, upsert_rows
 from towpath_service.database.upkeep.maintenance import at_database
 
+from tests.budgets import examples
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -57,7 +59,7 @@ def row(number: int, *rest: Any) -> tuple[Any, ...]:
     return ("t", f"{number:04}", *rest)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(content=ROWS)
 def test_every_row_is_inserted_updated_and_read_as_it_is(content: list[Any]) -> None:
     engine = create_engine("sqlite://")

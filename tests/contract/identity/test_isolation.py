@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from towpath_service.database.postgres_url import parse_postgres_url
 
+from tests.budgets import examples
 from tests.contract.identity.two_tenants import (
     ASKING,
     CANARY,
@@ -80,7 +81,10 @@ async def _both(databases: list[Any], steps: list[Step]) -> None:
 
 
 @settings(
-    max_examples=12, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(12),
+    deadline=None,
+    phases=PHASES,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 @given(_steps)
 def test_neither_of_two_senses_the_other_on_sqlite(steps: list[Step]) -> None:
@@ -90,7 +94,7 @@ def test_neither_of_two_senses_the_other_on_sqlite(steps: list[Step]) -> None:
 
 def test_neither_of_two_senses_the_other_on_postgres(postgres: Databases, template: str) -> None:
     @settings(
-        max_examples=6,
+        max_examples=examples(6),
         deadline=None,
         phases=PHASES,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],

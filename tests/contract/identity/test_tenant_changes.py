@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 SUSPENDED = tenant_service_pb2.TENANT_STATE_SUSPENDED
 
 
+# Of this database alone: others of the server are in use by other tests.
+WAITING = (
+    "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+    " WHERE NOT granted AND datname = current_database()"
+)
+
+
 async def test_a_tenant_suspended_while_its_limits_are_set_stays_suspended(
     either: Path | PostgresUrl, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,7 +75,7 @@ async def _done_or_waiting(task: asyncio.Task[Any], dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         while not task.done():
-            if await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            if await connection.fetchval(WAITING):
                 return
             await asyncio.sleep(0.01)
     finally:

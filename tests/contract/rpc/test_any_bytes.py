@@ -20,6 +20,7 @@ from towpath_service.app.wiring import open_service
 from towpath_service.core.errors import ServiceError
 from towpath_service.rpc.errors import CODES
 
+from tests.budgets import examples
 from tests.in_process.edges import Edge, frame
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ OPENING = ingest_service_pb2.StreamUpdatesRequest(
 NUMBERS = [0, 1, -1, 2, 100, 1000, 2**31 - 1, -(2**31)]
 LARGE_NUMBERS = [*NUMBERS, 2**63 - 1, -(2**63), 253402300799, 253402300800, 315_576_000_001]
 MODEST = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 SCALARS: dict[int, st.SearchStrategy[Any]] = {
     FieldDescriptor.TYPE_STRING: st.sampled_from(WORDS) | st.text(max_size=20),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from towpath.cli.identity.profile_key import ProfileKey, is_key_of
 from towpath.cli.shared.groups import CommandGroup
 from towpath.cli.shared.output import (
     json_object,
@@ -18,6 +17,7 @@ from towpath.cli.shared.output import (
     print_list,
     text_output,
 )
+from towpath.cli.shared.profile_key import ProfileKey, is_key_of
 from towpath.cli.shared.session import confirmed, invocation, note, service_client, yes_option
 from towpath.cli.shared.times import expiry, local_minute, parse_duration
 from towpath.exceptions import ConfigurationError, InvalidRequest

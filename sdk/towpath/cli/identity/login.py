@@ -17,8 +17,8 @@ from towpath._transport.service import server_address
 from towpath._transport.sources import SignIn, write_sign_in
 from towpath.cli.identity.devices import approve_device, sign_in_device
 from towpath.cli.identity.login_profile import SIGN_IN_FILE, LoginProfile
-from towpath.cli.identity.profile_key import API_KEY, winning_variables
 from towpath.cli.shared.errors import CommandError
+from towpath.cli.shared.profile_key import API_KEY, winning_variables
 from towpath.cli.shared.session import invocation, note, service_client, yes_option
 from towpath.exceptions import TowpathError
 

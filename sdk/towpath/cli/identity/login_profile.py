@@ -10,7 +10,7 @@ from towpath._settings.declared import CREDENTIALS
 from towpath._settings.files import write_config
 from towpath._transport.security import is_local, refuse_plaintext_credentials
 from towpath._transport.service import server_address
-from towpath.cli.identity.profile_key import API_KEY, winning_variables
+from towpath.cli.shared.profile_key import API_KEY, winning_variables
 from towpath.cli.shared.session import invocation, note
 
 if TYPE_CHECKING:

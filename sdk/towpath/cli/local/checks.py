@@ -14,9 +14,9 @@ from towpath._settings.current import get_settings, resolve_settings
 from towpath._settings.layers import file_problems, strange_variables
 from towpath._transport.discovery import find_server
 from towpath._transport.service import server_address
-from towpath.cli.identity.check_identity import identity_check
-from towpath.cli.identity.profile_key import is_exposed
 from towpath.cli.local.check import TIMEOUT_SECONDS, Check
+from towpath.cli.local.check_identity import identity_check
+from towpath.cli.shared.profile_key import is_exposed
 from towpath.client._connect import open_client
 from towpath.exceptions import ConfigurationError, RpcError, TowpathError
 

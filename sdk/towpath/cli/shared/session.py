@@ -13,6 +13,7 @@ import click
 from towpath._settings.current import get_settings
 from towpath._transport.service import server_address
 from towpath.cli.shared.errors import UNREACHABLE, CommandError
+from towpath.cli.shared.profile_key import exposed_file
 from towpath.exceptions import Conflict
 
 if TYPE_CHECKING:
@@ -75,8 +76,6 @@ def checked_settings() -> Settings:
     settings = get_settings()
     current = invocation()
     if settings.api_key and not current.exposure_checked:
-        from towpath.cli.identity.profile_key import exposed_file  # noqa: PLC0415 - most have no key
-
         current.exposure_checked = True
         if file := exposed_file(settings.api_key, current.profile):
             note(

@@ -19,6 +19,8 @@ from towpath._transport.embedded import open_embedded_transport
 from towpath.api.v1.ingest_service_pb2 import RecordUpdatesResponse, Update
 from towpath.client import Client
 
+from tests.budgets import examples
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -54,7 +56,7 @@ def run_pipeline(home: Path, how: str) -> int:
     ).returncode
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     payloads=st.lists(st.binary(min_size=1, max_size=50), min_size=1, max_size=30),
     cut=st.integers(0, 60),

@@ -14,6 +14,7 @@ from towpath._delivery import segments
 from towpath._delivery.drain import Drain
 from towpath.exceptions import RpcError, ServerUnreachable
 
+from tests.budgets import examples
 from tests.unit.sdk.delivery.fake_ingest import (
     PRODUCER,
     FakeDuplex,
@@ -129,5 +130,7 @@ class StreamMachine(RuleBasedStateMachine):
         assert refused | lost >= {number for number in range(1, last + 1) if number % 7 == 0}
 
 
-StreamMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+StreamMachine.TestCase.settings = settings(
+    max_examples=examples(120), stateful_step_count=40, deadline=None
+)
 TestStreamMachine = StreamMachine.TestCase

@@ -7,8 +7,9 @@ import weakref
 from typing import Any
 
 import pytest
-from towpath._runs import interruption
+from towpath import _strikes
 from towpath._runs.interruption import Interruption
+from towpath._strikes import Strike
 from towpath.exceptions import RunCancelled
 
 
@@ -64,7 +65,7 @@ def test_a_stop_that_python_drops_is_sent_once_more(hook: list[Any]) -> None:
 
 
 def test_other_dropped_exceptions_are_told_as_before(hook: list[Any]) -> None:
-    Interruption().request()
+    Strike().demand()
     thing = Thing()
 
     def broken(_: object) -> None:
@@ -77,9 +78,9 @@ def test_other_dropped_exceptions_are_told_as_before(hook: list[Any]) -> None:
 
 
 def test_the_hook_is_put_in_once(hook: list[Any]) -> None:
-    Interruption().request()
+    Strike().demand()
     first = sys.unraisablehook
-    Interruption().request()
+    Strike().demand()
     assert sys.unraisablehook is first
-    assert first in interruption._heeding
+    assert first in _strikes._hushed
     assert hook == []

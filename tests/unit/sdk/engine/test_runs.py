@@ -20,6 +20,7 @@ from towpath.exceptions import (
 )
 from towpath.task_runners import InlineTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
+from tests.budgets import examples
 from tests.unit.sdk.recording import RecordingReporter
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def test_what_is_downstream_of_a_failure_never_runs(
     assert "fail failed (ValueError: boom)" in last.message
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.data())
 def test_no_body_of_a_random_graph_runs_below_a_failure(data: st.DataObject) -> None:
     size = data.draw(st.integers(1, 15))

@@ -29,6 +29,8 @@ from towpath.cache_policies import DEFAULT, INPUTS, NO_CACHE, RUN_ID, TASK_SOURC
 from towpath.exceptions import DefinitionError, ResultError, UnhashableInputError
 from towpath.tasks import exponential_backoff, task_input_hash
 
+from tests.budgets import examples
+
 if TYPE_CHECKING:
     from towpath.testing import Harness
 
@@ -88,7 +90,7 @@ plain = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(plain)
 def test_any_nested_value_comes_back_and_hashes_alike(value: object) -> None:
     back = loads(dumps(value))
@@ -96,7 +98,7 @@ def test_any_nested_value_comes_back_and_hashes_alike(value: object) -> None:
     assert stable_hash(back) == stable_hash(value)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(plain, plain)
 def test_values_that_are_written_differently_hash_differently(one: object, other: object) -> None:
     assert (stable_hash(one) == stable_hash(other)) == (

@@ -14,6 +14,7 @@ from towpath_service.core.errors import ServiceError
 from towpath_service.identity.application import sign_in
 from towpath_service.identity.storage.tables import waiting_device
 
+from tests.budgets import examples
 from tests.in_process.place import Place, open_place
 
 if TYPE_CHECKING:
@@ -290,7 +291,9 @@ _uses = st.lists(st.sampled_from(["latest", "before", "older", "wait"]), max_siz
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(25),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(uses=_uses)
 def test_only_who_holds_the_latest_token_goes_on(tmp_path_factory: Any, uses: list[str]) -> None:

@@ -25,6 +25,8 @@ from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.runs.ports.ingest import ProducerKey
 from towpath_service.runs.storage import tables
 
+from tests.budgets import examples
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
 
@@ -280,7 +282,7 @@ SENDS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(sends=SENDS, failing=st.sets(st.integers(3, 30), max_size=4))
 def test_whatever_fails_each_update_takes_effect_once_and_in_order(
     sends: list[tuple[int, int, bool]], failing: set[int]

@@ -14,6 +14,7 @@ from towpath_service.runs.rpc import convert_updates
 from towpath_service.runs.rpc.convert_updates import to_update
 from towpath_service.runs.rpc.plain_updates import is_plain
 
+from tests.budgets import examples
 from tests.contract.rpc.test_any_bytes import messages
 from tests.in_process.producing import creation, new_id, transition
 
@@ -100,7 +101,7 @@ def test_no_field_at_its_edge_is_judged_otherwise() -> None:
         agree(fields)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(edges=st.lists(st.sampled_from(list(every_edge())), min_size=2, max_size=3))
 def test_no_edges_together_are_judged_otherwise(edges: list[dict[str, Any]]) -> None:
     kinds = {kind for kind in ("create", "transition") for edge in edges if kind in edge}
@@ -112,7 +113,7 @@ def test_no_edges_together_are_judged_otherwise(edges: list[dict[str, Any]]) -> 
         agree(merged)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(fields=messages(pb.Update.DESCRIPTOR, 4))
 def test_no_field_of_the_contract_is_judged_otherwise(fields: dict[str, Any]) -> None:
     agree(fields)

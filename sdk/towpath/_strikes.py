@@ -1,0 +1,359 @@
+"""Ends the bodies of runs from outside: for timeouts and for flows that are interrupted.
+
+Python can raise an exception in another thread, at whatever place that thread is. So a thread says
+where it may be struck: only the user's code is `exposed`, and what the product does on its behalf
+is `spared` within it. Whoever is spared meets the strike as soon as it is exposed again.
+
+Invariant: a body that is to end is struck again and again until it has ended. Python drops an
+exception that it delivers in a finalizer or in a callback of a weak reference, and the user's code
+may swallow it. A body that is cleaning up because of a strike, in a `finally` or an `except`, is
+left alone meanwhile.
+
+A thread within a call of C code is struck when it comes back from there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from towpath._forks import in_child
+from towpath.exceptions import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    _Way = Callable[[], object]
+
+_AGAIN_SECONDS: Final = 0.05
+_SOON_SECONDS: Final = 0.002
+_LINGER_SECONDS: Final = 5.0
+_PATIENCE: Final = 200
+"""How often a strike waits for logging to let go of its locks."""
+_LOGGING: Final = logging.__file__
+_DEEPEST: Final = 12
+_LONGEST_CHAIN: Final = 100
+
+
+class Struck(BaseException):
+    """Raised in a body that is to end. `except Exception` in the user's code lets it pass."""
+
+
+class Strike:
+    """One body's end from outside: entered by the thread that runs the body, around it."""
+
+    def __init__(self, seconds: float | None = None) -> None:
+        """Strikes nothing yet.
+
+        Args:
+            seconds: After which the body is to end by itself; None for never.
+        """
+        self.due = False
+        """Whether the body is to end."""
+        self._seconds = seconds
+        self._target: _Target | None = None
+        self._before: _Way | None = None
+        self._patience = _PATIENCE
+
+    def __enter__(self) -> Self:
+        thread = threading.get_ident()
+        target = self._target = _targets.get(thread) or _Target(thread)
+        _targets[thread] = target
+        with target.lock:
+            target.strikes.append(self)
+        self._before = target.switch(None)
+        if self._seconds is not None:
+            _striker.watch(self, time.monotonic() + self._seconds)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _striker.forget(self)
+        target = self._target
+        assert target is not None
+        target.switch(self._before)
+        with target.lock:
+            if self in target.strikes:
+                target.strikes.remove(self)
+        if not target.strikes:
+            _targets.pop(target.thread, None)
+
+    def demand(self) -> None:
+        """Has the body end; called by any thread, and returns at once."""
+        _hush_dropped_strikes()
+        self.due = True
+        if self._target is not None:
+            _striker.watch(self, 0.0)
+
+    def fall(self) -> float:
+        """Strikes once; returns in how many seconds to look again."""
+        target = self._target
+        assert target is not None
+        self.due = True
+        with target.lock:
+            if self not in target.strikes or target.way is None or _handles(target.thread):
+                return _AGAIN_SECONDS
+            if target.way is target.raise_there and self._patience and _logs(target.thread):
+                self._patience -= 1
+                return _SOON_SECONDS
+            target.way()
+        return _AGAIN_SECONDS
+
+
+class _Target:
+    """A thread that runs bodies which may be ended."""
+
+    def __init__(self, thread: int) -> None:
+        self.thread = thread
+        self.lock = threading.Lock()
+        self.strikes: list[Strike] = []
+        """Of the bodies that it is in, the innermost last."""
+        self.way: _Way | None = None
+        """How it is struck; None while it is spared."""
+        self.deaf = False
+        """Whether waiting is not cut short: for the end of a body."""
+        self._sent = False
+
+    @property
+    def due(self) -> bool:
+        """Whether one of its bodies is to end."""
+        return any(strike.due for strike in list(self.strikes))
+
+    def raise_there(self) -> None:
+        """Raises in its Python code; with the lock held."""
+        self._sent = True
+        _raise_in(self.thread, Struck)
+
+    def switch(self, way: _Way | None) -> _Way | None:
+        """Has it be struck in another way; returns the former one. For the thread itself."""
+        with self.lock:
+            before, self.way = self.way, way
+            if self._sent:
+                # What is not raised yet would strike wherever the thread is then.
+                self._sent = False
+                _raise_in(self.thread, None)
+            return before
+
+
+_targets: Final[dict[int, _Target]] = {}
+
+
+class exposed:  # noqa: N801 - reads as a statement
+    """Around the user's code, or around waiting: here this thread may be struck.
+
+    Raises:
+        Struck: On the way in or out: a body that the thread is in is to end.
+    """
+
+    __slots__ = ("_before", "_target", "_wake")
+
+    def __init__(self, wake: Callable[[], object] | None = None) -> None:
+        """Exposes nothing yet.
+
+        Args:
+            wake: Ends a wait, instead of an exception; None for Python code.
+        """
+        self._wake = wake
+        self._target: _Target | None = None
+
+    def __enter__(self) -> None:
+        target = _targets.get(threading.get_ident()) if _targets else None
+        if target is None or (self._wake is not None and target.deaf):
+            return
+        if target.due and not _holds(sys.exception()):
+            raise Struck
+        self._target = target
+        self._before = target.switch(self._wake or target.raise_there)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        target = self._target
+        if target is None:
+            return
+        target.switch(self._before)
+        if self._wake is not None and kind is None and target.due and not _holds(sys.exception()):
+            raise Struck
+
+
+class spared:  # noqa: N801 - reads as a statement
+    """Around what the product does amid the user's code: here this thread is not struck.
+
+    Raises:
+        Struck: On the way out: a body that the thread is in is to end.
+    """
+
+    __slots__ = ("_before", "_deaf", "_target", "_was_deaf")
+
+    def __init__(self, *, deaf: bool = False) -> None:
+        """Spares nothing yet.
+
+        Args:
+            deaf: Whether waiting within it isn't cut short, either.
+        """
+        self._deaf = deaf
+        self._target: _Target | None = None
+
+    def __enter__(self) -> None:
+        target = _targets.get(threading.get_ident()) if _targets else None
+        if target is None:
+            return
+        self._target = target
+        self._was_deaf, target.deaf = target.deaf, target.deaf or self._deaf
+        self._before = target.switch(None)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        target = self._target
+        if target is None:
+            return
+        target.deaf = self._was_deaf
+        target.switch(self._before)
+        if self._before is not None and kind is None and target.due and not _holds(sys.exception()):
+            raise Struck
+
+
+def call_exposed(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls the user's code: here this thread may be struck."""
+    if not _targets:
+        return function(*arguments)
+    with exposed():
+        return function(*arguments)
+
+
+def due() -> bool:
+    """Whether a body that this thread is in is to end."""
+    target = _targets.get(threading.get_ident())
+    return target is not None and target.due
+
+
+def wait(event: threading.Event, timeout: float | None = None) -> None:
+    """Waits for an event.
+
+    Raises:
+        Struck: A body that the thread is in is to end.
+    """
+    with exposed(event.set):
+        event.wait(timeout)
+
+
+class _Striker:
+    """The thread that strikes; it lives while there is something to watch."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._watched: dict[Strike, float] = {}
+        self._thread: threading.Thread | None = None
+
+    def watch(self, strike: Strike, when: float) -> None:
+        """Has a strike fall at a time of the monotonic clock, and again until it is forgotten."""
+        with self._changed:
+            self._watched[strike] = when
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="towpath-timeouts", daemon=True
+                )
+                self._thread.start()
+            self._changed.notify()
+
+    def forget(self, strike: Strike) -> None:
+        """Strikes no more, once it returns."""
+        with self._changed:
+            self._watched.pop(strike, None)
+
+    def _run(self) -> None:
+        while (strikes := self._next()) is not None:
+            for strike in strikes:
+                again = time.monotonic() + strike.fall()
+                with self._changed:
+                    if strike in self._watched:
+                        self._watched[strike] = again
+
+    def _next(self) -> list[Strike] | None:
+        """What is to fall now, after waiting for it; None when nothing is watched any more."""
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                ready = [strike for strike, when in self._watched.items() if when <= now]
+                if ready:
+                    return ready
+                first = min(self._watched.values(), default=None)
+                left = _LINGER_SECONDS if first is None else min(first - now, 3600.0)
+                if not self._changed.wait(left) and not self._watched:
+                    self._thread = None
+                    return None
+
+
+_striker = _Striker()
+
+
+def _forget_in_child() -> None:
+    """The bodies that were under way are the parent's to end."""
+    global _striker  # noqa: PLW0603 - its thread and its lock are the parent's
+    _striker = _Striker()
+    for target in _targets.values():
+        target.lock = threading.Lock()
+        target.strikes.clear()
+    if _targets.pop(threading.get_ident(), None) is not None:
+        _raise_in(threading.get_ident(), None)
+    _targets.clear()
+
+
+in_child(_forget_in_child)
+
+
+_hushed: Final[list[Callable[[Any], Any]]] = []
+
+
+def _hush_dropped_strikes() -> None:
+    """Has Python say nothing of strikes that it drops: they fall again."""
+    if sys.unraisablehook in _hushed:
+        return
+    earlier = sys.unraisablehook
+
+    def hear(dropped: Any) -> None:
+        if dropped.exc_type is not Struck:
+            earlier(dropped)
+
+    _hushed.append(hear)
+    sys.unraisablehook = hear
+
+
+def _handles(thread: int) -> bool:
+    """Whether a thread is in the `except` or `finally` of a strike."""
+    current: Any = getattr(sys, "_current_exceptions")()  # noqa: B009 - documented, despite its name
+    found = current.get(thread)
+    return _holds(found if found is None or isinstance(found, BaseException) else found[1])
+
+
+def _holds(error: BaseException | None) -> bool:
+    """Whether an exception is a strike, or came while one was dealt with."""
+    for _ in range(_LONGEST_CHAIN):
+        # A strike that has ended its body was turned into an error of the run's.
+        if error is None or isinstance(error, RunError):
+            return False
+        if isinstance(error, Struck):
+            return True
+        error = error.__context__
+    return False
+
+
+def _logs(thread: int) -> bool:
+    """Whether a thread is within `logging`, which may hold a lock that others need."""
+    current: Any = getattr(sys, "_current_frames")()  # noqa: B009 - as above
+    frame: FrameType | None = current.get(thread)
+    for _ in range(_DEEPEST):
+        if frame is None:
+            return False
+        if frame.f_code.co_filename == _LOGGING:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """Raises in another thread's Python code; None takes back what was not raised yet."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error)
+    )

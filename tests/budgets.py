@@ -1,0 +1,36 @@
+"""How many examples hypothesis tries, by profile.
+
+`ci` is what every run tries; `dev` is for quick rounds at a desk, `thorough` for a night:
+
+    TOWPATH_TEST_PROFILE=thorough poe test delivery
+
+No profile has a deadline for one example: a loaded machine would fail it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from hypothesis import settings
+
+VARIABLE: Final = "TOWPATH_TEST_PROFILE"
+BY_DEFAULT: Final = 100
+_FACTORS: Final = {"dev": 0.2, "ci": 1.0, "thorough": 10.0}
+_PROFILE: Final = os.environ.get(VARIABLE, "ci")
+
+
+def examples(number: int) -> int:
+    """A number of examples in the profile of this run.
+
+    Args:
+        number: Of the profile `ci`.
+    """
+    return max(1, round(number * _FACTORS[_PROFILE]))
+
+
+def load_profile() -> None:
+    """Has tests that give no number of their own follow the profile, too."""
+    for name, factor in _FACTORS.items():
+        settings.register_profile(name, max_examples=round(BY_DEFAULT * factor), deadline=None)
+    settings.load_profile(_PROFILE)
