@@ -147,7 +147,7 @@ class ListenerOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityOptions:
-    """How callers are told apart."""
+    """Options of identity: owner, keys, proxy and public URL."""
 
     auth: bool = field(
         default=False,

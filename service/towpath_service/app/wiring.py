@@ -108,7 +108,7 @@ async def open_service(
         times: Lifetimes of streams and timeouts of producers; None for the default.
         keep: Retention of records; None for the default.
         wrapping: Telemetry around the parts; None for none.
-        identity: How callers are told apart, if that was ever switched on; None for a service that
+        identity: Options of identity, if it was ever switched on; None for a service that
             only its own process calls.
         sealing: Gets hold of the key that secrets and the service's own keys are sealed with; None
             for no key, or for one in memory for a database that is.

@@ -44,14 +44,14 @@ def set_up_logs(form: Format, environment: Mapping[str, str] = os.environ) -> No
 def without_credentials(record: logging.LogRecord) -> bool:
     """Redacts API keys and tokens in a record; always returns True, so the record is kept."""
     text = record.getMessage()
-    told = scrubbed(text)
-    if told != text:
-        record.msg, record.args = told, None
+    redacted = scrubbed(text)
+    if redacted != text:
+        record.msg, record.args = redacted, None
     if record.exc_info:
         trace = _formatter.formatException(record.exc_info)
-        told = scrubbed(trace)
-        if told != trace:
-            record.exc_text, record.exc_info = told, None
+        redacted = scrubbed(trace)
+        if redacted != trace:
+            record.exc_text, record.exc_info = redacted, None
     return True
 
 

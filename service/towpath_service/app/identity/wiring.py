@@ -73,7 +73,7 @@ async def open_identity(
         sealer: Opens the service's own keys.
         current_attempt: Reads which attempt of a run began last.
         tenant_limits: Counts what tenants use of their limits.
-        options: How callers are told apart.
+        options: The options of identity.
 
     Raises:
         ServiceError: As `Authority.open`.

@@ -43,8 +43,8 @@ def may_report(
     if own is not None and only.attempt < own.attempt:
         return False
     if update.run_id == only.run_id:
-        told = change.attempt if isinstance(change, StateReport) else 0
-        return told in {0, only.attempt}
+        attempt = change.attempt if isinstance(change, StateReport) else 0
+        return attempt in {0, only.attempt}
     if run is not None:
         return _is_below(only, run)
     if not isinstance(change, Creation):

@@ -131,8 +131,8 @@ def _decide_repeated_creation(run: RunStatus, creation: Creation) -> Verdict:
         ("flow", run.flow_id, creation.flow_id),
         ("parent_run", run.parent_run_id, creation.parent_run_id),
     )
-    for name, known, told in pairs:
-        if known != told:
+    for name, known, reported in pairs:
+        if known != reported:
             return Refused(
                 reason="RUN_CONFLICT",
                 rule="RUN_CONFLICT",
