@@ -98,8 +98,10 @@ BUGS = (
         correct="            if found == whole.size:\n",
         broken="            if found < 0:\n",
         caught_by=(
-            f"{_DELIVERY}/test_reports_broken_off.py"
-            "::test_a_report_broken_off_anywhere_is_whole_or_not_there",
+            (
+                f"{_DELIVERY}/test_reports_broken_off.py"
+                "::test_a_report_broken_off_anywhere_is_whole_or_not_there"
+            ),
         ),
     ),
     PlantedBug(
@@ -108,8 +110,10 @@ BUGS = (
         correct="        self._before = target.switch(None)\n\n    def __exit__(self, kind",
         broken="        self._before = target.switch(target.way)\n\n    def __exit__(self, kind",
         caught_by=(
-            "tests/unit/sdk/engine/test_timeouts.py"
-            "::test_a_strike_never_falls_on_what_is_spared_and_is_met_behind_it",
+            (
+                "tests/unit/sdk/engine/test_timeouts.py"
+                "::test_a_strike_never_falls_on_what_is_spared_and_is_met_behind_it"
+            ),
         ),
     ),
     PlantedBug(
@@ -118,8 +122,10 @@ BUGS = (
         correct="        if self._context.inherited:\n            return\n        for hook",
         broken="        for hook",
         caught_by=(
-            f"{_DELIVERY}/test_forks.py"
-            "::test_a_child_that_leaves_a_task_ends_neither_it_nor_the_flow_of_its_parent",
+            (
+                f"{_DELIVERY}/test_forks.py"
+                "::test_a_child_that_leaves_a_task_ends_neither_it_nor_the_flow_of_its_parent"
+            ),
         ),
     ),
     PlantedBug(
@@ -128,8 +134,10 @@ BUGS = (
         correct="        return Unrecorded(settings.home, error)\n",
         broken="        raise\n",
         caught_by=(
-            f"{_DELIVERY}/test_unusable_homes.py"
-            "::test_a_home_that_cant_be_used_is_told_once_and_the_flow_runs",
+            (
+                f"{_DELIVERY}/test_unusable_homes.py"
+                "::test_a_home_that_cant_be_used_is_told_once_and_the_flow_runs"
+            ),
         ),
     ),
     PlantedBug(
