@@ -39,7 +39,7 @@ def stress():
             print("printed")
             small(n)
             n += 1
-            time.sleep(0.001)
+            time.sleep(0.005)
         counts[name] = n
 
     counts = {{}}
