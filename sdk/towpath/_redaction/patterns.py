@@ -1,4 +1,4 @@
-"""Texts that look like credentials: API keys of Towpath, and signed tokens."""
+"""Patterns of credentials: API keys of Towpath, and signed tokens."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final
 REDACTED: Final = "***"
 
 KEY: Final = r"twp[usrd]_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}"
-"""As `towpath_auth` makes them, which this side of the house doesn't import.
+"""Pattern of the keys that `towpath_auth` makes; the SDK doesn't import that package.
 
-Anything may stand around one: `\\n` of a repr, `m` of a colour, `%3D` of a URL, `API_KEY_`.
+Any text may stand around a key: `\\n` of a repr, `m` of a colour, `%3D` of a URL, `API_KEY_`.
 """
 
 _PART: Final = "[A-Za-z0-9_-]"
-# Looks once at each word that may hold the beginning of a token, however often `eyJ` is in it.
+# Inspects each word that may begin a token once, however often it contains `eyJ`.
 _TOKEN: Final = (
     rf"(?<!{_PART})(?={_PART}+\.eyJ{_PART}{{8,}}\.{_PART}{{8}})"
     rf"(?P<before>{_PART}*?)eyJ{_PART}{{8,}}\.eyJ{_PART}{{8,}}\.{_PART}{{8,}}"
@@ -24,8 +24,8 @@ _TOKENS: Final = re.compile(_TOKEN)
 
 
 def scrubbed(text: str) -> str:
-    """A text without credentials."""
-    # Nearly every text has neither, and looking for these costs next to nothing.
+    """Returns a text with all credentials replaced."""
+    # Nearly every text contains neither of these, and the check costs little.
     if "twp" in text:
         text = _KEY.sub(REDACTED, text)
     if "eyJ" in text:
