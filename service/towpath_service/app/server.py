@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from towpath_service.telemetry.wrapping import Wrapping
 
 # A commit makes and drops tens of thousands of objects that hold no cycles. At Python's own 700 the
-# collector walked all of them again and again, for a third of the writing thread's time.
+# collector scanned all of them repeatedly, for a third of the writing thread's time.
 COLLECT_AFTER_OBJECTS: Final = 50_000
 
 INTAKE_SECONDS: Final = 10.0
