@@ -192,6 +192,7 @@ def tags_of(owner: str, tags: object) -> frozenset[str]:
         DefinitionError: They aren't texts.
     """
     given: Any = (tags,) if isinstance(tags, str) else tags
+    found: frozenset[Any]
     try:
         found = frozenset(given or ())
     except TypeError:
@@ -208,7 +209,8 @@ def _delays_of(
 ) -> tuple[float, ...]:
     """Seconds before each retry."""
     given: Any = delay(retries) if callable(delay) else delay
-    each: Any = given if isinstance(given, list | tuple) else (given,)
+    several = isinstance(given, list | tuple)
+    each = cast("Sequence[Any]", given) if several else (given,)
     if not all(_is_finite(one) and one >= 0 for one in each):
         raise DefinitionError(
             f"retry_delay_seconds of a {owner} is a number of seconds from 0 up, a list of them, or"

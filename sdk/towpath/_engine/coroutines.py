@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import contextvars
 import threading
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from towpath._strikes import Struck, exposed
@@ -30,8 +29,8 @@ def _in_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
     stopped = threading.Event()
 
     async def stoppable() -> Any:
-        cancel = partial(asyncio.get_running_loop().call_soon_threadsafe, _current().cancel)
-        running.append(cancel)
+        loop, task = asyncio.get_running_loop(), _current()
+        running.append(lambda: loop.call_soon_threadsafe(task.cancel))
         try:
             return await coroutine
         finally:
