@@ -77,7 +77,7 @@ def test_a_server_without_identity_says_what_switches_it_on(server: Server) -> N
     for noun, verb in (("workspace", "ls"), ("key", "create"), ("tenant", "ls"), ("audit", "ls")):
         ended = client.towpath(noun, verb)
         assert ended.returncode == 5
-        assert "`towpath server init-auth` changes that" in ended.stderr
+        assert "run `towpath server init-auth` to turn it on" in ended.stderr
         assert "address" not in ended.stderr
 
 

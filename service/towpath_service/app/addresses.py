@@ -1,4 +1,4 @@
-"""Addresses that servers listen on, and which of them are this machine alone."""
+"""Addresses that servers listen on, and the check for loopback ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 
 def seen_from_here(host: str) -> str:
-    """The address by which processes of this machine reach what listens on a host."""
+    """The address by which processes of this machine reach a server that listens on a host."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -17,7 +17,7 @@ def seen_from_here(host: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine alone."""
+    """Whether a host is a loopback address or name."""
     if host == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""How an option of the server is declared: once, as metadata of the field that carries its value.
+"""Declarations of the server's options, each made once, as metadata of the field of its value.
 
 The commands make their options of these declarations, the embedded service reads their variables,
 and the reference of settings lists them.
@@ -27,7 +27,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """The path of a file, which need not be there."""
+    """The path of a file, which may not exist yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text that a function makes a value of."""
+    """A text that a function converts into a value."""
 
     placeholder: str
     """Stands for the value in help texts."""

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from towpath_service.app.wiring import Service
 
 GRACE_SECONDS: Final = 5.0
-"""Longest wait for calls under way when the server stops."""
+"""Longest wait for pending calls when the server stops: seconds."""
 
 CERTIFICATE_SECONDS: Final = 2.0
-"""Pause between two looks at the files of certificates."""
+"""Pause between two checks of the certificate files: seconds."""
 
 
 def open_web_socket(listener: ListenerOptions) -> socket.socket:
@@ -96,7 +96,7 @@ class Listeners:
         self._serving.add_done_callback(lambda _: on_web_end())
 
     async def close(self) -> None:
-        """Ends watches, asks producers to move on, and waits for calls under way."""
+        """Ends watches, asks producers to reconnect, and waits for pending calls."""
         await self._grpc.announce_drain()
         self._service.drain()
         self._web.stop()

@@ -48,7 +48,7 @@ def _owner(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseOptions:
-    """Which database a command works on."""
+    """The database that a command works on."""
 
     database: str | None = field(
         default=None,
@@ -76,7 +76,7 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerOptions:
-    """Where both ports listen, and what secures them.
+    """The addresses of both ports, and their TLS files.
 
     Raises:
         ValueError: Options that belong together aren't given together.
@@ -218,7 +218,7 @@ class IdentityOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionOptions:
-    """How many seconds records are kept; None for ever."""
+    """Retention periods of records: seconds; None for ever."""
 
     keep_runs: float | None = field(
         default=Keep().runs,
@@ -251,7 +251,7 @@ class RetentionOptions:
 
     @property
     def keep(self) -> Keep:
-        """The same for the sweeper."""
+        """The periods in the form that retention takes."""
         return Keep(runs=self.keep_runs, transitions=self.keep_transitions, logs=self.keep_logs)
 
 
@@ -277,7 +277,7 @@ class TelemetryOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
-    """Everything that one server process is started with."""
+    """All options of one server process."""
 
     home: Path
     """The Towpath home, whose outboxes it delivers and whose processes find it there."""

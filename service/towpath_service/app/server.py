@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from towpath_service.telemetry.wrapping import Wrapping
 
 # A commit makes and drops tens of thousands of objects that hold no cycles. At Python's own 700 the
-# collector walked all of them again and again, for a third of the writing thread's time.
+# collector scanned all of them repeatedly, for a third of the writing thread's time.
 COLLECT_AFTER_OBJECTS: Final = 50_000
 
 INTAKE_SECONDS: Final = 10.0
-"""Pause between two looks for outboxes that ended processes left behind."""
+"""Pause between two searches for outboxes of ended processes: seconds."""
 
 
 def run_server(
@@ -140,7 +140,7 @@ def _service(options: ServerOptions, wrapping: Wrapping) -> AbstractAsyncContext
 def _loops(
     service: Service, listeners: Listeners, intake: Intake, identity_watch: StopWhenIdentityIsOn
 ) -> dict[str, Callable[[], Awaitable[None]]]:
-    """The work beside the calls, by the names that metrics have for it."""
+    """The background loops, by their names in metrics."""
     loops = dict(service.loops)
     if service.authority is None:
         # With identity, the outbox of an ended process is delivered by one that has a key.
@@ -156,7 +156,7 @@ def _loops(
 
 
 def _calm_collector() -> None:
-    """Lets the collector pass over what lives as long as the server, and look rarely."""
+    """Excludes long-lived objects from garbage collection, and makes it rarer."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER_OBJECTS, 20, 20)

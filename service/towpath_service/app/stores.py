@@ -80,7 +80,7 @@ def database_at(location: Path | PostgresUrl | None) -> Database:
 
 
 async def has_identity(stores: Stores) -> bool:
-    """Whether identity was ever switched on for a database: it stays on."""
+    """Whether identity was ever switched on for a database; it can't be switched off."""
     return bool(
         await stores.identity.installation(lambda installation: installation.server_keys.all())
     )

@@ -82,7 +82,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Runs(Subject):
-    """Runs, and what other parts need of them."""
+    """The subject of runs, with the parts that others use."""
 
     producers: Producers
     queries: Queries

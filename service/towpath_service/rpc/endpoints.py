@@ -125,7 +125,7 @@ class Endpoint:
         if size > most:
             raise ServiceError(
                 reason="PAYLOAD_TOO_LARGE",
-                message=f"the request has {size} bytes, and at most {most} are taken",
+                message=f"the request has {size} bytes; at most {most} are allowed",
                 metadata={"limit_bytes": str(most), "actual_bytes": str(size)},
             )
 

@@ -76,7 +76,7 @@ def to_service_error(error: Exception) -> ServiceError:
     if isinstance(error, TimeoutError):
         return ServiceError(
             reason="DEADLINE_EXCEEDED",
-            message="the call took longer than the server lets one take: ask for less, or again",
+            message="the call exceeded its deadline: ask for less, or try again",
         )
     if isinstance(error, NotImplementedError):
         return unimplemented("this call")

@@ -60,7 +60,7 @@ def refusal(
     if error.code is Code.RESOURCE_EXHAUSTED:
         return ServiceError(
             reason="PAYLOAD_TOO_LARGE",
-            message=f"the request has more than the {most_bytes} bytes that are taken",
+            message=f"the request has more than the {most_bytes} bytes that are allowed",
             metadata={"limit_bytes": str(most_bytes)},
         )
     if error.code in _MALFORMED:

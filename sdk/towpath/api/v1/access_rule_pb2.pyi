@@ -36,7 +36,7 @@ class _AccessLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AccessLev
     """Callers with the permission."""
 
 class AccessLevel(_AccessLevel, metaclass=_AccessLevelEnumTypeWrapper):
-    """Who may call an rpc at all."""
+    """The callers that may call an rpc at all."""
 
 ACCESS_LEVEL_UNSPECIFIED: AccessLevel.ValueType  # 0
 """Not said: the service doesn't start."""
@@ -67,10 +67,10 @@ class _CallCostEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CallCost.Val
     CALL_COST_EXCHANGE: _CallCost.ValueType  # 5
     """An exchange of a credential: 5, of an allowance of its own."""
     CALL_COST_REPORT: _CallCost.ValueType  # 6
-    """What producers report: of an allowance of its own, by updates and bytes."""
+    """Producers' reports: taken from a budget of their own, by updates and bytes."""
 
 class CallCost(_CallCost, metaclass=_CallCostEnumTypeWrapper):
-    """What a call costs, in units of a tenant's allowance."""
+    """The cost of a call, in units of a tenant's budget."""
 
 CALL_COST_UNSPECIFIED: CallCost.ValueType  # 0
 """As a read."""
@@ -85,12 +85,12 @@ CALL_COST_SEARCH: CallCost.ValueType  # 4
 CALL_COST_EXCHANGE: CallCost.ValueType  # 5
 """An exchange of a credential: 5, of an allowance of its own."""
 CALL_COST_REPORT: CallCost.ValueType  # 6
-"""What producers report: of an allowance of its own, by updates and bytes."""
+"""Producers' reports: taken from a budget of their own, by updates and bytes."""
 Global___CallCost: _TypeAlias = CallCost  # noqa: Y015
 
 @_typing.final
 class AccessRule(_message.Message):
-    """Who may call an rpc."""
+    """The access rule of an rpc."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -101,7 +101,7 @@ class AccessRule(_message.Message):
     RESOURCE_FIELD_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     level: Global___AccessLevel.ValueType
-    """Who may call at all."""
+    """The callers that may call at all."""
     permission: _builtins.str
     """Permission that the caller must have, "run.read"; empty unless the level is PERMISSION."""
     workspace_field: _builtins.str
@@ -118,7 +118,7 @@ class AccessRule(_message.Message):
     entry; empty for the workspace field, or else the tenant.
     """
     cost: Global___CallCost.ValueType
-    """What a call costs of the tenant's allowance."""
+    """Cost of a call, taken from the tenant's budget."""
     def __init__(
         self,
         *,

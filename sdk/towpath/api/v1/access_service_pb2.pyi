@@ -39,7 +39,7 @@ class _CredentialKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Creden
     """A trust in an issuer."""
 
 class CredentialKind(_CredentialKind, metaclass=_CredentialKindEnumTypeWrapper):
-    """What a principal comes by."""
+    """The kind of a credential."""
 
 CREDENTIAL_KIND_UNSPECIFIED: CredentialKind.ValueType  # 0
 """Never sent."""
@@ -157,7 +157,7 @@ Global___ServiceAccount: _TypeAlias = ServiceAccount  # noqa: Y015
 
 @_typing.final
 class ApiKeyLimits(_message.Message):
-    """What a key is limited to, beside what its principal may do."""
+    """Limits of a key, in addition to its principal's rights."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -209,14 +209,14 @@ class ApiKey(_message.Message):
     key_id: _builtins.str
     """Its public id, which is in the key itself."""
     creator: _builtins.str
-    """Who made it."""
+    """Name of its creator."""
     replaced_by: _builtins.str
     """Public id of the key that it was replaced by."""
     kind: Global___CredentialKind.ValueType
-    """What kind of credential it is."""
+    """Kind of the credential."""
     @_builtins.property
     def limits(self) -> Global___ApiKeyLimits:
-        """What it is limited to."""
+        """Its limits."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
@@ -279,16 +279,16 @@ class Trust(_message.Message):
     issuer: _builtins.str
     """`iss` of its tokens, exactly: an https URL."""
     jwks_uri: _builtins.str
-    """Where its keys are; empty: where its discovery document says, or in `jwks`."""
+    """URL of its keys; empty to use its discovery document, or `jwks`."""
     jwks: _builtins.str
     """Its keys as a JSON Web Key Set, for an issuer that can't be reached from the service."""
     service_account: _builtins.str
     """"serviceAccounts/{service_account}" that the bearer of a token acts as."""
     creator: _builtins.str
-    """Who made it."""
+    """Name of its creator."""
     @_builtins.property
     def audiences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Whom its tokens must be meant for: one to three, and each `aud` of a token is one of them."""
+        """Permitted audiences, one to three; each `aud` of a token must be one of them."""
 
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClaimRule]:
@@ -357,7 +357,7 @@ Global___ClaimRule: _TypeAlias = ClaimRule  # noqa: Y015
 
 @_typing.final
 class UserTrust(_message.Message):
-    """How people sign in by an issuer."""
+    """The way users sign in by an issuer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -429,7 +429,7 @@ Global___Role: _TypeAlias = Role  # noqa: Y015
 
 @_typing.final
 class RoleBinding(_message.Message):
-    """That a principal has a role."""
+    """A role of a principal."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -445,10 +445,10 @@ class RoleBinding(_message.Message):
     workspace: _builtins.str
     """"workspaces/{workspace}" it holds in; empty means all, and the tenant itself."""
     creator: _builtins.str
-    """Who gave it."""
+    """Name of the principal that granted it."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was given."""
+        """When it was granted."""
 
     def __init__(
         self,
@@ -497,11 +497,11 @@ class AuditEntry(_message.Message):
     credential_id: _builtins.str
     """Public id of the credential."""
     action: _builtins.str
-    """What, for example "key.revoke"."""
+    """The action, for example "key.revoke"."""
     method: _builtins.str
     """The call, for example "towpath.api.v1.AccessService/RevokeApiKey"."""
     resource: _builtins.str
-    """What it was about."""
+    """Name of the resource."""
     outcome: _builtins.str
     """Outcome: name of a gRPC status code, "OK"."""
     reason: _builtins.str
@@ -627,7 +627,7 @@ class ListWorkspacesResponse(_message.Message):
     """Token for the next page; empty at the end."""
     @_builtins.property
     def workspaces(self) -> _containers.RepeatedCompositeFieldContainer[Global___Workspace]:
-        """Those found."""
+        """The page."""
 
     def __init__(
         self,
@@ -792,7 +792,7 @@ class ListUsersResponse(_message.Message):
     """Token for the next page; empty at the end."""
     @_builtins.property
     def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___User]:
-        """Those found."""
+        """The page."""
 
     def __init__(
         self,
@@ -943,7 +943,7 @@ class ListServiceAccountsResponse(_message.Message):
     """Token for the next page; empty at the end."""
     @_builtins.property
     def service_accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServiceAccount]:
-        """Those found."""
+        """The page."""
 
     def __init__(
         self,
@@ -1014,11 +1014,11 @@ class CreateApiKeyRequest(_message.Message):
     """Name to show. At most 255 characters."""
     @_builtins.property
     def limits(self) -> Global___ApiKeyLimits:
-        """What it is limited to."""
+        """Its limits."""
 
     @_builtins.property
     def life(self) -> _duration_pb2.Duration:
-        """How long it holds: default 90 days, at least a second, at most 365 days."""
+        """How long it is valid: default 90 days, at least a second, at most 365 days."""
 
     def __init__(
         self,
@@ -1134,7 +1134,7 @@ class RotateApiKeyRequest(_message.Message):
     """Name of the key, or its public id."""
     @_builtins.property
     def overlap(self) -> _duration_pb2.Duration:
-        """How long the old one goes on holding: default a day, at most 7 days; give 0 for not at all."""
+        """How long the old key stays valid: default a day, at most 7 days; 0 ends it at once."""
 
     def __init__(
         self,
@@ -1262,7 +1262,7 @@ class ListRolesResponse(_message.Message):
     """Token for the next page; empty at the end."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedCompositeFieldContainer[Global___Role]:
-        """Those found."""
+        """The page."""
 
     def __init__(
         self,
@@ -1469,7 +1469,7 @@ class ListRoleBindingsResponse(_message.Message):
     """Token for the next page; empty at the end."""
     @_builtins.property
     def role_bindings(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoleBinding]:
-        """Those found."""
+        """The page."""
 
     def __init__(
         self,
@@ -1569,7 +1569,7 @@ class TestPermissionsResponse(_message.Message):
     PERMISSIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def permissions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Those the caller has."""
+        """Those of them that the caller has."""
 
     def __init__(
         self,
@@ -1706,11 +1706,11 @@ class Usage(_message.Message):
     QUOTA_FIELD_NUMBER: _builtins.int
     USED_FIELD_NUMBER: _builtins.int
     quota: _builtins.str
-    """What: "calls", "updates", "log_bytes", "streams", "refused"; "stored_bytes", which is of all
+    """The limit: "calls", "updates", "log_bytes", "streams", "refused"; "stored_bytes", which is of all
     replicas and of all time.
     """
     used: _builtins.int
-    """How much: a count, bytes, or open now."""
+    """The amount: a count, bytes, or the number open now."""
     def __init__(
         self,
         *,
@@ -1815,7 +1815,7 @@ class ListTrustsResponse(_message.Message):
     """Token for the next page; empty at the end."""
     @_builtins.property
     def trusts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Trust]:
-        """Those found."""
+        """The page."""
 
     def __init__(
         self,

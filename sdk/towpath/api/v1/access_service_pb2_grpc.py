@@ -250,7 +250,7 @@ class AccessServiceServicer(object):
 
     def ListApiKeys(self, request, context):
         """Lists a principal's API keys, without the keys themselves: one's own, or with "member.read"
-        anybody's.
+        any principal's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -267,7 +267,7 @@ class AccessServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RevokeApiKey(self, request, context):
-        """Revokes an API key: one's own, or with "key.manage" anybody's. It is refused everywhere within 5
+        """Revokes an API key: one's own, or with "key.manage" any other. It is refused everywhere within 5
         seconds, on open streams too. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

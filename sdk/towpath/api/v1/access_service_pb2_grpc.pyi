@@ -68,7 +68,7 @@ class AccessServiceStub:
     """
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListApiKeysRequest, _access_service_pb2.ListApiKeysResponse]
     """Lists a principal's API keys, without the keys themselves: one's own, or with "member.read"
-    anybody's.
+    any principal's.
     """
     RotateApiKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RotateApiKeyRequest, _access_service_pb2.RotateApiKeyResponse]
     """Makes a successor with the same limits; the key itself holds for a while longer. One's own
@@ -77,7 +77,7 @@ class AccessServiceStub:
     successor), RESOURCE_EXHAUSTED (10 others hold).
     """
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RevokeApiKeyRequest, _access_service_pb2.RevokeApiKeyResponse]
-    """Revokes an API key: one's own, or with "key.manage" anybody's. It is refused everywhere within 5
+    """Revokes an API key: one's own, or with "key.manage" any other. It is refused everywhere within 5
     seconds, on open streams too. Errors: NOT_FOUND.
     """
     ListRoles: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListRolesRequest, _access_service_pb2.ListRolesResponse]
@@ -154,7 +154,7 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListApiKeysRequest, _access_service_pb2.ListApiKeysResponse]  # type: ignore[assignment]
     """Lists a principal's API keys, without the keys themselves: one's own, or with "member.read"
-    anybody's.
+    any principal's.
     """
     RotateApiKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RotateApiKeyRequest, _access_service_pb2.RotateApiKeyResponse]  # type: ignore[assignment]
     """Makes a successor with the same limits; the key itself holds for a while longer. One's own
@@ -163,7 +163,7 @@ class AccessServiceAsyncStub(AccessServiceStub):
     successor), RESOURCE_EXHAUSTED (10 others hold).
     """
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RevokeApiKeyRequest, _access_service_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
-    """Revokes an API key: one's own, or with "key.manage" anybody's. It is refused everywhere within 5
+    """Revokes an API key: one's own, or with "key.manage" any other. It is refused everywhere within 5
     seconds, on open streams too. Errors: NOT_FOUND.
     """
     ListRoles: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListRolesRequest, _access_service_pb2.ListRolesResponse]  # type: ignore[assignment]
@@ -303,7 +303,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.ListApiKeysResponse, _abc.Awaitable[_access_service_pb2.ListApiKeysResponse]]:
         """Lists a principal's API keys, without the keys themselves: one's own, or with "member.read"
-        anybody's.
+        any principal's.
         """
 
     @_abc_1.abstractmethod
@@ -324,7 +324,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.RevokeApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.RevokeApiKeyResponse, _abc.Awaitable[_access_service_pb2.RevokeApiKeyResponse]]:
-        """Revokes an API key: one's own, or with "key.manage" anybody's. It is refused everywhere within 5
+        """Revokes an API key: one's own, or with "key.manage" any other. It is refused everywhere within 5
         seconds, on open streams too. Errors: NOT_FOUND.
         """
 

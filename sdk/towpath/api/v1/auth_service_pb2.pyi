@@ -263,9 +263,9 @@ class StartDeviceSignInResponse(_message.Message):
     EXPIRES_IN_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
     device_code: _builtins.str
-    """What the device exchanges; secret."""
+    """The code that the device exchanges; secret."""
     user_code: _builtins.str
-    """What a person types elsewhere, "WDJB-MJHT"."""
+    """The code that the user types elsewhere, "WDJB-MJHT"."""
     @_builtins.property
     def expires_in(self) -> _duration_pb2.Duration:
         """Time until both are void: 10 minutes."""
@@ -322,7 +322,7 @@ class GetDeviceSignInResponse(_message.Message):
     CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     client_name: _builtins.str
-    """What began it, by its own word."""
+    """The program that began it, as it names itself."""
     client_address: _builtins.str
     """Address that it was begun from."""
     @_builtins.property
@@ -374,7 +374,7 @@ class ApproveDeviceSignInResponse(_message.Message):
 
     CLIENT_NAME_FIELD_NUMBER: _builtins.int
     client_name: _builtins.str
-    """What was signed in, by its own word."""
+    """The program that was signed in, as it names itself."""
     def __init__(
         self,
         *,
@@ -526,7 +526,7 @@ class GetCallerResponse(_message.Message):
     """The tenant, "tenants/{tenant}"; empty without identity."""
     @_builtins.property
     def actor(self) -> _common_pb2.Actor:
-        """Who."""
+        """The caller."""
 
     @_builtins.property
     def tenant_permissions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -241,7 +241,7 @@ Global___TraceContext: _TypeAlias = TraceContext  # noqa: Y015
 
 @_typing.final
 class Actor(_message.Message):
-    """Who did something, as recorded by the service from the caller's credential. Clients never
+    """The author of a change, as recorded by the service from the caller's credential. Clients never
     supply one.
     """
 
@@ -255,7 +255,7 @@ class Actor(_message.Message):
     "workers/{worker}" or "system".
     """
     kind: Global___ActorKind.ValueType
-    """What kind of caller it is, for display."""
+    """Kind of the caller, for display."""
     display_name: _builtins.str
     """Name to show, which may change later; `principal` is the stable part."""
     def __init__(

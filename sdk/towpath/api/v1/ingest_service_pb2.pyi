@@ -43,7 +43,7 @@ class _DirectiveKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Directi
     """Abandon at once and report nothing more: the run has passed to another worker, or was deleted."""
 
 class DirectiveKind(_DirectiveKind, metaclass=_DirectiveKindEnumTypeWrapper):
-    """What a producer is asked to do with a run."""
+    """The kind of a request to a producer about a run."""
 
 DIRECTIVE_KIND_UNSPECIFIED: DirectiveKind.ValueType  # 0
 """Not known; ignore it."""
@@ -190,7 +190,7 @@ class OpenStream(_message.Message):
     """
     @_builtins.property
     def info(self) -> Global___ProducerInfo:
-        """What the producer is."""
+        """Description of the producer."""
 
     @_builtins.property
     def run_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -218,7 +218,7 @@ Global___OpenStream: _TypeAlias = OpenStream  # noqa: Y015
 
 @_typing.final
 class ProducerInfo(_message.Message):
-    """What a producer is, for display and support."""
+    """Description of a producer, for display and support."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -281,7 +281,7 @@ class StreamOpened(_message.Message):
     """Number of this stream among the producer's, growing; an older one is fenced off."""
     @_builtins.property
     def window(self) -> Global___SendWindow:
-        """How much may be in flight."""
+        """Limits of updates in flight."""
 
     @_builtins.property
     def rejections(self) -> _containers.RepeatedCompositeFieldContainer[Global___UpdateRejection]:
@@ -491,7 +491,7 @@ Global___Update: _TypeAlias = Update  # noqa: Y015
 
 @_typing.final
 class RunCreation(_message.Message):
-    """That a producer started a run by itself (as against executing one a worker was given)."""
+    """A run that the producer started by itself (as opposed to one that a worker was given)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -580,7 +580,7 @@ class RunCreation(_message.Message):
 
     @_builtins.property
     def dependencies(self) -> _containers.RepeatedCompositeFieldContainer[_run_pb2.RunDependency]:
-        """What it waits for. At most 1000."""
+        """The runs that it waits for. At most 1000."""
 
     @_builtins.property
     def retry_policy(self) -> _common_pb2.RetryPolicy:
@@ -759,7 +759,7 @@ Global___UpdateAck: _TypeAlias = UpdateAck  # noqa: Y015
 
 @_typing.final
 class UpdateRejection(_message.Message):
-    """That an update was rejected, for good."""
+    """The permanent rejection of an update."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -845,7 +845,7 @@ class RunDirective(_message.Message):
     run_id: _builtins.str
     """Id of the run."""
     kind: Global___DirectiveKind.ValueType
-    """What to do."""
+    """The requested action."""
     revision: _builtins.int
     """Revision of the run that gave rise to it; a directive older than one already followed is to be
     ignored.
@@ -939,7 +939,7 @@ class RecordUpdatesRequest(_message.Message):
 
     @_builtins.property
     def info(self) -> Global___ProducerInfo:
-        """What the producer is; wanted in its first call."""
+        """Description of the producer; required in its first call."""
 
     def __init__(
         self,
@@ -972,7 +972,7 @@ class RecordUpdatesResponse(_message.Message):
 
     @_builtins.property
     def directives(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunDirective]:
-        """What to do with the runs named in the batch, if anything."""
+        """Requests about the runs named in the batch, if any."""
 
     def __init__(
         self,
@@ -1041,7 +1041,7 @@ class GetProducerResponse(_message.Message):
 
     @_builtins.property
     def info(self) -> Global___ProducerInfo:
-        """What the producer is."""
+        """Description of the producer."""
 
     @_builtins.property
     def last_commit_time(self) -> _timestamp_pb2.Timestamp:

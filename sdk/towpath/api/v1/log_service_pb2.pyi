@@ -44,7 +44,7 @@ class _LogSeverityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LogSeveri
     """The process can't go on."""
 
 class LogSeverity(_LogSeverity, metaclass=_LogSeverityEnumTypeWrapper):
-    """How serious a log line is: OpenTelemetry's severity numbers, by their first of each range."""
+    """Severity of a log line: the first of OpenTelemetry's numbers of each range."""
 
 LOG_SEVERITY_UNSPECIFIED: LogSeverity.ValueType  # 0
 """Not known."""
@@ -106,7 +106,7 @@ class LogRecord(_message.Message):
     attempt: _builtins.int
     """Attempt it belongs to, from 1; 0 if not known."""
     severity: Global___LogSeverity.ValueType
-    """How serious."""
+    """Severity."""
     logger: _builtins.str
     """Name of the logger, or "stdout" or "stderr" for captured output. At most 255 characters."""
     body: _builtins.str
@@ -165,7 +165,7 @@ class WriteLogsRequest(_message.Message):
     producer_id: _builtins.str
     """Id of the producer, as for IngestService; log sequences are counted apart from updates."""
     dropped_count: _builtins.int
-    """How many lines the producer has dropped since its last call, because its buffer was full."""
+    """Number of lines that the producer has dropped since its last call, because its buffer was full."""
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogRecord]:
         """The lines, at most 1000, with growing sequences."""
@@ -195,7 +195,7 @@ class WriteLogsResponse(_message.Message):
     REJECTED_COUNT_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     rejected_count: _builtins.int
-    """How many lines were rejected; 0 when all were stored."""
+    """Number of rejected lines; 0 when all were stored."""
     message: _builtins.str
     """Why, of the first few, for people; may be a warning when nothing was rejected."""
     def __init__(
@@ -231,7 +231,7 @@ class ListLogsRequest(_message.Message):
     page_token: _builtins.str
     """`next_page_token` of the previous page."""
     filter: _builtins.str
-    """Which: AIP-160 over `severity`, `logger`, `attempt`, `occur_time` and `body` (`:` finds a
+    """Filter: AIP-160 over `severity`, `logger`, `attempt`, `occur_time` and `body` (`:` finds a
     substring).
     """
     include_descendants: _builtins.bool
@@ -302,9 +302,9 @@ class TailLogsRequest(_message.Message):
     parent: _builtins.str
     """"workspaces/{workspace}/runs/{run}"."""
     tail_lines: _builtins.int
-    """How many lines already there to begin with: default 100, at most 10000."""
+    """Number of existing lines to begin with: default 100, at most 10000."""
     resume_token: _builtins.str
-    """Where to go on: the last token received."""
+    """The last token received; the stream continues after it."""
     include_descendants: _builtins.bool
     """Lines of descendant runs, too."""
     min_severity: Global___LogSeverity.ValueType
@@ -335,7 +335,7 @@ class TailLogsResponse(_message.Message):
     RECORDS_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Where to go on should the stream break after this message."""
+    """Token to resume with if the stream breaks after this message."""
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogRecord]:
         """Lines in the order they came in."""

@@ -38,7 +38,7 @@ class _RunKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunKind.Value
     """A task of a flow, or a task called on its own."""
 
 class RunKind(_RunKind, metaclass=_RunKindEnumTypeWrapper):
-    """What a run executes."""
+    """The kind of code that a run executes."""
 
 RUN_KIND_UNSPECIFIED: RunKind.ValueType  # 0
 """Not known."""
@@ -68,7 +68,7 @@ class _TriggerKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TriggerKi
     """RunService.RetryRun with `new_run`."""
 
 class TriggerKind(_TriggerKind, metaclass=_TriggerKindEnumTypeWrapper):
-    """What made a run come about."""
+    """The cause of a run's creation."""
 
 TRIGGER_KIND_UNSPECIFIED: TriggerKind.ValueType  # 0
 """Not known."""
@@ -208,7 +208,7 @@ class Run(_message.Message):
     default 50.
     """
     trigger: Global___TriggerKind.ValueType
-    """What made it come about."""
+    """The cause of its creation."""
     triggered_by: _builtins.str
     """Name of the schedule, automation or run that triggered it; empty otherwise."""
     worker: _builtins.str
@@ -305,7 +305,7 @@ class Run(_message.Message):
 
     @_builtins.property
     def creator(self) -> _common_pb2.Actor:
-        """Who created it."""
+        """The creator."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -380,7 +380,7 @@ Global___Run: _TypeAlias = Run  # noqa: Y015
 
 @_typing.final
 class RunDependency(_message.Message):
-    """That a run waits for another one."""
+    """A dependency of a run on another one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -408,7 +408,7 @@ Global___RunDependency: _TypeAlias = RunDependency  # noqa: Y015
 
 @_typing.final
 class RunProgress(_message.Message):
-    """How far a run has come."""
+    """The progress of a run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -422,7 +422,7 @@ class RunProgress(_message.Message):
     total: _builtins.float
     """Units in all; 0 when not known."""
     unit: _builtins.str
-    """What the units are, such as "rows". At most 63 characters."""
+    """The unit, such as "rows". At most 63 characters."""
     message: _builtins.str
     """The current activity. At most 255 characters."""
     @_builtins.property
@@ -457,7 +457,7 @@ class RunStateCount(_message.Message):
     state: _state_pb2.RunState.ValueType
     """The state."""
     count: _builtins.int
-    """How many."""
+    """Number of runs."""
     def __init__(
         self,
         *,

@@ -39,7 +39,7 @@ class _RunViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunView.Value
     """Everything."""
 
 class RunView(_RunView, metaclass=_RunViewEnumTypeWrapper):
-    """How much of a run an answer holds."""
+    """The part of a run that a response contains."""
 
 RUN_VIEW_UNSPECIFIED: RunView.ValueType  # 0
 """RUN_VIEW_BASIC."""
@@ -60,17 +60,17 @@ class _RunVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunVerdict
     RUN_VERDICT_ACCEPTED: _RunVerdict.ValueType  # 1
     """It took effect: a transition."""
     RUN_VERDICT_REFUSED: _RunVerdict.ValueType  # 2
-    """It was rejected for good."""
+    """It was rejected permanently."""
 
 class RunVerdict(_RunVerdict, metaclass=_RunVerdictEnumTypeWrapper):
-    """What the service did with an update."""
+    """The service's decision on an update."""
 
 RUN_VERDICT_UNSPECIFIED: RunVerdict.ValueType  # 0
 """Not known."""
 RUN_VERDICT_ACCEPTED: RunVerdict.ValueType  # 1
 """It took effect: a transition."""
 RUN_VERDICT_REFUSED: RunVerdict.ValueType  # 2
-"""It was rejected for good."""
+"""It was rejected permanently."""
 Global___RunVerdict: _TypeAlias = RunVerdict  # noqa: Y015
 
 class _RunEventKind:
@@ -89,7 +89,7 @@ class _RunEventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunEvent
     """It no longer matches, or was deleted. `run` holds the name and revision only."""
 
 class RunEventKind(_RunEventKind, metaclass=_RunEventKindEnumTypeWrapper):
-    """What happened to a watched run."""
+    """The kind of a change of a watched run."""
 
 RUN_EVENT_KIND_UNSPECIFIED: RunEventKind.ValueType  # 0
 """Not known."""
@@ -163,7 +163,7 @@ class BatchGetRunsRequest(_message.Message):
     parent: _builtins.str
     """"workspaces/{workspace}" that all the runs are in."""
     view: Global___RunView.ValueType
-    """How much of each run."""
+    """The part of each run to return."""
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the runs, at most 200."""
@@ -233,7 +233,7 @@ class ListRunsRequest(_message.Message):
     page_token: _builtins.str
     """`next_page_token` of the previous page; all else must be as in that call, but for page_size."""
     filter: _builtins.str
-    """Which runs: an AIP-160 expression, at most 4096 characters, over the fields `run_id`, `short_id` (a suffix of at least 4 characters), `kind`,
+    """Filter of runs: an AIP-160 expression, at most 4096 characters, over the fields `run_id`, `short_id` (a suffix of at least 4 characters), `kind`,
     `display_name`, `flow`, `deployment`, `task_key`, `parent_run`, `root_run`, `state`,
     `state_reason`, `attempt`, `scheduled_time`, `start_time`, `end_time`, `create_time`,
     `run_duration`, `trigger`, `triggered_by`, `worker`, `code_version`, `creator` and
@@ -246,7 +246,7 @@ class ListRunsRequest(_message.Message):
     `display_name`, with " desc" for descending. Default "create_time desc". Ties go by run id.
     """
     view: Global___RunView.ValueType
-    """How much of each run."""
+    """The part of each run to return."""
     consistency_token: _builtins.str
     """Answer with data at least as fresh as this token."""
     def __init__(
@@ -315,7 +315,7 @@ class AggregateRunsRequest(_message.Message):
     parent: _builtins.str
     """"workspaces/{workspace}"."""
     filter: _builtins.str
-    """Which runs; see ListRunsRequest.filter."""
+    """Filter of runs; see ListRunsRequest.filter."""
     @_builtins.property
     def time_range(self) -> _common_pb2.TimeRange:
         """Span of `start_time`s, or of `scheduled_time`s for runs not started, to count."""
@@ -591,7 +591,7 @@ class RunDecision(_message.Message):
     PRODUCER_ID_FIELD_NUMBER: _builtins.int
     PRODUCER_SEQUENCE_FIELD_NUMBER: _builtins.int
     verdict: Global___RunVerdict.ValueType
-    """What was decided."""
+    """The decision."""
     rule: _builtins.str
     """Id of the rule that decided, UPPER_SNAKE_CASE. The rules are listed, each with its meaning, by
     ServerService.GetTransitionTable.
@@ -609,7 +609,7 @@ class RunDecision(_message.Message):
     revision: _builtins.int
     """Revision that came of it; 0 for refusals."""
     source: _state_pb2.TransitionSource.ValueType
-    """What caused it."""
+    """Source of the update."""
     producer_id: _builtins.str
     """Producer that reported it; empty if none did."""
     producer_sequence: _builtins.int
@@ -784,16 +784,16 @@ class WatchRunsRequest(_message.Message):
     parent: _builtins.str
     """"workspaces/{workspace}"."""
     filter: _builtins.str
-    """Which runs; see ListRunsRequest.filter."""
+    """Filter of runs; see ListRunsRequest.filter."""
     resume_token: _builtins.str
-    """Where to go on: the last token a WatchRunsResponse, ListRunsResponse or GetRunGraphResponse
-    gave for the same parent and filter. Opaque, at most 1024 characters, valid for at least an
+    """The last token that a WatchRunsResponse, ListRunsResponse or GetRunGraphResponse
+    had for the same parent and filter. Opaque, at most 1024 characters, valid for at least an
     hour.
     """
     skip_initial: _builtins.bool
     """Without a token, begin with changes from now on and leave out the present runs."""
     view: Global___RunView.ValueType
-    """How much of each run."""
+    """The part of each run to return."""
     @_builtins.property
     def min_interval(self) -> _duration_pb2.Duration:
         """Least time between two messages, for calmer UIs: changes within it are merged. Unset means 100
@@ -829,7 +829,7 @@ class WatchRunsResponse(_message.Message):
     SYNCED_FIELD_NUMBER: _builtins.int
     SERVER_TIME_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Where to go on should the stream break after this message."""
+    """Token to resume with if the stream breaks after this message."""
     synced: _builtins.bool
     """True once, when the runs present at the start have all been sent."""
     @_builtins.property
@@ -865,7 +865,7 @@ class RunEvent(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     RUN_FIELD_NUMBER: _builtins.int
     kind: Global___RunEventKind.ValueType
-    """What happened."""
+    """Kind of the change."""
     @_builtins.property
     def run(self) -> _run_pb2.Run:
         """The run as it is now."""
@@ -898,7 +898,7 @@ class WatchRunTransitionsRequest(_message.Message):
     descendants.
     """
     resume_token: _builtins.str
-    """Where to go on: the last token received. Without one, the stream begins with transitions from
+    """The last token received. Without one, the stream begins with transitions from
     now on, or with a single run's whole history.
     """
     @_builtins.property
@@ -930,7 +930,7 @@ class WatchRunTransitionsResponse(_message.Message):
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     SERVER_TIME_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Where to go on should the stream break after this message."""
+    """Token to resume with if the stream breaks after this message."""
     @_builtins.property
     def transitions(self) -> _containers.RepeatedCompositeFieldContainer[_state_pb2.RunTransition]:
         """Transitions in commit order."""

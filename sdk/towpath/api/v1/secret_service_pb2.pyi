@@ -44,7 +44,7 @@ class Secret(_message.Message):
     version: _builtins.int
     """Version of the value, from 1. Set by the service."""
     setter: _builtins.str
-    """Who last set the value, "users/ada@example.org". Set by the service."""
+    """Principal that last set the value, "users/ada@example.org". Set by the service."""
     etag: _builtins.str
     """Version of the whole message. Given to an update, it is what the secret must still have."""
     @_builtins.property
@@ -219,7 +219,7 @@ class ListSecretsResponse(_message.Message):
     """Token for the next page; empty at the end."""
     @_builtins.property
     def secrets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Secret]:
-        """Those found."""
+        """The page."""
 
     def __init__(
         self,

@@ -95,7 +95,7 @@ class AllowedTransition(_message.Message):
     """True if it's allowed only out of an inferred CRASHED, for the same attempt."""
     @_builtins.property
     def sources(self) -> _containers.RepeatedScalarFieldContainer[_state_pb2.TransitionSource.ValueType]:
-        """Who may cause it."""
+        """Sources that may cause it."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class DecisionRule(_message.Message):
     id: _builtins.str
     """Id, UPPER_SNAKE_CASE, as in RunDecision.rule."""
     description: _builtins.str
-    """What it says."""
+    """Its text."""
     def __init__(
         self,
         *,

@@ -152,7 +152,7 @@ class _TransitionSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Tran
     """The service itself: scheduler, timeout, lease expiry, automation."""
 
 class TransitionSource(_TransitionSource, metaclass=_TransitionSourceEnumTypeWrapper):
-    """What caused a transition."""
+    """The source of a transition."""
 
 TRANSITION_SOURCE_UNSPECIFIED: TransitionSource.ValueType  # 0
 """Not known."""
@@ -212,7 +212,7 @@ class RunTransition(_message.Message):
     message: _builtins.str
     """Human-readable explanation. At most 8192 characters."""
     source: Global___TransitionSource.ValueType
-    """What caused it."""
+    """Source of the transition."""
     inferred: _builtins.bool
     """True when the service inferred the state from silence (a lost lease or heartbeat), without a
     report.
@@ -243,7 +243,7 @@ class RunTransition(_message.Message):
 
     @_builtins.property
     def actor(self) -> _common_pb2.Actor:
-        """Who caused it."""
+        """Principal that caused it."""
 
     @_builtins.property
     def next_attempt_time(self) -> _timestamp_pb2.Timestamp:

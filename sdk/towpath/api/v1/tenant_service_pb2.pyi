@@ -31,9 +31,9 @@ class _TenantStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TenantSta
     TENANT_STATE_UNSPECIFIED: _TenantState.ValueType  # 0
     """Not known."""
     TENANT_STATE_ACTIVE: _TenantState.ValueType  # 1
-    """It may."""
+    """Calls are accepted."""
     TENANT_STATE_SUSPENDED: _TenantState.ValueType  # 2
-    """It may not, for now."""
+    """Calls are refused until it is resumed."""
 
 class TenantState(_TenantState, metaclass=_TenantStateEnumTypeWrapper):
     """Whether a tenant may use the service."""
@@ -41,9 +41,9 @@ class TenantState(_TenantState, metaclass=_TenantStateEnumTypeWrapper):
 TENANT_STATE_UNSPECIFIED: TenantState.ValueType  # 0
 """Not known."""
 TENANT_STATE_ACTIVE: TenantState.ValueType  # 1
-"""It may."""
+"""Calls are accepted."""
 TENANT_STATE_SUSPENDED: TenantState.ValueType  # 2
-"""It may not, for now."""
+"""Calls are refused until it is resumed."""
 Global___TenantState: _TypeAlias = TenantState  # noqa: Y015
 
 @_typing.final
@@ -247,7 +247,7 @@ class ListTenantsResponse(_message.Message):
     """Token for the next page; empty at the end."""
     @_builtins.property
     def tenants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tenant]:
-        """Those found."""
+        """The page."""
 
     def __init__(
         self,

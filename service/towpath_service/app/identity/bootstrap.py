@@ -1,6 +1,6 @@
 """Enables identity for a database, and gives its owners another key.
 
-It brings cryptography, which a service without identity needs none of.
+It imports cryptography, which a service without identity does not need.
 """
 
 from __future__ import annotations

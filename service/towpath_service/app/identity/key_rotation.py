@@ -1,7 +1,7 @@
 """Rotation of the service's keys: those that sign tokens, hash API keys and seal secrets.
 
 The command `towpath server rotate-keys` uses it on a database, while servers run. It brings
-cryptography, which a service without identity needs none of.
+cryptography, which a service without identity does not need.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ async def reseal_keys(database: Path | PostgresUrl, sealing: Sealing, following:
         following: Gives the key that seals from now on; one is made when there is none.
 
     Returns:
-        How many keys were sealed anew.
+        The number of keys that were sealed anew.
 
     Raises:
         ServiceError: The database, or one of the keys that seal, can't be used.
@@ -107,10 +107,10 @@ async def rotate_data_keys(
     Args:
         database: Where the values are.
         sealing: Gives the key that data keys are sealed with.
-        on_progress: Is called again and again with how many values are done.
+        on_progress: Is called repeatedly with the number of values done.
 
     Returns:
-        How many values were sealed anew.
+        The number of values that were sealed anew.
 
     Raises:
         ServiceError: The database, or the key that seals, can't be used; what was sealed anew

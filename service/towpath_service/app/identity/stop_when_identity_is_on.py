@@ -31,7 +31,7 @@ class StopWhenIdentityIsOn:
     def __init__(
         self, stores: Stores, stop: asyncio.Event, *, look_seconds: float = LOOK_SECONDS
     ) -> None:
-        """Takes identity for off.
+        """Assumes that identity is off.
 
         Args:
             stores: Of the database that says whether identity is on.

@@ -1,6 +1,6 @@
 """The wiring of the identity layer of one service, on one screen.
 
-It brings cryptography, which a service without identity needs none of.
+It imports cryptography, which a service without identity does not need.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ async def open_identity(
         store: Holds tenants, principals, keys and the audit log.
         clock: The time.
         sealer: Opens the service's own keys.
-        current_attempt: Reads which attempt of a run began last.
+        current_attempt: Reads the number of a run's latest attempt.
         tenant_limits: Counts what tenants use of their limits.
         options: The options of identity.
 

@@ -142,7 +142,7 @@ async def _listen(dsn: str, bus: Bus) -> None:
     try:
         connection.add_termination_listener(lost)
         await connection.add_listener(CHANNEL, heard)
-        # Commits before LISTEN began had no notice here.
+        # Commits while no connection listened sent no notice here.
         bus.notify_all()
         await ended.wait()
     finally:

@@ -209,7 +209,7 @@ def _unavailable(error: BaseException) -> ServiceError:
     cause = getattr(error, "orig", None) or error
     return ServiceError(
         reason="OVERLOADED",
-        message="the database can't take this now: try again",
+        message="the database is unavailable now: try again",
         metadata={"cause": type(cause.__cause__ or cause).__name__},
         retry_after_seconds=RETRY_AFTER_SECONDS,
     )

@@ -98,7 +98,7 @@ def unavailable(error: DBAPIError) -> ServiceError:
     """The error for a database that is unavailable now."""
     return ServiceError(
         reason="OVERLOADED",
-        message=f"the database can't take this now ({error.orig}): try again",
+        message=f"the database is unavailable now ({error.orig}): try again",
         metadata={"cause": type(error.orig).__name__},
         retry_after_seconds=RETRY_AFTER_SECONDS,
     )

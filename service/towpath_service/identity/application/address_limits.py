@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MOST_ADDRESSES: Final = 10_000
 FAILURES_A_MINUTE: Final = 20.0
 UNITS_A_SECOND: Final = 200.0
-"""The budget of public calls, and of calls without a valid credential, per address."""
+"""Cost per second and address of public calls, and of calls without a valid credential."""
 
 BURST_SECONDS: Final = 10.0
 _MINUTE: Final = 60.0

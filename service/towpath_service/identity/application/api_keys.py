@@ -167,6 +167,11 @@ class ApiKeys:
     async def rotate(self, caller: Caller, name: str, overlap_seconds: float | None) -> MadeKey:
         """Makes a successor of a key; the key itself stays valid for the overlap.
 
+        Args:
+            caller: The caller.
+            name: Name of the key, or its public id.
+            overlap_seconds: How long the old key stays valid; None for the default.
+
         Raises:
             ServiceError: RESOURCE_NOT_FOUND: no such key, or the caller may not rotate it.
                 RESOURCE_EXISTS: it has a successor. PERMISSION_MISSING or QUOTA_EXCEEDED: the

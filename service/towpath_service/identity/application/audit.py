@@ -55,7 +55,7 @@ current_draft: ContextVar[Draft | None] = ContextVar("towpath_audit_draft", defa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditPage:
-    """Some of an audit log."""
+    """A page of an audit log."""
 
     entries: list[tuple[AuditRecord, str]]
     """With their hashes, newest first."""

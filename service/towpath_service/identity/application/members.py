@@ -139,7 +139,14 @@ class Members:
     async def principals(
         self, caller: Caller, kind: PrincipalKind, after: str = "", *, limit: int
     ) -> list[Principal]:
-        """A page of users or service accounts by handle: the first ones above `after`."""
+        """A page of users or service accounts by handle.
+
+        Args:
+            caller: A member of the tenant.
+            kind: Users or service accounts.
+            after: The handle before the page; empty for the first page.
+            limit: Most principals to return.
+        """
         return await self._read(
             caller, lambda identity: identity.principals.page(kind, after=after, limit=limit)
         )
@@ -160,7 +167,18 @@ class Members:
     async def create_service_account(
         self, caller: Caller, account_id: str, display_name: str, role: str, workspace: str
     ) -> Principal:
-        """Makes a service account, with or without a role; raises as `create_user`."""
+        """Makes a service account.
+
+        Args:
+            caller: A member of the tenant.
+            account_id: Its id in the tenant.
+            display_name: Its name to show.
+            role: Its role, "roles/{role}"; empty for none.
+            workspace: Workspace of the role; empty for the whole tenant.
+
+        Raises:
+            ServiceError: As `create_user`.
+        """
         account = self._principal("service_account", account_id, display_name)
 
         def work(identity: Identity) -> Principal:
@@ -238,7 +256,14 @@ class Members:
     async def bindings(
         self, caller: Caller, principal: str, after: BindingPlace | None, limit: int
     ) -> list[tuple[Binding, Principal]]:
-        """A page of role bindings: of one principal, or of all for an empty name."""
+        """A page of role bindings, with their principals.
+
+        Args:
+            caller: A member of the tenant.
+            principal: Name of the principal; empty for all principals.
+            after: The place before the page; None for the first page.
+            limit: Most bindings to return.
+        """
 
         def work(identity: Identity) -> list[tuple[Binding, Principal]]:
             whose = identity.principals.find(*parse_principal(principal, "principal"))
@@ -257,6 +282,12 @@ class Members:
     ) -> tuple[Binding, Principal]:
         """Grants a role that the caller has; granting it again changes nothing.
 
+        Args:
+            caller: A member of the tenant.
+            principal: Name of the principal that gets it.
+            role: Name of the role.
+            workspace: Name of the workspace; empty for the whole tenant.
+
         Raises:
             ServiceError: RESOURCE_NOT_FOUND or PERMISSION_MISSING.
         """
@@ -269,6 +300,12 @@ class Members:
 
     async def revoke(self, caller: Caller, principal: str, role: str, workspace: str) -> None:
         """Revokes a role that the caller could grant.
+
+        Args:
+            caller: A member of the tenant.
+            principal: Name of the principal that has it.
+            role: Name of the role.
+            workspace: Name of the workspace; empty for the whole tenant.
 
         Raises:
             ServiceError: RESOURCE_NOT_FOUND, PERMISSION_MISSING or LAST_OWNER.

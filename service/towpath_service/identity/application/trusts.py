@@ -147,7 +147,7 @@ def _check_users(identity: Identity, caller: Caller, trust: StoredTrust) -> None
     if any(other.users is not None for other in identity.trusts.all()):
         raise ServiceError(
             reason="RESOURCE_EXISTS",
-            message="people of this tenant sign in by another trust already: delete that one first",
+            message="another trust already signs in this tenant's users: delete it first",
             metadata={"resource": trust.name},
         )
     if trust.users.default_role:

@@ -280,6 +280,6 @@ def in_use(resource: str, used_by: str) -> ServiceError:
     """The error for the deletion of a resource that is in use."""
     return ServiceError(
         reason="RESOURCE_IN_USE",
-        message=f"{resource} is in use by {used_by}: take that away first",
+        message=f"{resource} is in use by {used_by}: remove that first",
         metadata={"resource": resource, "used_by": used_by},
     )

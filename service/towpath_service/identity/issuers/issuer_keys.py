@@ -98,7 +98,7 @@ class FetchedKeys:
             known.keys = keys_of(self._document(trust, uri, until))
             known.fetched = self._clock()
         except (FetchFailed, TrustRefused) as error:
-            _log.warning("keys of the issuer %s can't be had: %s", trust.issuer, error)
+            _log.warning("can't fetch the keys of the issuer %s: %s", trust.issuer, error)
             if self._clock() - known.fetched >= STALE_SECONDS:
                 known.keys, known.fetched = {}, float("-inf")
         finally:

@@ -82,7 +82,7 @@ class AuthHandler:
         permissions = request.permissions
         credential = request.WhichOneof("credential")
         if request.tenant and credential != "id_token":
-            raise invalid("tenant", "must be empty: only an id_token doesn't say its tenant")
+            raise invalid("tenant", "must be empty, except with an id_token")
         if credential == "refresh_token":
             return await self._sign_ins.refresh(request.refresh_token, permissions, address)
         if credential == "id_token":

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 from towpath_service.rpc.guard import UNRECORDED, CallRecord
 
 EXCHANGE: Final = "towpath.api.v1.AuthService/ExchangeToken"
-"""Methods whose handler charges the owner of the credential, once it is known."""
+"""The method whose handler charges the credential's owner, once the owner is known."""
 
 REDACTED: Final = "***"
 MOST_CHARACTERS: Final = 2000
@@ -71,8 +71,8 @@ class IdentityGuard:
     ) -> Message:
         """Makes a call, and writes its outcome into the audit log if the method is audited.
 
-        An audited call runs to its end even if its caller disconnects or loses its rights. A change
-        that has begun can't be undone, and each change has an entry.
+        An audited call runs to its end even if its caller disconnects or its deadline passes. A
+        change that has begun can't be undone, and each change has an entry.
         """
         if not endpoint.rule.audit or not caller.tenant_id:
             return await call(UNRECORDED)

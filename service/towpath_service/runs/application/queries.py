@@ -120,7 +120,20 @@ class Queries:
         full: bool,
         consistency_token: str = "",
     ) -> RunPage:
-        """Reads a page of runs, as fresh as the token asks."""
+        """Reads a page of runs.
+
+        Args:
+            scope: The workspace.
+            size: Size of the page; 0 for 50, at most 500.
+            token: Token of the page; empty for the first one.
+            filter_: A filter over `RUN_FIELDS`; empty for all runs.
+            order_by: Name of a field, with " desc" for descending; empty for the newest first.
+            full: Whether to read details, too.
+            consistency_token: From an ack; the page includes all that it covers.
+
+        Raises:
+            ServiceError: INVALID_REQUEST, INVALID_FILTER, INVALID_PAGE_TOKEN or OVERLOADED.
+        """
         order, descending = _order(order_by)
         condition = parse_filter(filter_, RUN_FIELDS)
         question = ("ListRuns", scope.tenant_id, scope.workspace_id, filter_, order_by)
@@ -155,7 +168,21 @@ class Queries:
     async def transitions(
         self, scope: Scope, run_id: str, *, size: int, token: str, after_revision: int
     ) -> tuple[Sequence[Transition], str]:
-        """Reads a page of a run's history."""
+        """Reads a page of a run's history.
+
+        Args:
+            scope: The workspace.
+            run_id: The run.
+            size: Size of the page; 0 for 100, at most 1,000.
+            token: Token of the page; empty for the first one.
+            after_revision: Revision that the first page follows; 0 for the whole history.
+
+        Returns:
+            The transitions in order, and the token of the next page.
+
+        Raises:
+            ServiceError: NOT_FOUND or INVALID_PAGE_TOKEN.
+        """
         question = ("Transitions", scope.tenant_id, scope.workspace_id, run_id, str(after_revision))
         after = read_number(token, question) if token else after_revision
         limit = page_size(size, default=100, most=1000)
@@ -172,7 +199,7 @@ class Queries:
     async def decisions(
         self, scope: Scope, run_id: str, *, size: int, token: str
     ) -> tuple[Sequence[Decision], str]:
-        """Reads a page of the decisions on a run."""
+        """Reads a page of the decisions on a run's updates; otherwise as `transitions`."""
         question = ("Decisions", scope.tenant_id, scope.workspace_id, run_id)
         skip = read_number(token, question) if token else 0
         limit = page_size(size, default=100, most=1000)
@@ -186,7 +213,17 @@ class Queries:
         return await self._store.read(scope.tenant_id, work)
 
     async def graph(self, scope: Scope, run_id: str, *, depth: int, most: int) -> Graph:
-        """Reads the tree under a run."""
+        """Reads the tree under a run.
+
+        Args:
+            scope: The workspace.
+            run_id: The run at the top.
+            depth: Number of levels below it; 0 for 1.
+            most: Most runs to return; 0 for 1,000.
+
+        Raises:
+            ServiceError: NOT_FOUND.
+        """
         limit = most or 1000
 
         def work(reads: Reads) -> Graph:
@@ -206,7 +243,21 @@ class Queries:
     async def aggregate(
         self, scope: Scope, filter_: str, start_us: int, end_us: int | None, bucket_us: int | None
     ) -> list[Bucket]:
-        """Counts runs by state over time."""
+        """Counts runs by state over time.
+
+        Args:
+            scope: The workspace.
+            filter_: A filter over `RUN_FIELDS`; empty for all runs.
+            start_us: Begin of the interval, microseconds since the Unix epoch.
+            end_us: End of the interval, exclusive; None for now.
+            bucket_us: Width of a bucket in microseconds; None for a single bucket.
+
+        Returns:
+            The buckets that contain runs, in order.
+
+        Raises:
+            ServiceError: INVALID_REQUEST or INVALID_FILTER.
+        """
         condition = parse_filter(filter_, RUN_FIELDS)
         end = self._clock.now_us() + 1 if end_us is None else end_us
         if end <= start_us:
@@ -241,7 +292,11 @@ class Queries:
     async def flows(
         self, scope: Scope, *, size: int, token: str
     ) -> tuple[Sequence[FlowSummary], str]:
-        """Reads a page of flows."""
+        """Reads a page of flows by id, and the token of the next page.
+
+        Raises:
+            ServiceError: INVALID_PAGE_TOKEN.
+        """
         question = ("Flows", scope.tenant_id, scope.workspace_id)
         after = str(read_place(token, question, str)[0]) if token else ""
         limit = page_size(size, default=50, most=500)
@@ -265,7 +320,23 @@ class Queries:
         descendants: bool,
         descending: bool,
     ) -> tuple[Sequence[LogEntry], str, int]:
-        """Reads a page of log lines, and how many lines were dropped."""
+        """Reads a page of a run's log lines.
+
+        Args:
+            scope: The workspace.
+            run_id: The run.
+            size: Size of the page; 0 for 200, at most 1,000.
+            token: Token of the page; empty for the first one.
+            filter_: A filter over `LOG_FIELDS`; empty for all lines.
+            descendants: Whether to include the lines of the run's descendants.
+            descending: Whether the latest lines come first.
+
+        Returns:
+            The lines by time, the token of the next page, and the number of dropped lines.
+
+        Raises:
+            ServiceError: NOT_FOUND, INVALID_FILTER or INVALID_PAGE_TOKEN.
+        """
         condition = parse_filter(filter_, LOG_FIELDS)
         question = (
             *("Logs", scope.tenant_id, scope.workspace_id, run_id, filter_),

@@ -61,7 +61,7 @@ def _is_below(only: RunGrant, run: RunStatus) -> bool:
 
 
 def _is_of_tree(creation: Creation, own: RunStatus | None) -> bool:
-    """Whether a new child run states the same tree as its parent, or no tree."""
+    """Whether a new run states the tree of its grant's run, or no tree."""
     return own is None or creation.root_run_id in {"", own.run_id, own.root_run_id}
 
 

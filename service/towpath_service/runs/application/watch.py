@@ -99,7 +99,19 @@ class Watches:
         skip_initial: bool,
         min_interval_seconds: float,
     ) -> AsyncIterator[RunChanges]:
-        """Streams runs as they change."""
+        """Streams runs as they change.
+
+        Args:
+            scope: The workspace.
+            filter_: A filter over `RUN_FIELDS`; empty for all runs.
+            resume_token: From an earlier message; empty to begin with the present runs.
+            skip_initial: Whether to leave the present runs out.
+            min_interval_seconds: Shortest pause between two messages with changes.
+
+        Raises:
+            ServiceError: INVALID_FILTER, or RESUME_TOKEN_EXPIRED when changes after the token have
+                been removed.
+        """
         condition = parse_filter(filter_, RUN_FIELDS)
         question = watch_question(scope, filter_)
         known: set[str] = set()
@@ -186,7 +198,18 @@ class Watches:
     async def transitions(
         self, scope: Scope, *, run_id: str, resume_token: str, states: Sequence[int]
     ) -> AsyncIterator[Transitions]:
-        """Streams transitions in commit order; of one run and all below it, or of all."""
+        """Streams transitions in commit order.
+
+        Args:
+            scope: The workspace.
+            run_id: The run, whose descendants are included; empty for all runs.
+            resume_token: From an earlier message; empty to begin with a run's first transition, or
+                for all runs with the next one.
+            states: States to report; empty for all.
+
+        Raises:
+            ServiceError: NOT_FOUND, or RESUME_TOKEN_EXPIRED.
+        """
         question = (
             *("WatchRunTransitions", scope.tenant_id, scope.workspace_id, run_id),
             *map(str, states),
@@ -229,7 +252,19 @@ class Watches:
         descendants: bool,
         min_severity: int,
     ) -> AsyncIterator[LogLines]:
-        """Streams log lines as they come in; ends when the run has ended and all were sent."""
+        """Streams a run's log lines as they arrive, until the run has ended and all are sent.
+
+        Args:
+            scope: The workspace.
+            run_id: The run.
+            tail_lines: Number of latest lines to begin with; 0 for 100.
+            resume_token: From an earlier message; empty to begin with the latest lines.
+            descendants: Whether to include the lines of the run's descendants.
+            min_severity: Lowest severity to report, as a number of OpenTelemetry.
+
+        Raises:
+            ServiceError: NOT_FOUND, or RESUME_TOKEN_EXPIRED.
+        """
         question = (
             *("TailLogs", scope.tenant_id, scope.workspace_id, run_id),
             *(str(descendants), str(min_severity)),

@@ -212,7 +212,7 @@ def _stale(run: RunStatus, report: StateReport, attempt: int) -> Refused | Uncha
         return Refused(
             reason="LEASE_LOST",
             rule="LEASE_LOST",
-            message=f"the lease of run {run.run_id} has passed on: stop the work",
+            message=f"the lease of run {run.run_id} has passed to another worker: stop the work",
             metadata={
                 "run": run.run_id,
                 "fence": str(report.fence),

@@ -106,7 +106,15 @@ class Reads(Protocol):
     def transitions_after(
         self, scope: Scope, after: int, limit: int, *, tree: RunTree | None, states: Sequence[int]
     ) -> list[Transition]:
-        """Reads a workspace's transitions above a position, in commit order."""
+        """Reads a workspace's transitions above a position, in commit order.
+
+        Args:
+            scope: The workspace.
+            after: The position.
+            limit: Most transitions to return.
+            tree: Only those of these runs; None for all.
+            states: Only those into these states, by number; empty for all.
+        """
         ...
 
     def decisions(self, scope: Scope, run_id: str, after: int, limit: int) -> list[Decision]:
@@ -123,7 +131,16 @@ class Reads(Protocol):
         descending: bool,
         limit: int,
     ) -> list[LogEntry]:
-        """Reads log lines by time, then position."""
+        """Reads log lines by time, then position.
+
+        Args:
+            scope: The workspace.
+            tree: The runs.
+            condition: A filter over log lines; None for all.
+            after: Time in microseconds and position of the last line of the previous page.
+            descending: Whether the latest lines come first.
+            limit: Most lines to return.
+        """
         ...
 
     def logs_after(self, scope: Scope, tree: RunTree, after: int, limit: int) -> list[LogEntry]:
@@ -141,7 +158,15 @@ class Reads(Protocol):
     def counts(
         self, scope: Scope, condition: Filter | None, start_us: int, end_us: int, bucket_us: int
     ) -> Mapping[tuple[int, int], int]:
-        """Counts runs by (bucket number, state)."""
+        """Counts runs by (bucket number, state).
+
+        Args:
+            scope: The workspace.
+            condition: A filter over runs; None for all.
+            start_us: Begin of the interval, microseconds since the Unix epoch.
+            end_us: End of the interval, exclusive.
+            bucket_us: Width of a bucket in microseconds; bucket 0 begins at `start_us`.
+        """
         ...
 
     def totals(self, scope: Scope, cells: CountedCells) -> Mapping[int, int]:
@@ -153,7 +178,7 @@ class Reads(Protocol):
     ) -> Mapping[int, list[int]]:
         """Running times by bucket number, ascending, microseconds.
 
-        Only the latest 2,000 ended runs are counted.
+        Only the latest 2,000 ended runs are included. The arguments are those of `counts`.
         """
         ...
 

@@ -219,7 +219,7 @@ class DataKeys:
             _log.warning("%s", error.message)
             return ServiceError(
                 reason="OVERLOADED",
-                message="what opens secrets doesn't answer: try again",
+                message="the key-encryption key can't be reached: try again",
                 retry_after_seconds=UNREACHABLE_SECONDS,
             )
         if error.reason != "KEY_UNUSABLE" or not self._told:
@@ -249,7 +249,7 @@ def busy() -> ServiceError:
     """The error after repeated conflicts with other changes."""
     return ServiceError(
         reason="OVERLOADED",
-        message="others change the same at the same time: try again",
+        message="conflicting changes came at the same time: try again",
         retry_after_seconds=1.0,
     )
 
