@@ -45,7 +45,7 @@ class Backlog:
         self.restored = 0
         """How often the service was found to have lost what it had acknowledged."""
         self.past_gap = False
-        """Whether the service still lacks updates before the next, which are told to be lost."""
+        """Whether the service still lacks updates before the next one; they are reported lost."""
         self._folder = folder
         self._writer = writer
         self.acked = self.first_kept - 1
@@ -107,7 +107,7 @@ class Backlog:
 
         Args:
             committed: All up to this one have their verdict.
-            rejections: All that the service still tells of, those of earlier calls too.
+            rejections: All that the service still reports, including those of earlier calls.
         """
         if committed <= self.acked:
             return
@@ -121,8 +121,8 @@ class Backlog:
     def resume(self, committed: int) -> None:
         """Goes on after a break with the first update that the service lacks.
 
-        Below what it had acknowledged, it has lost data: then what is kept is taken again, and the
-        rest is told to be lost.
+        If that is below what it had acknowledged, it has lost data. Then the updates that are still
+        kept are taken again, and the others are reported lost.
 
         Args:
             committed: All up to this one are in the service's database.
@@ -143,7 +143,7 @@ class Backlog:
         self._go_to(start + 1)
 
     def hold(self, quota: str) -> None:
-        """Tells on stderr, once, that updates wait for room: nothing is lost by that.
+        """Warns on stderr, once, that updates wait for room; nothing is lost by that.
 
         Args:
             quota: The tenant's limit that they wait for; empty when they no longer do.
@@ -152,7 +152,7 @@ class Backlog:
             _warn(
                 f"the server takes no new runs: the tenant has reached its limit of {quota}. What"
                 f" is reported waits in {self._folder} and nothing is lost; delete runs, keep them"
-                " for less long, or ask whoever operates the server for more"
+                " for less long, or ask the server's operator for more"
             )
         self._held_by = quota
 

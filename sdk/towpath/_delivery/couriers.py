@@ -50,7 +50,7 @@ class Courier(Protocol):
 
     @property
     def is_sign_of_life(self) -> bool:
-        """Whether it tells the server by itself that this process is alive."""
+        """Whether it reports by itself to the server that this process is alive."""
         ...
 
     def step(self) -> bool:

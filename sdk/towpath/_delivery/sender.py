@@ -39,7 +39,7 @@ FINAL_REASONS: Final = frozenset({PRODUCER_AHEAD, "PRODUCER_RETIRED", "CLIENT_TO
 
 
 class Sender:
-    """Delivers an outbox for as long as its process lives, to whatever server there is."""
+    """Delivers an outbox for as long as its process lives, to the server that it finds."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Sender:
         """Starts the thread.
 
         Args:
-            settings: What is in force.
+            settings: The current settings.
             outbox: What to deliver.
             forked: Whether this process was forked from one that had a sender.
             on_directive: Called in the thread with what the server wants done with a run.
@@ -140,7 +140,7 @@ class Sender:
                     self._give_up(error)
                     return
                 if isinstance(error, NotSignedIn) and not self._reachable:
-                    # A stream that ended so may be followed by one with the next key: that tells.
+                    # An open stream ends so when its key is replaced; a new one's failure counts.
                     self._tell_once(error)
                 self._back_off(began, acked, error.retry_after_seconds)
             except ConfigurationError as error:
@@ -219,7 +219,7 @@ class Sender:
         return 0.0
 
     def _take_over(self, transport: Transport) -> None:
-        """Delivers what ended processes left; what is wrong with that is no trouble of this one."""
+        """Delivers the outboxes of ended processes; a failure doesn't affect this process."""
         try:
             deliver_waiting(self._settings.home, transport)
         except ServerUnreachable:

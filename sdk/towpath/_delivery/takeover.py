@@ -56,7 +56,7 @@ def deliver_waiting(
         everything: Also outboxes meant for another server.
 
     Raises:
-        RpcError: The service didn't take it; what is left waits on.
+        RpcError: The service didn't take a batch; the rest stays in the outboxes.
     """
     report = DeliveryReport()
     for folder in outboxes(home):
