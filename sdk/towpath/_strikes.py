@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import random
 import sys
 import threading
 import time
@@ -97,7 +98,7 @@ class Strike:
         with target.lock:
             if self not in target.strikes or target.way is None or _handles(target.thread):
                 return _AGAIN_SECONDS
-            if target.way is target.raise_there and self._patience and _logs(target.thread):
+            if target.way == target.raise_there and self._patience and _logs(target.thread):
                 self._patience -= 1
                 return _SOON_SECONDS
             target.way()
@@ -265,7 +266,8 @@ class _Striker:
     def _run(self) -> None:
         while (strikes := self._next()) is not None:
             for strike in strikes:
-                again = time.monotonic() + strike.fall()
+                # At no fixed pace: a loop of the user's could keep step with it.
+                again = time.monotonic() + strike.fall() * random.uniform(0.3, 1.7)  # noqa: S311 - no secret
                 with self._changed:
                     if strike in self._watched:
                         self._watched[strike] = again

@@ -103,6 +103,13 @@ class RunContext:
     forks: int = field(default_factory=generation, repr=False)
     """How many forks lay behind the process that began it."""
 
+    ended: bool = False
+    """Whether its final state is reported."""
+    broken_by: BaseException | None = field(default=None, repr=False)
+    """What broke in as its end was to be reported."""
+    unended: list[RunContext] = field(default_factory=list["RunContext"], repr=False)
+    """Runs within it whose ends it reports before its own."""
+
     @property
     def inherited(self) -> bool:
         """Whether this process was forked within the run, which then belongs to the parent."""

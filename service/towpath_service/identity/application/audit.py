@@ -78,14 +78,14 @@ class AuditTrail:
         """
         draft = current_draft.get()
 
-        def told(identity: Identity) -> Result:
+        def recorded(identity: Identity) -> Result:
             identity.tenant.touch()
             result = work(identity)
             if draft is not None:
                 identity.audit.append(draft.record, self._sealing(tenant_id))
             return result
 
-        result = await self._store.tenant(tenant_id, told)
+        result = await self._store.tenant(tenant_id, recorded)
         if draft is not None:
             draft.written = True
         await self._authority.forget(tenant_id)

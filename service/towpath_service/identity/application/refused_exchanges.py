@@ -52,7 +52,7 @@ class Denied:
 @dataclass(slots=True)
 class _Minute:
     until: float = 0.0
-    told: Denied | None = None
+    latest: Denied | None = None
     """The refusal to write next: the last one with the whole key, or else the last one."""
     reasons: Counter[str] = field(default_factory=Counter[str])
     """Refusals that aren't written yet."""
@@ -60,8 +60,8 @@ class _Minute:
     def add(self, denied: Denied) -> None:
         """Counts a refusal."""
         self.reasons[denied.reason] += 1
-        if self.told is None or denied.actor or not self.told.actor:
-            self.told = denied
+        if self.latest is None or denied.actor or not self.latest.actor:
+            self.latest = denied
 
 
 class RefusedExchanges:
@@ -105,7 +105,7 @@ class RefusedExchanges:
             for address, minute in list(by_address.items()):
                 if not all_ and self._now() < minute.until:
                     continue
-                if minute.told:
+                if minute.latest:
                     await self._write(minute, address)
                 else:
                     del by_address[address]
@@ -113,16 +113,16 @@ class RefusedExchanges:
                 self._minutes.pop(key, None)
 
     async def _write(self, minute: _Minute, address: str) -> None:
-        told, reasons, until = minute.told, minute.reasons, minute.until
-        assert told is not None
+        latest, reasons, until = minute.latest, minute.reasons, minute.until
+        assert latest is not None
         # Reset before the first wait, so that refusals during it are counted.
-        minute.told, minute.reasons = None, Counter()
+        minute.latest, minute.reasons = None, Counter()
         minute.until = self._now() + MINUTE_SECONDS
-        record = _record(told, address, reasons)
+        record = _record(latest, address, reasons)
         try:
             await self._trail.write(Draft(record), outcome=record.outcome, reason=record.reason)
         except BaseException:
-            minute.told, minute.until = minute.told or told, until
+            minute.latest, minute.until = minute.latest or latest, until
             minute.reasons += reasons
             raise
 

@@ -1,8 +1,8 @@
 """Logins: credentials of people whose refresh token changes with every use.
 
 Only the latest refresh token is valid. A used one that comes again means that the token was stolen,
-so the login ends. Each token shows by itself which login it was made for. For `GRACE_SECONDS` after
-its first use a token is accepted again, as the response to that use may have been lost.
+so the login ends. Each token shows by itself that it was made for the login. A token is accepted
+again for `GRACE_SECONDS` after its first use, as the response to that use may have been lost.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class Issuers:
         return await asyncio.to_thread(self._held.verify, token, trust, now)
 
     async def _fetched(self, trust: Trust, tenant_id: str, *, held: bool) -> None:
-        """Waits for a fetch of an issuer's keys, unless too many fetches run already."""
+        """Waits for a fetch of an issuer's keys, unless too many run or a known key suffices."""
         place = trust.issuer, trust.jwks_uri
         under_way = self._under_way.get(place)
         if under_way is None:
