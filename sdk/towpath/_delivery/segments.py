@@ -266,7 +266,7 @@ class SegmentWriter:
         path = self._folder / f"{self._name}-{before.next:012d}.frames"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         begun = _End(os.open(path, flags, 0o600), before.next, 0)
-        # As in `_write`. What is there under a number that no frame has is part of one.
+        # As in `_write`. A file under a number that no frame has holds a part of one.
         if self._end is before:
             os.ftruncate(begun.descriptor, 0)
         if self._end is before:

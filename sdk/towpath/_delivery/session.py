@@ -52,7 +52,7 @@ class Session:
         Args:
             settings: The current settings.
             forked: Whether this process was forked from one that had a session.
-            on_directive: Called in the sender's thread with what the server wants done with a run.
+            on_directive: Called in the sender's thread with each directive of the server.
         """
         self.pid = os.getpid()
         self._closed = False
@@ -132,7 +132,7 @@ def _own_session() -> Session | Unrecorded:
 
 
 def _begun(settings: Settings, *, forked: bool) -> Session | Unrecorded:
-    """A session; where the home can't be used, what does without."""
+    """Makes a session, or a reporter that records nothing where the home can't be used."""
     try:
         if not settings.home.is_absolute():
             raise FileNotFoundError(errno.ENOENT, "this user has no home folder")

@@ -29,7 +29,7 @@ PRODUCER_AHEAD: Final = "PRODUCER_AHEAD"
 """The server has more updates than this process reported: another process uses its producer."""
 PATIENCE_SECONDS: Final = 30.0
 HEAD_BYTES: Final = 64
-"""What a batch has beside its updates, at most."""
+"""Most bytes of a batch beside its updates."""
 
 
 class _Sent(NamedTuple):
@@ -185,7 +185,7 @@ class UpdateStream:
         batch = self._backlog.take(
             min(updates, window.max_batch_updates or BATCH, BATCH),
             min(size, window.max_batch_bytes or BATCH_BYTES, BATCH_BYTES) - HEAD_BYTES,
-            whatever_its_size=idle,
+            at_least_one=idle,
         )
         if not batch:
             return False

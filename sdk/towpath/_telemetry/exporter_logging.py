@@ -74,7 +74,13 @@ class QuietExporter(SpanExporter):
 
 
 def warn_once(signal: str, where: str, why: str) -> None:
-    """Warns that a signal, "traces" or "metrics", does not arrive; the first time only."""
+    """Warns that a signal does not arrive; the first time only.
+
+    Args:
+        signal: "traces" or "metrics".
+        where: The endpoint.
+        why: The reason, for people.
+    """
     if signal not in _told:
         _told.add(signal)
         _tell(
@@ -84,7 +90,11 @@ def warn_once(signal: str, where: str, why: str) -> None:
 
 
 def tell_by(tell: Callable[[str], object]) -> None:
-    """Sets a function that takes the warning, instead of standard error."""
+    """Sends the warning to a function, instead of standard error.
+
+    Args:
+        tell: Takes the warning's text.
+    """
     global _tell  # noqa: PLW0603 - as global as the providers
     _tell = tell
 

@@ -15,7 +15,11 @@ _told: Final[set[str]] = set()
 
 @contextmanager
 def guarded(what: str) -> Generator[None]:
-    """Suppresses exceptions within, and logs the first one of each kind."""
+    """Suppresses exceptions within, and logs the first one of each kind.
+
+    Args:
+        what: The subject of the work, for the log line: exceptions about it are one kind.
+    """
     try:
         yield
     except Exception:  # noqa: BLE001 - no failure here may stop the work

@@ -13,7 +13,15 @@ END_SECONDS: Final = 2.0
 
 
 def end_within(seconds: float, end: Callable[[], object]) -> bool:
-    """Calls a provider's shutdown for at most some seconds; returns whether it ended in time."""
+    """Calls a provider's shutdown, and waits for it for a limited time.
+
+    Args:
+        seconds: Longest wait.
+        end: Shuts the provider down.
+
+    Returns:
+        Whether it ended in time.
+    """
     ending = threading.Thread(target=end, name="towpath-telemetry-end", daemon=True)
     ending.start()
     ending.join(seconds)
