@@ -1,1 +1,1 @@
-"""What the decorators make: flows, tasks, their options and parameters."""
+"""Flows and tasks as the decorators make them, with their options and parameters."""

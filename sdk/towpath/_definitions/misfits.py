@@ -1,4 +1,4 @@
-"""Messages on arguments that don't fit: short, complete, and without anything sensitive."""
+"""Messages for arguments that don't fit: short, complete, and without sensitive values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 PREFIX: Final = "p_"
-"""Before the names of parameters in the model, where some names are taken."""
+"""Prefix of parameters' names in the model, where some names are reserved."""
 _MOST_CHARACTERS: Final = 5_000
 _MOST_OF_A_VALUE: Final = 200
 _MOST_OF_A_REASON: Final = 300
@@ -37,7 +37,7 @@ class _Short(reprlib.Repr):
 
 
 def short_repr(value: Any) -> str:
-    """A value as messages show it: in few characters, and whatever its repr does."""
+    """Returns a short repr of a value for messages, even if its own repr is long or fails."""
     try:
         shown = _Short().repr(value)
     except Exception:  # noqa: BLE001 - a repr may raise anything
@@ -48,7 +48,7 @@ def short_repr(value: Any) -> str:
 def misfit_message(
     error: ValidationError, function: Callable[..., Any], parameters: dict[str, Any]
 ) -> str:
-    """All that is wrong with arguments.
+    """Returns the message for all arguments that don't fit.
 
     Args:
         error: The errors that pydantic found.
@@ -56,20 +56,20 @@ def misfit_message(
         parameters: The arguments.
     """
     secrets = _secrets_of(function, parameters)
-    told: list[str] = []
+    reasons: list[str] = []
     count, length = error.error_count(), 0
     for detail in _details(error):
-        told.append(secrets.text(_told(detail, function)))
-        length += len(told[-1])
+        reasons.append(secrets.text(_described(detail, function)))
+        length += len(reasons[-1])
         if length > _MOST_CHARACTERS:
             break
-    if len(told) < count:
-        told.append(f"and {count - len(told)} more")
-    return "; ".join(told)
+    if len(reasons) < count:
+        reasons.append(f"and {count - len(reasons)} more")
+    return "; ".join(reasons)
 
 
 def shown_signature(function: Callable[..., Any], signature: Signature) -> str:
-    """A signature as messages show it: defaults are short, sensitive ones hidden."""
+    """Returns a signature for messages, with short defaults and hidden sensitive ones."""
     guarded = guarded_parameters(function)
     parameters = [
         each
@@ -81,7 +81,7 @@ def shown_signature(function: Callable[..., Any], signature: Signature) -> str:
 
 
 class _Shown:
-    """Stands for a value in a text."""
+    """An object whose repr is a given text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -94,7 +94,7 @@ def _details(error: ValidationError) -> Iterator[ErrorDetails]:
     yield from error.errors(include_url=False, include_context=False)
 
 
-def _told(detail: ErrorDetails, function: Callable[..., Any]) -> str:
+def _described(detail: ErrorDetails, function: Callable[..., Any]) -> str:
     first, *places = detail["loc"]
     name = str(first).removeprefix(PREFIX)
     labels = guarded_parameters(function).get(name)
@@ -125,7 +125,7 @@ def _shown(value: Any) -> str:
 
 
 def _secrets_of(function: Callable[..., Any], parameters: dict[str, Any]) -> LiveSecrets:
-    """What must not be seen: of the run around the call, and of guarded arguments."""
+    """Returns the sensitive values of the run around the call, and of guarded arguments."""
     run = current_run.get()
     secrets = LiveSecrets(run.secrets.values if run is not None else ())
     for name in guarded_parameters(function):

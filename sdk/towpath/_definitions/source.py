@@ -1,4 +1,4 @@
-"""What version of its code a function is of."""
+"""The version of a function's code, which flows without a version report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def version_of(function: Callable[..., Any]) -> str:
-    """The first 12 hexadecimal digits of the SHA-256 of a function's file; "" without a file."""
+    """Returns the first 12 hexadecimal digits of the SHA-256 of a function's file; else ""."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return _hash_of(code.co_filename) if code is not None else ""
 

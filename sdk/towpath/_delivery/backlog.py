@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 BATCH: Final = 1000
 BATCH_BYTES: Final = 1024 * 1024
 FRAMING_BYTES: Final = 6
-"""What a message adds to each update within it, at most."""
+"""Most bytes that a message adds to each update in it."""
 
 
 class Backlog:
@@ -38,14 +38,14 @@ class Backlog:
 
         Args:
             folder: The outbox.
-            writer: What appends to it, when this process owns it.
+            writer: The writer of its frames, when this process owns it.
         """
         self.producer_id = folder.name
         self.rejected = 0
         self.restored = 0
-        """How often the service was found to have lost what it had acknowledged."""
+        """How often the service had lost updates that it had acknowledged."""
         self.past_gap = False
-        """Whether the service still lacks updates before the next, which are told to be lost."""
+        """Whether the service still lacks updates before the next one; they are reported lost."""
         self._folder = folder
         self._writer = writer
         self.acked = self.first_kept - 1
@@ -61,11 +61,11 @@ class Backlog:
 
     @property
     def damaged(self) -> bool:
-        """Whether there is something that can't be read."""
+        """Whether a part of the outbox can't be read."""
         return self._reader.damaged
 
     def torn(self) -> bool:
-        """Whether the segments end within an update: for an outbox whose owner is gone."""
+        """Whether the segments of an ended process end within an update."""
         return self._reader.torn()
 
     @property
@@ -81,13 +81,13 @@ class Backlog:
         """Number of the update that is taken next."""
         return self._reader.next - len(self._ahead)
 
-    def take(self, most: int, most_bytes: int, *, whatever_its_size: bool = False) -> list[bytes]:
+    def take(self, most: int, most_bytes: int, *, at_least_one: bool = False) -> list[bytes]:
         """Takes the next updates, as many as there are within the limits.
 
         Args:
-            most: Number of updates.
-            most_bytes: Their size, with what framing adds.
-            whatever_its_size: Whether the first is taken even if it is larger than that.
+            most: Most updates.
+            most_bytes: Most bytes of them, framing included.
+            at_least_one: Take the first even if it is larger than that.
         """
         if not self._ahead:
             self._ahead.extend(self._read())
@@ -95,7 +95,7 @@ class Backlog:
         size = 0
         while self._ahead and len(taken) < most:
             size += len(self._ahead[0]) + FRAMING_BYTES
-            if size > most_bytes and not (whatever_its_size and not taken):
+            if size > most_bytes and not (at_least_one and not taken):
                 break
             taken.append(self._ahead.popleft())
         return taken
@@ -107,7 +107,7 @@ class Backlog:
 
         Args:
             committed: All up to this one have their verdict.
-            rejections: All that the service still tells of, those of earlier calls too.
+            rejections: All that the service still reports, including those of earlier calls.
         """
         if committed <= self.acked:
             return
@@ -121,8 +121,8 @@ class Backlog:
     def resume(self, committed: int) -> None:
         """Goes on after a break with the first update that the service lacks.
 
-        Below what it had acknowledged, it has lost data: then what is kept is taken again, and the
-        rest is told to be lost.
+        If that is below what it had acknowledged, it has lost data. Then the updates that are still
+        kept are taken again, and the others are reported lost.
 
         Args:
             committed: All up to this one are in the service's database.
@@ -143,7 +143,7 @@ class Backlog:
         self._go_to(start + 1)
 
     def hold(self, quota: str) -> None:
-        """Tells on stderr, once, that updates wait for room: nothing is lost by that.
+        """Warns on stderr, once, that updates wait for room; nothing is lost by that.
 
         Args:
             quota: The tenant's limit that they wait for; empty when they no longer do.
@@ -152,7 +152,7 @@ class Backlog:
             _warn(
                 f"the server takes no new runs: the tenant has reached its limit of {quota}. What"
                 f" is reported waits in {self._folder} and nothing is lost; delete runs, keep them"
-                " for less long, or ask whoever operates the server for more"
+                " for less long, or ask the server's operator for more"
             )
         self._held_by = quota
 

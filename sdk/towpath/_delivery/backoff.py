@@ -1,4 +1,4 @@
-"""How long to wait before the next try, as the ingestion protocol wants it."""
+"""Pauses between tries, by the rules of the ingestion protocol."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Backoff:
         self._next = FIRST_SECONDS
 
     def reset(self) -> None:
-        """Begins anew, after something went well."""
+        """Resets the pauses, after a success."""
         self._next = FIRST_SECONDS
 
     def pause(self, wanted_seconds: float | None = None) -> float:
         """Seconds to wait after a failure.
 
         Args:
-            wanted_seconds: What the server asks for; it is the least then.
+            wanted_seconds: Pause that the server asks for, which is the least then.
         """
         longest, self._next = self._next, min(MOST_SECONDS, self._next * 2)
         return (wanted_seconds or 0.0) + random.uniform(0, longest)  # noqa: S311 - spreads load

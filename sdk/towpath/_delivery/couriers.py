@@ -50,7 +50,7 @@ class Courier(Protocol):
 
     @property
     def is_sign_of_life(self) -> bool:
-        """Whether it tells the server by itself that this process is alive."""
+        """Whether it reports by itself to the server that this process is alive."""
         ...
 
     def step(self) -> bool:
@@ -62,7 +62,7 @@ class Courier(Protocol):
         ...
 
     def close(self) -> None:
-        """Lets go of the connection; the transport stays open."""
+        """Closes the connection; the transport stays open."""
         ...
 
 
@@ -87,7 +87,7 @@ class UnaryCourier:
         return moved
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: unary calls hold no connection."""
 
 
 class StreamCourier:
@@ -112,7 +112,7 @@ class StreamCourier:
             backlog.workspace,
             backlog.producer_id,
             # The server takes a higher number than its own as it is, without a word of what it
-            # lacks: it is given one when that is known, and what is kept is sent again before.
+            # lacks. So it gets one only once a gap is known: kept updates are sent again instead.
             last_acked=backlog.first_kept - 1 if backlog.past_gap else 0,
             waiting=outbox.updates.last - backlog.acked,
             run_ids=list(outbox.open_runs),
@@ -148,7 +148,7 @@ class StreamCourier:
 
     @property
     def has_news(self) -> bool:
-        """Whether the server has said something."""
+        """Whether a message of the server has arrived."""
         return self._duplex.has_news
 
     def step(self) -> bool:
@@ -161,7 +161,7 @@ class StreamCourier:
         self._duplex.half_close()
 
     def _deliver_logs(self) -> bool:
-        """Delivers log lines; those that there is no room for wait, and hold up no update."""
+        """Delivers log lines; lines without room at the server wait, and delay no update."""
         if time.monotonic() < self._logs_at:
             return False
         try:

@@ -1,4 +1,4 @@
-"""What the service asks this process to do with one of its runs."""
+"""Directives: requests of the service to this process about one of its runs."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _KINDS: Final[dict[int, DirectiveKind]] = {1: "cancel", 2: "pause", 3: "resume",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directive:
-    """Comes at least once, until the reports of the run show that it was followed."""
+    """A request that is sent again until the run's reports show that it was followed."""
 
     run_id: str
     kind: DirectiveKind
     revision: int
-    """Of the run; one older than what was already followed is to be ignored."""
+    """Revision of the request for this run; ignore one older than the last one followed."""
     message: str
-    """Why, for people."""
+    """The reason, for people."""
     grace_seconds: float | None
-    """Until the process will be killed, for "cancel"; None if it won't be."""
+    """Seconds until the process is killed, for "cancel"; None if it won't be killed."""
 
 
 def to_directive(message: ingest_service_pb2.RunDirective) -> Directive | None:
-    """A directive of the contract; None for a kind that isn't known here."""
+    """Converts a directive of the contract; returns None for an unknown kind."""
     kind = _KINDS.get(message.kind)
     if kind is None:
         return None
@@ -45,5 +45,5 @@ def to_directive(message: ingest_service_pb2.RunDirective) -> Directive | None:
 
 
 def ignore_directive(directive: Directive) -> None:
-    """Follows no directive: where a process that can follow some has its own function."""
+    """Ignores a directive, in processes that can't follow any."""
     del directive

@@ -22,7 +22,7 @@ WRITE_LOGS: Final = "towpath.api.v1.LogService/WriteLogs"
 
 
 class Drain:
-    """Delivers one outbox; carries on where it was after a failure."""
+    """Delivers one outbox; after a failure it goes on from the same place."""
 
     def __init__(
         self,
@@ -48,21 +48,21 @@ class Drain:
 
     @property
     def acked(self) -> int:
-        """Every update up to this has its verdict."""
+        """Number of the last update up to which all have their verdict."""
         return self.backlog.acked
 
     @property
     def rejected(self) -> int:
-        """How many updates were refused for good."""
+        """Number of updates that were refused for good."""
         return self.backlog.rejected
 
     @property
     def damaged(self) -> bool:
-        """Whether there is something that can't be read."""
+        """Whether a part of the outbox can't be read."""
         return self.backlog.damaged or self._log_reader.damaged
 
     def torn(self) -> bool:
-        """Whether the outbox ends within a report: for one whose owner is gone."""
+        """Whether the outbox of an ended process ends within a report."""
         return self.backlog.torn() or self._log_reader.torn()
 
     def deliver(self, transport: Transport) -> bool:
@@ -101,7 +101,7 @@ class Drain:
 
     def _deliver_updates(self, transport: Transport) -> bool:
         waiting = self._waiting_updates = self._waiting_updates or self.backlog.take(
-            BATCH, BATCH_BYTES, whatever_its_size=True
+            BATCH, BATCH_BYTES, at_least_one=True
         )
         if not waiting:
             return False

@@ -1,8 +1,8 @@
 """How often a producer may find itself fenced off and still open another stream.
 
 An outbox is locked by its process, so that a fence is nearly always this process's own: the opening
-of a connection that was given up, which reached the server after that of the next one. Whoever else
-reports under the same producer, as a copy of a machine does, fences again and again.
+of a connection that was given up, which reached the server after that of the next one. A second
+process that reports under the same producer, as on a copy of a machine, fences again and again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Fences:
         self._met: deque[float] = deque()
 
     def bearable(self) -> bool:
-        """Notes a fence, and tells whether to open another stream all the same."""
+        """Notes a fence, and returns whether to open another stream all the same."""
         now = self._clock()
         self._met.append(now)
         while now - self._met[0] > WITHIN_SECONDS:

@@ -1,4 +1,4 @@
-"""What a forked child reports of the runs that it has inherited."""
+"""The reporter of a forked child for the runs that it has inherited."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class InheritedReporter:
-    """Takes the place of the parent's reporter in a forked child.
+    """Replaces the parent's reporter in a forked child.
 
     Log lines and runs that begin in the child go to a reporter of the child's own. States of the
     parent's runs go nowhere: the process that began a run reports its states.
@@ -49,5 +49,5 @@ class InheritedReporter:
         self._own().log(line)
 
     def flush(self, timeout_seconds: float) -> bool:
-        """Waits until all that this process has reported is acknowledged."""
+        """Waits until all reports of this process are acknowledged."""
         return self._own().flush(timeout_seconds)

@@ -1,4 +1,4 @@
-"""Reports as the contract's messages, serialized."""
+"""Converts reports to the contract's messages, serialized."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def amendment(run_id: str, display_name: str, time: float) -> ingest_service_pb2
 
 
 def heartbeat(run_id: str, time: float) -> ingest_service_pb2.Update:
-    """The update that says a run is alive."""
+    """The update that reports that a run is alive."""
     update = ingest_service_pb2.Update(run_id=run_id)
     _set_time(update.occur_time, time)
     update.heartbeat.SetInParent()
@@ -157,13 +157,13 @@ def stream_batch(first: int, updates: Iterable[bytes], acked: int) -> tuple[byte
     """A message of a stream with updates already serialized, and the size of its batch."""
     batch = ingest_service_pb2.UpdateBatch(first_sequence=first, last_acked_sequence=acked)
     batch.send_time.GetCurrentTime()
-    # Parsing each update only to write the same bytes again would double the work.
+    # To parse each update and serialize it again would double the work.
     body = batch.SerializeToString() + b"".join(_field(2, update) for update in updates)
     return _field(2, body), len(body)
 
 
 def producer_info() -> ingest_service_pb2.ProducerInfo:
-    """What this process is."""
+    """The description of this process."""
     info = ingest_service_pb2.ProducerInfo(
         client="towpath-python",
         client_version=version("towpath")[:63],

@@ -1,4 +1,4 @@
-"""What an engine reports: plain values, turned into the contract's messages by the delivery.
+"""The engine's reports, as plain values; the delivery converts them to the contract's messages.
 
 Times are seconds since the Unix epoch, as `time.time()` gives them; spans are seconds.
 """
@@ -49,16 +49,16 @@ class StateReport:
     message: str = ""
     failure: FailureReport | None = None
     next_attempt_time: float | None = None
-    """For RETRYING."""
+    """Start of the next attempt, for RETRYING."""
     result: Content | None = None
-    """For COMPLETED."""
+    """The result, for COMPLETED."""
     traceparent: str = ""
-    """The span it happened in, if that is recorded."""
+    """Header of the span in which the state was entered, if that is recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """A run that has come into being."""
+    """A new run."""
 
     run_id: str
     kind: RunKind
@@ -84,7 +84,7 @@ class RunReport:
     cache_key: str = ""
     cached_from_run_id: str = ""
     traceparent: str = ""
-    """The root run's span, or for other runs the one they were begun in; kept with the run."""
+    """Header of the root run's span, or for other runs of the span that they began in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ class LogReport:
 
 
 class Reporter(Protocol):
-    """Takes reports and sees to it that they arrive, each once and in order.
+    """Takes reports and delivers them, each once and in order.
 
     No method waits for a network or raises because of one: a report costs microseconds and is on
     disk when the call returns. Safe to call from any thread.
@@ -128,7 +128,7 @@ class Reporter(Protocol):
         ...
 
     def flush(self, timeout_seconds: float) -> bool:
-        """Waits until all reported so far is acknowledged; False when time ran out first.
+        """Waits until all reports so far are acknowledged; False when the time ran out first.
 
         Returns at once when there is nowhere to deliver to.
         """

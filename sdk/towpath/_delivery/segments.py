@@ -144,7 +144,7 @@ class SegmentWriter:
                     path.unlink(missing_ok=True)
 
     def sync(self) -> None:
-        """Forces what was written to the disk; what stops that is told on stderr."""
+        """Forces written frames to the disk; a failure is reported on stderr."""
         with self._lock:
             if self._end.descriptor >= 0:
                 self._sync()
@@ -257,7 +257,7 @@ class SegmentWriter:
                 force(self._folder)
                 self._is_new = False
         except FileNotFoundError:
-            return  # Somebody has removed the outbox: there is nothing to keep.
+            return  # The outbox was removed: there is nothing to keep.
         except OSError as error:
             self._doubt(error)
 
@@ -266,7 +266,7 @@ class SegmentWriter:
         path = self._folder / f"{self._name}-{before.next:012d}.frames"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         begun = _End(os.open(path, flags, 0o600), before.next, 0)
-        # As in `_write`. What is there under a number that no frame has is part of one.
+        # As in `_write`. A file under a number that no frame has holds a part of one.
         if self._end is before:
             os.ftruncate(begun.descriptor, 0)
         if self._end is before:
@@ -289,8 +289,8 @@ class SegmentWriter:
         if not self._doubted:
             self._doubted = True
             sys.stderr.write(
-                f"towpath: the disk under {self._folder} does not say that it keeps what is"
-                f" written ({error.strerror}). Flows go on; what no server has taken yet may be"
+                f"towpath: the disk under {self._folder} does not confirm that data is stored"
+                f" ({error.strerror}). Flows go on; reports that no server has taken yet may be"
                 " lost if the machine fails. Check the disk.\n"
             )
 

@@ -35,11 +35,11 @@ HASTY_SECONDS: Final = 5.0
 """A connection that the server ends sooner is answered as a failure is."""
 FENCED: Final = "PRODUCER_FENCED"
 FINAL_REASONS: Final = frozenset({PRODUCER_AHEAD, "PRODUCER_RETIRED", "CLIENT_TOO_OLD"})
-"""Why a server takes no more from this producer, however often it is asked."""
+"""Reasons for which a server refuses all further updates of this producer."""
 
 
 class Sender:
-    """Delivers an outbox for as long as its process lives, to whatever server there is."""
+    """Delivers an outbox for as long as its process lives, to the server that it finds."""
 
     def __init__(
         self,
@@ -52,10 +52,10 @@ class Sender:
         """Starts the thread.
 
         Args:
-            settings: What is in force.
+            settings: The current settings.
             outbox: What to deliver.
             forked: Whether this process was forked from one that had a sender.
-            on_directive: Called in the thread with what the server wants done with a run.
+            on_directive: Called in the thread with each directive of the server.
         """
         self._settings = settings
         self._outbox = outbox
@@ -75,7 +75,7 @@ class Sender:
 
     @property
     def waiting(self) -> int:
-        """How many updates wait for their verdict."""
+        """Number of updates that wait for their verdict."""
         return self._outbox.updates.last - self._drain.acked
 
     def flush(self, timeout_seconds: float) -> bool:
@@ -104,7 +104,7 @@ class Sender:
         self._thread.join(timeout=2.0)
 
     def _server(self) -> str:
-        """Where to deliver; empty when there is nowhere."""
+        """Returns the server's address; empty without a server."""
         configured = self._settings.server_address
         if configured and not self._forked:
             return configured
@@ -140,7 +140,7 @@ class Sender:
                     self._give_up(error)
                     return
                 if isinstance(error, NotSignedIn) and not self._reachable:
-                    # A stream that ended so may be followed by one with the next key: that tells.
+                    # An open stream ends so when its key is replaced; a new one's failure counts.
                     self._tell_once(error)
                 self._back_off(began, acked, error.retry_after_seconds)
             except ConfigurationError as error:
@@ -159,9 +159,9 @@ class Sender:
             return
         self._told.add(str(error))
         sys.stderr.write(
-            f"towpath: reports can't be delivered: {error}. Flows go on; what they report waits in"
-            f" {self._outbox.folder}, and is delivered once that is mended: by this process, or by"
-            " `towpath sync`.\n"
+            f"towpath: reports can't be delivered: {error}. Flows go on; their reports wait in"
+            f" {self._outbox.folder}. Once this is fixed, this process or `towpath sync` delivers"
+            " them.\n"
         )
 
     def _is_final(self, error: RpcError) -> bool:
@@ -219,7 +219,7 @@ class Sender:
         return 0.0
 
     def _take_over(self, transport: Transport) -> None:
-        """Delivers what ended processes left; what is wrong with that is no trouble of this one."""
+        """Delivers the outboxes of ended processes; a failure doesn't affect this process."""
         try:
             deliver_waiting(self._settings.home, transport)
         except ServerUnreachable:

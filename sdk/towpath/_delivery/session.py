@@ -50,9 +50,9 @@ class Session:
         """Makes the outbox and starts the sender.
 
         Args:
-            settings: What is in force.
+            settings: The current settings.
             forked: Whether this process was forked from one that had a session.
-            on_directive: Called in the sender's thread with what the server wants done with a run.
+            on_directive: Called in the sender's thread with each directive of the server.
         """
         self.pid = os.getpid()
         self._closed = False
@@ -82,7 +82,7 @@ class Session:
         self.log, self.flush = own.log, own.flush
 
     def close(self) -> None:
-        """Delivers what it can, and leaves the rest for whoever comes next."""
+        """Delivers what it can, and leaves the rest in the outbox for another process."""
         if self._closed or os.getpid() != self.pid:
             return
         self._closed = True
@@ -132,7 +132,7 @@ def _own_session() -> Session | Unrecorded:
 
 
 def _begun(settings: Settings, *, forked: bool) -> Session | Unrecorded:
-    """A session; where the home can't be used, what does without."""
+    """Makes a session, or a reporter that records nothing where the home can't be used."""
     try:
         if not settings.home.is_absolute():
             raise FileNotFoundError(errno.ENOENT, "this user has no home folder")
@@ -148,7 +148,7 @@ def _begun(settings: Settings, *, forked: bool) -> Session | Unrecorded:
 
 
 def end_forked_child(error: BaseException | None) -> NoReturn:
-    """Ends a forked child in the middle of what is its parent's, as its own code would end.
+    """Ends a forked child within its parent's run, in the way that its own code would end.
 
     Args:
         error: What it ends by; None when its code came to an end.
@@ -177,7 +177,7 @@ def _close_at_end(session: Session | Unrecorded) -> None:
 
 @contextmanager
 def use_reporter(reporter: Reporter) -> Generator[None]:
-    """Has everything in this context report elsewhere."""
+    """Makes everything in this context report to another reporter."""
     token = _override.set(reporter)
     try:
         yield

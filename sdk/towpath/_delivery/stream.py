@@ -1,8 +1,8 @@
 """One stream of the ingestion protocol: batches go out within a window, verdicts come back.
 
-See `protos/towpath/api/v1/ingest_service.proto`, which tells the whole protocol. A stream never
-waits: whoever steps it does. After a failure the backlog stands where the service's verdicts ended,
-and another stream goes on from there.
+`protos/towpath/api/v1/ingest_service.proto` describes the whole protocol. A stream never waits; the
+caller of `step` does. After a failure the backlog stands where the service's verdicts ended, and
+another stream goes on from there.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 STREAM_UPDATES: Final = "towpath.api.v1.IngestService/StreamUpdates"
 PRODUCER_AHEAD: Final = "PRODUCER_AHEAD"
-"""The server has more of this producer than this process ever reported: somebody else reports."""
+"""The server has more updates than this process reported: another process uses its producer."""
 PATIENCE_SECONDS: Final = 30.0
 HEAD_BYTES: Final = 64
-"""What a batch has beside its updates, at most."""
+"""Most bytes of a batch beside its updates."""
 
 
 class _Sent(NamedTuple):
@@ -57,7 +57,7 @@ class UpdateStream:
             backlog: What to send.
             duplex: The call.
             opening: The first message, serialized.
-            last: Tells the number of the last update that the producer has reported.
+            last: Returns the number of the last update that the producer has reported.
             on_directive: Called with what the service wants done with a run.
             clock: In seconds, growing.
         """
@@ -144,7 +144,7 @@ class UpdateStream:
         self._allow(opened.window)
         self.opened = True
         if self._backlog.past_gap:
-            # What is lost has been told; the opening of the next stream tells the service.
+            # Lost updates have been reported; the opening of the next stream informs the service.
             self._leave(ingest_service_pb2.ReconnectRequest())
 
     def _follow(self, ack: ingest_service_pb2.UpdateAck) -> ingest_service_pb2.UpdateAck:
@@ -185,7 +185,7 @@ class UpdateStream:
         batch = self._backlog.take(
             min(updates, window.max_batch_updates or BATCH, BATCH),
             min(size, window.max_batch_bytes or BATCH_BYTES, BATCH_BYTES) - HEAD_BYTES,
-            whatever_its_size=idle,
+            at_least_one=idle,
         )
         if not batch:
             return False

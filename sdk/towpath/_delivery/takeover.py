@@ -33,7 +33,7 @@ _RETRYING = StateType.RETRYING.number
 
 @dataclass(slots=True, kw_only=True)
 class DeliveryReport:
-    """What a delivery of waiting outboxes came to."""
+    """The result of a delivery of waiting outboxes."""
 
     producers: int = 0
     updates: int = 0
@@ -47,16 +47,19 @@ class DeliveryReport:
 def deliver_waiting(
     home: Path, transport: Transport, *, include_live: bool = False, everything: bool = False
 ) -> DeliveryReport:
-    """Delivers what waits in a home's outboxes.
+    """Delivers the reports that wait in a home's outboxes.
 
     Args:
         home: The Towpath home.
-        transport: Where to.
-        include_live: Also what living processes have written so far.
-        everything: Also outboxes meant for another server.
+        transport: Transport to the service.
+        include_live: Also deliver the reports of living processes.
+        everything: Also deliver outboxes meant for another server.
+
+    Returns:
+        Counts of delivered reports, and the outboxes that were set aside.
 
     Raises:
-        RpcError: The service didn't take it; what is left waits on.
+        RpcError: The service didn't take a batch; the rest stays in the outboxes.
     """
     report = DeliveryReport()
     for folder in outboxes(home):

@@ -1,4 +1,4 @@
-"""What takes the place of an outbox where the Towpath home can't be used."""
+"""The reporter that replaces an outbox where the Towpath home can't be used."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ class Unrecorded:
         )
 
     def create(self, run: RunReport) -> None:
-        """Keeps nothing of a new run."""
+        """Drops the report of a new run."""
 
     def transition(self, run_id: str, state: StateReport) -> None:
-        """Keeps nothing of a state."""
+        """Drops the report of a state."""
 
     def rename(self, run_id: str, display_name: str) -> None:
-        """Keeps nothing of a name."""
+        """Drops the report of a name."""
 
     def log(self, line: LogReport) -> None:
-        """Keeps nothing of a log line."""
+        """Drops a log line."""
 
     def flush(self, timeout_seconds: float) -> bool:
-        """Nothing waits."""
+        """Returns at once: no report waits."""
         del timeout_seconds
         return True
 
     def let_go(self) -> None:
-        """Nothing is held."""
+        """Does nothing: it holds no resource."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: it has no file open."""

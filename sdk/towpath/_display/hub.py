@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from towpath._display.model import Told, Tree
+    from towpath._display.model import Listener, Tree
     from towpath._display.observer import Observer
 
 FRAME_SECONDS: Final = 0.1
@@ -23,7 +23,7 @@ class View(Protocol):
     prompt: bool
     """Whether urgent notes are shown at once, not with the next frame."""
 
-    def page(self) -> Told | None:
+    def page(self) -> Listener | None:
         """Returns the listener to a new root flow run's states; None when the trees are enough."""
         ...
 
@@ -61,7 +61,7 @@ class Hub:
         self._idle = False
         self._closed = False
 
-    def page(self) -> Told | None:
+    def page(self) -> Listener | None:
         """Returns the view's listener to the states of a new root flow run."""
         return self._view.page()
 

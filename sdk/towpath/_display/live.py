@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
-    from towpath._display.model import Told, Tree
+    from towpath._display.model import Listener, Tree
     from towpath._display.rows import Row
 
 _QUICK_SECONDS: Final = 0.1
@@ -35,7 +35,7 @@ class LiveView:
         self._ended = 0
         self._unsaid = 0
 
-    def page(self) -> Told | None:
+    def page(self) -> Listener | None:
         """Returns None: the trees are enough."""
         return None
 

@@ -109,7 +109,7 @@ class Group:
         return max(0.0, end - self.began)
 
 
-class Told(Protocol):
+class Listener(Protocol):
     """A listener to the states that runs enter."""
 
     def __call__(self, tree: Tree, run: OpenRun, state: StateReport) -> None:
@@ -121,10 +121,10 @@ class Tree:
     """A root flow run and all below it.
 
     Args:
-        told: Called with each run that enters a state.
+        listener: Called with each run that enters a state.
     """
 
-    def __init__(self, told: Told | None = None) -> None:
+    def __init__(self, listener: Listener | None = None) -> None:
         self.root: Group | None = None
         self.run_id = ""
         self.name = ""
@@ -135,7 +135,7 @@ class Tree:
         """Number of runs below the root, by state."""
         self.troubles: list[Ended] = []
         self.not_run: list[Ended] = []
-        self.told: Final = told
+        self.listener: Final = listener
         self._open: dict[str, OpenRun] = {}
 
     def ran(self, now: float) -> float:
@@ -202,8 +202,8 @@ class Tree:
             del self._open[run_id]
             group.ended = max(group.ended or 0.0, state.time)
             self._note(run_id, run, state)
-        if self.told is not None:
-            self.told(self, run, state)
+        if self.listener is not None:
+            self.listener(self, run, state)
 
     def _count(self, run_id: str, group: Group, state: StateType, by: int) -> None:
         group.counts[state] += by

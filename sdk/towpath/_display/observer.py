@@ -15,7 +15,7 @@ from towpath._state_type import TERMINAL_STATES, StateType
 
 if TYPE_CHECKING:
     from towpath._delivery.reports import LogReport, Reporter
-    from towpath._display.model import Told
+    from towpath._display.model import Listener
 
 _URGENT: Final = TROUBLES | {StateType.RETRYING, StateType.SKIPPED}
 
@@ -45,9 +45,9 @@ class Observer:
         self,
         reporter: Reporter,
         audience: Audience,
-        told: Told | None = None,
+        listener: Listener | None = None,
     ) -> None:
-        self.tree: Final = Tree(told)
+        self.tree: Final = Tree(listener)
         self.flush: Final = reporter.flush
         self._reporter = reporter
         self._audience = audience

@@ -51,13 +51,13 @@ class PlainView:
     def show(self, trees: Sequence[Tree], now: float) -> None:
         """Writes the counts of runs every few seconds, once single lines have stopped."""
         for tree in trees:
-            if isinstance(tree.told, Page):
-                tree.told.progress(tree, now)
+            if isinstance(tree.listener, Page):
+                tree.listener.progress(tree, now)
 
     def end(self, tree: Tree, others: Sequence[Tree]) -> None:
         """Writes the end of a root flow run; past a limit, completed ones are only counted."""
         del others
-        page = tree.told
+        page = tree.listener
         if isinstance(page, Page) and page.brief and tree.state is StateType.COMPLETED:
             self._unsaid[tree.state] += 1
         else:
@@ -100,7 +100,7 @@ class Page:
         elif now in _TOLD and not (self.brief and now is StateType.COMPLETED):
             self._said[now] += 1
             if self._said[now] <= MOST_LINES:
-                _write(state.time, f"{run.name}  {_told(run, state)}")
+                _write(state.time, f"{run.name}  {_sentence(run, state)}")
 
     def progress(self, tree: Tree, now: float) -> None:
         """Writes the counts of runs by state, when they are due and have changed."""
@@ -120,7 +120,7 @@ def retry(run: OpenRun, now: float) -> str:
     return f"attempt {run.attempt}/{run.max_attempts} failed{when}{why}"
 
 
-def _told(run: OpenRun, state: StateReport) -> str:
+def _sentence(run: OpenRun, state: StateReport) -> str:
     if state.state is StateType.RETRYING:
         return retry(run, state.time)
     if state.state is StateType.COMPLETED:

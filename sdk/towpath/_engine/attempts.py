@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("towpath.engine")
 _FINAL: Final = (FlowRunFailed, RunCancelled, ResultError, UnhashableInputError)
-"""What another attempt would not change."""
+"""Errors that another attempt would not change."""
 
 
 class Attempts:
@@ -61,8 +61,8 @@ class Attempts:
             context: The run.
             policy: Its retries, timeout and hooks.
             owner: Its flow or task, for hooks.
-            keep: Stores a result and tells where it is; an error of it fails the attempt.
-            limit: Whether to see to the timeout here; a body that keeps it itself says no.
+            keep: Stores a result and returns its place; an error of it fails the attempt.
+            limit: Whether to enforce the timeout here; False for a body that enforces it itself.
         """
         self._context = context
         self._policy = policy
@@ -74,7 +74,7 @@ class Attempts:
         self._traceparent = ""
 
     def run(self, body: Callable[[], Any]) -> State[Any]:
-        """Calls a body until it returns or is given up."""
+        """Calls a body until it returns or no retries are left."""
         self.begin()
         try:
             while True:
@@ -105,7 +105,7 @@ class Attempts:
             self._clock.sleep(seconds)
 
     async def run_async(self, body: Callable[[], Awaitable[Any]]) -> State[Any]:
-        """Awaits a body until it returns or is given up."""
+        """Awaits a body until it returns or no retries are left."""
         self.begin()
         while True:
             limit = asyncio.timeout(self._seconds)
@@ -132,7 +132,7 @@ class Attempts:
         return nullcontext()
 
     def begin(self) -> None:
-        """Tells the hooks that the first attempt begins."""
+        """Calls the hooks for the beginning of the first attempt."""
         if self._policy.hooks:
             self._hook("on_running", State(type=StateType.RUNNING))
 
@@ -212,7 +212,7 @@ class Attempts:
         return state
 
     def found(self, value: Any) -> State[Any]:
-        """Ends the run, which is reported already, with a result that was there."""
+        """Ends the run, which is already reported, with a cached result."""
         state = State(type=StateType.COMPLETED, reason="CACHED", value=value)
         self._hook("on_completion", state)
         return state
@@ -263,7 +263,7 @@ class Attempts:
                 if inspect.iscoroutine(outcome):
                     run_to_end(outcome)
             except Exception:  # noqa: BLE001 - user code may raise anything
-                # What is reported of the run stands, whatever a hook does.
+                # An error of a hook doesn't change the reported state.
                 _log.exception("%s hook of %s failed", event, self._context.name)
 
 

@@ -1,4 +1,4 @@
-"""Results of task runs: kept where that is asked for, and found again instead of computed."""
+"""Keeps results of task runs where options ask for it, and finds them again by cache key."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _folder: ContextVar[Path | None] = ContextVar("towpath_results_folder", default=
 
 @contextmanager
 def use_results_folder(folder: Path) -> Generator[None]:
-    """Has results of runs in this context lie elsewhere than in the Towpath home."""
+    """Stores results of runs in this context outside of the Towpath home."""
     token = _folder.set(folder)
     try:
         yield
@@ -95,7 +95,7 @@ class ResultEntry:
                 expires=expires,
             )
         except OSError as error:
-            # The value is there and the flow can go on with it: a full disk costs the cache only.
+            # The flow can go on with the value: a full disk only prevents caching.
             _log.warning("the result of %s could not be stored: %s", self._run.name, error)
             return None
         return _content(stored)

@@ -1,4 +1,4 @@
-"""Which objects the search for futures looks into, and what these hold."""
+"""The objects that the search for futures looks into, and their contents."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LEAVES: Final = frozenset({str, int, float, bool, bytes, type(None)})
 
 
 class Kind(Enum):
-    """What a class is to the search."""
+    """The kind of a class in the search."""
 
     LEAF = auto()
     FUTURE = auto()
@@ -41,7 +41,7 @@ _OWN: Final[dict[type, Kind]] = {
 
 @cached_by_class
 def kind_of(cls: type[Any]) -> Kind:
-    """What a class is to the search."""
+    """Returns the kind of a class in the search."""
     if cls in _OWN:
         return _OWN[cls]
     if issubclass(cls, (list, tuple, set, frozenset)):
@@ -83,7 +83,7 @@ def fields_of(value: Any, kind: Kind) -> dict[str, Any]:
 
 def _others(items: Iterable[Any]) -> Iterable[Any]:
     """Items that are no leaves; a million leaves are passed over at once."""
-    # Other threads may change what is read: lists can be read meanwhile, the rest is copied first.
+    # Other threads may change a container: lists can be read meanwhile, others are copied first.
     listed = items if type(items) in {list, tuple} else list(items)
     kinds = set(map(type, listed))
     if kinds <= _LEAVES:

@@ -1,4 +1,4 @@
-"""What the engine needs of a flow or a task; the decorators' classes are made so."""
+"""Protocols of flows and tasks for the engine; the decorators' classes implement them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Definition(Protocol):
-    """What flows and tasks have in common."""
+    """The common part of flows and tasks."""
 
     name: str
     version: str | None
@@ -33,7 +33,7 @@ class FlowDefinition(Definition, Protocol):
 
     @property
     def task_runner(self) -> Runner:
-        """What runs its tasks; each run gets a duplicate."""
+        """The runner of its tasks; each run gets a duplicate."""
         ...
 
     @property

@@ -1,7 +1,7 @@
-"""What a script prints whose flow failed: one report instead of Python's traceback.
+"""Prints one report, instead of Python's traceback, when a flow of a script fails.
 
-Only exceptions that a flow run marked are reported so; TOWPATH_FULL_TRACEBACK=1 brings Python's
-traceback back.
+Only exceptions that a flow run has marked are reported so. TOWPATH_FULL_TRACEBACK=1 restores
+Python's traceback.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _MARK: Final = "__towpath_report__"
 _REST: Final = "__towpath_rest__"
-"""The flow run's name, and what is left to say once the display has told of its failures."""
+"""The flow run's name, and the lines to print if the display has shown its failures."""
 _NAMES: Final = 8
 _previous_hook: Any = None
 
@@ -30,13 +30,13 @@ _previous_hook: Any = None
 def attach(
     error: BaseException, flow_name: str, children: Iterable[Child], said: Callable[[str], str]
 ) -> None:
-    """Marks the exception that ended a flow run with what there is to say.
+    """Attaches its report to the exception that ended a flow run.
 
     Args:
         error: The exception.
         flow_name: Of the flow run.
         children: The runs that it began.
-        said: Takes out of a text what must not be seen.
+        said: Removes sensitive values from a text.
     """
     ended = [child for child in children if child.state and not child.state.is_completed()]
     lines = [f"✗ {flow_name} failed: {_headline(error)}"]
@@ -56,7 +56,7 @@ def attach(
 
 
 def _whereabouts(error: BaseException, ended: Sequence[Child]) -> list[str]:
-    """What the display's summary of a failed flow run leaves to say."""
+    """Returns the lines that the display's summary of a failed flow run lacks."""
     found = [
         place
         for child in ended
@@ -70,7 +70,7 @@ def _whereabouts(error: BaseException, ended: Sequence[Child]) -> list[str]:
 
 
 def set_up() -> None:
-    """Has marked exceptions that nobody catches print their report."""
+    """Installs a hook that prints the report of an uncaught marked exception."""
     global _previous_hook  # noqa: PLW0603 - a process has one hook
     if _previous_hook is None:
         _previous_hook = sys.excepthook

@@ -167,7 +167,7 @@ class FlowRun:
             self._child.state = interruption(error)
 
     def _settled(self, value: Any) -> Any:
-        """The flow's value once all it submitted has ended; raises for what nobody handled."""
+        """Returns the flow's value once its submitted runs ended; raises unhandled failures."""
         self._wait_for_submitted()
         kind: type[Any] = value.__class__
         if kind is State:

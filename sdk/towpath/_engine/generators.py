@@ -33,7 +33,7 @@ class Driver:
         Args:
             run: The run, already RUNNING.
             attempts: Its attempts.
-            ended: Is told the final state.
+            ended: Called with the final state.
         """
         self._run = run
         self._attempts = attempts
@@ -142,7 +142,7 @@ class Driver:
 
 
 def _offer(item: Any, inner: Generator[Any, Any, Any]) -> Generator[Any, Any, Callable[[], Any]]:
-    """Gives an item away, and tells how to go on: with what was sent or thrown."""
+    """Yields an item, and returns how to go on: with the sent value or the thrown error."""
     try:
         sent = yield item
     except GeneratorExit:

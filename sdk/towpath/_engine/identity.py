@@ -1,4 +1,4 @@
-"""What tells tasks apart in cache keys, also those that share a name."""
+"""Identities of tasks in cache keys, which differ even for tasks that share a name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often, when and for how long a run is tried."""
+"""The options for attempts of a run: retries, delays, timeout and hooks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How often, when and for how long a run is tried."""
+    """The options for attempts of a run."""
 
     retries: int = 0
     delays: tuple[float, ...] = ()

@@ -43,7 +43,7 @@ class _Node:
 
 
 class Rebuilding:
-    """Rebuilds arguments that hold futures; what is shared stays shared, also between arguments."""
+    """Rebuilds arguments that hold futures; shared objects stay shared, also between arguments."""
 
     def __init__(self, replace: Callable[[Future[Any], bool], Any]) -> None:
         """Rebuilds nothing yet.
@@ -56,7 +56,7 @@ class Rebuilding:
         self._ordered: list[_Key] = []
         """Nodes of the present walk, inner ones before outer ones but for cycles."""
         self._new: dict[_Key, Any] = {}
-        """What stands in the place of what; an object that stays as it is stands for itself."""
+        """The replacement of each object; an unchanged object is its own."""
 
     def rebuilt(self, value: Any) -> Any:
         """A value with results in the place of futures; the same object where there is none."""
@@ -116,7 +116,7 @@ class Rebuilding:
         return changed
 
     def _fill(self, keys: list[_Key]) -> None:
-        """Fills the copies; what needs something that is not there yet waits for the next round."""
+        """Fills the copies; one that needs a copy not made yet waits for the next round."""
         while keys:
             later = [key for key in keys if not self._filled(self._nodes[key], key)]
             if len(later) == len(keys):

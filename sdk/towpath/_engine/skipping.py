@@ -1,4 +1,4 @@
-"""Runs that do not run, since one upstream of them did not complete."""
+"""Skips runs whose upstream runs did not complete."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def upstream_failures(waits: Iterable[tuple[Future[Any], str, bool]]) -> list[Future[Any]]:
-    """Those of the ended upstream runs that keep a run from running."""
+    """Returns the ended upstream runs because of which a run is skipped."""
     return [
         future for future, _, allowed in waits if not allowed and not future.state.is_completed()
     ]
 
 
 def skipped(child: Child, failed: list[Future[Any]]) -> State[Any]:
-    """The state of a run that is not run; names the first cause of all."""
+    """Returns the state of a skipped run; its message names the original cause."""
     child.causes = [future.child for future in failed]
     root = child.causes[0]
     while root.causes:

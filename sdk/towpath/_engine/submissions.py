@@ -42,7 +42,7 @@ def submit(
     """Submits a task run: it begins once all it waits for has ended.
 
     Raises:
-        MissingContextError: Outside a flow there is nothing to run it.
+        MissingContextError: The call is outside of a flow.
     """
     parent = current_run.get()
     if parent is None or parent.runner is None:
@@ -150,7 +150,7 @@ class _Submission:
             flow_run.interruption.check()
             state = self._to_end()
         except KeyboardInterrupt as error:
-            # The task ran in the thread of the flow's own code, which is to hear of it.
+            # The task ran in the thread of the flow's own code, which must get the exception.
             self._end(interruption(error))
             raise
         except RunCancelled as error:

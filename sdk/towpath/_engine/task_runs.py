@@ -1,4 +1,4 @@
-"""Task runs: made, called where the code stands, and brought to their final state."""
+"""Creates task runs, runs called ones in place, and brings them to their final state."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def new_run(
         reporter=parent.reporter if parent else current_reporter(),
         parameters=parameters,
         tags=task.tags | inherited | current_tags(),
-        # What a task begins is the business of the flow around it, too.
+        # Runs that a task begins count for the flow around it, too.
         children=parent.children if parent else Children(),
         owner=task,
         parent=parent,
@@ -92,7 +92,7 @@ def report_new(
     cache_key: str = "",
     cached_from: str = "",
 ) -> None:
-    """Reports that a run has come into being."""
+    """Reports a new run."""
     task: TaskDefinition = run.owner
     if run.trace is not None and waits:
         upstream = (future.child.trace for future, _, _ in waits)
@@ -124,7 +124,7 @@ def report_new(
 
 @dataclass(slots=True, kw_only=True)
 class Results:
-    """What is known of a run's result before it runs."""
+    """The cache key of a run, and the cached result for it if there is one."""
 
     entry: ResultEntry | None = None
     hit: Hit | None = None
@@ -149,7 +149,7 @@ class Results:
         return self.entry.key if self.entry is not None else ""
 
     def cached(self, run: RunContext) -> StateReport:
-        """The state of a run whose result was there."""
+        """Returns the state of a run with a cached result."""
         assert self.hit is not None
         return StateReport(
             state=StateType.COMPLETED,

@@ -17,7 +17,7 @@ def timed_out(seconds: float | None) -> RunTimedOut:
 
 
 class time_limit:  # noqa: N801 - reads as a statement
-    """Ends what of the thread's Python code is exposed after a time, and raises RunTimedOut.
+    """Ends the exposed Python code of this thread after a time, and raises RunTimedOut.
 
     Code that is inside a C call is interrupted when it comes back from there.
     """

@@ -74,7 +74,7 @@ class TracedAttempts(Attempts):
         super().again()
 
     def found(self, value: Any) -> State[Any]:
-        """Ends the run with a result that was there: its span is as long as looking for it."""
+        """Ends the run with a cached result: its span covers the search for it."""
         self._begin_span()
         state = StateReport(state=StateType.COMPLETED, time=self._clock.time())
         self._spans.ended(state, cached=True)

@@ -24,7 +24,7 @@ _TOKENS: Final = re.compile(_TOKEN)
 
 
 def scrubbed(text: str) -> str:
-    """Returns a text with all credentials replaced."""
+    """Returns a text with all credentials replaced by `***`."""
     # Nearly every text contains neither of these, and the check costs little.
     if "twp" in text:
         text = _KEY.sub(REDACTED, text)

@@ -1,5 +1,5 @@
-"""A run as the code in it meets it: its context, its children, futures, and failures.
+"""A run as its own code sees it: its context, its children, futures, and failures.
 
-The engine makes runs and drives them; the layers between (results, values, traces, the display)
-read what is here, and know neither the engine nor the decorators.
+The engine makes runs and drives them. The layers between (results, values, traces, the display)
+read this package, and know neither the engine nor the decorators.
 """

@@ -1,4 +1,4 @@
-"""What a flow's final state depends on: its child runs, and which of them were handled."""
+"""The child runs of a flow, and which of their failures were handled: they decide its state."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Child:
     """Where a submitted run's spans are, for links to them."""
 
     def handle(self) -> None:
-        """Notes that the flow's code dealt with what became of this run."""
+        """Notes that the flow's code handled this run's final state."""
         waiting = [self]
         while waiting:
             child = waiting.pop()
@@ -49,7 +49,7 @@ class Child:
             waiting += [cause for cause in child.causes if not cause.handled]
 
     def handle_unless_completed(self) -> None:
-        """Notes that what became of this run, if it failed, is raised or given to the caller."""
+        """Notes that the failure of this run, if it failed, is raised or returned to the caller."""
         if self.failed:
             self.handle()
 
@@ -101,12 +101,12 @@ class Children:
         return [c.future for c in self if c.future is not None and not c.future.done()]
 
     def unhandled(self) -> list[Child]:
-        """Those that didn't complete and that nobody dealt with."""
+        """Returns the runs that didn't complete, and whose failure the flow didn't handle."""
         return [child for child in self if child.failed and not child.handled]
 
 
 def failure_of(children: list[Child]) -> FlowRunFailed:
-    """Why a flow failed whose own code didn't."""
+    """Returns the exception for a flow that failed only by its child runs."""
     skipped = [c for c in children if c.state and c.state.type is StateType.SKIPPED]
     failed = [c for c in children if c not in skipped]
     counts = [f"{len(failed)} failed"] if failed else []

@@ -20,7 +20,7 @@ _MOST_CAUSES: Final = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteTrace:
-    """What is left of a traceback once its exception has crossed a process boundary."""
+    """The text of a traceback whose exception has crossed a process boundary."""
 
     stack_trace: str
     place: str
@@ -28,11 +28,11 @@ class RemoteTrace:
 
 
 def describe(error: BaseException, said: Callable[[str], str] = scrubbed) -> FailureReport:
-    """An exception, with what caused it, as it is reported.
+    """Makes the report of an exception and its causes.
 
     Args:
         error: The exception.
-        said: Takes out of a text what must not be seen.
+        said: Removes sensitive values from a text.
     """
     return _described(error, said, 0)
 
@@ -59,7 +59,7 @@ def place(error: BaseException) -> str:
 
 
 def keep_trace(error: BaseException) -> RemoteTrace:
-    """What to send along with an exception to another process."""
+    """Makes the trace to send with an exception to another process."""
     return RemoteTrace(stack_trace=_stack_trace(error), place=place(error))
 
 

@@ -1,4 +1,4 @@
-"""A bounded number of work slots over threads, which whoever waits for others gives away.
+"""A bounded number of work slots over threads; work that waits for other runs gives up its slot.
 
 Invariant: work that can run is run even when every slot is held by work that waits for it.
 """
@@ -48,12 +48,12 @@ class Slots:
         self._pool.submit(self._drain, lambda: context.run(work))
 
     def close(self) -> None:
-        """Waits for what runs."""
+        """Waits until all work has ended."""
         self._pool.shutdown(wait=True)
 
     @contextmanager
     def aside(self) -> Generator[None]:
-        """Gives this thread's slot away for as long as it waits."""
+        """Gives up this thread's slot for as long as it waits."""
         with self._lock:
             following = self._queue.popleft() if self._queue else None
             if following is None:
@@ -64,7 +64,7 @@ class Slots:
             yield
         finally:
             with self._lock:
-                # This may go below zero: what runs is let run, nothing new begins until it fits.
+                # This may go below zero: work under way continues, new work waits for a slot.
                 self._free -= 1
 
     def _drain(self, work: Callable[[], object]) -> None:
@@ -80,7 +80,7 @@ class Slots:
 
 
 def _let_go_in_child() -> None:
-    """The slot that the forked code holds, and the work that waits for it, are the parent's."""
+    """Gives up the slot in a forked child, since it and the waiting work are the parent's."""
     _held.slots = None
 
 
@@ -89,7 +89,7 @@ in_child(_let_go_in_child)
 
 @contextmanager
 def giving_way() -> Generator[None]:
-    """Around waiting for other runs: lets them have this thread's slot, if it holds one."""
+    """Gives up this thread's slot, if it holds one, around a wait for other runs."""
     slots: Slots | None = getattr(_held, "slots", None)
     if slots is None:
         yield

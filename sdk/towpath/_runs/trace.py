@@ -1,4 +1,4 @@
-"""What a run needs of its trace, and a trace of its run: neither knows the other's class."""
+"""Protocols of a run and its trace, so that neither depends on the other's class."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TracedRun(Protocol):
-    """What spans tell of a run."""
+    """The data of a run that its spans contain."""
 
     @property
     def run_id(self) -> str:
@@ -53,7 +53,7 @@ class TracedRun(Protocol):
 
     @property
     def index(self) -> int:
-        """Which call of its task within its parent it is, from 0."""
+        """Number of the call of its task within its parent, from 0."""
         ...
 
     @property
@@ -68,17 +68,17 @@ class TracedRun(Protocol):
 
     @property
     def created(self) -> float:
-        """When it came into being, seconds since the Unix epoch."""
+        """Time of its creation, seconds since the Unix epoch."""
         ...
 
     @property
     def clock(self) -> Clock:
-        """The time it lives in."""
+        """The clock that it uses."""
         ...
 
     @property
     def secrets(self) -> LiveSecrets:
-        """What must not be seen of its root run."""
+        """The sensitive values of its root run."""
         ...
 
 
@@ -87,7 +87,7 @@ class AttemptSpans(Protocol):
 
     @property
     def traceparent(self) -> str:
-        """The newest span as reports tell of it; empty when it isn't recorded."""
+        """The newest span's `traceparent` for reports; empty when it isn't recorded."""
         ...
 
     def begin(self) -> None:
@@ -103,23 +103,23 @@ class AttemptSpans(Protocol):
         ...
 
     def enter(self) -> object:
-        """Makes the present code part of the attempt; returns what `leave` wants back."""
+        """Makes the attempt's span current; returns a token for `leave`."""
         ...
 
     def leave(self, token: Any) -> None:
-        """Takes the present code out of the attempt again."""
+        """Restores the span that was current before `enter`."""
         ...
 
 
 class Trace(Protocol):
-    """Where the spans of one run belong."""
+    """The place of one run in a trace."""
 
     ready: float
-    """When all it waited for had ended, seconds since the Unix epoch; 0 if that was at once."""
+    """End of its last awaited run, seconds since the Unix epoch; 0 if it waited for none."""
 
     @property
     def traceparent(self) -> str:
-        """What is kept with the run: its root, or where it was begun; empty without either."""
+        """Header to keep with the run: of the root, or of the span it began in; may be empty."""
         ...
 
     @property
@@ -128,11 +128,11 @@ class Trace(Protocol):
         ...
 
     def child(self) -> Trace:
-        """The trace of a run that the present code begins."""
+        """Returns the trace of a run that begins here."""
         ...
 
     def follow(self, upstream: Iterable[Trace]) -> None:
-        """Has the run's first span link to the newest ones of the runs that it waits for."""
+        """Links the run's first span to the newest spans of the runs that it waits for."""
         ...
 
     def attempts(self, run: TracedRun) -> AttemptSpans:
@@ -148,5 +148,5 @@ class Trace(Protocol):
         ...
 
     def ids_for_logs(self) -> tuple[str, str]:
-        """Trace and span of the present code in hexadecimal digits; empty without one."""
+        """Returns the ids of the current trace and span in hexadecimal; empty without one."""
         ...

@@ -1,7 +1,7 @@
-"""Runs whose end could not be reported where it came, as with an exhausted stack.
+"""Runs whose end could not be reported in their own code, as with an exhausted stack.
 
-Each is kept with the run around it, which reports its end before its own: there the stack is
-shorter, and Ctrl-C is over.
+Each is kept with the run around it, which reports the missing end before its own. There the stack
+is shorter, and Ctrl-C is over.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def leave_unended(run: RunContext, error: BaseException) -> None:
-    """Has the run around a run report its end, unless that is reported."""
+    """Leaves the report of a run's end to the run around it, unless the end is reported."""
     if run.parent is not None and not run.ended and run.broken_by is None:
         run.broken_by = error
         run.parent.unended.append(run)
 
 
 def end_unended(run: RunContext) -> None:
-    """Reports the ends of the runs that a run has left so; what fails again stays for later."""
+    """Reports the ends of runs left to a run; one whose report fails again stays for later."""
     while run.unended:
         child = run.unended[-1]
         end_unended(child)

@@ -1,4 +1,4 @@
-"""An exporter whose troubles are its own: one warning, no traceback, no wait without an end."""
+"""An exporter whose failures cause one warning, no traceback and no endless wait."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TALKATIVE: Final = (
 
 
 class QuietExporter(SpanExporter):
-    """Exports by another exporter, of which a forked child makes one of its own."""
+    """Exports by another exporter, which is made anew in a forked child."""
 
     def __init__(self, make: Callable[[], SpanExporter], *, after_fork: bool, where: str) -> None:
         """Makes the exporter.
@@ -35,7 +35,7 @@ class QuietExporter(SpanExporter):
         Args:
             make: Makes it.
             after_fork: Whether a forked child may make one; else it exports nothing.
-            where: What it exports to, for the warning.
+            where: Its endpoint, for the warning.
         """
         self._make = make
         self._after_fork = after_fork
@@ -44,12 +44,12 @@ class QuietExporter(SpanExporter):
         self._pid = os.getpid()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Exports, or drops the spans and warns the first time."""
+        """Exports the spans; on failure drops them, and warns the first time."""
         if self._pid != os.getpid() and not self._begin_anew():
             return SpanExportResult.FAILURE
         try:
             result = self._exporter.export(spans)
-        except Exception as error:  # noqa: BLE001 - whatever it is, runs go on
+        except Exception as error:  # noqa: BLE001 - runs go on after any failure
             warn_once("traces", self._where, type(error).__name__)
             return SpanExportResult.FAILURE
         if result is not SpanExportResult.SUCCESS:
@@ -62,7 +62,7 @@ class QuietExporter(SpanExporter):
             self._exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Waits for nothing: exports are done when `export` returns."""
+        """Returns at once: exports are done when `export` returns."""
         del timeout_millis
         return True
 
@@ -74,7 +74,13 @@ class QuietExporter(SpanExporter):
 
 
 def warn_once(signal: str, where: str, why: str) -> None:
-    """Tells that a signal, "traces" or "metrics", does not arrive; the first time only."""
+    """Warns that a signal does not arrive; the first time only.
+
+    Args:
+        signal: "traces" or "metrics".
+        where: The endpoint.
+        why: The reason, for people.
+    """
     if signal not in _told:
         _told.add(signal)
         _tell(
@@ -84,7 +90,11 @@ def warn_once(signal: str, where: str, why: str) -> None:
 
 
 def tell_by(tell: Callable[[str], object]) -> None:
-    """Has the warning go elsewhere than to standard error."""
+    """Sends the warning to a function, instead of standard error.
+
+    Args:
+        tell: Takes the warning's text.
+    """
     global _tell  # noqa: PLW0603 - as global as the providers
     _tell = tell
 
@@ -94,7 +104,7 @@ def _to_stderr(text: str) -> None:
 
 
 def hush_exporters() -> None:
-    """Keeps exporters made here, which log every failed try, from doing so."""
+    """Stops the exporters made here from logging every failed try."""
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 

@@ -1,4 +1,4 @@
-"""Telling of work must not be what makes it fail: samplers and processors may be anybody's."""
+"""Keeps failures of telemetry away from runs: samplers and processors may be third-party code."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ _told: Final[set[str]] = set()
 
 @contextmanager
 def guarded(what: str) -> Generator[None]:
-    """Lets the work go on whatever goes wrong within, and logs the first failure of a kind."""
+    """Suppresses exceptions within, and logs the first one of each kind.
+
+    Args:
+        what: The subject of the work, for the log line: exceptions about it are one kind.
+    """
     try:
         yield
-    except Exception:  # noqa: BLE001 - whatever it is, the work itself went well
+    except Exception:  # noqa: BLE001 - no failure here may stop the work
         log_once(what)
 
 
 def log_once(what: str) -> None:
-    """Logs the exception that is being handled, the first time that it is about this."""
+    """Logs the exception that is being handled, the first time for each subject."""
     if what not in _told:
         _told.add(what)
-        _log.exception("%s can't be told of; this is logged once", what)
+        _log.exception("%s can't be exported; this is logged once", what)

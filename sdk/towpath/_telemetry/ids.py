@@ -1,7 +1,7 @@
-"""Ids of traces and of the spans that whoever ends a run makes for it, and how contexts travel.
+"""Ids of runs' traces, root spans and attempt spans, and the header that carries a context.
 
-The ids follow from the run's id, so that any process that knows the run knows its trace. They are
-hashes: a UUID as a trace id has fixed bits just where samplers look.
+The ids are computed from the run's id, so that any process that knows the run knows its trace. They
+are hashes, since a UUID as a trace id has fixed bits exactly where samplers look.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2}
 
 
 def trace_id_of(run_id: str) -> int:
-    """The id of a root run's trace: 128 bits, never 0."""
+    """Returns the id of a root run's trace: 128 bits, never 0."""
     return _hashed(run_id, 16)
 
 
 def root_span_id(run_id: str) -> int:
-    """The id of a run's root span: 64 bits, never 0."""
+    """Returns the id of a run's root span: 64 bits, never 0."""
     return _hashed(f"flow-run:{run_id}", 8)
 
 
 def attempt_span_id(run_id: str, attempt: int) -> int:
-    """The id of the span of a root run's attempt, from 1: 64 bits, never 0."""
+    """Returns the id of the span of a root run's attempt, from 1: 64 bits, never 0."""
     return _hashed(f"attempt:{run_id}:{attempt}", 8)
 
 
@@ -35,7 +35,7 @@ def _hashed(text: str, size: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carrier:
-    """A span's place in a trace, as W3C's `traceparent` header tells it."""
+    """A span's place in a trace, in the form of W3C's `traceparent` header."""
 
     trace_id: int
     span_id: int
@@ -43,7 +43,7 @@ class Carrier:
 
     @classmethod
     def parse(cls, traceparent: str) -> Self | None:
-        """What a header says; None when it is no header of version 00 or has an id of zeros."""
+        """Parses a header; returns None if it isn't of version 00 or has an id of zeros."""
         match = _TRACEPARENT.fullmatch(traceparent)
         if match is None:
             return None

@@ -1,4 +1,4 @@
-"""Names of spans' attributes, of spans and of links: docs/observability.md lists them.
+"""Names of spans, links and their attributes; docs/observability.md lists them.
 
 Those under `cicd.` and `code.` are OpenTelemetry's semantic conventions; `towpath.` are our own.
 """
@@ -42,7 +42,7 @@ LINK_PREVIOUS_ATTEMPT: Final = "previous_attempt"
 LINK_UPSTREAM: Final = "upstream"
 
 KEPT_FAILURE: Final = "failure"
-"""Why a span was kept although the sampler had left its run out."""
+"""Reason to keep a span although the sampler had dropped its run."""
 
 RESULTS: Final = {
     "COMPLETED": "success",
@@ -52,7 +52,7 @@ RESULTS: Final = {
     "CANCELLED": "cancellation",
     "SKIPPED": "skip",
 }
-"""What became of a run, by its final state."""
+"""Result of a run, by its final state."""
 
 FAILURES: Final = frozenset({"FAILED", "CRASHED", "TIMED_OUT"})
 """Final states that make a span's status ERROR, and its run worth keeping."""

@@ -1,4 +1,4 @@
-"""A provider of traces as the standard OTEL_* variables describe it, for whoever has set none."""
+"""A provider of traces by the standard OTEL_* variables, for processes that have set none."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _GRPC_PORT: Final = 4317
 def provider_from_environment(
     service_name: str, *, sampler: Sampler | None = None, ids: IdGenerator | None = None
 ) -> TracerProvider | None:
-    """A provider that exports as the environment says; None when what it says can't be done.
+    """Makes a provider that exports as the environment says; returns None if that isn't possible.
 
     Args:
-        service_name: For where the environment names none.
-        sampler: None: as OTEL_TRACES_SAMPLER says.
-        ids: None: random ones.
+        service_name: Name of the service if the environment gives none.
+        sampler: Sampler; None for that of OTEL_TRACES_SAMPLER.
+        ids: Generator of ids; None for random ones.
     """
     processors = [_processor(name) for name in exporter_names("OTEL_TRACES_EXPORTER")]
     known = [processor for processor in processors if processor is not None]
@@ -59,13 +59,13 @@ def provider_from_environment(
 
 
 def end(provider: TracerProvider) -> None:
-    """Sends what is left, within a bounded time, and says so when it was not enough."""
+    """Sends the remaining spans within a bounded time, and warns when the time was too short."""
     if not end_within(END_SECONDS, provider.shutdown):
         warn_once("traces", endpoint("TRACES"), f"it did not answer within {END_SECONDS:g} s")
 
 
 def resource_of(service_name: str) -> Resource:
-    """What spans and metrics say of their process."""
+    """Returns the attributes of this process for spans and metrics."""
     named = os.environ.get(OTEL_SERVICE_NAME) or OTELResourceDetector().detect().attributes.get(
         SERVICE_NAME
     )
@@ -73,7 +73,7 @@ def resource_of(service_name: str) -> Resource:
 
 
 def exporter_names(variable: str) -> list[str]:
-    """The exporters that a variable lists; OTLP when it is not set."""
+    """Returns the exporters that a variable lists; OTLP when it is not set."""
     written = os.environ.get(variable, "").strip().lower() or "otlp"
     return [name.strip() for name in written.split(",") if name.strip() not in {"", "none"}]
 
@@ -90,7 +90,7 @@ def speaks_grpc(signal: str) -> bool:
 
 
 def endpoint(signal: str) -> str:
-    """Where a signal is sent to, for people and for the choice of a protocol."""
+    """Returns a signal's endpoint, for messages and for the choice of a protocol."""
     for name in (f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"):
         if written := os.environ.get(name, "").strip():
             return written if "//" in written else f"//{written}"

@@ -1,4 +1,4 @@
-"""The end of a provider, which may not keep a process waiting."""
+"""Shuts a provider down within a bounded time."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 END_SECONDS: Final = 2.0
-"""Longest wait at the end of a process for spans that are still to be sent."""
+"""Longest wait, in seconds, at the end of a process for unsent spans."""
 
 
 def end_within(seconds: float, end: Callable[[], object]) -> bool:
-    """Runs what ends a provider, and waits so long for it at most; whether that was enough."""
+    """Calls a provider's shutdown, and waits for it for a limited time.
+
+    Args:
+        seconds: Longest wait.
+        end: Shuts the provider down.
+
+    Returns:
+        Whether it ended in time.
+    """
     ending = threading.Thread(target=end, name="towpath-telemetry-end", daemon=True)
     ending.start()
     ending.join(seconds)

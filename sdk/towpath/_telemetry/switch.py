@@ -1,4 +1,4 @@
-"""The way to OpenTelemetry for processes that may not use it: it loads when it is wanted."""
+"""Loads OpenTelemetry only in processes that use it; all other code calls it through here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def call_metadata() -> dict[str, str]:
-    """The present trace context for a call to the service; empty where nothing is traced."""
+    """Returns the current trace context for a call to the service; empty without a trace."""
     if "opentelemetry.trace" not in sys.modules:
         return {}
     # The API of OpenTelemetry takes a tenth of a second to load: only users of it pay for it.
@@ -22,7 +22,7 @@ def call_metadata() -> dict[str, str]:
 
 
 def end_of_process() -> None:
-    """Sends what spans are left, within a bounded time; for a process that ends at once."""
+    """Sends the remaining spans within a bounded time, in a process that is about to end."""
     if "opentelemetry.sdk.trace" in sys.modules:
         from towpath._telemetry import tracers  # noqa: PLC0415 - loads with OpenTelemetry's API
 
@@ -30,10 +30,9 @@ def end_of_process() -> None:
 
 
 def current_tracer() -> Tracer | None:
-    """The tracer for runs that begin now; None when their spans would go nowhere.
+    """Returns the tracer for runs that begin now; None when no exporter would get their spans.
 
-    A process pays for this only when its environment asks for traces, or when it uses OpenTelemetry
-    itself.
+    OpenTelemetry is loaded only if the environment asks for traces or the process uses it itself.
     """
     if "opentelemetry.trace" not in sys.modules and not wanted_by_environment():
         return None

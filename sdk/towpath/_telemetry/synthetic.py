@@ -1,4 +1,4 @@
-"""Spans made when all is known of them, with ids that were known before."""
+"""Spans that are made after their end, with ids that are given."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedSpan:
-    """A span with everything that is to be told of it; times are ns since the Unix epoch."""
+    """A span that has ended, with all its data; times are ns since the Unix epoch."""
 
     name: str
     trace_id: int
@@ -34,7 +34,7 @@ class FinishedSpan:
     scope: str = "towpath"
     """Name of the instrumentation."""
     error: str | None = None
-    """What went wrong; None leaves the status unset."""
+    """Description of the error; None leaves the status unset."""
 
 
 def emit(tracer: Any, span: FinishedSpan) -> None:

@@ -1,4 +1,4 @@
-"""The tracer of this process: of the provider that is set, or of one made from the environment."""
+"""The tracer of this process, of the global provider or of one made from the environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer, TracerProvider
 
 SERVICE_NAME: Final = "towpath-pipeline"
-"""Of processes that run flows, where OTEL_SERVICE_NAME names none."""
+"""Name of processes that run flows if OTEL_SERVICE_NAME gives none."""
 
 _lock = threading.Lock()
 _known: tuple[TracerProvider, Tracer] | None = None
@@ -32,7 +32,7 @@ in_child(_unlock_in_child)
 
 
 def current_tracer() -> Tracer | None:
-    """The tracer of the global provider, which is made here when the environment asks for one."""
+    """Returns the global provider's tracer; makes the provider if the environment asks for one."""
     global _known  # noqa: PLW0603 - as global as the provider it belongs to
     provider = _provider()
     if provider is None:
@@ -43,7 +43,7 @@ def current_tracer() -> Tracer | None:
 
 
 def end() -> None:
-    """Sends what is still to be sent, for a process that leaves without Python's own way out."""
+    """Sends the remaining spans, in a process that ends without Python's exit handlers."""
     shutdown = getattr(trace.get_tracer_provider(), "shutdown", None)
     if shutdown is not None:
         end_within(END_SECONDS, shutdown)
@@ -60,7 +60,7 @@ def _provider() -> TracerProvider | None:
 
 
 def _make_one() -> None:
-    """Sets a provider of our own, once and only if the environment and what is installed allow."""
+    """Sets a provider once, if the environment asks for one and the SDK is installed."""
     global _asked  # noqa: PLW0603 - see above
     with _lock:
         if _asked:

@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from towpath._tracing.places import Place
 
 VISIBLE_WAIT_SECONDS: Final = 0.01
-"""Shorter waits get no span: it would cost more than it tells."""
+"""Shorter waits get no span, since it would cost more than it is worth."""
 
 
 class AttemptSpans:
-    """The spans of one run; each is the parent of what its attempt begins."""
+    """The spans of one run's attempts; each is the parent of the spans that its attempt begins."""
 
     def __init__(self, run: TracedRun, place: Place) -> None:
         """Begins no span yet.
 
         Args:
             run: The run.
-            place: Where its spans belong.
+            place: Its place in the trace.
         """
         self._run = run
         self._place = place
@@ -43,10 +43,10 @@ class AttemptSpans:
         self._within: Context = place.context
         self._failed_at = self._started = 0.0
         self.traceparent = ""
-        """The newest span as reports tell of it; empty when it isn't recorded."""
+        """The newest span's `traceparent` for reports; empty when it isn't recorded."""
 
     def begin(self) -> None:
-        """Begins the first attempt's span, after those of what the run waited for.
+        """Begins the first attempt's span, after the spans of the run's waits.
 
         A span that has begun goes on.
         """
@@ -54,7 +54,7 @@ class AttemptSpans:
             self._open()
 
     def again(self) -> None:
-        """Begins the next attempt's span, and makes one of the time between the two."""
+        """Begins the next attempt's span, and makes one for the wait between the two."""
         self._open(self._run.attempt + 1)
 
     def ended(self, state: StateReport, *, cached: bool = False) -> None:
@@ -62,17 +62,17 @@ class AttemptSpans:
 
         Args:
             state: The state that the run has entered; a span goes on in RUNNING.
-            cached: Whether the result was there, and nothing ran.
+            cached: Whether a cached result was used, and the function didn't run.
         """
         if state.state is StateType.RETRYING or state.state in TERMINAL_STATES:
             self._close(state, cached=cached)
 
     def enter(self) -> object:
-        """Makes the present code part of the attempt; returns a token for `leave`."""
+        """Makes the attempt's span current; returns a token for `leave`."""
         return contexts.attach(self._within)
 
     def leave(self, token: Any) -> None:
-        """Takes the present code out of the attempt again."""
+        """Restores the span that was current before `enter`."""
         contexts.detach(token)
 
     def _open(self, attempt: int = 1) -> None:
@@ -91,7 +91,7 @@ class AttemptSpans:
         elif run.submitted:
             ready = self._place.ready or run.created
             self._tell_wait(names.WAIT_DEPENDENCIES, run.created, ready, parent)
-            # As long as a queue is, a span for each of its tasks would drown the others.
+            # A long queue would add a span for each of its tasks, and so hide the others.
             if now - ready >= VISIBLE_WAIT_SECONDS:
                 attributes[names.WAIT_SLOT_SECONDS] = now - ready
         if run.kind == "flow" and attempt == 1:
@@ -128,7 +128,7 @@ class AttemptSpans:
                 span.set_status(Status(StatusCode.ERROR, wrong))
                 _add_exception(span, state)
         if span is not None:
-            # A skipped run's state is older than its span, which is made in one go.
+            # A skipped run's state is older than its span, which begins and ends at once.
             span.end(_ns(max(state.time, self._started)))
         root = self._place.root
         if wrong is not None and not root.sampled and state.state in TERMINAL_STATES:
@@ -153,7 +153,7 @@ class AttemptSpans:
     def _attributes(self, attempt: int) -> dict[str, Any]:
         run = self._run
         owner = run.owner
-        # Each costs five microseconds or so: what follows from the others is left out.
+        # Each attribute costs some five microseconds: derivable ones are left out.
         attributes: dict[str, Any]
         if run.kind == "task":
             attributes = {names.TASK_NAME: owner.name, names.TASK_RUN_ID: run.run_id}
@@ -179,7 +179,7 @@ class AttemptSpans:
 
 
 def _place_of(owner: Any) -> str:
-    """The function of a flow or task."""
+    """Returns the qualified name of a flow's or task's function."""
     function = inspect.unwrap(owner.fn)
     return f"{function.__module__}.{getattr(function, '__qualname__', owner.name)}"
 
@@ -202,7 +202,7 @@ def _add_exception(span: Span, state: StateReport) -> None:
 
 
 def tell_exception(span: Span, failure: FailureReport) -> None:
-    """Ends a span's code with an exception, as it is reported."""
+    """Adds an exception to a span, in its reported form."""
     kind = failure.type.removeprefix("builtins.")
     span.set_status(Status(StatusCode.ERROR, f"{kind}: {failure.message}"))
     span.add_event(

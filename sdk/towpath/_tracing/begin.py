@@ -1,4 +1,4 @@
-"""Where the spans of a run belong, as the engine asks for it when a run begins."""
+"""Finds a run's place in a trace; the engine calls it when a run begins."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def trace_of(run: RunContext) -> Trace | None:
-    """Where a run's spans belong; None when its spans would go nowhere.
+    """Returns a run's place in its trace; None when no exporter would get its spans.
 
     Args:
         run: The run, which has no trace yet; its parent may have one.
@@ -32,7 +32,7 @@ def trace_of(run: RunContext) -> Trace | None:
 
 
 def adopted(traceparent: str) -> Trace | None:
-    """Where the spans of a run belong that another process began.
+    """Returns the place in its trace of a run that another process began.
 
     Args:
         traceparent: W3C header of the run's place in its trace; empty when it has none.

@@ -1,4 +1,4 @@
-"""What spans say of a failure."""
+"""Descriptions of failures for spans."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _MOST: Final = 1000
 
 
 def error_of(state: StateReport) -> str | None:
-    """The description of a span's status; None when nothing went wrong."""
+    """Returns the description of a span's status; None without a failure."""
     if state.failure is not None:
         return f"{error_type(state)}: {state.failure.message}"[:_MOST]
     return state.message[:_MOST] if state.state.name in names.FAILURES else None
 
 
 def error_type(state: StateReport) -> str:
-    """What kind of failure it was: the exception's class, or why the run was ended."""
+    """Returns the kind of a failure: the exception's class, or the reason of the run's end."""
     if state.failure is not None:
         return state.failure.type.removeprefix("builtins.")
     return state.reason or state.state.name

@@ -1,4 +1,4 @@
-"""The spans that are made at the end: of root runs, their attempts, and failures worth keeping."""
+"""The spans that are made at the end: of root runs, their attempts, and kept failures."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """That an attempt of a root run has ended, and the run with it when the state is final."""
+    """The end of a root run's attempt, and of the run when the state is final."""
 
     run: TracedRun
     state: StateReport
     trace_id: int
     parent_span_id: int | None
-    """Of the caller's span, when the run is part of its trace."""
+    """Id of the caller's span, when the run is part of its trace."""
     links: Sequence[Link]
     started: float
-    """When the attempt began."""
+    """Start of the attempt."""
     sampled: bool
 
     def emit(self, tracer: Any, failed: Iterable[FinishedSpan]) -> None:
-        """Hands the spans over, unless the sampler left the run out and it didn't fail.
+        """Emits the spans, unless the sampler dropped the run and it didn't fail.
 
         Args:
-            tracer: Takes them.
-            failed: Tasks to tell of when they are kept for their failure alone.
+            tracer: Tracer that takes them.
+            failed: Spans of failed tasks, emitted when the run is kept only for its failure.
         """
         final = self.state.state.name in names.RESULTS
         kept = not self.sampled
@@ -101,12 +101,12 @@ class Ending:
 def failed_task(
     run: TracedRun, state: StateReport, started: float, attempt: tuple[int, str, int]
 ) -> FinishedSpan:
-    """The span of a failed task whose run the sampler left out.
+    """Makes the span of a failed task whose run the sampler dropped.
 
     Args:
         run: The task's run.
-        state: Its end.
-        started: When its attempt began.
+        state: Its final state.
+        started: Start of its attempt, seconds since the Unix epoch.
         attempt: Trace, id and attempt of the root run that it is part of.
     """
     trace_id, root_run_id, number = attempt

@@ -1,4 +1,4 @@
-"""Where spans belong: the trace of a root run, and the place of each run within it."""
+"""The trace of a root run, and the place of each run within it."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Place:
 
         Args:
             root: The trace.
-            context: What the run's own spans are children of.
-            stored: What to keep with the run, if not that.
+            context: Context of the parent of the run's own spans.
+            stored: `traceparent` to keep with the run; empty for that of `context`.
         """
         self._stored = stored
         self.root = root
         self.context = context
         self.ready = 0.0
-        """When all it waited for had ended, seconds since the Unix epoch; 0 if that was at once."""
+        """End of its last awaited run, seconds since the Unix epoch; 0 if it waited for none."""
         self.last: SpanContext | None = None
         """Its newest span."""
         self.upstream: list[Trace] = []
@@ -47,7 +47,7 @@ class Place:
 
     @property
     def traceparent(self) -> str:
-        """What is kept with the run: its root, or where it was begun; empty without either."""
+        """Header to keep with the run: of the root, or of the span it began in; may be empty."""
         if self._stored:
             return self._stored
         return self.root.traceparent(trace.get_current_span(self.context).get_span_context())
@@ -61,11 +61,11 @@ class Place:
         ).traceparent
 
     def follow(self, upstream: Iterable[Trace]) -> None:
-        """Has the run's first span link to the newest ones of the runs that it waits for."""
+        """Links the run's first span to the newest spans of the runs that it waits for."""
         self.upstream = list(upstream)
 
     def links(self) -> list[Link]:
-        """Links to what the run waited for, at most MOST_LINKS of them."""
+        """Returns links to the runs that this one waited for, at most MOST_LINKS."""
         seen = [
             one.last for one in self.upstream if isinstance(one, Place) and one.last is not None
         ]
@@ -84,7 +84,7 @@ class RootTrace:
         self._text: tuple[SpanContext, str] = (INVALID_SPAN.get_span_context(), "")
 
     def traceparent(self, context: SpanContext) -> str:
-        """A span as reports tell of it; empty when it isn't recorded."""
+        """Returns a span's `traceparent` for reports; empty when it isn't recorded."""
         if context is self._text[0]:
             return self._text[1]
         text = ""
@@ -94,12 +94,12 @@ class RootTrace:
         return text
 
     def parent(self, run: TracedRun, context: Context) -> Context:
-        """What the next attempt's span of a run is a child of."""
+        """Returns the context of the parent for the span of a run's next attempt."""
         del run
         return context
 
     def keep(self, run: TracedRun, state: StateReport, started: float) -> None:
-        """Takes note of a failure that the sampler left out."""
+        """Notes a failure that the sampler dropped."""
 
     def ended(self, run: TracedRun, state: StateReport) -> None:
-        """Takes note that an attempt of a run has ended, the last one when the state is final."""
+        """Notes the end of a run's attempt, which is the last one when the state is final."""

@@ -1,7 +1,7 @@
 """The trace of a root run that this process began.
 
-Its root and its attempts are made at their end, with ids that follow from the run's id: whatever
-ends the run, this process or the service for one that was killed, makes the same spans. Flows and
+The spans of the root and its attempts are made at their end, with ids computed from the run's id.
+So this process makes the same spans as the service does for a process that was killed. Flows and
 tasks are recorded spans below them.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from towpath._telemetry.synthetic import FinishedSpan
 
 MOST_KEPT: Final = 32
-"""Failed tasks of a run that get spans although the sampler left the run out."""
+"""Most failed tasks of a run that get spans although the sampler dropped the run."""
 
 
 class OwnedTrace(RootTrace):
@@ -37,7 +37,7 @@ class OwnedTrace(RootTrace):
         """Asks the sampler, once for the whole run.
 
         Args:
-            tracer: Of OpenTelemetry's SDK.
+            tracer: Tracer of OpenTelemetry's SDK.
             run: The root run.
             join: Whether the run is part of its caller's trace, not only linked to it.
         """
@@ -67,7 +67,7 @@ class OwnedTrace(RootTrace):
         return self._pid == os.getpid()
 
     def parent(self, run: TracedRun, context: Context) -> Context:
-        """The root run's attempts have a span of their own around each."""
+        """Returns the attempt's own span as the parent, for the root run."""
         if run is not self._run:
             return context
         self._started = run.clock.time() if run.attempt > 1 else run.created
@@ -81,7 +81,7 @@ class OwnedTrace(RootTrace):
         return trace.set_span_in_context(NonRecordingSpan(span), context)
 
     def keep(self, run: TracedRun, state: StateReport, started: float) -> None:
-        """Keeps what is known of a failed task, for when the run fails."""
+        """Keeps a failed task's data, in case the run fails."""
         from towpath._tracing import final_spans  # noqa: PLC0415 - loads OpenTelemetry's SDK
 
         if run is not self._run and len(self._failed) < MOST_KEPT and self._is_ours:
@@ -110,7 +110,7 @@ class OwnedTrace(RootTrace):
 
 
 def _caller() -> SpanContext | None:
-    """The span that the run is begun in, here or in the process that started this one."""
+    """Returns the span that the run begins in, here or in the process that started this one."""
     current = trace.get_current_span().get_span_context()
     if current.is_valid:
         return current
@@ -121,7 +121,7 @@ def _caller() -> SpanContext | None:
 
 
 def remote_span(carrier: Carrier) -> SpanContext:
-    """The span of another process, or one that is made at its end."""
+    """Returns the context of a span of another process, or of one that is made at its end."""
     return SpanContext(
         carrier.trace_id,
         carrier.span_id,
@@ -133,7 +133,7 @@ def remote_span(carrier: Carrier) -> SpanContext:
 def _asked(
     tracer: Any, run: TracedRun, trace_id: int, parent: SpanContext | None, links: list[Link]
 ) -> tuple[bool, TraceState | None]:
-    """Whether the sampler wants the run, and what it adds to the trace's state."""
+    """Returns whether the sampler keeps the run, and the trace state that it sets."""
     sampler = getattr(tracer, "sampler", None)
     if sampler is None:
         return True, None

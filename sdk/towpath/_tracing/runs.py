@@ -1,4 +1,4 @@
-"""The trace of each run: its place, and the spans that are made there."""
+"""The trace of each run: its place, and its spans."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RunTrace(Place):
     __slots__ = ()
 
     def child(self) -> RunTrace:
-        """The trace of a run that the present code begins."""
+        """Returns the trace of a run that begins here."""
         return RunTrace(self.root, contexts.get_current())
 
     def attempts(self, run: TracedRun) -> AttemptSpans:
@@ -41,7 +41,7 @@ class RunTrace(Place):
 
     @staticmethod
     def ids_for_logs() -> tuple[str, str]:
-        """Trace and span of the present code in hexadecimal digits; empty without one."""
+        """Returns the ids of the current trace and span in hexadecimal; empty without one."""
         span = trace.get_current_span().get_span_context()
         if not span.is_valid:
             return "", ""
@@ -59,7 +59,7 @@ class RunTrace(Place):
                 names.ATTEMPT: run.attempt,
                 names.PROCESS_ID: os.getpid(),
             },
-            # OpenTelemetry would write the exception down as it is.
+            # OpenTelemetry would record the exception without redaction.
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
@@ -77,7 +77,7 @@ class RunTrace(Place):
 
 
 def trace_of_root(run: TracedRun, tracer: Tracer, *, join: bool) -> RunTrace:
-    """The trace of a root run; sees to its root if the tracer takes finished spans.
+    """Returns the trace of a root run, which makes its root if the tracer takes finished spans.
 
     With another vendor's provider the flow's own span is the root.
     """

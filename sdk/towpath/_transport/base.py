@@ -48,7 +48,16 @@ class Transport(Protocol):
         ...
 
     def unary(self, method: str, request: Message, *, timeout_seconds: float = 10.0) -> Message:
-        """Calls a unary rpc and returns its answer."""
+        """Calls a unary rpc and returns its answer.
+
+        Args:
+            method: The rpc's name in the contract.
+            request: The request.
+            timeout_seconds: Longest wait for the answer.
+
+        Raises:
+            RpcError: The call failed.
+        """
         ...
 
     def server_stream(

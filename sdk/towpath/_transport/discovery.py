@@ -56,6 +56,11 @@ def announce_server(home: Path, grpc_address: str, web_address: str) -> Generato
     """Announces this server to processes of a home for as long as the context lasts.
 
     A second server on the same home isn't announced.
+
+    Args:
+        home: The Towpath home.
+        grpc_address: "host:port" of the gRPC port.
+        web_address: Base URL of the web port.
     """
     home.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(home / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,4 +1,4 @@
-"""The workers of one flow run: started as needed, used again, replaced when they die."""
+"""The workers of one flow run, which are started as needed, reused, and replaced when they die."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _START: Final = (
 
 
 class WorkerPool:
-    """Workers by need; safe to call from any thread."""
+    """A pool of workers that are started as needed; safe to call from any thread."""
 
     def __init__(self) -> None:
         self._idle: list[_Worker] = []
@@ -224,7 +224,7 @@ class _Worker:
                 raise self._crash() from None
             if deadline is not None and left <= 0:
                 raise TimeoutError
-            # A child of the worker may hold the pipe open: the process itself is asked, too.
+            # A child of the worker may hold the pipe open, so the process is polled, too.
             if self._process.poll() is not None and not self._in.poll(0):
                 raise self._crash()
 
@@ -285,7 +285,7 @@ def _facts(run: RunContext, flow_run: dict[str, Any]) -> RunFacts:
 
 
 def _flow_facts(run: RunContext) -> dict[str, Any]:
-    """What `towpath.runtime` tells of the flow run; large or unpicklable parameters stay here."""
+    """Returns a flow run's data for `towpath.runtime`, without large or unpicklable parameters."""
     flow_run = run.flow_run
     if flow_run is None:
         return {}
@@ -316,7 +316,7 @@ def _note_begun(message: Report, begun: dict[str, int]) -> None:
 
 
 def _close_begun(run: RunContext, begun: dict[str, int]) -> None:
-    """Ends the runs that the function had begun in the process that is gone."""
+    """Ends the runs that the function had begun in the process that ended."""
     for run_id, attempt in begun.items():
         run.reporter.transition(
             run_id,

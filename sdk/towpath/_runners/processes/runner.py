@@ -13,11 +13,14 @@ if TYPE_CHECKING:
 
 
 class ProcessPoolTaskRunner(ThreadPoolTaskRunner):
-    """Runs tasks in processes of their own: around the GIL, and stopped for good at a timeout.
+    """Runs tasks in processes of their own: free of the GIL, and killed at a timeout.
 
-    Processes are started afresh, never forked, and import nothing of the script that started them,
-    so a script needs no `if __name__ == "__main__"`. Arguments and results are pickled. Hooks,
-    retries and caching stay in the flow's process; tasks that a task calls run beside it.
+    Processes are started afresh, never forked. They don't import the script that started them, so a
+    script needs no `if __name__ == "__main__"`. Arguments and results are pickled. Hooks, retries
+    and caching stay in the flow's process; tasks that a task calls run in the task's process.
+
+    Args:
+        max_workers: Most processes; one for each core when not given.
     """
 
     remote: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""What the flow's process and a worker tell each other."""
+"""Messages between the flow's process and a worker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """What a worker must know of a run."""
+    """The data of a run that a worker needs."""
 
     run_id: str
     name: str
@@ -35,7 +35,7 @@ class RunFacts:
     traceparent: str = ""
     """The span of its attempt."""
     secrets: frozenset[str | bytes] = field(default=frozenset(), repr=False)
-    """What must not be seen of the root run, in plain."""
+    """Sensitive values of the root run, in plain text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Something to be reported: the method of the Reporter and its arguments."""
+    """A report: a method of the Reporter, and its arguments."""
 
     method: str
     arguments: tuple[Any, ...]
@@ -76,20 +76,20 @@ class Ended:
     trace: RemoteTrace | None = None
     failed_runs: list[BegunRun] = field(default_factory=list["BegunRun"])
     secrets: frozenset[str | bytes] = field(default=frozenset(), repr=False)
-    """What must not be seen of the root run, of all that the worker knows."""
+    """Sensitive values of the root run that the worker knows."""
 
 
 def dump(value: Any) -> bytes:
-    """A message, pickled; functions and classes of scripts by value."""
+    """Pickles a message, with functions and classes of scripts by value."""
     data: bytes = cast("Any", cloudpickle).dumps(value)
     return data
 
 
 def dump_result(value: Any) -> bytes:
-    """A result, pickled.
+    """Pickles a result.
 
     Raises:
-        ResultError: It can't be.
+        ResultError: The result can't be pickled.
     """
     try:
         return dump(value)
@@ -101,7 +101,7 @@ def dump_result(value: Any) -> bytes:
 
 
 def dump_error(error: BaseException) -> bytes:
-    """An exception, pickled; one that can't be becomes a RunError with its text."""
+    """Pickles an exception; one that can't be pickled becomes a RunError with its text."""
     with contextlib.suppress(Exception):
         data = dump(error)
         cloudpickle.loads(data)
@@ -110,7 +110,7 @@ def dump_error(error: BaseException) -> bytes:
 
 
 def load_error(ended: Ended) -> BaseException:
-    """The exception that ended a call."""
+    """Returns the exception that ended a call."""
     assert ended.error is not None
     try:
         error: BaseException = cloudpickle.loads(ended.error)
@@ -124,7 +124,7 @@ def load_error(ended: Ended) -> BaseException:
 def raised(
     error: BaseException, failed_runs: list[BegunRun], secrets: frozenset[str | bytes]
 ) -> Ended:
-    """The end of a call that raised."""
+    """Makes the message for a call that raised."""
     return Ended(
         value=None,
         error=dump_error(error),

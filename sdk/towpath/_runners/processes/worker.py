@@ -65,12 +65,12 @@ class PipeReporter:
         self.send(Report(method="log", arguments=(line,)))
 
     def flush(self, timeout_seconds: float) -> bool:
-        """Nothing waits here."""
+        """Returns at once: reports don't wait here."""
         del timeout_seconds
         return True
 
     def send(self, message: Any) -> None:
-        """Sends a message whole, whichever thread it comes from."""
+        """Sends a whole message; safe to call from any thread."""
         data = dump(message)
         with self._lock:
             self._out.send_bytes(data)
@@ -84,7 +84,7 @@ class Worker:
         self._tasks: dict[int, TaskDefinition] = {}
 
     def answer(self, data: bytes) -> Ended:
-        """Runs a call to its end; whatever the function raises is part of the answer."""
+        """Runs a call to its end; an exception of the function is part of the answer."""
         children, secrets = Children(), LiveSecrets()
         try:
             call: Call = cloudpickle.loads(data)
@@ -104,11 +104,11 @@ class Worker:
 
 
 def main(receive: int, send: int) -> None:
-    """Serves calls until the flow's process closes its end, or is gone.
+    """Serves calls until the flow's process closes its end, or ends.
 
     Args:
-        receive: Descriptor that calls come from.
-        send: Descriptor that answers go to.
+        receive: Descriptor to read calls from.
+        send: Descriptor to write answers to.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for descriptor in (receive, send):
@@ -127,7 +127,7 @@ def main(receive: int, send: int) -> None:
 
 
 def _read(incoming: Connection, calls: queue.SimpleQueue[bytes]) -> None:
-    """Takes calls in; a flow that is gone needs no answer any more."""
+    """Reads calls into a queue, and exits once the flow's process has ended."""
     try:
         while True:
             calls.put(incoming.recv_bytes())
