@@ -5,13 +5,17 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import logging
 import math
+import re
 from collections.abc import Callable
+from string import Formatter
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from towpath._definitions.parameters import signature_of
 from towpath._engine.policy import Policy
+from towpath._runs.context import clean_tags
 from towpath.exceptions import DefinitionError
 
 if TYPE_CHECKING:
@@ -31,6 +35,8 @@ _KNOWN: Final = (
 
 _LONGEST_SECONDS: Final = 1e9
 """Some thirty years: not far beyond, clocks can't be asked to wait."""
+
+_log: Final = logging.getLogger("towpath.definitions")
 
 H = TypeVar("H", bound=Callable[..., Any])
 
@@ -165,15 +171,32 @@ def named(template: str | Callable[[], str] | None, parameters: dict[str, Any]) 
     """A name from a template over parameters, or from a callable."""
     if template is None:
         return None
-    if callable(template):
-        return template()
     try:
-        return template.format(**parameters)
-    except (KeyError, IndexError, AttributeError) as error:
-        raise DefinitionError(
-            f"the run name template {template!r} asks for {error}; there are"
-            f" {', '.join(parameters) or 'no parameters'}"
-        ) from None
+        name: Any = template() if callable(template) else template.format(**parameters)
+    except Exception:  # noqa: BLE001 - user code may raise anything
+        if not callable(template):
+            _check(template, parameters)
+        _log.exception("the run name %r could not be made: the run has its usual one", template)
+        return None
+    if not isinstance(name, str):
+        _log.warning("the run name %r gave a %r, no text: the run has its usual one", template, type(name))
+        return None
+    return name
+
+
+def _check(template: str, parameters: dict[str, Any]) -> None:
+    """Raises DefinitionError for a template that fits no arguments at all."""
+    try:
+        fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
+    except ValueError as error:
+        raise DefinitionError(f"the run name template {template!r} is wrong: {error}") from None
+    for field in fields:
+        asked = re.split(r"[.\[]", field, maxsplit=1)[0]
+        if asked not in parameters:
+            raise DefinitionError(
+                f"the run name template {template!r} asks for {asked!r}; there are"
+                f" {', '.join(parameters) or 'no parameters'}"
+            )
 
 
 def _hooks_of(owner: str, options: dict[str, Any]) -> dict[str, list[Callable[..., Any]]]:
@@ -182,7 +205,17 @@ def _hooks_of(owner: str, options: dict[str, Any]) -> dict[str, list[Callable[..
             close = difflib.get_close_matches(name, _KNOWN, 1)
             hint = f": did you mean {close[0]!r}?" if close else f"; there are {', '.join(_KNOWN)}"
             raise DefinitionError(f"a {owner} has no option {name!r}{hint}")
-    return {name: list(hooks or ()) for name, hooks in options.items()}
+    return {name: _listed(owner, name, hooks) for name, hooks in options.items()}
+
+
+def _listed(owner: str, event: str, hooks: Any) -> list[Callable[..., Any]]:
+    if callable(hooks):
+        return [hooks]
+    given: list[Any] = list(hooks or ())
+    for hook in given:
+        if not callable(hook):
+            raise DefinitionError(f"{event} of a {owner} takes functions, not {hook!r}")
+    return given
 
 
 def tags_of(owner: str, tags: object) -> frozenset[str]:
@@ -198,7 +231,7 @@ def tags_of(owner: str, tags: object) -> frozenset[str]:
         found = frozenset({None})
     if not all(isinstance(tag, str) for tag in found):
         raise DefinitionError(f"tags of a {owner} are texts, as in tags=['etl'], not {tags!r}")
-    return found
+    return clean_tags(found)
 
 
 def _delays_of(

@@ -27,6 +27,7 @@ from towpath._definitions.options import (
     tags_of,
 )
 from towpath._definitions.parameters import bind
+from towpath._redaction.clean import clean
 from towpath._redaction.marking import shown_parameters
 from towpath._results.policy import policy_of_results
 from towpath.exceptions import DefinitionError
@@ -89,11 +90,11 @@ class Task(Definition, Generic[P, R_co]):
         """Wraps a function; see `task`."""
         self._options = options_given(locals())
         super().__init__(fn, kind="task")
-        self.name = name or self.fn.__name__
+        self.name = clean(name or self.fn.__name__)
         self.description = description or inspect.cleandoc(self.fn.__doc__ or "")
-        self.version = version
+        self.version = None if version is None else clean(version)
         self.tags = tags_of("task", tags)
-        self.task_key = f"{self.fn.__module__}.{self.fn.__qualname__}"
+        self.task_key = clean(f"{self.fn.__module__}.{self.fn.__qualname__}")
         self.awaited: bool = self.is_async or self.is_async_generator
         """Whether `body` gives a coroutine."""
         self.log_prints = log_prints

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import uuid_utils
@@ -31,7 +30,9 @@ from towpath.states import State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
+    from types import TracebackType
 
+    from towpath._delivery.reports import Content
     from towpath._engine.definitions import FlowDefinition
     from towpath._runs.context import Runner
 
@@ -48,7 +49,7 @@ class FlowRun:
         if self._parent is not None:
             self._parent.children.add(self._child)
         results = flow.result_policy
-        keep = ResultEntry(results, self._run, {}).keep if results.persists(self._run) else None
+        keep = self._keep if results.persists(self._run) else None
         self._attempts = attempts_of(self._run, flow.policy, flow, keep=keep)
 
     def to_end(self) -> Child:
@@ -118,6 +119,9 @@ class FlowRun:
                 self._leave(error)
                 raise
 
+    def _keep(self, value: Any) -> Content | None:
+        return ResultEntry(self._flow.result_policy, self._run, {}).keep(value)
+
     def _fresh(self) -> Any:
         """The flow's function called for another attempt."""
         self._run.children.clear()
@@ -127,15 +131,8 @@ class FlowRun:
         await self._wait_for_submitted_async()
         return self._settled(value)
 
-    @contextmanager
-    def _in_runner(self) -> Generator[None]:
-        with ExitStack() as stack:
-            stack.enter_context(self._runner)
-            try:
-                yield
-            finally:
-                if self._run.inherited:
-                    stack.pop_all()  # A forked child leaves; its parent goes on with the runner.
+    def _in_runner(self) -> _InRunner:
+        return _InRunner(self._run, self._runner)
 
     @property
     def _runner(self) -> Runner:
@@ -191,6 +188,29 @@ class FlowRun:
     async def _wait_for_submitted_async(self) -> None:
         while not self._run.inherited and (waiting := self._run.children.waited_for()):
             await asyncio.to_thread(wait, waiting)
+
+
+class _InRunner:
+    """Within the task runner of a flow run."""
+
+    # No generator: `contextlib` assigns to an exception that passes, which some exceptions refuse.
+
+    def __init__(self, run: RunContext, runner: Runner) -> None:
+        self._run = run
+        self._runner = runner
+
+    def __enter__(self) -> None:
+        self._runner.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # A forked child leaves; its parent goes on with the runner.
+        if not self._run.inherited:
+            self._runner.__exit__(kind, error, traceback)
 
 
 def run_here(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:
