@@ -174,8 +174,7 @@ class Flow(Definition, Generic[P, R_co]):
             stream = flow_runs.stream if self.is_generator else flow_runs.stream_async
             return stream(self, parameters)
         if self.is_async:
-            run = flow_runs.FlowRun(self, parameters)
-            return outcome_of(run.to_end_async(), return_state)
+            return outcome_of(flow_runs.run_async(self, parameters), return_state)
         return flow_runs.run_here(self, parameters).outcome(return_state=return_state)
 
     def with_options(self, **options: Any) -> Flow[P, R_co]:

@@ -179,7 +179,9 @@ def named(template: str | Callable[[], str] | None, parameters: dict[str, Any]) 
         _log.exception("the run name %r could not be made: the run has its usual one", template)
         return None
     if not isinstance(name, str):
-        _log.warning("the run name %r gave a %r, no text: the run has its usual one", template, type(name))
+        _log.warning(
+            "the run name %r gave a %r, no text: the run has its usual one", template, type(name)
+        )
         return None
     return name
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-from types import GeneratorType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -316,7 +315,8 @@ class Task(Definition, Generic[P, R_co]):
     def body(self, parameters: dict[str, Any]) -> Any:
         """Calls the function for its whole result: the list of what a generator gives."""
         outcome = self.invoke(parameters)
-        if type(outcome) is GeneratorType:
+        # What a plain function returns is its result, also a generator.
+        if self.is_generator:
             return list(cast("Generator[Any, Any, Any]", outcome))
         return _collected(outcome) if self.is_async_generator else outcome
 

@@ -90,14 +90,11 @@ class Attempts:
             self.left(error)
             raise
 
-    def left(self, error: BaseException) -> None:
-        """Ends the run that an error got out of, unless it has ended."""
+    def left(self, error: BaseException) -> State[Any] | None:
+        """Ends the run that an error got out of; None when it had ended."""
         if self._over:
-            return
-        if isinstance(error, Exception):
-            self.give_up(error)
-        else:
-            self.interrupted(error)
+            return None
+        return self.give_up(error) if isinstance(error, Exception) else self.interrupted(error)
 
     def _run(self, body: Callable[[], Any]) -> State[Any]:
         self.begin()
@@ -304,7 +301,6 @@ class Attempts:
         except (Exception, SystemExit, asyncio.CancelledError):
             # What is reported of the run stands, whatever a hook does.
             _log.exception("%s hook of %s failed", event, self._context.name)
-
 
 
 _HOOKS: Final = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import uuid_utils
@@ -110,8 +111,9 @@ class FlowRun:
         driver = Driver(self._run, self._attempts, self._ended)
         with self._in_runner():
             try:
-                async for item in driver.stream_async(self._fresh, self._settled_async):
-                    yield item
+                async with aclosing(driver.stream_async(self._fresh, self._settled_async)) as items:
+                    async for item in items:
+                        yield item
             except Exception:
                 await self._wait_for_submitted_async()
                 raise
@@ -152,6 +154,8 @@ class FlowRun:
     def _aborted(self, error: BaseException) -> None:
         if self._child.state is None:
             self._child.state = interruption(error)
+        # The caller gets the error: what becomes of it is for the caller's code to say.
+        self._child.handle()
 
     def _settled(self, value: Any) -> Any:
         """The flow's value once all it submitted has ended; raises for what nobody handled."""
@@ -228,8 +232,14 @@ async def stream_async(
     flow: FlowDefinition, parameters: dict[str, Any]
 ) -> AsyncGenerator[Any, Any]:
     """Runs a flow of an async generator function, from the first item asked for."""
-    async for item in FlowRun(flow, parameters).stream_async():
-        yield item
+    async with aclosing(FlowRun(flow, parameters).stream_async()) as items:
+        async for item in items:
+            yield item
+
+
+async def run_async(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:
+    """Runs a flow of a coroutine function; one that is never awaited has no run."""
+    return await FlowRun(flow, parameters).to_end_async()
 
 
 def _begin(
