@@ -8,6 +8,7 @@ import inspect
 import logging
 import math
 import re
+import sys
 from collections.abc import Callable
 from string import Formatter
 from types import MethodType
@@ -101,6 +102,22 @@ class Definition:
         arguments = inspect.BoundArguments(signature_of(function), parameters)
         return function(*arguments.args, **arguments.kwargs)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Definitions of modules are pickled by name, as functions are, others by value.
+
+        Those of a script are pickled by name, too, since multiprocessing loads the script again;
+        cloudpickle takes them by value, for processes that can't.
+        """
+        if self._has_name() and not (self.fn.__module__ == "__main__" and _cloudpickle_asks()):
+            return self.fn.__qualname__
+        return super().__reduce_ex__(protocol)
+
+    def _has_name(self) -> bool:
+        found: Any = sys.modules.get(self.fn.__module__)
+        for part in self.fn.__qualname__.split("."):
+            found = getattr(found, part, None)
+        return found is self
+
     def _add_hook(self, event: str, hook: H) -> H:
         self.policy.hooks.setdefault(event, []).append(hook)
         return hook
@@ -110,6 +127,13 @@ class Definition:
         if self._binding is staticmethod or (instance is None and self._binding is MethodType):
             return None
         return MethodType(self.fn, owner if self._binding is classmethod else instance)
+
+
+def _cloudpickle_asks() -> bool:
+    """Whether the pickler that asks a definition is one of cloudpickle, or of a copy of it."""
+    # Picklers of C have no frame: above `__reduce_ex__` is what called their `dump`.
+    asking = sys._getframe(2)  # noqa: SLF001 - documented, despite its name
+    return "cloudpickle" in asking.f_globals.get("__name__", "")
 
 
 def options_given(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -128,12 +127,6 @@ class Task(Definition, Generic[P, R_co]):
 
     def __repr__(self) -> str:
         return f"<task {self.name!r}>"
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        """Tasks of modules are pickled by name, those of scripts and functions by value."""
-        if self._importable():
-            return self.fn.__qualname__
-        return super().__reduce_ex__(protocol)
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
@@ -326,12 +319,6 @@ class Task(Definition, Generic[P, R_co]):
         }
         chosen: dict[str, Any] = {**self._options, **hooks, **options}
         return Task(fn, **chosen)
-
-    def _importable(self) -> bool:
-        found: Any = sys.modules.get(self.fn.__module__)
-        for part in self.fn.__qualname__.split("."):
-            found = getattr(found, part, None)
-        return found is self and self.fn.__module__ != "__main__"
 
 
 async def _collected(items: AsyncGenerator[Any, Any]) -> list[Any]:

@@ -298,7 +298,7 @@ class Attempts:
             outcome = hook(self._owner, self._context, state)
             if inspect.iscoroutine(outcome):
                 run_to_end(outcome)
-        except (Exception, SystemExit, asyncio.CancelledError):
+        except (Exception, SystemExit, asyncio.CancelledError):  # noqa: BLE001 - user code may raise anything
             # What is reported of the run stands, whatever a hook does.
             _log.exception("%s hook of %s failed", event, self._context.name)
 

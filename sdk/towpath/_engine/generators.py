@@ -88,7 +88,7 @@ class Driver:
                 self._ended(self._attempts.completed(value))
                 return value
 
-    async def stream_async(
+    async def stream_async(  # noqa: C901, PLR0912, PLR0915 - an async generator can't give to another
         self, make: Callable[[], AsyncGenerator[Any, Any]], settle: Callable[[Any], Awaitable[Any]]
     ) -> AsyncGenerator[Any, Any]:
         """The items of an async generator, each step within the run."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 
 def clean(text: str) -> str:
-    """A text that UTF-8 and every database can hold; what they can't is escaped.
+    r"""A text that UTF-8 and every database can hold; what they can't is escaped.
 
     Args:
         text: Any text. Lone surrogates, as `os.fsdecode` makes of bytes in file names, become
-            `\\udce9` and the like; NUL becomes `\\x00`.
+            `\udce9` and the like; NUL becomes `\x00`.
     """
     if type(text) is not str:
         # A subclass may give any method another meaning.

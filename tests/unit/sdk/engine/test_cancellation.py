@@ -73,8 +73,12 @@ def test_a_generator_that_a_plain_task_returns_comes_back_as_it_is() -> None:
     def gives() -> Generator[int]:
         return endless()
 
+    @flow
+    def around() -> Generator[int]:
+        return gives()
+
     with harness():
-        found = flow(lambda: gives(), name="around")()
+        found = around()
     assert type(found) is GeneratorType
     assert drawn == []
 

@@ -26,7 +26,8 @@ class NoText(Exception):
 
 class NoneText(Exception):
     def __str__(self) -> Any:
-        return None
+        text: Any = None
+        return text
 
 
 class Refusing(Exception):
@@ -118,7 +119,8 @@ def test_the_users_own_exception_is_raised_and_its_run_fails(name: str, way: str
 def test_an_unhandled_failure_fails_the_flow(name: str) -> None:
     @task
     def body() -> NoReturn:
-        raise ZOO[name]()
+        error = ZOO[name]()
+        raise error
 
     @flow
     def around() -> None:
@@ -155,8 +157,12 @@ def test_a_hook_changes_nothing(event: str, error: BaseException) -> None:
     def fine() -> int:
         return 1
 
+    @flow
+    def around() -> int:
+        return fine()
+
     with harness() as recorded:
-        assert flow(lambda: fine(), name="around")() == 1
+        assert around() == 1
     assert {run.state for run in recorded.runs} == {"COMPLETED"}
 
 
