@@ -1,4 +1,4 @@
-"""Classes of values, and answers about classes that are worked out once, for all of the SDK."""
+"""The class of a value, and a cache of functions of classes, for the whole SDK."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 class_of: Final[Callable[[Any], type[Any]]] = type
-"""The class of a value, which its `__class__` may hide; `type` under a name with a type."""
+"""Returns the class of a value, which its `__class__` may hide; it is `type`, typed."""
 _MOST_CLASSES: Final = 4096
 
 
 def cached_by_class(function: Callable[[type[Any]], T]) -> Callable[[type[Any]], T]:
-    """Decorates a function of a class, whose answer must always be the same."""
+    """Caches a function of a class, whose result must always be the same for a class."""
     cached: Any = lru_cache(maxsize=_MOST_CLASSES)(function)
     return cached  # type: ignore[no-any-return] # typeshed doesn't take classes for hashable

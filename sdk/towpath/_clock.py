@@ -1,4 +1,4 @@
-"""The time that runs live in: the system's, or a test's own."""
+"""The clock that runs use: the system's, or a test's own."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time and lets it pass."""
+    """A source of the time, which can also wait."""
 
     def time(self) -> float:
-        """Seconds since the Unix epoch."""
+        """Returns the seconds since the Unix epoch."""
         ...
 
     def sleep(self, seconds: float, /) -> None:
-        """Returns once so many seconds have passed."""
+        """Waits for some seconds."""
         ...
 
     async def sleep_async(self, seconds: float) -> None:
-        """Returns once so many seconds have passed; others run meanwhile."""
+        """Waits for some seconds; other coroutines run meanwhile."""
         ...
 
 
@@ -27,12 +27,12 @@ class SystemClock:
     """The system's time."""
 
     def __init__(self) -> None:
-        # As attributes, and not methods around them: the time is told with every report.
+        # As attributes, without methods around them: every report reads the time.
         self.time = time.time
         self.sleep = time.sleep
 
     async def sleep_async(self, seconds: float) -> None:
-        """Returns once so many seconds have passed; others run meanwhile."""
+        """Waits for some seconds; other coroutines run meanwhile."""
         from asyncio import sleep  # noqa: PLC0415 - loaded anyway by the time a coroutine runs
 
         await sleep(seconds)

@@ -1,15 +1,18 @@
-"""What a forked child makes anew of what it has inherited: all from here, in one hook.
+"""Renews a forked child's inherited state: the functions of all modules, called by one hook.
 
-In the child only the thread that forked goes on. A lock that another thread held stays held for
-ever, threads that deliver or show are gone, and runs under way are the parent's: the parent reports
-how they end.
+In the child only the thread that forked goes on. A lock that another thread held is never released.
+The threads of delivery and display are gone. Runs under way belong to the parent, which reports
+their end.
 """
 
 from __future__ import annotations
 
+import importlib
+import logging
 import os
 import sys
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -20,15 +23,15 @@ _in_child: Final[list[Callable[[], object]]] = []
 
 
 def generation() -> int:
-    """How many forks lie between this process and the one that loaded Towpath."""
+    """Returns the number of forks between the process that loaded Towpath and this one."""
     return _generation
 
 
 def in_child(remake: Callable[[], object]) -> None:
-    """Has a function called in each forked child, before any other code there.
+    """Registers a function to call in each forked child, before any other code there.
 
     Args:
-        remake: Makes anew, or gives up, what a module holds for the whole process.
+        remake: Renews, or gives up, a module's state of the process.
     """
     _in_child.append(remake)
 
@@ -43,5 +46,20 @@ def _begin_anew() -> None:
             traceback.print_exc(file=sys.stderr)
 
 
+def _wait_for_imports() -> None:
+    """Waits until other threads have finished their imports of Towpath, which loads lazily.
+
+    Python's lock of a module that another thread is loading stays held in the child.
+    """
+    for name, module in list(sys.modules.items()):
+        spec = getattr(module, "__spec__", None) if name.startswith("towpath") else None
+        if getattr(spec, "_initializing", False):
+            with suppress(Exception):  # The thread that imports it gets the error.
+                importlib.import_module(name)
+
+
+# Hooks before a fork run in reverse: `logging` takes its lock in one, and a module that another
+# thread is loading may need that lock. So its hook is there first, and runs after ours.
+assert logging.root is not None
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(before=_wait_for_imports, after_in_child=_begin_anew)

@@ -1,8 +1,8 @@
 """Ends the bodies of runs from outside: for timeouts and for flows that are interrupted.
 
-Python can raise an exception in another thread, at whatever place that thread is. So a thread says
-where it may be struck: only the user's code is `exposed`, and what the product does on its behalf
-is `spared` within it. Whoever is spared meets the strike as soon as it is exposed again.
+Python can raise an exception in another thread, anywhere in its code. So a thread marks where it
+may be struck: the user's code is `exposed`, and Towpath's code that it calls is `spared`. A strike
+that falls on a spared thread takes effect as soon as the thread is exposed again.
 
 Invariant: a body that is to end is struck again and again until it has ended. Python drops an
 exception that it delivers in a finalizer or in a callback of a weak reference, and the user's code
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import random
 import sys
 import threading
 import time
@@ -34,7 +35,7 @@ _AGAIN_SECONDS: Final = 0.05
 _SOON_SECONDS: Final = 0.002
 _LINGER_SECONDS: Final = 5.0
 _PATIENCE: Final = 200
-"""How often a strike waits for logging to let go of its locks."""
+"""How often a strike waits for `logging` to release its locks."""
 _LOGGING: Final = logging.__file__
 _DEEPEST: Final = 12
 _LONGEST_CHAIN: Final = 100
@@ -51,10 +52,10 @@ class Strike:
         """Strikes nothing yet.
 
         Args:
-            seconds: After which the body is to end by itself; None for never.
+            seconds: Time after which the body must end; None for no limit.
         """
         self.due = False
-        """Whether the body is to end."""
+        """Whether the body must end."""
         self._seconds = seconds
         self._target: _Target | None = None
         self._before: _Way | None = None
@@ -83,21 +84,21 @@ class Strike:
             _targets.pop(target.thread, None)
 
     def demand(self) -> None:
-        """Has the body end; called by any thread, and returns at once."""
+        """Demands the body's end; any thread may call it, and it returns at once."""
         _hush_dropped_strikes()
         self.due = True
         if self._target is not None:
             _striker.watch(self, 0.0)
 
     def fall(self) -> float:
-        """Strikes once; returns in how many seconds to look again."""
+        """Strikes once; returns the seconds until the next try."""
         target = self._target
         assert target is not None
         self.due = True
         with target.lock:
             if self not in target.strikes or target.way is None or _handles(target.thread):
                 return _AGAIN_SECONDS
-            if target.way is target.raise_there and self._patience and _logs(target.thread):
+            if target.way == target.raise_there and self._patience and _logs(target.thread):
                 self._patience -= 1
                 return _SOON_SECONDS
             target.way()
@@ -111,29 +112,29 @@ class _Target:
         self.thread = thread
         self.lock = threading.Lock()
         self.strikes: list[Strike] = []
-        """Of the bodies that it is in, the innermost last."""
+        """Strikes of the bodies that it is in, the innermost last."""
         self.way: _Way | None = None
-        """How it is struck; None while it is spared."""
+        """The way to strike it; None while it is spared."""
         self.deaf = False
-        """Whether waiting is not cut short: for the end of a body."""
+        """Whether strikes don't cut its waits short, at the end of a body."""
         self._sent = False
 
     @property
     def due(self) -> bool:
-        """Whether one of its bodies is to end."""
+        """Whether one of its bodies must end."""
         return any(strike.due for strike in list(self.strikes))
 
     def raise_there(self) -> None:
-        """Raises in its Python code; with the lock held."""
+        """Raises `Struck` in its Python code; the caller holds the lock."""
         self._sent = True
         _raise_in(self.thread, Struck)
 
     def switch(self, way: _Way | None) -> _Way | None:
-        """Has it be struck in another way; returns the former one. For the thread itself."""
+        """Sets the way to strike it and returns the former one; called by the thread itself."""
         with self.lock:
             before, self.way = self.way, way
             if self._sent:
-                # What is not raised yet would strike wherever the thread is then.
+                # A pending exception would be raised later, anywhere in the thread's code.
                 self._sent = False
                 _raise_in(self.thread, None)
             return before
@@ -146,7 +147,7 @@ class exposed:  # noqa: N801 - reads as a statement
     """Around the user's code, or around waiting: here this thread may be struck.
 
     Raises:
-        Struck: On the way in or out: a body that the thread is in is to end.
+        Struck: On entry or exit, if a body that the thread is in must end.
     """
 
     __slots__ = ("_before", "_target", "_wake")
@@ -179,10 +180,10 @@ class exposed:  # noqa: N801 - reads as a statement
 
 
 class spared:  # noqa: N801 - reads as a statement
-    """Around what the product does amid the user's code: here this thread is not struck.
+    """Around Towpath's code that user code calls: here this thread is not struck.
 
     Raises:
-        Struck: On the way out: a body that the thread is in is to end.
+        Struck: On exit, if a body that the thread is in must end.
     """
 
     __slots__ = ("_before", "_deaf", "_target", "_was_deaf")
@@ -191,7 +192,7 @@ class spared:  # noqa: N801 - reads as a statement
         """Spares nothing yet.
 
         Args:
-            deaf: Whether waiting within it isn't cut short, either.
+            deaf: Whether strikes don't cut waits within it short, either.
         """
         self._deaf = deaf
         self._target: _Target | None = None
@@ -223,7 +224,7 @@ def call_exposed(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def due() -> bool:
-    """Whether a body that this thread is in is to end."""
+    """Whether a body that this thread is in must end."""
     target = _targets.get(threading.get_ident())
     return target is not None and target.due
 
@@ -232,14 +233,14 @@ def wait(event: threading.Event, timeout: float | None = None) -> None:
     """Waits for an event.
 
     Raises:
-        Struck: A body that the thread is in is to end.
+        Struck: A body that the thread is in must end.
     """
     with exposed(event.set):
         event.wait(timeout)
 
 
 class _Striker:
-    """The thread that strikes; it lives while there is something to watch."""
+    """The thread that strikes; it lives while there are strikes to watch."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -247,7 +248,7 @@ class _Striker:
         self._thread: threading.Thread | None = None
 
     def watch(self, strike: Strike, when: float) -> None:
-        """Has a strike fall at a time of the monotonic clock, and again until it is forgotten."""
+        """Lets a strike fall at a time of the monotonic clock, and again until it is forgotten."""
         with self._changed:
             self._watched[strike] = when
             if self._thread is None:
@@ -258,20 +259,21 @@ class _Striker:
             self._changed.notify()
 
     def forget(self, strike: Strike) -> None:
-        """Strikes no more, once it returns."""
+        """Removes a strike, which doesn't fall again once this returns."""
         with self._changed:
             self._watched.pop(strike, None)
 
     def _run(self) -> None:
         while (strikes := self._next()) is not None:
             for strike in strikes:
-                again = time.monotonic() + strike.fall()
+                # At no fixed pace: a loop of the user's could keep step with it.
+                again = time.monotonic() + strike.fall() * random.uniform(0.3, 1.7)  # noqa: S311 - no secret
                 with self._changed:
                     if strike in self._watched:
                         self._watched[strike] = again
 
     def _next(self) -> list[Strike] | None:
-        """What is to fall now, after waiting for it; None when nothing is watched any more."""
+        """Waits for the next strikes and returns them; None when no strike is watched any more."""
         with self._changed:
             while True:
                 now = time.monotonic()
@@ -289,7 +291,7 @@ _striker = _Striker()
 
 
 def _forget_in_child() -> None:
-    """The bodies that were under way are the parent's to end."""
+    """Drops all strikes in a forked child, since their bodies belong to the parent."""
     global _striker  # noqa: PLW0603 - its thread and its lock are the parent's
     _striker = _Striker()
     for target in _targets.values():
@@ -307,7 +309,7 @@ _hushed: Final[list[Callable[[Any], Any]]] = []
 
 
 def _hush_dropped_strikes() -> None:
-    """Has Python say nothing of strikes that it drops: they fall again."""
+    """Suppresses Python's reports of dropped strikes, since they fall again."""
     if sys.unraisablehook in _hushed:
         return
     earlier = sys.unraisablehook
@@ -328,9 +330,9 @@ def _handles(thread: int) -> bool:
 
 
 def _holds(error: BaseException | None) -> bool:
-    """Whether an exception is a strike, or came while one was dealt with."""
+    """Whether an exception is a strike, or was raised while one was handled."""
     for _ in range(_LONGEST_CHAIN):
-        # A strike that has ended its body was turned into an error of the run's.
+        # The strike that has ended its body was converted to an error of the run.
         if error is None or isinstance(error, RunError):
             return False
         if isinstance(error, Struck):
@@ -353,7 +355,7 @@ def _logs(thread: int) -> bool:
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    """Raises in another thread's Python code; None takes back what was not raised yet."""
+    """Raises in another thread's Python code; None withdraws an exception not raised yet."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error)
     )

@@ -1,4 +1,4 @@
-"""The run that code is in, and the tags in force."""
+"""The current run, and the tags that new runs get."""
 
 from __future__ import annotations
 

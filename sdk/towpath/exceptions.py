@@ -55,7 +55,7 @@ class TowpathError(Exception):
 
 
 class ConfigurationError(TowpathError):
-    """A setting is wrong; the message says which, and what would be right."""
+    """A setting is wrong; the message names it and a valid value."""
 
 
 class DefinitionError(TowpathError):
@@ -67,7 +67,7 @@ class ParameterError(TowpathError, TypeError):
 
 
 class MissingContextError(TowpathError, RuntimeError):
-    """Something that belongs inside a run was called outside of one."""
+    """A function that needs a run was called outside of one."""
 
 
 class UnhashableInputError(TowpathError, TypeError):
@@ -118,9 +118,9 @@ class RpcError(TowpathError):
 
     Attributes:
         code: gRPC status code by name, "NOT_FOUND".
-        reason: Reason from the contract's ErrorReason, "" when the server gave none.
-        metadata: What the reason brings with it.
-        retry_after_seconds: When to try again, if the server said so.
+        reason: Name of a value of the contract's ErrorReason; "" when the server gave none.
+        metadata: Details of the reason, by name.
+        retry_after_seconds: Seconds to wait before another try; None when the server gave none.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class RpcError(TowpathError):
 
     @property
     def quota(self) -> str:
-        """Which limit of the tenant was reached, "stored_bytes"; empty when it was none."""
+        """Name of the tenant's limit that was reached, "stored_bytes"; empty without one."""
         return self.metadata.get("quota", "")
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -154,23 +154,23 @@ class RpcError(TowpathError):
 
 
 class ServerUnreachable(RpcError):
-    """Nothing answered, or not in time."""
+    """No server answered, or not in time."""
 
 
 class NotATowpathServer(RpcError):
-    """Something answered, but not as a Towpath server."""
+    """The address belongs to something other than a Towpath server."""
 
 
 class NotFound(RpcError):
-    """What was asked for isn't there."""
+    """The requested object doesn't exist."""
 
 
 class Conflict(RpcError):
-    """What was asked for doesn't fit the state of things."""
+    """The request doesn't fit the present state of the service's data."""
 
 
 class NotSignedIn(RpcError):
-    """Unauthenticated, or forbidden."""
+    """The caller isn't authenticated, or may not make the call."""
 
 
 class InvalidRequest(RpcError):

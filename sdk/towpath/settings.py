@@ -1,4 +1,4 @@
-"""Settings of this process: flag, then TOWPATH_* variable, project file, profile, default."""
+"""Settings of this process, from flags, TOWPATH_* variables, project file, profile and defaults."""
 
 from __future__ import annotations
 

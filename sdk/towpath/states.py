@@ -1,4 +1,4 @@
-"""What became of a run, as user code meets it."""
+"""States of runs, as user code gets them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ __all__ = ["State", "StateType"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State(Generic[R]):
-    """The state of a run, with its result or the exception that ended it."""
+    """The state of a run, with its result or the exception that ended it.
+
+    Attributes:
+        type: The kind of state.
+        reason: Why the run is in this state, "CACHED"; empty without a reason of its own.
+        message: An explanation for people; may be empty.
+        value: The result of a completed run.
+        exception: The exception that ended the run; None if there is none.
+    """
 
     type: StateType
     reason: str = ""
@@ -41,13 +49,17 @@ class State(Generic[R]):
         return self.type.terminal
 
     def result(self, *, raise_on_failure: bool = True) -> Any:
-        """The run's result.
+        """Returns the run's result.
 
         Args:
             raise_on_failure: Raise the exception that ended the run; otherwise return it.
 
+        Returns:
+            The result of a completed run; of another, with `raise_on_failure=False`, the exception.
+
         Raises:
-            RunError: The run has no result and no exception of its own.
+            RunError: The run has not completed, and has no exception of its own.
+            BaseException: The exception that ended the run.
         """
         if self.is_completed():
             return self.value

@@ -1,7 +1,7 @@
-"""Traces of runs beyond the thread and the process that a run is in.
+"""Carries the trace of a run into other threads and processes.
 
-Runs are traced by themselves where OpenTelemetry is set up; see docs/observability.md. What is here
-is for code that leaves a run: threads of its own, pools, Dask, subprocesses, jobs.
+Runs are traced automatically where OpenTelemetry is set up; see docs/observability.md. These
+functions are for code that a run starts elsewhere: in threads, pools, Dask, subprocesses or jobs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The service inside another process: no ports, one background thread.
 
 The SDK loads it by the entry point group `towpath.embedded` when no server runs. It has no reaper:
-the process doesn't live long enough to tell a dead producer from a silent one.
+the process doesn't live long enough to distinguish a dead producer from a silent one.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ SECTIONS = (
     ["Context", "Decision", "Consequences"],
     ["Context", "Decision", "Alternatives", "Consequences"],
 )
-SOURCES = ("", "sdk", "sdk/towpath", "service/towpath_service", "tests")
+SOURCES = ("", "sdk", "sdk/towpath", "service/towpath_service", "tests", "tests/unit/sdk")
 """Folders that paths in pages begin below."""
 PATH = re.compile(r"`((?:[a-z_0-9]+/)+[a-z_0-9.]+\.(?:py|proto|toml))`")
 TEST_FILE = re.compile(r"\btest_\w+\.py\b")

@@ -15,6 +15,7 @@ _REDACTION = "tests/unit/service/identity/test_redaction.py"
 _COMMIT = "service/towpath_service/runs/application/commit.py"
 _INGEST = "tests/contract/runs/test_commit.py"
 _OUTBOX = "tests/unit/sdk/delivery/test_outbox.py"
+_DELIVERY = "tests/unit/sdk/delivery"
 _STREAM = "tests/unit/sdk/delivery/test_stream.py"
 _STREAMING = "tests/scenarios/test_stream_delivery.py"
 _SYNCED = "tests/chaos/test_synced_before_ack.py"
@@ -90,6 +91,54 @@ BUGS = (
         correct="if following <= acked + 1:",
         broken="if following <= acked + 10:",
         caught_by=(f"{_OUTBOX}::test_delivered_segments_go_and_the_rest_stays",),
+    ),
+    PlantedBug(
+        name="whole-frames-broken-off-are-not-counted",
+        file="sdk/towpath/_delivery/segments.py",
+        correct="            if found == whole.size:\n",
+        broken="            if found < 0:\n",
+        caught_by=(
+            (
+                f"{_DELIVERY}/test_reports_broken_off.py"
+                "::test_a_report_broken_off_anywhere_is_whole_or_not_there"
+            ),
+        ),
+    ),
+    PlantedBug(
+        name="reports-are-struck",
+        file="sdk/towpath/_strikes.py",
+        correct="        self._before = target.switch(None)\n\n    def __exit__(self, kind",
+        broken="        self._before = target.switch(target.way)\n\n    def __exit__(self, kind",
+        caught_by=(
+            (
+                "tests/unit/sdk/engine/test_timeouts.py"
+                "::test_a_strike_never_falls_on_what_is_spared_and_is_met_behind_it"
+            ),
+        ),
+    ),
+    PlantedBug(
+        name="children-call-the-hooks-of-their-parents-runs",
+        file="sdk/towpath/_engine/attempts.py",
+        correct="        if self._context.inherited:\n            return\n        for hook",
+        broken="        for hook",
+        caught_by=(
+            (
+                f"{_DELIVERY}/test_forks.py"
+                "::test_a_child_that_leaves_a_task_ends_neither_it_nor_the_flow_of_its_parent"
+            ),
+        ),
+    ),
+    PlantedBug(
+        name="unusable-homes-fail-flows",
+        file="sdk/towpath/_delivery/session.py",
+        correct="        return Unrecorded(settings.home, error)\n",
+        broken="        raise\n",
+        caught_by=(
+            (
+                f"{_DELIVERY}/test_unusable_homes.py"
+                "::test_a_home_that_cant_be_used_is_told_once_and_the_flow_runs"
+            ),
+        ),
     ),
     PlantedBug(
         name="damaged-frames-are-delivered",

@@ -151,14 +151,18 @@ class Flow(Definition, Generic[P, R_co]):
         """Runs the flow and returns its result.
 
         Args:
-            *args: Arguments of the function.
-            return_state: Return the final state instead of the result, and never raise for it.
+            *args: Positional arguments of the function.
+            return_state: Return the final state instead of the result, and raise no failure.
             wait_for: Futures whose runs have to complete first.
-            **kwargs: See `args`.
+            **kwargs: Keyword arguments of the function.
+
+        Returns:
+            The function's result, or the final state; of an async function, an awaitable of it.
 
         Raises:
             ParameterError: The arguments don't fit; nothing has run.
-            FlowRunFailed: A task failed and the flow's code didn't deal with it.
+            FlowRunFailed: A task failed and the flow's code didn't handle the failure.
+            BaseException: The exception that the function raised.
         """
         from towpath._engine import flow_runs  # noqa: PLC0415 - loads with the first call
 
@@ -178,16 +182,23 @@ class Flow(Definition, Generic[P, R_co]):
         return flow_runs.run_here(self, parameters).outcome(return_state=return_state)
 
     def with_options(self, **options: Any) -> Flow[P, R_co]:
-        """The same flow with other options."""
+        """Returns a copy of the flow with other options.
+
+        Args:
+            **options: Options of `flow` to replace; the others stay.
+
+        Raises:
+            DefinitionError: An option is unknown or has an invalid value.
+        """
         return cast("Flow[P, R_co]", self._of(self._original, options))
 
     def run_name(self, parameters: dict[str, Any]) -> str:
-        """The name of a run."""
+        """Returns the name of a run with these parameters."""
         return named(self._template, shown_parameters(self.fn, parameters)) or self.name
 
     @property
     def code_version(self) -> str:
-        """Its version, or a digest of its function's file; empty without either."""
+        """Returns the flow's version, else a digest of its function's file; empty without both."""
         if self.version:
             return self.version
         from towpath._definitions.source import version_of  # noqa: PLC0415 - loads pathlib
@@ -195,7 +206,7 @@ class Flow(Definition, Generic[P, R_co]):
         return version_of(self.fn)
 
     def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """The arguments of a call by parameter, checked and converted as the flow wants it."""
+        """Returns a call's arguments by parameter, validated if the flow's options say so."""
         owner = f"flow {self.name!r}"
         parameters = bind(self.fn, args, kwargs, owner=owner)
         return (
@@ -258,14 +269,17 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         **options: `name`, `description`, `version`, `tags`, `flow_run_name`, `retries`,
             `retry_delay_seconds`, `retry_jitter_factor`, `retry_condition_fn`,
             `timeout_seconds`, `log_prints`, `persist_result` (of the flow, and of its tasks
-            unless they say otherwise), `result_serializer`, `task_runner`,
+            unless they set it themselves), `result_serializer`, `task_runner`,
             `validate_parameters`, `final_state` ("strict": a task's failure that the flow's code
-            didn't deal with fails the flow; "return_value": only what it returns or raises
+            didn't handle fails the flow; "return_value": only its return value or exception
             counts), and hooks: `on_completion`, `on_failure`, `on_cancellation`, `on_crashed`,
             `on_running`.
 
+    Returns:
+        The flow; without a function, a decorator that makes it.
+
     Raises:
-        DefinitionError: There is no such option, or it makes no sense.
+        DefinitionError: An option is unknown or has an invalid value.
     """
     if fn is not None:
         return Flow(fn, **options)

@@ -1,4 +1,4 @@
-"""Options that flows and tasks share: what they mean, and what is wrong with them."""
+"""Options that flows and tasks share: their meaning and their validation."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _KNOWN: Final = (
 )
 
 _LONGEST_SECONDS: Final = 1e9
-"""Some thirty years: not far beyond, clocks can't be asked to wait."""
+"""Some thirty years; system calls refuse waits that are not much longer."""
 
 _log: Final = logging.getLogger("towpath.definitions")
 
@@ -43,15 +43,15 @@ H = TypeVar("H", bound=Callable[..., Any])
 
 
 class Definition:
-    """What flows and tasks have in common: a function, its kind, and its hooks."""
+    """The common part of flows and tasks: a function, its kind, and its hooks."""
 
     policy: Policy
 
     def __init__(self, fn: Any, *, kind: str) -> None:
-        """Looks at the function.
+        """Inspects the function.
 
         Raises:
-            DefinitionError: It is none, or takes a parameter of a name that calls reserve.
+            DefinitionError: It is no function, or has a parameter whose name calls reserve.
         """
         kind_of_fn: type[Any] = fn.__class__
         wrapped = kind_of_fn in {staticmethod, classmethod}
@@ -87,7 +87,7 @@ class Definition:
         return self._add_hook("on_cancellation", hook)
 
     def on_crashed(self, hook: H) -> H:
-        """Decorates a function to be called when what ran a run is gone."""
+        """Decorates a function to be called when the process that ran a run has ended."""
         return self._add_hook("on_crashed", hook)
 
     def on_running(self, hook: H) -> H:
@@ -95,7 +95,7 @@ class Definition:
         return self._add_hook("on_running", hook)
 
     def invoke(self, parameters: dict[str, Any]) -> Any:
-        """Calls the function with its arguments by parameter."""
+        """Calls the function with arguments by parameter name."""
         function: Any = self.fn
         if not parameters:
             return function()
@@ -123,7 +123,7 @@ class Definition:
         return hook
 
     def _bound(self, instance: object, owner: type | None) -> Any:
-        """The function as a class's attribute gives it; None when there is nothing to bind."""
+        """Returns the function bound to an instance or class; None if it needs no binding."""
         if self._binding is staticmethod or (instance is None and self._binding is MethodType):
             return None
         return MethodType(self.fn, owner if self._binding is classmethod else instance)
@@ -137,17 +137,17 @@ def _cloudpickle_asks() -> bool:
 
 
 def options_given(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The options among the arguments of a constructor, for a definition like it.
+    """Returns the options among the arguments of a constructor, to make a copy with.
 
     Args:
-        arguments: Its `locals()` before anything else; hooks stand in their policy.
+        arguments: Its `locals()` at its first line; hooks are kept by the policy instead.
     """
     others = {"self", "fn", "hooks", "__class__"}
     return {name: value for name, value in arguments.items() if name not in others}
 
 
 async def outcome_of(child: Awaitable[Child], return_state: bool) -> Any:
-    """What the caller of a coroutine function gets, once its run has ended."""
+    """Awaits a run's end and returns what its caller gets: the result or the final state."""
     return (await child).outcome(return_state=return_state)
 
 
@@ -161,10 +161,10 @@ def policy_of(
     timeout_seconds: float | None,
     hooks: dict[str, Any],
 ) -> Policy:
-    """The options on attempts, looked at.
+    """Validates the options for attempts and returns them as a policy.
 
     Raises:
-        DefinitionError: One of them is unknown or makes no sense.
+        DefinitionError: An option is unknown or has an invalid value.
     """
     known = _hooks_of(owner, hooks)
     number: Any = retries
@@ -192,7 +192,7 @@ def policy_of(
 
 
 def named(template: str | Callable[[], str] | None, parameters: dict[str, Any]) -> str | None:
-    """A name from a template over parameters, or from a callable."""
+    """Makes a name from a template over parameters, or by a callable; None without either."""
     if template is None:
         return None
     try:
@@ -245,12 +245,13 @@ def _listed(owner: str, event: str, hooks: Any) -> list[Callable[..., Any]]:
 
 
 def tags_of(owner: str, tags: object) -> frozenset[str]:
-    """The tags among the options; one alone may be given as it is.
+    """Returns the tags given by an option, which may also be a single text.
 
     Raises:
-        DefinitionError: They are no texts.
+        DefinitionError: They aren't texts.
     """
     given: Any = (tags,) if isinstance(tags, str) else tags
+    found: frozenset[Any]
     try:
         found = frozenset(given or ())
     except TypeError:
@@ -267,7 +268,8 @@ def _delays_of(
 ) -> tuple[float, ...]:
     """Seconds before each retry."""
     given: Any = delay(retries) if callable(delay) else delay
-    each: Any = given if isinstance(given, list | tuple) else (given,)
+    several = isinstance(given, list | tuple)
+    each = cast("Sequence[Any]", given) if several else (given,)
     if not all(_is_finite(one) and one >= 0 for one in each):
         raise DefinitionError(
             f"retry_delay_seconds of a {owner} is a number of seconds from 0 up, a list of them, or"

@@ -94,7 +94,7 @@ class Task(Definition, Generic[P, R_co]):
         self.tags = tags_of("task", tags)
         self.task_key = clean(f"{self.fn.__module__}.{self.fn.__qualname__}")
         self.awaited: bool = self.is_async or self.is_async_generator
-        """Whether `body` gives a coroutine."""
+        """Whether `body` returns a coroutine."""
         self.log_prints = log_prints
         self.policy = policy_of(
             "task",
@@ -155,16 +155,20 @@ class Task(Definition, Generic[P, R_co]):
         wait_for: Iterable[Future[Any]] = (),
         **kwargs: Any,
     ) -> Any:
-        """Runs the task here and now, and returns its result.
+        """Runs the task in this thread, and returns its result.
 
         Args:
-            *args: Arguments of the function; futures in them are waited for.
+            *args: Positional arguments of the function; futures in them are waited for.
             return_state: Return the final state instead of the result, and never raise.
             wait_for: Futures to wait for, besides those in the arguments.
-            **kwargs: See `args`.
+            **kwargs: Keyword arguments of the function; futures in them are waited for.
+
+        Returns:
+            The function's result, or the final state; of an async function, an awaitable of it.
 
         Raises:
             UpstreamFailed: A run that this one waits for did not complete; nothing has run.
+            BaseException: The exception that ended the run.
         """
         from towpath._engine import task_runs  # noqa: PLC0415 - loads with the first call
 
@@ -239,13 +243,16 @@ class Task(Definition, Generic[P, R_co]):
         """Submits a call to the flow's task runner; futures may stand anywhere in arguments.
 
         Args:
-            *args: Arguments of the function.
-            return_state: Wait for the run and return its final state; never raises for it.
+            *args: Positional arguments of the function.
+            return_state: Wait for the run and return its final state; no failure is raised.
             wait_for: Futures to wait for, besides those in the arguments.
-            **kwargs: See `args`.
+            **kwargs: Keyword arguments of the function.
+
+        Returns:
+            The run's future, or its final state.
 
         Raises:
-            MissingContextError: There is no flow around the call.
+            MissingContextError: The call is outside of a flow.
             ParameterError: The arguments don't fit the function.
         """
         from towpath._engine import submissions  # noqa: PLC0415 - loads with the first submission
@@ -281,8 +288,17 @@ class Task(Definition, Generic[P, R_co]):
     def map(self, *args: Any, wait_for: Iterable[Future[Any]] = (), **kwargs: Any) -> Any:
         """Submits a call for each item; arguments in `unmapped`, and strings, go to every call.
 
+        Args:
+            *args: Positional arguments of the function: iterables of one length, or whole values.
+            wait_for: Futures that each call waits for, besides those in its arguments.
+            **kwargs: Keyword arguments of the function, of the same kinds.
+
+        Returns:
+            The futures of the calls, in the order of the items.
+
         Raises:
-            ParameterError: Nothing can be mapped over, or lengths differ.
+            MissingContextError: The call is outside of a flow.
+            ParameterError: No argument can be mapped over, or lengths differ.
         """
         from towpath._engine import submissions  # noqa: PLC0415 - loads with the first map
 
@@ -290,15 +306,22 @@ class Task(Definition, Generic[P, R_co]):
         return submissions.submit_each(self, parameters, wait_for=list(wait_for))
 
     def with_options(self, **options: Any) -> Task[P, R_co]:
-        """The same task with other options."""
+        """Returns a copy of the task with other options.
+
+        Args:
+            **options: Options of `task` to replace; the others stay.
+
+        Raises:
+            DefinitionError: An option is unknown or has an invalid value.
+        """
         return cast("Task[P, R_co]", self._of(self._original, options))
 
     def run_name(self, parameters: dict[str, Any]) -> str | None:
-        """The name of a run, if it is to have one of its own."""
+        """Returns the name of a run with these parameters; None without `task_run_name`."""
         return named(self._template, shown_parameters(self.fn, parameters))
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """The arguments of a call by parameter, defaults included.
+        """Returns the arguments of a call by parameter, defaults included.
 
         Raises:
             ParameterError: They don't fit the function.
@@ -306,7 +329,7 @@ class Task(Definition, Generic[P, R_co]):
         return bind(self.fn, args, kwargs, owner=f"task {self.name!r}")
 
     def body(self, parameters: dict[str, Any]) -> Any:
-        """Calls the function for its whole result: the list of what a generator gives."""
+        """Calls the function and returns its whole result: of a generator, the list of items."""
         outcome = self.invoke(parameters)
         # What a plain function returns is its result, also a generator.
         if self.is_generator:
@@ -366,8 +389,11 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             `towpath.cache_policies`), `cache_key_fn`, `cache_expiration`, `refresh_cache`, and
             hooks: `on_completion`, `on_failure`, `on_cancellation`, `on_crashed`, `on_running`.
 
+    Returns:
+        The task; without a function, a decorator that makes it.
+
     Raises:
-        DefinitionError: There is no such option, or it makes no sense.
+        DefinitionError: An option is unknown or has an invalid value.
     """
     if fn is not None:
         return Task(fn, **options)

@@ -94,9 +94,9 @@ class Outbox:
 
     def create(self, run: RunReport) -> None:
         """Reports a new run."""
+        self._append(messages.creation(run).SerializeToString())
         if not run.state.state.terminal:
             self.open_runs[run.run_id] = run.state.attempt
-        self._append(messages.creation(run).SerializeToString())
 
     def transition(self, run_id: str, state: StateReport) -> None:
         """Reports that a run changed state."""

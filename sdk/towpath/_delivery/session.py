@@ -7,6 +7,7 @@ by calls over HTTP, since gRPC does not survive a fork.
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import sys
 import threading
@@ -19,10 +20,11 @@ from towpath._delivery.directives import ignore_directive
 from towpath._delivery.inherited import InheritedReporter
 from towpath._delivery.outbox import Outbox
 from towpath._delivery.sender import Sender
+from towpath._delivery.unrecorded import Unrecorded
 from towpath._forks import generation, in_child
 from towpath._settings.current import get_settings
 from towpath._transport.discovery import find_server
-from towpath.exceptions import ServerUnreachable
+from towpath.exceptions import ConfigurationError, ServerUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -98,7 +100,7 @@ class Session:
         self._outbox.close(remove=done and not waiting)
 
 
-_session: Session | None = None
+_session: Session | Unrecorded | None = None
 
 
 def _begin_in_child() -> None:
@@ -117,16 +119,32 @@ def current_reporter() -> Reporter:
     return _own_session() if chosen is None else chosen
 
 
-def _own_session() -> Session:
+def _own_session() -> Session | Unrecorded:
     global _session  # noqa: PLW0603 - one outbox a process is the point
     session = _session
     if session is None or session.pid != os.getpid():
         with _lock:
             if _session is None or _session.pid != os.getpid():
-                _session = Session(get_settings(), forked=_session is not None)
+                _session = _begun(get_settings(), forked=_session is not None)
                 _close_at_end(_session)
             session = _session
     return session
+
+
+def _begun(settings: Settings, *, forked: bool) -> Session | Unrecorded:
+    """A session; where the home can't be used, what does without."""
+    try:
+        if not settings.home.is_absolute():
+            raise FileNotFoundError(errno.ENOENT, "this user has no home folder")
+        return Session(settings, forked=forked)
+    except OSError as error:
+        if settings.require_server:
+            raise ConfigurationError(
+                f"server.require is set and the Towpath home {settings.home} can't be used"
+                f" ({error.strerror or error}): set TOWPATH_HOME to a folder that this user can"
+                " write to"
+            ) from error
+        return Unrecorded(settings.home, error)
 
 
 def end_forked_child(error: BaseException | None) -> NoReturn:
@@ -149,7 +167,7 @@ def end_forked_child(error: BaseException | None) -> NoReturn:
     os._exit(code)
 
 
-def _close_at_end(session: Session) -> None:
+def _close_at_end(session: Session | Unrecorded) -> None:
     atexit.register(session.close)
     processes: Any = sys.modules.get("multiprocessing.util")
     if processes is not None and generation():

@@ -1,4 +1,4 @@
-"""Whether and how a root flow run is shown."""
+"""Decides whether and how a root flow run is shown; the engine calls it when a run begins."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ _forked = False
 
 
 def observed(reporter: Reporter) -> Reporter:
-    """The reporter for a root flow run: itself, or one that shows the run and passes all on.
+    """Returns the reporter for a root flow run: the given one, or an observer around it.
 
-    Only what goes to the process's own session is shown: who reports elsewhere looks there.
+    Only runs that report to the process's own session are shown. A test harness, for example, has
+    its own view of them.
     """
     if _forked or not isinstance(reporter, Session):
         return reporter
@@ -43,7 +44,7 @@ def observed(reporter: Reporter) -> Reporter:
 
 
 def mode_of(display: str, stream: TextIO | None, environment: Mapping[str, str]) -> Mode:
-    """What a setting comes to with a standard error and an environment."""
+    """Returns the mode that a setting means for a standard error stream and an environment."""
     automatic = display == "auto"
     if display == "quiet" or stream is None or stream.closed or _is_worker():
         return "quiet"
@@ -62,7 +63,7 @@ def _redraws(environment: Mapping[str, str]) -> bool:
 
 
 def _is_worker() -> bool:
-    """Whether another Python process began this one as its helper."""
+    """Whether another Python process started this one as a worker."""
     processes = sys.modules.get("multiprocessing.process")
     return processes is not None and processes.parent_process() is not None
 

@@ -1,4 +1,4 @@
-"""The thread that shows the root flow runs of this process, however many go on at once."""
+"""The thread that shows all root flow runs of this process."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ FRAME_SECONDS: Final = 0.1
 
 
 class View(Protocol):
-    """Shows trees; every method but `prepare` is called by one thread at a time."""
+    """Shows trees; one thread at a time calls its methods, except `prepare`."""
 
     prompt: bool
-    """Whether what is urgent is shown at once, not with the next frame."""
+    """Whether urgent notes are shown at once, not with the next frame."""
 
     def page(self) -> Told | None:
-        """Who is told of each state of a root flow run; None when the trees are enough."""
+        """Returns the listener to a new root flow run's states; None when the trees are enough."""
         ...
 
     def prepare(self) -> None:
-        """Does what takes long before the first frame."""
+        """Does slow work, such as imports, before the first frame."""
         ...
 
     def show(self, trees: Sequence[Tree], now: float) -> None:
-        """Shows the present state of what goes on."""
+        """Shows the present state of all trees."""
         ...
 
     def end(self, tree: Tree, others: Sequence[Tree]) -> None:
-        """Shows what became of a root flow run."""
+        """Shows the end of a root flow run."""
         ...
 
     def close(self) -> None:
-        """Leaves the terminal as it was, for good or until the next frame."""
+        """Restores the terminal, for good or until the next frame."""
         ...
 
     def let_go(self) -> None:
-        """In a forked child: gives up the terminal, which stays the parent's."""
+        """Gives up the terminal in a forked child, since it stays the parent's."""
         ...
 
 
 class Hub:
-    """Collects the notes of observers in a thread of its own and has a view show them."""
+    """Collects the notes of observers in a thread of its own, and shows them in a view."""
 
     def __init__(self, view: Callable[[threading.RLock], View]) -> None:
         # Re-entrant: a signal handler of the user's may print while its thread prints.
@@ -62,7 +62,7 @@ class Hub:
         self._closed = False
 
     def page(self) -> Told | None:
-        """Who is told of each state of a new root flow run."""
+        """Returns the view's listener to the states of a new root flow run."""
         return self._view.page()
 
     def begin(self, observer: Observer) -> None:
@@ -80,12 +80,12 @@ class Hub:
             self._wake.set()
 
     def hurry(self) -> None:
-        """Shows what there is soon, if the view wants that."""
+        """Shows the notes at once if the view shows urgent ones."""
         if self._view.prompt and not self._wake.is_set():
             self._wake.set()
 
     def end(self, observer: Observer) -> None:
-        """Shows what became of a root flow run, before its caller goes on."""
+        """Shows the end of a root flow run before its caller goes on."""
         with self._lock:
             if observer not in self._observers:
                 return
@@ -97,7 +97,7 @@ class Hub:
                 self._view.end(observer.tree, [other.tree for other in self._observers])
 
     def close(self) -> None:
-        """Shows nothing more; what goes on goes on unseen."""
+        """Stops showing runs; runs under way continue."""
         if self._closed:
             return
         self._closed = True
@@ -110,7 +110,7 @@ class Hub:
                 self._view.close()
 
     def let_go(self) -> None:
-        """In a forked child: shows nothing more and leaves the terminal to the parent."""
+        """Stops showing runs in a forked child, and leaves the terminal to the parent."""
         self._lock = threading.RLock()
         self._closed = True
         for observer in self._observers:
@@ -122,7 +122,7 @@ class Hub:
         try:
             self._thread.start()
         except RuntimeError:
-            # The interpreter ends: flows that run now are not shown.
+            # The interpreter is shutting down: flows that run now are not shown.
             self.close()
         else:
             atexit.register(self.close)

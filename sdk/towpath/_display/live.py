@@ -1,4 +1,4 @@
-"""A tree of what goes on, redrawn below what is printed; at the end a summary is left."""
+"""A tree of the current runs, redrawn below the printed output, and replaced by a summary."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LiveView:
         self._unsaid = 0
 
     def page(self) -> Told | None:
-        """The trees are enough."""
+        """Returns None: the trees are enough."""
         return None
 
     def prepare(self) -> None:
@@ -47,7 +47,7 @@ class LiveView:
             self._drawn = drawn
 
     def show(self, trees: Sequence[Tree], now: float) -> None:
-        """Draws the trees, once one of them has gone on for a moment."""
+        """Draws the trees once one of them has run for a moment."""
         if self._drawn is None:
             return
         if not self._screen.is_open:
@@ -59,7 +59,7 @@ class LiveView:
         self._screen.draw(self._drawn(shown, columns))
 
     def end(self, tree: Tree, others: Sequence[Tree]) -> None:
-        """Leaves a summary; of many quick flows that went well, only the first ones'."""
+        """Prints a summary; of many quick flows that completed, only of the first ones."""
         self._ended += 1
         if self._ended > MOST_LINES and tree.state is StateType.COMPLETED and not tree.troubles:
             self._unsaid += 1
@@ -72,7 +72,7 @@ class LiveView:
             self._screen.close()
 
     def close(self) -> None:
-        """Gives the terminal back, and counts the flow runs that nothing was said of."""
+        """Restores the terminal, and prints the number of flow runs without a summary."""
         self._screen.close()
         if self._unsaid:
             sys.stderr.write(f"{self._unsaid:,} more flow runs completed\n")

@@ -1,4 +1,4 @@
-"""What the display knows of a root flow run: its tasks by name, in memory that ended runs leave."""
+"""The display's model of a root flow run: tasks grouped by name, without a record per ended run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class OpenRun:
     max_attempts: int
     state: StateType
     since: float
-    """When its first attempt began, or it came into being."""
+    """Start of its first attempt, else its creation."""
     attempt: int = 1
     next_attempt_time: float | None = None
     message: str = ""
@@ -47,12 +47,12 @@ class Ended:
 
     @property
     def sentence(self) -> str:
-        """What became of it, and why."""
+        """Its final state and the reason, as text."""
         return outcome(self.state, self.message)
 
 
 def outcome(state: StateType, message: str) -> str:
-    """A state with why, "failed: ValueError: no", "not run: load failed"."""
+    """Returns a state with its cause: "failed: ValueError: no", "not run: load failed"."""
     word, message = state_word(state), printable(message)
     if message.startswith(f"{word}:") or not message:
         return message or word
@@ -77,12 +77,12 @@ class Group:
 
     @property
     def total(self) -> int:
-        """How many runs there have been."""
+        """Number of runs so far."""
         return self.counts.total()
 
     @property
     def state(self) -> StateType:
-        """The state to show for all: what goes on, else the worst that happened."""
+        """The state to show for all: that of a run under way or waiting, else the worst one."""
         for state in (StateType.RETRYING, StateType.RUNNING):
             if self.counts[state]:
                 return state
@@ -96,13 +96,13 @@ class Group:
         return failed or StateType.COMPLETED
 
     def below(self, name: str) -> Group:
-        """The group of a name within this one; past a limit all new names share one."""
+        """Returns the group of a name within this one; past a limit, new names share a group."""
         if name not in self.groups and len(self.groups) >= _MOST_NAMES:
             name = _OTHERS
         return self.groups.setdefault(name, Group(name=name))
 
     def ran(self, now: float) -> float:
-        """Seconds since the first run began, or until the last one ended."""
+        """Returns the seconds from the first run's start until now, or until the last run's end."""
         if self.began is None:
             return 0.0
         end = now if self.active or self.ended is None else self.ended
@@ -110,10 +110,10 @@ class Group:
 
 
 class Told(Protocol):
-    """Is called with each run that enters a state."""
+    """A listener to the states that runs enter."""
 
     def __call__(self, tree: Tree, run: OpenRun, state: StateReport) -> None:
-        """Takes a run of a tree with the state it has entered."""
+        """Takes a run of a tree, and the state that it has entered."""
         ...
 
 
@@ -129,26 +129,26 @@ class Tree:
         self.run_id = ""
         self.name = ""
         self.state = StateType.PENDING
-        """The root's."""
+        """State of the root."""
         self.message = ""
         self.tasks: Counter[StateType] = Counter()
-        """Runs below the root, by state."""
+        """Number of runs below the root, by state."""
         self.troubles: list[Ended] = []
         self.not_run: list[Ended] = []
         self.told: Final = told
         self._open: dict[str, OpenRun] = {}
 
     def ran(self, now: float) -> float:
-        """Seconds since the root began, or until it ended."""
+        """Returns the seconds from the root's start until now, or until its end."""
         return self.root.ran(now) if self.root is not None else 0.0
 
     @property
     def open_runs(self) -> int:
-        """How many runs have not ended."""
+        """Number of runs that have not ended."""
         return len(self._open)
 
     def create(self, run: RunReport) -> None:
-        """Takes in a new run."""
+        """Adds a new run."""
         name = printable(run.display_name)
         if self.root is None:
             self.root, self.run_id, self.name = Group(name=name), run.run_id, name
@@ -169,13 +169,13 @@ class Tree:
         self._enter(run.run_id, opened, run.state, before=None)
 
     def transition(self, run_id: str, state: StateReport) -> None:
-        """Takes in a run's new state."""
+        """Updates a run's state."""
         run = self._open.get(run_id)
         if run is not None:
             self._enter(run_id, run, state, before=run.state)
 
     def rename(self, run_id: str, display_name: str) -> None:
-        """Takes in a run's new name."""
+        """Updates a run's name."""
         run = self._open.get(run_id)
         if run is not None:
             run.name = printable(display_name)

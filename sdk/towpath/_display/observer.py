@@ -1,4 +1,4 @@
-"""Notes what is reported of one root flow run, and passes it on."""
+"""Notes the reports of one root flow run for the display, and passes them on."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Note = RunReport | tuple[str, StateReport] | tuple[str, str]
 
 
 class Audience(Protocol):
-    """Whom an observer tells."""
+    """A receiver of an observer's signals."""
 
     def begin(self, observer: Observer) -> None:
         """A root flow run has begun."""
         ...
 
     def hurry(self) -> None:
-        """Something to be told at once is among the notes."""
+        """An urgent note was added."""
         ...
 
     def end(self, observer: Observer) -> None:
@@ -83,7 +83,7 @@ class Observer:
             self._notes.append((run_id, display_name))
 
     def log(self, line: LogReport) -> None:
-        """Reports a log line, and shows it if a run's own logger wrote it."""
+        """Reports a log line, and shows it if it comes from a run's own logger."""
         self._reporter.log(line)
         if line.logger == RUN_LOGGER and not self._over:
             with contextlib.suppress(OSError, ValueError):
@@ -102,6 +102,6 @@ class Observer:
                     self.tree.rename(note[0], note[1])
 
     def stop(self) -> None:
-        """Keeps no more notes; reports go on being passed on."""
+        """Stops keeping notes; reports are still passed on."""
         self._over = True
         self._notes.clear()

@@ -1,4 +1,4 @@
-"""Lines for what matters: for logs of CI, cron and pipes, and terminals that can't redraw."""
+"""Lines for important events: for logs of CI, cron and pipes, and terminals that can't redraw."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from towpath._display.model import OpenRun, Tree
 
 MOST_LINES: Final = 20
-"""Of each kind, in a flow run; and most flow runs told from begin to end."""
+"""Most lines of each kind in a flow run, and most flow runs that get all their lines."""
 _FIRST_PROGRESS_SECONDS: Final = 5.0
 _RAREST_PROGRESS_SECONDS: Final = 60.0
 _TOLD: Final = TROUBLES | {StateType.COMPLETED, StateType.RETRYING, StateType.SKIPPED}
@@ -30,7 +30,7 @@ _TOLD: Final = TROUBLES | {StateType.COMPLETED, StateType.RETRYING, StateType.SK
 class PlainView:
     """Writes a line when a flow begins, a task ends badly or is retried, and a flow ends.
 
-    Completed tasks are told one by one up to a limit, then counted every few seconds.
+    Completed tasks get a line each up to a limit; then a line gives counts every few seconds.
     """
 
     prompt = True
@@ -41,7 +41,7 @@ class PlainView:
         self._unsaid: Counter[StateType] = Counter()
 
     def page(self) -> Page:
-        """Who is told of each state of a root flow run."""
+        """Returns the listener that writes the lines of a new root flow run."""
         self._pages += 1
         return Page(brief=self._pages > MOST_LINES)
 
@@ -49,13 +49,13 @@ class PlainView:
         """Lines need no preparation."""
 
     def show(self, trees: Sequence[Tree], now: float) -> None:
-        """Counts, every few seconds, what is no longer told one by one."""
+        """Writes the counts of runs every few seconds, once single lines have stopped."""
         for tree in trees:
             if isinstance(tree.told, Page):
                 tree.told.progress(tree, now)
 
     def end(self, tree: Tree, others: Sequence[Tree]) -> None:
-        """Tells the end of a root flow run; of many that went well, only how many."""
+        """Writes the end of a root flow run; past a limit, completed ones are only counted."""
         del others
         page = tree.told
         if isinstance(page, Page) and page.brief and tree.state is StateType.COMPLETED:
@@ -64,21 +64,21 @@ class PlainView:
             _write(time.time(), end_line(tree))
 
     def close(self) -> None:
-        """Counts the flow runs that nothing was said of."""
+        """Writes the number of flow runs without a line."""
         if self._unsaid:
             count = self._unsaid.total()
             _write(time.time(), f"{count:,} more flow runs completed")
             self._unsaid.clear()
 
     def let_go(self) -> None:
-        """A forked child has nothing to give up."""
+        """Does nothing: a view of lines holds no terminal."""
 
 
 class Page:
     """The lines of one root flow run.
 
     Args:
-        brief: Only what went wrong.
+        brief: Write only failures.
     """
 
     def __init__(self, *, brief: bool = False) -> None:
@@ -89,7 +89,7 @@ class Page:
         self._pause = _FIRST_PROGRESS_SECONDS
 
     def __call__(self, tree: Tree, run: OpenRun, state: StateReport) -> None:
-        """Tells of a run's new state, if it matters and has not been told too often."""
+        """Writes a run's new state, if it is important and its kind hasn't reached the limit."""
         now = state.state
         if run.group is tree.root:
             if now is StateType.RETRYING:
@@ -103,7 +103,7 @@ class Page:
                 _write(state.time, f"{run.name}  {_told(run, state)}")
 
     def progress(self, tree: Tree, now: float) -> None:
-        """Counts the runs below by state, when that is due and has changed."""
+        """Writes the counts of runs by state, when they are due and have changed."""
         flooded = any(count > MOST_LINES for count in self._said.values())
         if flooded and now >= self._progress_at and tree.tasks != self._counted:
             self._counted = tree.tasks.copy()
@@ -113,7 +113,7 @@ class Page:
 
 
 def retry(run: OpenRun, now: float) -> str:
-    """A run that will be tried again: "attempt 1/3 failed, next in 4 s: ValueError: no"."""
+    """Describes a run that awaits a retry: "attempt 1/3 failed, next in 4 s: ValueError: no"."""
     left = max(0.0, (run.next_attempt_time or now) - now)
     when = f", next in {ceil(left)} s" if left else ""
     why = f": {printable(run.message)}" if run.message else ""

@@ -1,4 +1,4 @@
-"""A tree as rows: each name's state, time and counts, as many as there is room for."""
+"""Makes rows of trees: each name's state, time and counts, as many as fit."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class Row:
     counts: Sequence[tuple[StateType, str]] = ()
     remark: str = ""
     detail: bool = False
-    """Whether it tells of one run among several; the first to go."""
+    """Whether it describes one run of several; such rows are left out first."""
 
 
 def rows(trees: Sequence[Tree], now: float, *, height: int) -> list[Row]:
-    """The rows of all trees, at most so many."""
+    """Returns the rows of all trees, at most `height`."""
     all_rows = [row for tree in trees if tree.root for row in _group(tree.root, 0, now)]
     if len(all_rows) > height:
         all_rows = [row for row in all_rows if not row.detail]
     if len(all_rows) <= height:
         return all_rows
-    # The roots stay, then what goes on or went wrong, then the rest, each in its place.
+    # Roots are kept first, then runs under way or failed, then the rest; the order stays.
     order = sorted(range(len(all_rows)), key=lambda at: _rank(all_rows[at]))
     kept = sorted(order[: max(1, height - 1)])
     hidden = len(all_rows) - len(kept)
@@ -108,7 +108,7 @@ def _remark(group: Group, now: float) -> str:
 
 
 def attempt(run: OpenRun, now: float) -> str:
-    """Which attempt a run is at: "attempt 2/3, next in 4 s: ValueError: no"; empty at its first."""
+    """Describes a run's attempt: "attempt 2/3, next in 4 s: ValueError: no"; empty at its first."""
     if run.state is StateType.RETRYING:
         left = max(0.0, (run.next_attempt_time or now) - now)
         return (
@@ -119,11 +119,11 @@ def attempt(run: OpenRun, now: float) -> str:
 
 
 def name_width(shown: Sequence[Row], columns: int) -> int:
-    """How wide the column of names is, with their indent."""
+    """Returns the width of the column of names, indents included, in characters."""
     longest = max((2 * row.depth + len(row.name) for row in shown), default=0)
     return min(longest, max(_NARROW, columns // 3))
 
 
 def time_cell(row: Row) -> str:
-    """The time of a row, for a column of 6."""
+    """Returns the time of a row, for a column of 6 characters."""
     return f"{span(row.seconds, digits=1):>6}" if row.seconds is not None else " " * 6

@@ -1,8 +1,8 @@
-"""A few lines kept below all that this process prints to its terminal.
+"""Keeps a few lines below all output of this process in its terminal.
 
-The cursor rests on an empty line above them, where the next output goes: what bypasses Python's
-streams (subprocesses, C code) lands there too and is never erased. While a line is unfinished - a
-prompt, somebody else's progress bar - the lines are not shown.
+The cursor rests on an empty line above them, where the next output goes. Output that bypasses
+Python's streams (of subprocesses or C code) goes there too and is never erased. The lines are not
+shown while a line of output is unfinished, as in a prompt or another package's progress bar.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _CLEAR_BELOW: Final = "\x1b[J"
 _AS_ONE: Final = ("\x1b[?2026h", "\x1b[?2026l")
-"""Has terminals that know it show a frame at once; others ignore it."""
+"""Escape sequences around a frame: terminals that know them show it at once, others ignore them."""
 _REDRAW_SECONDS: Final = 0.03
 _ASCII: Final = str.maketrans("✓✗●↻■·…", "+x*r#..")
 
@@ -30,7 +30,7 @@ class Screen:
     """The terminal behind standard error.
 
     Args:
-        lock: Held while anything is written, by whatever thread.
+        lock: Held by a thread while it writes.
     """
 
     def __init__(self, lock: threading.RLock) -> None:
@@ -59,7 +59,7 @@ class Screen:
         return 80, 24
 
     def open(self) -> None:
-        """Begins to watch what is printed."""
+        """Begins to intercept printed output."""
         self._stream, self._write = sys.stderr, sys.stderr.write
         for stream in (sys.stderr, sys.stdout, sys.__stderr__, sys.__stdout__):
             if stream is not None and all(stream is not known for known, _ in self._hooked):
@@ -67,23 +67,23 @@ class Screen:
         self._input, builtins.input = builtins.input, self._ask
 
     def close(self) -> None:
-        """Takes the lines away and prints as before."""
+        """Removes the lines and stops intercepting output."""
         if not self._hooked:
             return
         self._erase()
         self._unhook()
 
     def let_go(self) -> None:
-        """Prints as before and leaves the terminal as it is."""
+        """Stops intercepting output and leaves the terminal as it is."""
         self._unhook()
 
     def draw(self, lines: Sequence[str]) -> None:
-        """Shows other lines; each fits the terminal's width, all its height but two."""
+        """Shows new lines; each must fit the terminal's width, and all its height less two."""
         self._frame = "".join(f"\n{line}" for line in lines)
         self._redraw()
 
     def leave(self, lines: Sequence[str]) -> None:
-        """Prints lines for good."""
+        """Prints lines that stay."""
         self._erase()
         begin = "\n" if self._line_open else ""
         self._line_open = False
@@ -96,7 +96,7 @@ class Screen:
         before = own.get("write")
         original = stream.write
 
-        # Whoever holds the stream, as handlers of logging do, writes through this.
+        # Code that holds the stream, as handlers of logging do, writes through this.
         def write(text: str, /) -> int:
             with self._lock:
                 self._erase()

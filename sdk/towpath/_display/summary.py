@@ -1,4 +1,4 @@
-"""The summary of a root flow run that has ended, as it is left in the terminal."""
+"""The summary of an ended root flow run, which stays in the terminal."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 _CODES: Final = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "bold": "1"}
 
 last_shown = ""
-"""Name of the root flow whose failures were the last to be left in the terminal."""
+"""Name of the root flow whose failures were printed last."""
 
 
 def end_line(tree: Tree) -> str:
-    """A root flow run in one sentence: how it ended, after how long, what became of its tasks."""
+    """Describes a root flow run in one line: its final state, its time, its tasks' states."""
     ran = span(tree.ran(0.0), digits=1)
     line = f"{tree.name} · {short_id(tree.run_id)}  {state_word(tree.state)} after {ran}"
     counts = ", ".join(text for _, text in counted(tree.tasks))
@@ -29,7 +29,7 @@ def end_line(tree: Tree) -> str:
 
 
 def lines_of(tree: Tree, *, colour: bool) -> list[str]:
-    """The end of a root flow run, the failures below it and what was not run because of them."""
+    """Returns the lines for a root flow run's end, its failed tasks and its skipped ones."""
     lines = [f"{_symbol(tree.state, colour=colour)} {_painted(end_line(tree), 'bold', colour)}"]
     lines += [
         f"  {_symbol(ended.state, colour=colour)} {ended.name} {ended.sentence}"
@@ -52,7 +52,7 @@ def _not_run(tree: Tree, *, colour: bool) -> list[str]:
 
 
 def cause(ended: Ended) -> str:
-    """Why a run was not run, as " since load[3] failed"; empty when nothing says."""
+    """Returns why a run was skipped, as " since load[3] failed"; empty if that isn't known."""
     why = ended.message.removeprefix("not run: ").partition(" (")[0].strip()
     return f" since {why}" if why else ""
 

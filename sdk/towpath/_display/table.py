@@ -1,4 +1,4 @@
-"""Rows as rich draws them; the one module of the display that loads rich."""
+"""Draws rows with rich; the only module of the display that loads rich."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def table(shown: Sequence[Row], columns: int) -> Text:
-    """The rows below one another, none wider than the terminal."""
+    """Returns the rows as lines, none wider than the terminal."""
     width = name_width(shown, columns)
     lines = [_line(row, width) for row in shown]
     for line in lines:
@@ -29,7 +29,7 @@ def table(shown: Sequence[Row], columns: int) -> Text:
 
 
 def drawn(shown: Sequence[Row], columns: int) -> list[str]:
-    """The rows as a terminal takes them, with its escape sequences."""
+    """Returns the rows as lines with escape sequences, for a terminal."""
     console = Console(file=StringIO(), force_terminal=True, width=columns, legacy_windows=False)
     with console.capture() as captured:
         console.print(table(shown, columns), no_wrap=True, crop=True, soft_wrap=False)
@@ -37,7 +37,7 @@ def drawn(shown: Sequence[Row], columns: int) -> list[str]:
 
 
 def counts_text(counts: Sequence[tuple[StateType, str]]) -> Text:
-    """Counts by state, each in its state's colour."""
+    """Returns counts by state, each in its state's colour."""
     parts = [Text(text, style=state_colour(state) or "") for state, text in counts]
     return Text(" · ", style="dim").join(parts)
 

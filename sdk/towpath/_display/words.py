@@ -1,4 +1,4 @@
-"""What the display and the command line say in the same words."""
+"""Words and formats that the display and the command line share."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _SPOKEN: Final = {StateType.SKIPPED: "not run"}
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    """A text that can't move the cursor or change the terminal.
+    """Returns a text with control characters replaced, since they could change the terminal.
 
     Args:
         text: From anywhere.
@@ -58,33 +58,36 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 
 def state_colour(state: StateType) -> str | None:
-    """The colour of a state, None for the terminal's own."""
+    """Returns the colour of a state; None for the terminal's default."""
     return _COLOURS.get(state)
 
 
 def state_symbol(state: StateType) -> str:
-    """One character that tells a state without colour."""
+    """Returns the character for a state, which is clear without colour."""
     return _SYMBOLS.get(state, _WAITING)
 
 
 def state_word(state: StateType) -> str:
-    """A state as a sentence names it: "failed", "timed out", "not run"."""
+    """Returns the word for a state in a sentence: "failed", "timed out", "not run"."""
     return _SPOKEN.get(state) or state.value.lower().replace("_", " ")
 
 
 def counted(counts: Mapping[StateType, int]) -> list[tuple[StateType, str]]:
-    """The states that runs are in, each with its "9,812 completed": ended well, badly, not yet."""
+    """Returns each state of some runs with a text, "9,812 completed".
+
+    Completed runs come first, then other ended ones, then those that have not ended.
+    """
     order = [state for state in StateType if state.terminal]
     order += [state for state in StateType if not state.terminal]
     return [(s, f"{counts[s]:,} {state_word(s)}") for s in order if counts.get(s, 0) > 0]
 
 
 def span(seconds: float, *, digits: int = 2) -> str:
-    """A span of time, short.
+    """Formats a span of time briefly.
 
     Args:
         seconds: Its length.
-        digits: Decimals to show of a span below a minute.
+        digits: Decimals of a span below a minute.
     """
     if seconds < _MINUTE:
         return f"{seconds:.{digits}f}s"
@@ -94,11 +97,11 @@ def span(seconds: float, *, digits: int = 2) -> str:
 
 
 def log_line(line: LogReport, run: RunContext | None) -> str:
-    """A log line as the terminal shows it, line break included.
+    """Formats a log line for the terminal, line break included.
 
     Args:
         line: As it was reported.
-        run: The run that code here is in, which the line is of unless a process sent it.
+        run: The current run. The line belongs to it unless another process sent the line.
     """
     severity = next(name for least, name in _SEVERITIES if line.severity >= least)
     name = f"{printable(run.name)}  " if run is not None and run.run_id == line.run_id else ""
@@ -109,7 +112,7 @@ def log_line(line: LogReport, run: RunContext | None) -> str:
 
 
 def short_id(run_id: str) -> str:
-    """The last 8 characters of a run id as the service shortens it: its last 40 bits, base 32."""
+    """Returns the short form of a run id, as the service makes it: its last 40 bits in base 32."""
     rest = int(run_id[-10:], 16)
     digits: list[str] = []
     for _ in range(_SHORT_LENGTH):

@@ -16,6 +16,7 @@ from towpath._engine.time_limit import time_limit, timed_out
 from towpath._redaction.patterns import scrubbed
 from towpath._runs.context import current_run
 from towpath._runs.failures import describe, headline, text_of
+from towpath._runs.unended import end_unended
 from towpath._state_type import StateType
 from towpath._strikes import Struck, due, wait
 from towpath.exceptions import (
@@ -266,8 +267,13 @@ class Attempts:
 
     def _report(self, state: StateReport) -> None:
         # A forked child that leaves the run reports nothing: its parent goes on with it.
-        if not self._context.inherited:
-            self._context.reporter.transition(self._context.run_id, state)
+        if self._context.inherited:
+            return
+        if self._context.unended:
+            end_unended(self._context)
+        self._context.reporter.transition(self._context.run_id, state)
+        if state.state.terminal:
+            self._context.ended = True
 
     def _wants_retry(self, error: Exception) -> bool:
         condition = self._policy.condition
@@ -320,6 +326,9 @@ def interruption(error: BaseException, said: Callable[[str], str] = scrubbed) ->
         message = text_of(error) if isinstance(error, RunCancelled) else ""
         message = message or f"interrupted by {type(error).__name__}"
         kind, reason = StateType.CANCELLED, "INTERRUPTED"
+    elif isinstance(error, Exception):  # It broke in as the end of an attempt was reported.
+        message = headline(error)
+        kind, reason = StateType.FAILED, ""
     else:
         message = f"ended by {headline(error)}"
         kind, reason = StateType.CRASHED, "PROCESS_EXIT"

@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 import contextvars
 import threading
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from towpath._strikes import exposed
+from towpath._strikes import Struck, exposed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -27,10 +26,11 @@ def run_to_end(coroutine: Coroutine[Any, Any, Any]) -> Any:
 def _in_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Runs a loop here; where a body around it is to end, the coroutine is cancelled."""
     running: list[Callable[[], object]] = []
+    stopped = threading.Event()
 
     async def stoppable() -> Any:
-        cancel = partial(asyncio.get_running_loop().call_soon_threadsafe, _current().cancel)
-        running.append(cancel)
+        loop, task = asyncio.get_running_loop(), _current()
+        running.append(lambda: loop.call_soon_threadsafe(task.cancel))
         try:
             return await coroutine
         finally:
@@ -40,9 +40,15 @@ def _in_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
         # Once: it would be cancelled again as it cleans up.
         with contextlib.suppress(IndexError, RuntimeError):
             running.pop()()
+            stopped.set()
 
     with exposed(stop):
-        return asyncio.run(stoppable())
+        try:
+            return asyncio.run(stoppable())
+        except asyncio.CancelledError:
+            if stopped.is_set():
+                raise Struck from None
+            raise
 
 
 def _current() -> asyncio.Task[Any]:

@@ -23,14 +23,16 @@ from towpath._runs.children import Child, Children, failure_of
 from towpath._runs.context import RunContext, current_run, current_tags
 from towpath._runs.futures import Future, wait
 from towpath._runs.interruption import Interruption
+from towpath._runs.unended import leave_unended
 from towpath._settings.current import get_settings
 from towpath._state_type import StateType
-from towpath._strikes import call_exposed, spared
+from towpath._strikes import Struck, call_exposed, spared
 from towpath._tracing.begin import trace_of
 from towpath.states import State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
+    from contextvars import Token
     from types import TracebackType
 
     from towpath._delivery.reports import Content
@@ -46,12 +48,16 @@ class FlowRun:
         self._flow = flow
         self._parent = current_run.get()
         self._run = _begin(flow, parameters, self._parent)
-        self._child = Child(self._run.name)
-        if self._parent is not None:
-            self._parent.children.add(self._child)
-        results = flow.result_policy
-        keep = self._keep if results.persists(self._run) else None
-        self._attempts = attempts_of(self._run, flow.policy, flow, keep=keep)
+        try:
+            self._child = Child(self._run.name)
+            if self._parent is not None:
+                self._parent.children.add(self._child)
+            results = flow.result_policy
+            keep = self._keep if results.persists(self._run) else None
+            self._attempts = attempts_of(self._run, flow.policy, flow, keep=keep)
+        except BaseException as error:
+            leave_unended(self._run, error)
+            raise
 
     def to_end(self) -> Child:
         """Runs an ordinary function."""
@@ -64,14 +70,16 @@ class FlowRun:
                     self._leave(error)
                     raise
 
-        token = current_run.set(self._run)
+        token: Token[RunContext | None] | None = None
         try:
+            token = current_run.set(self._run)
             return self._ended(self._attempts.run(body))
         except BaseException as error:
             self._aborted(error)
             raise
         finally:
-            current_run.reset(token)
+            if token is not None:
+                current_run.reset(token)
 
     async def to_end_async(self) -> Child:
         """Runs a coroutine function."""
@@ -152,6 +160,8 @@ class FlowRun:
         return self._child
 
     def _aborted(self, error: BaseException) -> None:
+        leave_unended(self._run, error)
+        self._child.handled = self._child.handled or isinstance(error, Struck)
         if self._child.state is None:
             self._child.state = interruption(error)
         # The caller gets the error: what becomes of it is for the caller's code to say.
@@ -278,21 +288,25 @@ def _begin(
     run.hide(parameters)
     run.name = run.secrets.text(flow.run_name(parameters))
     run.trace = trace_of(run)
-    run.reporter.create(
-        RunReport(
-            run_id=run_id,
-            kind="flow",
-            state=StateReport(state=StateType.RUNNING, time=run.created),
-            display_name=run.name,
-            flow_id=flow.flow_id,
-            flow_name=flow.name,
-            parent_run_id=run.parent_run_id,
-            root_run_id="" if parent is None else run.root_run_id,
-            tags=sorted(run.tags),
-            max_attempts=flow.policy.retries + 1,
-            timeout_seconds=flow.policy.timeout_seconds,
-            code_version=flow.code_version,
-            traceparent=run.trace.traceparent if run.trace is not None else "",
+    try:
+        run.reporter.create(
+            RunReport(
+                run_id=run_id,
+                kind="flow",
+                state=StateReport(state=StateType.RUNNING, time=run.created),
+                display_name=run.name,
+                flow_id=flow.flow_id,
+                flow_name=flow.name,
+                parent_run_id=run.parent_run_id,
+                root_run_id="" if parent is None else run.root_run_id,
+                tags=sorted(run.tags),
+                max_attempts=flow.policy.retries + 1,
+                timeout_seconds=flow.policy.timeout_seconds,
+                code_version=flow.code_version,
+                traceparent=run.trace.traceparent if run.trace is not None else "",
+            )
         )
-    )
+    except BaseException as error:
+        leave_unended(run, error)
+        raise
     return run

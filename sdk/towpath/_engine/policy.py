@@ -33,7 +33,15 @@ class Policy:
 
 
 def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
-    """For `retry_delay_seconds`: 1, 2, 4, 8... times a number of seconds."""
+    """Makes delays for `retry_delay_seconds` that double with each retry.
+
+    Args:
+        backoff_factor: Delay before the first retry, seconds.
+
+    Returns:
+        A function from the number of retries to their delays, seconds: 1, 2, 4, 8... times the
+        factor, for at most 50 retries.
+    """
 
     def delays(retries: int) -> list[float]:
         return [backoff_factor * max(0, 2**retry) for retry in range(min(retries, 50))]

@@ -23,7 +23,7 @@ _SEVERITIES: Final = ((50, 21), (40, 17), (30, 13), (20, 9), (10, 5))
 
 
 class RunHandler(logging.Handler):
-    """Sends what is logged within a run to the run."""
+    """Reports log records as lines of the run that emits them."""
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Reports a record if the filters let it pass.
@@ -73,7 +73,7 @@ _set_up = False
 
 
 def set_up() -> None:
-    """Has what is logged and printed within runs go to the runs; the first call counts."""
+    """Adds the handler and replaces `print`, so that output of runs is reported; acts once."""
     global _set_up  # noqa: PLW0603 - a process has one root logger and one print
     if not _set_up:
         _set_up = True
@@ -83,7 +83,7 @@ def set_up() -> None:
 
 
 def _print_in_run(*values: object, sep: str | None = " ", **options: Any) -> None:
-    """Prints, and in runs that ask for it logs what was printed to standard output."""
+    """Prints; in runs with `log_prints`, also logs text that goes to standard output."""
     run = current_run.get()
     if run is None:
         _print(*values, sep=sep, **options)
@@ -95,7 +95,7 @@ def _print_in_run(*values: object, sep: str | None = " ", **options: Any) -> Non
 def _print_of(
     run: RunContext, values: tuple[object, ...], sep: str | None, options: dict[str, Any]
 ) -> None:
-    # One write a line: what runs in other threads and processes prints does not get in between.
+    # One write per line, so that output of other threads and processes can't split it.
     end = options.pop("end", None)
     line = run.secrets.redacted((" " if sep is None else sep).join(map(str, values)))
     _print(line + ("\n" if end is None else end), end="", **options)
@@ -121,10 +121,10 @@ def _is_standard_output(file: object) -> bool:
 
 
 def get_run_logger() -> logging.Logger:
-    """The logger of the current run.
+    """Returns the logger of the current run.
 
     Raises:
-        MissingContextError: There is none.
+        MissingContextError: The code runs outside of a flow or task.
     """
     run = current_run.get()
     if run is None:

@@ -25,6 +25,7 @@ from towpath._redaction.live import LiveSecrets
 from towpath._runs.children import Child, Children
 from towpath._runs.context import RunContext, current_run, current_tags
 from towpath._runs.futures import wait
+from towpath._runs.unended import leave_unended
 from towpath._state_type import StateType
 from towpath._strikes import call_exposed, spared
 from towpath._tracing.begin import trace_of
@@ -269,7 +270,11 @@ def _begin(task: TaskDefinition, arguments: Arguments, waits: Waits) -> _Called:
         called.settle(attempts_of(run, results).found(results.hit.value))
         return called
     running = StateReport(state=StateType.RUNNING, time=run.created)
-    report_new(run, running, waits=waits, cache_key=results.key)
+    try:
+        report_new(run, running, waits=waits, cache_key=results.key)
+    except BaseException as error:
+        leave_unended(run, error)
+        raise
     return called
 
 
@@ -290,6 +295,7 @@ def call(
         try:
             return called.settle(execute(called.run, called.parameters, called.results))
         except BaseException as error:
+            leave_unended(called.run, error)
             called.raised(interruption(error))
             raise
 

@@ -1,7 +1,7 @@
-"""Keeps what must not be seen out of whatever is recorded or shown.
+"""Removes sensitive values and credentials from everything that is recorded or shown.
 
-Two kinds: values of parameters that their function marks as sensitive, for as long as their root
-run lasts, and whatever looks like a credential of this service, always.
+Values of parameters that a function marks as sensitive are removed while their root run lasts.
+Texts that look like a credential of this service are always removed.
 """
 
 from towpath._redaction.live import LiveSecrets

@@ -1,4 +1,4 @@
-"""The ways in which a value shows up in texts."""
+"""The forms in which a value appears in texts: plain, quoted, in Base64."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LEAST_CHARACTERS: Final = 6
-"""Shorter texts are part of too many others."""
+"""Least length of a text to remove; shorter ones occur in too many other texts."""
 
 _MOST_ITEMS: Final = 10_000
 _DEPTH: Final = 6
 
 
 def texts_in(value: Any) -> Iterator[str | bytes]:
-    """What is secret in a value: its text, or those of all that it holds."""
+    """Yields the secret texts of a value: its own, or those of all values in it."""
     for found in _leaves(value, _DEPTH):
         if len(found) >= LEAST_CHARACTERS:
             yield found
 
 
 def forms_of(value: str | bytes) -> set[str]:
-    """The texts that give a value away: itself, quoted in several ways, in Base64 at any offset."""
+    """Returns the texts that reveal a value: itself, quoted in several ways, in Base64."""
     content = value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
     text = value if isinstance(value, str) else content.decode("utf-8", "backslashreplace")
     forms = {text, repr(value)[1:-1] if isinstance(value, str) else repr(value)[2:-1]}
@@ -37,9 +37,9 @@ def forms_of(value: str | bytes) -> set[str]:
 
 
 def _base64(content: bytes) -> Iterator[str]:
-    """What is the same of a value's Base64 wherever it stands within other bytes."""
+    """Yields, for each offset, the part of a value's Base64 that bytes around it don't change."""
     for offset in range(3):
-        # The first characters hold bits of what comes before, the last ones of what comes after.
+        # The first characters hold bits of the bytes before, the last ones of the bytes after.
         first = -(-offset * 8 // 6)
         last = (offset + len(content)) * 8 // 6
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
@@ -64,7 +64,7 @@ def _leaves(value: Any, depth: int) -> Iterator[str | bytes]:
 
 
 def _quietly(read: Callable[[], Any]) -> Any:
-    """What is read of an object of a user, whose code may raise anything; None if it does."""
+    """Reads from a user's object, whose code may raise any exception; returns None then."""
     try:
         return read()
     except Exception:  # noqa: BLE001 - see above
@@ -72,7 +72,7 @@ def _quietly(read: Callable[[], Any]) -> Any:
 
 
 def _parts(value: Any) -> list[Any] | None:
-    """What a value holds; None for one that is its own text."""
+    """Returns the values within a value; None for one that is represented by its own text."""
     kind: Any = value.__class__
     held: Any = value
     if issubclass(kind, dict):
@@ -81,7 +81,7 @@ def _parts(value: Any) -> list[Any] | None:
         return list(held)
     if dataclasses.is_dataclass(kind):
         return [getattr(held, each.name, None) for each in dataclasses.fields(kind)]
-    # What pydantic makes, and what has no text of its own but its address.
+    # Models of pydantic, and objects whose default text is only their address.
     plain = hasattr(kind, "model_fields") or (
         kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__
     )

@@ -1,4 +1,4 @@
-"""Types and values that hold something sensitive within, of which messages show nothing."""
+"""Finds types and values that contain sensitive ones, so that messages can leave them out."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _MOST_OBJECTS: Final = 10_000
 
 @lru_cache(maxsize=1024)
 def guarded_parameters(function: Callable[..., Any]) -> Mapping[str, frozenset[str]]:
-    """The parameters whose types hold something sensitive at any depth.
+    """Finds the parameters whose types contain a sensitive one at any depth.
 
     Returns:
-        For each, the names that its types give to what they hold: fields, aliases, classes.
+        For each parameter, the names within its types: of fields, aliases and classes.
     """
     plain = inspect.unwrap(function)
     names = getattr(plain, "__globals__", {})
@@ -41,9 +41,9 @@ def guarded_parameters(function: Callable[..., Any]) -> Mapping[str, frozenset[s
 
 
 def shows_sensitive(value: Any) -> bool:
-    """Whether a value is, or holds, an object of a class that holds something sensitive.
+    """Whether a value is, or contains, an object of a class with sensitive parts.
 
-    A value with more objects in it than can be looked at counts as one.
+    A value with too many objects to inspect counts as one.
     """
     seen: set[int] = set()
     waiting = [value]
@@ -70,11 +70,11 @@ def _is_sensitive(annotation: Any) -> bool:
 
 
 _TOO_MANY: Final = object()
-"""Stands for the types of a type that is made of too many."""
+"""Replaces the parts of a type that has too many of them."""
 
 
 def _types_in(annotation: Any) -> list[Any]:
-    """A type and all that it is made of: arguments, fields of classes, and their types."""
+    """Returns a type and all its parts: arguments, fields of classes, and their types."""
     found: dict[int, Any] = {}
     waiting = [annotation]
     while waiting:
@@ -84,7 +84,7 @@ def _types_in(annotation: Any) -> list[Any]:
         if len(found) == _MOST_TYPES:
             return [*found.values(), _TOO_MANY]
         found[id(each)] = each
-        # Types of other packages may raise anything.
+        # Types of other packages may raise any exception.
         with suppress(Exception):
             waiting += _parts_of_type(each)
     return list(found.values())
@@ -118,7 +118,7 @@ def _types_of_fields(kind: type[Any]) -> Iterator[Any]:
 
 
 def _labels(annotation: Any) -> Iterator[str]:
-    """The names that a class gives to its parts, and its own."""
+    """Yields a class's name and the names of its parts."""
     if not isinstance(annotation, type):
         return
     yield annotation.__name__
@@ -138,7 +138,7 @@ def _annotations_of(thing: Any) -> dict[str, Any]:
 
 
 def _looked_up(annotation: Any, names: Mapping[str, Any]) -> Any:
-    """The type that an annotation means; the words in it where it can't be evaluated."""
+    """Returns the type that an annotation means, or the words in it if it can't be evaluated."""
     text = getattr(annotation, "__forward_arg__", annotation)
     try:
         alone = SimpleNamespace(__annotations__={"it": text})

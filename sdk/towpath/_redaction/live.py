@@ -1,4 +1,4 @@
-"""The sensitive values of a root run and of all runs below it, while it lasts."""
+"""The sensitive values of a root run and of all runs below it, for as long as it lasts."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _FEW: Final = 200
-"""As many texts are looked for one after the other; more by how they begin."""
+"""Up to this many texts are searched one by one; more are found by their first characters."""
 
 
 class LiveSecrets:
-    """What must not be seen of one root run; safe to use from any thread.
+    """The texts that must not be shown of one root run; safe to use from any thread.
 
-    One for the whole run, since an error travels from a task with a sensitive parameter to a flow
-    that has none.
+    All runs below the root share it, since an error passes from a task with a sensitive parameter
+    to a flow that has none.
     """
 
     __slots__ = ("_by_start", "_few", "_lock", "_values")
 
     def __init__(self, values: Iterable[str | bytes] = ()) -> None:
-        """Knows these values, as another process has sent them."""
+        """Begins with some values, which another process has sent."""
         self._lock = threading.Lock()
         self._values: set[str | bytes] = set()
         self._few: tuple[str, ...] = ()
-        """All forms, the longest first, as long as they are few."""
+        """All forms, the longest first, while they are few."""
         self._by_start: dict[str, list[str]] = {}
         self.add_texts(values)
 
     @property
     def values(self) -> frozenset[str | bytes]:
-        """What is known, in plain: for another process of the same run."""
+        """Returns the values in plain text, for another process of the same run."""
         with self._lock:
             return frozenset(self._values)
 
     def unlock_in_child(self) -> None:
-        """In a forked child: makes the lock anew, which another thread may have held."""
+        """Makes the lock anew in a forked child, since another thread may have held it."""
         self._lock = threading.Lock()
 
     def add(self, value: Any) -> None:
-        """Keeps whatever is secret in a value from being seen."""
+        """Adds all secret texts of a value."""
         self.add_texts(texts_in(value))
 
     def text(self, text: str) -> str:
@@ -59,7 +59,7 @@ class LiveSecrets:
         return without_credentials(text)
 
     def add_texts(self, values: Iterable[str | bytes]) -> None:
-        """Keeps texts from being seen that another process knows."""
+        """Adds values that another process has sent."""
         with self._lock:
             new = set(values) - self._values
             if not new:
@@ -67,7 +67,8 @@ class LiveSecrets:
             self._values |= new
             for form in {form for value in new for form in forms_of(value)}:
                 start = form[:LEAST_CHARACTERS]
-                # A longer one may hold a shorter one. Whoever reads meanwhile has the old list.
+                # The longest come first, since they may contain shorter ones. The list is replaced,
+                # not changed: another thread may be reading it.
                 known = {*self._by_start.get(start, ()), form}
                 self._by_start[start] = sorted(known, key=len, reverse=True)
             few = len(self._by_start) <= _FEW

@@ -1,4 +1,4 @@
-"""Which parameters of a function are sensitive: those that are annotated so."""
+"""Finds a function's sensitive parameters by their annotations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HINTS: Final = ("Sensitive", "Secret")
 
 @lru_cache(maxsize=4096)
 def sensitive_parameters(function: Callable[..., Any]) -> frozenset[str]:
-    """The names of a function's sensitive parameters."""
+    """Returns the names of a function's sensitive parameters."""
     try:
         annotations = inspect.get_annotations(inspect.unwrap(function))
     except (TypeError, ValueError):
@@ -32,7 +32,7 @@ def sensitive_parameters(function: Callable[..., Any]) -> frozenset[str]:
 
 
 def shown_parameters(function: Callable[..., Any], parameters: dict[str, Any]) -> dict[str, Any]:
-    """A function's arguments as they may be seen."""
+    """Returns a function's arguments with sensitive values replaced."""
     sensitive = sensitive_parameters(function)
     if not sensitive:
         return parameters
@@ -40,7 +40,7 @@ def shown_parameters(function: Callable[..., Any], parameters: dict[str, Any]) -
 
 
 class _Hidden:
-    """Stands for a sensitive value in a template, whatever the template asks of it."""
+    """Replaces a sensitive value in a template; every attribute and item of it is hidden too."""
 
     def __getattr__(self, name: str) -> _Hidden:
         return self
@@ -71,13 +71,13 @@ def _is_sensitive(function: Callable[..., Any], name: str, annotation: Any) -> b
     try:
         found = get_type_hints(alone, globalns=dict(known), include_extras=True)[name]
     except Exception:  # noqa: BLE001 - what can't be looked up may be anything
-        # Hiding too much is the smaller harm.
+        # Hiding too much does less harm than hiding too little.
         return any(hint in annotation for hint in _HINTS)
     return is_marked(found)
 
 
 def _may_be_alias(function: Callable[..., Any], annotation: str) -> bool:
-    """Whether a name of the module means a type that is marked: `Password = Annotated[...]`."""
+    """Whether a name in the module is an alias of a marked type: `Password = Annotated[...]`."""
     known: Mapping[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
     words = "".join(each if each.isidentifier() or each.isdigit() else " " for each in annotation)
     return any(is_marked(known[word]) for word in words.split() if word in known)

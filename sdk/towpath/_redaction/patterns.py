@@ -1,4 +1,4 @@
-"""Texts that look like credentials: API keys of Towpath, and signed tokens."""
+"""Patterns of credentials: API keys of Towpath, and signed tokens."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from towpath._redaction.clean import clean
 REDACTED: Final = "***"
 
 KEY: Final = r"twp[usrd]_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}"
-"""As `towpath_auth` makes them, which this side of the house doesn't import.
+"""Pattern of the keys that `towpath_auth` makes; the SDK doesn't import that package.
 
-Anything may stand around one: `\\n` of a repr, `m` of a colour, `%3D` of a URL, `API_KEY_`.
+Any text may stand around a key: `\\n` of a repr, `m` of a colour, `%3D` of a URL, `API_KEY_`.
 """
 
 _PART: Final = "[A-Za-z0-9_-]"
-# Looks once at each word that may hold the beginning of a token, however often `eyJ` is in it.
+# Inspects each word that may begin a token once, however often it contains `eyJ`.
 _TOKEN: Final = (
     rf"(?<!{_PART})(?={_PART}+\.eyJ{_PART}{{8,}}\.{_PART}{{8}})"
     rf"(?P<before>{_PART}*?)eyJ{_PART}{{8,}}\.eyJ{_PART}{{8,}}\.{_PART}{{8,}}"

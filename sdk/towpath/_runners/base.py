@@ -1,4 +1,4 @@
-"""What every task runner is: the class that users' own runners extend."""
+"""The base class of task runners, which users may extend for runners of their own."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class TaskRunner:
-    """Runs what is ready to run; entered for the life of a flow run."""
+    """Runs submitted tasks once they are ready; it is entered for the life of a flow run."""
 
     remote: ClassVar[bool] = False
-    """Whether functions run elsewhere than in the thread that drives the run: by `perform`."""
+    """Whether `perform` runs a task's function outside of the thread that drives its run."""
 
     def __enter__(self) -> Self:
         return self
@@ -29,22 +29,31 @@ class TaskRunner:
         return None
 
     def run(self, work: Callable[[], None]) -> None:
-        """Runs work that waits for nothing, now or later."""
+        """Runs work that is ready, now or later.
+
+        Args:
+            work: Drives a task run to its end; it doesn't raise.
+        """
         raise NotImplementedError
 
     def perform(self, task: Any, run: RunContext, parameters: dict[str, Any]) -> Any:
-        """Calls a task's function where it is to run, and returns its result.
+        """Calls a task's function in the place of this runner, and returns its result.
+
+        Args:
+            task: The task.
+            run: Its run.
+            parameters: Arguments of the function by parameter name.
 
         Raises:
             RunTimedOut: It took longer than the task's timeout, and was stopped.
-            RunCrashed: What ran it is gone.
-            Exception: What the function raised.
+            RunCrashed: The process that ran it ended.
+            Exception: The exception that the function raised.
         """
         raise NotImplementedError
 
     def interrupt(self) -> None:
-        """Stops what can be stopped, since the flow was interrupted."""
+        """Stops functions that can be stopped, after the flow was interrupted."""
 
     def duplicate(self) -> TaskRunner:
-        """A runner of the same kind, for another flow run."""
+        """Returns a runner with the same options, for another flow run."""
         raise NotImplementedError

@@ -18,5 +18,5 @@ class InlineTaskRunner(TaskRunner):
         work()
 
     def duplicate(self) -> InlineTaskRunner:
-        """Another one."""
+        """Returns another inline runner."""
         return InlineTaskRunner()

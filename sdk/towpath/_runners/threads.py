@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 class ThreadPoolTaskRunner(TaskRunner):
-    """Runs tasks in threads. A task that waits for others makes room for them."""
+    """Runs tasks in threads; a task that waits for others gives up its place meanwhile.
+
+    Args:
+        max_workers: Most tasks that run at a time, not counting those that wait for others.
+    """
 
     def __init__(self, max_workers: int = 16) -> None:
         """Starts threads as they are needed.
@@ -38,7 +42,7 @@ class ThreadPoolTaskRunner(TaskRunner):
         self._slots.run(work)
 
     def duplicate(self) -> TaskRunner:
-        """Another one with as many threads."""
+        """Returns a runner with the same number of threads."""
         return type(self)(self._max_workers)
 
 

@@ -1,4 +1,4 @@
-"""The run that code is in, and the tags in force."""
+"""The current run, and the tags that new runs get."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Runner(Protocol):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class RunContext:
-    """The run that the present code is part of; hooks and conditions get it, too."""
+    """A run, as its own code and its hooks and conditions see it."""
 
     run_id: str
     kind: Literal["flow", "task"]
@@ -82,21 +82,21 @@ class RunContext:
     runner: Runner | None = None
     attempt: int = 1
     index: int = 0
-    """Which call of its task within its parent it is, from 0."""
+    """Number of the call of its task within its parent, from 0."""
     submitted: bool = False
     """Whether it was submitted to the runner, not called."""
     mapped: bool = False
     """Whether it is one of a map."""
     log_prints: bool = False
     persist_result: bool = False
-    """Whether results of tasks are kept that don't say so themselves."""
+    """Whether results are kept of tasks that don't set `persist_result`."""
     clock: Clock = system_clock
     created: float = 0.0
     """Seconds since the Unix epoch."""
     interruption: Interruption | None = None
     """Of the flow run."""
     secrets: LiveSecrets = field(default_factory=LiveSecrets, repr=False)
-    """What must not be seen of its root run."""
+    """The sensitive values of its root run."""
     trace: Trace | None = field(default=None, repr=False)
     """Where its spans belong, if it has any."""
     counts: dict[str, int] = field(default_factory=dict[str, int])
@@ -104,9 +104,16 @@ class RunContext:
     forks: int = field(default_factory=generation, repr=False)
     """How many forks lay behind the process that began it."""
 
+    ended: bool = False
+    """Whether its final state is reported."""
+    broken_by: BaseException | None = field(default=None, repr=False)
+    """What broke in as its end was to be reported."""
+    unended: list[RunContext] = field(default_factory=list["RunContext"], repr=False)
+    """Runs within it whose ends it reports before its own."""
+
     @property
     def inherited(self) -> bool:
-        """Whether this process was forked within the run: it is its parent's then."""
+        """Whether this process was forked within the run, which then belongs to the parent."""
         return self.forks != generation()
 
     def hide(self, parameters: dict[str, Any]) -> None:
@@ -116,12 +123,12 @@ class RunContext:
 
     @property
     def id(self) -> str:
-        """The run's id, as Prefect's hooks know it."""
+        """The run's id, under the name that Prefect's hooks use."""
         return self.run_id
 
     @property
     def run_count(self) -> int:
-        """Number of the present attempt, from 1."""
+        """Number of the current attempt, from 1."""
         return self.attempt
 
     @property
@@ -133,7 +140,7 @@ class RunContext:
         return run
 
     def next_index(self, task_key: str) -> int:
-        """Which call of a task within this run the next one is, from 0."""
+        """Returns the number of the next call of a task within this run, from 0."""
         with self.lock:
             index = self.counts.get(task_key, 0)
             self.counts[task_key] = index + 1
@@ -159,10 +166,10 @@ in_child(_unlock_in_child)
 
 
 def get_run_context() -> RunContext:
-    """The run that the present code is part of.
+    """Returns the current run.
 
     Raises:
-        MissingContextError: There is none.
+        MissingContextError: The code runs outside of a flow or task.
     """
     run = current_run.get()
     if run is None:
@@ -174,7 +181,7 @@ def get_run_context() -> RunContext:
 
 
 class tags(ContextDecorator):  # noqa: N801 - reads as a statement
-    """Adds tags to the runs that begin within the context."""
+    """Adds tags to all runs that begin within the context."""
 
     # No generator: `contextlib` assigns to an exception that passes, which some exceptions refuse.
 
@@ -201,5 +208,5 @@ def clean_tags(names: Iterable[str]) -> frozenset[str]:
 
 
 def current_tags() -> frozenset[str]:
-    """The tags in force."""
+    """Returns the tags that new runs get here."""
     return _tags.get()

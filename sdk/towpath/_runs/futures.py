@@ -23,7 +23,7 @@ R = TypeVar("R")
 
 
 class Future(Generic[R]):
-    """A task run that was submitted."""
+    """A submitted task run, and its result once it has ended."""
 
     def __init__(self, run_id: str, child: Child) -> None:
         self.task_run_id = run_id
@@ -34,11 +34,14 @@ class Future(Generic[R]):
 
     @property
     def state(self) -> State[R]:
-        """What is known of the run now."""
+        """The run's current state."""
         return self.child.state or State(type=StateType.PENDING)
 
     def wait(self, timeout: float | None = None) -> None:
-        """Waits until the run has ended, at most so many seconds.
+        """Waits until the run has ended, or the time is over.
+
+        Args:
+            timeout: Longest wait, seconds; None for no limit.
 
         Raises:
             MissingContextError: This is a forked child, and the run is its parent's.
@@ -60,14 +63,15 @@ class Future(Generic[R]):
             self._take_back(tell)
 
     def result(self, timeout: float | None = None, *, raise_on_failure: bool = True) -> R:
-        """Waits for the run's result.
+        """Waits for the run's result and returns it.
 
         Args:
-            timeout: Longest wait, seconds.
+            timeout: Longest wait, seconds; None for no limit.
             raise_on_failure: Raise the exception that ended the run; otherwise return it.
 
         Raises:
             TimeoutError: The run hasn't ended in time.
+            BaseException: The exception that ended the run.
         """
         self.wait(timeout)
         if not self._done:
@@ -78,7 +82,7 @@ class Future(Generic[R]):
         return value
 
     def final_state(self) -> State[R]:
-        """Waits for the run's final state; asking for it is dealing with it."""
+        """Waits for the run's final state and returns it; a failure counts as handled then."""
         self.wait()
         self.child.handle_unless_completed()
         return self.state
@@ -88,7 +92,7 @@ class Future(Generic[R]):
         return self._done
 
     def finish(self, state: State[R]) -> None:
-        """Notes how the run ended."""
+        """Records the run's final state."""
         self.child.state = state
         self._done = True
         while self._callbacks:
@@ -99,9 +103,9 @@ class Future(Generic[R]):
             callback()
 
     def when_done(self, callback: Callable[[], None]) -> None:
-        """Calls back once the run has ended; at once if it has."""
+        """Calls a function once the run has ended; at once if it already has."""
         self._callbacks.append(callback)
-        # Whoever takes it off the list calls it: `finish`, or this, when it came too late for that.
+        # The code that takes it off the list calls it: `finish`, or this method if that was over.
         if self._done and self._take_back(callback):
             callback()
 
@@ -121,26 +125,51 @@ class FutureList(list[Future[R]]):
     """The futures of a `.map`."""
 
     def result(self, timeout: float | None = None, *, raise_on_failure: bool = True) -> list[R]:
-        """Waits for all results, in order."""
+        """Waits for all results and returns them in order.
+
+        Args:
+            timeout: Longest wait for each result, seconds; None for no limit.
+            raise_on_failure: Raise the first exception; otherwise return exceptions as results.
+
+        Raises:
+            TimeoutError: A run hasn't ended in time.
+            BaseException: The exception that ended a run.
+        """
         return [future.result(timeout, raise_on_failure=raise_on_failure) for future in self]
 
     def wait(self, timeout: float | None = None) -> None:
-        """Waits until all have ended."""
+        """Waits until all runs have ended, or the time is over.
+
+        Args:
+            timeout: Longest wait in all, seconds; None for no limit.
+        """
         wait(self, timeout)
 
 
 def wait(futures: Iterable[Waitable], timeout: float | None = None) -> None:
-    """Waits until all have ended, at most so many seconds in all."""
+    """Waits until all runs have ended, or the time is over.
+
+    Args:
+        futures: Futures of the runs.
+        timeout: Longest wait in all, seconds; None for no limit.
+    """
     deadline = None if timeout is None else time.monotonic() + timeout
     for future in futures:
         future.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
 
 def as_completed(futures: Iterable[Future[R]], timeout: float | None = None) -> Iterator[Future[R]]:
-    """The futures in the order in which they end.
+    """Iterates over futures in the order in which their runs end.
+
+    Args:
+        futures: Futures of the runs.
+        timeout: Longest wait in all, seconds; None for no limit.
+
+    Yields:
+        Each future, once its run has ended.
 
     Raises:
-        TimeoutError: Not all have ended in time.
+        TimeoutError: Not all runs have ended in time.
     """
     waiting = list(futures)
     deadline = None if timeout is None else time.monotonic() + timeout

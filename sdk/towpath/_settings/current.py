@@ -1,4 +1,4 @@
-"""Settings of this process: flag, then TOWPATH_* variable, project file, profile, default."""
+"""Resolves and caches the settings of this process, for all parts of the SDK."""
 
 from __future__ import annotations
 
@@ -28,10 +28,13 @@ _cached: _Cached | None = None
 
 
 def get_settings() -> Settings:
-    """The settings in force; read anew when the environment, the folder or a file has changed.
+    """Returns the current settings of this process.
+
+    They are read anew when the environment, the working folder or a file has changed. From the
+    strongest: command line, TOWPATH_* variables, project file, profile, defaults.
 
     Raises:
-        ConfigurationError: Something is set wrongly; the message says where, and what is right.
+        ConfigurationError: A setting is wrong; the message gives the place and a valid value.
     """
     global _cached  # noqa: PLW0603 - one process has one environment
     environment = _environment()
@@ -56,16 +59,16 @@ def get_settings() -> Settings:
 
 
 def resolve_settings() -> Resolution:
-    """The settings in force with their sources, and everything wrong with them.
+    """Returns the current settings with their sources, and all problems with them.
 
     Raises:
-        ConfigurationError: A file can't be read, or the profile isn't there.
+        ConfigurationError: A file can't be read, or the profile doesn't exist.
     """
     return resolve(flags=_flags, profile=_profile)
 
 
 def use_flags(values: Mapping[str, str], *, profile: str = "") -> None:
-    """Sets what the command line of this process says, above everything else.
+    """Sets the settings given on the command line of this process, the strongest layer.
 
     Args:
         values: Settings by dotted name.

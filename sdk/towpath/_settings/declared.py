@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 Value = str | bool | float | Path | None
-"""What a setting can be."""
+"""The types of settings' values."""
 
 Scope = Literal["project", "profile", "process"]
-"""The least personal place that may set it: a project's file, a profile, or only this process."""
+"""The most widely shared place that may set it: a project's file, a profile, or this process."""
 
 ENVIRONMENT_PREFIX: Final = "TOWPATH_"
 STAND_IN_PREFIX: Final = "TOWPATH_SECRET_"
-"""Of variables that stand in for secrets of the service: no settings."""
+"""Prefix of variables that replace secrets of the service; they are no settings."""
 PROFILE_VARIABLE: Final = "TOWPATH_PROFILE"
 _METADATA_KEY: Final = "setting"
 
@@ -49,8 +49,8 @@ class Setting:
         name: The setting as files and commands write it, "server.address".
         attribute: Its attribute of `Settings`.
         variable: Its environment variable.
-        read: Makes a value of what was written; raises ValueError or TypeError with what is right.
-        default: Its value when nothing sets it; None when that is worked out.
+        read: Converts the written value; raises ValueError or TypeError, naming a valid value.
+        default: Its value when nothing sets it; None when the default is computed.
         scope: Where it may be set.
         secret: Whether its value is masked wherever it is shown.
         help: One sentence for commands and the reference.
@@ -84,7 +84,7 @@ def _setting(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings in force; each attribute is explained by the help of its declaration."""
+    """The settings of this process; the help of its declaration explains each attribute."""
 
     home: Path = field(
         metadata=_setting(
@@ -256,7 +256,7 @@ class Settings:
             "flush_timeout_seconds",
             "TOWPATH_FLUSH_TIMEOUT_SECONDS",
             read_seconds,
-            "Longest wait, in seconds, at the end of a process for what is still unsent.",
+            "Longest wait, in seconds, at the end of a process for unsent reports.",
             page="guides/delivery.md",
         ),
     )
@@ -303,7 +303,7 @@ class Settings:
 
     @property
     def has_credentials(self) -> bool:
-        """Whether a setting proves who calls."""
+        """Whether a setting gives credentials."""
         return bool(self.api_key or self.api_key_file or self.token_file or self.sign_in_file)
 
 
@@ -333,7 +333,7 @@ CREDENTIALS: Final = (
     *("server.api_key", "server.api_key_file"),
     *("server.token_file", "server.sign_in_file"),
 )
-"""Settings that prove who calls: those of the strongest layer count, and no others."""
+"""Settings that give credentials: only those of the strongest layer count."""
 
 SERVER_VARIABLES: Final = frozenset(
     f"TOWPATH_SERVER_{name}"
@@ -346,7 +346,7 @@ SERVER_VARIABLES: Final = frozenset(
 """Variables of the service's own options: no settings of its clients.
 
 `towpath_service.app.options` declares them. A client has to know their names where the service
-isn't installed, to tell them from misspelled settings; a test compares the two.
+isn't installed, to distinguish them from misspelled settings; a test compares the two.
 """
 
 BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
@@ -354,13 +354,13 @@ VARIABLES: Final = (PROFILE_VARIABLE, *(setting.variable for setting in SETTINGS
 
 
 def suggestion(wrong: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """The known name most like a wrong one; empty when none is."""
+    """Returns the known name most similar to a wrong one; empty when none is similar enough."""
     close = difflib.get_close_matches(wrong, list(known), 1, cutoff)
     return close[0] if close else ""
 
 
 def masked(setting: Setting, value: Value) -> str:
-    """A value as it may be shown."""
+    """Returns a value's text for display, masked if it is secret."""
     if setting.secret and value:
         return "********"
     if value is None:

@@ -32,7 +32,7 @@ class ConfigFile:
     """The profile in use; empty when the file names none."""
     profiles: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     unknown: list[str] = field(default_factory=list[str])
-    """Top-level keys that mean nothing."""
+    """Top-level keys without a meaning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +44,17 @@ class ProjectFile:
 
 
 def config_path(home: str | None) -> Path:
-    """Where the user's file is: in the home when one is set, so that a trial leaves nothing."""
+    """Returns the path of the user's file: within the home if one is set, as in trials."""
     if home:
         return Path(home).expanduser().absolute() / CONFIG_NAME
     return Path(platformdirs.user_config_dir("towpath")) / CONFIG_NAME
 
 
 def read_config(path: Path) -> ConfigFile:
-    """Reads the user's file; an empty one when there is none.
+    """Reads the user's file; returns an empty one when there is none.
 
     Raises:
-        ConfigurationError: It isn't TOML, or not laid out as a config.toml is.
+        ConfigurationError: It isn't TOML, or hasn't the layout of a config.toml.
     """
     content = _read_toml(path)
     if content is None:
@@ -101,10 +101,9 @@ def write_config(config: ConfigFile) -> None:
 
 
 def find_project(start: Path) -> ProjectFile | None:
-    """The nearest project file from a folder up to the root of its repository.
+    """Finds the nearest project file from a folder up to the root of its repository.
 
-    Outside a repository only the folder itself counts: what lies further up belongs to somebody
-    else.
+    Outside a repository only the folder itself counts: folders above it may be other users'.
 
     Raises:
         ConfigurationError: A file on the way isn't TOML.
@@ -121,7 +120,7 @@ def find_project(start: Path) -> ProjectFile | None:
 
 
 def read_project(path: Path) -> ProjectFile | None:
-    """A project's file, or its part of a pyproject.toml; None when there is none.
+    """Reads a project's file, or its part of a pyproject.toml; returns None when there is none.
 
     Raises:
         ConfigurationError: It isn't TOML.
@@ -131,7 +130,7 @@ def read_project(path: Path) -> ProjectFile | None:
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A table of tables as one, by dotted name."""
+    """Flattens nested tables into one, by dotted name."""
     values: dict[str, Any] = {}
     for key, value in table.items():
         if isinstance(value, dict):
@@ -173,6 +172,8 @@ def _read(path: Path) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
+        if not os.access(path.parent, os.X_OK):
+            return None  # The user can't read the home; flows report that.
         raise ConfigurationError(f"{path} can't be read: {error.strerror}") from error
 
 

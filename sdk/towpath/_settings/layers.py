@@ -1,4 +1,4 @@
-"""Puts the layers on top of each other: flag, environment, project, profile, default."""
+"""Resolves settings from their layers: flag, environment, project, profile, default."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ _ALLOWED: Final[Mapping[str, frozenset[Scope]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """Settings as one place writes them."""
+    """The settings written in one place."""
 
     kind: SourceKind
     place: str
-    """For people: a path, a variable, a profile."""
+    """Name of the place for people: a path, a variable, a profile."""
     values: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A setting's value and where it comes from."""
+    """A setting's value and its source."""
 
     setting: Setting
     value: Value
@@ -70,7 +70,7 @@ class Found:
 
     @property
     def source(self) -> str:
-        """Where it comes from, for people."""
+        """Its source, for people."""
         if self.kind == "environment":
             return f"environment: {self.place}"
         return f"{self.kind}: {self.place}" if self.place else self.kind
@@ -78,7 +78,7 @@ class Found:
 
 @dataclass(slots=True, kw_only=True)
 class Resolution:
-    """All settings in force, and what is wrong with what was written."""
+    """All resolved settings, and the problems found in their layers."""
 
     found: dict[str, Found] = field(default_factory=dict[str, Found])
     problems: list[str] = field(default_factory=list[str])
@@ -95,7 +95,7 @@ def resolve(*, flags: Mapping[str, str], profile: str = "") -> Resolution:
         profile: Profile given on the command line; empty when none was.
 
     Raises:
-        ConfigurationError: A file can't be read, or the profile isn't there.
+        ConfigurationError: A file can't be read, or the profile doesn't exist.
     """
     config = user_config()
     resolution = Resolution(config=config, project=_project())
@@ -121,7 +121,7 @@ def resolve(*, flags: Mapping[str, str], profile: str = "") -> Resolution:
 
 
 def _keep_strongest(resolution: Resolution, layers: Iterable[Layer]) -> None:
-    """Drops what proves who calls in weaker layers: a variable beats all of a profile."""
+    """Drops credentials of weaker layers: a variable replaces all credentials of a profile."""
     found = resolution.found
     given = [name for name in CREDENTIALS if name in found]
     for layer in layers:
@@ -133,7 +133,7 @@ def _keep_strongest(resolution: Resolution, layers: Iterable[Layer]) -> None:
 
 
 def user_config() -> ConfigFile:
-    """The user's file, as it is now.
+    """Reads the user's file.
 
     Raises:
         ConfigurationError: It can't be read.
@@ -142,7 +142,7 @@ def user_config() -> ConfigFile:
 
 
 def file_problems(config: ConfigFile) -> list[str]:
-    """A line for each thing wrong with the user's file, in any of its profiles."""
+    """Returns a line for each problem in the user's file, in any of its profiles."""
     problems = [_unknown_key(config, key) for key in config.unknown]
     for name in config.profiles:
         problems += read_layer(profile_layer(config, name))[1]
@@ -152,7 +152,7 @@ def file_problems(config: ConfigFile) -> list[str]:
 
 
 def chosen_profile(config: ConfigFile, flag: str = "") -> str:
-    """The profile in use: flag, environment, the file's own choice, "default".
+    """Returns the profile in use, from flag, environment, or file; else "default".
 
     Raises:
         ConfigurationError: There is no such profile.
@@ -166,14 +166,14 @@ def chosen_profile(config: ConfigFile, flag: str = "") -> str:
 
 
 def profile_layer(config: ConfigFile, name: str) -> Layer:
-    """What a profile says."""
+    """Returns a profile's settings."""
     return Layer(
         kind="profile", place=f"{config.path}, profile {name}", values=config.profiles.get(name, {})
     )
 
 
 def read_layer(layer: Layer) -> tuple[dict[str, Found], list[str]]:
-    """A layer's settings by name, and a line for each thing wrong with it."""
+    """Returns a layer's settings by name, and a line for each problem in it."""
     found: dict[str, Found] = {}
     problems: list[str] = []
     for name, written in layer.values.items():
@@ -195,14 +195,14 @@ def read_layer(layer: Layer) -> tuple[dict[str, Found], list[str]]:
 
 
 def unknown_setting(name: str) -> str:
-    """What to say of a setting that isn't one."""
+    """Returns the message for an unknown setting's name."""
     close = suggestion(name, BY_NAME)
     there = f"did you mean {close!r}?" if close else f"there are {', '.join(BY_NAME)}"
     return f"there is no setting {name!r}: {there}"
 
 
 def strange_variables() -> list[str]:
-    """Variables of the environment that look like settings and aren't."""
+    """Returns a message for each environment variable that looks like a setting and isn't one."""
     known = {*VARIABLES, *SERVER_VARIABLES, "TOWPATH_FULL_TRACEBACK"}
     return sorted(
         name
@@ -215,17 +215,17 @@ def strange_variables() -> list[str]:
 
 def _environment() -> dict[str, Any]:
     written = {setting.name: os.environ.get(setting.variable) for setting in SETTINGS}
-    # An empty variable is how shells and container files unset one.
+    # Shells and container files unset a variable by an empty text.
     return {name: value for name, value in written.items() if value}
 
 
 def _near_misses() -> list[str]:
     # Kubernetes puts variables such as TOWPATH_PORT into pods beside a service of that name, so
-    # only what must be a slip of the pen is refused.
+    # only clear misspellings are refused.
     own = [name.removeprefix(ENVIRONMENT_PREFIX) for name in VARIABLES]
     found: list[str] = []
     for name in strange_variables():
-        # What all of them begin with says nothing about how alike two are.
+        # The common prefix would make all of them look similar.
         close = suggestion(name.removeprefix(ENVIRONMENT_PREFIX), own, cutoff=_NEAR_MISS)
         if close:
             found.append(f"{name} is no setting: did you mean {ENVIRONMENT_PREFIX}{close}?")
@@ -235,8 +235,8 @@ def _near_misses() -> list[str]:
 def _misplaced(setting: Setting, kind: SourceKind) -> str:
     if kind == "project":
         return (
-            f"a project may not set {setting.name}, since whoever runs it would send elsewhere"
-            f" what is theirs: use a profile (`towpath config set {setting.name} ...`) or"
+            f"a project may not set {setting.name}, since it could send its users' credentials or"
+            f" reports elsewhere: use a profile (`towpath config set {setting.name} ...`) or"
             f" {setting.variable}"
         )
     return f"{setting.name} can only be set by {setting.variable}"

@@ -1,7 +1,7 @@
-"""Makes values of what files, variables and flags say of a setting.
+"""Converts settings written in files, variables and flags to values.
 
-Each function returns the value, or raises ValueError or TypeError with what would be right, worded
-to follow "it": "must be true or false".
+Each function returns the value, or raises ValueError or TypeError. The message describes a valid
+value and follows "it": "must be true or false".
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def read_api_key(written: object) -> str:
     """An API key; empty for none."""
     text = read_text(written)
     if text and not re.fullmatch(r"twp[us]_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}", text):
-        # What was written may be another secret: it isn't repeated.
+        # The written text may be another secret, so the message doesn't repeat it.
         raise ValueError("must be an API key of Towpath, which begins with twpu_ or twps_")
     return text
 
@@ -95,7 +95,7 @@ def read_trace_url(written: object) -> str:
 
 
 def read_flag(written: object) -> bool:
-    """True or false, as files and variables write it."""
+    """True or false, from a boolean or from a word."""
     words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if isinstance(written, bool):
         return written

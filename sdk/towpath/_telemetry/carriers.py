@@ -1,4 +1,4 @@
-"""Trace context on its way out of this process, or of this thread."""
+"""Carries the trace context to another process or thread; `towpath.telemetry` exports it."""
 
 from __future__ import annotations
 
@@ -19,21 +19,26 @@ _VARIABLES: Final = ("traceparent", "tracestate", "baggage")
 
 
 def current_carrier() -> dict[str, str]:
-    """The present trace context as W3C headers, `traceparent` first of all; empty without one."""
+    """Returns the current trace context as W3C headers.
+
+    Returns:
+        Header values by name: `traceparent`, and `tracestate` and `baggage` where there are any.
+        Empty without a trace context.
+    """
     headers: dict[str, str] = {}
     propagate.inject(headers)
     return {name.lower(): value for name, value in headers.items()}
 
 
 def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment for a subprocess or job that is to be part of the present trace.
+    """Returns the environment for a subprocess or job that continues the current trace.
 
     Args:
-        base: What to add to; None: this process's environment.
+        base: Variables to add to; None for this process's environment.
 
     Returns:
         A copy with TRACEPARENT, and TRACESTATE and BAGGAGE where there are any. Flows in the
-        subprocess link to the present span, or join its trace if `telemetry.join_caller` says so.
+        subprocess link to the current span, or join its trace if `telemetry.join_caller` says so.
     """
     values = dict(os.environ if base is None else base)
     for name in _VARIABLES:
@@ -43,10 +48,10 @@ def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def with_carrier(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """A function that takes the present trace context along, to wherever it is called.
+    """Wraps a function so that it runs in the current trace context, wherever it is called.
 
-    Spans made within it are children of the span that is current now. It goes through pickle if the
-    function does, so it suits threads, process pools and Dask alike::
+    Spans made within it are children of the span that is current now. It can be pickled if the
+    function can, so it suits threads, process pools and Dask alike::
 
         pool.submit(with_carrier(resize), image)
     """

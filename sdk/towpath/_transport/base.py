@@ -1,4 +1,4 @@
-"""The one interface to a service, whatever lies between."""
+"""The interface of all transports: calls of a service's rpcs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 class Duplex(Protocol):
-    """One call of a bidirectional rpc, for a thread that must not wait on it."""
+    """A call of a bidirectional rpc, for a thread that must not block on it."""
 
     @property
     def ended(self) -> bool:
-        """Whether the service has ended the call well, and all its answers are taken."""
+        """Whether the service ended the call without an error, and all its answers are taken."""
         ...
 
     def send(self, request: bytes) -> None:
@@ -23,11 +23,11 @@ class Duplex(Protocol):
         ...
 
     def half_close(self) -> None:
-        """Tells the service that no more requests come."""
+        """Ends the stream of requests."""
         ...
 
     def receive(self) -> Message | None:
-        """Takes the next answer; None when none has come.
+        """Takes the next answer; returns None when none has arrived.
 
         Raises:
             RpcError: The call has failed, and all its answers are taken.
@@ -44,7 +44,7 @@ class Transport(Protocol):
 
     @property
     def address(self) -> str:
-        """Where the service is, for messages: "127.0.0.1:4200", or a path when embedded."""
+        """The service's address for messages: "127.0.0.1:4200", or a path when embedded."""
         ...
 
     def unary(self, method: str, request: Message, *, timeout_seconds: float = 10.0) -> Message:
@@ -62,5 +62,5 @@ class Transport(Protocol):
         ...
 
     def close(self) -> None:
-        """Releases what the transport holds."""
+        """Closes the transport's connections and files."""
         ...

@@ -1,4 +1,4 @@
-"""A service over Connect, with the standard library: for forked children, where gRPC can't go."""
+"""Calls a service over Connect with the standard library, for forked children, where gRPC fails."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class ConnectTransport:
 
         Args:
             web_address: Base URL of the web port, "http://127.0.0.1:4201".
-            tls: How to secure the connection; None for what an https URL means by itself.
-            source: Where access tokens come from; None for calls without credentials.
+            tls: Files for TLS; None for the defaults of an https URL, or for plain text.
+            source: Source of access tokens; None for calls without credentials.
         """
         self._url = urlsplit(web_address)
         self._tls = tls
@@ -45,7 +45,7 @@ class ConnectTransport:
 
     @property
     def address(self) -> str:
-        """Where the server is."""
+        """The server's address."""
         return self._url.netloc
 
     def unary(self, method: str, request: Message, *, timeout_seconds: float = 10.0) -> Message:
@@ -81,17 +81,17 @@ class ConnectTransport:
     def server_stream(
         self, method: str, request: Message, *, timeout_seconds: float | None = None
     ) -> Iterator[Message]:
-        """Not for this transport: forked children report, they don't watch."""
+        """Raises NotImplementedError: forked children report, and don't watch."""
         del method, request, timeout_seconds
         raise NotImplementedError("streams need gRPC")
 
     def bidi_stream(self, method: str, requests: Iterator[bytes]) -> Iterator[Message]:
-        """Not for this transport; see `server_stream`."""
+        """Raises NotImplementedError, as `server_stream` does."""
         del method, requests
         raise NotImplementedError("streams need gRPC")
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: each call has its own connection."""
 
     def _connection(self, timeout_seconds: float) -> http.client.HTTPConnection:
         if self._url.scheme != "https":

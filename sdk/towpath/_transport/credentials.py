@@ -1,8 +1,8 @@
-"""Access tokens for calls: exchanged for what proves who calls, and renewed before they expire.
+"""Access tokens for calls, which are exchanged for a credential and renewed before they expire.
 
-A token is renewed in the background once half of its life is over, by one thread at a time; until
-then, and for as long as it still holds, the present one goes on. Its life is measured on this
-machine's monotonic clock: what its wall clock says of `exp` doesn't matter.
+One thread at a time renews a token in the background once half of its life is over. The present
+token is used until a new one is there, for as long as it is valid. Its life is measured by this
+machine's monotonic clock, so that a wrong wall clock does no harm.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Call = Callable[[str, Message], Message]
 
 USED_UP: Final = frozenset({"CREDENTIAL_EXPIRED", "CREDENTIAL_REVOKED", "CREDENTIAL_INVALID"})
-"""Why a service refuses a token for good, while a new one, of the key as it is now, may be good."""
+"""Reasons to refuse a token for good, while a new one from the current key may be valid."""
 EXCHANGE_SECONDS: Final = 10.0
 _RETRY_SECONDS: Final = 5.0
 _EARLIEST, _LATEST = 0.5, 0.7
@@ -42,12 +42,12 @@ Answer = TypeVar("Answer")
 
 
 def with_token(credentials: Credentials | None, call: Callable[[dict[str, str]], Answer]) -> Answer:
-    """Makes a call with the metadata it needs; once more if its token turns out to be used up.
+    """Makes a call with its metadata, and repeats it with a new token if the token is refused.
 
-    What proves who calls is read anew for that: its key may have been replaced and then revoked.
+    The credential is read anew for the second call: the key may have been replaced and revoked.
 
     Args:
-        credentials: Whose; None for a call that needs none.
+        credentials: Credentials of the caller; None for a call without any.
         call: Makes the call with metadata.
     """
     if credentials is None:
@@ -63,7 +63,7 @@ def with_token(credentials: Credentials | None, call: Callable[[dict[str, str]],
 
 
 class Credentials:
-    """Makes the metadata that tells a service who calls; for use by any number of threads."""
+    """Makes the metadata that identifies the caller to a service; safe to use from any thread."""
 
     def __init__(
         self, source: Source, call: Call, *, clock: Callable[[], float] = time.monotonic
@@ -71,9 +71,9 @@ class Credentials:
         """Exchanges nothing yet.
 
         Args:
-            source: Where tokens come from.
+            source: Source of tokens.
             call: Makes a unary call without credentials.
-            clock: In seconds, growing.
+            clock: Monotonic clock, seconds.
         """
         self._source = source
         self._call = call
@@ -87,16 +87,16 @@ class Credentials:
         return "Credentials(***)"
 
     def metadata(self) -> dict[str, str]:
-        """What a call carries.
+        """Returns the metadata for a call.
 
         Raises:
-            RpcError: There is no token, and none is to be had now.
-            ConfigurationError: What proves who calls can't be read.
+            RpcError: There is no valid token, and the service gives none now.
+            ConfigurationError: The credential can't be read.
         """
         return {"authorization": f"Bearer {self.token()}"}
 
     def token(self) -> str:
-        """An access token that holds; raises as `metadata`."""
+        """Returns a valid access token; raises as `metadata`."""
         token, now = self._token, self._clock()
         if token is None or now >= token.ends_at:
             with self._lock:
@@ -108,7 +108,7 @@ class Credentials:
         return token.text
 
     def drop(self, metadata: dict[str, str]) -> None:
-        """Uses the token of a call no longer: the service says that it is used up."""
+        """Drops the token of a call, since the service refused it."""
         with self._lock:
             token = self._token
             if token is not None and metadata.get("authorization") == f"Bearer {token.text}":
@@ -126,7 +126,7 @@ class Credentials:
         try:
             self._exchange()
         except (RpcError, ConfigurationError):
-            # The present token holds for a while; the next call after a pause tries again.
+            # The present token is still valid; the next call after a pause tries again.
             with self._lock:
                 token = self._token
                 if token is not None:

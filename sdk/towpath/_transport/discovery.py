@@ -1,7 +1,7 @@
-"""How processes of one home find the server that runs on it.
+"""Lets processes of a home find the server that runs on it.
 
-The server writes `server.json` and holds a lock on `server.lock` for as long as it lives; the
-operating system releases it however the server ends, so a stale file misleads nobody.
+The server writes `server.json` and holds a lock on `server.lock` for as long as it lives. The
+operating system releases the lock however the server ends, so a stale file is recognized.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerAddresses:
-    """Where a server is."""
+    """The addresses of a server's ports."""
 
     grpc: str
     """host:port."""
@@ -30,12 +30,12 @@ class ServerAddresses:
 
     @property
     def speaks_tls(self) -> bool:
-        """Whether both its ports do."""
+        """Whether both its ports speak TLS."""
         return self.web.startswith("https://")
 
 
 def find_server(home: Path) -> ServerAddresses | None:
-    """The server that runs on a home, if one does."""
+    """Returns the addresses of the server that runs on a home; None if none runs."""
     try:
         content = json.loads((home / "server.json").read_text(encoding="utf-8"))
         addresses = ServerAddresses(grpc=content["grpc"], web=content["web"])
@@ -53,9 +53,9 @@ def find_server(home: Path) -> ServerAddresses | None:
 
 @contextmanager
 def announce_server(home: Path, grpc_address: str, web_address: str) -> Generator[None]:
-    """Lets processes of a home find this server for as long as the context lasts.
+    """Announces this server to processes of a home for as long as the context lasts.
 
-    A second server on the same home runs unannounced.
+    A second server on the same home isn't announced.
     """
     home.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(home / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,4 +1,4 @@
-"""A bidirectional rpc taken from both ends without waiting, over any transport that streams."""
+"""A bidirectional rpc without blocking calls, over any transport that streams."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 class ThreadedDuplex:
-    """A call whose answers a thread of its own waits for; for use by one other thread.
+    """A call whose answers are read by a thread of its own; for use by one other thread.
 
-    Closing the transport ends that thread; nothing of it needs to be joined.
+    Closing the transport ends the reading thread; it needs no join.
     """
 
     def __init__(self, transport: Transport, method: str, on_change: Callable[[], object]) -> None:
         """Begins the call.
 
         Args:
-            transport: What to call over.
+            transport: Transport of the call.
             method: A bidirectional rpc of the contract.
-            on_change: Called in the reading thread when there is something to receive.
+            on_change: Called in the reading thread when `receive` has an answer or an error.
         """
         self._requests: SimpleQueue[bytes | None] = SimpleQueue()
         self._answers: deque[Message] = deque()
@@ -43,12 +43,12 @@ class ThreadedDuplex:
 
     @property
     def ended(self) -> bool:
-        """Whether the service has ended the call well, and all its answers are taken."""
+        """Whether the service ended the call without an error, and all its answers are taken."""
         return self._over and not self._answers and self._failure is None
 
     @property
     def has_news(self) -> bool:
-        """Whether `receive` has something to give or to raise, or the call has ended."""
+        """Whether `receive` has an answer or an error, or the call has ended."""
         return bool(self._answers) or self._over
 
     def send(self, request: bytes) -> None:
@@ -56,11 +56,11 @@ class ThreadedDuplex:
         self._requests.put(request)
 
     def half_close(self) -> None:
-        """Tells the service that no more requests come; lets go of the thread that sends them."""
+        """Ends the stream of requests, and releases the thread that sends them."""
         self._requests.put(None)
 
     def receive(self) -> Message | None:
-        """Takes the next answer; None when none has come.
+        """Takes the next answer; returns None when none has arrived.
 
         Raises:
             RpcError: The call has failed, and all its answers are taken.

@@ -1,4 +1,4 @@
-"""A service over gRPC: the synchronous stack only, since grpc.aio breaks forked children."""
+"""Calls a service over gRPC, by the synchronous API only, since grpc.aio breaks forked children."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OPTIONS: Final = (
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.enable_http_proxy", 0),
-    # Otherwise a new channel inherits the failed connection of one closed before, and its pause.
+    # Otherwise a new channel shares the failed connection of a closed one, and its backoff.
     ("grpc.use_local_subchannel_pool", 1),
 )
 
@@ -48,8 +48,8 @@ class GrpcTransport:
 
         Args:
             address: "host:port".
-            tls: How to secure the connection; None for plain text.
-            source: Where access tokens come from; None for calls without credentials.
+            tls: Files for TLS; None for plain text.
+            source: Source of access tokens; None for calls without credentials.
 
         Raises:
             ConfigurationError: A file of the TLS settings can't be read.
@@ -61,7 +61,7 @@ class GrpcTransport:
 
     @property
     def address(self) -> str:
-        """Where the server is."""
+        """The server's address."""
         return self._address
 
     def unary(self, method: str, request: Message, *, timeout_seconds: float = 10.0) -> Message:
@@ -84,14 +84,14 @@ class GrpcTransport:
     def bidi_stream(self, method: str, requests: Iterator[bytes]) -> Iterator[Message]:
         """Calls a bidirectional rpc with requests already serialized."""
         parse = response_type(method).FromString
-        # The stubs ask for a serializer, which bytes need none of.
+        # The stubs demand a serializer, and bytes need none.
         channel: Any = self._channel
         multi = channel.stream_stream(f"/{method}", None, parse)
         carried = self._carried()
         return self._dropping(multi(requests, metadata=_metadata(carried)), carried)
 
     def close(self) -> None:
-        """Closes the channel, and with it what is still open."""
+        """Closes the channel, and ends all calls on it."""
         self._channel.close()
 
     def _unary(
@@ -110,16 +110,16 @@ class GrpcTransport:
         return {} if self._credentials is None else self._credentials.metadata()
 
     def _dropped(self, error: RpcError, carried: dict[str, str]) -> bool:
-        """Whether a call failed since its token was used up, which is let go of then."""
+        """Whether a call failed because its token was refused; drops the token then."""
         if self._credentials is None or error.reason not in USED_UP:
             return False
         self._credentials.drop(carried)
         return True
 
     def _renewing(self, call: Callable[[dict[str, str]], Any]) -> Iterator[Message]:
-        """Answers of a stream, begun anew if its token turns out to be used up.
+        """Yields the answers of a stream, which is begun anew if its token is refused at once.
 
-        One whose token ends later just ends, as streams do: callers go on from there.
+        A stream whose token expires later ends, and its caller begins another.
         """
         for last in (False, True):
             carried, begun = self._carried(), False
@@ -170,10 +170,10 @@ class GrpcTransport:
 
     def _why_unreachable(self, text: str) -> str:
         if self._secure and "failed to connect" in text and "Socket closed" in text:
-            # All that gRPC tells of a server that found the client's certificate wanting.
+            # gRPC gives no more detail when a server refuses the client's certificate.
             return (
                 f"{self._address} ends connections once TLS is begun: it stops just now, or wants a"
-                " certificate of yours, from an authority that it knows, which holds:"
+                " valid client certificate from an authority that it trusts:"
                 " look at server.client_cert and server.client_key"
             )
         return (
@@ -195,7 +195,7 @@ def _channel(address: str, tls: Tls | None) -> grpc.Channel:
 
 
 def _is_foreign(text: str) -> bool:
-    """Whether the peer speaks, but something other than gRPC."""
+    """Whether an error means that the peer speaks a protocol other than gRPC."""
     signs = ("http/1", "settings frame", "content-type", "http status", "trying to connect an http")
     return any(sign in text.lower() for sign in signs)
 

@@ -1,4 +1,4 @@
-"""The contract's rpcs by name, from the generated descriptors."""
+"""Looks up the contract's rpcs by name in the generated descriptors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _KNOWN = (
 
 @cache
 def response_type(method: str) -> type[Message]:
-    """The answer's type of a method, "towpath.api.v1.RunService/GetRun".
+    """Returns the type of a method's answers, for "towpath.api.v1.RunService/GetRun".
 
     Raises:
         KeyError: The contract has no such method.

@@ -1,4 +1,4 @@
-"""Opens connections as settings say: where to, how secured, and who calls."""
+"""Opens transports from settings: the address, TLS, and the caller's credentials."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def open_grpc(settings: Settings, address: str, *, anonymous: bool = False) -> Transport:
-    """A transport over gRPC.
+    """Opens a transport over gRPC.
 
     Args:
-        settings: What is in force.
+        settings: The current settings.
         address: "host:port".
-        anonymous: Bring nothing that proves who calls, over a connection that is as secure.
+        anonymous: Send no credentials; the connection is secured all the same.
 
     Raises:
         ConfigurationError: The key would go over the network in plain text, or a file named in the
@@ -39,7 +39,7 @@ def open_grpc(settings: Settings, address: str, *, anonymous: bool = False) -> T
 
 
 def open_connect(settings: Settings, web_address: str) -> Transport:
-    """A transport over HTTP, for a URL such as "http://127.0.0.1:4201"; raises as `open_grpc`."""
+    """Opens a transport over HTTP to "http://127.0.0.1:4201"; raises as `open_grpc`."""
     from towpath._transport.connect import ConnectTransport  # noqa: PLC0415 - forked children only
 
     url = urlsplit(web_address)
@@ -51,10 +51,10 @@ def open_connect(settings: Settings, web_address: str) -> Transport:
 
 
 def source_of(settings: Settings, address: str) -> Source | None:
-    """Where access tokens for a server come from; None where it is called without."""
+    """Returns the source of access tokens for a server; None for calls without credentials."""
     if not settings.has_credentials:
         return None
-    # Tokens are exchanged by messages of the contract, which take long to load.
+    # The exchange of tokens needs messages of the contract, which take long to load.
     from towpath._transport import sources  # noqa: PLC0415 - loads protobuf
 
     if settings.api_key or settings.api_key_file is not None:
@@ -66,5 +66,5 @@ def source_of(settings: Settings, address: str) -> Source | None:
 
 
 def host_of(address: str) -> str:
-    """The host of "host:port"; the same for all addresses of this machine."""
+    """Returns the host of "host:port"; one name for all addresses of this machine."""
     return "localhost" if is_local(address) else address.rpartition(":")[0].strip("[]")

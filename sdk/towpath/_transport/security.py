@@ -1,4 +1,4 @@
-"""How a connection is secured, and what must not go over one that isn't."""
+"""Secures connections by TLS, and refuses to send credentials over others."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class Tls:
     """Files in PEM format for connections over TLS."""
 
     ca_file: Path | None = None
-    """Authorities that servers' certificates may come from; None for public ones."""
+    """Authorities that are trusted for servers' certificates; None for public ones."""
     client_certificate: Path | None = None
     client_key: Path | None = None
 
     def pem(self) -> tuple[bytes | None, bytes | None, bytes | None]:
-        """Authorities, the client's key and its certificate, as they are now.
+        """Reads the authorities, the client's key and its certificate.
 
         Raises:
             ConfigurationError: One can't be read, or is missing.
         """
         if (self.client_certificate is None) != (self.client_key is None):
-            # Given one without the other, gRPC ends the process.
+            # gRPC ends the process if one is given without the other.
             raise ConfigurationError("server.client_cert and server.client_key belong together")
         return (
             _read(self.ca_file, "server.ca_file"),
@@ -40,7 +40,7 @@ class Tls:
         )
 
     def context(self) -> ssl.SSLContext:
-        """A context for the standard library; raises as `pem`."""
+        """Makes a context for the standard library; raises as `pem`."""
         self.pem()
         try:
             context = ssl.create_default_context(cafile=_text(self.ca_file))
@@ -56,12 +56,12 @@ class Tls:
 
 
 def tls_of(settings: Settings, address: str, *, announced: bool = False) -> Tls | None:
-    """How to speak with a server; None for plain text.
+    """Returns the files for TLS with a server; None for plain text.
 
     Args:
-        settings: What is in force.
+        settings: The current settings.
         address: "host:port".
-        announced: Whether the server itself says that it speaks TLS.
+        announced: Whether the server has announced that it speaks TLS.
     """
     wanted = settings.server_tls
     if wanted == "off":
@@ -91,10 +91,10 @@ def refuse_plaintext_credentials(address: str) -> None:
 
 
 def tls_trouble(text: str, *, secure: bool) -> str:
-    """What is wrong between a client and a server that can't agree on TLS; empty if it isn't that.
+    """Returns why client and server can't agree on TLS; empty for another kind of error.
 
     Args:
-        text: What the transport says.
+        text: The transport's error.
         secure: Whether the client speaks TLS.
     """
     said = text.lower()

@@ -1,4 +1,4 @@
-"""The service that settings point to: a configured server, the one on the home, or none.
+"""Opens the service that settings name: a configured server, or the one on the home.
 
 Without a server, the service runs embedded in this process on the home's own database.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def server_address(settings: Settings) -> str:
-    """Address of the configured server or of the one on the home; empty when there is none."""
+    """Returns the address of the configured server, or of the home's; empty without both."""
     if settings.server_address:
         return settings.server_address
     found = find_server(settings.home)
@@ -25,11 +25,11 @@ def server_address(settings: Settings) -> str:
 
 
 def open_transport(settings: Settings, *, anonymous: bool = False) -> Transport:
-    """A transport to the server of the settings, or to the local database.
+    """Opens a transport to the server of the settings, or to the local database.
 
     Args:
-        settings: Those in force.
-        anonymous: Bring nothing that proves who calls.
+        settings: The current settings.
+        anonymous: Send no credentials.
 
     Raises:
         ConfigurationError: A setting is wrong, or the service isn't installed.

@@ -1,8 +1,8 @@
-"""What proves who calls, and how it becomes an access token.
+"""Credentials of the caller, and their exchange for access tokens.
 
-An API key, a token that the platform renews in a file, or a login whose refresh token changes with
-every use. A login is shared by all processes of its user: they take turns, and use one another's
-access token for as long as it holds.
+A credential is an API key, a token that the platform renews in a file, or a login whose refresh
+token changes with every use. All processes of a user share a login: they take turns to renew it,
+and use one another's access token while it is valid.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ if TYPE_CHECKING:
 EXCHANGE: Final = "towpath.api.v1.AuthService/ExchangeToken"
 _KEY_ADVICE: Final = "TOWPATH_API_KEY_FILE names it: put the key there, or set TOWPATH_API_KEY"
 _AGAIN: Final = "sign in again with `towpath login`"
-# Less than this is left of a token that another process has got: one of our own lasts longer.
+# A token that another process has got is used only if it is valid for at least this long.
 _LEAST_SECONDS: Final = 120.0
 
 _log = logging.getLogger("towpath")
 
 
 class Source(Protocol):
-    """Where access tokens come from."""
+    """A source of access tokens."""
 
     def exchange(self, call: Call, dropped: str) -> tuple[str, float]:
-        """An access token, and for how many seconds it holds.
+        """Returns an access token, and the number of seconds for which it is valid.
 
         Args:
             call: Makes a unary call without credentials.
-            dropped: Token that the service says is used up; empty for none.
+            dropped: Token that the service has refused; empty for none.
 
         Raises:
-            RpcError: The service gives none.
-            ConfigurationError: What proves who calls can't be read.
+            RpcError: The service gives no token.
+            ConfigurationError: The credential can't be read.
         """
         ...
 
 
 class ApiKeySource:
-    """Where the API key is: a text, or a file that may be replaced at any time."""
+    """An API key, as a text or in a file that may be replaced at any time."""
 
     def __init__(self, key: str = "", file: Path | None = None) -> None:
         """Reads nothing yet."""
@@ -66,7 +66,7 @@ class ApiKeySource:
         return "ApiKeySource(***)"
 
     def exchange(self, call: Call, dropped: str) -> tuple[str, float]:
-        """Exchanges the key as it is now."""
+        """Exchanges the current key."""
         del dropped
         return _token_of(_exchanged(call, api_key=self._read()))
 
@@ -77,13 +77,13 @@ class ApiKeySource:
         try:
             return read_api_key(text)
         except ValueError as error:
-            # Half of a key is what whoever reads while it is written sees: it goes nowhere.
+            # A reader may see half a key while the file is written; half a key isn't sent.
             problem = f"{self._file}: what it holds {error}. {_KEY_ADVICE}"
             raise ConfigurationError(problem) from error
 
 
 class TokenFileSource:
-    """A file in which the platform keeps a token of its own: of Kubernetes, or of a CI service."""
+    """A file in which the platform, as Kubernetes or a CI service, keeps a token of its own."""
 
     def __init__(self, file: Path, tenant: str) -> None:
         """Reads nothing yet."""
@@ -91,7 +91,7 @@ class TokenFileSource:
         self._tenant = tenant
 
     def exchange(self, call: Call, dropped: str) -> tuple[str, float]:
-        """Exchanges the token as it is now."""
+        """Exchanges the file's current token."""
         del dropped
         token = _read(self._file, "TOWPATH_TOKEN_FILE names it: bring it back, or set another")
         return _token_of(_exchanged(call, id_token=token, tenant=self._tenant))
@@ -99,14 +99,14 @@ class TokenFileSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
-    """A login as it is kept in its file."""
+    """A login, as its file holds it."""
 
     server: str
-    """Host of the server that it is of."""
+    """Host of the server that the login is for."""
     refresh_token: str = field(repr=False)
     access_token: str = field(default="", repr=False)
     expires_at: float = 0.0
-    """When the access token ends: seconds since the Unix epoch, on this machine's clock."""
+    """End of the access token: seconds since the Unix epoch, by this machine's clock."""
 
 
 class SignInSource:
@@ -116,8 +116,8 @@ class SignInSource:
         """Reads nothing yet.
 
         Args:
-            file: Where it is kept.
-            server: Host of the server that is called: no other is sent the login.
+            file: File of the login.
+            server: Host of the server that is called; the login is sent to no other.
         """
         self._file = file
         self._server = server
@@ -126,7 +126,7 @@ class SignInSource:
         return f"SignInSource({self._file})"
 
     def exchange(self, call: Call, dropped: str) -> tuple[str, float]:
-        """The access token that another process has got, or a new one."""
+        """Returns the access token that another process has got, or a new one."""
         with _turn(self._file):
             kept = read_sign_in(self._file)
             if kept.server != self._server:
@@ -141,13 +141,13 @@ class SignInSource:
             try:
                 write_sign_in(self._file, sign_in_of(answer, self._server))
             except ConfigurationError as error:
-                # The token holds for minutes: whoever has it can go on meanwhile.
-                _log.warning("the login can't be kept, and ends soon: %s", error)
+                # The token is valid for minutes, so this process can use it meanwhile.
+                _log.warning("the login can't be saved, and ends soon: %s", error)
             return _token_of(answer)
 
 
 def sign_in_of(answer: pb.ExchangeTokenResponse, server: str) -> SignIn:
-    """The login that an exchange has made, or gone on with."""
+    """Returns the login that an exchange has made or renewed."""
     token, life = _token_of(answer)
     return SignIn(
         server=server,
@@ -161,7 +161,7 @@ def read_sign_in(file: Path) -> SignIn:
     """Reads a login.
 
     Raises:
-        ConfigurationError: There is none that can be read.
+        ConfigurationError: The file is gone, can't be read, or holds no login.
     """
     try:
         content: Any = json.loads(file.read_bytes())
@@ -177,10 +177,10 @@ def read_sign_in(file: Path) -> SignIn:
 
 
 def write_sign_in(file: Path, sign_in: SignIn) -> None:
-    """Keeps a login, readable by its user only; whoever reads meanwhile sees the one before.
+    """Saves a login for its user only; a concurrent reader gets the previous one.
 
     Raises:
-        ConfigurationError: It can't be written.
+        ConfigurationError: The file can't be written.
     """
     written = file.with_name(f".{file.name}.{os.getpid()}")
     try:
@@ -198,7 +198,7 @@ def write_sign_in(file: Path, sign_in: SignIn) -> None:
 
 @contextmanager
 def _turn(file: Path) -> Generator[None]:
-    """One process at a time uses a login: two at once would look like a thief."""
+    """Lets one process at a time use a login; two at once would look like a stolen one."""
     lock = file.with_name(f".{file.name}.lock")
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,4 +1,4 @@
-"""From the contract's statuses to exceptions."""
+"""Converts the contract's statuses to exceptions."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _TYPES: Final[dict[str, type[RpcError]]] = {
 
 
 def to_rpc_error(status: status_pb2.Status, address: str) -> RpcError:
-    """The exception of a status.
+    """Returns the exception for a status.
 
     Args:
-        status: As the server sent it.
-        address: Where the server is, for messages that have none of their own.
+        status: The server's status.
+        address: The server's address, for statuses without a message.
     """
     code = code_pb2.Code.Name(status.code)
     info = error_details_pb2.ErrorInfo()
@@ -53,7 +53,7 @@ def to_rpc_error(status: status_pb2.Status, address: str) -> RpcError:
         elif detail.type_url.endswith(f"/{retry.DESCRIPTOR.full_name}"):
             detail.Unpack(retry)
             delay = retry.retry_delay.ToMilliseconds() / 1000
-    # A server that says so itself is one of Towpath's, and its address is right.
+    # Only a Towpath server gives this reason, so the address is right.
     kind = Conflict if info.reason == "FEATURE_DISABLED" else _TYPES.get(code, RpcError)
     return kind(
         status.message or _described(quotas) or f"{address} answered {code}",
@@ -65,5 +65,5 @@ def to_rpc_error(status: status_pb2.Status, address: str) -> RpcError:
 
 
 def _described(quotas: error_details_pb2.QuotaFailure) -> str:
-    """Which limits were reached, where the message doesn't say so."""
+    """Describes the limits that were reached, for statuses without a message."""
     return "; ".join(item.description or item.subject for item in quotas.violations)

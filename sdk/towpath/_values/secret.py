@@ -1,4 +1,4 @@
-"""Secrets: values that a run uses, and that nobody sees."""
+"""Secrets: values that runs use, and that are never shown or recorded."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _PID: Final = os.getpid()
 
 
 class Secret:
-    """A value that is kept encrypted by the service, and shown nowhere.
+    """A value that the service keeps encrypted, and that is never shown.
 
-    A variable `TOWPATH_SECRET_<NAME>` in the environment, upper case with dashes as underscores,
-    stands in for the service: for tests, and for laptops without one. It is not pickled, so that it
-    ends up in no result and no cache: hand its name on, and load it where it is used.
+    An environment variable `TOWPATH_SECRET_<NAME>` (upper case, dashes as underscores) replaces the
+    service's value, for tests and for machines without a service. A secret can't be pickled, so it
+    gets into no result and no cache: pass its name, and load it where you use it.
     """
 
     __slots__ = ("_name", "_value")
     __towpath_sensitive__: ClassVar = True
-    """Keeps whatever is passed for a secret out of messages."""
+    """Keeps arguments passed as secrets out of messages."""
 
     def __init__(self, name: str, value: bytes) -> None:
         """Holds a value; see `load`."""
@@ -41,16 +41,19 @@ class Secret:
 
     @classmethod
     def load(cls, name: str) -> Self:
-        """Loads a secret of the workspace in force.
+        """Loads a secret of the workspace that the settings name.
 
-        Within a run, its value is kept out of what is recorded and shown of the run.
+        Within a run, its value is removed from everything that is recorded or shown of the run.
 
         Args:
-            name: Its id, "db-password".
+            name: The secret's id, "db-password".
+
+        Returns:
+            The secret with its current value.
 
         Raises:
             NotFound: There is no such secret.
-            NotSignedIn: Whoever calls may not read values; people never may.
+            NotSignedIn: The caller may not read values; people never may.
             RpcError: The service can't be reached, or keeps no secrets.
             ConfigurationError: A setting is wrong.
         """
@@ -66,29 +69,29 @@ class Secret:
 
     @classmethod
     async def aload(cls, name: str) -> Self:
-        """Loads a secret while the event loop goes on; raises as `load`."""
+        """Loads a secret without blocking the event loop; arguments and errors as in `load`."""
         return await asyncio.to_thread(cls.load, name)
 
     @property
     def name(self) -> str:
-        """Its id."""
+        """The secret's id."""
         return self._name
 
     def get(self) -> str:
-        """The value, as text.
+        """Returns the value as text.
 
         Raises:
-            ConfigurationError: It is no text in UTF-8.
+            ConfigurationError: The value isn't UTF-8 text.
         """
         try:
             return self._value.decode()
         except UnicodeDecodeError:
-            # That error would hold the value.
+            # The original error would contain the value.
             pass
         raise ConfigurationError(f"the secret {self._name!r} is no text: use get_bytes()")
 
     def get_bytes(self) -> bytes:
-        """The value, as it was set."""
+        """Returns the value's bytes, as they were set."""
         return self._value
 
     def __repr__(self) -> str:
@@ -102,12 +105,12 @@ class Secret:
 
 
 def variable_of(name: str) -> str:
-    """The variable of the environment that stands in for a secret."""
+    """Returns the name of the environment variable that replaces a secret's value."""
     return STAND_IN_PREFIX + name.upper().replace("-", "_")
 
 
 def _accessed(name: str) -> bytes:
-    # A variable in the environment stands in for all of this, without the time that it takes.
+    # With a variable in the environment, none of this needs to load.
     from towpath._settings.current import get_settings  # noqa: PLC0415 - loads parsers of files
     from towpath.api.v1 import secret_service_pb2 as pb  # noqa: PLC0415 - loads protobuf
 
@@ -134,7 +137,7 @@ def _opened(settings: Settings) -> Transport:
 
 
 def _explained(error: RpcError, name: str) -> RpcError:
-    """The same error, saying what to do."""
+    """Returns the same error with advice in its message."""
     instead = f"set {variable_of(name)}"
     if isinstance(error, NotFound):
         message = f"there is no secret {name!r}: `towpath secret create {name}` it, or {instead}"

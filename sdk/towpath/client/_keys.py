@@ -101,7 +101,7 @@ class Keys(Subject):
             NotFound: No such owner.
             NotSignedIn: The caller may not create keys of this owner.
             InvalidRequest: The life is too long or too short.
-            RpcError: RESOURCE_EXHAUSTED, the owner has 10 keys that hold.
+            RpcError: RESOURCE_EXHAUSTED, the owner has 10 valid keys.
         """
         request = pb.CreateApiKeyRequest(
             parent=principal_name(owner),

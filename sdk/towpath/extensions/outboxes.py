@@ -1,4 +1,4 @@
-"""Delivers the reports that processes of a home have left in their outboxes."""
+"""Delivers the reports that ended processes of a home have left in their outboxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps what looks like a credential of the service out of texts."""
+"""Removes texts that look like credentials of the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spans that are made when all is known of them; needs the OpenTelemetry SDK."""
+"""Makes spans that have already ended; needs the OpenTelemetry SDK."""
 
 from __future__ import annotations
 

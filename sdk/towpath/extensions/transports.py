@@ -1,4 +1,4 @@
-"""What a service needs to be called: the interface of a transport, its errors, its place."""
+"""The interface of a transport to a service, its errors, and the discovery of a home's server."""
 
 from __future__ import annotations
 

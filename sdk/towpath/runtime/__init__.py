@@ -1,4 +1,4 @@
-"""What runs here: `flow_run` and `task_run`, whose attributes are those of the current runs.
+"""The current runs: `flow_run` and `task_run`, whose attributes are read from them.
 
     from towpath.runtime import flow_run, task_run
 

@@ -1,4 +1,4 @@
-"""The flow run that this code is part of; read its attributes when you need them."""
+"""The current flow run; read an attribute each time that you need it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     flow_name: str | None
     """Name of the flow."""
     flow_version: str | None
-    """Version of the flow, as its option says."""
+    """Version of the flow, from its option `version`."""
     parameters: dict[str, Any]
-    """The arguments by parameter."""
+    """The arguments by parameter name."""
     tags: list[str]
     """The run's tags, in order."""
     run_count: int
-    """Number of the present attempt, from 1; 0 outside of runs."""
+    """Number of the current attempt, from 1; 0 outside of runs."""
     parent_flow_run_id: str | None
-    """Id of the flow run around it, for a subflow."""
+    """Id of the flow run that called this one, for a subflow."""
     root_flow_run_id: str | None
     """Id of the outermost flow run."""
     scheduled_start_time: dt.datetime | None
-    """When it was to begin; for a run that was called, when it did."""
+    """Planned start of the run; for a run that was called, its actual start."""
 
 __all__ = [
     "flow_name",

@@ -1,4 +1,4 @@
-"""The task run that this code is part of; read its attributes when you need them."""
+"""The current task run; read an attribute each time that you need it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     task_name: str | None
     """Name of the task."""
     parameters: dict[str, Any]
-    """The arguments by parameter."""
+    """The arguments by parameter name."""
     tags: list[str]
     """The run's tags, in order."""
     run_count: int
-    """Number of the present attempt, from 1; 0 outside of runs."""
+    """Number of the current attempt, from 1; 0 outside of runs."""
 
 __all__ = ["id", "name", "parameters", "run_count", "tags", "task_name"]
 

@@ -1,4 +1,4 @@
-"""Flows and tasks under test: in process, without a server, a port or a wait.
+"""Tests flows and tasks in process, without a server, a port or a wait.
 
     from towpath.testing import harness
 
@@ -8,9 +8,9 @@
         assert towpath.run("fetch").states == ["RUNNING", "RETRYING", "RUNNING", "COMPLETED"]
         assert towpath.clock.elapsed == 60
 
-With pytest the fixture `towpath_harness` gives one to each test. Time is virtual: delays between
-attempts pass at once and are counted. Nothing is written outside of a temporary folder, and each
-harness stands alone, in parallel tests too.
+With pytest, the fixture `towpath_harness` gives each test a harness. Time is virtual: delays
+between attempts pass at once and are counted. Nothing is written outside of a temporary folder.
+Harnesses are independent of each other, in parallel tests too.
 """
 
 from __future__ import annotations

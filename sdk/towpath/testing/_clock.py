@@ -1,4 +1,4 @@
-"""Time that passes when somebody sleeps."""
+"""Virtual time, which passes only when code sleeps."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import time
 
 
 class VirtualClock:
-    """A clock whose sleeps return at once, later.
+    """A clock whose sleeps return at once and advance the time.
 
     Sleepers in several threads each wake at their own time; the clock shows the latest of them.
-    Code of users that calls `time.sleep` itself sleeps for real, and timeouts are real, too.
+    Calls of `time.sleep` in user code take real time, and so do timeouts.
     """
 
     def __init__(self) -> None:
@@ -25,16 +25,16 @@ class VirtualClock:
         return self._elapsed
 
     def time(self) -> float:
-        """Seconds since the Unix epoch: when the clock was made, and what was slept since."""
+        """Returns the seconds since the Unix epoch: the time of creation plus all sleeps."""
         return self._began + self._elapsed
 
     def sleep(self, seconds: float) -> None:
-        """Lets time pass."""
+        """Advances the time of this context by some seconds."""
         if seconds > 0:
             with self._lock:
                 self._elapsed += seconds
 
     async def sleep_async(self, seconds: float) -> None:
-        """Lets time pass; others run meanwhile."""
+        """Advances the time of this context by some seconds; other coroutines run meanwhile."""
         self.sleep(seconds)
         await asyncio.sleep(0)

@@ -46,13 +46,13 @@ class Run:
     upstream: list[str]
     """Ids of the runs it waited for."""
     states: list[str] = field(default_factory=list[str])
-    """All it went through, in order, as "RUNNING"."""
+    """All its states in order, as "RUNNING"."""
     reason: str = ""
-    """Of the last state, as "CACHED"."""
+    """Reason of the last state, as "CACHED"."""
     message: str = ""
-    """Of the last state."""
+    """Message of the last state."""
     attempt: int = 1
-    """The last one, from 1."""
+    """Number of the last attempt, from 1."""
     logs: list[LogLine] = field(default_factory=list["LogLine"])
 
     @property
@@ -62,7 +62,7 @@ class Run:
 
 
 class Harness:
-    """What the flows and tasks run under it have reported; safe to read from any thread."""
+    """The reports of all flows and tasks that ran under it; safe to read from any thread."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
@@ -71,14 +71,17 @@ class Harness:
 
     @property
     def runs(self) -> list[Run]:
-        """All runs in the order in which they came into being."""
+        """All runs, in the order of their creation."""
         return list(self._runs.values())
 
     def run(self, name: str) -> Run:
-        """The one run of a name.
+        """Returns the only run with a name.
+
+        Args:
+            name: The run's name.
 
         Raises:
-            LookupError: There is none, or there are several; the message says which there are.
+            LookupError: There is no such run, or several; the message lists the names of all runs.
         """
         found = [run for run in self.runs if run.name == name]
         if len(found) == 1:
@@ -111,7 +114,7 @@ class Harness:
             run.reason, run.message, run.attempt = state.reason, state.message, state.attempt
 
     def rename(self, run_id: str, display_name: str) -> None:
-        """Records another name of a run."""
+        """Records the new name of a run."""
         self._runs[run_id].name = display_name
 
     def log(self, line: LogReport) -> None:
@@ -123,17 +126,20 @@ class Harness:
             self._runs[line.run_id].logs.append(recorded)
 
     def flush(self, timeout_seconds: float) -> bool:
-        """Nothing waits here."""
+        """Returns True: the harness delivers nothing."""
         del timeout_seconds
         return True
 
 
 @contextmanager
 def harness() -> Generator[Harness]:
-    """Has every flow and task in this context report to a harness of its own.
+    """Makes every flow and task in this context report to a new harness.
 
-    Nothing is sent anywhere, delays between attempts take no time, and stored results lie in a
-    folder that goes with the harness.
+    Nothing is sent to a service, and delays between attempts take no time. Stored results lie in a
+    temporary folder that is removed at the end.
+
+    Yields:
+        The harness.
     """
     clock = VirtualClock()
     recording = Harness(clock)

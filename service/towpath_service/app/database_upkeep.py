@@ -1,4 +1,4 @@
-"""What the commands of `towpath server db` do with a database."""
+"""The actions of the commands of `towpath server db` on a database."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class Revisions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseSize:
-    """How large a database is."""
+    """The size of a database."""
 
     tables: Sequence[TableSize]
-    """The largest first."""
+    """Sizes of its tables, the largest first."""
     whole_bytes: int
 
 
@@ -51,7 +51,7 @@ def upgrade(database: Path | PostgresUrl, revision: str) -> Revisions:
     """Brings the schema of a database up to a revision, which "head" may stand for.
 
     Raises:
-        ServiceError: DATABASE_UNUSABLE, with what the database said.
+        ServiceError: DATABASE_UNUSABLE, with the database's error.
     """
 
     def work(connection: Connection) -> Revisions:
@@ -66,7 +66,7 @@ def downgrade(database: Path | PostgresUrl, revision: str) -> Revisions:
     """Takes the schema of a database back to a revision; "base" empties it.
 
     Raises:
-        ServiceError: DATABASE_UNUSABLE, with what the database said.
+        ServiceError: DATABASE_UNUSABLE, with the database's error.
     """
 
     def work(connection: Connection) -> Revisions:
@@ -81,7 +81,7 @@ def upgrade_plan(database: Path | PostgresUrl) -> Sequence[Step]:
     """The statements that an upgrade would run.
 
     Raises:
-        ServiceError: DATABASE_UNUSABLE, with what the database said.
+        ServiceError: DATABASE_UNUSABLE, with the database's error.
     """
     return _at(database, plan)
 
@@ -90,7 +90,7 @@ def measure(database: Path | PostgresUrl) -> DatabaseSize:
     """The size of a database, table by table.
 
     Raises:
-        ServiceError: DATABASE_UNUSABLE, with what the database said.
+        ServiceError: DATABASE_UNUSABLE, with the database's error.
     """
     return _at(
         database,
@@ -101,10 +101,10 @@ def measure(database: Path | PostgresUrl) -> DatabaseSize:
 
 
 def prune(database: Path | PostgresUrl, keep: Keep) -> Removed:
-    """Removes what is older than is kept.
+    """Removes records that are older than their retention.
 
     Raises:
-        ServiceError: DATABASE_UNUSABLE, with what the database said.
+        ServiceError: DATABASE_UNUSABLE, with the database's error.
     """
 
     async def sweep() -> Removed:

@@ -52,7 +52,7 @@ class Text:
     placeholder: str
     """Stands for the value in help texts."""
     parse: Callable[[str], Any] = str
-    """Raises ValueError with a sentence that says what is right."""
+    """Raises ValueError with a sentence that shows the right form."""
     show: Callable[[Any], str] = str
     """The text of a value: what `parse` reads."""
 
@@ -91,7 +91,7 @@ class Option:
         """Makes a value of the text of a variable.
 
         Raises:
-            ValueError: The text is no value of this option; the message says what is right.
+            ValueError: The text is no value of this option; the message shows the right form.
         """
         match self.kind:
             case Text(parse=parse):

@@ -89,7 +89,7 @@ class Listeners:
         """Starts to answer on both ports.
 
         Args:
-            on_web_end: Is called when the web port has ended, for whatever reason.
+            on_web_end: Is called when the web port has ended, for any reason.
         """
         await self._grpc.start()
         self._serving = asyncio.create_task(self._web.serve(), name="towpath-web")
@@ -104,7 +104,7 @@ class Listeners:
         await asyncio.gather(self._grpc.stop(GRACE_SECONDS), self._serving)
 
     async def renew_certificates(self) -> None:
-        """Takes up new certificates again and again; never returns.
+        """Loads changed certificates periodically; never returns.
 
         The gRPC port asks for them at each handshake; the web port doesn't.
         """

@@ -147,7 +147,7 @@ class ListenerOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityOptions:
-    """How callers are told apart."""
+    """Options of identity: owner, keys, proxy and public URL."""
 
     auth: bool = field(
         default=False,
@@ -257,7 +257,7 @@ class RetentionOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetryOptions:
-    """What a server shows of itself."""
+    """The server's log format and metrics."""
 
     log_format: Literal["text", "json"] = field(
         default="text",
@@ -280,15 +280,15 @@ class ServerOptions:
     """Everything that one server process is started with."""
 
     home: Path
-    """The Towpath home whose outboxes it takes in and to whose processes it announces itself."""
+    """The Towpath home, whose outboxes it delivers and whose processes find it there."""
     database: Path | PostgresUrl
-    """Where everything is kept."""
+    """The database."""
     listener: ListenerOptions = field(default_factory=ListenerOptions)
     identity: IdentityOptions = field(default_factory=IdentityOptions)
     retention: RetentionOptions = field(default_factory=RetentionOptions)
     telemetry: TelemetryOptions = field(default_factory=TelemetryOptions)
     times: StreamTimes | None = None
-    """How long streams last and producers may be silent; None for the usual. No command sets it."""
+    """Lifetimes of streams and timeouts of producers; None for the default. No command sets it."""
 
     @property
     def over_tls(self) -> bool:

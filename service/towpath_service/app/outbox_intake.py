@@ -34,7 +34,7 @@ class Intake:
         self._pause_seconds = pause_seconds
 
     async def run(self) -> None:
-        """Looks for outboxes again and again; never returns."""
+        """Looks for outboxes periodically; never returns."""
         while True:
             await self._deliver()
             await asyncio.sleep(self._pause_seconds)

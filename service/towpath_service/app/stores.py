@@ -36,7 +36,7 @@ class Stores:
 
 
 def stores_on(database: Database) -> Stores:
-    """The stores of all subjects; what one asks of another within its transaction is given here."""
+    """The stores of all subjects, each with the reads of other subjects that it needs."""
     return Stores(
         database=database,
         runs=SqlRunStore(database, storage_limits),

@@ -1,4 +1,4 @@
-"""What a subject is to the composition root: what it is built on, and what it gives."""
+"""A subject as the composition root sees it: its foundation, handlers and loops."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foundation:
-    """What subjects are built on."""
+    """The parts that subjects are built on."""
 
     stores: Stores
     """The open database, and the stores of the subjects that the service always has."""
@@ -33,11 +33,11 @@ class Subject:
     """A subject of the service, put together."""
 
     handlers: Sequence[Handler] = ()
-    """What answers its rpcs."""
+    """The handlers of its rpcs."""
     loops: Mapping[str, Callable[[], Awaitable[None]]] = field(
         default_factory=dict[str, Callable[[], Awaitable[None]]]
     )
-    """What a server runs in the background for it, by name."""
+    """Its background loops, by name."""
 
 
 OpenSubject: TypeAlias = Callable[[Foundation], AbstractAsyncContextManager[Subject]]

@@ -1,4 +1,4 @@
-"""Which part gets which: the whole wiring on one screen, in order."""
+"""The wiring of the service, in order, on one screen."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _WITHOUT_IDENTITY = (LocalAuthHandler(), LocalAccessHandler(), LocalTenantHandle
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """The service without any port: what it answers, and what runs behind."""
+    """The service without any port: its dispatcher and background loops."""
 
     dispatcher: Dispatching
     bus: Bus
@@ -72,10 +72,10 @@ class Service:
     refused_exchanges: RefusedExchanges | None
     """Writes refused exchanges into audit logs; None without identity."""
     loops: Mapping[str, Callable[[], Awaitable[None]]]
-    """What a server runs in the background, by name."""
+    """Background loops of a server, by name."""
 
     def drain(self) -> None:
-        """Ends watches and asks producers to move on; calls under way go on."""
+        """Ends watches and asks producers to reconnect; pending calls continue."""
         self.draining.event.set()
         self.bus.notify_all()
 
@@ -105,10 +105,10 @@ async def open_service(
 
     Args:
         location: The database; a path is SQLite's, None is one in memory.
-        times: How long streams last and producers may be silent.
-        keep: For how long what is recorded is kept.
+        times: Lifetimes of streams and timeouts of producers; None for the default.
+        keep: Retention of records; None for the default.
         wrapping: Telemetry around the parts; None for none.
-        identity: How callers are told apart, if that was ever switched on; None for a service that
+        identity: Options of identity, if it was ever switched on; None for a service that
             only its own process calls.
         sealing: Gets hold of the key that secrets and the service's own keys are sealed with; None
             for no key, or for one in memory for a database that is.
@@ -147,7 +147,7 @@ async def open_service(
 async def _foundation(
     location: Path | PostgresUrl | None, wrapping: Wrapping
 ) -> AsyncGenerator[Foundation]:
-    """Opens the database, and hears what other replicas commit."""
+    """Opens the database, and listens for commits of other replicas."""
     bus = Bus()
     database = wrapping.database(database_at(location))
     listening: asyncio.Task[None] | None = None

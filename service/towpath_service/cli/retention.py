@@ -14,7 +14,7 @@ from towpath_service.core.errors import ServiceError
 @takes(DatabaseOptions, "database")
 @takes(RetentionOptions, "retention")
 def prune(database: DatabaseOptions, retention: RetentionOptions) -> None:
-    """Remove what is older than is kept now; a running server does it every hour."""
+    """Remove records older than their retention; a running server does so every hour."""
     from towpath_service.app import database_upkeep  # noqa: PLC0415 - the whole service, 1 s
 
     target = existing_database(database)

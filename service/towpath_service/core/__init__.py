@@ -1,1 +1,1 @@
-"""What every subject may use: errors, names, clocks, the bus, limits of tenants; pure."""
+"""Shared by all subjects: errors, names, clocks, the bus, limits of tenants; no I/O."""

@@ -1,4 +1,4 @@
-"""Word that something was committed, for those who wait."""
+"""Notifications of commits within one process; used by the committer and by watches."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 
 
 class Bus:
-    """Wakes those who wait for a workspace to change, within one event loop."""
+    """Wakes tasks that wait for changes of a workspace, within one event loop."""
 
     def __init__(self) -> None:
         self._waiting: defaultdict[Scope, set[asyncio.Event]] = defaultdict(set)
 
     def notify(self, scope: Scope) -> None:
-        """Wakes everybody who waits for the scope."""
+        """Wakes all tasks that wait for the scope."""
         for event in self._waiting.get(scope, ()):
             event.set()
 
     def notify_all(self) -> None:
-        """Wakes everybody, for example to let them see that the service drains."""
+        """Wakes all tasks, for example when the service drains."""
         for scope in list(self._waiting):
             self.notify(scope)
 
     async def wait(self, scope: Scope, seconds: float) -> None:
-        """Waits for the next word about a scope, at most so long."""
+        """Waits for the next notification of a scope, for at most `seconds`."""
         event = asyncio.Event()
         self._waiting[scope].add(event)
         try:

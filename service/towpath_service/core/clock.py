@@ -1,4 +1,4 @@
-"""The time, as the service sees it."""
+"""The clock as a port, and the system clock."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time."""
+    """A source of the time."""
 
     def now_us(self) -> int:
         """Microseconds since the Unix epoch, UTC."""

@@ -1,4 +1,4 @@
-"""Whether the service is about to stop: producers' streams and watches end themselves then."""
+"""The flag of a service that is about to stop, at which streams and watches end themselves."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ class Draining:
 
     @property
     def begun(self) -> bool:
-        """Whether it is."""
+        """Whether the drain has begun."""
         return self.event.is_set()

@@ -1,7 +1,7 @@
 """The errors of the service.
 
-    ServiceError                 reason, message, metadata: what the caller is told
-    └── (told apart by `reason`, a name of the contract's ErrorReason)
+    ServiceError                 reason, message, metadata: what the caller sees
+    └── (distinguished by `reason`, a name of the contract's ErrorReason)
 
 There is one class, since callers branch on the reason and never on a type. The table from reason
 to status code is in `rpc/errors.py`.
@@ -26,12 +26,12 @@ class FieldViolation:
 
 @dataclass(slots=True, kw_only=True)
 class ServiceError(Exception):
-    """A request that can't be granted, in words fit for the caller."""
+    """A refused request, with a text that is safe to return to the caller."""
 
     reason: str
     """Name of an ErrorReason without its prefix, for example "RUN_UNKNOWN"."""
     message: str
-    """One sentence that says what is wrong and what to do."""
+    """One sentence with the problem and its solution."""
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     violations: Sequence[FieldViolation] = ()
     retry_after_seconds: float | None = None
@@ -41,7 +41,7 @@ class ServiceError(Exception):
 
 
 def not_found(resource: str) -> ServiceError:
-    """The answer for whatever isn't there, or isn't the caller's to see."""
+    """The error for a resource that doesn't exist, or that the caller may not see."""
     return ServiceError(
         reason="RESOURCE_NOT_FOUND",
         message=f"{resource} was not found",
@@ -50,7 +50,7 @@ def not_found(resource: str) -> ServiceError:
 
 
 def invalid(field_name: str, description: str) -> ServiceError:
-    """The answer to a field that breaks a documented rule."""
+    """The error for a field that breaks a documented rule."""
     return ServiceError(
         reason="INVALID_REQUEST",
         message=f"{field_name}: {description}",
@@ -59,10 +59,10 @@ def invalid(field_name: str, description: str) -> ServiceError:
 
 
 def denied(permission: str, resource: str) -> ServiceError:
-    """The answer to who lacks a permission; the same whether or not what they name exists."""
+    """The error for a missing permission; the same whether or not the resource exists."""
     where = f" in {resource} (or it might not exist)" if resource else ""
     return ServiceError(
         reason="PERMISSION_MISSING",
-        message=f"you lack {permission}{where}: ask whoever manages access for a role that has it",
+        message=f"you lack {permission}{where}: ask an administrator for a role that has it",
         metadata={"permission": permission, "resource": resource},
     )

@@ -1,4 +1,4 @@
-"""Resource names, and the short form of run ids that people type."""
+"""Resource names, and the short form of run ids that users type."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 from towpath_service.core.errors import invalid
 
 SLUG: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-"""Pattern of ids that people choose, without groups."""
+"""Pattern of ids that users choose, without groups."""
 
 _WORKSPACE: Final = re.compile(rf"workspaces/({SLUG})")
 _RUN: Final = re.compile(rf"workspaces/({SLUG})/runs/([0-9a-f-]{{36}})")

@@ -1,4 +1,4 @@
-"""How much a tenant stores, and may."""
+"""The storage that a tenant uses, and its limit; used by ingestion and quotas."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 
 class Stored(NamedTuple):
-    """What a tenant stores, and what it may: bytes."""
+    """The bytes that a tenant stores, and its limit in bytes."""
 
     used: int
     limit: int
 
     @property
     def is_full(self) -> bool:
-        """Whether it may store no more."""
+        """Whether the limit is reached."""
         return self.used >= self.limit

@@ -1,4 +1,4 @@
-"""Whose data a transaction may touch: said when it begins, and held against all it does."""
+"""The tenants of a transaction: declared when it begins, and checked on each access."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ EVERY_TENANT: Final = frozenset({"*"})
 
 
 class WrongTenant(RuntimeError):
-    """Work on behalf of one tenant touched another's data: a defect of the service.
+    """Work for one tenant touched another one's data: a defect of the service.
 
-    It is no ServiceError on purpose: callers get INTERNAL, and the log a trace.
+    It isn't a ServiceError on purpose: the caller gets INTERNAL, and the log a traceback.
     """
 
 
 def check_tenants(allowed: Collection[str], touched: Iterable[str]) -> None:
-    """Holds what is touched against what may be.
+    """Checks that the touched tenants are allowed.
 
     Raises:
-        WrongTenant: Something isn't among it.
+        WrongTenant: A touched tenant isn't allowed.
     """
     if allowed is EVERY_TENANT:
         return

@@ -1,7 +1,7 @@
-"""How much of the service a tenant may use, so that none slows another down.
+"""Limits on a tenant's use of the service, so that no tenant slows another one down.
 
-What producers report has an allowance of its own, which no reading can use up. Limits are those of
-one replica: the installation's default, or what the operator has set for the tenant.
+Producers' reports have a budget of their own, which reads can't use up. Limits apply per replica:
+the installation's default, or the value that the operator has set for the tenant.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ DEFAULTS: Final[Mapping[Quota, int]] = {
     "stored_bytes": 0,  # No limit.
 }
 SHARE_OF_WATCHES: Final = 5
-"""One principal has one in so many of a tenant's watches: pages that somebody left open, or a
-dashboard that opens them in a loop, leave the others theirs."""
+"""Divisor of a tenant's watches that gives a principal's share, so that forgotten pages, or a
+dashboard that opens watches in a loop, leave watches to other principals."""
 
 LEAST_WATCHES: Final = 5
-"""What a principal may have of them however few there are: a page of a run takes two or three."""
+"""Least number of watches of a principal; a page of a run takes two or three."""
 
 COSTS: Final[Mapping[str, float]] = {
     "read": 1,
@@ -68,22 +68,22 @@ MOST_TENANTS: Final = 10_000
 class _Use:
     buckets: dict[Quota, Bucket] = field(default_factory=dict["Quota", Bucket])
     exchanges: Bucket | None = None
-    """Apart from calls: no reading keeps a producer from its next token."""
+    """Apart from calls, so that reads can't keep a producer from its next token."""
     used: Counter[str] = field(default_factory=Counter[str])
     streams: Counter[str] = field(default_factory=Counter[str])
-    """Open ones: by their quota, and watches by their principal, too."""
+    """Open streams by quota; watches by principal, too."""
 
     def is_idle(self, now: float) -> bool:
-        """Whether forgetting it makes no difference."""
+        """Whether it can be forgotten without effect."""
         known = [*self.buckets.values(), *([] if self.exchanges is None else [self.exchanges])]
         return not self.streams.total() and all(bucket.is_full(now) for bucket in known)
 
 
 class TenantLimits:
-    """Counts what tenants use, and refuses what is beyond their limits."""
+    """Counts the use of tenants, and refuses calls beyond their limits."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        """Has seen nobody yet.
+        """Starts without recorded use.
 
         Args:
             now: A clock in seconds that never goes back.
@@ -92,10 +92,10 @@ class TenantLimits:
         self._uses: dict[str, _Use] = {}
 
     def admit(self, caller: Caller, cost: str) -> None:
-        """Takes what a call costs.
+        """Charges a tenant for a call.
 
         Raises:
-            ServiceError: QUOTA_EXCEEDED, with when to call again.
+            ServiceError: QUOTA_EXCEEDED, with the time to wait before the next call.
         """
         if caller.claims is None:
             return
@@ -105,10 +105,10 @@ class TenantLimits:
         use.used["calls"] += 1
 
     def check_exchange(self, tenant_id: str) -> None:
-        """Refuses an exchange of a tenant that made too many, before anything is used up by it.
+        """Refuses an exchange of a tenant that made too many, before it uses up a credential.
 
         Raises:
-            ServiceError: QUOTA_EXCEEDED, with when to try again.
+            ServiceError: QUOTA_EXCEEDED, with the time to wait.
         """
         use = self._uses.get(tenant_id)
         if use is None or use.exchanges is None:
@@ -119,7 +119,7 @@ class TenantLimits:
             raise exceeded("calls_per_second", int(use.exchanges.rate), wait)
 
     def exchanged(self, caller: Caller) -> None:
-        """Takes what an exchange cost of the tenant that it turned out to be of."""
+        """Charges the tenant of an exchange, once the credential has shown it."""
         use, now = self._use(caller), self._now()
         rate = limit_of(caller, "calls_per_second")
         burst = rate * BURST_SECONDS["calls_per_second"]
@@ -131,10 +131,10 @@ class TenantLimits:
         use.used["calls"] += 1
 
     def report(self, caller: Caller, quota: Quota, amount: float) -> None:
-        """Takes what a producer reports.
+        """Charges a tenant for a producer's report.
 
         Raises:
-            ServiceError: QUOTA_EXCEEDED, with when to send it again.
+            ServiceError: QUOTA_EXCEEDED, with the time to wait before it is sent again.
         """
         if caller.claims is None:
             return
@@ -143,7 +143,7 @@ class TenantLimits:
         use.used[quota.removesuffix("_per_second")] += int(amount)
 
     def pace(self, caller: Caller, updates: int) -> float:
-        """Takes updates of a stream, and tells how long to wait before taking more: seconds."""
+        """Charges a stream's updates; returns the seconds to wait before the next ones."""
         if caller.claims is None:
             return 0.0
         use = self._use(caller)
@@ -155,11 +155,11 @@ class TenantLimits:
         """Counts a stream for as long as it is open.
 
         Args:
-            caller: Whose it is.
-            quota: What it counts as: producers' streams and watches take nothing of each other.
+            caller: The caller that opened it.
+            quota: The quota that it counts against; producers' streams and watches have one each.
 
         Raises:
-            ServiceError: QUOTA_EXCEEDED: the tenant, or of watches its principal, has as many as
+            ServiceError: QUOTA_EXCEEDED: the tenant, or for watches the principal, has as many as
                 it may.
         """
         if caller.claims is None:
@@ -179,11 +179,11 @@ class TenantLimits:
             yield
         finally:
             use.streams.subtract(most.keys())
-            # A zero would be kept for every principal that ever watched.
+            # Drops zeros, else an entry would stay for every principal that ever watched.
             use.streams += Counter()
 
     def usage(self, caller: Caller) -> dict[str, int]:
-        """What a tenant has used here, by what is limited."""
+        """A tenant's use on this replica, by quota."""
         use = self._use(caller)
         names = ("calls", "updates", "log_bytes", "refused")
         return {
@@ -226,22 +226,22 @@ class TenantLimits:
 
 
 def limit_of(caller: Caller, quota: Quota) -> int:
-    """A limit of a caller's tenant."""
+    """The limit of a caller's tenant for a quota."""
     return caller.quotas.get(quota) or DEFAULTS[quota]
 
 
 def limits_storage(caller: Caller) -> bool:
-    """Whether a caller's tenant may store no more than so much."""
+    """Whether a caller's tenant has a storage limit."""
     return limit_of(caller, "stored_bytes") > 0
 
 
 def storage_is_full(stored: Stored) -> ServiceError:
-    """The answer to what would be stored beyond the limit; no time makes room by itself."""
+    """The error for writes beyond the storage limit; waiting alone doesn't help."""
     return ServiceError(
         reason="QUOTA_EXCEEDED",
         message=(
             f"the tenant stores {stored.used:,} bytes and may store {stored.limit:,}: delete runs,"
-            " keep them for less long, or ask whoever operates this service for more"
+            " keep them for less long, or ask the operator of this service for more"
         ),
         metadata={
             "quota": "stored_bytes",
@@ -252,12 +252,12 @@ def storage_is_full(stored: Stored) -> ServiceError:
 
 
 def exceeded(quota: str, limit: int, wait: float) -> ServiceError:
-    """The answer to what is beyond a limit for now; `wait` seconds later there is room again."""
+    """The error for a call beyond a limit; there is room again after `wait` seconds."""
     return ServiceError(
         reason="QUOTA_EXCEEDED",
         message=(
             f"over the limit of {limit:,} {quota}: try again in {max(1, round(wait))} s, or ask"
-            " whoever operates this service for more"
+            " the operator of this service for more"
         ),
         metadata={"quota": quota, "limit": str(limit)},
         retry_after_seconds=max(0.1, wait),

@@ -1,7 +1,7 @@
-"""Opaque tokens: where a list goes on, and where a watch does.
+"""Opaque tokens that mark where a list or a watch continues; used by queries, watches and paging.
 
-A token is bound to the question it belongs to; with another question it is refused. It carries no
-secret and grants nothing: whoever makes one up gets the answers their own credentials allow.
+A token is bound to the query that it belongs to; another query refuses it. It carries no secret and
+grants nothing: a forged token returns only data that the caller's own credentials permit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NUMBERS: Final = 1 << 63
 
 
 def make_token(question: tuple[str, ...], place: tuple[int | str, ...]) -> str:
-    """A token that marks a place in the answers to a question."""
+    """A token that marks a place in the results of a query."""
     content = json.dumps(place, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(_check(question, content) + content).decode().rstrip("=")
 
@@ -29,14 +29,14 @@ def read_place(
     """The place that a token marks.
 
     Args:
-        token: What was sent as one: anybody can make a token that looks right.
-        question: What it must belong to.
-        kinds: What a place in the answers is made of, `int` or `str` each.
-        reason: Of the refusal.
+        token: The token as sent; it may be forged.
+        question: The query that it must belong to.
+        kinds: Types of the parts of a place, `int` or `str` each.
+        reason: Reason of the error.
 
     Raises:
-        ServiceError: Of the given reason, when the token is damaged, of another question, or marks
-            what is no place: numbers are those that databases hold, texts have no NUL.
+        ServiceError: With the given reason, when the token is damaged, of another query, or marks
+            no valid place: a number beyond 64 bits, or a text with NUL.
     """
     place = _place(token, question)
     if len(place) != len(kinds) or not all(map(_is_a, place, kinds)):
@@ -50,7 +50,7 @@ def read_place(
 def read_number(
     token: str, question: tuple[str, ...], *, reason: str = "INVALID_PAGE_TOKEN"
 ) -> int:
-    """The place that a token marks where that is a count or a position, 0 or more.
+    """The place of a token whose place is a count or a position, 0 or more.
 
     Raises:
         ServiceError: As `read_place`.
@@ -62,7 +62,7 @@ def read_number(
 
 
 def _place(token: str, question: tuple[str, ...]) -> list[Any]:
-    """What is in a token; nothing when it is damaged or of another question."""
+    """The parts of a token; empty when it is damaged or of another query."""
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True)
         check, content = raw[:_CHECK_BYTES], raw[_CHECK_BYTES:]
@@ -72,7 +72,7 @@ def _place(token: str, question: tuple[str, ...]) -> list[Any]:
 
 
 def _is_a(value: object, kind: type) -> bool:
-    # Not isinstance: to JSON, true is no number.
+    # Not isinstance: in Python, a JSON `true` is an int as well.
     if type(value) is not kind:
         return False
     if isinstance(value, int):
@@ -85,12 +85,12 @@ def _is_storable(text: str) -> bool:
 
 
 def make_consistency_token(tenant_id: str, workspace_id: str, position: int) -> str:
-    """A token for what a workspace had committed up to a position."""
+    """A token that covers a workspace's commits up to a position."""
     return make_token(("Consistency", tenant_id, workspace_id), (position,))
 
 
 def read_consistency_token(token: str, tenant_id: str, workspace_id: str) -> int:
-    """The position that an answer must show; 0 for no token.
+    """The position that a read must include; 0 for no token.
 
     Raises:
         ServiceError: INVALID_REQUEST, when the token is damaged or of another workspace.
@@ -102,12 +102,12 @@ def read_consistency_token(token: str, tenant_id: str, workspace_id: str) -> int
     except ServiceError:
         raise invalid(
             "consistency_token",
-            "must be one that this workspace's acks gave: pass it on as it is, or none",
+            "must be unchanged from an ack of this workspace, or empty",
         ) from None
 
 
 def make_etag(*fields: str) -> str:
-    """A version of fields: the same while they are, another once one changes."""
+    """An etag of fields, which changes when one of them changes."""
     digest = hashlib.blake2b(digest_size=_CHECK_BYTES)
     for value in fields:
         digest.update(f"{len(value)}\0{value}".encode())

@@ -1,8 +1,8 @@
-"""Transactions as a subject's application sees them, whatever database they run on.
+"""Transactions as a subject's application sees them, on any database.
 
-The application opens one through the store of its own subject. Where a second subject takes part,
-the first hands the transaction on, and the other subject's store works on it (`store.on`). Only the
-`storage/` of a subject looks inside.
+The application opens one through the store of its own subject. If a second subject takes part, the
+first passes the transaction on, and the other subject's store works on it (`store.on`). Only the
+`storage/` of a subject uses its connection.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Transaction(Protocol):
-    """A database transaction under way: opaque to the application."""
+    """An open database transaction, opaque to the application."""
 
     @property
     def tenants(self) -> Collection[str]:
@@ -23,7 +23,7 @@ class Transaction(Protocol):
 
 
 class StorageLimits(Protocol):
-    """Reads within a transaction how much tenants may store."""
+    """Reads the storage limits of tenants within a transaction."""
 
     def __call__(self, transaction: Transaction, tenant_ids: Collection[str]) -> Mapping[str, int]:
         """Limits in bytes, by tenant id; a tenant without a limit is left out."""
@@ -31,16 +31,16 @@ class StorageLimits(Protocol):
 
 
 class StoredBytes(Protocol):
-    """Reads within a transaction how much a tenant stores."""
+    """Reads the stored bytes of a tenant within a transaction."""
 
     def __call__(self, transaction: Transaction, tenant_id: str) -> int:
-        """Bytes."""
+        """The number of bytes."""
         ...
 
 
 class WorkspaceContents(Protocol):
-    """Reads within a transaction whether a workspace holds anything of one subject."""
+    """Reads within a transaction whether a workspace contains data of one subject."""
 
     def __call__(self, transaction: Transaction, tenant_id: str, workspace_id: str) -> bool:
-        """True if it does: such a workspace isn't removed."""
+        """True if it does; such a workspace can't be removed."""
         ...

@@ -1,1 +1,1 @@
-"""The engines under all subjects, and the history of the schema."""
+"""The database port with its SQLite and PostgreSQL engines, migrations and upkeep."""

@@ -1,4 +1,4 @@
-"""Columns as the tables of every subject declare them, the same on each database."""
+"""Column types for the tables of every subject, the same on each database."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def text(name: str, *, nullable: bool = False) -> Column[str]:
 
 
 def string(name: str, length: int, *, nullable: bool = False) -> Column[str]:
-    """A text of so many characters at most."""
+    """A text of at most `length` characters."""
     kind: TypeEngine[str] = String(length).with_variant(String(length, collation="C"), "postgresql")
     return Column(name, kind, nullable=nullable)
 
 
 def uuid(name: str, *, nullable: bool = False) -> Column[str]:
-    """A UUID, given and read as its lower-case text."""
+    """A UUID, written and read as its lower-case text."""
     return Column(name, _UUID, nullable=nullable)
 
 
@@ -37,7 +37,7 @@ def big_integer(name: str, *, nullable: bool = False) -> Column[int]:
 
 
 def microseconds(name: str, *, nullable: bool = False) -> Column[int]:
-    """A time, as microseconds since the Unix epoch in UTC, or a length of time."""
+    """A time as microseconds since the Unix epoch, UTC, or a duration in microseconds."""
     return Column(name, BigInteger, nullable=nullable)
 
 

@@ -1,4 +1,4 @@
-"""The database that a user names, and what is said of it."""
+"""Parses database URLs, and names databases in messages; used by the command line and wiring."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from towpath_service.database.postgres_url import parse_postgres_url
 if TYPE_CHECKING:
     from towpath_service.database.postgres_url import PostgresUrl
 
-# What it says to those who take it for PostgreSQL.
+# Errors that PgBouncer returns to clients that expect PostgreSQL itself.
 _OF_A_POOLER: Final = ("unsupported startup parameter", "prepared statement")
 
 
 def parse_database(text: str | None, home: Path) -> Path | PostgresUrl:
-    """A file for SQLite, or where a PostgreSQL database is.
+    """Parses the name of a database: a SQLite file or a PostgreSQL URL.
 
     Args:
         text: FILE, sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/DATABASE; empty for the
@@ -26,7 +26,7 @@ def parse_database(text: str | None, home: Path) -> Path | PostgresUrl:
         home: The Towpath home, where the default is.
 
     Raises:
-        ServiceError: DATABASE_UNUSABLE, saying what would do.
+        ServiceError: DATABASE_UNUSABLE, with the accepted forms.
     """
     if not text:
         return home / "towpath.db"
@@ -44,14 +44,14 @@ def parse_database(text: str | None, home: Path) -> Path | PostgresUrl:
 
 
 def location_of(database: Path | PostgresUrl | None) -> str:
-    """Where a database is, for people: without a password."""
+    """The location of a database for messages, without a password."""
     if database is None:
         return "memory"
     return str(database) if isinstance(database, Path) else database.display
 
 
 def unusable(database: Path | PostgresUrl | None, cause: str) -> ServiceError:
-    """What is told of a database that can't be opened or says no."""
+    """The error for a database that can't be opened, or refuses the connection."""
     if database is None or isinstance(database, Path):
         advice = "Check the path and its permissions, or point TOWPATH_HOME elsewhere"
     elif any(sign in cause for sign in _OF_A_POOLER):
@@ -65,7 +65,7 @@ def unusable(database: Path | PostgresUrl | None, cause: str) -> ServiceError:
 
 
 def _unknown(scheme: str) -> ServiceError:
-    # What follows the scheme may hold a password.
+    # The rest after the scheme may contain a password.
     return ServiceError(
         reason="DATABASE_UNUSABLE",
         message=(

@@ -1,4 +1,4 @@
-"""The database as subjects use it: it hands out transactions, and knows none of their tables.
+"""The database port: it hands out transactions, and knows no subject's tables.
 
 `SqliteDatabase` and `PostgresDatabase` implement it. The `storage/` of each subject builds its
 store on it; `app/stores.py` puts them together.
@@ -25,20 +25,20 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class SqlTransaction:
-    """A transaction over a connection: stores of several subjects may work on it."""
+    """A transaction on a connection, which stores of several subjects may share."""
 
     connection: Connection
     tenants: Collection[str]
     changed: set[Scope] = field(default_factory=set["Scope"])
-    """Workspaces that other replicas hear of once the transaction is committed."""
+    """Workspaces that other replicas are notified about after the commit."""
 
 
 class Database(Protocol):
-    """Where all subjects keep their rows."""
+    """The database that all subjects store their rows in."""
 
     @property
     def location(self) -> str:
-        """Where the database is, for people: without a password."""
+        """The location of the database for messages, without a password."""
         ...
 
     @property
@@ -62,16 +62,16 @@ class Database(Protocol):
         name: str = "",
         again: bool = True,
     ) -> Result:
-        """Runs work in one transaction; what it returns is returned after the commit.
+        """Runs work in one transaction, and returns its result after the commit.
 
         Args:
-            work: What is done; it may run more than once.
-            tenants: Ids of those whose rows it may touch.
-            name: What telemetry calls the transaction; empty for one without a span.
-            again: Whether a transaction that met another one is run again.
+            work: Reads and writes on the transaction; it may run more than once.
+            tenants: Ids of the tenants whose rows it may touch.
+            name: Span name of the transaction; empty for no span.
+            again: Whether to retry after a conflict with another transaction.
 
         Raises:
-            ServiceError: OVERLOADED, when the database can't take it now.
+            ServiceError: OVERLOADED, when the database is unavailable.
         """
         ...
 
@@ -82,7 +82,7 @@ class Database(Protocol):
         ...
 
     async def listen(self, bus: Bus) -> None:
-        """Wakes those who wait here for what other replicas commit; never returns."""
+        """Notifies the bus of other replicas' commits; never returns."""
         ...
 
     def close(self) -> None:

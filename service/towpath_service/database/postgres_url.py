@@ -1,4 +1,4 @@
-"""Where a PostgreSQL database is, as users write it."""
+"""The URL of a PostgreSQL database, as users write it; used by the engine and the options."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresUrl:
-    """A database, and how to talk to it."""
+    """The address of a database, and its connection options."""
 
     url: URL
     pooled: bool = False
-    """Whether a pooler stands before it that gives every transaction another connection."""
+    """Whether a pooler in transaction mode is in front of it."""
     listen: str = ""
-    """host:port past the pooler, where word of commits comes from; empty when there is none."""
+    """host:port of the server behind the pooler, for notices of commits; empty for none."""
 
     @property
     def display(self) -> str:
@@ -34,7 +34,7 @@ class PostgresUrl:
 
     @property
     def listening_dsn(self) -> str | None:
-        """Where to listen, as asyncpg takes it; None when nothing could be heard."""
+        """The DSN to listen on, as asyncpg takes it; None behind a pooler without one."""
         if not self.listen:
             return None if self.pooled else self.dsn
         host, _, port = self.listen.rpartition(":")
@@ -43,10 +43,10 @@ class PostgresUrl:
 
     @property
     def connecting(self) -> dict[str, Any]:
-        """Arguments for the driver that a pooler makes necessary.
+        """Driver arguments that a pooler requires.
 
-        What was prepared on one connection would be looked for on another: statements are prepared
-        without a name, for one use.
+        A statement that is prepared on one connection isn't known on another. Statements are
+        therefore prepared without a name, for one use.
         """
         if not self.pooled:
             return {}
@@ -60,11 +60,11 @@ class PostgresUrl:
 def parse_postgres_url(text: str) -> PostgresUrl:
     """Reads postgresql://user:password@host:port/database.
 
-    The option `pgbouncer=true` tells of a pooler in transaction mode, and `listen=HOST:PORT` of a
-    way past it; all others go to the driver.
+    The option `pgbouncer=true` means a pooler in transaction mode, and `listen=HOST:PORT` is the
+    address of the server behind it. All other options go to the driver.
 
     Raises:
-        ValueError: An option holds what it can't.
+        ValueError: An option has an invalid value.
     """
     url = make_url(text).set(drivername="postgresql+asyncpg")
     pooled = _option(url, "pgbouncer", "false").lower() in {"true", "1", "yes", "on"}

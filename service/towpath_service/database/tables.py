@@ -23,9 +23,9 @@ OF_INSTALLATION: Final = {"of_installation": True}
 """`info` of a table that belongs to the whole installation, and to no tenant."""
 
 UNIQUE_ACROSS_TENANTS: Final = {"unique_across_tenants": True}
-"""`info` of a table with a key that is looked up before the tenant is known.
+"""`info` of a table with a key that is read before the tenant is known.
 
-Its values are random, or chosen by the operator, so that a tenant learns nothing from a clash.
+Its values are random, or chosen by the operator, so a conflict reveals nothing to a tenant.
 """
 
 

@@ -1,8 +1,8 @@
-"""Brings a database to the schema that this version works with, and tells whether it may.
+"""Upgrades a database to this version's schema, or refuses it; used by the engines and commands.
 
 Revisions are numbers of four digits, so that they compare as texts. A migration that only adds to
-the schema leaves `schema_info.oldest_service` alone: services of earlier revisions go on working
-while replicas are replaced one by one. One that takes something away sets it.
+the schema leaves `schema_info.oldest_service` unchanged, so that services of earlier revisions
+continue to work while replicas are replaced one by one. A migration that removes something sets it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 
 HEAD: Final = "0007"
-"""Newest revision of the tree; kept here so that an up-to-date database opens without Alembic."""
+"""Newest revision; kept here so that an up-to-date database opens without Alembic."""
 
-# Any number will do, as long as nobody else in the database takes it: "towpath" as digits.
+# Any number that no other advisory lock in the database uses: "towpath" as digits.
 _UPGRADE_LOCK: Final = 8_697_284
 _LOCK_TIMEOUT: Final = "10s"
 
@@ -39,16 +39,16 @@ def current_revision(connection: Connection) -> str | None:
 
 
 def ensure_schema(connection: Connection, where: str, *, automatic: bool) -> None:
-    """Sees to it that this version can work with a database.
+    """Ensures that this version can work with a database.
 
     Args:
         connection: A connection in a transaction.
         where: The database, for messages.
-        automatic: Whether an older one is upgraded here and now.
+        automatic: Whether an older schema is upgraded now.
 
     Raises:
         ServiceError: DATABASE_TOO_OLD, or DATABASE_TOO_NEW when it was upgraded by a newer version
-            and no longer suits this one.
+            and is no longer compatible with this one.
     """
     revision = current_revision(connection)
     if revision == HEAD:
@@ -62,7 +62,7 @@ def ensure_schema(connection: Connection, where: str, *, automatic: bool) -> Non
 
 
 def upgrade(connection: Connection, revision: str) -> None:
-    """Runs the migrations up to a revision; two at once come one after the other."""
+    """Runs the migrations up to a revision; concurrent upgrades are serialised by a lock."""
     from alembic import command  # noqa: PLC0415 - 0.2 s that an up-to-date database saves
 
     _take_turns(connection)
@@ -70,7 +70,7 @@ def upgrade(connection: Connection, revision: str) -> None:
 
 
 def downgrade(connection: Connection, revision: str) -> None:
-    """Takes migrations back, down to a revision; "base" is an empty database."""
+    """Reverts migrations down to a revision; "base" is an empty database."""
     from alembic import command  # noqa: PLC0415 - only migrations need Alembic
 
     _take_turns(connection)
@@ -78,7 +78,7 @@ def downgrade(connection: Connection, revision: str) -> None:
 
 
 def statements(connection: Connection, buffer: StringIO) -> None:
-    """Writes what an upgrade to the newest revision would run, a statement after the other."""
+    """Writes the statements of an upgrade to the newest revision into a buffer."""
     from alembic import command  # noqa: PLC0415 - only migrations need Alembic
 
     config = _config(connection)
@@ -105,10 +105,10 @@ def _config(connection: Connection) -> Config:
 
 def _take_turns(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
-        # Whoever waits for a lock on a table makes all others wait behind it.
+        # A wait for a table lock blocks all later transactions on that table.
         connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
         connection.execute(text("SET LOCAL statement_timeout = 0"))
-        # Without this, a migration that changes data would change that of nobody, and succeed.
+        # Without this, row security hides all rows from a migration, which still succeeds.
         connection.execute(text(SAY_EVERY))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
 

@@ -1,1 +1,1 @@
-"""The service's edge: messages in, messages out, one dispatch for every transport."""
+"""The dispatcher of all calls, its checks, and the gRPC server; knows no subject."""

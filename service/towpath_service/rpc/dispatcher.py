@@ -1,8 +1,8 @@
-"""One way through for every call, whatever transport it came by.
+"""The single path of every call, over gRPC and HTTP alike.
 
-Authenticate, check that the method is permitted at all, parse, validate, check that it is permitted
-where the request asks for it, call the handler under a deadline, turn every failure into a
-ServiceError fit for the caller.
+Its steps: authenticate; check that the caller may call the method at all; parse; validate; check
+the permission in the requested workspace; call the handler under a deadline; convert every failure
+into a ServiceError that is safe to return.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ if TYPE_CHECKING:
     Metadata = Mapping[str, Sequence[str]]
 
 DEADLINE_SECONDS: Final = 30.0
-"""Longest a unary call takes, whatever the caller allows. Streams end themselves."""
+"""Longest time of a unary call, also if its caller allows more. Streams end themselves."""
 
 
 class Authenticator(Protocol):
-    """Establishes who calls."""
+    """Authenticates callers."""
 
     async def authenticate(self, metadata: Metadata) -> Caller:
-        """The caller of a call with this metadata; raises ServiceError when there is none."""
+        """The caller that the metadata authenticate; raises ServiceError when there is none."""
         ...
 
     def anonymous(self, metadata: Metadata) -> Caller:
-        """The caller of what anybody may call."""
+        """The caller of a public method, without authentication."""
         ...
 
     def follow(
@@ -60,12 +60,12 @@ class Authenticator(Protocol):
         check: Callable[[Caller], None],
         end: Callable[[ServiceError], None],
     ) -> AbstractContextManager[None]:
-        """Checks a stream's caller again whenever its rights change, and ends it by `end`."""
+        """Checks a stream's caller whenever its rights change, and calls `end` when it fails."""
         ...
 
 
 class LocalAuthenticator:
-    """Takes every caller for the one implicit principal: for services on loopback only."""
+    """Treats every caller as the one implicit principal: for services on loopback only."""
 
     async def authenticate(self, metadata: Metadata) -> Caller:
         """The implicit principal."""
@@ -83,13 +83,13 @@ class LocalAuthenticator:
         check: Callable[[Caller], None],
         end: Callable[[ServiceError], None],
     ) -> AbstractContextManager[None]:
-        """Nothing changes."""
+        """Does nothing: the implicit principal's rights never change."""
         del caller, check, end
         return nullcontext()
 
 
 class Dispatching(Protocol):
-    """What transports need of a dispatcher."""
+    """The dispatcher as transports use it."""
 
     endpoints: Mapping[str, Endpoint]
     """By name, "towpath.api.v1.RunService/GetRun"."""
@@ -100,11 +100,11 @@ class Dispatching(Protocol):
         ...
 
     def endpoint(self, name: str) -> Endpoint:
-        """The endpoint of a name; raises ServiceError when there is none."""
+        """The endpoint with a name; raises ServiceError when there is none."""
         ...
 
     async def unary(self, endpoint: Endpoint, request: Request, metadata: Metadata) -> Message:
-        """Calls a unary rpc; raises ServiceError, fit for the caller."""
+        """Calls a unary rpc; raises a ServiceError that is safe to return."""
         ...
 
     def server_stream(
@@ -144,7 +144,7 @@ class Dispatcher:
         return sorted({name.partition("/")[0] for name in self.endpoints})
 
     def endpoint(self, name: str) -> Endpoint:
-        """The endpoint of a name.
+        """The endpoint with a name.
 
         Raises:
             ServiceError: FEATURE_DISABLED when there is none.
@@ -158,12 +158,12 @@ class Dispatcher:
         """Calls a unary rpc.
 
         Raises:
-            ServiceError: Whatever went wrong, fit for the caller.
+            ServiceError: Any failure, with a text that is safe to return.
         """
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 caller = await self._caller(endpoint, metadata)
-                # Before anything is told of: who calls too often must not fill the audit log.
+                # Before the audit: a caller over its limit must not fill the audit log.
                 self._guard.admit(endpoint, caller)
 
                 async def call(record: CallRecord) -> Message:
@@ -258,9 +258,9 @@ class Dispatcher:
         """Ends a stream when its token does, or its caller's right to it.
 
         Args:
-            endpoint: What is called.
-            caller: By whom.
-            first: The first message, once it has come.
+            endpoint: The called endpoint.
+            caller: The caller.
+            first: Holds the first message, once it has come.
         """
         if caller.expires_at is None:
             yield

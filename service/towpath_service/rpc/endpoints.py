@@ -1,4 +1,4 @@
-"""The rpcs of the contract with what implements them, made from the contract's descriptors."""
+"""Endpoints: the contract's rpcs with their handlers, made from its descriptors."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor
 
 MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
-"""Largest message the service takes at all."""
+"""Largest message that the service accepts: bytes."""
 
 MAX_REQUEST_BYTES: Final = 256 * 1024
-"""Largest request of an rpc that takes no batches: parsed messages are many times their size."""
+"""Largest request of an rpc without batches: a parsed message takes many times its size."""
 
 MAX_JSON_BYTES: Final = 512 * 1024
-"""Largest batch in JSON, which takes a hundred times as long to parse as the same in binary. It
-holds the largest payload that is stored inline."""
+"""Largest batch in JSON, which takes a hundred times as long to parse as binary. It has room for
+the largest payload that is stored inline."""
 
 COUNTED_BYTES: Final = 1024 * 1024 + 64 * 1024
-"""Largest batch whose fields aren't counted before it is parsed: producers' are no larger, but for
-single updates."""
+"""Largest batch that is parsed without a count of its fields. Producers' batches are no larger,
+except for single updates."""
 
 MAX_FIELDS: Final = 100_000
-"""Most fields of a larger one: empty messages take two bytes to send and a hundred to hold."""
+"""Most fields of a larger batch: an empty message takes two bytes on the wire, 100 in memory."""
 
 BATCHES: Final = frozenset(
     {
@@ -42,30 +42,30 @@ BATCHES: Final = frozenset(
         "towpath.api.v1.LogService/WriteLogs",
     }
 )
-"""Rpcs that take many parts at once. A part that breaks a rule gets a verdict of its own, so their
+"""Rpcs that take batches. A part that breaks a rule gets a verdict of its own, so their
 handlers check the rules, not the dispatcher."""
 
 PEER: Final = ":peer"
-"""Key of metadata under which transports put the address of who calls; no client can send it."""
+"""Metadata key of the caller's address, set by transports; no client can send it."""
 
 
 @dataclass(frozen=True, slots=True)
 class JsonText:
-    """A request in JSON, which nobody has looked at yet."""
+    """A request in JSON, not parsed yet."""
 
     content: bytes
 
 
 Request = bytes | JsonText | Message
-"""What transports hand on."""
+"""A request as transports pass it on."""
 
 Kind = Literal["unary", "server_stream", "bidi_stream"]
 
 
 class Handler(Protocol):
-    """Implements rpcs of one service, a method each, named in snake_case.
+    """Implements rpcs of one service, each as a method named in snake_case.
 
-    A service whose resources are several may have a handler for each of them.
+    A service with several resources may have a handler for each of them.
     """
 
     service: ClassVar[str]
@@ -84,25 +84,25 @@ class Endpoint:
     call: Any
     """The handler's method: awaitable when unary, else an async generator function."""
     without_side_effects: bool
-    """Whether the contract says so: such calls may come as HTTP GET."""
+    """Whether the contract marks it as free of side effects: it may be called by HTTP GET."""
     rule: Rule
-    """What it asks of its caller."""
+    """The permission that its caller needs, and its audit event."""
 
     @property
     def takes_batches(self) -> bool:
-        """Whether the handler checks the rules of what it gets, part by part."""
+        """Whether the handler validates the request itself, part by part."""
         return self.name in BATCHES
 
     @property
     def max_bytes(self) -> int:
-        """Largest request that is parsed."""
+        """Largest request that is parsed: bytes."""
         return MAX_MESSAGE_BYTES if self.takes_batches else MAX_REQUEST_BYTES
 
     def parse(self, request: Request) -> Message:
         """Parses a request, unless it is parsed already.
 
         Raises:
-            ServiceError: PAYLOAD_TOO_LARGE, or INVALID_REQUEST when it is no such message.
+            ServiceError: PAYLOAD_TOO_LARGE, or INVALID_REQUEST when it isn't such a message.
         """
         if isinstance(request, Message):
             self._check_size(request.ByteSize(), self.max_bytes)
@@ -146,13 +146,13 @@ def _from_json(content: bytes, request_type: type[Message]) -> Message:
     except json_format.ParseError as error:
         raise not_a(request_type, str(error)) from None
     except (ValueError, RecursionError, TypeError, AttributeError):
-        # Bytes that are no text, numbers beyond any limit, and the like.
+        # For example bytes that aren't UTF-8, or numbers out of range.
         raise not_a(request_type) from None
     return message
 
 
 def not_a(request_type: type[Message], why: str = "") -> ServiceError:
-    """The answer to bytes or JSON that are no message of a type."""
+    """The error for bytes or JSON that aren't a message of a type."""
     name = request_type.DESCRIPTOR.full_name
     return ServiceError(
         reason="INVALID_REQUEST", message=f"the request is no {name}{why and f': {why}'}"
@@ -163,10 +163,10 @@ def endpoints_of(handlers: Iterable[Handler]) -> dict[str, Endpoint]:
     """The endpoints of handlers, by name.
 
     Args:
-        handlers: One or several for each service; each rpc is implemented by exactly one.
+        handlers: One or several for each service; exactly one implements each rpc.
 
     Raises:
-        LookupError: No handler of a service has one of its methods, or several have it, or the
+        LookupError: An rpc has no handler or several, or the
             contract doesn't say who may call it.
     """
     by_service: dict[str, list[Handler]] = {}

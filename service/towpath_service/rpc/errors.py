@@ -1,4 +1,4 @@
-"""From domain errors to statuses: the one table, and the one place where texts are made."""
+"""Converts errors into gRPC statuses: the one table of codes, used by every transport."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 DOMAIN: Final = "towpath"
 
-# Statuses travel in HTTP/2 trailers, of which many clients take 8 KiB and no more.
+# Statuses travel in HTTP/2 trailers, which many clients limit to 8 KiB.
 MAX_MESSAGE_CHARACTERS: Final = 500
 MAX_DETAIL_CHARACTERS: Final = 100
 MAX_VIOLATIONS: Final = 6
@@ -70,7 +70,7 @@ CODES: Final = {
 
 
 def to_service_error(error: Exception) -> ServiceError:
-    """What the caller may know of an error: all of a ServiceError, nothing of any other."""
+    """The error that the caller sees: a ServiceError unchanged; no detail of any other."""
     if isinstance(error, ServiceError) and error.reason in CODES:
         return error
     if isinstance(error, TimeoutError):
@@ -90,7 +90,7 @@ def to_service_error(error: Exception) -> ServiceError:
 
 
 def unimplemented(feature: str) -> ServiceError:
-    """The answer to what this server can't do."""
+    """The error for an unknown service or method."""
     return ServiceError(
         reason="FEATURE_DISABLED",
         message=f"this server has no {_short(feature)}: it may be older than the client",
@@ -137,7 +137,7 @@ def _details(error: ServiceError) -> list[Message]:
 
 
 def _quota_failure(error: ServiceError) -> Message:
-    """Which limit was reached, as clients of other languages look for it."""
+    """The reached limit as a google.rpc.QuotaFailure, for clients in other languages."""
     violation = error_details_pb2.QuotaFailure.Violation(
         subject=f"quota:{error.metadata.get('quota', '')}",
         description=_short(error.message, MAX_MESSAGE_CHARACTERS),

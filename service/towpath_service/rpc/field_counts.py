@@ -1,7 +1,7 @@
-"""How many fields a message has, told from its bytes, without making anything of them.
+"""Counts the fields of a serialised message without parsing it; used by endpoints.
 
-A field is two bytes at least, and what parsing makes of an empty message is fifty times that. So
-what is large is counted before it is parsed; the count ends at the limit, however much follows.
+A field takes at least two bytes, and a parsed empty message fifty times that. Large messages are
+therefore counted before they are parsed. The count ends at the limit.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _FIXED: Final = {_FIXED64: 8, _FIXED32: 4}
 
 
 def has_more_fields(content: bytes, kind: Descriptor, most: int) -> bool:
-    """Whether a message has more fields, its own and those of all messages in it, than a limit.
+    """Whether a message has more fields than a limit, including those of nested messages.
 
     Args:
         content: The message in the wire format. Where it is malformed, the count ends.
-        kind: What it is a message of.
-        most: Fields that it may have.
+        kind: The message's type.
+        most: The limit.
     """
     waiting = [(0, len(content), kind)]
     fields = 0
@@ -47,13 +47,13 @@ def has_more_fields(content: bytes, kind: Descriptor, most: int) -> bool:
                     waiting.append((position, min(position + size, end), part))
                 position += size
             else:
-                # A group's fields, which nothing here has, are counted as those of what it is in.
+                # The contract has no groups; fields of one count as those of its parent.
                 position += _FIXED.get(wire_type, 0)
     return False
 
 
 def _varint(content: bytes, position: int) -> tuple[int, int]:
-    """A number and where it ends."""
+    """A varint, and the position after it."""
     if position < len(content) and content[position] < _MORE:
         return content[position], position + 1
     value = shift = 0

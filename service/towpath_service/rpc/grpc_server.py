@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 OPTIONS: Final = (
-    # Otherwise a second server binds the same port and takes half of the calls.
+    # Otherwise a second server could bind the same port and get half of the calls.
     ("grpc.so_reuseport", 0),
-    # Twice what is taken: what is beyond is refused by gRPC, without details, so what is only
-    # somewhat too large gets through to where the limit and the reason are told.
+    # Twice the accepted size: gRPC refuses larger messages without details, so a slightly too large
+    # one reaches the dispatcher, whose error has the limit and the reason.
     ("grpc.max_receive_message_length", 2 * MAX_MESSAGE_BYTES),
-    # Between a softer and a harder limit gRPC refuses at random: these are equal.
+    # gRPC refuses at random between a soft and a hard limit, so both are equal.
     ("grpc.max_metadata_size", 16_384),
     ("grpc.absolute_max_metadata_size", 16_384),
     ("grpc.max_concurrent_streams", 100),
@@ -48,10 +48,10 @@ OPTIONS: Final = (
 )
 
 REQUEST_SECONDS: Final = 30.0
-"""How long a call that has begun may be silent: gRPC itself lets it, for as long as it likes."""
+"""How long a call may last before its request arrives; gRPC itself sets no limit."""
 
 
-# Typed by messages, where these take and give bytes.
+# The stubs type handlers by messages, but these take and return bytes.
 _HANDLERS: Final[Any] = grpc
 
 
@@ -65,12 +65,12 @@ class GrpcServer:
         reflects: bool = True,
         request_seconds: float = REQUEST_SECONDS,
     ) -> None:
-        """Serves nobody yet.
+        """Makes the server; `start` serves.
 
         Args:
-            dispatcher: What answers the rpcs.
-            reflects: Whether to tell anybody who asks what there is to call.
-            request_seconds: How long a call may be silent until its request has come.
+            dispatcher: Handles the calls.
+            reflects: Whether to offer gRPC server reflection to all callers.
+            request_seconds: How long a call may last before its request arrives.
         """
         self._server = grpc.aio.server(options=OPTIONS)
         self._health: Any = cast("Any", health).aio.HealthServicer()
@@ -83,22 +83,22 @@ class GrpcServer:
                 reflection.SERVICE_NAME,
             )
             reflection.enable_server_reflection(names, self._server)
-        # Last, since it takes every call that nobody before it wants.
+        # Last, since it takes every call that no handler before it takes.
         self._server.add_generic_rpc_handlers((_Handlers(dispatcher, request_seconds),))
 
     def bind(self, host: str, port: int, credentials: Any = None) -> int:
-        """Binds an address and returns the port; 0 takes a free one.
+        """Binds an address and returns the port; 0 chooses a free one.
 
         Args:
             host: Address of this machine.
             port: Port of it.
-            credentials: gRPC's credentials of a server that speaks TLS; None for plain text.
+            credentials: gRPC server credentials for TLS; None for plain text.
 
         Raises:
             OSError: The port is in use or the address is not this machine's.
         """
-        # gRPC tells of a failure by lines on stderr, so a plain socket tries first. It doesn't
-        # listen: who connected meanwhile would be cut off when it closes.
+        # gRPC prints a failed bind to stderr, so a plain socket tries first. It doesn't listen: a
+        # client that connected meanwhile would be cut off when it closes.
         with contextlib.closing(_bound_socket(host, port)):
             pass
         try:
@@ -114,11 +114,11 @@ class GrpcServer:
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
 
     async def announce_drain(self) -> None:
-        """Tells health checks that no new calls are wanted."""
+        """Reports NOT_SERVING to health checks."""
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
 
     async def stop(self, grace_seconds: float) -> None:
-        """Takes no more calls and ends when the present ones have, or the time is over."""
+        """Refuses new calls, and stops when the present ones have ended or the time is over."""
         await self._server.stop(grace_seconds)
 
     async def _set_health(self, status: Any) -> None:
@@ -158,7 +158,7 @@ def _bound_socket(host: str, port: int) -> socket.socket:
 
 
 class _Handlers(grpc.GenericRpcHandler):
-    """Takes requests as bytes, so that what can't be parsed is answered as all else is."""
+    """Takes requests as bytes, so that the dispatcher answers unparsable ones, too."""
 
     def __init__(self, dispatcher: Dispatching, request_seconds: float) -> None:
         self._dispatcher = dispatcher
@@ -170,7 +170,7 @@ class _Handlers(grpc.GenericRpcHandler):
         if endpoint is None:
             return _HANDLERS.stream_stream_rpc_method_handler(_refuse(name))
         metadata = metadata_of(handler_call_details.invocation_metadata)
-        # All read their requests themselves: gRPC would wait for one without an end.
+        # All handlers read their requests themselves: gRPC would wait for one without a limit.
         if endpoint.kind == "unary":
             return _HANDLERS.stream_unary_rpc_method_handler(
                 self._unary(endpoint, metadata), None, _serialize
@@ -222,9 +222,9 @@ class _Handlers(grpc.GenericRpcHandler):
         return call
 
     async def _first(self, context: Context) -> bytes:
-        """The request of a call that has one; what comes after it is passed over.
+        """The request of a unary or server-streaming call; later messages are ignored.
 
-        Asks the context, which costs a call nothing; the iterator of requests does.
+        Reads it through the context, which is cheaper than the iterator of requests.
         """
         try:
             async with asyncio.timeout(self._request_seconds):
@@ -244,7 +244,7 @@ class _Handlers(grpc.GenericRpcHandler):
 async def _told(
     answers: AsyncGenerator[Message, None], context: Context
 ) -> AsyncGenerator[Message, None]:
-    """The answers of a stream; its failure ends the call."""
+    """The responses of a stream; its failure ends the call."""
     try:
         async with aclosing(answers):
             async for answer in answers:
@@ -270,7 +270,7 @@ def _serialize(message: Message) -> bytes:
 
 
 def _from(context: Context, metadata: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
-    """Metadata with where the call comes from, "ipv4:127.0.0.1:1234" to gRPC."""
+    """Metadata with the caller's address, which gRPC gives as "ipv4:127.0.0.1:1234"."""
     _, _, address = unquote(str(context.peer())).partition(":")
     return {**metadata, PEER: (address.rpartition(":")[0].strip("[]"),)}
 

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class CallRecord(Protocol):
-    """The record of one call, completed as more is known of it."""
+    """The audit record of one call, completed while the call proceeds."""
 
     def request(self, message: Message) -> None:
-        """Notes the request, once it is parsed."""
+        """Records the parsed request."""
         ...
 
     def refused(self, parse: Callable[[], Message]) -> None:
-        """Notes the request of a caller that is refused: it is parsed only for the record."""
+        """Records the request of a refused caller, which is parsed only for the record."""
         ...
 
 
@@ -33,7 +33,7 @@ class Guard(Protocol):
     """Limits calls and audits them."""
 
     def admit(self, endpoint: Endpoint, caller: Caller) -> None:
-        """Takes what a call costs; raises QUOTA_EXCEEDED."""
+        """Charges the caller for a call; raises QUOTA_EXCEEDED."""
         ...
 
     def stream(self, endpoint: Endpoint, caller: Caller) -> AbstractContextManager[None]:
@@ -47,7 +47,7 @@ class Guard(Protocol):
         metadata: Mapping[str, Sequence[str]],
         call: Callable[[CallRecord], Awaitable[Message]],
     ) -> Message:
-        """Makes a call; if its rule names an audit event, its end goes into the audit log."""
+        """Makes a call; if its rule names an audit event, records its outcome in the audit log."""
         ...
 
 
@@ -55,10 +55,10 @@ class Unrecorded:
     """The record of a call that isn't audited."""
 
     def request(self, message: Message) -> None:
-        """Notes nothing."""
+        """Records nothing."""
 
     def refused(self, parse: Callable[[], Message]) -> None:
-        """Notes nothing, and parses nothing."""
+        """Records nothing, and parses nothing."""
 
 
 UNRECORDED: Final = Unrecorded()
@@ -68,10 +68,10 @@ class Unguarded:
     """Lets all calls through."""
 
     def admit(self, endpoint: Endpoint, caller: Caller) -> None:
-        """Costs nothing."""
+        """Charges nothing."""
 
     def stream(self, endpoint: Endpoint, caller: Caller) -> AbstractContextManager[None]:
-        """Isn't counted."""
+        """Doesn't count the stream."""
         del endpoint, caller
         return nullcontext()
 

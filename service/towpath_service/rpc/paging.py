@@ -1,4 +1,4 @@
-"""Pages of lists: of what is short enough to be read whole, and of what is not."""
+"""Pages of lists, read whole or page by page; used by the handlers."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def page_of(
 
     Args:
         items: All of the list, in its order.
-        caller: Who asks: a token is of no use to another tenant.
-        name: What the list is of, and for.
-        size: Most to give; 0 for the default.
-        token: Where to go on; empty for the beginning.
+        caller: The caller; a token is valid only for its tenant.
+        name: Identifies the list; tokens are bound to it.
+        size: Most items to return; 0 for the default.
+        token: Token of the page; empty for the first page.
 
     Raises:
         ServiceError: INVALID_PAGE_TOKEN.
@@ -49,16 +49,16 @@ async def read_page(
     size: int,
     token: str,
 ) -> tuple[Sequence[Item], str]:
-    """A page of a list that is read by pages, and the token of the next one.
+    """A page of a list that is read page by page, and the token of the next one.
 
     Args:
-        read: Reads so many that follow a place; the first ones for an empty place.
-        place_of: Where an item is in the list's order.
-        caller: Who asks: a token is of no use to another tenant.
-        name: What the list is of, and for.
-        parts: How many texts a place is made of.
-        size: Most to give; 0 for the default.
-        token: Where to go on; empty for the beginning.
+        read: Reads a number of items after a place; the first ones for an empty place.
+        place_of: Returns the place of an item in the list's order.
+        caller: The caller; a token is valid only for its tenant.
+        name: Identifies the list; tokens are bound to it.
+        parts: Number of texts in a place.
+        size: Most items to return; 0 for the default.
+        token: Token of the page; empty for the first page.
 
     Raises:
         ServiceError: INVALID_PAGE_TOKEN.

@@ -1,4 +1,4 @@
-"""What each rpc asks of its caller, read from the contract and enforced for every transport."""
+"""The permission rule of each rpc, read from the contract and checked by the dispatcher."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ _WORKSPACE: Final = re.compile(rf"workspaces/({SLUG})(?:/.*)?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What an rpc asks of its caller."""
+    """The permission that an rpc requires, and its audit event."""
 
     level: Level
     permission: str
     workspace_field: str
-    """Path of the field that names a workspace or something in it; empty for the tenant."""
+    """Path of the field that names a workspace or a resource in it; empty for the tenant."""
     audit: str
     """Name of its event in the audit log; empty when it isn't audited."""
     resource_field: str
-    """Path of the field that names what it is about, if that isn't the workspace's."""
+    """Path of the field that names the changed resource, if it isn't the workspace's field."""
     cost: Cost
 
 
@@ -52,7 +52,7 @@ def rule_of(method: MethodDescriptor) -> Rule:
     """The rule of a method.
 
     Raises:
-        LookupError: The contract doesn't say who may call it, or says what can't be.
+        LookupError: The contract has no valid rule for the method.
     """
     said: Any = method.GetOptions().Extensions[pb.access_rule]
     level = _LEVELS.get(said.level)
@@ -73,7 +73,7 @@ def rule_of(method: MethodDescriptor) -> Rule:
 
 
 def check_method(rule: Rule, caller: Caller) -> None:
-    """Refuses a caller that has a permission nowhere: before the request is looked at.
+    """Refuses a caller without the permission in any workspace, before the request is parsed.
 
     Raises:
         ServiceError: PERMISSION_MISSING.
@@ -90,7 +90,7 @@ def check_method(rule: Rule, caller: Caller) -> None:
 
 
 def check_request(rule: Rule, caller: Caller, request: Message) -> None:
-    """Refuses a caller that has a permission, but not where the request asks for it.
+    """Refuses a caller without the permission in the requested workspace.
 
     Raises:
         ServiceError: PERMISSION_MISSING; or RESOURCE_NOT_FOUND when there is no such workspace and
@@ -105,7 +105,7 @@ def check_workspace(permission: str, caller: Caller, name: str) -> None:
     """Refuses a caller that lacks a permission in a workspace, or in all for an empty name."""
     match = _WORKSPACE.fullmatch(name)
     if match is None and name:
-        # No such name: the handler says how one looks.
+        # An invalid name: the handler's error shows the form.
         return
     access = caller.access
     if match is None:

@@ -1,8 +1,8 @@
-"""Streams end when nobody reads them: what is told to no one holds no watch open.
+"""Ends streams whose consumers don't read, so that they hold no watch open.
 
-A transport that can't get rid of an answer doesn't ask for the next one. The next one waits for so
-long; then the stream is closed behind it, and ends with SLOW_CONSUMER once its consumer has read
-what was on its way.
+A transport that can't send a response doesn't request the next one. That one waits for a limited
+time. Then the watch behind the stream is closed, and the stream ends with SLOW_CONSUMER once its
+consumer has read the responses on their way.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 SLOW_CONSUMER_SECONDS: Final = 60.0
-"""How long an answer waits for its consumer to take the one before it."""
+"""How long a response waits for its consumer to take the one before it."""
 
 Answer = TypeVar("Answer")
 
@@ -25,14 +25,14 @@ Answer = TypeVar("Answer")
 async def while_read(
     answers: AsyncGenerator[Answer, None], seconds: float
 ) -> AsyncGenerator[Answer, None]:
-    """The answers of a stream, for as long as they are taken.
+    """The responses of a stream, as long as they are consumed in time.
 
     Args:
         answers: The stream; it is closed in any case.
-        seconds: Longest that an answer waits.
+        seconds: Longest wait of a response.
 
     Raises:
-        ServiceError: SLOW_CONSUMER, after the last answer that was taken in time.
+        ServiceError: SLOW_CONSUMER, after the last response that was consumed in time.
     """
     ready: asyncio.Queue[Answer | _End] = asyncio.Queue()
     taken = asyncio.Semaphore(1)
@@ -82,7 +82,7 @@ async def _taken(
     except TimeoutError:
         raise _slow(seconds) from None
     except asyncio.CancelledError as cancelled:
-        # Whoever ends a stream while its consumer is busy cancels this, and knows why.
+        # A stream that is ended while its consumer is busy cancels this with its own reason.
         await answers.athrow(cancelled)
         raise
 

@@ -1,4 +1,4 @@
-"""Times and spans between messages and microseconds."""
+"""Converts timestamps and durations between messages and microseconds."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _NANOS: Final = 1_000_000_000
 
 
 def to_us(value: Timestamp, field: str) -> int:
-    """Microseconds of a time.
+    """A timestamp in microseconds.
 
     Raises:
-        ServiceError: INVALID_REQUEST, naming the field, for what is no time of the years 1 to 9999:
-            databases can't hold it, and no answer could tell it.
+        ServiceError: INVALID_REQUEST, naming the field, for a time outside the years 1 to 9999,
+            which databases can't store and responses can't contain.
     """
     seconds, nanos = value.seconds, value.nanos
     if not (_FIRST_SECOND <= seconds <= _LAST_SECOND and 0 <= nanos < _NANOS):
@@ -30,7 +30,7 @@ def to_us(value: Timestamp, field: str) -> int:
 
 
 def span_us(value: Duration, field: str) -> int:
-    """Microseconds of a span.
+    """A duration in microseconds.
 
     Raises:
         ServiceError: INVALID_REQUEST, naming the field, for more than 10,000 years.
@@ -42,14 +42,14 @@ def span_us(value: Duration, field: str) -> int:
 
 
 def set_time(target: Timestamp, value_us: int | None) -> None:
-    """Sets a time, leaving it unset for None."""
+    """Sets a timestamp; None leaves it unset."""
     if value_us is not None:
         target.seconds, rest = divmod(value_us, 1_000_000)
         target.nanos = rest * 1000
 
 
 def set_span(target: Duration, value_us: int | None) -> None:
-    """Sets a span, leaving it unset for None."""
+    """Sets a duration; None leaves it unset."""
     if value_us is not None:
         target.seconds, rest = divmod(value_us, 1_000_000)
         target.nanos = rest * 1000

@@ -1,8 +1,8 @@
-"""Rules of requests, checked at the edge.
+"""Validates requests; used by the dispatcher.
 
-Those of the contract are checked by protovalidate, those of all texts here. No text has a NUL,
-which PostgreSQL can't hold. What people tell each other apart by has nothing either that isn't
-seen, or that changes how the rest is. What runs report comes in batches, which this isn't for.
+protovalidate checks the contract's rules; this module adds rules for texts. No text may have a NUL,
+which PostgreSQL can't store. Names may not have characters that are invisible, or that change the
+display of others. Batches of runs' reports are validated by their handlers instead.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ LARGE_BYTES: Final = 2048
 MOST_TEXTS: Final = 8
 
 NAMES: Final = frozenset({"display_name", "client_name"})
-"""Fields that people tell each other, and what is theirs, apart by."""
+"""Fields by which users recognise each other and their resources."""
 
-# Controls, what has no width, what turns the direction of text, other ends of lines, and tags.
+# Controls, zero-width characters, direction marks, other line separators, and tags.
 _UNSEEN: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
@@ -51,8 +51,8 @@ def first_violation(message: Message) -> FieldViolation | None:
 def check(message: Message) -> None:
     """Raises INVALID_REQUEST, with every violation, if a message breaks a rule.
 
-    Of a large one the first is found, and no more are looked for: each costs as much as a small
-    call, and two bytes are enough for one.
+    In a large message, the check ends at the first violation: each one costs as much as a small
+    call, and two bytes are enough to cause one.
     """
     large = message.ByteSize() > LARGE_BYTES
     found = _validator().collect_violations(message, fail_fast=large)
@@ -88,7 +88,7 @@ def _text_violations(message: Message, prefix: str) -> Iterator[FieldViolation]:
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    """The values of a field with where they are in it: one, those of a list, or those of a map."""
+    """The values of a field with their positions: the one, those of a list, or of a map."""
     if isinstance(value, (str, bytes, int, float, Message)):
         yield "", value
     elif hasattr(value, "items"):
@@ -107,12 +107,12 @@ def _text_problem(text: str, *, name: bool) -> str:
         return ""
     found = _UNSEEN.search(text)
     if found:
-        return f"must not contain U+{ord(found[0]):04X}: characters that aren't seen are no name's"
-    return "must not be of blanks only" if text.isspace() else ""
+        return f"must not contain the invisible character U+{ord(found[0]):04X}"
+    return "must not consist of blanks only" if text.isspace() else ""
 
 
 def _path(violation: Violation) -> str:
-    """Where the violation is, "batch.updates[3].run_id"."""
+    """The path of a violation, such as "batch.updates[3].run_id"."""
     path = violation.proto.field
     return ".".join(
         element.field_name

@@ -1,1 +1,1 @@
-"""Runs: what producers report, and what readers ask of them."""
+"""Runs: ingestion of producers' reports, and queries, watches and retention of runs."""

@@ -1,5 +1,5 @@
-"""What the service tells of itself: wrappers around what it is made of.
+"""Telemetry of the service: wrappers around the dispatcher, the committer, transactions and loops.
 
-Nothing below this package knows of OpenTelemetry. Without anything to tell, or anybody to tell it
-to, there are no wrappers.
+No package below this one imports OpenTelemetry. If neither traces, metrics nor logs are wanted,
+there are no wrappers.
 """

@@ -1,7 +1,7 @@
-"""How many flow runs there are that haven't ended, as the database has it.
+"""A gauge of unfinished flow runs, read from the database.
 
-Counting what begins and ends would go wrong with every restart; every replica tells the same
-number, so that it is to be read as the largest of them, not as their sum.
+A counter of begins and ends would be wrong after every restart. Every replica reports the same
+number, so aggregate it over replicas by maximum, not by sum.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _log = logging.getLogger(__name__)
 
 
 class ActiveRuns:
-    """Looks every few seconds."""
+    """Counts unfinished flow runs every few seconds."""
 
     def __init__(self, meter: Meter) -> None:
-        """Looks at nothing yet."""
+        """Registers the gauge; `counting` starts the reads."""
         self._counts: Counter[tuple[str, str]] = Counter()
         meter.create_observable_up_down_counter(
             "cicd.pipeline.run.active", [self._told], "{run}", "Flow runs that haven't ended."
@@ -52,7 +52,7 @@ class ActiveRuns:
 
     @contextmanager
     def counting(self, store: ReadStore) -> Generator[None]:
-        """Looks meanwhile, in an open store."""
+        """Counts periodically while the context is open; the store must be open."""
         looking = asyncio.create_task(self._look(store), name="towpath-active-runs")
         try:
             yield

@@ -1,7 +1,7 @@
-"""Telemetry of a service inside another process: the roots of runs whose own process is gone.
+"""Telemetry of a service inside another process: root spans of runs whose own process is gone.
 
-All else is told by the process itself, which knows its runs; calls and commits of a service that it
-has for itself are nobody's business.
+That process exports all other spans of its runs itself. Calls and commits of an embedded service
+aren't measured.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
 
 
 class RootsOnly(Wrapping):
-    """Makes the roots that are missing, through the provider of the process."""
+    """Makes missing root spans, through the tracer provider of the process."""
 
     def __init__(self, tracer: Tracer) -> None:
-        """Makes none yet."""
+        """Takes the tracer."""
         self._instruments = make_instruments(NoOpMeterProvider().get_meter("towpath"))
         sampler = ServiceSampler(ratio_from_environment())
         self._watcher = RunWatcher(self._instruments, tracer, sampler)
 
     def database(self, database: Database) -> Database:
-        """Around the database."""
+        """The database, unwrapped."""
         return ObservedDatabase(database, NoOpTracer(), self._instruments)
 
     @contextmanager
     def runs(self, store: RunStore) -> Generator[RunStore]:
-        """Around the store of runs."""
+        """The store of runs, wrapped while its database is open."""
         with self._watcher.watching(store):
             yield ObservedRunStore(store, self._instruments, self._watcher, Flights())
 

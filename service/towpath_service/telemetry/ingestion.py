@@ -1,4 +1,4 @@
-"""Batches of updates: a span for each, and for each traced update one in the trace of its run."""
+"""Spans of ingestion: one for each batch, and one in each run's trace for its traced updates."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 STREAM: Final = "towpath.api.v1.IngestService/StreamUpdates"
 MOST_LINKS: Final = 128
-"""As many as OpenTelemetry's SDK keeps of a span's links."""
+"""Most links of a span, as OpenTelemetry's SDK keeps no more."""
 
 OUTCOME: Final = "towpath.update.outcome"
 UPDATES: Final = "towpath.batch.updates"
@@ -45,30 +45,30 @@ _SESSION: Final = {names.LINK_TYPE: LINK_SESSION}
 
 
 class Flights:
-    """The batches on their way, by producer, so that commits can tell which they are of."""
+    """The spans of batches in flight, by producer, so that commits can link to them."""
 
     def __init__(self) -> None:
-        """Knows of none."""
+        """Starts empty."""
         self._spans: dict[ProducerKey, dict[int, SpanContext]] = defaultdict(dict)
 
     def begin(self, producer: ProducerKey, span: SpanContext) -> None:
-        """Notes a batch."""
+        """Adds a batch."""
         self._spans[producer][span.span_id] = span
 
     def end(self, producer: ProducerKey, span: SpanContext) -> None:
-        """Forgets a batch."""
+        """Removes a batch."""
         self._spans[producer].pop(span.span_id, None)
         if not self._spans[producer]:
             del self._spans[producer]
 
     def of(self, producers: Iterable[ProducerKey]) -> list[SpanContext]:
-        """The batches of producers, as many as a span has links."""
+        """The batches of producers, at most as many as a span has links."""
         found = (span for key in producers for span in self._spans.get(key, {}).values())
         return list(islice((span for span in found if span.is_valid), MOST_LINKS))
 
 
 class ObservedCommitter:
-    """Takes submissions, and tells what became of them."""
+    """A committer with spans and measurements of each submission's outcome."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class ObservedCommitter:
         instruments: Instruments,
         flights: Flights,
     ) -> None:
-        """As the inner one, which does the work."""
+        """Wraps the inner committer, which does the work."""
         self._inner = inner
         self._flights = flights
         self._tracer = tracer
@@ -87,7 +87,7 @@ class ObservedCommitter:
 
     @property
     def waiting(self) -> int:
-        """Number of submissions that no commit has begun with."""
+        """The number of submissions that no commit has begun with."""
         return self._inner.waiting
 
     def submit(self, submission: Submission) -> asyncio.Future[Outcome]:
@@ -112,7 +112,7 @@ class ObservedCommitter:
 
 
 class _Batch:
-    """One submission on its way."""
+    """One submission in flight."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class _Batch:
 
     def _begin(self) -> Span:
         if self._submission.epoch is None:
-            # A unary call has a span, which this is done within.
+            # A unary call has a span already, in which this runs.
             return NonRecordingSpan(trace.get_current_span().get_span_context())
         attributes: dict[str, Any] = {
             SYSTEM: "grpc",
@@ -156,7 +156,7 @@ class _Batch:
         return span
 
     def ended(self, future: asyncio.Future[Outcome]) -> None:
-        """Tells what became of the batch."""
+        """Ends the span with the outcome of the batch."""
         if future.cancelled():
             self._span.end()
             return
@@ -178,7 +178,7 @@ class _Batch:
     def _count(self, outcome: Outcome) -> None:
         submission = self._submission
         last = submission.first_sequence + len(submission.updates) - 1
-        # Beyond it nothing has a verdict yet.
+        # Updates beyond it have no verdict yet.
         last = min(last, outcome.committed_sequence)
         taken = max(0, last - submission.first_sequence + 1)
         refused = {
@@ -205,7 +205,7 @@ class _Batch:
     def _tell(
         self, traceparent: str, updates: Sequence[Update], refused: Mapping[int, str]
     ) -> None:
-        """Makes the span about those updates that come from one span."""
+        """Makes one span for all updates that come from the same span."""
         carrier = Carrier.parse(traceparent)
         if carrier is None:
             return

@@ -1,4 +1,4 @@
-"""The service's log: lines for people or for machines, with the trace they belong to."""
+"""The service's log: text or JSON lines, with their trace ids; set up by the command line."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _formatter: Final = logging.Formatter()
 
 
 def set_up_logs(form: Format, environment: Mapping[str, str] = os.environ) -> None:
-    """Has warnings and worse go to standard error, and to a collector if the environment asks.
+    """Sends warnings and worse to standard error, and to a collector if the environment asks.
 
     Args:
-        form: How lines look.
+        form: Format of the lines.
         environment: OTEL_LOGS_EXPORTER with "otlp" in it asks for OTLP.
     """
     handler = logging.StreamHandler()
@@ -42,16 +42,16 @@ def set_up_logs(form: Format, environment: Mapping[str, str] = os.environ) -> No
 
 
 def without_credentials(record: logging.LogRecord) -> bool:
-    """Takes API keys and tokens out of a record, whoever put them there; keeps the record."""
+    """Redacts API keys and tokens in a record; always returns True, so the record is kept."""
     text = record.getMessage()
-    told = scrubbed(text)
-    if told != text:
-        record.msg, record.args = told, None
+    redacted = scrubbed(text)
+    if redacted != text:
+        record.msg, record.args = redacted, None
     if record.exc_info:
         trace = _formatter.formatException(record.exc_info)
-        told = scrubbed(trace)
-        if told != trace:
-            record.exc_text, record.exc_info = told, None
+        redacted = scrubbed(trace)
+        if redacted != trace:
+            record.exc_text, record.exc_info = redacted, None
     return True
 
 
@@ -59,7 +59,7 @@ class JsonLines(logging.Formatter):
     """A line of JSON for each record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """A record as one line of JSON."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "severity": record.levelname,

@@ -1,4 +1,4 @@
-"""Who reads the metrics: Prometheus at /metrics, a collector by OTLP."""
+"""Readers of metrics: Prometheus at /metrics, and a collector by OTLP."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def readers_for(wanted: Wanted) -> list[MetricReader]:
     """The readers that are wanted."""
     readers: list[MetricReader] = []
     if wanted.prometheus:
-        # It registers itself where `prometheus_text` looks.
+        # It registers itself in the registry that `prometheus_text` reads.
         from opentelemetry.exporter.prometheus import (  # noqa: PLC0415 - only who wants it has it
             PrometheusMetricReader,
         )
@@ -49,7 +49,7 @@ def prometheus_text() -> tuple[bytes, str]:
 
 
 class _Quiet(MetricExporter):
-    """Exports by another exporter, and tells once when that fails."""
+    """Wraps an exporter, and warns once when an export fails."""
 
     def __init__(self, inner: MetricExporter) -> None:
         super().__init__(
@@ -65,14 +65,14 @@ class _Quiet(MetricExporter):
         try:
             inner: Any = self._inner
             result: MetricExportResult = inner.export(metrics_data, timeout_millis, **kwargs)
-        except Exception:  # noqa: BLE001 - whatever it is, the service goes on
+        except Exception:  # noqa: BLE001 - a failed export must not stop the service
             result = MetricExportResult.FAILURE
         if result is not MetricExportResult.SUCCESS:
             warn_once("metrics", endpoint("METRICS"), "it did not take them")
         return result
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """Waits for nothing: exports are done when `export` returns."""
+        """Returns at once: an export is done when `export` returns."""
         del timeout_millis
         return True
 

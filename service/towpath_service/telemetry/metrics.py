@@ -18,7 +18,7 @@ BATCH_SIZES: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instruments:
-    """What is counted and measured as it happens."""
+    """The counters and histograms of the service."""
 
     rpc_duration: Histogram
     open_streams: UpDownCounter

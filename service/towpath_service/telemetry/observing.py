@@ -1,4 +1,4 @@
-"""Telemetry of a server process, if anybody asks for any."""
+"""Chooses the telemetry of a process, by its environment and options; used by the wiring."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What tells of a server."""
+    """The telemetry of a server."""
 
     wrapping: Wrapping
     metrics: Callable[[], tuple[bytes, str]] | None
@@ -26,7 +26,7 @@ class Observed:
 
 
 def roots_only() -> Wrapping:
-    """What tells of a service inside this process, which has a tracer or not."""
+    """The telemetry of an embedded service, whose process may have a tracer."""
     tracer = current_tracer()
     if not hasattr(tracer, "span_processor"):
         return Wrapping()
@@ -36,10 +36,10 @@ def roots_only() -> Wrapping:
 
 
 def observe(*, metrics: bool) -> Observed:
-    """What tells of a server, as the environment and the command line want it.
+    """The telemetry of a server, as the environment and the command line configure it.
 
     Raises:
-        ServiceError: FEATURE_DISABLED: something is wanted that isn't installed.
+        ServiceError: FEATURE_DISABLED: the configuration needs a package that isn't installed.
     """
     found = wanted(metrics=metrics)
     if not found.anything:

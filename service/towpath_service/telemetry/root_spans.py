@@ -1,4 +1,4 @@
-"""The spans of a root flow run and its attempts, made from what is stored of it."""
+"""Makes the spans of a root flow run and its attempts from the stored run; used by runs.py."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RESULTS: Final = {
     state: names.RESULTS[state.name] for state in RunState if state in TERMINAL_STATES
 }
 _GONE: Final = frozenset({"PRODUCER_LOST", "PROCESS_LOST"})
-"""Reasons of a CRASHED run whose own process can't tell of it any more."""
+"""Reasons of a CRASHED run whose own process can't export its spans any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Story:
 
 
 def tell(story: Story, tracer: Tracer, sampler: ServiceSampler) -> None:
-    """Makes the spans that nobody else makes; none when the run's own process has made them."""
+    """Makes the spans of a run; none when the run's own process has made them."""
     run = story.run
     carrier = Carrier.parse(run.traceparent)
     crashed = run.state is RunState.CRASHED and (run.inferred or run.reason in _GONE)
@@ -48,7 +48,7 @@ def tell(story: Story, tracer: Tracer, sampler: ServiceSampler) -> None:
         return
     extra = {} if taken else {names.SAMPLING: names.KEPT_FAILURE}
     attempts = list(_attempts(story, trace_id, extra))
-    # Those before the last one were told of by the process when it went on to the next.
+    # The process exported each earlier attempt's span when it began the next attempt.
     for span in attempts[-1:] if carrier is not None else attempts:
         emit(tracer, span)
     emit(tracer, _root(story, trace_id, carrier, extra))

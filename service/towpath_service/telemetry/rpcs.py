@@ -1,6 +1,6 @@
-"""Calls: a span for each unary one, a measurement for each, and who watches how late.
+"""Telemetry of calls: a span for each unary call, a measurement for each, and the lag of watches.
 
-A stream has no span: it lasts for a quarter of an hour, and what comes on it has spans of its own.
+A stream has no span: it lasts for a quarter of an hour, and its batches have their own spans.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _SERVERS_FAULT: Final = frozenset({"INTERNAL", "UNAVAILABLE", "DEADLINE_EXCEEDED
 
 
 class ObservedDispatcher:
-    """Calls endpoints, and tells of it."""
+    """A dispatcher with spans and measurements of its calls."""
 
     def __init__(self, inner: Dispatching, tracer: Tracer, instruments: Instruments) -> None:
-        """As the inner one, which does the work."""
+        """Wraps the inner dispatcher, which does the work."""
         self._inner = inner
         self._tracer = tracer
         self._instruments = instruments
@@ -49,7 +49,7 @@ class ObservedDispatcher:
         return self._inner.services
 
     def endpoint(self, name: str) -> Endpoint:
-        """The endpoint of a name; raises when there is none."""
+        """The endpoint with a name; raises ServiceError when there is none."""
         return self._inner.endpoint(name)
 
     async def unary(self, endpoint: Endpoint, request: Any, metadata: Any) -> Message:
@@ -107,7 +107,7 @@ class ObservedDispatcher:
 
 
 class _Lag:
-    """How late events of a watch are, once it has caught up."""
+    """The lag of a watch's events, once it has caught up."""
 
     def __init__(self, instruments: Instruments, name: str) -> None:
         self._instruments = instruments
@@ -116,7 +116,7 @@ class _Lag:
         self._opened = time.time()
 
     def measure(self, answer: Any) -> None:
-        """Looks at the newest transition of an answer."""
+        """Measures the lag of the newest transition in a response."""
         if not self._watches or not getattr(answer, "transitions", None):
             return
         recorded = answer.transitions[-1].record_time
@@ -133,7 +133,7 @@ def code_of(error: ServiceError) -> str:
 def _fail(span: trace.Span, error: ServiceError, status: str) -> None:
     span.set_attribute(ERROR, status)
     span.set_attribute(REASON, error.reason)
-    # What the caller did wrong is no error of the service.
+    # A caller's mistake isn't an error of the service.
     if status in _SERVERS_FAULT:
         span.set_status(Status(StatusCode.ERROR, error.message))
 

@@ -1,4 +1,4 @@
-"""What transactions did to runs: counted once they are committed."""
+"""A wrapper of the run store that counts transitions once they are committed."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ class ObservedRunStore:
     def __init__(
         self, inner: RunStore, instruments: Instruments, watcher: RunWatcher, flights: Flights
     ) -> None:
-        """As the inner one, which does the work."""
+        """Wraps the inner store, which does the work."""
         self._inner = inner
         self._instruments = instruments
         self._watcher = watcher
         self._flights = flights
 
     def on(self, transaction: Transaction) -> IngestTransaction:
-        """Runs within a transaction that another subject has opened."""
+        """The runs within a transaction that another subject has opened."""
         return self._watched(self._inner.on(transaction))
 
     async def write(
         self, tenants: Collection[str], work: Callable[[IngestTransaction], Result]
     ) -> Result:
-        """Runs work in one transaction; what it returns is returned after the commit."""
+        """Runs work in one transaction, and returns its result after the commit."""
         return await self._inner.write(tenants, lambda inner: work(self._watched(inner)))
 
     async def read(self, tenant_id: str, work: Callable[[Reads], Result]) -> Result:
@@ -60,7 +60,7 @@ class ObservedRunStore:
         return await self._inner.remove(tenant_id, work)
 
     async def prune(self, work: Callable[[Pruning], Result]) -> Result:
-        """Runs work in one transaction; what it returns is returned after the commit."""
+        """Runs work in one transaction, and returns its result after the commit."""
         return await self._inner.prune(work)
 
     def _watched(self, inner: IngestTransaction) -> IngestTransaction:
@@ -72,7 +72,7 @@ class ObservedRunStore:
 
 
 class _Seen:
-    """A transaction of runs that notes what it is given to write."""
+    """A transaction of runs that records the changes written through it."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class _Seen:
         self._flights = flights
         self._changes: ChangeSet | None = None
         self._since_us: dict[str, int] = {}
-        # When runs entered the state that they were found in, by id.
+        # By run id, when the run entered the state that it had before.
         self._lines = 0
         self._claimed: Collection[ProducerKey] = ()
 
@@ -96,11 +96,11 @@ class _Seen:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no run was moved."""
+        """Whether no run changed its state."""
         return not self._transitions
 
     def describe(self, span: Span) -> None:
-        """Says how much was written, and links the batches that it came from."""
+        """Adds the counts of written changes, and links to their batches."""
         if span.is_recording():
             span.set_attribute(TRANSITIONS, self._transitions)
             for batch in self._flights.of(self._claimed):
@@ -109,7 +109,7 @@ class _Seen:
                 span.set_attribute(LOG_LINES, self._lines)
 
     def measure(self) -> None:
-        """Counts what was committed."""
+        """Counts the committed changes."""
         if self._transitions:
             self._instruments.commit_size.record(self._transitions)
         if self._lines:
@@ -118,12 +118,12 @@ class _Seen:
             self._watcher.note(self._changes, self._since_us)
 
     def claim(self, keys: Collection[ProducerKey], now_us: int) -> Any:
-        """Reads producers, and lets no other transaction work on them."""
+        """Reads and locks producers until this transaction ends."""
         self._claimed = keys
         return self._inner.claim(keys, now_us)
 
     def standing(self, runs: Any, producers: Any) -> Any:
-        """Reads where runs stand."""
+        """Reads the status of runs."""
         found = self._inner.standing(runs, producers)
         self._note(found[0].values())
         return found
@@ -140,7 +140,7 @@ class _Seen:
         self._inner.write(changes)
 
     def write_logs(self, producer: ProducerKey, lines: Sequence[LogLine], now_us: int) -> int:
-        """Writes the lines that are new, and tells how many."""
+        """Writes the lines that are new; returns how many."""
         written = self._inner.write_logs(producer, lines, now_us)
         self._lines += written
         return written

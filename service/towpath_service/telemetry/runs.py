@@ -1,8 +1,8 @@
-"""What commits did to runs: measurements, and the spans that nobody else can make.
+"""Measurements of committed changes of runs, and spans that the runs' own processes can't make.
 
-Whoever runs a flow makes the spans of the run and its attempts when they end. For a run that is
-taken for crashed nobody is left to do so, and a client without telemetry never does: then they are
-made here, with the ids that the run carries or that follow from its own.
+The process of a flow exports the spans of its run and attempts when they end. For a run that was
+inferred to have crashed, that process is gone; a client without telemetry never exports them. In
+both cases they are made here, with the ids that the run carries or that derive from its id.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ _log = logging.getLogger(__name__)
 
 
 class RunWatcher:
-    """Is told of what was committed."""
+    """Measures committed changes of runs, and makes missing spans."""
 
     def __init__(self, instruments: Instruments, tracer: Tracer, sampler: ServiceSampler) -> None:
-        """Watches nothing yet."""
+        """Takes the instruments and the tracer; `watching` starts to make spans."""
         self._instruments = instruments
         self._tracer = tracer
         self._sampler = sampler
@@ -60,10 +60,10 @@ class RunWatcher:
 
     @contextmanager
     def watching(self, store: ReadStore) -> Generator[None]:
-        """Makes spans meanwhile, if the tracer is one that takes finished spans.
+        """Makes spans while the context is open, if the tracer accepts finished spans.
 
         Args:
-            store: An open one, which is read for what the spans say.
+            store: An open store, from which the runs of the spans are read.
         """
         if not hasattr(self._tracer, "span_processor"):
             yield
@@ -75,23 +75,23 @@ class RunWatcher:
             self._making.cancel()
 
     async def settle(self) -> None:
-        """Waits until the spans of all that has ended are made, for a second at most."""
+        """Waits a second at most until the spans of all ended runs are made."""
         if self._making is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(SETTLE_SECONDS):
                     await self._ended.join()
 
     def note(self, changes: ChangeSet, since_us: Mapping[str, int]) -> None:
-        """Measures what a commit changed, and remembers root flow runs that ended.
+        """Measures the changes of a commit, and queues ended root flow runs for spans.
 
         Args:
-            changes: What was committed.
-            since_us: When runs that were there before had entered their state.
+            changes: The committed changes.
+            since_us: By run id, when an existing run had entered its previous state.
         """
         statuses = {new.status.run_id: new.status for new in changes.new_runs}
         statuses |= {status.run_id: status for _, status in changes.changed_runs.values()}
         since = dict(since_us)
-        # One measurement costs as much as the verdict on an update: they are summed up first.
+        # Summed up first, as one measurement costs as much as the verdict on an update.
         counts: Counter[tuple[RunKind, RunState | None, RunState]] = Counter()
         times: Counter[tuple[RunKind, RunState]] = Counter()
         for row in changes.transitions:
@@ -144,7 +144,7 @@ class RunWatcher:
             self._ended.put_nowait((row.scope, row.run_id))
 
     async def _make_spans(self, store: ReadStore) -> None:
-        """Makes the spans that are missing of runs that end; never returns."""
+        """Makes the missing spans of ended runs; never returns."""
         while True:
             scope, run_id = await self._ended.get()
             try:

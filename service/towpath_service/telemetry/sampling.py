@@ -1,7 +1,7 @@
-"""Which traces the service takes part in: it decides by itself, whatever a caller says.
+"""The service's own sampling of traces, independent of the caller's sampling decision.
 
-A caller that nobody knows could otherwise have everything recorded, or nothing. The decision
-follows from the trace's id, so that callers and service with the same ratio agree.
+Otherwise an unknown caller could make the service record every trace, or none. The decision depends
+on the trace's id only, so that callers and service with the same ratio agree.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NEVER: Final = frozenset({"always_off", "parentbased_always_off"})
 
 
 def ratio_from_environment(environment: Mapping[str, str] = os.environ) -> float:
-    """The share of traces to record, from 0 to 1, as OTEL_TRACES_SAMPLER and _ARG say."""
+    """The share of traces to record, from 0 to 1, by OTEL_TRACES_SAMPLER and its _ARG."""
     name = environment.get("OTEL_TRACES_SAMPLER", "").strip().lower()
     if name in _NEVER:
         return 0.0
@@ -38,10 +38,10 @@ def ratio_from_environment(environment: Mapping[str, str] = os.environ) -> float
 
 
 class ServiceSampler(Sampler):
-    """Takes its share of traces, by their ids; what is below a span of ours goes with it."""
+    """Samples a share of traces by their ids; children of the service's spans go with them."""
 
     def __init__(self, ratio: float) -> None:
-        """As `ratio_from_environment` tells it."""
+        """Takes the ratio, as `ratio_from_environment` returns it."""
         self._by_id = TraceIdRatioBased(ratio)
         self._bound = TraceIdRatioBased.get_bound_for_rate(ratio)
 
@@ -50,7 +50,7 @@ class ServiceSampler(Sampler):
         return trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
 
     def takes_text(self, traceparent: str) -> bool:
-        """The same of a header, which is not looked at any further: cheap, for every update."""
+        """`takes` for a traceparent header, read without full parsing: cheap for every update."""
         try:
             return int(traceparent[19:35], 16) < self._bound
         except ValueError:
@@ -67,5 +67,5 @@ class ServiceSampler(Sampler):
         return chosen.should_sample(parent_context, trace_id, name, *args, **options)
 
     def get_description(self) -> str:
-        """What it is."""
+        """The sampler's name and ratio."""
         return f"TowpathService{{{self._by_id.get_description()}}}"

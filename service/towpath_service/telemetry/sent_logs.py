@@ -1,4 +1,4 @@
-"""Log records to a collector."""
+"""Sends log records to a collector; used by logs.py when the environment asks for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def handler_to_collector() -> logging.Handler:
-    """A handler that sends records by OTLP, and what is left at the end of the process."""
+    """A handler that sends records by OTLP, the last ones at the end of the process."""
     hush_exporters()
     exporter: Any = by_grpc if speaks_grpc("LOGS") else by_http
     provider = LoggerProvider(resource=resource_of("towpath-service"), shutdown_on_exit=False)

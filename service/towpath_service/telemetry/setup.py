@@ -47,10 +47,10 @@ _log: Final = logging.getLogger("towpath.telemetry")
 
 
 class Telemetry(Wrapping):
-    """Wraps the parts of a service with what tells of them."""
+    """Wraps the parts of a service with their telemetry."""
 
     def __init__(self, wanted: Wanted) -> None:
-        """Makes the providers; `open` starts what they need."""
+        """Makes the providers; `running` starts and stops them."""
         tell_by(_log.warning)
         ratio = ratio_from_environment() if wanted.traces else 0.0
         self._sampler = ServiceSampler(ratio)
@@ -71,7 +71,7 @@ class Telemetry(Wrapping):
         self._statements: StatementObserver | None = None
 
     def database(self, database: Database) -> Database:
-        """Around the database, and its engines."""
+        """Wraps the database and its engines."""
         engines = list(database.engines)
         self._statements = StatementObserver(engines, self._tracer, self._instruments)
         self._observe_pools(engines)
@@ -79,13 +79,13 @@ class Telemetry(Wrapping):
 
     @contextmanager
     def runs(self, store: RunStore) -> Generator[RunStore]:
-        """Around the store of runs; meanwhile the runs that are active are counted."""
+        """Wraps the store of runs, and counts unfinished flow runs meanwhile."""
         active = nullcontext() if self._active is None else self._active.counting(store)
         with self._watcher.watching(store), active:
             yield ObservedRunStore(store, self._instruments, self._watcher, self._flights)
 
     def committer(self, committer: Submitting) -> Submitting:
-        """Around what commits."""
+        """Wraps the committer."""
 
         def waiting(_: CallbackOptions) -> Iterable[Observation]:
             yield Observation(committer.waiting)
@@ -98,11 +98,11 @@ class Telemetry(Wrapping):
         )
 
     def dispatcher(self, dispatcher: Dispatching) -> Dispatching:
-        """Around all calls."""
+        """Wraps the dispatcher."""
         return ObservedDispatcher(dispatcher, self._tracer, self._instruments)
 
     def loop(self, name: str, run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-        """Around a background loop."""
+        """Wraps a background loop."""
 
         async def observed() -> None:
             current_loop.set(name)
@@ -122,7 +122,7 @@ class Telemetry(Wrapping):
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """While the service runs; sends what is left at the end, within a bounded time."""
+        """Surrounds the service's run; exports the rest at the end, within a bounded time."""
         try:
             yield
         finally:

@@ -1,7 +1,7 @@
-"""Statements to the database: a measurement for each, a span below spans that are recorded.
+"""Telemetry of database statements: a measurement for each, and a span below recorded spans.
 
-Statements are told with their placeholders, never with what users' runs put there, and never with
-the path of a database's file.
+Spans contain a statement with its placeholders. They never contain values of users' runs, or the
+path of a database file.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _BEGAN: Final = "towpath_began"
 
 
 class StatementObserver:
-    """Watches engines."""
+    """Observes the statements of engines."""
 
     def __init__(self, engines: Iterable[Engine], tracer: Tracer, instruments: Instruments) -> None:
-        """Begins to watch."""
+        """Begins to observe."""
         self._engines = list(engines)
         self._tracer = tracer
         self._instruments = instruments
@@ -56,7 +56,7 @@ class StatementObserver:
                 event.listen(engine, name, listener)
 
     def close(self) -> None:
-        """Watches no more."""
+        """Ends the observation."""
         for engine in self._engines:
             for name, listener in self._listeners:
                 event.remove(engine, name, listener)
@@ -107,7 +107,7 @@ class StatementObserver:
 
 
 def _described(engine: Engine, operation: str, statement: str) -> dict[str, Any]:
-    """What a span tells of a statement; its first table stands for all of them."""
+    """The attributes of a statement's span; its first table stands for all tables."""
     found = _TABLE.search(statement)
     table = found[1] if found else ""
     attributes: dict[str, Any] = {

@@ -1,7 +1,7 @@
-"""Transactions: a span and measurements for each that a subject gives a name.
+"""Telemetry of transactions: a span and measurements for each one with a name.
 
-Whatever wraps a store within a transaction (`run_store.py`) adds itself to `current_watched`, and
-is asked what the transaction did once that is committed.
+A wrapper of a store within a transaction (`run_store.py`) adds itself to `current_watched`. After
+the commit it describes and measures the transaction's changes.
 """
 
 from __future__ import annotations
@@ -31,42 +31,42 @@ Result = TypeVar("Result")
 LOOP: Final = "towpath.background.loop"
 
 current_loop: ContextVar[str] = ContextVar("towpath_background_loop", default="")
-"""The background loop that the present code is part of; empty elsewhere."""
+"""The background loop that the current code runs in; empty elsewhere."""
 
 
 class Watched(Protocol):
-    """A store within one transaction, wrapped so that it is known what it did."""
+    """A wrapped store within one transaction, which records its changes."""
 
     @property
     def is_idle(self) -> bool:
-        """Whether it changed nothing that a background loop's span would be worth."""
+        """Whether it changed nothing that deserves a span in a background loop."""
         ...
 
     def describe(self, span: Span) -> None:
-        """Adds to the span of the committed transaction."""
+        """Adds attributes and links to the span of the committed transaction."""
         ...
 
     def measure(self) -> None:
-        """Counts what was committed."""
+        """Counts the committed changes."""
         ...
 
 
 current_watched: ContextVar[list[Watched] | None] = ContextVar("towpath_watched", default=None)
-"""What is watched in the transaction that the present code is part of; None outside of one."""
+"""The watched stores of the current transaction; None outside of one."""
 
 
 class ObservedDatabase:
-    """A database whose transactions have spans and are measured."""
+    """A database with spans and measurements of its transactions."""
 
     def __init__(self, inner: Database, tracer: Tracer, instruments: Instruments) -> None:
-        """As the inner one, which does the work."""
+        """Wraps the inner database, which does the work."""
         self._inner = inner
         self._tracer = tracer
         self._instruments = instruments
 
     @property
     def location(self) -> str:
-        """Where the database is, for people."""
+        """The location of the database, for messages."""
         return self._inner.location
 
     @property
@@ -79,7 +79,7 @@ class ObservedDatabase:
         await self._inner.open()
 
     async def listen(self, bus: Bus) -> None:
-        """Wakes those who wait here for what other replicas commit; never returns."""
+        """Notifies the bus of other replicas' commits; never returns."""
         await self._inner.listen(bus)
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class ObservedDatabase:
     async def read(
         self, work: Callable[[SqlTransaction], Result], *, tenants: Collection[str]
     ) -> Result:
-        """Runs reads; their statements are told of below the present span."""
+        """Runs reads; their statements have spans below the current span."""
         around = contexts.get_current()
 
         def within(transaction: SqlTransaction) -> Result:
@@ -109,7 +109,7 @@ class ObservedDatabase:
         name: str = "",
         again: bool = True,
     ) -> Result:
-        """Runs work in one transaction; what it returns is returned after the commit."""
+        """Runs work in one transaction, and returns its result after the commit."""
         watching = _Watching(work)
         if not name:
             result = await self._inner.write(watching.run, tenants=tenants, again=again)
@@ -117,7 +117,7 @@ class ObservedDatabase:
             return result
         loop = current_loop.get()
         began, began_ns = time.perf_counter(), time.time_ns()
-        # A loop that found nothing to do is not worth a span.
+        # A pass of a loop without work gets no span.
         span = None if loop else self._tracer.start_span(name)
         around = contexts.get_current() if span is None else set_span_in_context(span)
 
@@ -154,14 +154,14 @@ class ObservedDatabase:
 
 
 class _Watching(Generic[Result]):
-    """Runs work, and keeps what is watched in its transaction."""
+    """Runs work, and collects the watched stores of its transaction."""
 
     def __init__(self, work: Callable[[SqlTransaction], Result]) -> None:
         self._work = work
         self._watched: list[Watched] = []
 
     def run(self, transaction: SqlTransaction) -> Result:
-        # Work that is run again is told of once, as it was in the end.
+        # A retried transaction is described once, by its last try.
         self._watched = []
         token = current_watched.set(self._watched)
         try:

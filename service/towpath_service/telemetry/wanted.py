@@ -1,4 +1,4 @@
-"""What the environment and the command line want told; needs nothing of OpenTelemetry."""
+"""The telemetry that the environment and options ask for; imports no OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXTRA: Final = "pip install 'towpath[otel]'"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is to be told, and how."""
+    """The wanted signals and their exporters."""
 
     traces: bool = False
     prometheus: bool = False
@@ -26,24 +26,24 @@ class Wanted:
 
     @property
     def anything(self) -> bool:
-        """Whether there is anything to tell."""
+        """Whether any telemetry is wanted."""
         return self.traces or self.metrics
 
     @property
     def metrics(self) -> bool:
-        """Whether anybody gets metrics."""
+        """Whether metrics are exported anywhere."""
         return self.prometheus or self.otlp_metrics
 
 
 def wanted(*, metrics: bool, environment: Mapping[str, str] = os.environ) -> Wanted:
-    """What is wanted.
+    """Reads the wanted telemetry.
 
     Args:
         metrics: Whether the command line asks for /metrics.
-        environment: With the standard OTEL_* variables.
+        environment: Holds the standard OTEL_* variables.
 
     Raises:
-        ServiceError: FEATURE_DISABLED: the command line asks for what isn't installed.
+        ServiceError: FEATURE_DISABLED: the command line needs a package that isn't installed.
     """
     if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return Wanted()

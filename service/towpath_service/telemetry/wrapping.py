@@ -1,4 +1,4 @@
-"""How the parts of a service are wrapped while they are put together."""
+"""The interface through which the wiring wraps the parts of a service with telemetry."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ if TYPE_CHECKING:
 
 
 class Wrapping:
-    """Leaves every part as it is."""
+    """Wraps nothing: the base of all telemetry, and the choice without any."""
 
     def database(self, database: Database) -> Database:
-        """Around the database, before it is opened."""
+        """Wraps the database, before it is opened."""
         return database
 
     @contextmanager
     def runs(self, store: RunStore) -> Generator[RunStore]:
-        """Around the store of runs, while its database is open."""
+        """Wraps the store of runs, while its database is open."""
         yield store
 
     def committer(self, committer: Submitting) -> Submitting:
-        """Around what commits."""
+        """Wraps the committer."""
         return committer
 
     def dispatcher(self, dispatcher: Dispatching) -> Dispatching:
-        """Around all calls."""
+        """Wraps the dispatcher."""
         return dispatcher
 
     def loop(self, name: str, run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-        """Around a background loop."""
+        """Wraps a background loop."""
         del name
         return run
 
     async def settle(self) -> None:
-        """Finishes what is being told, before the database closes; takes a second at most."""
+        """Finishes pending spans before the database closes; takes a second at most."""
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """While the service runs."""
+        """Surrounds the service's run."""
         yield

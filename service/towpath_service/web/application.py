@@ -1,4 +1,4 @@
-"""The web application: rpcs, health, and a wall against requests for other hosts."""
+"""The web application: rpcs, health, metrics, public keys, and a check of the Host header."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """What verifiers of access tokens need to know."""
+    """The public keys and the issuer, for verifiers of access tokens."""
 
     current: Callable[[], list[dict[str, str]]]
-    """The keys as JSON Web Keys, as they are now."""
+    """Returns the present keys as JSON Web Keys."""
     public_url: str | None = None
-    """Who makes the tokens, and where their keys are; None when nobody has said."""
+    """The issuer, which is the public URL; None when none is configured."""
 
 
 NO_METRICS: Final = "nothing is measured: start the server with --metrics\n"
 NO_PUBLIC_URL: Final = (
-    "this server wasn't told where others reach it: start it with --public-url, or take the keys"
+    "this server has no public URL: start it with --public-url, or take the keys"
     " of its tokens from /.well-known/jwks.json\n"
 )
 _JWKS: Final = "/.well-known/jwks.json"
@@ -53,11 +53,11 @@ def web_application(
     """The application of the web port.
 
     Args:
-        dispatcher: What answers the rpcs.
+        dispatcher: Handles the calls.
         draining: Whether the service is about to stop.
         hosts: Names, beside those of loopback, that requests may be addressed to; None for any.
         metrics: All metrics and their content type; None when nothing is measured.
-        keys: Public keys of access tokens and who makes those; None without identity.
+        keys: Public keys and issuer of access tokens; None without identity.
         body_seconds: How long a request may take to be complete.
     """
 
@@ -91,10 +91,10 @@ def web_application(
 
 
 def _discovery(keys: Keys) -> list[Route]:
-    """Where verifiers look for keys: OpenID Connect Discovery.
+    """The routes of OpenID Connect Discovery, where verifiers find the keys.
 
-    The document is of the issuer that it is served for, so that there is none without a public URL.
-    What a request says of its host counts for nothing: anybody may have said it.
+    The document names its issuer, so there is none without a configured public URL. The Host header
+    of a request isn't used instead, since any client can forge it.
     """
     cached = {"cache-control": "public, max-age=300"}
 

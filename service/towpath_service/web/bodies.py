@@ -1,4 +1,4 @@
-"""Requests whose bodies don't come to an end are not waited for."""
+"""Limits the time in which a request must arrive completely; used by the web application."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 BODY_SECONDS: Final = 60.0
-"""How long a request may take to be complete, 8 MiB of it at most: from its headers on."""
+"""Longest time from a request's headers to its end: seconds, for 8 MiB at most."""
 
 _CLOSE: Final = (b"connection", b"close")
 
@@ -23,9 +23,9 @@ class TimedBodies:
         """Wraps an application.
 
         Args:
-            app: What reads the bodies.
+            app: The application that reads the bodies.
             streams: Paths whose bodies last as long as their streams.
-            seconds: How long any other may take.
+            seconds: Longest time of any other body.
         """
         self._app = app
         self._streams = streams

@@ -1,4 +1,4 @@
-"""The one module that knows connectrpc, whose interface still moves (0.x)."""
+"""Serves the dispatcher by connectrpc. No other module uses it, as its API isn't stable yet."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def connect_application(dispatcher: Dispatching) -> Any:
 
 
 class _Application(ConnectASGIApplication[None]):
-    """Answers the rpcs that take requests of one size: no more of a body is read, or unpacked."""
+    """Serves rpcs of one maximal request size; a larger body is neither read nor unpacked."""
 
     def __init__(self, dispatcher: Dispatching, rpcs: list[Rpc], most_bytes: int) -> None:
         endpoints: Any = {f"/{rpc.name}": _endpoint(dispatcher, rpc) for rpc in rpcs}
@@ -87,7 +87,7 @@ class _ByPath:
 
 
 class _Binary:
-    """Hands requests on as they are: the dispatcher parses them once it knows who asks."""
+    """Passes binary requests on unparsed: the dispatcher parses them after authentication."""
 
     def name(self) -> str:
         return "proto"
@@ -101,7 +101,7 @@ class _Binary:
 
 
 class _Json:
-    """Hands requests on as they are, too."""
+    """Passes JSON requests on unparsed."""
 
     def name(self) -> str:
         return "json"
@@ -146,7 +146,7 @@ def _endpoint(dispatcher: Dispatching, rpc: Rpc) -> Endpoint[Any, Any]:
 
 
 async def _told(answers: AsyncGenerator[Message, None]) -> AsyncGenerator[Message, None]:
-    """The answers of a stream; its failure ends the call."""
+    """The responses of a stream; its failure ends the call."""
     try:
         async with aclosing(answers):
             async for answer in answers:
@@ -156,7 +156,7 @@ async def _told(answers: AsyncGenerator[Message, None]) -> AsyncGenerator[Messag
 
 
 async def _received(requests: AsyncIterator[Any], rpc: Rpc) -> AsyncGenerator[Any, None]:
-    """The requests of a stream; what connectrpc finds wrong with one is the caller's to know."""
+    """The requests of a stream; an error that connectrpc finds in one is sent to the caller."""
     try:
         async for request in requests:
             yield request

@@ -1,7 +1,7 @@
-"""Connections of the web port: few stay open for which nothing is asked, and none for ever.
+"""Limits on idle and stuck connections of the web port; used by its server.
 
-uvicorn closes a connection that is idle between two requests. One that never sends a request, half
-of one, or takes nothing of its answer, it would keep for as long as its client likes.
+uvicorn closes a connection that is idle between two requests. It keeps a connection without any
+request, with an incomplete one, or with an unread response, for as long as the client likes.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ MOST_CONNECTIONS: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long is waited for clients, and how many may be waited for."""
+    """Limits on waits for clients: seconds, and a number of connections."""
 
     request_seconds: float = REQUEST_SECONDS
-    """From the beginning of a connection, or the answer before, to the last header."""
+    """Longest time from the connection, or the previous response, to the last header."""
     answer_seconds: float = ANSWER_SECONDS
-    """How long an answer may be stuck."""
+    """Longest time without progress of a response."""
     most_connections: int = MOST_CONNECTIONS
-    """Beyond them, the one that has waited longest for a request makes room."""
+    """Most waiting connections; beyond that, the one that has waited longest is closed."""
 
 
 class Connection(H11Protocol):
-    """One connection, closed when its client keeps it waiting."""
+    """One connection, closed when its client exceeds a limit."""
 
     def __init__(self, *arguments: Any, patience: Patience, **named: Any) -> None:
-        """Isn't connected yet; the rest is uvicorn's."""
+        """Takes the limits; the other arguments are uvicorn's."""
         super().__init__(*arguments, **named)
         self._patience = patience
         self._request_timer: asyncio.TimerHandle | None = None
         self._answer_timer: asyncio.TimerHandle | None = None
         self.waits_since: float | None = None
-        """Since when there is no complete request; None while one is answered."""
+        """Since when it waits for a complete request; None while one is being answered."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         """Begins to wait for a request."""
@@ -52,14 +52,14 @@ class Connection(H11Protocol):
             self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Waits for nothing any more."""
+        """Ends all waits."""
         super().connection_lost(exc)
         self.waits_since = None
         self._stop_request_timer()
         self._stop_answer_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Takes a part of a request."""
+        """Receives a part of a request."""
         super().data_received(data)
         self._look()
 
@@ -70,7 +70,7 @@ class Connection(H11Protocol):
         self._look()
 
     def pause_writing(self) -> None:
-        """Is told that the client takes nothing for now."""
+        """Is called when the client reads no more for now."""
         super().pause_writing()
         self._stop_answer_timer()
         self._answer_timer = self.loop.call_later(
@@ -78,16 +78,16 @@ class Connection(H11Protocol):
         )
 
     def resume_writing(self) -> None:
-        """Is told that it does again."""
+        """Is called when the client reads again."""
         super().resume_writing()
         self._stop_answer_timer()
 
     def _look(self) -> None:
-        """Sets the timer if there is something to wait for, and stops it if not."""
+        """Sets the timer if the connection waits for the client, and stops it otherwise."""
         their_state: Any = self.conn.their_state
         cycle: Any = self.cycle  # None before the first request.
         answered = not cycle or cycle.response_complete
-        # A body that is still wanted has its time from whoever reads it.
+        # The reader of a body limits its time itself (`bodies.py`).
         in_head = their_state is h11.IDLE or (their_state is h11.SEND_BODY and answered)
         in_body = their_state is h11.SEND_BODY and not cycle.response_started
         if not in_head and not in_body:

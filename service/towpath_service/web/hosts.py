@@ -1,7 +1,7 @@
-"""A wall against requests that were meant for another host.
+"""Refuses requests for other hosts, against DNS rebinding; used by the web application.
 
-A page of another site can have its own name resolve to this machine (DNS rebinding); its requests
-then come with that name in the Host header, and get no further than here.
+A page of another site can make its own host name resolve to this machine. Its requests then have
+that name in the Host header, and are refused here.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class HostWall:
         """Wraps an application.
 
         Args:
-            app: What is behind the wall.
-            hosts: Names let through beside those of loopback.
+            app: The application.
+            hosts: Permitted names, besides those of loopback.
         """
         self._app = app
         self._hosts = LOOPBACK_NAMES | {host.lower() for host in hosts}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answers 421 to a request for a host that isn't known."""
+        """Answers 421 to a request for an unknown host."""
         if scope["type"] == "http":
             named = Headers(scope=scope).getlist("host")
             if len(named) != 1 or host_name(named[0]) not in self._hosts:

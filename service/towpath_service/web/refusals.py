@@ -1,8 +1,8 @@
-"""What connectrpc refuses by itself, told as the contract tells everything: with an ErrorInfo.
+"""Converts errors that connectrpc raises itself into the contract's errors with an ErrorInfo.
 
-It finds broken envelopes, unknown encodings and oversized bodies before any of this code sees the
-request, names them by codes of its own (INTERNAL among them) and sends the text of whatever else
-is raised.
+connectrpc finds broken envelopes, unknown encodings and oversized bodies before the service sees
+the request. It uses its own codes for them (INTERNAL among them), and would send the text of any
+other exception to the caller.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _MALFORMED: Final = frozenset({Code.INVALID_ARGUMENT, Code.INTERNAL, Code.UNKNOW
 
 
 class Refusals(MetadataInterceptor[None]):
-    """Words the failures of a call before they are sent."""
+    """Converts the errors of calls before they are sent."""
 
     def __init__(self, most_bytes: int) -> None:
-        """Knows how large requests may be."""
+        """Takes the maximal size of requests."""
         self._most_bytes = most_bytes
 
     async def on_start(self, ctx: RequestContext[Any, Any]) -> None:
-        """Lets every call begin."""
+        """Does nothing."""
 
     async def on_end(
         self, token: None, ctx: RequestContext[Any, Any], error: Exception | None, /
     ) -> None:
-        """Puts a failure that says no reason into the contract's words."""
+        """Converts an error without a reason into one of the contract."""
         del token, ctx
         if error is None or (isinstance(error, ConnectError) and error.details):
             return
@@ -50,12 +50,12 @@ class Refusals(MetadataInterceptor[None]):
 def refusal(
     error: ConnectError, most_bytes: int, malformed: str = "INVALID_REQUEST"
 ) -> ServiceError | None:
-    """What the caller is told for a finding of connectrpc; None when nobody is there any more.
+    """The error that the caller gets for one of connectrpc; None if the caller has disconnected.
 
     Args:
-        error: The finding.
-        most_bytes: How large requests may be.
-        malformed: The reason for a request that isn't shaped as one.
+        error: The error of connectrpc.
+        most_bytes: Maximal size of requests.
+        malformed: The reason of the error for a malformed request.
     """
     if error.code is Code.RESOURCE_EXHAUSTED:
         return ServiceError(

@@ -1,4 +1,4 @@
-"""uvicorn, held by us: the composition root owns the sockets, the signals and the logs."""
+"""Runs uvicorn on a given socket; the composition root owns sockets, signals and logs."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class WebServer:
         tls: ssl.SSLContext | None = None,
         patience: Patience | None = None,
     ) -> None:
-        """Serves nothing yet.
+        """Configures uvicorn; `serve` runs it.
 
         Args:
-            application: What answers.
+            application: The ASGI application.
             listener: A bound socket.
-            grace_seconds: Longest wait for answers under way after `stop`.
-            tls: How callers speak TLS; None for plain text.
-            patience: How long clients are waited for.
+            grace_seconds: Longest wait for pending responses after `stop`.
+            tls: The TLS context of the port; None for plain text.
+            patience: Limits on waits for clients.
         """
         self._listener = listener
         connection: Any = partial(Connection, patience=patience or Patience())
@@ -57,16 +57,16 @@ class WebServer:
         )
         if tls is not None:
             config.load()
-            # Its own context would be made of files, and never look at them again.
+            # uvicorn's own context would read the files only once.
             config.ssl = tls
         self._server = _Server(config)
 
     async def serve(self) -> None:
-        """Serves until told to stop and the answers under way are given."""
+        """Serves until `stop`, and until pending responses are sent."""
         await self._server.serve(sockets=[self._listener])
 
     def stop(self) -> None:
-        """Takes no more requests."""
+        """Refuses new requests, and ends `serve`."""
         self._server.should_exit = True
 
 

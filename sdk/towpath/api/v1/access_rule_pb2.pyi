@@ -29,11 +29,11 @@ class _AccessLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AccessLev
     ACCESS_LEVEL_UNSPECIFIED: _AccessLevel.ValueType  # 0
     """Not said: the service doesn't start."""
     ACCESS_LEVEL_PUBLIC: _AccessLevel.ValueType  # 1
-    """Anybody, without a token."""
+    """Any caller, also without a token."""
     ACCESS_LEVEL_AUTHENTICATED: _AccessLevel.ValueType  # 2
-    """Whoever has a token; what it is about is the caller's own."""
+    """Any caller with a token; the call concerns only the caller's own data."""
     ACCESS_LEVEL_PERMISSION: _AccessLevel.ValueType  # 3
-    """Whoever has the permission."""
+    """Callers with the permission."""
 
 class AccessLevel(_AccessLevel, metaclass=_AccessLevelEnumTypeWrapper):
     """Who may call an rpc at all."""
@@ -41,11 +41,11 @@ class AccessLevel(_AccessLevel, metaclass=_AccessLevelEnumTypeWrapper):
 ACCESS_LEVEL_UNSPECIFIED: AccessLevel.ValueType  # 0
 """Not said: the service doesn't start."""
 ACCESS_LEVEL_PUBLIC: AccessLevel.ValueType  # 1
-"""Anybody, without a token."""
+"""Any caller, also without a token."""
 ACCESS_LEVEL_AUTHENTICATED: AccessLevel.ValueType  # 2
-"""Whoever has a token; what it is about is the caller's own."""
+"""Any caller with a token; the call concerns only the caller's own data."""
 ACCESS_LEVEL_PERMISSION: AccessLevel.ValueType  # 3
-"""Whoever has the permission."""
+"""Callers with the permission."""
 Global___AccessLevel: _TypeAlias = AccessLevel  # noqa: Y015
 
 class _CallCost:
@@ -114,8 +114,8 @@ class AccessRule(_message.Message):
     audited calls are audited, too.
     """
     resource_field: _builtins.str
-    """Path of the field, of the request or else of the response, that names what the audit log tells
-    of; empty for the workspace field, else the tenant.
+    """Path of the field, of the request or else of the response, that names the resource of the audit
+    entry; empty for the workspace field, or else the tenant.
     """
     cost: Global___CallCost.ValueType
     """What a call costs of the tenant's allowance."""

@@ -283,7 +283,7 @@ class Trust(_message.Message):
     jwks: _builtins.str
     """Its keys as a JSON Web Key Set, for an issuer that can't be reached from the service."""
     service_account: _builtins.str
-    """"serviceAccounts/{service_account}" that whoever brings a token is."""
+    """"serviceAccounts/{service_account}" that the bearer of a token acts as."""
     creator: _builtins.str
     """Who made it."""
     @_builtins.property
@@ -300,7 +300,7 @@ class Trust(_message.Message):
 
     @_builtins.property
     def users(self) -> Global___UserTrust:
-        """Or else: people sign in by it."""
+        """Alternatively: users sign in by the trust."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -491,8 +491,8 @@ class AuditEntry(_message.Message):
     record_time_us: _builtins.int
     """When, microseconds since the Unix epoch: exactly what was hashed."""
     actor: _builtins.str
-    """Who: a principal's name; "operator" for whoever operates the installation and changed something
-    of this tenant from another one; empty if nobody was authenticated.
+    """Name of the principal; "operator" for a member of the operator's tenant that changed this one;
+    empty if the caller wasn't authenticated.
     """
     credential_id: _builtins.str
     """Public id of the credential."""
@@ -1048,7 +1048,7 @@ class CreateApiKeyResponse(_message.Message):
     """The key, shown only here."""
     @_builtins.property
     def api_key(self) -> Global___ApiKey:
-        """What is kept of it."""
+        """The stored part of the key."""
 
     def __init__(
         self,
@@ -1162,7 +1162,7 @@ class RotateApiKeyResponse(_message.Message):
     """The key, shown only here."""
     @_builtins.property
     def api_key(self) -> Global___ApiKey:
-        """What is kept of it."""
+        """The stored part of the key."""
 
     def __init__(
         self,
@@ -1209,7 +1209,7 @@ class RevokeApiKeyResponse(_message.Message):
     API_KEY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def api_key(self) -> Global___ApiKey:
-        """What is kept of it."""
+        """The stored part of the key."""
 
     def __init__(
         self,
@@ -1437,7 +1437,7 @@ class ListRoleBindingsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     principal: _builtins.str
-    """Whose; empty means everybody's."""
+    """Name of the principal; empty for all principals."""
     page_size: _builtins.int
     """Most to answer with: default 50, at most 500."""
     page_token: _builtins.str
@@ -1677,11 +1677,11 @@ class GetUsageResponse(_message.Message):
     QUOTAS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def usage(self) -> _containers.RepeatedCompositeFieldContainer[Global___Usage]:
-        """What has been used, by what is limited."""
+        """Usage by limit."""
 
     @_builtins.property
     def quotas(self) -> _tenant_service_pb2.TenantQuotas:
-        """The limits in force."""
+        """The limits that apply."""
 
     def __init__(
         self,
@@ -1699,7 +1699,7 @@ Global___GetUsageResponse: _TypeAlias = GetUsageResponse  # noqa: Y015
 
 @_typing.final
 class Usage(_message.Message):
-    """What a tenant has used of something since the replica started."""
+    """A tenant's usage of one limit since the replica started."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

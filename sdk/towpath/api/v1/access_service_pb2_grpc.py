@@ -29,8 +29,8 @@ if _version_not_supported:
 class AccessServiceStub(object):
     """Workspaces, users, service accounts, keys, roles and the audit log of the caller's tenant.
 
-    Principals are named "users/{email}" and "serviceAccounts/{id}". Nobody gives what they lack: a
-    role, or a key, with more permissions than its giver has is PERMISSION_DENIED.
+    Principals are named "users/{email}" and "serviceAccounts/{id}". A caller can't give permissions
+    that it lacks: a role, or a key, with more permissions than the caller's is PERMISSION_DENIED.
     """
 
     def __init__(self, channel):
@@ -169,8 +169,8 @@ class AccessServiceStub(object):
 class AccessServiceServicer(object):
     """Workspaces, users, service accounts, keys, roles and the audit log of the caller's tenant.
 
-    Principals are named "users/{email}" and "serviceAccounts/{id}". Nobody gives what they lack: a
-    role, or a key, with more permissions than its giver has is PERMISSION_DENIED.
+    Principals are named "users/{email}" and "serviceAccounts/{id}". A caller can't give permissions
+    that it lacks: a role, or a key, with more permissions than the caller's is PERMISSION_DENIED.
     """
 
     def CreateWorkspace(self, request, context):
@@ -240,8 +240,8 @@ class AccessServiceServicer(object):
 
     def CreateApiKey(self, request, context):
         """Creates an API key for the caller itself ("key.own"), for a user who has lost theirs
-        ("member.manage") or for a service account ("serviceaccount.manage"); for nobody with roles that
-        the caller could not give. The key itself is in this answer only: the service keeps a hash. Not
+        ("member.manage") or for a service account ("serviceaccount.manage"), unless it has roles that
+        the caller could not give. Only this response contains the key: the service stores a hash. Not
         idempotent on purpose. Errors: NOT_FOUND, RESOURCE_EXHAUSTED (it has 10 live keys).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -289,7 +289,7 @@ class AccessServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRole(self, request, context):
-        """Deletes a custom role that nobody has. Errors: NOT_FOUND, FAILED_PRECONDITION
+        """Deletes a custom role that no principal has. Errors: NOT_FOUND, FAILED_PRECONDITION
         (RESOURCE_IN_USE, or built in).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -305,7 +305,7 @@ class AccessServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListRoleBindings(self, request, context):
-        """Lists who has which role.
+        """Lists role bindings.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -319,16 +319,16 @@ class AccessServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def TestPermissions(self, request, context):
-        """Tells which of some permissions the caller has.
+        """Returns those of some permissions that the caller has.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateTrust(self, request, context):
-        """Trusts an issuer that isn't ours: whoever brings a token of it that says what the trust asks for
-        is a service account of the tenant, or, to sign in, the user that a claim of it names. A trust
-        that stands for users needs "owner.grant", too: its issuer could name an owner.
+        """Trusts another issuer. A caller with a token of it, whose claims match the trust, acts as a
+        service account of the tenant, or signs in as the user that a claim of the token names. A trust
+        for users needs "owner.grant", too, since its issuer could name an owner.
 
         Errors: ALREADY_EXISTS, NOT_FOUND (the service account, the role), PERMISSION_DENIED (it would
         permit more than the caller may).
@@ -359,7 +359,7 @@ class AccessServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetUsage(self, request, context):
-        """Tells what the tenant uses of its limits, on the replica that answers.
+        """Returns the tenant's usage of its limits, on the replica that answers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -504,8 +504,8 @@ def add_AccessServiceServicer_to_server(servicer, server):
 class AccessService(object):
     """Workspaces, users, service accounts, keys, roles and the audit log of the caller's tenant.
 
-    Principals are named "users/{email}" and "serviceAccounts/{id}". Nobody gives what they lack: a
-    role, or a key, with more permissions than its giver has is PERMISSION_DENIED.
+    Principals are named "users/{email}" and "serviceAccounts/{id}". A caller can't give permissions
+    that it lacks: a role, or a key, with more permissions than the caller's is PERMISSION_DENIED.
     """
 
     @staticmethod

@@ -30,8 +30,8 @@ GRPC_VERSION: str
 class AccessServiceStub:
     """Workspaces, users, service accounts, keys, roles and the audit log of the caller's tenant.
 
-    Principals are named "users/{email}" and "serviceAccounts/{id}". Nobody gives what they lack: a
-    role, or a key, with more permissions than its giver has is PERMISSION_DENIED.
+    Principals are named "users/{email}" and "serviceAccounts/{id}". A caller can't give permissions
+    that it lacks: a role, or a key, with more permissions than the caller's is PERMISSION_DENIED.
     """
 
     @_typing.overload
@@ -62,8 +62,8 @@ class AccessServiceStub:
     """Removes a service account with its keys and roles. Errors: NOT_FOUND."""
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.CreateApiKeyRequest, _access_service_pb2.CreateApiKeyResponse]
     """Creates an API key for the caller itself ("key.own"), for a user who has lost theirs
-    ("member.manage") or for a service account ("serviceaccount.manage"); for nobody with roles that
-    the caller could not give. The key itself is in this answer only: the service keeps a hash. Not
+    ("member.manage") or for a service account ("serviceaccount.manage"), unless it has roles that
+    the caller could not give. Only this response contains the key: the service stores a hash. Not
     idempotent on purpose. Errors: NOT_FOUND, RESOURCE_EXHAUSTED (it has 10 live keys).
     """
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListApiKeysRequest, _access_service_pb2.ListApiKeysResponse]
@@ -85,7 +85,7 @@ class AccessServiceStub:
     CreateRole: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.CreateRoleRequest, _access_service_pb2.CreateRoleResponse]
     """Creates a custom role. Errors: ALREADY_EXISTS."""
     DeleteRole: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.DeleteRoleRequest, _access_service_pb2.DeleteRoleResponse]
-    """Deletes a custom role that nobody has. Errors: NOT_FOUND, FAILED_PRECONDITION
+    """Deletes a custom role that no principal has. Errors: NOT_FOUND, FAILED_PRECONDITION
     (RESOURCE_IN_USE, or built in).
     """
     CreateRoleBinding: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.CreateRoleBindingRequest, _access_service_pb2.CreateRoleBindingResponse]
@@ -93,15 +93,15 @@ class AccessServiceStub:
     that workspace, or in all. Errors: NOT_FOUND.
     """
     ListRoleBindings: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListRoleBindingsRequest, _access_service_pb2.ListRoleBindingsResponse]
-    """Lists who has which role."""
+    """Lists role bindings."""
     DeleteRoleBinding: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.DeleteRoleBindingRequest, _access_service_pb2.DeleteRoleBindingResponse]
     """Takes a role away. Errors: NOT_FOUND, FAILED_PRECONDITION (LAST_OWNER)."""
     TestPermissions: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.TestPermissionsRequest, _access_service_pb2.TestPermissionsResponse]
-    """Tells which of some permissions the caller has."""
+    """Returns those of some permissions that the caller has."""
     CreateTrust: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.CreateTrustRequest, _access_service_pb2.CreateTrustResponse]
-    """Trusts an issuer that isn't ours: whoever brings a token of it that says what the trust asks for
-    is a service account of the tenant, or, to sign in, the user that a claim of it names. A trust
-    that stands for users needs "owner.grant", too: its issuer could name an owner.
+    """Trusts another issuer. A caller with a token of it, whose claims match the trust, acts as a
+    service account of the tenant, or signs in as the user that a claim of the token names. A trust
+    for users needs "owner.grant", too, since its issuer could name an owner.
 
     Errors: ALREADY_EXISTS, NOT_FOUND (the service account, the role), PERMISSION_DENIED (it would
     permit more than the caller may).
@@ -113,14 +113,14 @@ class AccessServiceStub:
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListAuditEntriesRequest, _access_service_pb2.ListAuditEntriesResponse]
     """Lists the audit log, newest first: every call that changed something, and every one refused."""
     GetUsage: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.GetUsageRequest, _access_service_pb2.GetUsageResponse]
-    """Tells what the tenant uses of its limits, on the replica that answers."""
+    """Returns the tenant's usage of its limits, on the replica that answers."""
 
 @_typing.type_check_only
 class AccessServiceAsyncStub(AccessServiceStub):
     """Workspaces, users, service accounts, keys, roles and the audit log of the caller's tenant.
 
-    Principals are named "users/{email}" and "serviceAccounts/{id}". Nobody gives what they lack: a
-    role, or a key, with more permissions than its giver has is PERMISSION_DENIED.
+    Principals are named "users/{email}" and "serviceAccounts/{id}". A caller can't give permissions
+    that it lacks: a role, or a key, with more permissions than the caller's is PERMISSION_DENIED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -148,8 +148,8 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """Removes a service account with its keys and roles. Errors: NOT_FOUND."""
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.CreateApiKeyRequest, _access_service_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
     """Creates an API key for the caller itself ("key.own"), for a user who has lost theirs
-    ("member.manage") or for a service account ("serviceaccount.manage"); for nobody with roles that
-    the caller could not give. The key itself is in this answer only: the service keeps a hash. Not
+    ("member.manage") or for a service account ("serviceaccount.manage"), unless it has roles that
+    the caller could not give. Only this response contains the key: the service stores a hash. Not
     idempotent on purpose. Errors: NOT_FOUND, RESOURCE_EXHAUSTED (it has 10 live keys).
     """
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListApiKeysRequest, _access_service_pb2.ListApiKeysResponse]  # type: ignore[assignment]
@@ -171,7 +171,7 @@ class AccessServiceAsyncStub(AccessServiceStub):
     CreateRole: _aio.UnaryUnaryMultiCallable[_access_service_pb2.CreateRoleRequest, _access_service_pb2.CreateRoleResponse]  # type: ignore[assignment]
     """Creates a custom role. Errors: ALREADY_EXISTS."""
     DeleteRole: _aio.UnaryUnaryMultiCallable[_access_service_pb2.DeleteRoleRequest, _access_service_pb2.DeleteRoleResponse]  # type: ignore[assignment]
-    """Deletes a custom role that nobody has. Errors: NOT_FOUND, FAILED_PRECONDITION
+    """Deletes a custom role that no principal has. Errors: NOT_FOUND, FAILED_PRECONDITION
     (RESOURCE_IN_USE, or built in).
     """
     CreateRoleBinding: _aio.UnaryUnaryMultiCallable[_access_service_pb2.CreateRoleBindingRequest, _access_service_pb2.CreateRoleBindingResponse]  # type: ignore[assignment]
@@ -179,15 +179,15 @@ class AccessServiceAsyncStub(AccessServiceStub):
     that workspace, or in all. Errors: NOT_FOUND.
     """
     ListRoleBindings: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListRoleBindingsRequest, _access_service_pb2.ListRoleBindingsResponse]  # type: ignore[assignment]
-    """Lists who has which role."""
+    """Lists role bindings."""
     DeleteRoleBinding: _aio.UnaryUnaryMultiCallable[_access_service_pb2.DeleteRoleBindingRequest, _access_service_pb2.DeleteRoleBindingResponse]  # type: ignore[assignment]
     """Takes a role away. Errors: NOT_FOUND, FAILED_PRECONDITION (LAST_OWNER)."""
     TestPermissions: _aio.UnaryUnaryMultiCallable[_access_service_pb2.TestPermissionsRequest, _access_service_pb2.TestPermissionsResponse]  # type: ignore[assignment]
-    """Tells which of some permissions the caller has."""
+    """Returns those of some permissions that the caller has."""
     CreateTrust: _aio.UnaryUnaryMultiCallable[_access_service_pb2.CreateTrustRequest, _access_service_pb2.CreateTrustResponse]  # type: ignore[assignment]
-    """Trusts an issuer that isn't ours: whoever brings a token of it that says what the trust asks for
-    is a service account of the tenant, or, to sign in, the user that a claim of it names. A trust
-    that stands for users needs "owner.grant", too: its issuer could name an owner.
+    """Trusts another issuer. A caller with a token of it, whose claims match the trust, acts as a
+    service account of the tenant, or signs in as the user that a claim of the token names. A trust
+    for users needs "owner.grant", too, since its issuer could name an owner.
 
     Errors: ALREADY_EXISTS, NOT_FOUND (the service account, the role), PERMISSION_DENIED (it would
     permit more than the caller may).
@@ -199,13 +199,13 @@ class AccessServiceAsyncStub(AccessServiceStub):
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListAuditEntriesRequest, _access_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
     """Lists the audit log, newest first: every call that changed something, and every one refused."""
     GetUsage: _aio.UnaryUnaryMultiCallable[_access_service_pb2.GetUsageRequest, _access_service_pb2.GetUsageResponse]  # type: ignore[assignment]
-    """Tells what the tenant uses of its limits, on the replica that answers."""
+    """Returns the tenant's usage of its limits, on the replica that answers."""
 
 class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
     """Workspaces, users, service accounts, keys, roles and the audit log of the caller's tenant.
 
-    Principals are named "users/{email}" and "serviceAccounts/{id}". Nobody gives what they lack: a
-    role, or a key, with more permissions than its giver has is PERMISSION_DENIED.
+    Principals are named "users/{email}" and "serviceAccounts/{id}". A caller can't give permissions
+    that it lacks: a role, or a key, with more permissions than the caller's is PERMISSION_DENIED.
     """
 
     @_abc_1.abstractmethod
@@ -291,8 +291,8 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.CreateApiKeyResponse, _abc.Awaitable[_access_service_pb2.CreateApiKeyResponse]]:
         """Creates an API key for the caller itself ("key.own"), for a user who has lost theirs
-        ("member.manage") or for a service account ("serviceaccount.manage"); for nobody with roles that
-        the caller could not give. The key itself is in this answer only: the service keeps a hash. Not
+        ("member.manage") or for a service account ("serviceaccount.manage"), unless it has roles that
+        the caller could not give. Only this response contains the key: the service stores a hash. Not
         idempotent on purpose. Errors: NOT_FOUND, RESOURCE_EXHAUSTED (it has 10 live keys).
         """
 
@@ -350,7 +350,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.DeleteRoleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.DeleteRoleResponse, _abc.Awaitable[_access_service_pb2.DeleteRoleResponse]]:
-        """Deletes a custom role that nobody has. Errors: NOT_FOUND, FAILED_PRECONDITION
+        """Deletes a custom role that no principal has. Errors: NOT_FOUND, FAILED_PRECONDITION
         (RESOURCE_IN_USE, or built in).
         """
 
@@ -370,7 +370,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.ListRoleBindingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.ListRoleBindingsResponse, _abc.Awaitable[_access_service_pb2.ListRoleBindingsResponse]]:
-        """Lists who has which role."""
+        """Lists role bindings."""
 
     @_abc_1.abstractmethod
     def DeleteRoleBinding(
@@ -386,7 +386,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.TestPermissionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.TestPermissionsResponse, _abc.Awaitable[_access_service_pb2.TestPermissionsResponse]]:
-        """Tells which of some permissions the caller has."""
+        """Returns those of some permissions that the caller has."""
 
     @_abc_1.abstractmethod
     def CreateTrust(
@@ -394,9 +394,9 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.CreateTrustRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.CreateTrustResponse, _abc.Awaitable[_access_service_pb2.CreateTrustResponse]]:
-        """Trusts an issuer that isn't ours: whoever brings a token of it that says what the trust asks for
-        is a service account of the tenant, or, to sign in, the user that a claim of it names. A trust
-        that stands for users needs "owner.grant", too: its issuer could name an owner.
+        """Trusts another issuer. A caller with a token of it, whose claims match the trust, acts as a
+        service account of the tenant, or signs in as the user that a claim of the token names. A trust
+        for users needs "owner.grant", too, since its issuer could name an owner.
 
         Errors: ALREADY_EXISTS, NOT_FOUND (the service account, the role), PERMISSION_DENIED (it would
         permit more than the caller may).
@@ -432,6 +432,6 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.GetUsageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.GetUsageResponse, _abc.Awaitable[_access_service_pb2.GetUsageResponse]]:
-        """Tells what the tenant uses of its limits, on the replica that answers."""
+        """Returns the tenant's usage of its limits, on the replica that answers."""
 
 def add_AccessServiceServicer_to_server(servicer: AccessServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -236,7 +236,7 @@ class StartDeviceSignInRequest(_message.Message):
 
     CLIENT_NAME_FIELD_NUMBER: _builtins.int
     client_name: _builtins.str
-    """What begins it, shown to whoever approves: "towpath on build-7". At most 100 characters, none of
+    """Program and machine, shown to the approver: "towpath on build-7". At most 100 characters, none of
     them a control character or invisible.
     """
     def __init__(

@@ -109,7 +109,7 @@ class AuthServiceServicer(object):
 
         Errors: UNAUTHENTICATED (CREDENTIAL_INVALID, _EXPIRED, _REVOKED), PERMISSION_DENIED
         (TENANT_SUSPENDED), FAILED_PRECONDITION (SIGN_IN_PENDING, SIGN_IN_EXPIRED: of a device code),
-        RESOURCE_EXHAUSTED, UNIMPLEMENTED (FEATURE_DISABLED: this server asks nobody who they are).
+        RESOURCE_EXHAUSTED, UNIMPLEMENTED (FEATURE_DISABLED: identity is off on this server).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,8 +126,8 @@ class AuthServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetSignInOptions(self, request, context):
-        """Tells how people of a tenant sign in: the issuer that they go to, if there is one. The answer for
-        a tenant that isn't there is that of one without an issuer.
+        """Returns the issuer that users of a tenant sign in with, if there is one. The response for an
+        unknown tenant is the same as for a tenant without an issuer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -135,8 +135,8 @@ class AuthServiceServicer(object):
 
     def StartDeviceSignIn(self, request, context):
         """Begins a login on a device without a browser, in the spirit of RFC 8628: the device shows the
-        user code, somebody who is signed in elsewhere approves it, and the device exchanges its device
-        code for tokens of theirs.
+        user code, a user who is signed in elsewhere approves it, and the device exchanges its device
+        code for tokens of that user.
 
         Errors: RESOURCE_EXHAUSTED (too many logins wait).
         """
@@ -145,9 +145,9 @@ class AuthServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetDeviceSignIn(self, request, context):
-        """Tells where a login that waits was begun, for whoever is about to approve it. Users only.
+        """Returns where a pending login was begun, for the user who is about to approve it. Users only.
 
-        Errors: NOT_FOUND (no login waits for this code), RESOURCE_EXHAUSTED (too many wrong codes).
+        Errors: NOT_FOUND (no pending login has this code), RESOURCE_EXHAUSTED (too many wrong codes).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,7 +157,7 @@ class AuthServiceServicer(object):
         """Signs the device in as the caller, with no more rights than the caller's own credential has. Users
         only.
 
-        Errors: NOT_FOUND (no login waits for this code), RESOURCE_EXHAUSTED (too many wrong codes).
+        Errors: NOT_FOUND (no pending login has this code), RESOURCE_EXHAUSTED (too many wrong codes).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -173,16 +173,16 @@ class AuthServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetCaller(self, request, context):
-        """Tells who the caller is and what it may do.
+        """Returns the caller's identity and permissions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def IssueRunToken(self, request, context):
-        """Makes a token for the process of one run: it can report that run's attempt and what is below
-        it, and use secrets of its workspace, for as long as the caller's own key and right to do this
-        last. For workers, which never hand their own credential to user code; no person may do it.
+        """Makes a token for the process of one run. It can report that run's attempt and its descendants,
+        and use secrets of its workspace, as long as the caller's own key and right to do this last. For
+        workers, which never pass their own credential to user code; users may not do it.
 
         Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT: a later attempt has begun).
         """

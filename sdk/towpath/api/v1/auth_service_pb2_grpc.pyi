@@ -49,7 +49,7 @@ class AuthServiceStub:
 
     Errors: UNAUTHENTICATED (CREDENTIAL_INVALID, _EXPIRED, _REVOKED), PERMISSION_DENIED
     (TENANT_SUSPENDED), FAILED_PRECONDITION (SIGN_IN_PENDING, SIGN_IN_EXPIRED: of a device code),
-    RESOURCE_EXHAUSTED, UNIMPLEMENTED (FEATURE_DISABLED: this server asks nobody who they are).
+    RESOURCE_EXHAUSTED, UNIMPLEMENTED (FEATURE_DISABLED: identity is off on this server).
     """
     SignOut: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.SignOutRequest, _auth_service_pb2.SignOutResponse]
     """Ends the login that the caller's access token was made from: its refresh token and all its access
@@ -58,26 +58,26 @@ class AuthServiceStub:
     Errors: NOT_FOUND (the caller didn't come by a login).
     """
     GetSignInOptions: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetSignInOptionsRequest, _auth_service_pb2.GetSignInOptionsResponse]
-    """Tells how people of a tenant sign in: the issuer that they go to, if there is one. The answer for
-    a tenant that isn't there is that of one without an issuer.
+    """Returns the issuer that users of a tenant sign in with, if there is one. The response for an
+    unknown tenant is the same as for a tenant without an issuer.
     """
     StartDeviceSignIn: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.StartDeviceSignInRequest, _auth_service_pb2.StartDeviceSignInResponse]
     """Begins a login on a device without a browser, in the spirit of RFC 8628: the device shows the
-    user code, somebody who is signed in elsewhere approves it, and the device exchanges its device
-    code for tokens of theirs.
+    user code, a user who is signed in elsewhere approves it, and the device exchanges its device
+    code for tokens of that user.
 
     Errors: RESOURCE_EXHAUSTED (too many logins wait).
     """
     GetDeviceSignIn: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetDeviceSignInRequest, _auth_service_pb2.GetDeviceSignInResponse]
-    """Tells where a login that waits was begun, for whoever is about to approve it. Users only.
+    """Returns where a pending login was begun, for the user who is about to approve it. Users only.
 
-    Errors: NOT_FOUND (no login waits for this code), RESOURCE_EXHAUSTED (too many wrong codes).
+    Errors: NOT_FOUND (no pending login has this code), RESOURCE_EXHAUSTED (too many wrong codes).
     """
     ApproveDeviceSignIn: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ApproveDeviceSignInRequest, _auth_service_pb2.ApproveDeviceSignInResponse]
     """Signs the device in as the caller, with no more rights than the caller's own credential has. Users
     only.
 
-    Errors: NOT_FOUND (no login waits for this code), RESOURCE_EXHAUSTED (too many wrong codes).
+    Errors: NOT_FOUND (no pending login has this code), RESOURCE_EXHAUSTED (too many wrong codes).
     """
     GetJwks: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetJwksRequest, _auth_service_pb2.GetJwksResponse]
     """Lists the public keys that access tokens are signed with, as a JSON Web Key Set (RFC 7517);
@@ -85,11 +85,11 @@ class AuthServiceStub:
     first used, an old one until its last token has expired.
     """
     GetCaller: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetCallerRequest, _auth_service_pb2.GetCallerResponse]
-    """Tells who the caller is and what it may do."""
+    """Returns the caller's identity and permissions."""
     IssueRunToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.IssueRunTokenRequest, _auth_service_pb2.IssueRunTokenResponse]
-    """Makes a token for the process of one run: it can report that run's attempt and what is below
-    it, and use secrets of its workspace, for as long as the caller's own key and right to do this
-    last. For workers, which never hand their own credential to user code; no person may do it.
+    """Makes a token for the process of one run. It can report that run's attempt and its descendants,
+    and use secrets of its workspace, as long as the caller's own key and right to do this last. For
+    workers, which never pass their own credential to user code; users may not do it.
 
     Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT: a later attempt has begun).
     """
@@ -114,7 +114,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
 
     Errors: UNAUTHENTICATED (CREDENTIAL_INVALID, _EXPIRED, _REVOKED), PERMISSION_DENIED
     (TENANT_SUSPENDED), FAILED_PRECONDITION (SIGN_IN_PENDING, SIGN_IN_EXPIRED: of a device code),
-    RESOURCE_EXHAUSTED, UNIMPLEMENTED (FEATURE_DISABLED: this server asks nobody who they are).
+    RESOURCE_EXHAUSTED, UNIMPLEMENTED (FEATURE_DISABLED: identity is off on this server).
     """
     SignOut: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignOutRequest, _auth_service_pb2.SignOutResponse]  # type: ignore[assignment]
     """Ends the login that the caller's access token was made from: its refresh token and all its access
@@ -123,26 +123,26 @@ class AuthServiceAsyncStub(AuthServiceStub):
     Errors: NOT_FOUND (the caller didn't come by a login).
     """
     GetSignInOptions: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetSignInOptionsRequest, _auth_service_pb2.GetSignInOptionsResponse]  # type: ignore[assignment]
-    """Tells how people of a tenant sign in: the issuer that they go to, if there is one. The answer for
-    a tenant that isn't there is that of one without an issuer.
+    """Returns the issuer that users of a tenant sign in with, if there is one. The response for an
+    unknown tenant is the same as for a tenant without an issuer.
     """
     StartDeviceSignIn: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.StartDeviceSignInRequest, _auth_service_pb2.StartDeviceSignInResponse]  # type: ignore[assignment]
     """Begins a login on a device without a browser, in the spirit of RFC 8628: the device shows the
-    user code, somebody who is signed in elsewhere approves it, and the device exchanges its device
-    code for tokens of theirs.
+    user code, a user who is signed in elsewhere approves it, and the device exchanges its device
+    code for tokens of that user.
 
     Errors: RESOURCE_EXHAUSTED (too many logins wait).
     """
     GetDeviceSignIn: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetDeviceSignInRequest, _auth_service_pb2.GetDeviceSignInResponse]  # type: ignore[assignment]
-    """Tells where a login that waits was begun, for whoever is about to approve it. Users only.
+    """Returns where a pending login was begun, for the user who is about to approve it. Users only.
 
-    Errors: NOT_FOUND (no login waits for this code), RESOURCE_EXHAUSTED (too many wrong codes).
+    Errors: NOT_FOUND (no pending login has this code), RESOURCE_EXHAUSTED (too many wrong codes).
     """
     ApproveDeviceSignIn: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ApproveDeviceSignInRequest, _auth_service_pb2.ApproveDeviceSignInResponse]  # type: ignore[assignment]
     """Signs the device in as the caller, with no more rights than the caller's own credential has. Users
     only.
 
-    Errors: NOT_FOUND (no login waits for this code), RESOURCE_EXHAUSTED (too many wrong codes).
+    Errors: NOT_FOUND (no pending login has this code), RESOURCE_EXHAUSTED (too many wrong codes).
     """
     GetJwks: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetJwksRequest, _auth_service_pb2.GetJwksResponse]  # type: ignore[assignment]
     """Lists the public keys that access tokens are signed with, as a JSON Web Key Set (RFC 7517);
@@ -150,11 +150,11 @@ class AuthServiceAsyncStub(AuthServiceStub):
     first used, an old one until its last token has expired.
     """
     GetCaller: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetCallerRequest, _auth_service_pb2.GetCallerResponse]  # type: ignore[assignment]
-    """Tells who the caller is and what it may do."""
+    """Returns the caller's identity and permissions."""
     IssueRunToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.IssueRunTokenRequest, _auth_service_pb2.IssueRunTokenResponse]  # type: ignore[assignment]
-    """Makes a token for the process of one run: it can report that run's attempt and what is below
-    it, and use secrets of its workspace, for as long as the caller's own key and right to do this
-    last. For workers, which never hand their own credential to user code; no person may do it.
+    """Makes a token for the process of one run. It can report that run's attempt and its descendants,
+    and use secrets of its workspace, as long as the caller's own key and right to do this last. For
+    workers, which never pass their own credential to user code; users may not do it.
 
     Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT: a later attempt has begun).
     """
@@ -182,7 +182,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: UNAUTHENTICATED (CREDENTIAL_INVALID, _EXPIRED, _REVOKED), PERMISSION_DENIED
         (TENANT_SUSPENDED), FAILED_PRECONDITION (SIGN_IN_PENDING, SIGN_IN_EXPIRED: of a device code),
-        RESOURCE_EXHAUSTED, UNIMPLEMENTED (FEATURE_DISABLED: this server asks nobody who they are).
+        RESOURCE_EXHAUSTED, UNIMPLEMENTED (FEATURE_DISABLED: identity is off on this server).
         """
 
     @_abc_1.abstractmethod
@@ -203,8 +203,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.GetSignInOptionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.GetSignInOptionsResponse, _abc.Awaitable[_auth_service_pb2.GetSignInOptionsResponse]]:
-        """Tells how people of a tenant sign in: the issuer that they go to, if there is one. The answer for
-        a tenant that isn't there is that of one without an issuer.
+        """Returns the issuer that users of a tenant sign in with, if there is one. The response for an
+        unknown tenant is the same as for a tenant without an issuer.
         """
 
     @_abc_1.abstractmethod
@@ -214,8 +214,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.StartDeviceSignInResponse, _abc.Awaitable[_auth_service_pb2.StartDeviceSignInResponse]]:
         """Begins a login on a device without a browser, in the spirit of RFC 8628: the device shows the
-        user code, somebody who is signed in elsewhere approves it, and the device exchanges its device
-        code for tokens of theirs.
+        user code, a user who is signed in elsewhere approves it, and the device exchanges its device
+        code for tokens of that user.
 
         Errors: RESOURCE_EXHAUSTED (too many logins wait).
         """
@@ -226,9 +226,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.GetDeviceSignInRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.GetDeviceSignInResponse, _abc.Awaitable[_auth_service_pb2.GetDeviceSignInResponse]]:
-        """Tells where a login that waits was begun, for whoever is about to approve it. Users only.
+        """Returns where a pending login was begun, for the user who is about to approve it. Users only.
 
-        Errors: NOT_FOUND (no login waits for this code), RESOURCE_EXHAUSTED (too many wrong codes).
+        Errors: NOT_FOUND (no pending login has this code), RESOURCE_EXHAUSTED (too many wrong codes).
         """
 
     @_abc_1.abstractmethod
@@ -240,7 +240,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Signs the device in as the caller, with no more rights than the caller's own credential has. Users
         only.
 
-        Errors: NOT_FOUND (no login waits for this code), RESOURCE_EXHAUSTED (too many wrong codes).
+        Errors: NOT_FOUND (no pending login has this code), RESOURCE_EXHAUSTED (too many wrong codes).
         """
 
     @_abc_1.abstractmethod
@@ -260,7 +260,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.GetCallerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.GetCallerResponse, _abc.Awaitable[_auth_service_pb2.GetCallerResponse]]:
-        """Tells who the caller is and what it may do."""
+        """Returns the caller's identity and permissions."""
 
     @_abc_1.abstractmethod
     def IssueRunToken(
@@ -268,9 +268,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.IssueRunTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.IssueRunTokenResponse, _abc.Awaitable[_auth_service_pb2.IssueRunTokenResponse]]:
-        """Makes a token for the process of one run: it can report that run's attempt and what is below
-        it, and use secrets of its workspace, for as long as the caller's own key and right to do this
-        last. For workers, which never hand their own credential to user code; no person may do it.
+        """Makes a token for the process of one run. It can report that run's attempt and its descendants,
+        and use secrets of its workspace, as long as the caller's own key and right to do this last. For
+        workers, which never pass their own credential to user code; users may not do it.
 
         Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT: a later attempt has begun).
         """

@@ -184,7 +184,7 @@ class Failure(_message.Message):
     middle.
     """
     non_retryable: _builtins.bool
-    """True when retrying can't help, whatever the retry policy says."""
+    """True when a retry can't succeed; overrides the retry policy."""
     @_builtins.property
     def cause(self) -> Global___Failure:
         """The failure that led to this one (an exception's cause), at most 8 deep."""
@@ -213,7 +213,7 @@ Global___Failure: _TypeAlias = Failure  # noqa: Y015
 
 @_typing.final
 class TraceContext(_message.Message):
-    """W3C trace context, so that spans of a run join the trace of whatever started it."""
+    """W3C trace context, so that spans of a run join the trace of the caller that started it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -60,7 +60,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     (AuthService.ExchangeToken), and replace it, since it has been where it shouldn't be.
     """
     ERROR_REASON_SIGN_IN_PENDING: _ErrorReason.ValueType  # 17
-    """FAILED_PRECONDITION. Nobody has approved this login yet: ask again after a pause. Metadata:
+    """FAILED_PRECONDITION. This login is not approved yet: ask again after a pause. Metadata:
     `interval_seconds`.
     """
     ERROR_REASON_SIGN_IN_EXPIRED: _ErrorReason.ValueType  # 18
@@ -96,7 +96,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     stop the work. Metadata: `run`, `fence` (sent), `current_fence`.
     """
     ERROR_REASON_RUN_UNKNOWN: _ErrorReason.ValueType  # 33
-    """FAILED_PRECONDITION. The update names a run nobody created, in a batch that doesn't create
+    """FAILED_PRECONDITION. The update names a run that doesn't exist, in a batch that doesn't create
     it either. Metadata: `run`.
     """
     ERROR_REASON_RUN_CONFLICT: _ErrorReason.ValueType  # 34
@@ -144,8 +144,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_FEATURE_DISABLED: _ErrorReason.ValueType  # 64
     """UNIMPLEMENTED. The feature, or rpc, is off on or unknown to this server. Metadata: `feature`."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 65
-    """INTERNAL. A bug or broken data on the server; the message says nothing about it, the server's
-    log does, under the trace id. Retry only what is idempotent.
+    """INTERNAL. A bug or broken data on the server. The message has a reference only, under which
+    the server's log has the details. Retry only idempotent calls.
     """
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 66
     """DEADLINE_EXCEEDED. The call took longer than the server, or the caller, lets one take."""
@@ -205,7 +205,7 @@ ERROR_REASON_CREDENTIAL_NOT_EXCHANGED: ErrorReason.ValueType  # 16
 (AuthService.ExchangeToken), and replace it, since it has been where it shouldn't be.
 """
 ERROR_REASON_SIGN_IN_PENDING: ErrorReason.ValueType  # 17
-"""FAILED_PRECONDITION. Nobody has approved this login yet: ask again after a pause. Metadata:
+"""FAILED_PRECONDITION. This login is not approved yet: ask again after a pause. Metadata:
 `interval_seconds`.
 """
 ERROR_REASON_SIGN_IN_EXPIRED: ErrorReason.ValueType  # 18
@@ -241,7 +241,7 @@ ERROR_REASON_LEASE_LOST: ErrorReason.ValueType  # 32
 stop the work. Metadata: `run`, `fence` (sent), `current_fence`.
 """
 ERROR_REASON_RUN_UNKNOWN: ErrorReason.ValueType  # 33
-"""FAILED_PRECONDITION. The update names a run nobody created, in a batch that doesn't create
+"""FAILED_PRECONDITION. The update names a run that doesn't exist, in a batch that doesn't create
 it either. Metadata: `run`.
 """
 ERROR_REASON_RUN_CONFLICT: ErrorReason.ValueType  # 34
@@ -289,8 +289,8 @@ ERROR_REASON_CLIENT_TOO_OLD: ErrorReason.ValueType  # 63
 ERROR_REASON_FEATURE_DISABLED: ErrorReason.ValueType  # 64
 """UNIMPLEMENTED. The feature, or rpc, is off on or unknown to this server. Metadata: `feature`."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 65
-"""INTERNAL. A bug or broken data on the server; the message says nothing about it, the server's
-log does, under the trace id. Retry only what is idempotent.
+"""INTERNAL. A bug or broken data on the server. The message has a reference only, under which
+the server's log has the details. Retry only idempotent calls.
 """
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 66
 """DEADLINE_EXCEEDED. The call took longer than the server, or the caller, lets one take."""

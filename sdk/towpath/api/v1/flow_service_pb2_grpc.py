@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class FlowServiceStub(object):
-    """Tells which flows there are. A flow becomes known with its first run.
+    """Reads flows. A flow becomes known with its first run.
     """
 
     def __init__(self, channel):
@@ -44,7 +44,7 @@ class FlowServiceStub(object):
 
 
 class FlowServiceServicer(object):
-    """Tells which flows there are. A flow becomes known with its first run.
+    """Reads flows. A flow becomes known with its first run.
     """
 
     def ListFlows(self, request, context):
@@ -71,7 +71,7 @@ def add_FlowServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class FlowService(object):
-    """Tells which flows there are. A flow becomes known with its first run.
+    """Reads flows. A flow becomes known with its first run.
     """
 
     @staticmethod

@@ -28,7 +28,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class FlowServiceStub:
-    """Tells which flows there are. A flow becomes known with its first run."""
+    """Reads flows. A flow becomes known with its first run."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -39,14 +39,14 @@ class FlowServiceStub:
 
 @_typing.type_check_only
 class FlowServiceAsyncStub(FlowServiceStub):
-    """Tells which flows there are. A flow becomes known with its first run."""
+    """Reads flows. A flow becomes known with its first run."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListFlows: _aio.UnaryUnaryMultiCallable[_flow_service_pb2.ListFlowsRequest, _flow_service_pb2.ListFlowsResponse]  # type: ignore[assignment]
     """Lists flows by id, a page at a time."""
 
 class FlowServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tells which flows there are. A flow becomes known with its first run."""
+    """Reads flows. A flow becomes known with its first run."""
 
     @_abc_1.abstractmethod
     def ListFlows(

@@ -40,7 +40,7 @@ class _DirectiveKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Directi
     DIRECTIVE_KIND_RESUME: _DirectiveKind.ValueType  # 3
     """Go on from PAUSED, then report RUNNING."""
     DIRECTIVE_KIND_ABANDON: _DirectiveKind.ValueType  # 4
-    """Abandon at once and report nothing more: the run has passed to somebody else, or was deleted."""
+    """Abandon at once and report nothing more: the run has passed to another worker, or was deleted."""
 
 class DirectiveKind(_DirectiveKind, metaclass=_DirectiveKindEnumTypeWrapper):
     """What a producer is asked to do with a run."""
@@ -54,7 +54,7 @@ DIRECTIVE_KIND_PAUSE: DirectiveKind.ValueType  # 2
 DIRECTIVE_KIND_RESUME: DirectiveKind.ValueType  # 3
 """Go on from PAUSED, then report RUNNING."""
 DIRECTIVE_KIND_ABANDON: DirectiveKind.ValueType  # 4
-"""Abandon at once and report nothing more: the run has passed to somebody else, or was deleted."""
+"""Abandon at once and report nothing more: the run has passed to another worker, or was deleted."""
 Global___DirectiveKind: _TypeAlias = DirectiveKind  # noqa: Y015
 
 class _ReconnectReason:
@@ -182,7 +182,7 @@ class OpenStream(_message.Message):
     stored rejections. A value above the server's own `committed_sequence` means that the server
     has lost data (it was restored from a backup): it adopts the value, answers with it, and
     publishes an event that names the lost range. A producer may give less than it has seen, 0 too,
-    to be told what the server has before it decides what to send again and what is lost.
+    to learn the server's sequence before it decides which updates to send again and which are lost.
     """
     backlog_updates: _builtins.int
     """Number of updates waiting at the producer, so that the server can size the window. 0 if not
@@ -299,7 +299,7 @@ class StreamOpened(_message.Message):
 
     @_builtins.property
     def heartbeat_timeout(self) -> _duration_pb2.Duration:
-        """Silence (no stream open, nothing recorded) after which a producer is taken for lost and its
+        """Silence (no stream open, nothing recorded) after which a producer is considered lost and its
         unfinished runs become CRASHED (inferred), reason PRODUCER_LOST.
         """
 
@@ -464,7 +464,7 @@ class Update(_message.Message):
     def trace_context(self) -> _common_pb2.TraceContext:
         """Span that it happened in, when that is recorded; not needed beside `create.trace_context`. The
         service's own spans about the update join its trace; whether they are recorded is the service's
-        to decide. What is no traceparent is ignored.
+        to decide. An invalid traceparent is ignored.
         """
 
     def __init__(

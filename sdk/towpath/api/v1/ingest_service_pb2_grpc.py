@@ -48,7 +48,7 @@ class IngestServiceStub(object):
     it, and later updates go on. The producer must not resend it. Rejections are stored with the
     batch's transaction until the producer confirms them (`last_acked_sequence` of its next open
     or of any batch), and every ack and every `opened` lists all that are stored, so that a lost
-    ack loses no verdict. Producers tell repeats apart by sequence.
+    ack loses no verdict. Producers recognise repeats by sequence.
     6. The producer may have at most `window.max_inflight_updates` updates and
     `window.max_inflight_bytes` bytes sent and unacknowledged. Each ack may change the window; 0
     updates means wait for the next ack. (HTTP/2 flow control alone lets megabytes pile up
@@ -108,7 +108,7 @@ class IngestServiceServicer(object):
     it, and later updates go on. The producer must not resend it. Rejections are stored with the
     batch's transaction until the producer confirms them (`last_acked_sequence` of its next open
     or of any batch), and every ack and every `opened` lists all that are stored, so that a lost
-    ack loses no verdict. Producers tell repeats apart by sequence.
+    ack loses no verdict. Producers recognise repeats by sequence.
     6. The producer may have at most `window.max_inflight_updates` updates and
     `window.max_inflight_bytes` bytes sent and unacknowledged. Each ack may change the window; 0
     updates means wait for the next ack. (HTTP/2 flow control alone lets megabytes pile up
@@ -211,7 +211,7 @@ class IngestService(object):
     it, and later updates go on. The producer must not resend it. Rejections are stored with the
     batch's transaction until the producer confirms them (`last_acked_sequence` of its next open
     or of any batch), and every ack and every `opened` lists all that are stored, so that a lost
-    ack loses no verdict. Producers tell repeats apart by sequence.
+    ack loses no verdict. Producers recognise repeats by sequence.
     6. The producer may have at most `window.max_inflight_updates` updates and
     `window.max_inflight_bytes` bytes sent and unacknowledged. Each ack may change the window; 0
     updates means wait for the next ack. (HTTP/2 flow control alone lets megabytes pile up

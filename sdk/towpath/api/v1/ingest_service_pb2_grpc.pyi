@@ -49,7 +49,7 @@ class IngestServiceStub:
         it, and later updates go on. The producer must not resend it. Rejections are stored with the
         batch's transaction until the producer confirms them (`last_acked_sequence` of its next open
         or of any batch), and every ack and every `opened` lists all that are stored, so that a lost
-        ack loses no verdict. Producers tell repeats apart by sequence.
+        ack loses no verdict. Producers recognise repeats by sequence.
      6. The producer may have at most `window.max_inflight_updates` updates and
         `window.max_inflight_bytes` bytes sent and unacknowledged. Each ack may change the window; 0
         updates means wait for the next ack. (HTTP/2 flow control alone lets megabytes pile up
@@ -120,7 +120,7 @@ class IngestServiceAsyncStub(IngestServiceStub):
         it, and later updates go on. The producer must not resend it. Rejections are stored with the
         batch's transaction until the producer confirms them (`last_acked_sequence` of its next open
         or of any batch), and every ack and every `opened` lists all that are stored, so that a lost
-        ack loses no verdict. Producers tell repeats apart by sequence.
+        ack loses no verdict. Producers recognise repeats by sequence.
      6. The producer may have at most `window.max_inflight_updates` updates and
         `window.max_inflight_bytes` bytes sent and unacknowledged. Each ack may change the window; 0
         updates means wait for the next ack. (HTTP/2 flow control alone lets megabytes pile up
@@ -187,7 +187,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         it, and later updates go on. The producer must not resend it. Rejections are stored with the
         batch's transaction until the producer confirms them (`last_acked_sequence` of its next open
         or of any batch), and every ack and every `opened` lists all that are stored, so that a lost
-        ack loses no verdict. Producers tell repeats apart by sequence.
+        ack loses no verdict. Producers recognise repeats by sequence.
      6. The producer may have at most `window.max_inflight_updates` updates and
         `window.max_inflight_bytes` bytes sent and unacknowledged. Each ack may change the window; 0
         updates means wait for the next ack. (HTTP/2 flow control alone lets megabytes pile up

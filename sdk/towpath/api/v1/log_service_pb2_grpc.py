@@ -62,7 +62,7 @@ class LogServiceServicer(object):
     def WriteLogs(self, request, context):
         """Stores a batch of log lines. The whole call fails or succeeds, except for lines that can't be
         stored, which are counted in the answer and must not be sent again (as OTLP's partial
-        success). Lines are told apart by (producer_id, sequence), so repeating a batch adds nothing.
+        success). Lines are identified by (producer_id, sequence), so repeating a batch adds nothing.
 
         Needs "run.report". Errors: RESOURCE_EXHAUSTED and UNAVAILABLE with RetryInfo: send again
         after the delay, or drop and count.

@@ -39,7 +39,7 @@ class LogServiceStub:
     WriteLogs: _grpc.UnaryUnaryMultiCallable[_log_service_pb2.WriteLogsRequest, _log_service_pb2.WriteLogsResponse]
     """Stores a batch of log lines. The whole call fails or succeeds, except for lines that can't be
     stored, which are counted in the answer and must not be sent again (as OTLP's partial
-    success). Lines are told apart by (producer_id, sequence), so repeating a batch adds nothing.
+    success). Lines are identified by (producer_id, sequence), so repeating a batch adds nothing.
 
     Needs "run.report". Errors: RESOURCE_EXHAUSTED and UNAVAILABLE with RetryInfo: send again
     after the delay, or drop and count.
@@ -64,7 +64,7 @@ class LogServiceAsyncStub(LogServiceStub):
     WriteLogs: _aio.UnaryUnaryMultiCallable[_log_service_pb2.WriteLogsRequest, _log_service_pb2.WriteLogsResponse]  # type: ignore[assignment]
     """Stores a batch of log lines. The whole call fails or succeeds, except for lines that can't be
     stored, which are counted in the answer and must not be sent again (as OTLP's partial
-    success). Lines are told apart by (producer_id, sequence), so repeating a batch adds nothing.
+    success). Lines are identified by (producer_id, sequence), so repeating a batch adds nothing.
 
     Needs "run.report". Errors: RESOURCE_EXHAUSTED and UNAVAILABLE with RetryInfo: send again
     after the delay, or drop and count.
@@ -92,7 +92,7 @@ class LogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_log_service_pb2.WriteLogsResponse, _abc.Awaitable[_log_service_pb2.WriteLogsResponse]]:
         """Stores a batch of log lines. The whole call fails or succeeds, except for lines that can't be
         stored, which are counted in the answer and must not be sent again (as OTLP's partial
-        success). Lines are told apart by (producer_id, sequence), so repeating a batch adds nothing.
+        success). Lines are identified by (producer_id, sequence), so repeating a batch adds nothing.
 
         Needs "run.report". Errors: RESOURCE_EXHAUSTED and UNAVAILABLE with RetryInfo: send again
         after the delay, or drop and count.

@@ -198,7 +198,7 @@ class Run(_message.Message):
     state_message: _builtins.str
     """Message of the current state."""
     revision: _builtins.int
-    """Number of the last transition. Grows by one with each; use it to tell which of two copies of
+    """Number of the last transition. Grows by one with each; it shows which of two copies of
     a run is newer.
     """
     attempt: _builtins.int
@@ -279,7 +279,7 @@ class Run(_message.Message):
 
     @_builtins.property
     def retry_policy(self) -> _common_pb2.RetryPolicy:
-        """Retry policy in force. Producers and the service both follow it: within a living process the
+        """Retry policy of the run. Producers and the service both follow it: within a living process the
         producer retries, after a crash the service does.
         """
 
@@ -424,7 +424,7 @@ class RunProgress(_message.Message):
     unit: _builtins.str
     """What the units are, such as "rows". At most 63 characters."""
     message: _builtins.str
-    """What is being done. At most 255 characters."""
+    """The current activity. At most 255 characters."""
     @_builtins.property
     def report_time(self) -> _timestamp_pb2.Timestamp:
         """When it was reported, by the producer's clock."""

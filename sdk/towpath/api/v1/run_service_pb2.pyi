@@ -661,7 +661,7 @@ class GetRunGraphRequest(_message.Message):
     depth: _builtins.int
     """Levels below the run: default 1 (its direct children), at most 10."""
     max_nodes: _builtins.int
-    """Most nodes: default 1000, at most 10000. `truncated` tells whether there were more."""
+    """Most nodes: default 1000, at most 10000. `truncated` reports whether there were more."""
     def __init__(
         self,
         *,

@@ -29,8 +29,8 @@ if _version_not_supported:
 class RunServiceStub(object):
     """Creates, controls, queries and watches runs.
 
-    Producers report what their runs do through IngestService; this service is for everybody else:
-    the UI, the CLI, automations, third-party clients.
+    Producers report the states of their runs through IngestService; this service is for all other
+    clients: the UI, the CLI, automations, third-party clients.
     """
 
     def __init__(self, channel):
@@ -94,8 +94,8 @@ class RunServiceStub(object):
 class RunServiceServicer(object):
     """Creates, controls, queries and watches runs.
 
-    Producers report what their runs do through IngestService; this service is for everybody else:
-    the UI, the CLI, automations, third-party clients.
+    Producers report the states of their runs through IngestService; this service is for all other
+    clients: the UI, the CLI, automations, third-party clients.
     """
 
     def GetRun(self, request, context):
@@ -167,7 +167,7 @@ class RunServiceServicer(object):
         older one after a newer one.
 
         At least every 15 seconds a message comes, with no events if nothing happened, so that readers
-        and proxies can tell silence from a dead connection. The server ends the stream with OK after
+        and proxies can distinguish silence from a dead connection. The server ends the stream with OK after
         at most 15 minutes, or when it drains: call again with the last resume token.
 
         Errors: OUT_OF_RANGE (RESUME_TOKEN_EXPIRED: start without a token), RESOURCE_EXHAUSTED
@@ -180,7 +180,7 @@ class RunServiceServicer(object):
     def WatchRunTransitions(self, request, context):
         """Streams transitions in commit order: edge-triggered, for consumers that must see each one.
         Delivered at least once: after a resume, transitions since the token may come again, and are
-        told apart by run and revision. Ends and resumes as WatchRuns does; never skips one, but ends
+        identified by run and revision. Ends and resumes as WatchRuns does; never skips one, but ends
         with SLOW_CONSUMER if the reader falls too far behind.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -251,8 +251,8 @@ def add_RunServiceServicer_to_server(servicer, server):
 class RunService(object):
     """Creates, controls, queries and watches runs.
 
-    Producers report what their runs do through IngestService; this service is for everybody else:
-    the UI, the CLI, automations, third-party clients.
+    Producers report the states of their runs through IngestService; this service is for all other
+    clients: the UI, the CLI, automations, third-party clients.
     """
 
     @staticmethod

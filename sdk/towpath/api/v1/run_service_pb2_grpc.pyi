@@ -30,8 +30,8 @@ GRPC_VERSION: str
 class RunServiceStub:
     """Creates, controls, queries and watches runs.
 
-    Producers report what their runs do through IngestService; this service is for everybody else:
-    the UI, the CLI, automations, third-party clients.
+    Producers report the states of their runs through IngestService; this service is for all other
+    clients: the UI, the CLI, automations, third-party clients.
     """
 
     @_typing.overload
@@ -70,7 +70,7 @@ class RunServiceStub:
     older one after a newer one.
 
     At least every 15 seconds a message comes, with no events if nothing happened, so that readers
-    and proxies can tell silence from a dead connection. The server ends the stream with OK after
+    and proxies can distinguish silence from a dead connection. The server ends the stream with OK after
     at most 15 minutes, or when it drains: call again with the last resume token.
 
     Errors: OUT_OF_RANGE (RESUME_TOKEN_EXPIRED: start without a token), RESOURCE_EXHAUSTED
@@ -79,7 +79,7 @@ class RunServiceStub:
     WatchRunTransitions: _grpc.UnaryStreamMultiCallable[_run_service_pb2.WatchRunTransitionsRequest, _run_service_pb2.WatchRunTransitionsResponse]
     """Streams transitions in commit order: edge-triggered, for consumers that must see each one.
     Delivered at least once: after a resume, transitions since the token may come again, and are
-    told apart by run and revision. Ends and resumes as WatchRuns does; never skips one, but ends
+    identified by run and revision. Ends and resumes as WatchRuns does; never skips one, but ends
     with SLOW_CONSUMER if the reader falls too far behind.
     """
 
@@ -87,8 +87,8 @@ class RunServiceStub:
 class RunServiceAsyncStub(RunServiceStub):
     """Creates, controls, queries and watches runs.
 
-    Producers report what their runs do through IngestService; this service is for everybody else:
-    the UI, the CLI, automations, third-party clients.
+    Producers report the states of their runs through IngestService; this service is for all other
+    clients: the UI, the CLI, automations, third-party clients.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -124,7 +124,7 @@ class RunServiceAsyncStub(RunServiceStub):
     older one after a newer one.
 
     At least every 15 seconds a message comes, with no events if nothing happened, so that readers
-    and proxies can tell silence from a dead connection. The server ends the stream with OK after
+    and proxies can distinguish silence from a dead connection. The server ends the stream with OK after
     at most 15 minutes, or when it drains: call again with the last resume token.
 
     Errors: OUT_OF_RANGE (RESUME_TOKEN_EXPIRED: start without a token), RESOURCE_EXHAUSTED
@@ -133,15 +133,15 @@ class RunServiceAsyncStub(RunServiceStub):
     WatchRunTransitions: _aio.UnaryStreamMultiCallable[_run_service_pb2.WatchRunTransitionsRequest, _run_service_pb2.WatchRunTransitionsResponse]  # type: ignore[assignment]
     """Streams transitions in commit order: edge-triggered, for consumers that must see each one.
     Delivered at least once: after a resume, transitions since the token may come again, and are
-    told apart by run and revision. Ends and resumes as WatchRuns does; never skips one, but ends
+    identified by run and revision. Ends and resumes as WatchRuns does; never skips one, but ends
     with SLOW_CONSUMER if the reader falls too far behind.
     """
 
 class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     """Creates, controls, queries and watches runs.
 
-    Producers report what their runs do through IngestService; this service is for everybody else:
-    the UI, the CLI, automations, third-party clients.
+    Producers report the states of their runs through IngestService; this service is for all other
+    clients: the UI, the CLI, automations, third-party clients.
     """
 
     @_abc_1.abstractmethod
@@ -229,7 +229,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         older one after a newer one.
 
         At least every 15 seconds a message comes, with no events if nothing happened, so that readers
-        and proxies can tell silence from a dead connection. The server ends the stream with OK after
+        and proxies can distinguish silence from a dead connection. The server ends the stream with OK after
         at most 15 minutes, or when it drains: call again with the last resume token.
 
         Errors: OUT_OF_RANGE (RESUME_TOKEN_EXPIRED: start without a token), RESOURCE_EXHAUSTED
@@ -244,7 +244,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_run_service_pb2.WatchRunTransitionsResponse], _abc.AsyncIterator[_run_service_pb2.WatchRunTransitionsResponse]]:
         """Streams transitions in commit order: edge-triggered, for consumers that must see each one.
         Delivered at least once: after a resume, transitions since the token may come again, and are
-        told apart by run and revision. Ends and resumes as WatchRuns does; never skips one, but ends
+        identified by run and revision. Ends and resumes as WatchRuns does; never skips one, but ends
         with SLOW_CONSUMER if the reader falls too far behind.
         """
 

@@ -245,7 +245,7 @@ class UpdateSecretRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def secret(self) -> Global___Secret:
-        """The secret: its name, what is to change and, to guard against concurrent changes, its etag."""
+        """The secret: its name, the changed fields and, to detect concurrent changes, its etag."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:

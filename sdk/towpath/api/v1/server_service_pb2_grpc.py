@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class ServerServiceStub(object):
-    """What the server is and can do. Health is grpc.health.v1.Health; this needs no token.
+    """Describes the server and its features. Health is grpc.health.v1.Health; this needs no token.
     """
 
     def __init__(self, channel):
@@ -49,11 +49,11 @@ class ServerServiceStub(object):
 
 
 class ServerServiceServicer(object):
-    """What the server is and can do. Health is grpc.health.v1.Health; this needs no token.
+    """Describes the server and its features. Health is grpc.health.v1.Health; this needs no token.
     """
 
     def GetServerInfo(self, request, context):
-        """Tells the server's version and features. Clients call it once per connection at most and treat
+        """Returns the server's version and features. Clients call it once per connection at most and treat
         UNIMPLEMENTED as a server without any features.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -61,7 +61,7 @@ class ServerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetTransitionTable(self, request, context):
-        """Tells the state machine as the server applies it: states, transitions, rules. Third-party
+        """Returns the state machine as the server applies it: states, transitions, rules. Third-party
         producers test themselves against it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -90,7 +90,7 @@ def add_ServerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ServerService(object):
-    """What the server is and can do. Health is grpc.health.v1.Health; this needs no token.
+    """Describes the server and its features. Health is grpc.health.v1.Health; this needs no token.
     """
 
     @staticmethod

@@ -28,37 +28,37 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ServerServiceStub:
-    """What the server is and can do. Health is grpc.health.v1.Health; this needs no token."""
+    """Describes the server and its features. Health is grpc.health.v1.Health; this needs no token."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ServerServiceAsyncStub: ...
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.GetServerInfoRequest, _server_service_pb2.GetServerInfoResponse]
-    """Tells the server's version and features. Clients call it once per connection at most and treat
+    """Returns the server's version and features. Clients call it once per connection at most and treat
     UNIMPLEMENTED as a server without any features.
     """
     GetTransitionTable: _grpc.UnaryUnaryMultiCallable[_server_service_pb2.GetTransitionTableRequest, _server_service_pb2.GetTransitionTableResponse]
-    """Tells the state machine as the server applies it: states, transitions, rules. Third-party
+    """Returns the state machine as the server applies it: states, transitions, rules. Third-party
     producers test themselves against it.
     """
 
 @_typing.type_check_only
 class ServerServiceAsyncStub(ServerServiceStub):
-    """What the server is and can do. Health is grpc.health.v1.Health; this needs no token."""
+    """Describes the server and its features. Health is grpc.health.v1.Health; this needs no token."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_server_service_pb2.GetServerInfoRequest, _server_service_pb2.GetServerInfoResponse]  # type: ignore[assignment]
-    """Tells the server's version and features. Clients call it once per connection at most and treat
+    """Returns the server's version and features. Clients call it once per connection at most and treat
     UNIMPLEMENTED as a server without any features.
     """
     GetTransitionTable: _aio.UnaryUnaryMultiCallable[_server_service_pb2.GetTransitionTableRequest, _server_service_pb2.GetTransitionTableResponse]  # type: ignore[assignment]
-    """Tells the state machine as the server applies it: states, transitions, rules. Third-party
+    """Returns the state machine as the server applies it: states, transitions, rules. Third-party
     producers test themselves against it.
     """
 
 class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What the server is and can do. Health is grpc.health.v1.Health; this needs no token."""
+    """Describes the server and its features. Health is grpc.health.v1.Health; this needs no token."""
 
     @_abc_1.abstractmethod
     def GetServerInfo(
@@ -66,7 +66,7 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _server_service_pb2.GetServerInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_server_service_pb2.GetServerInfoResponse, _abc.Awaitable[_server_service_pb2.GetServerInfoResponse]]:
-        """Tells the server's version and features. Clients call it once per connection at most and treat
+        """Returns the server's version and features. Clients call it once per connection at most and treat
         UNIMPLEMENTED as a server without any features.
         """
 
@@ -76,7 +76,7 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _server_service_pb2.GetTransitionTableRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_server_service_pb2.GetTransitionTableResponse, _abc.Awaitable[_server_service_pb2.GetTransitionTableResponse]]:
-        """Tells the state machine as the server applies it: states, transitions, rules. Third-party
+        """Returns the state machine as the server applies it: states, transitions, rules. Third-party
         producers test themselves against it.
         """
 

@@ -49,7 +49,7 @@ class _RunStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunState.Val
     RUN_STATE_FAILED: _RunState.ValueType  # 8
     """Terminal. User code raised, or a flow judged itself failed."""
     RUN_STATE_CANCELLED: _RunState.ValueType  # 9
-    """Terminal. Ended because somebody asked."""
+    """Terminal. Ended by a request to cancel."""
     RUN_STATE_CRASHED: _RunState.ValueType  # 10
     """Terminal. The process, machine or infrastructure was lost; user code didn't decide this."""
     RUN_STATE_TIMED_OUT: _RunState.ValueType  # 11
@@ -123,7 +123,7 @@ RUN_STATE_COMPLETED: RunState.ValueType  # 7
 RUN_STATE_FAILED: RunState.ValueType  # 8
 """Terminal. User code raised, or a flow judged itself failed."""
 RUN_STATE_CANCELLED: RunState.ValueType  # 9
-"""Terminal. Ended because somebody asked."""
+"""Terminal. Ended by a request to cancel."""
 RUN_STATE_CRASHED: RunState.ValueType  # 10
 """Terminal. The process, machine or infrastructure was lost; user code didn't decide this."""
 RUN_STATE_TIMED_OUT: RunState.ValueType  # 11
@@ -214,8 +214,8 @@ class RunTransition(_message.Message):
     source: Global___TransitionSource.ValueType
     """What caused it."""
     inferred: _builtins.bool
-    """True when the service concluded the state from silence (a lost lease or heartbeat) and
-    nobody reported it.
+    """True when the service inferred the state from silence (a lost lease or heartbeat), without a
+    report.
     """
     producer_id: _builtins.str
     """Producer that reported it, for TRANSITION_SOURCE_PRODUCER."""

@@ -19,7 +19,7 @@ def parse_public_url(text: str) -> str:
         text: The URL, https or, on this machine, http.
 
     Raises:
-        ValueError: The text is no such URL; the message says what is right.
+        ValueError: The text is no such URL; the message shows the right form.
     """
     parts = _split(text)
     plain_on_loopback = parts.scheme == "http" and is_loopback(parts.hostname or "")

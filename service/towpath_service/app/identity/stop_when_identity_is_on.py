@@ -44,7 +44,7 @@ class StopWhenIdentityIsOn:
         self._is_on = False
 
     async def run(self) -> None:
-        """Looks again and again; never returns."""
+        """Looks periodically; never returns."""
         while True:
             await self.look()
             await asyncio.sleep(self._look_seconds)

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who calls, and what surrounds each call."""
+    """The authority, the authenticator, the guard and the handlers of identity."""
 
     authority: Authority
     refused_exchanges: RefusedExchanges
@@ -73,7 +73,7 @@ async def open_identity(
         sealer: Opens the service's own keys.
         current_attempt: Reads which attempt of a run began last.
         tenant_limits: Counts what tenants use of their limits.
-        options: How callers are told apart.
+        options: The options of identity.
 
     Raises:
         ServiceError: As `Authority.open`.

@@ -1,4 +1,4 @@
-"""PostgreSQL: for any number of replicas."""
+"""PostgreSQL as the database port, for any number of replicas."""
 
 from __future__ import annotations
 
@@ -40,28 +40,28 @@ class PostgresDatabase:
     """One PostgreSQL database."""
 
     def __init__(self, url: PostgresUrl) -> None:
-        """Connects to nothing yet."""
+        """Takes the URL; `open` connects."""
         self._url = url
         self._writers = Pool(url, size=WRITERS, name="towpath-writer", reads=False)
         self._readers = Pool(url, size=READERS, name="towpath-reader", reads=True)
 
     @property
     def location(self) -> str:
-        """Where the database is, for people."""
+        """The location of the database for messages, without a password."""
         return location_of(self._url)
 
     @property
     def engines(self) -> Sequence[Engine]:
-        """What its statements go through."""
+        """The engines that its statements run on."""
         return [pool.engine.sync_engine for pool in (self._writers, self._readers)]
 
     async def open(self) -> None:
-        """Checks that the database has the schema that this version works with.
+        """Checks that the database has a schema that this version works with.
 
-        Warns of a server that keeps nothing through a power cut.
+        Warns if the server's settings lose commits in a power failure.
 
         Raises:
-            ServiceError: DATABASE_UNUSABLE when it can't be reached, or says no; otherwise as
+            ServiceError: DATABASE_UNUSABLE when it can't be reached, or refuses; otherwise as
                 `ensure_schema` does.
         """
         try:
@@ -84,7 +84,7 @@ class PostgresDatabase:
         name: str = "",  # noqa: ARG002 - for telemetry, which wraps this
         again: bool = True,
     ) -> Result:
-        """Runs work in one transaction; what it returns is returned after the commit."""
+        """Runs work in one transaction, and returns its result after the commit."""
 
         def run(connection: Connection) -> Result:
             transaction = SqlTransaction(connection, tenants)
@@ -103,10 +103,9 @@ class PostgresDatabase:
         )
 
     async def listen(self, bus: Bus) -> None:
-        """Wakes those who wait here for what other replicas commit; never returns.
+        """Notifies the bus of other replicas' commits; never returns.
 
-        Who listens through a pooler hears nothing: without a way past it, waits end by their own
-        time.
+        Notifications don't pass a pooler. Without a direct address, waits end by their own timeout.
         """
         dsn = self._url.listening_dsn
         if dsn is None:
@@ -117,7 +116,7 @@ class PostgresDatabase:
             try:
                 await _listen(dsn, bus)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                _log.warning("word of other replicas is cut off: %s", error)
+                _log.warning("the connection for notices of other replicas is lost: %s", error)
             else:
                 pause = _FIRST_PAUSE_SECONDS
             await asyncio.sleep(pause)
@@ -143,7 +142,7 @@ async def _listen(dsn: str, bus: Bus) -> None:
     try:
         connection.add_termination_listener(lost)
         await connection.add_listener(CHANNEL, heard)
-        # What was committed while nobody listened.
+        # Commits before LISTEN began had no notice here.
         bus.notify_all()
         await ended.wait()
     finally:
@@ -151,10 +150,9 @@ async def _listen(dsn: str, bus: Bus) -> None:
 
 
 async def _connected(dsn: str) -> Any:
-    """Connects; a cancellation lets what has begun come to an end first.
+    """Connects; a cancellation takes effect after the connection attempt has ended.
 
-    asyncpg, cancelled in its first words with a server, leaves an error behind that is logged as
-    one that nobody dealt with.
+    If asyncpg is cancelled during the handshake, it leaves an error that is logged as unhandled.
     """
     connect: Any = asyncpg.connect  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     connecting = asyncio.ensure_future(connect(dsn, timeout=10))

@@ -1,7 +1,7 @@
-"""That a commit on PostgreSQL is on the disk when it is answered, as far as a client can see to it.
+"""Makes commits on PostgreSQL durable before they are acknowledged, as far as a client can.
 
-`synchronous_commit` is a session's own to choose. `fsync` and `full_page_writes` are the server's:
-of those it is only told.
+A session sets `synchronous_commit` itself. `fsync` and `full_page_writes` are settings of the
+server, which a client can only read.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _CHOICE: Final = (
 )
 
 FOR_THE_SESSION: Final = "SELECT " + _CHOICE.format(local="false")
-"""Has commits wait for the disk, whatever the server's default is or will be; a default that
-waits for replicas too, or for this server alone, stays."""
+"""Turns `synchronous_commit = off` into `on`, so that commits wait for the disk. Any other default
+of the server (remote_apply, remote_write, local) stays."""
 
 FOR_THE_TRANSACTION: Final = _CHOICE.format(local="true")
 """The same as a column of a SELECT, until the transaction ends."""
@@ -27,14 +27,14 @@ _SERVER_SETTINGS: Final = ("fsync", "full_page_writes")
 
 
 def settings_at_risk(connection: Connection) -> list[str]:
-    """Settings of the server under which a power cut may take what was acknowledged."""
+    """Settings of the server under which a power failure may lose acknowledged commits."""
     columns = ", ".join(f"current_setting('{name}')" for name in _SERVER_SETTINGS)
     values = connection.exec_driver_sql(f"SELECT {columns}").one()
     return [name for name, value in zip(_SERVER_SETTINGS, values, strict=True) if value == "off"]
 
 
 def warning_of(settings: list[str]) -> str:
-    """What an administrator is told of them."""
+    """The warning about them, with the statements that an administrator should run."""
     wrong = ", ".join(f"{name}=off" for name in settings)
     cure = " ".join(f"ALTER SYSTEM SET {name} = on;" for name in settings)
     return (

@@ -1,11 +1,11 @@
-"""Connections to PostgreSQL: a pool that writes, a pool that reads, each on a loop of its own.
+"""Connections to PostgreSQL: a pool that writes, and a pool that reads, each on its own event loop.
 
-Work is given as a function of a plain Connection and runs on the loop that owns the connections, so
-that the verdicts on a large batch don't hold up the loop that talks to producers.
+Work is a function of a plain Connection. It runs on the loop that owns the connections, so that the
+verdicts on a large batch don't delay the loop that serves producers.
 
-A transaction that met another one (a deadlock, a key that was inserted meanwhile) or lost its
-connection is run again, which is safe for work that looks at the database before it writes: what a
-commit whose answer was lost has stored is found there.
+A transaction is retried after a conflict (a deadlock, a key inserted meanwhile) or the loss of its
+connection. This is safe for work that reads the database before it writes: if the commit succeeded
+and only its response was lost, the retry finds the stored rows.
 """
 
 from __future__ import annotations
@@ -42,16 +42,15 @@ Result = TypeVar("Result")
 WRITERS: Final = 4
 READERS: Final = 4
 POOL_WAIT_SECONDS: Final = 10.0
-# More than the server gives a statement: it has its say first. A connection that is silent for
-# longer is dead, as when a firewall between has forgotten it.
+# Longer than the server's own statement timeout, which comes first. A connection that is silent for
+# longer is dead, for example because a firewall has dropped its state.
 COMMAND_SECONDS: Final = 35.0
 TRIES: Final = 6
 FIRST_PAUSE_SECONDS: Final = 0.02
 RETRY_AFTER_SECONDS: Final = 1.0
 
-# Of the server, for every connection, or every transaction where a pooler stands before it. A
-# statement of ours takes milliseconds; one that takes so long waits for something that a later try
-# may find gone.
+# Set for every connection, or for every transaction behind a pooler. A statement normally takes
+# milliseconds; one that reaches a timeout waits for a lock that a later try may find free.
 SERVER_SETTINGS: Final = {
     "application_name": "towpath",
     "statement_timeout": "30000",
@@ -69,8 +68,8 @@ SETTING: Final = "SELECT " + ", ".join(
     ]
 )
 
-# Classes and codes of errors after which the same transaction may well succeed: it met another
-# one, the server goes away or comes back, or has no room (appendix A of PostgreSQL's manual).
+# Classes and codes of errors after which a retry may succeed: a conflict, a server that stops or
+# starts, or one without resources (appendix A of PostgreSQL's manual).
 _KEY_IS_THERE: Final = "23505"
 _MET_ANOTHER: Final = frozenset({"40001", "40P01", "55P03", _KEY_IS_THERE})
 _AWAY: Final = ("08", "57P", "53")
@@ -82,7 +81,7 @@ class Pool:
     """Connections of one kind, on a thread with a loop of its own."""
 
     def __init__(self, url: PostgresUrl, *, size: int, name: str, reads: bool) -> None:
-        """Connects to nothing yet; starts the thread."""
+        """Starts the thread; connections are made on demand."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
@@ -96,15 +95,15 @@ class Pool:
         tenants: Collection[str] = EVERY_TENANT,
         tries: int = TRIES,
     ) -> Result:
-        """Runs work in a transaction, again when it met another one or lost its connection.
+        """Runs work in a transaction; retries after a conflict or a lost connection.
 
         Args:
-            work: What is done.
-            tenants: Ids of those whose rows it may touch.
-            tries: How often it is tried.
+            work: Reads and writes on the connection.
+            tenants: Ids of the tenants whose rows it may touch.
+            tries: Most tries.
 
         Raises:
-            ServiceError: OVERLOADED, when the database can't do it now.
+            ServiceError: OVERLOADED, when the database is unavailable.
         """
         running = asyncio.run_coroutine_threadsafe(self._run(work, tenants, tries), self._loop)
         return await asyncio.wrap_future(running)
@@ -138,7 +137,7 @@ class Pool:
                     raise
                 if tries <= 0:
                     if _code(error) == _KEY_IS_THERE:
-                        # No later try will find it gone: the work itself names a key twice.
+                        # A retry doesn't help: the work itself inserts a key twice.
                         raise
                     raise _unavailable(error) from error
                 _log.info("a transaction is run again: %s", error)
@@ -163,7 +162,7 @@ def _engine(url: PostgresUrl, *, size: int, reads: bool) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,
         connect_args=connecting,
-        # What users' runs hold has no place in a log.
+        # Data of users' runs must not get into the log.
         hide_parameters=True,
         execution_options=options,
     )
@@ -174,9 +173,9 @@ def _engine(url: PostgresUrl, *, size: int, reads: bool) -> AsyncEngine:
 
 
 def _give_up_the_silent(failure: ExceptionContext) -> None:
-    """Takes a connection that doesn't answer for lost, and all that are as old as it.
+    """Treats a connection that doesn't answer as lost, and all connections as old as it.
 
-    What silenced one will have silenced the others: without this, work would wait on each in turn.
+    They probably have the same fault. Otherwise work would wait for a timeout on each in turn.
     """
     if isinstance(failure.original_exception, TimeoutError):
         failure.is_disconnect = failure.invalidate_pool_on_disconnect = True
@@ -202,7 +201,7 @@ def _may_succeed_later(error: BaseException) -> bool:
 
 
 def _code(error: BaseException) -> str:
-    """PostgreSQL's code of an error, "" when it didn't come from there."""
+    """PostgreSQL's code of an error; "" for an error from elsewhere."""
     return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
 
 

@@ -1,1 +1,1 @@
-"""Statements over sets of rows, and row security."""
+"""Set-based statements, notices and row security, for the storage of every subject."""

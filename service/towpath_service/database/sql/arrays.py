@@ -1,6 +1,6 @@
-"""Many rows in one statement on PostgreSQL: an array for each column, unnested by the server.
+"""Writes many rows in one statement on PostgreSQL: an array per column, unnested by the server.
 
-The statement's text is the same for any number of rows, so that it is parsed once per connection.
+The statement's text is the same for any number of rows, so each connection parses it once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Row = tuple[Any, ...]
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
-# PostgreSQL's texts hold any character but this one.
+# The only character that PostgreSQL's texts can't contain.
 _NUL = "\0"
 _INSTEAD = "\N{REPLACEMENT CHARACTER}"
 
@@ -38,15 +38,15 @@ def insert_arrays(
     """Inserts rows of some columns.
 
     Args:
-        connection: Where.
-        table: Where to.
-        columns: What the rows hold.
+        connection: Runs the statement, now or later.
+        table: The table.
+        columns: Names of the rows' columns.
         rows: The rows.
-        conflict: What to do about a key that is there: an ON CONFLICT clause.
-        returning: What is read of the rows as they are then.
+        conflict: An ON CONFLICT clause; empty for none.
+        returning: Expressions to return of the written rows; empty for none.
 
     Returns:
-        What the executor makes of it.
+        The executor's result.
     """
     statement = _inserting(table, columns, conflict, returning)
     return connection.exec_driver_sql(statement, _arrays(table, columns, rows))
@@ -80,7 +80,7 @@ def _updating(table: Table, columns: tuple[str, ...]) -> str:
 
 
 def selected(columns: Sequence[Column[Any]]) -> str:
-    """Columns as a SELECT names them to get numbers and texts."""
+    """The select list of columns, cast to numbers and texts."""
     return ", ".join(
         f"{item.name}::text" if type_name(item) == "UUID" else item.name for item in columns
     )
@@ -95,7 +95,7 @@ def _unnested(table: Table, columns: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=512)
 def type_name(column: Column[Any]) -> str:
-    """What PostgreSQL calls the type of a column."""
+    """PostgreSQL's name of a column's type."""
     return column.type.compile(_DIALECT).partition(" COLLATE")[0]
 
 

@@ -1,9 +1,9 @@
-"""Many rows in few statements, given as tuples.
+"""Writes and reads many rows in few statements; used by the storage of subjects.
 
-SQLAlchemy makes a dict of every row and runs it through processors, which costs more than the
-database does; and sqlite3 lets go of the interpreter's lock at every row of an `executemany`, after
-which a busy event loop keeps it for milliseconds. So rows are tuples in the order of their columns,
-and a statement takes hundreds of them on SQLite, all of them on PostgreSQL (`arrays.py`).
+SQLAlchemy converts every row into a dict and processes its values, which costs more than the
+database itself. sqlite3 releases the interpreter's lock at every row of an `executemany`, and a
+busy event loop then holds it for milliseconds. So rows are tuples in the order of their columns. A
+statement takes hundreds of them on SQLite, and all of them on PostgreSQL (`arrays.py`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # SQLite takes 32,766 variables in a statement.
 MAX_VARIABLES: Final = 16_000
-# Few shapes of a statement, so that they stay prepared: a power of this many rows, or all that fit.
+# Few sizes of a statement, so that they stay prepared: a power of this, or the largest possible.
 _SHAPES: Final = 4
 _first_two: Final = itemgetter(0, 1)
 
@@ -35,8 +35,8 @@ _first_two: Final = itemgetter(0, 1)
 def insert_rows(connection: Executor, table: Table, rows: Sequence[Row]) -> None:
     """Inserts rows, each a tuple of all columns of the table in their order.
 
-    They go in by their first columns, those of the primary key: neighbours in the index come one
-    after the other, whoever sent them.
+    Rows are sorted by their first columns, those of the primary key, so that neighbours in the
+    index are inserted together.
     """
     _insert(connection, table, tuple(table.c.keys()), rows, "")
 
@@ -47,9 +47,9 @@ def update_rows(
     """Updates rows by their primary key.
 
     Args:
-        connection: Where.
-        table: What is updated.
-        columns: The columns of the primary key, then those that are set.
+        connection: Runs the statements.
+        table: The table.
+        columns: The columns of the primary key, then the columns to set.
         rows: Values in the order of the columns; no key twice.
     """
     if not rows:
@@ -70,15 +70,15 @@ def upsert_rows(
     replacing: tuple[str, ...] = (),
     adding: tuple[str, ...] = (),
 ) -> None:
-    """Inserts rows; those whose key is there already are left alone or changed.
+    """Inserts rows; an existing row with the same key is kept or changed.
 
     Args:
-        connection: Where.
-        table: Where to.
-        columns: What the rows hold.
+        connection: Runs the statements.
+        table: The table.
+        columns: Names of the rows' columns.
         rows: The rows; no key twice.
-        replacing: Columns that take the new value when the key is there.
-        adding: Columns that the new value is added to then.
+        replacing: Columns of an existing row that are set to the new value.
+        adding: Columns of an existing row that the new value is added to.
     """
     _insert(connection, table, columns, rows, _conflict(table, replacing, adding))
 
@@ -90,13 +90,13 @@ def read_rows(
     condition: tuple[Column[str], str],
     among: tuple[Column[str], Sequence[str]],
 ) -> list[Sequence[Any]]:
-    """Reads numbers and texts of one table of SQLite; truth values may come as numbers.
+    """Reads numbers and texts of one table on SQLite; booleans may come as numbers.
 
     Args:
-        connection: Where from.
-        columns: What is read of each row.
-        condition: A column and the value it has.
-        among: A column and the values of which it has one.
+        connection: A connection to SQLite.
+        columns: The columns to read.
+        condition: A column and its required value.
+        among: A column and its permitted values.
     """
     column, value = condition
     picked, values = among
@@ -108,7 +108,7 @@ def read_rows(
 
 @lru_cache(maxsize=16)
 def _reading(columns: tuple[Column[Any], ...], column: Column[str], picked: Column[str]) -> str:
-    # All rows as one: each row that SQLite hands over by itself is a chance to lose the lock.
+    # All rows as one JSON row: fetching each row releases the interpreter's lock.
     names = ", ".join(item.name for item in columns)
     return (
         f"SELECT json_group_array(json_array({names})) FROM {column.table.name}"  # noqa: S608 - names of the schema
@@ -134,7 +134,7 @@ def _insert(
 
 @lru_cache(maxsize=64)
 def _conflict(table: Table, replacing: tuple[str, ...], adding: tuple[str, ...]) -> str:
-    """What both databases are told about a key that is there."""
+    """The ON CONFLICT clause, the same on both databases."""
     if not replacing and not adding:
         return " ON CONFLICT DO NOTHING"
     keys = ", ".join(column.name for column in table.primary_key)
@@ -156,7 +156,7 @@ def _in_chunks(
 
 @lru_cache(maxsize=64)
 def _shapes(most: int) -> tuple[int, ...]:
-    """Numbers of rows of a statement, largest first."""
+    """The sizes of a statement in rows, largest first."""
     powers = takewhile(lambda size: size < most, (_SHAPES**number for number in count()))
     return (most, *reversed(list(powers)))
 

@@ -1,4 +1,4 @@
-"""Word to all replicas that a workspace has changed, once the transaction is committed."""
+"""Notices to all replicas that a workspace has changed, sent by the commit; PostgreSQL only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOTIFY: Final = "SELECT pg_notify($1, scope) FROM unnest($2::text[]) AS scope"
 
 
 def announce(connection: Connection, scopes: Collection[Scope]) -> None:
-    """Tells of workspaces on PostgreSQL, where others may listen."""
+    """Sends notices of workspaces on PostgreSQL; does nothing on SQLite."""
     if scopes and connection.dialect.name == "postgresql":
         connection.exec_driver_sql(NOTIFY, notice_of(scopes))
 

@@ -1,7 +1,6 @@
-"""Several statements of a transaction as one, so that PostgreSQL is asked once for all of them.
+"""Joins several statements of a transaction into one, for a single round trip to PostgreSQL.
 
-A commit of few updates spends most of its time on the way to the database and back, and holds its
-locks for as long.
+A commit of few updates spends most of its time on round trips, and holds its locks meanwhile.
 """
 
 from __future__ import annotations
@@ -17,29 +16,29 @@ _PARAMETER: Final = re.compile(r"\$(\d+)")
 
 
 class Executor(Protocol):
-    """What statements are given to: a Connection, or something that gives them to one later."""
+    """Runs statements: a Connection at once, or an `OneStatement` later."""
 
     @property
     def dialect(self) -> Dialect:
-        """Of which database."""
+        """The database's dialect."""
         ...
 
     def exec_driver_sql(self, statement: str, parameters: Any = None, /) -> Any:
-        """Runs a statement with the database's own marks for its parameters."""
+        """Runs a statement with the driver's own parameter marks."""
         ...
 
 
 class OneStatement:
-    """Collects statements, none of which may touch a row that another touches or reads.
+    """Collects statements; none may touch a row that another one touches or reads.
 
-    All of them see the database as it was before the first.
+    All of them see the database as it was before the first one.
     """
 
     def __init__(self, connection: Connection) -> None:
-        """Runs nothing yet.
+        """Starts without statements.
 
         Args:
-            connection: To PostgreSQL.
+            connection: A connection to PostgreSQL.
         """
         self._connection = connection
         self._statements: list[str] = []
@@ -47,20 +46,20 @@ class OneStatement:
 
     @property
     def dialect(self) -> Dialect:
-        """Of the connection."""
+        """The connection's dialect."""
         return self._connection.dialect
 
     def exec_driver_sql(self, statement: str, parameters: Any = None, /) -> None:
-        """Takes a statement that changes rows; its result is nobody's business."""
+        """Adds a statement that changes rows; its result is discarded."""
         self._statements.append(statement)
         self._parameters.extend(parameters or ())
 
     def run(self, last: str = "SELECT", parameters: tuple[Any, ...] = ()) -> None:
-        """Runs them.
+        """Runs the collected statements.
 
         Args:
-            last: A statement that is no change, run with the others.
-            parameters: Of that.
+            last: A SELECT that runs with the others.
+            parameters: Parameters of `last`.
         """
         if self._statements or parameters:
             statement = _joined((*self._statements, last))
@@ -74,7 +73,7 @@ def _joined(statements: tuple[str, ...]) -> str:
     parts: list[str] = []
     taken = 0
     for statement in statements:
-        # Texts between parameters, then numbers, in turn.
+        # Alternately texts between parameters, and parameter numbers.
         pieces = _PARAMETER.split(statement)
         numbers = [int(number) for number in pieces[1::2]]
         pieces[1::2] = [f"${number + taken}" for number in numbers]

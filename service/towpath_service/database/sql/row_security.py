@@ -1,8 +1,9 @@
-"""The second wall between tenants, in PostgreSQL itself: row-level security.
+"""Row-level security in PostgreSQL: the second isolation of tenants, after the stores' own.
 
-Every transaction says whose rows it may touch, by a setting that dies with it; policies on every
-table with a tenant hold rows against that. Who says nothing sees nothing. The policies hold for the
-owner of the tables, too; a superuser, or a role with BYPASSRLS, passes them by.
+Every transaction declares the tenants whose rows it may touch, in a setting that ends with it.
+Policies on every table with a tenant compare rows with that setting. A transaction without the
+setting sees no rows. The policies apply to the owner of the tables, too; they don't apply to a
+superuser, or to a role with BYPASSRLS.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def without_tenant() -> frozenset[str]:
 
 
 def holes(connection: Connection) -> list[str]:
-    """What is missing of the wall, in words; nothing where it stands."""
+    """Descriptions of missing policies and constraints; empty if none is missing."""
     of_installation = without_tenant()
     found: list[str] = []
     for table, enabled, forced, has_tenant, walled, policies in connection.execute(_TABLES):
@@ -75,10 +76,10 @@ def holes(connection: Connection) -> list[str]:
         if table not in of_installation | marked(UNIQUE_ACROSS_TENANTS)
     ]
     views = connection.execute(_VIEWS).scalars()
-    found += [f"{view} is a view, which may pass the wall by" for view in views]
+    found += [f"{view} is a view, which may bypass row-level security" for view in views]
     return found
 
 
 def passes_by(connection: Connection) -> bool:
-    """Whether the role of a connection isn't held by policies at all."""
+    """Whether the role of a connection bypasses policies."""
     return bool(connection.execute(_ROLE).scalar())

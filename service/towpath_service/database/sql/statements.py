@@ -15,7 +15,7 @@ _CLOCK: Final = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::
 
 
 def insert_new(connection: Connection, table: Table, **values: Any) -> bool:
-    """Inserts a row, unless one of its keys is taken; tells whether it did."""
+    """Inserts a row unless one of its keys is taken; returns whether it did."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
     return connection.execute(statement).rowcount > 0

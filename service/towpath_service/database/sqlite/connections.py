@@ -1,7 +1,7 @@
-"""Connections to SQLite: one thread that writes, a few that read.
+"""Connections to SQLite: one thread that writes, and a few that read.
 
-Work is given as a function of a plain Connection and runs on the thread that owns one, so that no
-event loop ever waits for a disk. Several processes may share a file: writers queue on its lock.
+Work is a function of a plain Connection. It runs on the thread that owns the connection, so that no
+event loop waits for a disk. Several processes may share a file: writers queue for its lock.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 READERS: Final = 2
-# Indexes are rewritten all over: with fewer, a page is copied back many times over; with more, a
-# commit now and then takes as long as several others together.
+# Commits write all over the indexes. With fewer pages, a page is copied back many times; with more,
+# an occasional commit takes as long as several others together.
 CHECKPOINT_PAGES: Final = 2000
 BUSY_TIMEOUT_SECONDS: Final = 30.0
 RETRY_AFTER_SECONDS: Final = 1.0
@@ -38,7 +38,7 @@ class SqliteConnections:
     """The threads and connections of one database."""
 
     def __init__(self, path: Path | None) -> None:
-        """Opens nothing yet.
+        """Starts the threads; connections are opened on first use.
 
         Args:
             path: The database file; None for one in memory, which has a single thread.
@@ -95,7 +95,7 @@ class SqliteConnections:
 
 
 def unavailable(error: DBAPIError) -> ServiceError:
-    """What callers are told when the database can't do it now."""
+    """The error for a database that is unavailable now."""
     return ServiceError(
         reason="OVERLOADED",
         message=f"the database can't take this now ({error.orig}): try again",

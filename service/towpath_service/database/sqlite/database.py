@@ -1,4 +1,4 @@
-"""SQLite: the embedded default."""
+"""SQLite as the database port: the embedded default."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SqliteDatabase:
     """One SQLite database."""
 
     def __init__(self, path: Path | None) -> None:
-        """Opens nothing yet.
+        """Takes the path; `open` makes the tables.
 
         Args:
             path: The database file, made when absent; None for one in memory.
@@ -42,12 +42,12 @@ class SqliteDatabase:
 
     @property
     def location(self) -> str:
-        """Where the database is, for people."""
+        """The location of the database, for messages."""
         return location_of(self._path)
 
     @property
     def engines(self) -> Sequence[Engine]:
-        """What its statements go through."""
+        """The engines that its statements run on."""
         return [self._connections.engine]
 
     async def open(self) -> None:
@@ -80,9 +80,9 @@ class SqliteDatabase:
         *,
         tenants: Collection[str] = EVERY_TENANT,
         name: str = "",  # noqa: ARG002 - for telemetry, which wraps this
-        again: bool = True,  # noqa: ARG002 - its transactions come one after the other
+        again: bool = True,  # noqa: ARG002 - writing transactions are serialised, without conflicts
     ) -> Result:
-        """Runs work in one transaction; what it returns is returned after the commit."""
+        """Runs work in one transaction, and returns its result after the commit."""
         return await self._connections.write(
             lambda connection: work(SqlTransaction(connection, tenants))
         )
@@ -95,8 +95,8 @@ class SqliteDatabase:
             lambda connection: work(SqlTransaction(connection, tenants))
         )
 
-    async def listen(self, bus: Bus) -> None:  # noqa: ARG002 - as every database has it
-        """Hears of nothing: other processes seldom write to the same file, and waits end."""
+    async def listen(self, bus: Bus) -> None:  # noqa: ARG002 - part of the port
+        """Does nothing: other processes rarely write to the same file, and waits time out."""
         await asyncio.Event().wait()
 
     def close(self) -> None:

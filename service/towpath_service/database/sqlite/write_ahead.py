@@ -1,9 +1,9 @@
-"""Makes sure that the disk has what a write-ahead log of SQLite holds when it is opened.
+"""Makes sure that the content of a write-ahead log of SQLite is on the disk when it is opened.
 
-When a sync fails, the system may give up what it was to keep and yet show it to whoever reads, and
-say of the next sync that all is well. A process that lives on is safe: SQLite writes the next
-transaction over the one that failed. But one that dies leaves a log whose end the next process
-takes for committed, and builds on, although no disk may have it.
+When a sync fails, the operating system may drop the dirty pages, still return them to readers, and
+report success for the next sync. A process that continues is safe: SQLite overwrites the failed
+transaction with the next one. A process that dies, however, leaves a log whose end may not be on
+any disk. The next process would treat that end as committed, and build on it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _CHUNK_BYTES: Final = 1 << 20
 
 
 def write_log_again(database: Path, connection: Connection) -> None:
-    """Writes the log's bytes once more where they are, and forces them to the disk.
+    """Rewrites the log's bytes in place, and forces them to the disk.
 
     Args:
         database: The database's file.
-        connection: One that holds the right to write, so that nobody appends meanwhile.
+        connection: A connection with the write lock, so that no process appends meanwhile.
 
     Raises:
-        OSError: The disk doesn't take them; nothing may be built on them.
+        OSError: The disk refuses them; the database must not be used.
     """
     assert connection.in_transaction()
     try:

@@ -1,1 +1,1 @@
-"""What looks after a database: plans, sizes, maintenance."""
+"""Database maintenance for commands: upgrade plans, sizes, and single connections."""

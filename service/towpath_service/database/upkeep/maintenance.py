@@ -1,4 +1,4 @@
-"""A single connection to a database for whoever looks after it."""
+"""A single connection to a database, for maintenance commands."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def at_database(database: Path | PostgresUrl, work: Callable[[Connection],
     """Runs work in one transaction on a connection that is opened for it.
 
     Raises:
-        ServiceError: DATABASE_UNUSABLE, with what the database said.
+        ServiceError: DATABASE_UNUSABLE, with the database's error.
     """
     try:
         if isinstance(database, PostgresUrl):
@@ -53,7 +53,7 @@ async def _at_postgres(url: PostgresUrl, work: Callable[[Connection], Result]) -
         "server_settings": {"application_name": "towpath-db"},
         **url.connecting,
     }
-    # A server on SQLite has no use for the asyncio half of SQLAlchemy.
+    # A server on SQLite doesn't need the asyncio part of SQLAlchemy.
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - 6 MiB
 
     engine = create_async_engine(
@@ -61,7 +61,7 @@ async def _at_postgres(url: PostgresUrl, work: Callable[[Connection], Result]) -
     )
     try:
         async with engine.begin() as connection:
-            # Whoever looks after a database looks after all of it.
+            # Maintenance applies to the rows of all tenants.
             await connection.exec_driver_sql(SAY_EVERY)
             return await connection.run_sync(work)
     finally:

@@ -1,4 +1,4 @@
-"""What an upgrade would do: its statements, the locks they take, the rows they touch."""
+"""The plan of an upgrade: its statements, their locks, and the rows of their tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _EXCLUSIVE: Final = "ACCESS EXCLUSIVE"
 
-# Chapters 13.3 and ALTER TABLE of PostgreSQL's manual. The first that fits holds.
+# From chapter 13.3 and ALTER TABLE of PostgreSQL's manual. The first match applies.
 _LOCKS: Final = (
     (r"CREATE TABLE", "none", "new table"),
     (r"CREATE (UNIQUE )?INDEX CONCURRENTLY", "SHARE UPDATE EXCLUSIVE", "reads the table twice"),
@@ -45,14 +45,14 @@ class Step:
     statement: str
     table: str
     lock: str
-    """What PostgreSQL locks the table with; SQLite always locks the whole database."""
+    """PostgreSQL's lock on the table; SQLite always locks the whole database."""
     effect: str
     rows: int
-    """How many rows the table has, an estimate on PostgreSQL."""
+    """Number of rows in the table; an estimate on PostgreSQL."""
 
 
 def plan(connection: Connection) -> list[Step]:
-    """Reads what an upgrade to the newest schema would run."""
+    """The statements of an upgrade to the newest schema, which isn't run."""
     buffer = StringIO()
     statements(connection, buffer)
     rows = row_estimates(connection)
@@ -63,12 +63,12 @@ def plan(connection: Connection) -> list[Step]:
 
 
 def step_of(statement: str, rows: Mapping[str, int], existing: set[str]) -> Step:
-    """What one statement does.
+    """The step of one statement.
 
     Args:
         statement: Its text.
-        rows: How many rows each table has.
-        existing: The tables that are there.
+        rows: Number of rows by table.
+        existing: Names of the existing tables.
     """
     found = _TABLE.search(statement)
     table = found[1] if found else ""

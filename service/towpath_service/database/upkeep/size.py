@@ -1,4 +1,4 @@
-"""How large a database is, table by table."""
+"""Sizes of a database and its tables; used by the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TableSize(NamedTuple):
-    """What a table takes, with its indexes."""
+    """The size of a table and its indexes: bytes."""
 
     table: str
     rows: int
@@ -24,11 +24,11 @@ class TableSize(NamedTuple):
 
     @property
     def total_bytes(self) -> int:
-        """Of the table and its indexes."""
+        """Bytes of the table and its indexes."""
         return self.table_bytes + self.index_bytes
 
 
-# A table that was never analyzed has -1 for its rows: the statistics' own count steps in.
+# A table that was never analyzed has -1 rows; the count of the statistics replaces it.
 _POSTGRES: Final = text("""
 SELECT c.relname,
        CASE WHEN c.reltuples < 0 THEN coalesce(s.n_live_tup, 0)
@@ -46,7 +46,7 @@ SELECT m.tbl_name, sum(CASE WHEN m.type = 'table' THEN s.pgsize ELSE 0 END),
 
 
 def table_sizes(connection: Connection) -> list[TableSize]:
-    """What each table takes, the largest first."""
+    """The size of each table, the largest first."""
     if connection.dialect.name == "postgresql":
         sizes = [TableSize(*row) for row in connection.execute(_POSTGRES)]
     else:
@@ -59,7 +59,7 @@ def table_sizes(connection: Connection) -> list[TableSize]:
 
 
 def database_bytes(connection: Connection) -> int:
-    """What the whole database takes."""
+    """Bytes of the whole database."""
     if connection.dialect.name == "postgresql":
         query = "SELECT pg_database_size(current_database())"
     else:
@@ -68,7 +68,7 @@ def database_bytes(connection: Connection) -> int:
 
 
 def row_estimates(connection: Connection) -> Mapping[str, int]:
-    """About how many rows each table has."""
+    """Estimated number of rows by table."""
     if connection.dialect.name == "postgresql":
         return {row[0]: row[1] for row in connection.execute(_POSTGRES)}
     return {

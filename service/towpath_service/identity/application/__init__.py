@@ -1,1 +1,1 @@
-"""What the service does with identity."""
+"""The use cases of identity, which the handlers call."""

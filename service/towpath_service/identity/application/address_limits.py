@@ -1,8 +1,8 @@
-"""How much those may ask of whom nothing is known: they are counted by their address.
+"""Limits on unauthenticated calls, counted by the caller's address.
 
-Many callers may share an address, behind a proxy or a NAT. So whoever proves who they are is let
-through, whatever others send from there; what is wrong is refused, and from an address that sent
-much of it one credential at a time is looked at.
+Many callers may share an address, behind a proxy or a NAT. A valid credential therefore always
+passes, however many wrong ones come from its address. Wrong credentials are refused; once an
+address has sent many, its credentials are checked one at a time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MOST_ADDRESSES: Final = 10_000
 FAILURES_A_MINUTE: Final = 20.0
 UNITS_A_SECOND: Final = 200.0
-"""What calls may cost that anybody may make, and those that bring nothing that proves who calls."""
+"""The budget of public calls, and of calls without a valid credential, per address."""
 
 BURST_SECONDS: Final = 10.0
 _MINUTE: Final = 60.0
@@ -39,10 +39,10 @@ class _Failures:
 
 
 class AddressLimits:
-    """Counts what comes from addresses."""
+    """Counts public calls and wrong credentials per address."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        """Has seen nobody yet.
+        """Starts with no address counted.
 
         Args:
             now: A clock in seconds that never goes back.
@@ -52,10 +52,10 @@ class AddressLimits:
         self._calls: dict[str, Bucket] = {}
 
     def admit(self, address: str, cost: str) -> None:
-        """Takes what a call costs that anybody may make.
+        """Charges an address for a public call.
 
         Raises:
-            ServiceError: QUOTA_EXCEEDED, with when to call again.
+            ServiceError: QUOTA_EXCEEDED, with the time to wait before the next call.
         """
         network, now = network_of(address), self._now()
         self._calls = _pruned(self._calls, lambda bucket: bucket.is_full(now))
@@ -70,11 +70,11 @@ class AddressLimits:
 
     @asynccontextmanager
     async def proving(self, address: str) -> AsyncGenerator[None]:
-        """Surrounds a look at a credential that nobody can guess.
+        """Surrounds the check of a credential that is too long to be guessed.
 
         Raises:
-            ServiceError: QUOTA_EXCEEDED in place of CREDENTIAL_INVALID, with when to try again:
-                too many wrong ones came from there. One that is right passes.
+            ServiceError: QUOTA_EXCEEDED in place of CREDENTIAL_INVALID, with the time to wait: too
+                many wrong credentials came from the address. A valid one still passes.
         """
         known = self._failures.get(network_of(address))
         owes = known is not None and known.bucket.wait(self._now()) > 0
@@ -88,10 +88,10 @@ class AddressLimits:
 
     @contextmanager
     def guessing(self, address: str) -> Generator[None]:
-        """Surrounds a look at a code that is short enough to be guessed.
+        """Surrounds the check of a code that is short enough to be guessed.
 
         Raises:
-            ServiceError: QUOTA_EXCEEDED, with when to try again: too many wrong ones came.
+            ServiceError: QUOTA_EXCEEDED, with the time to wait: too many wrong codes came.
         """
         known = self._failures.get(network_of(address))
         if known is not None:
@@ -104,7 +104,7 @@ class AddressLimits:
             raise
 
     def _fail(self, address: str, error: ServiceError) -> None:
-        """Notes a wrong credential; raises when it is one too many."""
+        """Counts a wrong credential; raises QUOTA_EXCEEDED when it is one too many."""
         now = self._now()
         self._failures = _pruned(self._failures, lambda known: known.bucket.is_full(now))
         network = network_of(address)
@@ -121,7 +121,7 @@ class AddressLimits:
 
 
 def _pruned(counted: dict[str, Counted], is_idle: Callable[[Counted], bool]) -> dict[str, Counted]:
-    """What is counted, with room for one more: without the idle ones, else without the oldest."""
+    """The counts with room for one more: without the idle ones, else without the oldest."""
     if len(counted) < MOST_ADDRESSES:
         return counted
     busy = [(key, value) for key, value in counted.items() if not is_idle(value)]

@@ -1,4 +1,4 @@
-"""API keys: made, rotated and revoked."""
+"""Makes, rotates and revokes API keys; used by the key handler and by the tenants."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class NewKey:
     """A key to be made."""
 
     parent: str
-    """Whose: a principal's name; empty for the caller."""
+    """Name of the owning principal; empty for the caller."""
     display_name: str
     permissions: Collection[str]
-    """What it is limited to; empty for no limit."""
+    """Permissions that it is limited to; empty for no limit."""
     workspaces: Collection[str]
-    """Names of what it is limited to; empty for no limit."""
+    """Names of the workspaces that it is limited to; empty for no limit."""
     life_seconds: float | None
-    """How long it holds; None for the default."""
+    """How long it is valid; None for the default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,14 +76,14 @@ class ApiKeys:
         *,
         endless: bool = False,
     ) -> None:
-        """Takes what keeps, checks and tells of keys.
+        """Takes the store, the authority and the audit trail.
 
         Args:
-            store: Where they are kept.
-            authority: Has the peppers that they are hashed under.
-            trail: Tells of what is changed.
-            clock: The time that they end by.
-            endless: Whether a key of the first tenant that never ends is followed by another such.
+            store: Keeps the keys.
+            authority: Holds the peppers that keys are hashed under.
+            trail: Records every change.
+            clock: The time by which keys expire.
+            endless: Whether the successor of a first tenant's key without an end has no end either.
         """
         self._endless = endless
         self._store = store
@@ -121,7 +121,7 @@ class ApiKeys:
         )
 
     async def create(self, caller: Caller, new: NewKey) -> MadeKey:
-        """Makes a key for the caller, or for a member or service account that may no more.
+        """Makes a key for the caller, or for a principal with no more rights than the caller.
 
         Raises:
             ServiceError: RESOURCE_NOT_FOUND, PERMISSION_MISSING, QUOTA_EXCEEDED or INVALID_REQUEST.
@@ -148,7 +148,7 @@ class ApiKeys:
         return await self._trail.change(caller.tenant_id, work)
 
     async def keys(self, caller: Caller, parent: str) -> tuple[Principal, list[StoredKey]]:
-        """A principal's keys; the caller's own, or anybody's with member.read.
+        """A principal's keys: the caller's own, or any principal's with member.read.
 
         Raises:
             ServiceError: RESOURCE_NOT_FOUND or PERMISSION_MISSING.
@@ -165,10 +165,10 @@ class ApiKeys:
         return await self._store.tenant(caller.tenant_id, work)
 
     async def rotate(self, caller: Caller, name: str, overlap_seconds: float | None) -> MadeKey:
-        """Makes a successor of a key; the key itself holds for a while longer.
+        """Makes a successor of a key; the key itself stays valid for the overlap.
 
         Raises:
-            ServiceError: RESOURCE_NOT_FOUND: there is none, or it isn't the caller's to rotate.
+            ServiceError: RESOURCE_NOT_FOUND: no such key, or the caller may not rotate it.
                 RESOURCE_EXISTS: it has a successor. PERMISSION_MISSING or QUOTA_EXCEEDED: the
                 caller couldn't make a key like it.
         """
@@ -204,10 +204,10 @@ class ApiKeys:
         return await self._trail.change(caller.tenant_id, work)
 
     async def revoke(self, caller: Caller, name: str) -> tuple[StoredKey, Principal]:
-        """Ends a key at once; doing it again changes nothing.
+        """Revokes a key at once; revoking it again changes nothing.
 
         Raises:
-            ServiceError: RESOURCE_NOT_FOUND: there is none, or it isn't the caller's to revoke.
+            ServiceError: RESOURCE_NOT_FOUND: no such key, or the caller may not revoke it.
         """
 
         def work(identity: Identity) -> tuple[StoredKey, Principal]:
@@ -241,7 +241,7 @@ class ApiKeys:
     ) -> None:
         """Refuses a successor that the caller couldn't make as a new key.
 
-        Whoever calls with the very key may have one like it, within what their token is limited to.
+        A caller that came with this key may have one like it, within the limits of its token.
         """
         if old.replaced_by is not None:
             raise _replaced(old, owner)
@@ -251,7 +251,7 @@ class ApiKeys:
         self._check_count(identity, owner, but=old.key_id)
 
     def _check_count(self, identity: Identity, owner: Principal, *, but: str = "") -> None:
-        """Refuses another key of who has as many as they may, leaving one out that is to end."""
+        """Refuses a key beyond the owner's maximum; `but` is left out, as it is about to end."""
         now_us = self._clock.now_us()
         live = sum(
             key.kind == "api_key" and key.holds(now_us) and key.key_id != but
@@ -290,7 +290,7 @@ class ApiKeys:
         return MadeKey(key=key, stored=stored, owner=owner)
 
     def _life_us(self, caller: Caller, old: StoredKey) -> int | None:
-        """How long the successor of a key holds: as long as the key was made to."""
+        """How long the successor of a key is valid: as long as the key itself was made for."""
         if old.expires_us is not None:
             return old.expires_us - old.created_us
         if self._endless and caller.tenant_id == LOCAL_TENANT_ID:
@@ -306,7 +306,7 @@ class ApiKeys:
 def _limits(
     identity: Identity, caller: Caller, new: NewKey
 ) -> tuple[frozenset[str] | None, frozenset[str] | None]:
-    """What a new key is limited to; never less than the key it is made with."""
+    """The limits of a new key, at least those of the key that the caller came with."""
     scopes = frozenset(new.permissions) or None
     workspaces = (
         frozenset(known_workspace(identity, name, "limits.workspaces") for name in new.workspaces)
@@ -322,7 +322,7 @@ def _check_limits(
     scopes: frozenset[str] | None,
     workspaces: frozenset[str] | None,
 ) -> None:
-    """Refuses a key that is limited to more than what the caller comes with."""
+    """Refuses a key with wider limits than the caller's own credential."""
     found = identity.keys.find(caller.credential_id)
     assert found is not None
     own = found[0]
@@ -333,7 +333,7 @@ def _check_limits(
         (own.workspaces, workspaces, "workspaces"),
     ):
         if limit is not None and (asked is None or not asked <= limit):
-            raise denied("key.own", f"more {what} than the key you come with is limited to")
+            raise denied("key.own", f"more {what} than your own key allows")
 
 
 def _own(identity: Identity, caller: Caller) -> Principal:
@@ -374,6 +374,6 @@ def _replaced(key: StoredKey, owner: Principal) -> ServiceError:
 def _too_many(owner: Principal) -> ServiceError:
     return ServiceError(
         reason="QUOTA_EXCEEDED",
-        message=f"{owner.name} has {MOST_LIVE_KEYS} keys that hold: revoke one first",
+        message=f"{owner.name} has {MOST_LIVE_KEYS} valid keys: revoke one first",
         metadata={"quota": "api_keys", "limit": str(MOST_LIVE_KEYS)},
     )

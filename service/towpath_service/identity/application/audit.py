@@ -1,7 +1,7 @@
 """Writes and reads audit logs.
 
-What a call changes and what is written of it are committed together, where the change is one of who
-may do what in a tenant; of all else, and of what was refused, the entry is written after.
+A change of members, roles, keys or trusts is committed together with its entry. The entry of any
+other call, and of a refused one, is written after the call.
 
 The entry of a call travels beside the call, not through it. `IdentityGuard` (identity/rpc/guard.py)
 puts a draft into the context variable `current_draft` in the task that runs the call, and completes
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 SYSTEM: Final = "system"
-"""Who acts where nobody calls: whoever has the database at hand."""
+"""The actor of commands that run on the database host, without a call."""
 
 PAGE: Final = 1000
 EXCHANGE: Final = "towpath.api.v1.AuthService/ExchangeToken"
@@ -43,7 +43,7 @@ _LAST: Final = (1 << 63) - 1
 
 @dataclass(slots=True)
 class Draft:
-    """An entry to be written once it is known how the call ends."""
+    """An entry that is written once the outcome of its call is known."""
 
     record: AuditRecord
     written: bool = False
@@ -61,7 +61,7 @@ class AuditPage:
     """With their hashes, newest first."""
     head: AuditHead
     sealed: bool
-    """Whether the end of the log is the one that the service wrote."""
+    """Whether the end of the log carries the service's own seal."""
 
 
 class AuditTrail:
@@ -72,20 +72,20 @@ class AuditTrail:
         self._authority = authority
 
     async def change(self, tenant_id: str, work: Callable[[Identity], Result]) -> Result:
-        """Changes something of a tenant, and writes down the call that does.
+        """Changes something of a tenant, and records the call in its audit log.
 
-        Both are one transaction; callers' rights are looked at anew after it.
+        Both are one transaction; callers' rights are read anew after it.
         """
         draft = current_draft.get()
 
-        def told(identity: Identity) -> Result:
+        def recorded(identity: Identity) -> Result:
             identity.tenant.touch()
             result = work(identity)
             if draft is not None:
                 identity.audit.append(draft.record, self._sealing(tenant_id))
             return result
 
-        result = await self._store.tenant(tenant_id, told)
+        result = await self._store.tenant(tenant_id, recorded)
         if draft is not None:
             draft.written = True
         await self._authority.forget(tenant_id)
@@ -98,7 +98,7 @@ class AuditTrail:
     def add(
         self, identity: Identity, standing: Standing, *, action: str, outcome: str, address: str
     ) -> None:
-        """Writes an entry about an exchange of credentials in the transaction that makes it."""
+        """Writes the entry of a credential exchange, in the transaction of the exchange."""
         record = AuditRecord(
             tenant_id=standing.tenant.tenant_id,
             sequence=0,
@@ -119,13 +119,13 @@ class AuditTrail:
     def add_by_system(
         self, identity: Identity, *, action: str, command: str, resource: str
     ) -> None:
-        """Writes what was done where the database is into the operator's log.
+        """Records an action of a command on the database host in the operator's log.
 
         Args:
-            identity: The transaction that does it, about the first tenant.
-            action: What was done, "owner.recover".
-            command: The command that did it, "towpath server recover-owner".
-            resource: Name of what it was done to.
+            identity: The transaction of the action, on the first tenant.
+            action: The action, such as "owner.recover".
+            command: The command, such as "towpath server recover-owner".
+            resource: Name of the resource that it changed.
         """
         record = AuditRecord(
             tenant_id=LOCAL_TENANT_ID,
@@ -145,7 +145,7 @@ class AuditTrail:
         identity.audit.append(record, self._sealing(LOCAL_TENANT_ID))
 
     async def note_by_system(self, *, action: str, command: str, resource: str) -> None:
-        """Writes as `add_by_system` after it was done."""
+        """Records an action as `add_by_system` does, in a transaction of its own after it."""
         await self._store.tenant(
             LOCAL_TENANT_ID,
             lambda identity: self.add_by_system(
@@ -154,7 +154,7 @@ class AuditTrail:
         )
 
     async def write(self, draft: Draft, *, outcome: str, reason: str) -> None:
-        """Writes how a call ended."""
+        """Writes the entry of a call that has ended."""
         record = replace(draft.record, outcome=outcome, reason=reason)
         seal = self._sealing(record.tenant_id)
         await self._store.tenant(
@@ -163,10 +163,9 @@ class AuditTrail:
         draft.written = True
 
     async def tell(self, tenant_id: str) -> None:
-        """Writes the call that runs into the log of the tenant that it changed, too.
+        """Writes the current call into the log of the tenant that it changed, too.
 
-        Of who operates the installation, its own log tells; another tenant's says no more than that
-        it was whoever does.
+        The operator's own log names the person. The tenant's log names "the operator" only.
         """
         draft = current_draft.get()
         if draft is None or draft.record.tenant_id == tenant_id:
@@ -183,19 +182,19 @@ class AuditTrail:
         await self._store.tenant(tenant_id, lambda identity: identity.audit.append(record, seal))
 
     async def read(self, caller: Caller, *, before: int, limit: int) -> AuditPage:
-        """Some of a tenant's log, newest first.
+        """A page of a tenant's log, newest first.
 
         Args:
-            caller: Whose tenant's.
+            caller: A member of the tenant.
             before: Only entries below this sequence; 0 for all.
-            limit: Most to give.
+            limit: Most entries to return.
         """
         found = await self._store.tenant(
             caller.tenant_id,
             lambda identity: identity.audit.read(before=before or _LAST, limit=min(limit, PAGE)),
         )
         expected = self._sealing(caller.tenant_id)(found.head)
-        # No tenant is without a seal: an end that has none is no end.
+        # Each log has a sealed end: an end without a seal isn't the service's.
         sealed = bool(found.seal) and hmac.compare_digest(expected.encode(), found.seal.encode())
         return AuditPage(entries=found.entries, head=found.head, sealed=sealed)
 

@@ -1,7 +1,7 @@
-"""Gives the audit logs of an earlier version their ends, once.
+"""Gives the audit logs of an earlier version their sealed ends, once, at the start of a server.
 
-Of those, a tenant of which nothing was ever written down has none; of this one, each has, so that a
-log that was wiped differs from one that was never written.
+In earlier versions, the log of a tenant without entries had no end. Now each log has one, so that a
+log that was wiped differs from one without entries.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PAGE: Final = 500
 
 
 async def start_audit_logs(store: IdentityStore, keys: ServerKeys, trail: AuditTrail) -> None:
-    """Begins each tenant's log that isn't, unless that was done before."""
+    """Begins the log of each tenant that has none, unless an earlier start did so."""
     if await keys.audit_logs_started():
         return
     after = ""

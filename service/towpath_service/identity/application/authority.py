@@ -1,8 +1,8 @@
-"""Tells who calls, and makes access tokens.
+"""Identifies callers by their access tokens, and issues access tokens.
 
-Invariants: a token is accepted only while the key that it was made of holds; whatever takes a right
-away is felt everywhere within `LOOK_SECONDS` and a read, on open streams too; a call whose token
-was seen before asks no database.
+Invariants: a token is accepted only while the key that it was made from is valid. A right that is
+taken away ends on every replica within `LOOK_SECONDS` plus one read, on open streams too. A call
+with a token that was seen before makes no database query.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from towpath_service.identity.ports.store import IdentityStore, Standing
 
 ISSUER: Final = "https://towpath/installation"
-"""`iss` where nobody has said at which address the service is reached."""
+"""`iss` of a service whose public address isn't configured."""
 AUDIENCE: Final = "towpath-api"
 TOKEN_SECONDS: Final = 600
 LOOK_SECONDS: Final = 1.0
 KEYS_SECONDS: Final = 30.0
 PEPPERS_SECONDS: Final = 3600.0
-# Word of a change may be committed a while after its time was taken.
+# A change may be committed a while after its time was taken.
 _OVERLAP_US: Final = 10_000_000
 _SECOND: Final = 1_000_000
 MOST_TOKENS: Final = 20_000
@@ -56,17 +56,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class Seen:
-    """A caller as it was found; no longer good once something about its tenant has changed."""
+    """A caller as it was read; stale once something about its tenant has changed."""
 
     caller: Caller
     until: float
-    """When its token, or its key, ends: seconds since the Unix epoch."""
+    """When its token or its key ends: seconds since the Unix epoch."""
     good: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchanged:
-    """An access token and whose it is."""
+    """An access token and its holder."""
 
     token: str = field(repr=False)
     expires_at: int
@@ -83,7 +83,7 @@ class _Followed:
 
 
 class Authority:
-    """The one who knows who calls, for one process."""
+    """Identifies callers and issues tokens, for one process."""
 
     def __init__(
         self,
@@ -95,15 +95,15 @@ class Authority:
         token_seconds: int = TOKEN_SECONDS,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
-        """Knows nothing yet; see `open`.
+        """Takes the store and the keys; `open` loads the secrets.
 
         Args:
-            store: Where it is kept who is who.
+            store: Keeps principals, keys and roles.
             keys: The secrets of the service.
-            clock: The time that tokens are made and judged by.
+            clock: The time by which tokens are issued and verified.
             issuer: `iss` of the tokens.
-            token_seconds: How long tokens live.
-            look_seconds: Pause between two looks for changes.
+            token_seconds: Lifetime of a token.
+            look_seconds: Pause between two reads of changes.
         """
         self._store = store
         self._keys = keys
@@ -120,12 +120,12 @@ class Authority:
 
     @property
     def issuer(self) -> str:
-        """`iss` of its tokens."""
+        """`iss` of the tokens that it issues."""
         return self._verifier.issuer
 
     @property
     def ring(self) -> Ring:
-        """The secrets in force."""
+        """The secrets in use."""
         assert self._ring is not None
         return self._ring
 
@@ -144,7 +144,7 @@ class Authority:
         self._verifier.use(self._ring.public)
 
     async def run(self) -> None:
-        """Looks for changes again and again; never returns."""
+        """Reads changes periodically; never returns."""
         keys_at = time.monotonic() + KEYS_SECONDS
         peppers_at = time.monotonic()
         while True:
@@ -158,12 +158,12 @@ class Authority:
                 await self.forget_peppers()
 
     async def forget_peppers(self) -> None:
-        """Removes peppers that nothing is hashed under any more."""
+        """Removes peppers under which no credential is hashed any more."""
         for version in await self._keys.forget_peppers():
-            _log.info("version %d of the pepper was used by nothing, and is removed", version)
+            _log.info("version %d of the pepper was unused, and is removed", version)
 
     async def look(self) -> None:
-        """Forgets callers of tenants in which something has changed, and takes up new keys."""
+        """Forgets the callers of changed tenants, and loads new keys."""
         since_us = self._looked_us - _OVERLAP_US
         changed, self._looked_us, kept = await self._store.installation(
             lambda installation: (
@@ -172,7 +172,7 @@ class Authority:
                 installation.server_keys.all(),
             )
         )
-        # No call is let in by what was known while streams of others are being judged.
+        # Stale rights must admit no call while the streams of other tenants are checked.
         for tenant_id in changed:
             self._doubt(tenant_id)
         await asyncio.gather(*map(self._judge, changed))
@@ -181,30 +181,30 @@ class Authority:
             await self._renew()
 
     async def _renew(self) -> None:
-        """Loads the secrets, or goes on with those it has: they are as good as they were."""
+        """Loads the secrets; when that fails, keeps those it has, which are still valid."""
         try:
             await self.open()
         except ServiceError as error:
-            _log.error("goes on with the service's keys that it has: %s", error.message)
+            _log.error("can't reload the server keys, continues with the old: %s", error.message)
 
     async def forget(self, tenant_id: str) -> None:
-        """Looks anew at all callers of a tenant, on open streams too."""
+        """Reads the rights of all callers of a tenant anew, on open streams too."""
         self._doubt(tenant_id)
         await self._judge(tenant_id)
 
     def _doubt(self, tenant_id: str) -> None:
-        """Lets the next call of each caller of a tenant be looked at anew."""
+        """Makes the next call of each caller of a tenant read its rights anew."""
         for seen in self._by_tenant.pop(tenant_id, ()):
             seen.good = False
 
     async def _judge(self, tenant_id: str) -> None:
-        """Ends the streams of a tenant that their callers may no longer have."""
+        """Ends the streams of a tenant whose callers have lost the right to them."""
         streams = list(self._followed.get(tenant_id, ()))
         if not streams:
             return
         credentials = {followed.claims.credential_id for followed in streams}
         try:
-            # However many streams there are, and whatever else is written: one wait for the store.
+            # One read for all streams of the tenant, however many there are.
             found = await self._store.tenant(
                 tenant_id,
                 lambda identity: {each: identity.standing(each) for each in credentials},
@@ -221,7 +221,7 @@ class Authority:
                 _end([followed], error)
 
     async def caller(self, token: str, address: str = "") -> Caller:
-        """Whose token this is.
+        """The caller that a token belongs to.
 
         Raises:
             ServiceError: CREDENTIAL_INVALID, _EXPIRED or _REVOKED, or TENANT_SUSPENDED.
@@ -240,12 +240,12 @@ class Authority:
         check: Callable[[Caller], None],
         end: Callable[[ServiceError], None],
     ) -> Generator[None]:
-        """Ends a stream when its caller may no longer have it.
+        """Ends a stream when its caller loses the right to it.
 
         Args:
-            caller: Whose stream it is.
-            check: Raises ServiceError when a caller with these rights may not have it.
-            end: Is called with why it ends.
+            caller: The caller that opened the stream.
+            check: Raises ServiceError when the caller's rights don't permit the stream.
+            end: Is called with the reason for its end.
         """
         followed = _Followed(_claims_of(caller), check, end)
         streams = self._followed.setdefault(caller.tenant_id, set())
@@ -256,10 +256,10 @@ class Authority:
             streams.discard(followed)
 
     async def run_token(self, caller: Caller, run: RunGrant) -> Exchanged:
-        """Makes a token for the process of one run, that holds while its caller's key does.
+        """Makes a token for the process of one run, valid as long as its caller's key.
 
         Raises:
-            ServiceError: CREDENTIAL_REVOKED, when that key no longer holds.
+            ServiceError: CREDENTIAL_REVOKED when that key is no longer valid.
         """
         standing = await self._standing(caller.tenant_id, caller.credential_id)
         return self.issue(standing, self._clock.now_us(), run=run)
@@ -274,15 +274,15 @@ class Authority:
         address: str = "",
         until: int | None = None,
     ) -> Exchanged:
-        """Makes an access token for whoever has proved to be somebody.
+        """Makes an access token for an authenticated principal.
 
         Args:
-            standing: Who, by which credential.
+            standing: The principal, and the credential that it presented.
             now_us: The time.
             scopes: Permissions that it is limited to; None for all.
-            run: The run that it is for; None for the principal's own.
-            address: Where the call comes from.
-            until: Seconds since the Unix epoch that it may not outlive; None for no such limit.
+            run: The run that it is for; None for a token of the principal itself.
+            address: The address that the call comes from.
+            until: Latest end, seconds since the Unix epoch; None for no such limit.
         """
         now = now_us // _SECOND
         ends = [now + self._token_seconds]
@@ -336,12 +336,12 @@ class Authority:
 
 
 def refused(error: CredentialRefused) -> ServiceError:
-    """A refusal, as the caller is told of it."""
+    """A refused credential as the error that its caller sees."""
     return ServiceError(reason=error.reason, message=str(error))
 
 
 def check_standing(standing: Standing, now_us: int) -> None:
-    """Refuses a credential that has ended, and whoever belongs to a suspended tenant.
+    """Refuses a credential that has ended, or whose tenant is suspended.
 
     Raises:
         ServiceError: CREDENTIAL_REVOKED or TENANT_SUSPENDED.
@@ -351,13 +351,13 @@ def check_standing(standing: Standing, now_us: int) -> None:
     if standing.tenant.suspended:
         raise ServiceError(
             reason="TENANT_SUSPENDED",
-            message="the tenant is suspended: ask whoever operates this service",
+            message="the tenant is suspended: ask the operator of this service",
             metadata={"tenant": standing.tenant.name},
         )
 
 
 def _seen(standing: Standing, claims: AccessClaims) -> Seen:
-    """The caller that a token names, as its principal stands."""
+    """The caller that a token names, with its principal's present rights."""
     principal = standing.principal
     whose = claims.principal in {principal.subject, claims.run and f"runs/{claims.run.run_id}"}
     if not whose or claims.epoch != principal.epoch:
@@ -408,7 +408,7 @@ def _access(standing: Standing, claims: AccessClaims) -> Access:
 
 
 def _access_of_run(standing: Standing, claims: AccessClaims, run: RunGrant) -> Access:
-    """What a run may do: nothing, once whoever asked for its token may start it no more."""
+    """The rights of a run: none once the principal that started it may start it no more."""
     starter = _access(standing, claims).in_workspace(run.workspace_id)
     if run.workspace_id not in standing.workspaces or "work.lease" not in starter:
         return Access()

@@ -1,4 +1,4 @@
-"""Logins on devices without a browser, approved by whoever is signed in elsewhere (RFC 8628)."""
+"""Logins on devices without a browser, approved by a user signed in elsewhere (RFC 8628)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 DEVICE_SECONDS: Final = 600
 INTERVAL_SECONDS: Final = 5
 MOST_WAITING: Final = 10
-"""Most logins that wait from one address."""
+"""Most pending logins of one address."""
 
 _FORGET_AGAIN_US: Final = 60_000_000
 _SOONEST_US: Final = 4_000_000
@@ -42,7 +42,7 @@ _SECOND: Final = 1_000_000
 
 
 class Devices:
-    """The devices of one installation that wait to be signed in."""
+    """The pending device logins of one installation."""
 
     def __init__(
         self,
@@ -62,11 +62,15 @@ class Devices:
         self._forgot_us = 0
 
     async def start(self, client_name: str, address: str) -> tuple[str, str]:
-        """Begins a login, and returns its device code and its user code.
+        """Begins a login.
+
+        Returns:
+            The device code and the user code.
 
         Raises:
-            ServiceError: QUOTA_EXCEEDED: too many wait that began at this address; INVALID_REQUEST:
-                the name could pass for something else than a name where it is shown.
+            ServiceError: QUOTA_EXCEEDED: too many logins of this address are pending.
+                INVALID_REQUEST: the name has control or invisible characters, which could mislead
+                the user who approves the login.
         """
         if not client_name.isprintable():
             raise invalid("client_name", "must have no control or invisible characters")
@@ -100,10 +104,11 @@ class Devices:
         return key.text, await self._store.installation(work)
 
     async def waiting(self, caller: Caller, user_code: str) -> WaitingDevice:
-        """The device that shows a code.
+        """The pending device that shows a code.
 
         Raises:
-            ServiceError: RESOURCE_NOT_FOUND: none does; PERMISSION_MISSING for who is no user.
+            ServiceError: RESOURCE_NOT_FOUND: no device shows it; PERMISSION_MISSING: the caller is
+                no user.
         """
         _check_user(caller)
         return await self._store.installation(
@@ -128,7 +133,7 @@ class Devices:
             login = self._login(caller, *own, credential_id=credential_id, device=device)
             self._sign_ins.add(identity, login)
 
-        # Whoever is interrupted in between leaves a device that stays without a login, and ends.
+        # An interruption in between leaves a device without a login, which expires.
         device = await self._store.installation(claim)
         await self._trail.change(caller.tenant_id, work)
         return device
@@ -140,7 +145,7 @@ class Devices:
 
         Raises:
             ServiceError: SIGN_IN_PENDING, SIGN_IN_EXPIRED, CREDENTIAL_INVALID, TENANT_SUSPENDED, or
-                QUOTA_EXCEEDED when it is asked too often, or its tenant makes too many exchanges.
+                QUOTA_EXCEEDED when the device polls too often, or its tenant exchanges too much.
         """
         key, now_us = parsed(text, "device"), self._clock.now_us()
 
@@ -186,7 +191,7 @@ class Devices:
         credential_id: str,
         device: WaitingDevice,
     ) -> NewLogin:
-        """A login that can do no more than what it was approved with, and holds no longer."""
+        """A login with no more rights, and no longer life, than the credential of its approver."""
         scopes = own.scopes
         asked = caller.claims.scopes if caller.claims is not None else None
         if asked is not None:
@@ -209,13 +214,13 @@ def _check_user(caller: Caller) -> None:
 
 
 def _none_waits() -> ServiceError:
-    return not_found("a login that waits for this code")
+    return not_found("a pending login with this code")
 
 
 def _pending() -> ServiceError:
     return ServiceError(
         reason="SIGN_IN_PENDING",
-        message=f"nobody has approved this login yet: ask again in {INTERVAL_SECONDS} s",
+        message=f"this login is not approved yet: ask again in {INTERVAL_SECONDS} s",
         metadata={"interval_seconds": str(INTERVAL_SECONDS)},
     )
 
@@ -232,7 +237,7 @@ def _too_soon() -> ServiceError:
 
 
 def _too_many() -> ServiceError:
-    text = f"{MOST_WAITING} logins of this address wait already: approve one, or try again later"
+    text = f"{MOST_WAITING} logins of this address are pending: approve one, or try again later"
     return _exceeded("waiting_devices", text, 60)
 
 

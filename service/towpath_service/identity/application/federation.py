@@ -1,4 +1,4 @@
-"""Tokens of issuers that a tenant trusts, exchanged for access tokens of this service."""
+"""Exchanges tokens of trusted issuers for access tokens of this service."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from towpath_service.identity.ports.store import Identity, IdentityStore, Standing
 
 FRESH_SECONDS: Final = 300
-"""Oldest that a token may be that somebody signs in with."""
+"""Greatest age of an ID token at sign-in."""
 
 _USED_AGAIN_US: Final = 60_000_000
 _SECOND: Final = 1_000_000
@@ -45,7 +45,7 @@ _SECOND: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInOptions:
-    """Where people of a tenant sign in."""
+    """The issuer and client that users of a tenant sign in with."""
 
     issuer: str
     users: UserTrust
@@ -80,15 +80,15 @@ class Federation:
         """Exchanges a token of an issuer that a tenant trusts.
 
         Args:
-            token: In its compact form.
+            token: A JWT in compact form.
             tenant: The tenant's slug; empty for the first one.
             permissions: What the access token is limited to; empty for all.
-            address: Where the call comes from.
+            address: The address that the call comes from.
 
         Raises:
-            ServiceError: CREDENTIAL_INVALID, _EXPIRED or _REVOKED, TENANT_SUSPENDED, OVERLOADED if
-                the issuer's keys can't be had, PERMISSION_MISSING for a user who may not enter,
-                QUOTA_EXCEEDED.
+            ServiceError: CREDENTIAL_INVALID, _EXPIRED or _REVOKED; TENANT_SUSPENDED; OVERLOADED if
+                the issuer's keys can't be fetched; PERMISSION_MISSING for a user who isn't a
+                member; QUOTA_EXCEEDED.
         """
         try:
             issuer = claimed_issuer(token)
@@ -104,7 +104,7 @@ class Federation:
         return await self._as_account(tenant_id, trust, found, permissions, address)
 
     async def options(self, tenant: str) -> SignInOptions | None:
-        """Where people of a tenant sign in; None when it has no issuer, or there is none."""
+        """How users of a tenant sign in; None when there is no such tenant, or it has no issuer."""
         _, trusts = await self._trusts_of(tenant)
         for trust in trusts:
             if trust.users is not None:
@@ -115,7 +115,7 @@ class Federation:
         tenant = await self._store.installation(
             lambda installation: installation.tenants.find(slug or FIRST_SLUG)
         )
-        # Of a tenant that isn't there as much is asked as of one that is.
+        # An unknown tenant takes the same reads as a known one, so that timing doesn't reveal it.
         tenant_id = new_id() if tenant is None else tenant.tenant_id
         return tenant_id, await self._store.tenant(
             tenant_id, lambda identity: identity.trusts.all()
@@ -174,8 +174,8 @@ class Federation:
         now_us = self._clock.now_us()
         if found.issued_at < now_us // _SECOND - FRESH_SECONDS:
             raise refused(CredentialRefused("CREDENTIAL_EXPIRED"))
-        # The same content makes the same ids, of which there can be one. Of a signature of it there
-        # are several that are good: whoever has one makes another.
+        # The id comes from the signed content, so each token is exchanged once. The signature is
+        # left out: several valid ones can exist for one content, and a holder can make another.
         signed = token.rpartition(".")[0]
         key_id, *others = self._authority.ring.peppers.key_ids_for(signed)
 
@@ -241,6 +241,6 @@ class Federation:
 def _stranger(handle: str) -> ServiceError:
     return ServiceError(
         reason="PERMISSION_MISSING",
-        message=f"{handle} is no member of this tenant: ask whoever manages it to add you",
+        message=f"{handle} is no member of this tenant: ask an owner of it to add you",
         metadata={"permission": "tenant.read", "resource": ""},
     )

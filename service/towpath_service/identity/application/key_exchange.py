@@ -1,7 +1,7 @@
-"""Exchanges API keys for access tokens; what is refused is written down where a tenant can see it.
+"""Exchanges API keys for access tokens, and records refused exchanges in the tenant's audit log.
 
-A key that is a tenant's, and is wrong in its secret or no longer holds, is told to that tenant. One
-that nobody has is counted and logged only: there is nobody to tell.
+A refused key whose public id belongs to a tenant gets an entry in that tenant's log. An unknown key
+is only counted and logged: it belongs to no tenant.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 class KeyExchange:
-    """Makes access tokens of API keys."""
+    """Makes access tokens from API keys."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class KeyExchange:
         self._clock = clock
         self._refused_exchanges = refused_exchanges
         self._tenants: dict[str, str] = {}
-        """By the public ids of keys that were exchanged here."""
+        """By the public id of each key that was exchanged in this process."""
         self._tenant_limits = tenant_limits
 
     async def exchange(
@@ -61,7 +61,7 @@ class KeyExchange:
         Args:
             api_key: The key.
             permissions: What the token is limited to; empty for all that the key gives.
-            address: Where the call comes from.
+            address: The address that the call comes from.
 
         Raises:
             ServiceError: CREDENTIAL_INVALID or _REVOKED, TENANT_SUSPENDED, or QUOTA_EXCEEDED.
@@ -74,7 +74,7 @@ class KeyExchange:
             raise refused(CredentialRefused())
         tenant_id = self._tenants.get(key.key_id) or await self._tenant_of(key.key_id)
         if tenant_id is None:
-            _log.info("a key that nobody has was sent from %s", address or "an unknown address")
+            _log.info("an unknown key was sent from %s", address or "an unknown address")
             raise refused(CredentialRefused())
         now_us = self._clock.now_us()
         standing, proven = await self._store.tenant(
@@ -95,7 +95,7 @@ class KeyExchange:
         return self._authority.issue(standing, now_us, scopes=scopes, address=address)
 
     async def _tenant_of(self, key_id: str) -> str | None:
-        """Whose a key is, which never changes: asked once."""
+        """The tenant of a key; read once, as it never changes."""
         tenant_id = await self._store.installation(
             lambda installation: installation.tenants.of_credential(key_id)
         )
@@ -108,7 +108,7 @@ class KeyExchange:
     def _looked_up(
         self, identity: Identity, key: ApiKey, now_us: int
     ) -> tuple[Standing | None, bool]:
-        """What a key's public id stands for, and whether all of the key is right."""
+        """The standing behind a key's public id, and whether the whole key is right."""
         standing = identity.standing(key.key_id)
         if standing is None:
             return None, False
@@ -131,7 +131,7 @@ def _denied(
         key_id=key.key_id,
         resource=f"{principal.name}/apiKeys/{key.key_id}",
         actor=principal.name if proven else "",
-        # The caller is told no more than that the key doesn't hold; its tenant may know why.
+        # The caller learns only that the key is invalid; the tenant's log has the reason.
         reason="CREDENTIAL_EXPIRED" if expired else error.reason,
         address=address,
     )

@@ -1,7 +1,8 @@
-"""Who is in a tenant, what they may do, and by which keys they come.
+"""Workspaces, principals, roles and bindings of a tenant; used by the handlers of AccessService.
 
-Nobody gives what they lack: a role or a key that would permit more than its giver has is refused,
-and so is a key that outdoes the one it was made with. A tenant keeps an owner.
+A caller can't give a permission that it lacks: a role or a key that permits more than its giver may
+do is refused, and so is a key with wider limits than the one it was made with. A tenant always
+keeps at least one owner.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class NewUser:
     role: str
     """"roles/{role}"; empty for that of a member."""
     workspace: str
-    """Where the role holds; empty for the whole tenant."""
+    """Workspace of the role; empty for the whole tenant."""
     with_api_key: bool
 
 
@@ -74,13 +75,13 @@ class Made:
 
     principal: Principal
     api_key: str = field(default="", repr=False)
-    """Its first key, in plain; empty when none was asked for."""
+    """Its first key in plain text; empty when none was asked for."""
     expires_us: int | None = None
-    """When that ends; None for never."""
+    """When that key ends; None for never."""
 
 
 class Members:
-    """Manages one installation's tenants from within."""
+    """Manages workspaces, principals, roles and bindings within a caller's tenant."""
 
     def __init__(
         self,
@@ -95,13 +96,13 @@ class Members:
         self._clock = clock
 
     async def stored_bytes(self, caller: Caller) -> int:
-        """What the caller's tenant stores."""
+        """How much the caller's tenant stores: bytes."""
         return await self._store.tenant(
             caller.tenant_id, lambda identity: identity.tenant.stored_bytes()
         )
 
     async def workspaces(self, caller: Caller) -> list[WorkspaceEntry]:
-        """The workspaces that a caller may enter."""
+        """The workspaces that a caller has access to."""
         entries = await self._read(caller, lambda identity: identity.workspaces.all())
         return [entry for entry in entries if caller.access.in_workspace(entry.workspace_id)]
 
@@ -138,7 +139,7 @@ class Members:
     async def principals(
         self, caller: Caller, kind: PrincipalKind, after: str = "", *, limit: int
     ) -> list[Principal]:
-        """Some users, or service accounts: the first ones above a handle, by handle."""
+        """A page of users or service accounts by handle: the first ones above `after`."""
         return await self._read(
             caller, lambda identity: identity.principals.page(kind, after=after, limit=limit)
         )
@@ -159,7 +160,7 @@ class Members:
     async def create_service_account(
         self, caller: Caller, account_id: str, display_name: str, role: str, workspace: str
     ) -> Principal:
-        """Makes a service account, with a role or without; raises as `create_user`."""
+        """Makes a service account, with or without a role; raises as `create_user`."""
         account = self._principal("service_account", account_id, display_name)
 
         def work(identity: Identity) -> Principal:
@@ -172,8 +173,8 @@ class Members:
         """Removes a principal with its keys and roles.
 
         Raises:
-            ServiceError: RESOURCE_NOT_FOUND, LAST_OWNER, or PERMISSION_MISSING: it has a role that
-                the caller couldn't give.
+            ServiceError: RESOURCE_NOT_FOUND; LAST_OWNER; PERMISSION_MISSING: the principal has a
+                role that the caller couldn't give.
         """
         found_kind, handle = parse_principal(name, "name")
 
@@ -188,7 +189,7 @@ class Members:
         await self._change(caller, work)
 
     async def roles(self, caller: Caller) -> list[Role]:
-        """All roles: the built-in ones, then the tenant's own."""
+        """All roles of the tenant: the built-in ones, then its own."""
         own = await self._read(caller, lambda identity: roles_by_id(identity.roles.all()))
         built_in = [*BUILT_IN_ROLES.values()]
         if caller.tenant_id != LOCAL_TENANT_ID:
@@ -198,7 +199,7 @@ class Members:
     async def create_role(
         self, caller: Caller, role_id: str, display_name: str, permissions: Collection[str]
     ) -> Role:
-        """Makes a role of permissions that the caller has.
+        """Makes a role from permissions that the caller has.
 
         Raises:
             ServiceError: RESOURCE_EXISTS, INVALID_REQUEST or PERMISSION_MISSING.
@@ -228,7 +229,7 @@ class Members:
             if role_id in BUILT_IN_ROLES:
                 raise in_use(name, "every tenant, being built in")
             if identity.roles.is_held(role_id):
-                raise in_use(name, "those who have it")
+                raise in_use(name, "the principals that have it")
             if not identity.roles.remove(role_id):
                 raise not_found(name)
 
@@ -237,7 +238,7 @@ class Members:
     async def bindings(
         self, caller: Caller, principal: str, after: BindingPlace | None, limit: int
     ) -> list[tuple[Binding, Principal]]:
-        """Some of who has which role; of one principal, or of all for an empty name."""
+        """A page of role bindings: of one principal, or of all for an empty name."""
 
         def work(identity: Identity) -> list[tuple[Binding, Principal]]:
             whose = identity.principals.find(*parse_principal(principal, "principal"))
@@ -254,7 +255,7 @@ class Members:
     async def grant(
         self, caller: Caller, principal: str, role: str, workspace: str
     ) -> tuple[Binding, Principal]:
-        """Gives a role that the caller has; giving it again changes nothing.
+        """Grants a role that the caller has; granting it again changes nothing.
 
         Raises:
             ServiceError: RESOURCE_NOT_FOUND or PERMISSION_MISSING.
@@ -267,7 +268,7 @@ class Members:
         return await self._change(caller, work)
 
     async def revoke(self, caller: Caller, principal: str, role: str, workspace: str) -> None:
-        """Takes a role away that the caller could give.
+        """Revokes a role that the caller could grant.
 
         Raises:
             ServiceError: RESOURCE_NOT_FOUND, PERMISSION_MISSING or LAST_OWNER.
@@ -348,7 +349,7 @@ def _keep_an_owner(identity: Identity) -> None:
         return
     raise ServiceError(
         reason="LAST_OWNER",
-        message="a tenant keeps at least one user who owns it: make another one an owner first",
+        message="a tenant keeps at least one owner: make another user an owner first",
     )
 
 

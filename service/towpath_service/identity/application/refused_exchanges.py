@@ -1,8 +1,9 @@
-"""Exchanges that were refused, in the audit log of whoever's key they named.
+"""Writes refused key exchanges into the audit log of the tenant that has the key.
 
-A flood must not fill the log: of one key and address there is one entry a minute at most. The first
-refusal is written at once, those of the minute after it are counted and written as one at its end.
-Of the addresses that a key is tried from, all beyond the first few share an entry without one.
+A flood must not fill the log: each pair of key and address gets at most one entry a minute. The
+first refusal is written at once; those of the following minute are counted, and written as one
+entry at its end. Beyond the first few addresses of a key, all others share one entry, which has no
+address.
 """
 
 from __future__ import annotations
@@ -34,15 +35,15 @@ _OUTCOMES: Final = {"TENANT_SUSPENDED": "PERMISSION_DENIED"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denied:
-    """A key that a tenant has, sent and refused."""
+    """A refused exchange of a tenant's key."""
 
     tenant_id: str
     key_id: str
-    """Its public id."""
+    """The key's public id."""
     resource: str
-    """Its name."""
+    """The key's resource name."""
     actor: str
-    """Whose it is, where all of the key was sent; else empty: that was anybody."""
+    """The key's owner if the whole key was right; else empty, as the sender is unknown."""
     reason: str
     """Name of an ErrorReason without its prefix."""
     address: str
@@ -51,26 +52,26 @@ class Denied:
 @dataclass(slots=True)
 class _Minute:
     until: float = 0.0
-    told: Denied | None = None
-    """The one to be written next: the last, or the last in which all of the key was sent."""
+    latest: Denied | None = None
+    """The refusal to write next: the last one with the whole key, or else the last one."""
     reasons: Counter[str] = field(default_factory=Counter[str])
     """Refusals that aren't written yet."""
 
     def add(self, denied: Denied) -> None:
         """Counts a refusal."""
         self.reasons[denied.reason] += 1
-        if self.told is None or denied.actor or not self.told.actor:
-            self.told = denied
+        if self.latest is None or denied.actor or not self.latest.actor:
+            self.latest = denied
 
 
 class RefusedExchanges:
     """Writes refused exchanges into audit logs."""
 
     def __init__(self, trail: AuditTrail, now: Callable[[], float] = time.monotonic) -> None:
-        """Has seen none yet.
+        """Starts with no refusal counted.
 
         Args:
-            trail: Where they are written.
+            trail: Writes the entries.
             now: A clock in seconds that never goes back.
         """
         self._trail = trail
@@ -89,7 +90,7 @@ class RefusedExchanges:
             await self._write(minute, address)
 
     async def run(self) -> None:
-        """Writes again and again what was counted; never returns, and writes all when it ends."""
+        """Writes counted refusals periodically; never returns, and writes all when cancelled."""
         try:
             while True:
                 await asyncio.sleep(LOOK_SECONDS)
@@ -99,12 +100,12 @@ class RefusedExchanges:
             raise
 
     async def settle(self, *, all_: bool = False) -> None:
-        """Writes what was counted in minutes that are over, or in all of them."""
+        """Writes the refusals of minutes that are over, or of all minutes."""
         for key, by_address in list(self._minutes.items()):
             for address, minute in list(by_address.items()):
                 if not all_ and self._now() < minute.until:
                     continue
-                if minute.told:
+                if minute.latest:
                     await self._write(minute, address)
                 else:
                     del by_address[address]
@@ -112,16 +113,16 @@ class RefusedExchanges:
                 self._minutes.pop(key, None)
 
     async def _write(self, minute: _Minute, address: str) -> None:
-        told, reasons, until = minute.told, minute.reasons, minute.until
-        assert told is not None
-        # Before anything is waited for: those that come meanwhile are counted.
-        minute.told, minute.reasons = None, Counter()
+        latest, reasons, until = minute.latest, minute.reasons, minute.until
+        assert latest is not None
+        # Reset before the first wait, so that refusals during it are counted.
+        minute.latest, minute.reasons = None, Counter()
         minute.until = self._now() + MINUTE_SECONDS
-        record = _record(told, address, reasons)
+        record = _record(latest, address, reasons)
         try:
             await self._trail.write(Draft(record), outcome=record.outcome, reason=record.reason)
         except BaseException:
-            minute.told, minute.until = minute.told or told, until
+            minute.latest, minute.until = minute.latest or latest, until
             minute.reasons += reasons
             raise
 

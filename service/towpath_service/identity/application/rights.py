@@ -1,4 +1,4 @@
-"""What a caller may give others."""
+"""Checks that a caller gives no more rights than it has; used by the use cases of identity."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from towpath_service.core.errors import denied
 
 
 def check_covers(caller: Caller, role: Role, workspace_id: str) -> None:
-    """Refuses to give or take a role with more permissions than the caller has.
+    """Refuses to grant or revoke a role with more permissions than the caller has.
 
     Raises:
         ServiceError: PERMISSION_MISSING, naming a permission that the caller lacks.
@@ -34,7 +34,7 @@ def check_covers(caller: Caller, role: Role, workspace_id: str) -> None:
 
 
 def check_covers_roles(identity: Identity, caller: Caller, principal: Principal) -> None:
-    """Refuses to act for a principal, or on it, that has a role which the caller couldn't give.
+    """Refuses to act for or on a principal that has a role which the caller couldn't grant.
 
     Raises:
         ServiceError: PERMISSION_MISSING, naming a permission that the caller lacks.
@@ -57,7 +57,7 @@ def roles_by_id(stored: Iterable[StoredRole]) -> dict[str, Role]:
 
 
 def known_role(identity: Identity, name: str, field_name: str) -> Role:
-    """The role of a name; raises RESOURCE_NOT_FOUND."""
+    """The role with a name; raises RESOURCE_NOT_FOUND."""
     role = roles_by_id(identity.roles.all()).get(parse_named(name, "roles", field_name))
     if role is None:
         raise not_found(name)
@@ -65,7 +65,7 @@ def known_role(identity: Identity, name: str, field_name: str) -> Role:
 
 
 def known_workspace(identity: Identity, name: str, field_name: str) -> str:
-    """The id of a workspace that there is; raises RESOURCE_NOT_FOUND."""
+    """The id of an existing workspace; raises RESOURCE_NOT_FOUND."""
     workspace_id = parse_named(name, "workspaces", field_name)
     if all(entry.workspace_id != workspace_id for entry in identity.workspaces.all()):
         raise not_found(name)

@@ -1,7 +1,7 @@
 """The service's own secrets: keys that sign tokens, and peppers for hashes of API keys.
 
-A new signing key is published before it is used, and verifies until the last token that it signed
-has expired: a rotation refuses nobody.
+A new signing key is published before it is used, and stays in use for verification until the last
+token that it signed has expired. A rotation therefore refuses no valid token.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 Purpose = Literal["signing", "pepper", "audit"]
 
 PUBLISHED_SECONDS: Final = 120.0
-"""How long a signing key is known everywhere before it signs: replicas look every half minute."""
+"""How long a signing key is published before it signs: replicas read every half minute."""
 
 PEPPER_IDLE_SECONDS: Final = 3600
-"""How long a pepper is kept at least after another has come into force: replicas may be late."""
+"""Shortest time that a replaced pepper is kept: replicas may be late."""
 
 _AUDIT_ID: Final = "2"
-"""Of the key that seals audit logs where each log has its end; "1" of that of earlier versions.
+"""Id of the audit key once each log has its sealed end; earlier versions had "1".
 
-Whoever could take ends away can't make the key with the other id, which would have them made anew:
-it is sealed for the place that its id names.
+An attacker who can delete ends can't set the id back to "1" to have the ends made anew: the key is
+sealed for the place that its id names.
 """
 
 _SECOND: Final = 1_000_000
@@ -51,17 +51,17 @@ _OUTLIVES_SECONDS: Final = MAX_LIFE_SECONDS + LEEWAY_SECONDS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ring:
-    """The secrets in force."""
+    """The secrets in use."""
 
     signing: SigningKey = field(repr=False)
-    """Signs now."""
+    """Signs new tokens."""
     public: Sequence[PublicKey]
-    """All whose tokens are accepted."""
+    """All keys whose tokens are accepted."""
     peppers: Peppers = field(repr=False)
     audit: bytes = field(repr=False)
     """Seals the ends of audit logs."""
     kept: Sequence[ServerKey] = field(repr=False)
-    """All of them as they are in the database, those that are used no more included."""
+    """All secrets as stored in the database, including those no longer used."""
 
 
 class ServerKeys:
@@ -73,7 +73,7 @@ class ServerKeys:
         self._content: dict[tuple[str, str], bytes] = {}
 
     async def make(self) -> bool:
-        """Makes the first secrets; False when there are some."""
+        """Makes the first secrets; False when they exist already."""
 
         def work(installation: Installation) -> bool:
             if installation.server_keys.all():
@@ -87,7 +87,7 @@ class ServerKeys:
         return await self._store.installation(work)
 
     async def ring(self) -> Ring:
-        """The secrets in force.
+        """Loads the secrets in use.
 
         Raises:
             ServiceError: IDENTITY_MISSING when there are none; KEY_UNUSABLE as `Sealer.open`.
@@ -102,7 +102,7 @@ class ServerKeys:
                 reason="IDENTITY_MISSING",
                 message="this database has no keys of its own: run `towpath server init-auth`",
             )
-        # What seals may be far away, and is asked about what is new.
+        # The sealing key may be remote; it is asked for new secrets only.
         self._content = await asyncio.to_thread(self._contents, kept)
         content = {place: opened for (place, _), opened in self._content.items()}
         loaded = {key.key_id: load_signing_key(content[place_of(key)]) for key in signing}
@@ -119,12 +119,12 @@ class ServerKeys:
         )
 
     async def audit_logs_started(self) -> bool:
-        """Whether each tenant's audit log has its end."""
+        """Whether each tenant's audit log has its sealed end."""
         kept = await self._store.installation(lambda installation: installation.server_keys.all())
         return all(key.key_id == _AUDIT_ID for key in kept if key.purpose == "audit")
 
     async def note_audit_logs_started(self) -> None:
-        """Notes for good that each tenant's audit log has its end."""
+        """Records permanently that each tenant's audit log has its sealed end."""
 
         def work(installation: Installation) -> None:
             for key in installation.server_keys.all():
@@ -135,7 +135,7 @@ class ServerKeys:
         await self._store.installation(work)
 
     async def rotate(self, *, published_seconds: float = PUBLISHED_SECONDS) -> str:
-        """Makes the next signing key; the present one signs until that is used.
+        """Makes the next signing key; the present one signs until the new one is published.
 
         Returns:
             Id of the new key.
@@ -158,9 +158,9 @@ class ServerKeys:
         return await self._store.installation(work)
 
     async def rotate_pepper(self, *, published_seconds: float = PUBLISHED_SECONDS) -> int:
-        """Makes the next pepper, which hashes API keys that are made once it is known everywhere.
+        """Makes the next pepper, which hashes new API keys once all replicas know it.
 
-        Those made before go on under theirs.
+        Existing keys stay hashed under their own pepper.
 
         Returns:
             Its version.
@@ -181,10 +181,10 @@ class ServerKeys:
         return await self._store.installation(work)
 
     async def forget_peppers(self) -> list[int]:
-        """Removes peppers of before that nothing which holds was made under.
+        """Removes earlier peppers under which no valid credential was made.
 
-        A login's refresh tokens tell of theft however long they are used up: a pepper stays while a
-        login holds that is older than the end of its use.
+        A used refresh token reveals theft however old it is. A pepper therefore stays while there
+        is a valid login that is older than the end of the pepper's use.
 
         Returns:
             Their versions.
@@ -209,14 +209,14 @@ class ServerKeys:
         return await self._store.installation(work)
 
     async def seal_anew(self, sealer: Sealer, others: Sequence[Resealer] = ()) -> int:
-        """Seals every secret with another key, all of them in one transaction.
+        """Seals every secret with another key, all in one transaction.
 
         Args:
             sealer: Seals with the other key.
-            others: Reseal what other subjects have sealed with the present key.
+            others: Reseal the keys that other subjects have sealed with the present key.
 
         Returns:
-            How many were sealed anew.
+            The number of keys that were sealed anew.
         """
 
         def anew(sealed: str, place: str) -> str:
@@ -227,7 +227,7 @@ class ServerKeys:
             for key in kept:
                 sealed = anew(key.sealed, place_of(key))
                 installation.server_keys.change(replace(key, sealed=sealed))
-            # Read only now: whoever makes a data key holds a server key meanwhile.
+            # Read only now: a transaction that makes a data key locks a server key.
             return len(kept) + sum(reseal(installation.transaction, anew) for reseal in others)
 
         count = await self._store.installation(work)

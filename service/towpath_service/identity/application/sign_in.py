@@ -1,8 +1,8 @@
 """Logins: credentials of people whose refresh token changes with every use.
 
-Only the latest refresh token holds. Whoever presents one that is used up shares it with a thief,
-so the login ends: any that was made for the login shows by itself that it was. For `GRACE_SECONDS`
-after its first use one is taken again: the answer to that may have been lost on its way.
+Only the latest refresh token is valid. A used one that comes again means that the token was stolen,
+so the login ends. Each token shows by itself that it was made for the login. A token is accepted
+again for `GRACE_SECONDS` after its first use, as the response to that use may have been lost.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 GRACE_SECONDS: Final = 30
 SIGN_IN_SECONDS: Final = 30 * 86_400
 KEPT_TOKENS: Final = 32
-"""Of how many used tokens it is known when that was; of any other it was too long ago."""
+"""How many used tokens are kept with the time of use; older ones are beyond the grace."""
 
 _FORGET_US: Final = 86_400_000_000
 _SECOND: Final = 1_000_000
@@ -44,12 +44,12 @@ Verdict = Literal["good", "stolen", "unknown", "raced"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedIn:
-    """An access token, and of a login what brings the next one."""
+    """An access token, and the refresh token if it is a login's."""
 
     exchanged: Exchanged
     refresh_token: str = field(default="", repr=False)
     ends_us: int | None = None
-    """When the login ends; None for what is none."""
+    """When the login ends; None for a token without a login."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class NewLogin:
     scopes: frozenset[str] | None = None
     workspaces: frozenset[str] | None = None
     trust_id: str | None = None
-    """The trust that it comes of; None for none."""
+    """The trust that it was made by; None for none."""
 
 
 class SignIns:
@@ -84,7 +84,7 @@ class SignIns:
         self._tenant_limits = tenant_limits
 
     def add(self, identity: Identity, new: NewLogin) -> bool:
-        """Makes a login that has no refresh token yet; False when its id is taken."""
+        """Makes a login without a refresh token yet; False when its id is taken."""
         now_us = self._clock.now_us()
         identity.keys.forget_sign_ins(new.principal.principal_id, now_us - _FORGET_US)
         return identity.keys.add(
@@ -108,7 +108,7 @@ class SignIns:
     async def first(
         self, tenant_id: str, key_id: str, permissions: Collection[str], address: str
     ) -> SignedIn | None:
-        """Gives the first refresh token of a login; None when that was done before."""
+        """Makes the first refresh token of a login; None when it has had one already."""
         token = self._authority.ring.peppers.new_refresh_token(key_id)
 
         def work(identity: Identity) -> Standing | None:
@@ -121,12 +121,12 @@ class SignIns:
         return None if standing is None else self._signed_in(standing, token, permissions, address)
 
     async def refresh(self, text: str, permissions: Collection[str], address: str = "") -> SignedIn:
-        """Exchanges a refresh token, which is used up by it.
+        """Exchanges a refresh token; the exchange uses it up.
 
         Args:
             text: The token.
             permissions: What the access token is limited to; empty for all that the login gives.
-            address: Where the call comes from.
+            address: The address that the call comes from.
 
         Raises:
             ServiceError: CREDENTIAL_INVALID or _REVOKED, TENANT_SUSPENDED, or QUOTA_EXCEEDED.
@@ -155,7 +155,7 @@ class SignIns:
         return self._signed_in(standing, token, permissions, address)
 
     async def sign_out(self, caller: Caller) -> None:
-        """Ends the login that a caller came by; raises RESOURCE_NOT_FOUND when there is none."""
+        """Ends the login that the caller's token was made from; raises RESOURCE_NOT_FOUND."""
 
         def work(identity: Identity) -> None:
             found = identity.keys.find(caller.credential_id)
@@ -194,7 +194,7 @@ class SignIns:
             if peppers.matches(key, used.pepper_version, used.digest):
                 since_us = self._clock.now_us() - used.used_us
                 return "good" if since_us < GRACE_SECONDS * _SECOND else "stolen"
-        # Random ones of earlier versions aren't recognised beyond those that were kept.
+        # Earlier versions made random tokens; of those, only the kept ones are recognised.
         return "stolen" if peppers.has_made(key) else "unknown"
 
     def _rotate(self, identity: Identity, login: StoredKey, token: ApiKey) -> bool:
@@ -225,7 +225,7 @@ class SignIns:
 
 
 def parsed(text: str, kind: KeyKind) -> ApiKey:
-    """A credential of one kind, from its text; raises CREDENTIAL_INVALID."""
+    """Parses a credential of one kind; raises CREDENTIAL_INVALID."""
     try:
         key = parse_api_key(text)
     except CredentialRefused as error:

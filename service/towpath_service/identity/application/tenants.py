@@ -1,4 +1,4 @@
-"""Tenants of an installation, and how the first one comes to be."""
+"""Creates, suspends and limits tenants, and makes the first one; used by TenantService."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PLATFORM_ADMIN: Final = "platform-admin"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeTenant:
-    """A tenant that was made, and the first way into it."""
+    """A tenant that was made, with its owner's first key."""
 
     tenant: Tenant
     owner: Principal
@@ -65,21 +65,21 @@ class Tenants:
         self._clock = clock
 
     async def first(self, owner_email: str, *, key_seconds: float | None) -> MadeTenant | None:
-        """Makes the tenant that what was there before belongs to; None when it is there.
+        """Makes the first tenant, which takes over all earlier runs; None when it exists.
 
         Args:
-            owner_email: Of the user who owns it, and operates the installation.
-            key_seconds: How long that user's first key holds; None for ever.
+            owner_email: Address of its owner, who also operates the installation.
+            key_seconds: Lifetime of that user's first key; None for no end.
 
         Raises:
-            ServiceError: INVALID_REQUEST: what is to be the owner's address is none.
+            ServiceError: INVALID_REQUEST: the owner's address isn't an e-mail address.
         """
         tenant = self._tenant(LOCAL_TENANT_ID, FIRST_SLUG, "")
         roles = (OWNER, _PLATFORM_ADMIN)
         return await self._make(tenant, owner_email, roles, key_seconds)
 
     async def recover(self) -> MadeTenant | None:
-        """Makes a key for an owner of the first tenant; None when there is none."""
+        """Makes a key for an owner of the first tenant; None when there is no owner."""
 
         def work(identity: Identity) -> MadeTenant | None:
             tenant = identity.tenant.read()
@@ -113,7 +113,7 @@ class Tenants:
         return made
 
     async def tenants(self, after: str = "", *, limit: int) -> list[Tenant]:
-        """Some tenants: the first ones above a slug, by slug."""
+        """A page of tenants by slug: the first ones above `after`."""
         return await self._store.installation(
             lambda installation: installation.tenants.page(after=after, limit=limit)
         )
@@ -136,14 +136,13 @@ class Tenants:
         quotas: Mapping[str, int] | None = None,
         only: Collection[str] = (),
     ) -> Tenant:
-        """Suspends or resumes a tenant, or sets its limits, and tells it in its own log.
+        """Suspends or resumes a tenant, or sets its limits, and records that in its own log.
 
         Args:
             name: Its name.
-            suspended: Whether it is suspended from now on; None for as it is.
-            quotas: Its limits, of which one that isn't there is the installation's; None for as
-                they are.
-            only: Which limits are set; empty for all.
+            suspended: Whether it is suspended from now on; None for no change.
+            quotas: Its limits, where a missing one means the installation's; None for no change.
+            only: Names of the limits to set; empty for all.
 
         Raises:
             ServiceError: RESOURCE_NOT_FOUND; RESOURCE_IN_USE for the operator's own tenant.
@@ -155,7 +154,7 @@ class Tenants:
             if tenant is None:
                 raise not_found(name)
             if suspended and tenant.tenant_id == LOCAL_TENANT_ID:
-                raise in_use(name, "whoever operates this installation")
+                raise in_use(name, "the operator of this installation")
             if suspended is not None:
                 tenant = replace(tenant, suspended=suspended)
             if quotas is not None:
@@ -189,7 +188,7 @@ class Tenants:
             assert found is not None
             return found
 
-        # Whoever was interrupted in between finds a tenant without anybody in it, and goes on.
+        # A retry after an interruption in between finds a tenant without members, and continues.
         taken = await self._store.installation(take)
         return await self._store.tenant(
             taken.tenant_id,

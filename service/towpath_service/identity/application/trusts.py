@@ -1,7 +1,7 @@
-"""Which issuers, other than this service, a tenant trusts, and what for.
+"""The other issuers that a tenant trusts, and for what purpose; used by the trust handler.
 
-Nobody makes a trust that is worth more than what they have: for a service account its roles are
-asked for, for people the right to make owners, since an issuer could name one.
+A caller can't make a trust that gives more than it has. For a service account it needs that
+account's roles; for users it needs the right to make owners, since an issuer could name one.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ class Trusts:
     def __init__(
         self, store: IdentityStore, trail: AuditTrail, clock: Clock, *, private: bool = False
     ) -> None:
-        """Takes what it works on.
+        """Takes the store, the audit trail and the clock.
 
         Args:
-            store: Where trusts are kept.
-            trail: Where their changes are written down.
+            store: Keeps the trusts.
+            trail: Records changes of trusts.
             clock: The time.
-            private: Whether issuers may be on this machine and on private networks.
+            private: Whether issuers may be on this machine or in private networks.
         """
         self._store = store
         self._trail = trail
@@ -89,7 +89,7 @@ class Trusts:
         return await self._store.tenant(caller.tenant_id, lambda identity: identity.trusts.all())
 
     async def delete(self, caller: Caller, name: str) -> None:
-        """Ends a trust, and all that came of it; raises RESOURCE_NOT_FOUND."""
+        """Deletes a trust and revokes the logins made by it; raises RESOURCE_NOT_FOUND."""
         trust_id = parse_named(name, "trusts", "name")
 
         def work(identity: Identity) -> None:
@@ -100,10 +100,10 @@ class Trusts:
         await self._trail.change(caller.tenant_id, work)
 
     def checked(self, stored: StoredTrust) -> Trust:
-        """A trust as tokens are verified against it.
+        """A stored trust in the form that tokens are verified against.
 
         Raises:
-            ServiceError: INVALID_REQUEST: it says something that can't be trusted.
+            ServiceError: INVALID_REQUEST: the trust has invalid or unsafe terms.
         """
         users = stored.users
         try:
@@ -161,7 +161,7 @@ def _credential(trust: StoredTrust, account: Principal) -> StoredKey:
         key_id=trust.credential_id,
         principal_id=account.principal_id,
         display_name=trust.name,
-        # Nobody comes by it but through the trust: no text has this digest.
+        # Only the trust leads to this credential: no text has this digest.
         digest="",
         pepper_version=0,
         scopes=None,

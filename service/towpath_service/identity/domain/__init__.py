@@ -1,1 +1,1 @@
-"""What is true of identity, whoever stores or reports it: no I/O."""
+"""The values and rules of identity, without I/O; used by all its layers."""

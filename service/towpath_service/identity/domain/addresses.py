@@ -1,4 +1,4 @@
-"""Addresses of callers: where a call comes from, and what is counted as one place."""
+"""Addresses of callers, and the networks that limits count them by."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _ONE_SITE: Final = 64
 
 
 def network_of(address: str) -> str:
-    """What an address is counted under: itself, or of IPv6 its /64, of which one machine has all.
+    """The network that an address is counted under: for IPv6 its /64, as one machine may hold it.
 
-    What is no address is itself, too.
+    An IPv4 address, and a text that is no address, is returned unchanged.
     """
     found = _read(address)
     if found is None:
@@ -29,12 +29,12 @@ def network_of(address: str) -> str:
 
 
 def forwarded_for(values: Sequence[str], peer: str) -> str:
-    """The client's address, as the proxy before this server tells it.
+    """The client's address, as reported by the proxy in front of this server.
 
     Args:
         values: Values of X-Forwarded-For in order. A client may send any; the last address is the
             one that the proxy itself added.
-        peer: The proxy's address, which is told where there is none of a client.
+        peer: The proxy's address, which is returned when the header has no client address.
     """
     last = values[-1].rpartition(",")[2].strip() if values else ""
     found = _read(last) or _read(_without_port(last))

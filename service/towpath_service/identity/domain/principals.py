@@ -1,4 +1,4 @@
-"""Tenants, principals, keys and roles, as they are kept."""
+"""Tenants, principals, keys and roles as they are stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KEY_LIFE_SECONDS: Final = 90 * 86_400.0
-"""How long an API key holds, unless something else is asked for."""
+"""Default lifetime of an API key."""
 
 PrincipalKind = Literal["user", "service_account"]
 CredentialKind = Literal["api_key", "sign_in", "trust"]
@@ -24,7 +24,7 @@ _COLLECTIONS: Final[Mapping[PrincipalKind, str]] = {
     "service_account": "serviceAccounts",
 }
 EMAIL: Final = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){0,8}")
-"""An e-mail address that users can be named by; the contract's own rule for them."""
+"""The pattern of a user's e-mail address; the same as in the contract."""
 
 _HANDLE: Final = r"[A-Za-z0-9._%+@-]{1,254}"
 _PRINCIPAL: Final = re.compile(rf"(users|serviceAccounts)/({_HANDLE})")
@@ -33,7 +33,7 @@ _KEY: Final = re.compile(rf"(?:(?:users|serviceAccounts)/{_HANDLE}/apiKeys/)?([0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """Everything one customer has, apart from all others."""
+    """The data of one customer, isolated from all others."""
 
     tenant_id: str
     slug: str
@@ -51,7 +51,7 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceEntry:
-    """A workspace that was made on purpose."""
+    """A workspace that was created explicitly."""
 
     workspace_id: str
     display_name: str
@@ -60,10 +60,10 @@ class WorkspaceEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who may call: a person, or a program."""
+    """A caller with an identity: a person or a program."""
 
     principal_id: str
-    """UUID; what tokens name it by, so that another of the same handle is another."""
+    """UUID, by which tokens name it: a later principal with the same handle is another one."""
     kind: PrincipalKind
     handle: str
     """E-mail address, or the id of a service account."""
@@ -78,12 +78,12 @@ class Principal:
 
     @property
     def subject(self) -> str:
-        """What tokens call it, "users/{uuid}"."""
+        """Its name in tokens, "users/{uuid}"."""
         return f"{_COLLECTIONS[self.kind]}/{self.principal_id}"
 
 
 class UsedToken(NamedTuple):
-    """A refresh token that is used up."""
+    """A used refresh token."""
 
     pepper_version: int
     digest: str
@@ -92,7 +92,7 @@ class UsedToken(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredKey:
-    """What a principal comes by, without its secret: an API key, a login, or a trust's word."""
+    """A credential without its secret: an API key, a login, or a trust's service account."""
 
     key_id: str
     principal_id: str
@@ -111,9 +111,9 @@ class StoredKey:
     replaced_by: str | None = None
     kind: CredentialKind = "api_key"
     trust_id: str | None = None
-    """The trust that it came of; None for none."""
+    """The trust that it was made by; None for none."""
     used_tokens: tuple[UsedToken, ...] = ()
-    """Of a login: its latest refresh tokens that are used up, the last one first."""
+    """The latest used refresh tokens of a login, the last one first."""
 
     def holds(self, now_us: int) -> bool:
         """Whether the key is accepted at a time."""
@@ -122,7 +122,7 @@ class StoredKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRole:
-    """A role that a tenant has made for itself."""
+    """A role that a tenant has defined."""
 
     role_id: str
     display_name: str
@@ -132,18 +132,18 @@ class StoredRole:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """That a principal has a role."""
+    """A role of a principal."""
 
     principal_id: str
     role_id: str
     workspace_id: str
-    """Where; empty for the whole tenant."""
+    """Workspace of the role; empty for the whole tenant."""
     created_by: str
     created_us: int
 
 
 class BindingPlace(NamedTuple):
-    """Where one is among all who have a role."""
+    """The position of a binding in the order of bindings."""
 
     kind: PrincipalKind
     handle: str
@@ -153,33 +153,33 @@ class BindingPlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserTrust:
-    """How people sign in by an issuer."""
+    """The way users sign in through an issuer."""
 
     claim: str
-    """Path of the claim with their e-mail address."""
+    """Path of the claim that holds the user's e-mail address."""
     default_role: str
-    """Of who signs in for the first time; empty when only users that exist may."""
+    """Role of a user who signs in for the first time; empty if only existing users may."""
     client_id: str
     scopes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTrust:
-    """That a tenant trusts an issuer, and what for: to be a service account, or to sign in."""
+    """A tenant's trust in an issuer: for a service account, or for users to sign in."""
 
     trust_id: str
     issuer: str
     audiences: tuple[str, ...]
     rules: tuple[tuple[str, str], ...]
-    """Paths of claims and the texts that they must have."""
+    """Paths of claims, and the value that each must have."""
     algorithms: tuple[str, ...]
     jwks_uri: str | None
     jwks: str | None
     service_account: str | None
-    """Its name; None when people sign in by the trust."""
+    """Name of the service account; None when users sign in by the trust."""
     users: UserTrust | None
     credential_id: str | None
-    """What tokens for the service account are made of; None when people sign in by the trust."""
+    """The credential of its tokens; None when users sign in by the trust."""
     created_by: str
     created_us: int
 
@@ -191,7 +191,7 @@ class StoredTrust:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingDevice:
-    """A login on a device that waits to be approved by somebody who is signed in elsewhere."""
+    """A login on a device, which waits for the approval of a user signed in elsewhere."""
 
     device_id: str
     """Public id of its device code."""
@@ -203,11 +203,11 @@ class WaitingDevice:
     created_us: int
     expires_us: int
     polled_us: int | None = None
-    """When it last asked; None if it never did."""
+    """When it last polled; None if it never did."""
     approved_tenant_id: str | None = None
-    """Tenant of whoever approved it; None while it waits."""
+    """Tenant of the user who approved it; None while it waits."""
     credential_id: str | None = None
-    """The login that came of it; None while it waits."""
+    """The login that it became; None while it waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +223,7 @@ class ServerKey:
 
 
 def place_of(key: ServerKey) -> str:
-    """Where a secret of the service belongs, and opens."""
+    """The place that a server key is sealed for, and opens in."""
     return f"server_key/{key.purpose}/{key.key_id}"
 
 
@@ -268,7 +268,7 @@ def parse_named(name: str, collection: str, field_name: str) -> str:
 
 
 def exists(resource: str) -> ServiceError:
-    """The answer to a second of what there can be one of."""
+    """The error for a resource that exists already."""
     return ServiceError(
         reason="RESOURCE_EXISTS",
         message=f"{resource} exists already: choose another name",
@@ -277,7 +277,7 @@ def exists(resource: str) -> ServiceError:
 
 
 def in_use(resource: str, used_by: str) -> ServiceError:
-    """The answer to a deletion of what something else needs."""
+    """The error for the deletion of a resource that is in use."""
     return ServiceError(
         reason="RESOURCE_IN_USE",
         message=f"{resource} is in use by {used_by}: take that away first",

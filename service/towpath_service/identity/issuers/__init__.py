@@ -1,4 +1,4 @@
-"""Calls that the service makes itself: to issuers of tokens that its tenants trust."""
+"""Outbound calls of the service, to the token issuers that its tenants trust."""
 
 from towpath_service.identity.issuers.fetching import fetch
 from towpath_service.identity.issuers.issuer_keys import FetchedKeys

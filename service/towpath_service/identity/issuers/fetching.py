@@ -1,9 +1,9 @@
-"""Fetches a small document from where a tenant says, and from nowhere else.
+"""Fetches a small document from a URL that a tenant has configured; used by issuer_keys.
 
-The name is resolved once, each of its addresses is checked, and the connection goes to one that
-was: a name that means another address a moment later leads nowhere new. No redirects, no proxies,
-no cookies; a document that is too large is given up, and so is all of it once its time is over,
-whatever it is that arrives slowly: the handshake, a header, the size of a chunk.
+The host name is resolved once, each address is checked, and the connection goes to a checked
+address: a later change of the name has no effect (no DNS rebinding). There are no redirects, no
+proxies and no cookies. A fetch fails when the document is too large, or when its time is over,
+whichever part arrives slowly: the handshake, a header, the size of a chunk.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 STEP_SECONDS: Final = 5.0
-"""Longest wait for a connection, and for each piece of an answer."""
+"""Longest wait for a connection, and for each read of a response."""
 
 WHOLE_SECONDS: Final = 10.0
-"""Longest that a document may take from the first byte sent to the last one read."""
+"""Longest time of a fetch, from the first byte sent to the last byte read."""
 
 MOST_BYTES: Final = 262_144
 _CHUNK: Final = 16_384
 
 
 class FetchFailed(Exception):
-    """A document that can't be had; the text says why, for the log."""
+    """A document that can't be fetched; the text gives the reason, for the log."""
 
 
 def fetch(url: str, *, private: bool = False, seconds: float = WHOLE_SECONDS) -> bytes:
-    """The document at a URL.
+    """Fetches the document at a URL.
 
     Args:
         url: https, or http.
         private: Whether addresses of this machine and of private networks are allowed.
-        seconds: Longest that it may take once its name is resolved.
+        seconds: Longest time of the fetch, once the name is resolved.
 
     Raises:
-        FetchFailed: It can't be had.
+        FetchFailed: The document can't be fetched.
     """
     try:
         parts = urlsplit(url)
@@ -59,7 +59,7 @@ def fetch(url: str, *, private: bool = False, seconds: float = WHOLE_SECONDS) ->
 
 
 class _Pinned(http.client.HTTPConnection):
-    """A connection to an address, under a name, that another thread may cut."""
+    """A connection to a fixed address for a host name; another thread may cut it."""
 
     def __init__(self, host: str, port: int, address: str, *, secure: bool) -> None:
         super().__init__(host, port, timeout=STEP_SECONDS)
@@ -69,10 +69,10 @@ class _Pinned(http.client.HTTPConnection):
         self._tls = ssl.create_default_context() if secure else None
 
     def connect(self) -> None:
-        """Connects to the address, and speaks TLS with whoever has a certificate for the name."""
+        """Connects to the address; TLS verifies the certificate against the host name."""
         self._hold(socket.create_connection((self._address, self.port), STEP_SECONDS))
         if self._tls is not None:
-            # The handshake comes once there is something to cut.
+            # The handshake comes last, so that `cut` can end it.
             secured = self._tls.wrap_socket(
                 self.sock, server_hostname=self.host, do_handshake_on_connect=False
             )
@@ -80,15 +80,15 @@ class _Pinned(http.client.HTTPConnection):
             secured.do_handshake()
 
     def cut(self) -> None:
-        """Ends the connection, whatever is being waited for on it."""
+        """Ends the connection, and any wait on it."""
         self.late = True
         if self._held is not None:
             with suppress(OSError):
-                # The one of TLS would have another thread read on in plain text.
+                # `shutdown` of the TLS socket would let the reading thread go on in plain text.
                 socket.socket.shutdown(self._held, socket.SHUT_RDWR)
 
     def _hold(self, connected: socket.socket) -> None:
-        # The base class lets go of a socket that is read from still.
+        # The base class drops the socket while the response is still being read.
         self.sock = self._held = connected
         if self.late:
             raise TimeoutError
@@ -108,7 +108,7 @@ def _limited(connection: _Pinned, seconds: float) -> Generator[None]:
     finally:
         timer.cancel()
         connection.close()
-    # Without a length, what was cut looks whole.
+    # Without a length, a response that was cut looks complete.
     if connection.late:
         raise http.client.HTTPException(f"it takes longer than {seconds:g} s")
 

@@ -1,8 +1,8 @@
 """Public keys of issuers, fetched when they are needed and kept for a while.
 
-An issuer is asked once in five minutes, and for a key that it hasn't published at most once in
-`AGAIN_SECONDS`: nobody makes this service call others by presenting tokens. While an issuer can't
-be reached, the keys that it last had are good for a day.
+An issuer is asked once in five minutes, and for an unknown key at most once in `AGAIN_SECONDS`, so
+that presented tokens can't make this service call others often. While an issuer can't be reached,
+its last known keys stay valid for a day.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class _Known:
 
 
 class FetchedKeys:
-    """Keys of issuers; for use by any number of threads, of which one at a time fetches of one."""
+    """Keys of issuers. Thread-safe; one thread at a time fetches from one issuer."""
 
     def __init__(
         self,
         get: Callable[..., bytes] = fetch,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Knows no issuer yet.
+        """Starts with no keys.
 
         Args:
             get: Fetches a document.
@@ -62,11 +62,11 @@ class FetchedKeys:
         self._uploaded = UploadedKeys()
 
     def key(self, trust: Trust, kid: str, now: float) -> ForeignKey:
-        """The issuer's key of this id, out of those that are known.
+        """The issuer's key with this id, among the known ones.
 
         Raises:
             CredentialRefused: For a key that the issuer doesn't have.
-            ServiceError: OVERLOADED: the issuer's keys can't be had now.
+            ServiceError: OVERLOADED: the issuer's keys can't be fetched now.
         """
         if trust.jwks is not None:
             return self._uploaded.key(trust, kid, now)
@@ -78,7 +78,7 @@ class FetchedKeys:
         raise CredentialRefused
 
     def is_due(self, trust: Trust, kid: str) -> bool:
-        """Whether the issuer is to be asked before a key of this id is used or refused."""
+        """Whether the issuer must be asked before a key with this id is used or refused."""
         if trust.jwks is not None:
             return False
         known, now = self._of(trust), self._clock()
@@ -87,11 +87,11 @@ class FetchedKeys:
         return kid not in known.keys or now - known.fetched >= FRESH_SECONDS
 
     def holds(self, trust: Trust, kid: str) -> bool:
-        """Whether a key of this id is known, however long ago it was fetched."""
+        """Whether a key with this id is known, however old it is."""
         return kid in self._of(trust).keys
 
     def fetch(self, trust: Trust) -> None:
-        """Asks the issuer, and keeps what it says; waits for up to `WHOLE_SECONDS` of its time."""
+        """Fetches the issuer's keys and keeps them; takes at most `WHOLE_SECONDS`."""
         known, until = self._of(trust), self._clock() + WHOLE_SECONDS
         try:
             uri = trust.jwks_uri or self._discovered(trust, until)
@@ -123,14 +123,14 @@ class FetchedKeys:
             raise TrustRefused("its discovery document names no issuer and jwks_uri") from error
         if issuer != trust.issuer or not isinstance(uri, str):
             raise TrustRefused("its discovery document is of another issuer")
-        # A URL of theirs is held to what is asked of a tenant's.
+        # The issuer's URL must pass the same checks as a tenant's.
         return replace(trust, jwks_uri=uri).jwks_uri or ""
 
 
 def _unreachable() -> ServiceError:
     return ServiceError(
         reason="OVERLOADED",
-        message="the issuer of this token can't be asked for its keys now: try again, or look"
-        " whether its address is right with `towpath trust ls`",
+        message="the keys of this token's issuer can't be fetched now: try again, or check"
+        " the issuer's address with `towpath trust ls`",
         retry_after_seconds=AGAIN_SECONDS,
     )

@@ -1,7 +1,7 @@
-"""Verifies tokens of other issuers, without one issuer's slowness being felt by another's tokens.
+"""Verifies tokens of other issuers; a slow issuer doesn't delay the tokens of another one.
 
-Verifying waits for nobody. Where keys are to be fetched first, a thread of its own does that, one
-for an issuer and few for a tenant; calls wait for it without holding a thread.
+Verification itself doesn't block. Where keys must be fetched first, a thread does that: one for an
+issuer, and few for a tenant. Calls wait for it without holding a thread.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ class Keys(KeySource, Protocol):
     """Keys that may have to be fetched."""
 
     def is_due(self, trust: Trust, kid: str) -> bool:
-        """Whether the issuer is to be asked before a key of this id is used or refused."""
+        """Whether the issuer must be asked before a key with this id is used or refused."""
         ...
 
     def holds(self, trust: Trust, kid: str) -> bool:
-        """Whether a key of this id is known, however long ago it was fetched."""
+        """Whether a key with this id is known, however old it is."""
         ...
 
     def fetch(self, trust: Trust) -> None:
-        """Asks the issuer, and keeps what it says."""
+        """Fetches the issuer's keys and keeps them."""
         ...
 
 
@@ -46,7 +46,7 @@ class Issuers:
     """Verifies tokens of issuers that tenants trust; for one event loop."""
 
     def __init__(self, keys: Keys) -> None:
-        """Takes keys from the source."""
+        """Takes the source of keys."""
         self._keys = keys
         self._held = ForeignVerifier(keys)
         self._fresh = ForeignVerifier(_Fresh(keys))
@@ -56,11 +56,11 @@ class Issuers:
     async def verify(
         self, token: str, trust: Trust, now: float, *, tenant_id: str
     ) -> ForeignIdentity:
-        """Who a token says is calling.
+        """Verifies a token and returns the identity that it states.
 
         Raises:
-            CredentialRefused: It isn't one that the trust accepts.
-            ServiceError: OVERLOADED: the issuer's keys can't be had now.
+            CredentialRefused: The trust doesn't accept the token.
+            ServiceError: OVERLOADED: the issuer's keys can't be fetched now.
         """
         try:
             return await asyncio.to_thread(self._fresh.verify, token, trust, now)
@@ -69,7 +69,7 @@ class Issuers:
         return await asyncio.to_thread(self._held.verify, token, trust, now)
 
     async def _fetched(self, trust: Trust, tenant_id: str, *, held: bool) -> None:
-        """Waits for a fetch of an issuer's keys; not where that is no use, or too many are."""
+        """Waits for a fetch of an issuer's keys, unless too many run or a known key suffices."""
         place = trust.issuer, trust.jwks_uri
         under_way = self._under_way.get(place)
         if under_way is None:
@@ -78,7 +78,7 @@ class Issuers:
             under_way = self._begin(place, trust, tenant_id)
         elif held:
             return
-        # Whoever gives up waiting leaves the fetch to the others.
+        # A cancelled wait doesn't cancel the fetch, which other calls wait for.
         await asyncio.wait([under_way], timeout=_WAIT_SECONDS)
 
     def _is_full(self, tenant_id: str) -> bool:
@@ -101,13 +101,13 @@ class Issuers:
                 with suppress(RuntimeError):
                     loop.call_soon_threadsafe(ended)
 
-        # A server that stops waits for no issuer.
+        # Daemon: a server that stops doesn't wait for an issuer.
         threading.Thread(target=work, name="towpath-issuer", daemon=True).start()
         return under_way
 
 
 class _FetchDue(Exception):
-    """Keys are to be fetched first."""
+    """Signals that keys must be fetched first."""
 
     def __init__(self, *, held: bool) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class _FetchDue(Exception):
 
 
 class _Fresh:
-    """Gives keys that need not be fetched first."""
+    """Returns keys that need no fetch; raises `_FetchDue` for others."""
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys

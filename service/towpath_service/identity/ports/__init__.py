@@ -1,1 +1,1 @@
-"""What the application needs of a store of identity."""
+"""The ports of identity: its store, sealing and issuers."""

@@ -1,4 +1,4 @@
-"""Audit logs, as identity needs them of a store."""
+"""The port of audit logs, which identity's storage implements."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
 
 
 class AuditLog(NamedTuple):
-    """Some of a tenant's audit log."""
+    """A page of a tenant's audit log, with the log's end."""
 
     entries: list[tuple[AuditRecord, str]]
     """With their hashes, newest first."""
     head: AuditHead
-    """The end of all of it."""
+    """The end of the whole log."""
     seal: str
-    """Of the end; empty where the log has none."""
+    """The seal of the end; empty if the log has none."""
 
 
 class AuditEntries(Protocol):
     """The audit log of one tenant."""
 
     def begin(self, seal: Callable[[AuditHead], str]) -> None:
-        """Gives an audit log without entries its end; changes nothing where it has either.
+        """Writes the end of an empty log; changes nothing if the log has entries or an end.
 
         Args:
             seal: Seals the end.
@@ -35,7 +35,7 @@ class AuditEntries(Protocol):
     def append(self, record: AuditRecord, seal: Callable[[AuditHead], str]) -> None:
         """Writes an entry at the end of the tenant's audit log.
 
-        Where the end is lost, or isn't one that was sealed, the entry shows that.
+        If the end is missing or its seal is wrong, the entry shows that.
 
         Args:
             record: The entry; its sequence and time are set here.
@@ -44,5 +44,5 @@ class AuditEntries(Protocol):
         ...
 
     def read(self, *, before: int, limit: int) -> AuditLog:
-        """Entries of the audit log below a sequence, and its end, as they were in one moment."""
+        """The newest entries below a sequence, and the log's end, both of one moment."""
         ...

@@ -1,4 +1,4 @@
-"""Devices that wait for a login, as identity needs them of a store."""
+"""The port of pending device logins, which identity's storage implements."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 class WaitingDevices(Protocol):
-    """The devices that wait for somebody to approve their login."""
+    """The devices whose login waits for approval."""
 
     def add(self, device: WaitingDevice) -> bool:
         """Keeps a device that waits; False when its codes are taken."""
         ...
 
     def forget(self, before_us: int) -> None:
-        """Removes the devices that ended before a time; looks at all that there are."""
+        """Removes the devices that expired before a time; reads all devices."""
         ...
 
     def find(self, device_id: str) -> WaitingDevice | None:
@@ -28,17 +28,17 @@ class WaitingDevices(Protocol):
         ...
 
     def count_from(self, address: str, now_us: int) -> int:
-        """How many devices wait that began at an address; till this commits, no other counts."""
+        """The number of pending devices of an address; locks that count until the commit."""
         ...
 
     def note_poll(self, device_id: str, polled_us: int) -> None:
-        """Writes when a device last asked."""
+        """Writes when a device last polled."""
         ...
 
     def approve(self, device_id: str, tenant_id: str, credential_id: str) -> bool:
-        """Writes which login a device gets; False when it has one already, or is gone."""
+        """Writes the login of a device; False when it has one already, or is gone."""
         ...
 
     def remove(self, device_id: str) -> bool:
-        """Forgets a device; False when there is none."""
+        """Removes a device; False when there is none."""
         ...

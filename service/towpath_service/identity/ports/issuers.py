@@ -1,4 +1,4 @@
-"""What identity needs of issuers that are not this service."""
+"""The port through which identity verifies tokens of other issuers."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ if TYPE_CHECKING:
 
 
 class IssuerTokens(Protocol):
-    """Verifies tokens of other issuers, whose keys it finds."""
+    """Verifies tokens of other issuers, and fetches the issuers' keys."""
 
     async def verify(
         self, token: str, trust: Trust, now: float, *, tenant_id: str
     ) -> ForeignIdentity:
-        """Who a token says is calling.
+        """Verifies a token and returns the identity that it states.
 
         Args:
-            token: In its compact form.
-            trust: Whose tokens are accepted, for whom and as whom.
+            token: A JWT in compact form.
+            trust: The issuer, the audience, and the conditions of acceptance.
             now: Seconds since the Unix epoch.
-            tenant_id: Whose trust it is.
+            tenant_id: The tenant that has the trust.
 
         Raises:
-            CredentialRefused: It isn't one that the trust accepts.
-            ServiceError: OVERLOADED: the issuer's keys can't be had now.
+            CredentialRefused: The trust doesn't accept the token.
+            ServiceError: OVERLOADED: the issuer's keys can't be fetched now.
         """
         ...

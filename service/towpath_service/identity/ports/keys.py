@@ -1,4 +1,4 @@
-"""API keys and logins, as identity needs them of a store."""
+"""The port of API keys and logins, which identity's storage implements."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 class Keys(Protocol):
-    """The credentials of one tenant: API keys, logins, and those that trusts stand for."""
+    """The credentials of one tenant: API keys, logins, and those of trusts."""
 
     def find(self, key_id: str) -> tuple[StoredKey, Principal] | None:
-        """A key and whose it is."""
+        """A key and its owner; None when there is no such key."""
         ...
 
     def of(self, principal_id: str) -> list[StoredKey]:
@@ -28,16 +28,16 @@ class Keys(Protocol):
         ...
 
     def rotate(self, key: StoredKey, *, was: str) -> bool:
-        """Writes which refresh tokens of a login hold; False when they have changed meanwhile.
+        """Writes the refresh tokens of a login; False when they have changed meanwhile.
 
         Args:
-            key: The login with its digests as they are to be.
+            key: The login with its new digests.
             was: Its digest as it was read.
         """
         ...
 
     def end_of_trust(self, trust_id: str, revoked_us: int) -> None:
-        """Revokes all that came of a trust."""
+        """Revokes all credentials that a trust has made."""
         ...
 
     def forget_sign_ins(self, principal_id: str, ended_before_us: int) -> None:

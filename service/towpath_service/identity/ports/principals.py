@@ -1,4 +1,4 @@
-"""Users and service accounts, as identity needs them of a store."""
+"""The port of users and service accounts, which identity's storage implements."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Principals(Protocol):
         ...
 
     def page(self, kind: PrincipalKind | None, *, after: str = "", limit: int) -> list[Principal]:
-        """Some principals: the first ones above a handle, by handle."""
+        """A page of principals by handle: the first ones above `after`."""
         ...
 
     def users_with(self, role_id: str, *, limit: int) -> list[Principal]:
-        """Some of the users who have a role in the whole tenant, by handle."""
+        """The first users, by handle, with a role in the whole tenant."""
         ...
 
     def add(self, principal: Principal) -> bool:

@@ -1,4 +1,4 @@
-"""Roles and their bindings, as identity needs them of a store."""
+"""The port of roles and their bindings, which identity's storage implements."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Roles(Protocol):
-    """The roles that one tenant has made."""
+    """The roles that one tenant has defined."""
 
     def all(self) -> list[StoredRole]:
         """The tenant's own roles, by id."""
@@ -29,37 +29,37 @@ class Roles(Protocol):
         ...
 
     def is_held(self, role_id: str) -> bool:
-        """Whether anybody has a role."""
+        """Whether any principal has a role."""
         ...
 
 
 class Bindings(Protocol):
-    """Which principals of one tenant have which roles."""
+    """The role bindings of one tenant."""
 
     def all(self) -> list[Binding]:
-        """Who has which role: all of it."""
+        """All role bindings of the tenant."""
         ...
 
     def of(self, principal_id: str) -> list[Binding]:
-        """The roles of a principal."""
+        """The role bindings of a principal."""
         ...
 
     def page(
         self, principal_id: str | None, *, after: BindingPlace | None, limit: int
     ) -> list[tuple[Binding, Principal]]:
-        """Some of who has which role: by principal, role and workspace.
+        """A page of role bindings, ordered by principal, role and workspace.
 
         Args:
-            principal_id: Whose roles; None for everybody's.
-            after: Only those that follow; None for the first ones.
-            limit: Most to give.
+            principal_id: The principal; None for all principals.
+            after: The place before the page; None for the first page.
+            limit: Most bindings to return.
         """
         ...
 
     def add(self, binding: Binding) -> None:
-        """Gives a role; giving it again changes nothing."""
+        """Adds a binding; adding it again changes nothing."""
         ...
 
     def remove(self, principal_id: str, role_id: str, workspace_id: str) -> bool:
-        """Takes a role away; False when it wasn't there."""
+        """Removes a binding; False when there is none."""
         ...

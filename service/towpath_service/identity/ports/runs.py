@@ -1,4 +1,4 @@
-"""What identity needs to know of runs."""
+"""The port through which identity reads runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class CurrentAttempt(Protocol):
-    """Reads which attempt of a run began last."""
+    """Reads the number of a run's latest attempt."""
 
     async def __call__(self, scope: Scope, run_id: str, /) -> int:
         """The number of the attempt.

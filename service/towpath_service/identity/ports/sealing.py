@@ -1,4 +1,4 @@
-"""What keeps secrets sealed where they are stored: the service's own, and keys of tenants'."""
+"""The ports that encrypt stored secrets: the service's own, and the data keys of tenants."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RecordSealer(Protocol):
 
 
 class Sealer(Protocol):
-    """Seals and opens; what is sealed for one place opens for that place only."""
+    """Seals and opens content; content sealed for one place opens for that place only."""
 
     def seal(self, content: bytes, place: str) -> str:
         """Seals content for a place, such as "server_key/signing/{id}"."""
@@ -34,7 +34,7 @@ class Sealer(Protocol):
 
         Raises:
             ServiceError: KEY_UNUSABLE: it was sealed with another key, or has been tampered with;
-                KEY_UNREACHABLE: the key is far away, and can't be asked now.
+                KEY_UNREACHABLE: the key is remote, and can't be reached now.
         """
         ...
 
@@ -43,18 +43,18 @@ class Sealer(Protocol):
         ...
 
     def data_key(self, sealed: str, place: str, key_id: str) -> RecordSealer:
-        """A data key, by what `new_data_key` made; raises KEY_UNUSABLE as `open`."""
+        """Opens a data key that `new_data_key` made; raises as `open`."""
         ...
 
 
 class Sealing(Protocol):
-    """Gets hold of the key that all others are sealed with, when it is first needed."""
+    """Opens the key-encryption key when it is first needed."""
 
     def __call__(self, *, make: bool) -> Sealer:
-        """What seals.
+        """Returns the sealer.
 
         Args:
-            make: Whether a key may be made where there is none: nothing was ever sealed.
+            make: Whether to make a key if there is none, as nothing was ever sealed.
 
         Raises:
             ServiceError: FEATURE_DISABLED when there is no key, and none may be made; KEY_UNUSABLE
@@ -64,16 +64,16 @@ class Sealing(Protocol):
 
 
 class Resealer(Protocol):
-    """Seals anew all that one subject has sealed with the key-encryption key."""
+    """Seals anew all keys that one subject has sealed with the key-encryption key."""
 
     def __call__(self, transaction: Transaction, anew: Callable[[str, str], str], /) -> int:
         """Works on the transaction in which the service's own keys are sealed anew.
 
         Args:
-            transaction: One of the whole installation.
-            anew: Takes what is sealed and its place; gives it sealed with the other key.
+            transaction: A transaction of the whole installation.
+            anew: Takes a sealed key and its place; returns it sealed with the other key.
 
         Returns:
-            How many were sealed anew.
+            The number of keys that were sealed anew.
         """
         ...

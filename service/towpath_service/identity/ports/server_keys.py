@@ -1,4 +1,4 @@
-"""The service's own secrets, as identity needs them of a store."""
+"""The port of the service's own secrets, which identity's storage implements."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class ServerKeyRecords(Protocol):
         ...
 
     def change(self, key: ServerKey) -> None:
-        """Writes a secret anew: sealed differently, or with other times."""
+        """Overwrites a secret: sealed differently, or with other times."""
         ...
 
     def remove(self, key: ServerKey) -> None:
-        """Forgets a secret."""
+        """Removes a secret."""
         ...
 
     def peppers_in_use(self, now_us: int) -> set[int]:
-        """Versions of the pepper that an API key or a device is hashed under which holds."""
+        """Pepper versions under which a valid API key or device is hashed."""
         ...
 
     def oldest_login_us(self, now_us: int) -> int | None:
-        """When the first of the logins was made that hold at a time; None when there is none."""
+        """When the oldest login valid at a time was made; None when there is none."""
         ...

@@ -1,4 +1,4 @@
-"""What identity needs of a store: one transaction about a tenant, or about the installation."""
+"""The store of identity as a port: transactions on a tenant, or on the installation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 
 
 class Standing(NamedTuple):
-    """All that a caller's rights follow from, as it was in one moment."""
+    """All data that determine a caller's rights, read in one moment."""
 
     tenant: Tenant
     principal: Principal
@@ -36,11 +36,11 @@ class Standing(NamedTuple):
     bindings: Sequence[Binding]
     roles: Sequence[StoredRole]
     workspaces: Mapping[str, str]
-    """Names to show of all workspaces of the tenant, by id."""
+    """Display names of all workspaces of the tenant, by id."""
 
 
 class Identity(Protocol):
-    """One transaction about one tenant."""
+    """One transaction on one tenant."""
 
     @property
     def tenant(self) -> TenantRecord:
@@ -59,17 +59,17 @@ class Identity(Protocol):
 
     @property
     def keys(self) -> Keys:
-        """Their API keys and logins."""
+        """The API keys and logins of its principals."""
         ...
 
     @property
     def roles(self) -> Roles:
-        """The roles that it has made."""
+        """The roles that it has defined."""
         ...
 
     @property
     def bindings(self) -> Bindings:
-        """Who has which role."""
+        """Its role bindings."""
         ...
 
     @property
@@ -83,12 +83,12 @@ class Identity(Protocol):
         ...
 
     def standing(self, credential_id: str) -> Standing | None:
-        """All that the rights of a key's holder follow from; None when there is no such key."""
+        """All data that determine the rights of a credential; None when it doesn't exist."""
         ...
 
 
 class Installation(Protocol):
-    """One transaction about the installation: what is looked up before a tenant is known."""
+    """One transaction on the installation: the data that is read before a tenant is known."""
 
     @property
     def transaction(self) -> Transaction:
@@ -102,7 +102,7 @@ class Installation(Protocol):
 
     @property
     def devices(self) -> WaitingDevices:
-        """Devices that wait for a login."""
+        """Pending device logins."""
         ...
 
     @property
@@ -116,16 +116,16 @@ class Installation(Protocol):
 
 
 class IdentityStore(Protocol):
-    """A store that knows who is who."""
+    """The store of tenants, principals, credentials, roles and audit logs."""
 
     def on(self, transaction: Transaction, tenant_id: str) -> Identity:
         """The identity of one tenant within a transaction that another subject has opened."""
         ...
 
     async def tenant(self, tenant_id: str, work: Callable[[Identity], Result]) -> Result:
-        """Runs work about one tenant in one transaction."""
+        """Runs work on one tenant in one transaction."""
         ...
 
     async def installation(self, work: Callable[[Installation], Result]) -> Result:
-        """Runs work about the installation in one transaction."""
+        """Runs work on the installation in one transaction."""
         ...

@@ -1,4 +1,4 @@
-"""Tenants and their workspaces, as identity needs them of a store."""
+"""The port of tenants and their workspaces, which identity's storage implements."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ if TYPE_CHECKING:
 
 
 class TenantRecord(Protocol):
-    """What is kept of one tenant."""
+    """The record of one tenant."""
 
     def read(self) -> Tenant | None:
-        """The tenant."""
+        """The tenant; None when there is none."""
         ...
 
     def touch(self) -> None:
-        """Notes that callers' rights change: replicas look anew.
+        """Records that callers' rights change, so that replicas read them anew.
 
-        Changes of one tenant come one after the other: whoever decides by what is there, such as
-        who else is an owner, begins with this.
+        Serialises the changes of one tenant: a transaction that decides by the present state, such
+        as the other owners, calls this first.
         """
         ...
 
     def stored_bytes(self) -> int:
-        """What the tenant stores: bytes."""
+        """How much the tenant stores: bytes."""
         ...
 
 
@@ -40,11 +40,11 @@ class Workspaces(Protocol):
         ...
 
     def contents(self, workspace_id: str) -> str | None:
-        """The first kind of thing that a workspace holds, such as "runs"; None for an empty one."""
+        """The first kind of content of a workspace, such as "runs"; None if it is empty."""
         ...
 
     def remove(self, workspace_id: str) -> bool:
-        """Removes a workspace with the roles in it; False when there is none."""
+        """Removes a workspace with its role bindings; False when there is none."""
         ...
 
 
@@ -52,11 +52,11 @@ class TenantDirectory(Protocol):
     """All tenants of the installation."""
 
     def page(self, *, after: str, limit: int) -> list[Tenant]:
-        """Some tenants: the first ones above a slug, by slug."""
+        """A page of tenants by slug: the first ones above `after`."""
         ...
 
     def find(self, slug: str, *, lock: bool = False) -> Tenant | None:
-        """A tenant by its slug, which nobody else changes meanwhile if it is locked."""
+        """A tenant by its slug; `lock` keeps other transactions from changing it."""
         ...
 
     def add(self, tenant: Tenant) -> bool:
@@ -64,7 +64,7 @@ class TenantDirectory(Protocol):
         ...
 
     def change(self, tenant: Tenant) -> None:
-        """Writes whether a tenant is suspended, and its limits."""
+        """Writes a tenant's suspension and limits."""
         ...
 
     def of_credential(self, credential_id: str) -> str | None:
@@ -72,5 +72,5 @@ class TenantDirectory(Protocol):
         ...
 
     def changed_since(self, since_us: int) -> list[str]:
-        """Tenants in which callers' rights have changed since a time of the database's clock."""
+        """Ids of tenants whose callers' rights changed since a time of the database's clock."""
         ...

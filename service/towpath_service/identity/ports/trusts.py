@@ -1,4 +1,4 @@
-"""Trusts in other issuers, as identity needs them of a store."""
+"""The port of trusts in other issuers, which identity's storage implements."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The handlers of identity: messages in, messages out."""
+"""The handlers of AuthService, AccessService and TenantService, and the guard of all calls."""

@@ -19,7 +19,7 @@ _MOST_AUDIT: Final = 1000
 
 
 class AuditHandler:
-    """Shows audit logs."""
+    """Reads audit logs."""
 
     service: ClassVar[str] = "towpath.api.v1.AccessService"
 

@@ -1,4 +1,4 @@
-"""AuthService."""
+"""The handler of AuthService: exchanges credentials, and describes callers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ JWKS_SECONDS: Final = 300
 
 
 class AuthHandler:
-    """Exchanges credentials, and tells callers who they are."""
+    """Exchanges credentials for tokens, and describes callers."""
 
     service: ClassVar[str] = "towpath.api.v1.AuthService"
 
@@ -103,7 +103,7 @@ class AuthHandler:
     async def get_sign_in_options(
         self, request: pb.GetSignInOptionsRequest, caller: Caller
     ) -> pb.GetSignInOptionsResponse:
-        """Tells where people of a tenant sign in."""
+        """Returns the issuer and client that users of a tenant sign in with."""
         del caller
         found = await self._federation.options(request.tenant)
         if found is None:
@@ -127,7 +127,7 @@ class AuthHandler:
     async def get_device_sign_in(
         self, request: pb.GetDeviceSignInRequest, caller: Caller
     ) -> pb.GetDeviceSignInResponse:
-        """Tells where a login was begun."""
+        """Returns the name and address of the device that began a login."""
         with self._address_limits.guessing(caller.address):
             device = await self._devices.waiting(caller, request.user_code)
         answer = pb.GetDeviceSignInResponse(
@@ -157,7 +157,7 @@ class AuthHandler:
     async def get_caller(
         self, request: pb.GetCallerRequest, caller: Caller
     ) -> pb.GetCallerResponse:
-        """Tells who the caller is."""
+        """Returns the caller's identity."""
         del request
         workspaces = caller.workspaces or {}
         answer = caller_answer(caller, workspaces, identity=True)
@@ -178,7 +178,7 @@ class AuthHandler:
         if request.attempt < current:
             raise ServiceError(
                 reason="STALE_ATTEMPT",
-                message=f"attempt {current} of {request.run} has begun: start none before it",
+                message=f"attempt {current} of {request.run} has begun: start no earlier one",
                 metadata={"run": request.run, "current_attempt": str(current)},
             )
         made = await self._authority.run_token(caller, run)

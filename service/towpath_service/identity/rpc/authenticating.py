@@ -1,4 +1,4 @@
-"""Establishes who calls from the access token that a call brings."""
+"""Authenticates a call by its access token; used by the dispatcher."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ _UNPROVEN: Final = frozenset(
 
 
 class TokenAuthenticator:
-    """Asks an authority whose token it is."""
+    """Authenticates calls by an authority, with limits per address."""
 
     def __init__(
         self, authority: Authority, address_limits: AddressLimits, *, behind_tls_proxy: bool = False
     ) -> None:
-        """Asks an authority.
+        """Takes the authority and the limits.
 
         Args:
-            authority: Who tells whose token it is.
-            address_limits: Counts calls without a token that is one.
-            behind_tls_proxy: Whether all calls come by a proxy, which tells in X-Forwarded-For from
-                where.
+            authority: Finds the caller of a token.
+            address_limits: Counts calls without a valid token.
+            behind_tls_proxy: Whether all calls come through a proxy, which sends the client's
+                address in X-Forwarded-For.
         """
         self._authority = authority
         self._address_limits = address_limits
         self._behind_tls_proxy = behind_tls_proxy
 
     async def authenticate(self, metadata: Mapping[str, Sequence[str]]) -> Caller:
-        """Whose token a call brings.
+        """Returns the caller that the call's token belongs to.
 
         Raises:
-            ServiceError: CREDENTIAL_MISSING, as `Authority.caller`, or QUOTA_EXCEEDED in place of
-                what doesn't tell of a token that was good once, when too much of that came.
+            ServiceError: CREDENTIAL_MISSING; as `Authority.caller`; or QUOTA_EXCEEDED, when too
+                many tokens came from the address that never were valid.
         """
         address = self._address(metadata)
         try:
@@ -66,7 +66,7 @@ class TokenAuthenticator:
         return await self._authority.caller(token, address)
 
     def anonymous(self, metadata: Mapping[str, Sequence[str]]) -> Caller:
-        """Nobody, with an address."""
+        """A caller without a principal, with the address of the call."""
         return replace(ANONYMOUS, address=self._address(metadata))
 
     def follow(
@@ -75,11 +75,11 @@ class TokenAuthenticator:
         check: Callable[[Caller], None],
         end: Callable[[ServiceError], None],
     ) -> AbstractContextManager[None]:
-        """Ends a stream when its caller may no longer have it."""
+        """Ends a stream when its caller loses the right to it."""
         return self._authority.follow(caller, check, end)
 
     def _address(self, metadata: Mapping[str, Sequence[str]]) -> str:
-        """Where a call comes from, as its transport tells; empty when it doesn't."""
+        """The address that a call comes from; empty when the transport doesn't report it."""
         peer = metadata.get(PEER, ("",))[0]
         if not self._behind_tls_proxy:
             return peer

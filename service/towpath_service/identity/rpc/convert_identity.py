@@ -1,4 +1,4 @@
-"""Identity in the contract's messages."""
+"""Converts identity's values into the contract's messages; used by its handlers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ QUOTAS: Final = tuple(tenant_service_pb2.TenantQuotas.DESCRIPTOR.fields_by_name)
 
 
 def to_actor(caller: Caller) -> common_pb2.Actor:
-    """A caller, as the contract names who did something."""
+    """A caller as the contract's Actor."""
     kinds: Any = {"users": 1, "serviceAccounts": 2, "runs": 4}
     return common_pb2.Actor(
         principal=caller.principal,
@@ -101,7 +101,7 @@ def to_role(role: Role) -> pb.Role:
 
 
 def to_binding(binding: Binding, principal: Principal) -> pb.RoleBinding:
-    """That a principal has a role."""
+    """A role binding."""
     answer = pb.RoleBinding(
         role=f"roles/{binding.role_id}",
         principal=principal.name,
@@ -147,12 +147,12 @@ def to_audit_entry(record: AuditRecord, hash_: str) -> pb.AuditEntry:
 
 
 def quotas_of(message: tenant_service_pb2.TenantQuotas) -> dict[str, int]:
-    """Limits that are given, by name."""
+    """The limits that a message sets, by name."""
     return {name: getattr(message, name) for name in QUOTAS if getattr(message, name)}
 
 
 def quota_names(mask: FieldMask) -> list[str]:
-    """The limits that a mask names; raises INVALID_REQUEST for what is none."""
+    """The limits that a mask names; raises INVALID_REQUEST for an unknown one."""
     unknown = sorted(set(mask.paths) - set(QUOTAS))
     if unknown:
         raise invalid(

@@ -1,4 +1,4 @@
-"""Trusts between the contract and the domain."""
+"""Converts trusts between the contract and the domain; used by the trust handler."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _SCOPES: Final = ("openid", "email")
 
 
 def from_trust(trust_id: str, message: pb.Trust) -> StoredTrust:
-    """A trust that is asked for.
+    """The trust of a request.
 
     Raises:
-        ServiceError: INVALID_REQUEST: it stands for nobody, or for two.
+        ServiceError: INVALID_REQUEST: it is for neither or both of a service account and users.
     """
     has_users = message.HasField("users")
     if has_users is bool(message.service_account):
@@ -41,7 +41,7 @@ def from_trust(trust_id: str, message: pb.Trust) -> StoredTrust:
 
 
 def to_trust(trust: StoredTrust) -> pb.Trust:
-    """A trust as it is."""
+    """A trust as a message."""
     answer = pb.Trust(
         name=trust.name,
         issuer=trust.issuer,

@@ -1,4 +1,4 @@
-"""What surrounds every call of a service with identity: limits, and the audit log."""
+"""The guard around every call of a service with identity: limits, and the audit log."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 from towpath_service.rpc.guard import UNRECORDED, CallRecord
 
 EXCHANGE: Final = "towpath.api.v1.AuthService/ExchangeToken"
-"""Is charged to whom its credential turns out to be of, by its handler."""
+"""Methods whose handler charges the owner of the credential, once it is known."""
 
 REDACTED: Final = "***"
 MOST_CHARACTERS: Final = 2000
@@ -51,7 +51,7 @@ class IdentityGuard:
         self._under_way: set[asyncio.Task[Message]] = set()
 
     def admit(self, endpoint: Endpoint, caller: Caller) -> None:
-        """Takes what a call costs; raises QUOTA_EXCEEDED."""
+        """Charges the caller for a call; raises QUOTA_EXCEEDED."""
         if endpoint.rule.level != "public":
             self._tenant_limits.admit(caller, endpoint.rule.cost)
         elif endpoint.name != EXCHANGE:
@@ -69,10 +69,10 @@ class IdentityGuard:
         metadata: Mapping[str, Sequence[str]],
         call: Callable[[CallRecord], Awaitable[Message]],
     ) -> Message:
-        """Makes a call, and writes how it ends into the audit log, if it is one to be audited.
+        """Makes a call, and writes its outcome into the audit log if the method is audited.
 
-        Then it ends even if its caller doesn't wait for that, or may not: what was begun can't be
-        taken back, and nothing is done that the log doesn't tell.
+        An audited call runs to its end even if its caller disconnects or loses its rights. A change
+        that has begun can't be undone, and each change has an entry.
         """
         if not endpoint.rule.audit or not caller.tenant_id:
             return await call(UNRECORDED)
@@ -83,7 +83,7 @@ class IdentityGuard:
         return await asyncio.shield(task)
 
     async def settle(self) -> None:
-        """Waits for calls that nobody waits for, some seconds at most."""
+        """Waits some seconds at most for calls whose callers have disconnected."""
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=SETTLE_SECONDS)
 
@@ -112,7 +112,7 @@ class _Drafting:
     def request(self, message: Message) -> None:
         path = self._rule.resource_field or self._rule.workspace_field
         resource = field_of(message, path) if path else ""
-        # Told before it is refused: PostgreSQL holds any character but this one.
+        # Recorded before the request is validated: PostgreSQL can't store this character.
         resource = resource[:MOST_CHARACTERS].replace("\0", "\N{REPLACEMENT CHARACTER}")
         self.draft.record = replace(self.draft.record, resource=resource, request=shown(message))
 
@@ -122,9 +122,9 @@ class _Drafting:
 
 
 def shown(message: Message) -> str:
-    """A request as JSON for the audit log: without secrets, and cut when it is long.
+    """A request as JSON for the audit log: without secrets, and cut if it is long.
 
-    One that has no form in JSON is a string, in the text format of protocol buffers.
+    A request without a JSON form is a string in the text format of protocol buffers.
     """
     copy = type(message)()
     copy.CopyFrom(message)
@@ -132,7 +132,7 @@ def shown(message: Message) -> str:
     try:
         content: Any = json_format.MessageToDict(copy, preserving_proto_field_name=True)
     except (ValueError, json_format.Error):
-        # A span or a mask of which JSON has no form: this is told before it is refused.
+        # A span or mask without a JSON form: the request is recorded before it is validated.
         content = text_format.MessageToString(copy, as_one_line=True)
     text = json.dumps(content, ensure_ascii=False)
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
@@ -149,7 +149,7 @@ def _redact(message: Message) -> None:
 
 
 def _messages(kind: Descriptor, value: Any) -> Iterable[Message]:
-    """The messages in a field: one, those of a list, or those that a map leads to."""
+    """The messages in a field: the one, those of a list, or the values of a map."""
     if isinstance(value, Message):
         return (value,)
     if kind.GetOptions().map_entry:

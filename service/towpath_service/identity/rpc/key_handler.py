@@ -79,5 +79,5 @@ def _shown(made: MadeKey) -> pb.ApiKey:
 
 
 def _seconds(request: Any, field: str) -> float | None:
-    """A span of a request in seconds; None when it isn't given."""
+    """A duration of a request in seconds; None when it isn't set."""
     return span_us(getattr(request, field), field) / 1e6 if request.HasField(field) else None

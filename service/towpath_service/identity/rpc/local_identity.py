@@ -1,6 +1,6 @@
-"""The services of identity, where nobody is asked who they are.
+"""The handlers of identity's services on a server without identity.
 
-Apart from those that do ask: these need no cryptography, which takes memory.
+They are apart from the other handlers because they need no cryptography, which takes memory.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ MOST_WORKSPACES: Final = 200
 
 
 class LocalAuthHandler:
-    """Tells callers of a service without identity that it asks nobody who they are."""
+    """Describes the one implicit principal of a service without identity."""
 
     service: ClassVar[str] = "towpath.api.v1.AuthService"
 
     async def get_caller(
         self, request: pb.GetCallerRequest, caller: Caller
     ) -> pb.GetCallerResponse:
-        """Tells who the caller is: the one implicit principal."""
+        """Returns the caller's identity: the one implicit principal."""
         del request
         return caller_answer(caller, {LOCAL_WORKSPACE_ID: ""}, identity=False)
 
     async def get_sign_in_options(
         self, request: pb.GetSignInOptionsRequest, caller: Caller
     ) -> pb.GetSignInOptionsResponse:
-        """Tells that nobody signs in anywhere."""
+        """Reports that sign-in is off."""
         del request, caller
         return pb.GetSignInOptionsResponse()
 
@@ -44,14 +44,14 @@ class LocalAuthHandler:
 
 
 class LocalAccessHandler:
-    """Manages nothing, where nobody is asked who they are."""
+    """Answers AccessService without identity; most of its calls are refused."""
 
     service: ClassVar[str] = "towpath.api.v1.AccessService"
 
     async def test_permissions(
         self, request: access_service_pb2.TestPermissionsRequest, caller: Caller
     ) -> access_service_pb2.TestPermissionsResponse:
-        """Tells that everything is permitted."""
+        """Reports that every permission is granted."""
         del caller
         return access_service_pb2.TestPermissionsResponse(permissions=request.permissions)
 
@@ -60,7 +60,7 @@ class LocalAccessHandler:
 
 
 class LocalTenantHandler:
-    """Manages nothing, where there is one tenant."""
+    """Refuses TenantService without identity, where there is one tenant."""
 
     service: ClassVar[str] = "towpath.api.v1.TenantService"
 
@@ -69,7 +69,7 @@ class LocalTenantHandler:
 
 
 def caller_answer(caller: Caller, workspaces: Any, *, identity: bool) -> pb.GetCallerResponse:
-    """What a caller is told of itself."""
+    """The description of a caller, as GetCaller returns it."""
     entered = [
         pb.WorkspaceGrant(
             workspace=f"workspaces/{workspace_id}", display_name=name, permissions=sorted(held)
@@ -93,6 +93,6 @@ async def _no_identity(request: Any, caller: Caller) -> Any:
     del request, caller
     raise ServiceError(
         reason="FEATURE_DISABLED",
-        message="this server asks nobody who they are: `towpath server init-auth` changes that",
+        message="identity is off on this server: run `towpath server init-auth` to turn it on",
         metadata={"feature": "identity"},
     )

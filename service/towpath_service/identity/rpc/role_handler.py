@@ -1,4 +1,4 @@
-"""The rpcs of AccessService about roles, and who has which."""
+"""The rpcs of AccessService about roles and role bindings."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class RoleHandler:
     async def create_role_binding(
         self, request: pb.CreateRoleBindingRequest, caller: Caller
     ) -> pb.CreateRoleBindingResponse:
-        """Gives a role."""
+        """Grants a role."""
         binding, principal = await self._members.grant(
             caller, request.principal, request.role, request.workspace
         )
@@ -70,7 +70,7 @@ class RoleHandler:
     async def list_role_bindings(
         self, request: pb.ListRoleBindingsRequest, caller: Caller
     ) -> pb.ListRoleBindingsResponse:
-        """Lists who has which role."""
+        """Lists role bindings."""
         found, token = await read_page(
             lambda after, limit: self._members.bindings(
                 caller, request.principal, _binding_place(after), limit
@@ -90,14 +90,14 @@ class RoleHandler:
     async def delete_role_binding(
         self, request: pb.DeleteRoleBindingRequest, caller: Caller
     ) -> pb.DeleteRoleBindingResponse:
-        """Takes a role away."""
+        """Revokes a role."""
         await self._members.revoke(caller, request.principal, request.role, request.workspace)
         return pb.DeleteRoleBindingResponse()
 
     async def test_permissions(
         self, request: pb.TestPermissionsRequest, caller: Caller
     ) -> pb.TestPermissionsResponse:
-        """Tells which permissions the caller has."""
+        """Returns those of the permissions that the caller has."""
         held = caller.access.tenant
         if request.workspace:
             held = caller.access.in_workspace(

@@ -1,4 +1,4 @@
-"""TenantService."""
+"""The handler of TenantService."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class TenantHandler:
     async def get_tenant(
         self, request: tenant_service_pb2.GetTenantRequest, caller: Caller
     ) -> tenant_service_pb2.GetTenantResponse:
-        """Tells of a tenant."""
+        """Returns a tenant."""
         del caller
         found = await self._tenants.get(request.name)
         return tenant_service_pb2.GetTenantResponse(tenant=convert_identity.to_tenant(found))

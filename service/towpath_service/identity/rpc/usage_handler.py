@@ -1,4 +1,4 @@
-"""The rpcs of AccessService about what a tenant uses."""
+"""The rpcs of AccessService about a tenant's usage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class UsageHandler:
-    """Shows what a tenant uses of its limits."""
+    """Reports a tenant's usage of its limits."""
 
     service: ClassVar[str] = "towpath.api.v1.AccessService"
 
@@ -26,7 +26,7 @@ class UsageHandler:
         self._tenant_limits = tenant_limits
 
     async def get_usage(self, request: pb.GetUsageRequest, caller: Caller) -> pb.GetUsageResponse:
-        """Tells what the tenant uses of its limits."""
+        """Returns the tenant's usage of its limits."""
         del request
         stored = await self._members.stored_bytes(caller)
         used = {**self._tenant_limits.usage(caller), "stored_bytes": stored}

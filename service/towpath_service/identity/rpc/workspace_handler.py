@@ -35,7 +35,7 @@ class WorkspaceHandler:
     async def list_workspaces(
         self, request: pb.ListWorkspacesRequest, caller: Caller
     ) -> pb.ListWorkspacesResponse:
-        """Lists what the caller may enter."""
+        """Lists the workspaces that the caller has access to."""
         found, token = page_of(
             await self._members.workspaces(caller),
             caller,

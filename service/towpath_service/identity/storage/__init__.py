@@ -1,1 +1,1 @@
-"""The tables of identity, and statements over them."""
+"""The store of identity on SQL: tables and statements."""

@@ -24,7 +24,7 @@ class SqlAuditEntries(TenantRows):
     """The audit log of one tenant."""
 
     def begin(self, seal: Callable[[AuditHead], str]) -> None:
-        """Gives an audit log without entries its end; changes nothing where it has either."""
+        """Writes the end of an empty log; changes nothing if the log has entries or an end."""
         written = select(exists().where(audit_entry.c.tenant_id == self._tenant_id))
         if not self._connection.execute(written).scalar():
             self._add(audit_head, **_sealed(AuditHead(), seal))
@@ -32,8 +32,8 @@ class SqlAuditEntries(TenantRows):
     def append(self, record: AuditRecord, seal: Callable[[AuditHead], str]) -> None:
         """Writes an entry at the end of the tenant's audit log.
 
-        Two at once come one after the other. Where the end is lost, or isn't one that was sealed,
-        the entry shows that.
+        Concurrent appends are serialised. If the end is missing or its seal is wrong, the entry
+        shows that.
         """
         assert record.tenant_id == self._tenant_id
         found = self._connection.execute(self._select(audit_head).with_for_update()).one_or_none()
@@ -44,7 +44,7 @@ class SqlAuditEntries(TenantRows):
         self._connection.execute(insert(audit_entry).values(**asdict(record), hash=head.hash))
         values = _sealed(head, seal)
         if found is None:
-            # Another's entry makes this fail for a key that is there, and be tried again.
+            # A concurrent append makes this fail on its primary key, and be retried.
             self._connection.execute(insert(audit_head).values(tenant_id=self._tenant_id, **values))
         else:
             self._connection.execute(
@@ -52,7 +52,7 @@ class SqlAuditEntries(TenantRows):
             )
 
     def read(self, *, before: int, limit: int) -> AuditLog:
-        """Entries of the audit log below a sequence, and its end, as they were in one moment."""
+        """The newest entries below a sequence, and the log's end, both of one moment."""
         columns = audit_entry.c
         page = (
             self._select(audit_entry)
@@ -64,7 +64,7 @@ class SqlAuditEntries(TenantRows):
         head = self._select(audit_head).subquery()
         always = select(literal(1).label("one")).subquery()
         ends = [head.c[name].label(f"head_{name}") for name in ("sequence", "hash", "seal")]
-        # One statement sees one moment: what is written meanwhile is in both, or in neither.
+        # One statement reads one snapshot: a concurrent entry is in both results, or in neither.
         rows = self._connection.execute(
             select(*ends, *page.c)
             .select_from(always.outerjoin(head, true()).outerjoin(page, true()))
@@ -81,14 +81,14 @@ class SqlAuditEntries(TenantRows):
 
 
 def _sealed(head: AuditHead, seal: Callable[[AuditHead], str]) -> dict[str, Any]:
-    """The columns of an end, beside its tenant's id."""
+    """The columns of an end, without the tenant's id."""
     return {"sequence": head.sequence, "hash": head.hash, "seal": seal(head)}
 
 
 def _last(
     connection: Connection, tenant_id: str, found: Row[Any] | None, seal: Callable[[AuditHead], str]
 ) -> AuditHead:
-    """What the next entry builds on: the end, or that it is lost or wasn't the service's."""
+    """The end that the next entry follows; marks an end that is missing or wrongly sealed."""
     if found is not None:
         head = AuditHead(sequence=found.sequence, hash=found.hash)
         if hmac.compare_digest(seal(head).encode(), found.seal.encode()):

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from towpath_service.database.port import SqlTransaction
 
 
-# With the address, the key of a lock; another first number than any other lock's.
+# The number and the address are the lock's key; no other lock has this number.
 _COUNTING: Final = text("SELECT pg_advisory_xact_lock(8697286, hashtext(CAST(:address AS text)))")
 
 
 class SqlWaitingDevices:
-    """The devices that wait for somebody to approve their login."""
+    """The devices whose login waits for approval."""
 
     def __init__(self, transaction: SqlTransaction) -> None:
         self._connection = transaction.connection
@@ -30,7 +30,7 @@ class SqlWaitingDevices:
         return insert_new(self._connection, tables.waiting_device, **asdict(device))
 
     def forget(self, before_us: int) -> None:
-        """Removes the devices that ended before a time; looks at all that there are."""
+        """Removes the devices that expired before a time; reads all devices."""
         table = tables.waiting_device
         self._connection.execute(delete(table).where(table.c.expires_us < before_us))
 
@@ -43,7 +43,7 @@ class SqlWaitingDevices:
         return self._device(tables.waiting_device.c.user_code == user_code)
 
     def count_from(self, address: str, now_us: int) -> int:
-        """How many devices wait that began at an address; till this commits, no other counts."""
+        """The number of pending devices of an address; locks that count until the commit."""
         if self._connection.dialect.name == "postgresql":
             self._connection.execute(_COUNTING, {"address": address})
         columns = tables.waiting_device.c
@@ -52,17 +52,17 @@ class SqlWaitingDevices:
         return int(self._connection.execute(counted).scalar_one())
 
     def note_poll(self, device_id: str, polled_us: int) -> None:
-        """Writes when a device last asked."""
+        """Writes when a device last polled."""
         self._change_waiting(device_id, polled_us=polled_us)
 
     def approve(self, device_id: str, tenant_id: str, credential_id: str) -> bool:
-        """Writes which login a device gets; False when it has one already, or is gone."""
+        """Writes the login of a device; False when it has one already, or is gone."""
         return self._change_waiting(
             device_id, approved_tenant_id=tenant_id, credential_id=credential_id
         )
 
     def remove(self, device_id: str) -> bool:
-        """Forgets a device; False when there is none."""
+        """Removes a device; False when there is none."""
         table = tables.waiting_device
         removed = self._connection.execute(delete(table).where(table.c.device_id == device_id))
         return removed.rowcount > 0

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 CREDENTIALS: Final[dict[CredentialKind, int]] = {"api_key": 1, "sign_in": 2, "trust": 3}
-"""How rows tell kinds of credentials apart."""
+"""The number of each kind of credential in its row."""
 
 _CREDENTIAL_OF: Final[dict[int, CredentialKind]] = {
     number: kind for kind, number in CREDENTIALS.items()
@@ -33,7 +33,7 @@ class SqlKeys(TenantRows):
     """The credentials of one tenant."""
 
     def find(self, key_id: str) -> tuple[StoredKey, Principal] | None:
-        """A key and whose it is."""
+        """A key and its owner; None when there is no such key."""
         columns = tables.api_key.c
         row = self._connection.execute(
             self._select(tables.api_key).where(columns.key_id == key_id)
@@ -91,7 +91,7 @@ class SqlKeys(TenantRows):
         )
 
     def rotate(self, key: StoredKey, *, was: str) -> bool:
-        """Writes which refresh tokens of a login hold; False when they have changed meanwhile."""
+        """Writes the refresh tokens of a login; False when they have changed meanwhile."""
         columns = tables.api_key.c
         changed = self._connection.execute(
             update(tables.api_key)
@@ -107,7 +107,7 @@ class SqlKeys(TenantRows):
         return changed.rowcount > 0
 
     def end_of_trust(self, trust_id: str, revoked_us: int) -> None:
-        """Revokes all that came of a trust."""
+        """Revokes all credentials that a trust has made."""
         columns = tables.api_key.c
         self._connection.execute(
             update(tables.api_key)

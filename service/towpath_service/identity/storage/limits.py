@@ -1,4 +1,4 @@
-"""How much tenants may store, for subjects that ask within their transaction."""
+"""Storage limits of tenants, for other subjects to read within their transaction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from towpath_service.core.transactions import Transaction
 
-# What every commit runs: making a statement takes longer than running it.
+# Every commit runs this statement, and building it takes longer than running it.
 _QUOTAS: Final = select(tenant.c.tenant_id, tenant.c.quotas).where(
     tenant.c.tenant_id.in_(bindparam("tenants", expanding=True))
 )

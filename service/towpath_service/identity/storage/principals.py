@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 KINDS: Final[dict[PrincipalKind, int]] = {"user": 1, "service_account": 2}
-"""How rows tell kinds apart: as the contract's ActorKind."""
+"""The number of each kind in a row, as in the contract's ActorKind."""
 
 _KIND_OF: Final[dict[int, PrincipalKind]] = {number: kind for kind, number in KINDS.items()}
 BOUND: Final = and_(
@@ -39,7 +39,7 @@ class SqlPrincipals(TenantRows):
         return None if row is None else to_principal(row)
 
     def page(self, kind: PrincipalKind | None, *, after: str = "", limit: int) -> list[Principal]:
-        """Some principals: the first ones above a handle, by handle."""
+        """A page of principals by handle: the first ones above `after`."""
         columns = tables.principal.c
         query = self._select(tables.principal).where(columns.handle > after)
         if kind is not None:
@@ -48,7 +48,7 @@ class SqlPrincipals(TenantRows):
         return [to_principal(row) for row in rows]
 
     def users_with(self, role_id: str, *, limit: int) -> list[Principal]:
-        """Some of the users who have a role in the whole tenant, by handle."""
+        """The first users, by handle, with a role in the whole tenant."""
         principal, bound = tables.principal.c, tables.role_binding.c
         rows = self._connection.execute(
             self._select(tables.principal)

@@ -25,7 +25,7 @@ _PLACE: Final = (
 
 
 class SqlRoles(TenantRows):
-    """The roles that one tenant has made."""
+    """The roles that one tenant has defined."""
 
     def all(self) -> list[StoredRole]:
         """The tenant's own roles, by id."""
@@ -55,27 +55,27 @@ class SqlRoles(TenantRows):
         return self._remove(tables.role, role_id=role_id)
 
     def is_held(self, role_id: str) -> bool:
-        """Whether anybody has a role."""
+        """Whether any principal has a role."""
         columns = tables.role_binding.c
         held = and_(columns.tenant_id == self._tenant_id, columns.role_id == role_id)
         return bool(self._connection.execute(select(exists().where(held))).scalar())
 
 
 class SqlBindings(TenantRows):
-    """Which principals of one tenant have which roles."""
+    """The role bindings of one tenant."""
 
     def all(self) -> list[Binding]:
-        """Who has which role: all of it."""
+        """All role bindings of the tenant."""
         return self._bindings()
 
     def of(self, principal_id: str) -> list[Binding]:
-        """The roles of a principal."""
+        """The role bindings of a principal."""
         return self._bindings(tables.role_binding.c.principal_id == principal_id)
 
     def page(
         self, principal_id: str | None, *, after: BindingPlace | None, limit: int
     ) -> list[tuple[Binding, Principal]]:
-        """Some of who has which role: by principal, role and workspace."""
+        """A page of role bindings, ordered by principal, role and workspace."""
         query = self._select(tables.role_binding).join(tables.principal, BOUND)
         if principal_id is not None:
             query = query.where(tables.role_binding.c.principal_id == principal_id)
@@ -91,7 +91,7 @@ class SqlBindings(TenantRows):
         return [(binding, known[binding.principal_id]) for binding in found]
 
     def add(self, binding: Binding) -> None:
-        """Gives a role; giving it again changes nothing."""
+        """Adds a binding; adding it again changes nothing."""
         self._add(
             tables.role_binding,
             principal_id=binding.principal_id,
@@ -102,7 +102,7 @@ class SqlBindings(TenantRows):
         )
 
     def remove(self, principal_id: str, role_id: str, workspace_id: str) -> bool:
-        """Takes a role away; False when it wasn't there."""
+        """Removes a binding; False when there is none."""
         return self._remove(
             tables.role_binding,
             principal_id=principal_id,

@@ -1,4 +1,4 @@
-"""Statements about the rows of one tenant, for the classes that keep them."""
+"""The base class of all stores of one tenant's rows."""
 
 from __future__ import annotations
 

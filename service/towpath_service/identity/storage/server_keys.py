@@ -33,22 +33,22 @@ class SqlServerKeyRecords:
         self._connection.execute(insert(tables.server_key).values(**_values(key)))
 
     def change(self, key: ServerKey) -> None:
-        """Writes a secret anew: sealed differently, or with other times."""
+        """Overwrites a secret: sealed differently, or with other times."""
         self._connection.execute(update(tables.server_key).where(*_is(key)).values(**_values(key)))
 
     def remove(self, key: ServerKey) -> None:
-        """Forgets a secret."""
+        """Removes a secret."""
         self._connection.execute(delete(tables.server_key).where(*_is(key)))
 
     def peppers_in_use(self, now_us: int) -> set[int]:
-        """Versions of the pepper that an API key or a device is hashed under which holds."""
+        """Pepper versions under which a valid API key or device is hashed."""
         key, device = tables.api_key.c, tables.waiting_device.c
         of_keys = select(key.pepper_version).where(_holds(now_us))
         of_devices = select(device.pepper_version).where(device.expires_us > now_us)
         return set(self._connection.execute(of_keys.union(of_devices)).scalars())
 
     def oldest_login_us(self, now_us: int) -> int | None:
-        """When the first of the logins was made that hold at a time; None when there is none."""
+        """When the oldest login valid at a time was made; None when there is none."""
         key = tables.api_key.c
         logins = (key.kind == CREDENTIALS["sign_in"]) & _holds(now_us)
         made_us: int | None = self._connection.execute(

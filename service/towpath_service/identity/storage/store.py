@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 
 
 class SqlIdentity:
-    """One transaction about one tenant."""
+    """One transaction on one tenant."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class SqlIdentity:
         self.audit = SqlAuditEntries(transaction, tenant_id)
 
     def standing(self, credential_id: str) -> Standing | None:
-        """All that the rights of a key's holder follow from; None when there is no such key."""
+        """All data that determine the rights of a credential; None when it doesn't exist."""
         tenant, found = self.tenant.read(), self.keys.find(credential_id)
         if tenant is None or found is None:
             return None
@@ -67,7 +67,7 @@ class SqlIdentity:
 
 
 class SqlInstallation:
-    """One transaction about the installation."""
+    """One transaction on the installation."""
 
     def __init__(self, transaction: SqlTransaction) -> None:
         self.transaction = transaction
@@ -90,11 +90,11 @@ class SqlIdentityStore:
         contents: Mapping[str, WorkspaceContents],
         stored_bytes: StoredBytes,
     ) -> None:
-        """Keeps them in a database.
+        """Takes the database.
 
         Args:
-            database: An open one, by the time that work is given.
-            contents: By name, such as "runs", what keeps a workspace from being removed.
+            database: The database; it must be open before the first call.
+            contents: By name, such as "runs", the contents that keep a workspace from removal.
             stored_bytes: Reads how much a tenant stores.
         """
         self._database = database
@@ -111,11 +111,11 @@ class SqlIdentityStore:
         )
 
     async def tenant(self, tenant_id: str, work: Callable[[Identity], Result]) -> Result:
-        """Runs work about one tenant in one transaction."""
+        """Runs work on one tenant in one transaction."""
         return await self._database.write(
             lambda transaction: work(self.on(transaction, tenant_id)), tenants={tenant_id}
         )
 
     async def installation(self, work: Callable[[Installation], Result]) -> Result:
-        """Runs work about the installation in one transaction."""
+        """Runs work on the installation in one transaction."""
         return await self._database.write(lambda transaction: work(SqlInstallation(transaction)))

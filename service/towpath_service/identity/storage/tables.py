@@ -1,8 +1,8 @@
-"""The tables of identity: tenants, who is in them, what they may do, and by which keys they come.
+"""The tables of identity: tenants, principals, credentials, roles, trusts and audit logs.
 
-`tenant`, `credential_tenant`, `server_key` and `waiting_device` are of the whole installation: what
-is looked up before it is known whose call it is. They hold no secret in plain and nothing that a
-run knows.
+`tenant`, `credential_tenant`, `server_key` and `waiting_device` belong to the whole installation:
+they are read before the tenant of a call is known. They hold no secret in plain text and no data of
+runs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ tenant = Table(
     Column("suspended", Boolean, nullable=False),
     columns.text("quotas"),
     columns.microseconds("created_us"),
-    # When something last changed that callers' rights follow from.
+    # When data that determine callers' rights last changed.
     columns.microseconds("access_changed_us"),
     PrimaryKeyConstraint("tenant_id"),
     UniqueConstraint("slug"),
@@ -108,7 +108,7 @@ api_key = Table(
     # 1 API key, 2 login, 3 trust.
     Column("kind", SmallInteger, nullable=False, server_default="1"),
     columns.string("trust_id", 63, nullable=True),
-    # JSON list of a login's refresh tokens that are used up.
+    # JSON list of a login's used refresh tokens.
     columns.text("used_tokens", nullable=True),
     PrimaryKeyConstraint("tenant_id", "key_id"),
     Index(None, "tenant_id", "principal_id", "created_us"),
@@ -120,7 +120,7 @@ trust = Table(
     columns.uuid("tenant_id"),
     columns.string("trust_id", 63),
     columns.string("issuer", 255),
-    # What is asked for of its tokens and whom they stand for, as JSON.
+    # JSON: the claims that its tokens must have, and the principal that they stand for.
     columns.text("terms"),
     columns.string("credential_id", 16, nullable=True),
     columns.text("created_by"),
@@ -140,7 +140,7 @@ waiting_device = Table(
     columns.microseconds("created_us"),
     columns.microseconds("expires_us"),
     columns.microseconds("polled_us", nullable=True),
-    # Of whoever approved it: until then it belongs to no tenant.
+    # Tenant of the approving user; until then the row belongs to no tenant.
     columns.uuid("approved_tenant_id", nullable=True),
     columns.string("credential_id", 16, nullable=True),
     PrimaryKeyConstraint("device_id"),
@@ -194,7 +194,7 @@ audit_head = Table(
     columns.uuid("tenant_id"),
     columns.big_integer("sequence"),
     columns.string("hash", 64),
-    # Of the service: whoever writes here can't make one.
+    # Made with the service's key: write access to this table isn't enough to forge it.
     columns.string("seal", 64),
     PrimaryKeyConstraint("tenant_id"),
 )

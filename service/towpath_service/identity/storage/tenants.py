@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class SqlTenantRecord(TenantRows):
-    """What is kept of one tenant."""
+    """The record of one tenant."""
 
     def __init__(
         self, transaction: SqlTransaction, tenant_id: str, stored_bytes: StoredBytes
@@ -33,15 +33,15 @@ class SqlTenantRecord(TenantRows):
         self._stored_bytes = stored_bytes
 
     def read(self) -> Tenant | None:
-        """The tenant."""
+        """The tenant; None when there is none."""
         row = self._connection.execute(self._select(tables.tenant)).one_or_none()
         return None if row is None else _to_tenant(row)
 
     def touch(self) -> None:
-        """Notes that callers' rights have changed: replicas look anew.
+        """Records that callers' rights change, so that replicas read them anew.
 
-        Changes of one tenant come one after the other: whoever decides by what is there, such as
-        who else is an owner, begins with this.
+        Serialises the changes of one tenant: a transaction that decides by the present state, such
+        as the other owners, calls this first.
         """
         columns = tables.tenant.c
         self._connection.execute(
@@ -51,7 +51,7 @@ class SqlTenantRecord(TenantRows):
         )
 
     def stored_bytes(self) -> int:
-        """What the tenant stores."""
+        """How much the tenant stores: bytes."""
         return self._stored_bytes(self._transaction, self._tenant_id)
 
 
@@ -93,7 +93,7 @@ class SqlWorkspaces(TenantRows):
         )
 
     def contents(self, workspace_id: str) -> str | None:
-        """The first kind of thing that a workspace holds; None for an empty one."""
+        """The first kind of content of a workspace; None if it is empty."""
         return next(
             (
                 kind
@@ -104,7 +104,7 @@ class SqlWorkspaces(TenantRows):
         )
 
     def remove(self, workspace_id: str) -> bool:
-        """Removes a workspace with the roles in it; False when there is none."""
+        """Removes a workspace with its role bindings; False when there is none."""
         self._remove(tables.role_binding, workspace_id=workspace_id)
         return self._remove(tables.workspace_entry, workspace_id=workspace_id)
 
@@ -116,7 +116,7 @@ class SqlTenantDirectory:
         self._connection = transaction.connection
 
     def page(self, *, after: str, limit: int) -> list[Tenant]:
-        """Some tenants: the first ones above a slug, by slug."""
+        """A page of tenants by slug: the first ones above `after`."""
         columns = tables.tenant.c
         rows = self._connection.execute(
             select(tables.tenant).where(columns.slug > after).order_by(columns.slug).limit(limit)
@@ -124,7 +124,7 @@ class SqlTenantDirectory:
         return [_to_tenant(row) for row in rows]
 
     def find(self, slug: str, *, lock: bool = False) -> Tenant | None:
-        """A tenant by its slug, which nobody else changes meanwhile if it is locked."""
+        """A tenant by its slug; `lock` keeps other transactions from changing it."""
         query = select(tables.tenant).where(tables.tenant.c.slug == slug)
         row = self._connection.execute(query.with_for_update() if lock else query).one_or_none()
         return None if row is None else _to_tenant(row)
@@ -144,7 +144,7 @@ class SqlTenantDirectory:
         )
 
     def change(self, tenant: Tenant) -> None:
-        """Writes whether a tenant is suspended, and its limits."""
+        """Writes a tenant's suspension and limits."""
         self._connection.execute(
             update(tables.tenant)
             .where(tables.tenant.c.tenant_id == tenant.tenant_id)
@@ -164,7 +164,7 @@ class SqlTenantDirectory:
         return found
 
     def changed_since(self, since_us: int) -> list[str]:
-        """Tenants in which callers' rights have changed since a time of the database's clock."""
+        """Ids of tenants whose callers' rights changed since a time of the database's clock."""
         columns = tables.tenant.c
         return list(
             self._connection.execute(

@@ -1,1 +1,1 @@
-"""What the service does with runs."""
+"""The use cases of runs, which the handlers and background loops call."""

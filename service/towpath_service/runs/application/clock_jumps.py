@@ -1,4 +1,4 @@
-"""Clocks that jump: what a service concludes from times of day has to wait for them to settle."""
+"""Detects jumps of the system clock, for the reaper and retention, which rely on its time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ClockJumps:
-    """Compares the clock with one that only ever goes on, as a suspended machine's doesn't."""
+    """Compares the clock with a monotonic one; the suspension of a machine shows as a jump."""
 
     def __init__(self, clock: Clock, steady: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -20,7 +20,7 @@ class ClockJumps:
         self._offset = self._read()
 
     def seconds(self) -> float:
-        """How far the clock has jumped since this was asked last; below zero when back."""
+        """How far the clock has jumped since the last call; negative for a jump back."""
         before, self._offset = self._offset, self._read()
         return self._offset - before
 

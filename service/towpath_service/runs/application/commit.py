@@ -1,12 +1,12 @@
-"""One batch of many producers' updates: verdicts in memory, one transaction.
+"""Commits one batch of many producers' updates: verdicts in memory, one transaction.
 
 Invariants, each of which a test names:
   - an update at or below its producer's watermark takes no effect again;
   - the watermark moves in the transaction that holds the effects, and never over a gap;
-  - what was refused is in the same transaction, and is told until its producer confirms it;
+  - a refusal is written in the same transaction, and is sent until its producer confirms it;
   - the stream of an older epoch commits nothing;
-  - of a tenant that stores as much as it may, all is taken up to a producer's next new run; what
-    follows gets no verdict, and can be sent again.
+  - when a tenant is at its storage limit, a producer's updates are committed up to its next new
+    run; the updates after that get no verdict, and can be sent again.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _log = logging.getLogger(__name__)
 
 
 class Batch:
-    """The work of one transaction."""
+    """The submissions of one transaction, and the changes that they make."""
 
     def __init__(self, transaction: IngestTransaction, now_us: int) -> None:
         self._transaction = transaction
@@ -72,7 +72,7 @@ class Batch:
         self._stored: Mapping[str, Stored] = {}
 
     def commit(self, submissions: Sequence[Submission]) -> list[Outcome | ServiceError]:
-        """Applies submissions in order; one producer's error doesn't touch the others."""
+        """Applies submissions in order; one producer's error doesn't affect the others."""
         self._load(submissions)
         outcomes = [self._apply(submission) for submission in submissions]
         self._changes.producers = list(self._producers.values())
@@ -137,7 +137,7 @@ class Batch:
         )
 
     def _held(self, submission: Submission, update: Update) -> Stored | None:
-        """What holds an update up: a new run of a tenant that stores as much as it may."""
+        """The storage that holds an update up: a new run of a tenant at its storage limit."""
         stored = self._stored.get(submission.producer.tenant_id) if submission.limited else None
         if stored is None or not stored.is_full or not isinstance(update.change, Creation):
             return None
@@ -228,7 +228,7 @@ class Batch:
         source: Source = Source.PRODUCER,
         inferred: bool = False,
     ) -> None:
-        """Applies an accepted transition and notes all that it changes."""
+        """Applies an accepted transition and records its changes."""
         changes = self._changes
         key = RunKey(scope.tenant_id, run.run_id)
         if verdict.from_state is not None:
@@ -322,9 +322,9 @@ def _may_store_more(submission: Submission) -> bool:
 
 
 def adopt_watermark(producer: ProducerRecord, sequence: int) -> None:
-    """Takes a producer's word for what was stored, since it keeps no earlier update any more.
+    """Adopts the watermark that a producer reports, as it keeps no earlier update any more.
 
-    Only a database that was restored from a backup knows less than its producers.
+    A database is behind its producers only after it was restored from a backup.
     """
     if producer.committed_sequence >= sequence:
         return

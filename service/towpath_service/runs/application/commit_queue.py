@@ -1,7 +1,8 @@
-"""What waits to be committed: tenants take turns, and long submissions are cut while they do.
+"""The queue of submissions to be committed; used by the committer.
 
-A submission that is cut is committed in portions, one after the other. It has one outcome, that of
-the last portion; what those before it came to stands, and sending it again is safe.
+Tenants take turns. While several tenants wait, a long submission is split, and committed in
+portions, one after the other. It has one outcome, that of the last portion. Earlier portions stay
+committed if a later one fails, and sending the submission again is safe.
 """
 
 from __future__ import annotations
@@ -18,29 +19,29 @@ if TYPE_CHECKING:
 
 MAX_BATCH_UPDATES: Final = 5000
 ROOM_UPDATES: Final = 200
-"""Of a tenant that wait while portions are cut: no more is read, so that what isn't committed soon
-takes no time from what is."""
+"""Most waiting updates of a tenant while portions are limited. Beyond that no more is read, so that
+reading takes no time from commits."""
 
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """A submission that is to be committed."""
+    """A submission in the queue."""
 
     submission: Submission
-    """What of it no commit has begun with."""
+    """The part that no commit has begun with."""
     outcome: asyncio.Future[Outcome]
     duplicates: int = 0
-    """Of its portions before."""
+    """The outcome of its earlier portions."""
 
     @property
     def tenant_id(self) -> str:
-        """Whose it is."""
+        """The tenant of the submission."""
         return self.submission.producer.tenant_id
 
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """What one commit takes of a submission."""
+    """The part of a submission that one commit takes."""
 
     submission: Submission
     of: Waiting
@@ -57,11 +58,11 @@ class CommitQueue:
     """Submissions of all tenants, in order for each."""
 
     def __init__(self) -> None:
-        """Is empty."""
+        """Starts empty."""
         self._queues: dict[str, _Queue] = {}
         self._turns = Turns()
         self._is_cut = False
-        """Whether the last commit took a portion only of what it could."""
+        """Whether the last commit was limited to less than the most."""
         self._readers: deque[tuple[str, asyncio.Future[None]]] = deque()
 
     def __len__(self) -> int:
@@ -69,13 +70,13 @@ class CommitQueue:
         return sum(len(queue.waiting) for queue in self._queues.values())
 
     def put(self, waiting: Waiting) -> None:
-        """Adds a submission at the end of its tenant's."""
+        """Adds a submission at the end of its tenant's queue."""
         queue = self._queues.setdefault(waiting.tenant_id, _Queue(deque()))
         queue.waiting.append(waiting)
         queue.updates += len(waiting.submission.updates)
 
     def take(self, now: float) -> list[Portion]:
-        """Takes what the next commit is to hold.
+        """Takes the portions of the next commit.
 
         Args:
             now: The time, in seconds of a clock that never goes back.
@@ -86,7 +87,7 @@ class CommitQueue:
         self._is_cut = room < MAX_BATCH_UPDATES
         for tenant_id in self._turns.order(waiting, now):
             if batch and waiting[tenant_id] > room:
-                continue  # It would hold up those who want little: its turn is the next commit's.
+                continue  # It would delay tenants with few updates: it waits for the next commit.
             taken = self._take_of(tenant_id, room, batch)
             self._turns.note(tenant_id, taken, waiting[tenant_id], now)
             room -= taken
@@ -94,21 +95,21 @@ class CommitQueue:
         return batch
 
     def drop(self, waiting: Waiting) -> None:
-        """Lets go of what is left of a submission that was cut."""
+        """Drops the rest of a submission that was split."""
         queue = self._queues[waiting.tenant_id]
         assert queue.waiting[0] is waiting
         self._remove(waiting.tenant_id, queue, len(waiting.submission.updates))
         self._let_read()
 
     def clear(self) -> list[Waiting]:
-        """Takes everything, to be told that it won't be committed."""
+        """Removes and returns all submissions, which won't be committed."""
         left = [waiting for queue in self._queues.values() for waiting in queue.waiting]
         self._queues.clear()
         self._let_read()
         return left
 
     async def wait_for_room(self, tenant_id: str) -> None:
-        """Waits until more of a tenant should be read: at once, unless it holds up others."""
+        """Waits until more of a tenant should be read; returns at once unless it delays others."""
         if not self._has_room(tenant_id):
             reader = asyncio.get_running_loop().create_future()
             self._readers.append((tenant_id, reader))
@@ -129,7 +130,7 @@ class CommitQueue:
                 self._readers.append((tenant_id, reader))
 
     def _take_of(self, tenant_id: str, room: int, batch: list[Portion]) -> int:
-        """Takes up to so many updates of a tenant, and tells how many: what is cut stays first."""
+        """Takes up to `room` updates of a tenant; returns how many. A split rest stays first."""
         queue, left = self._queues[tenant_id], room
         while queue.waiting and left > 0:
             waiting = queue.waiting[0]
@@ -154,7 +155,7 @@ class CommitQueue:
 
 
 def _part(submission: Submission, start: int, stop: int) -> Submission:
-    """Some of its updates; only the first of them may pass over a gap."""
+    """A slice of a submission; only the first slice may pass over a gap."""
     return replace(
         submission,
         first_sequence=submission.first_sequence + start,

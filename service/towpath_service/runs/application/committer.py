@@ -1,8 +1,8 @@
-"""Group commit: what all producers sent since the last commit goes into the next one.
+"""Group commit: each commit takes the submissions of all producers since the last one.
 
-Nothing waits for a batch to fill: an idle committer commits at once, a busy one finds more queued
-when it comes back, so batches grow by themselves under load. While several tenants report, they
-take turns (`commit_queue.py`).
+No submission waits for a batch to fill. An idle committer commits at once; a busy one finds more in
+the queue after each commit, so batches grow with the load. While several tenants report, they take
+turns (`commit_queue.py`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Submitting(Protocol):
 
     @property
     def waiting(self) -> int:
-        """Number of submissions that no commit has begun with."""
+        """The number of submissions that no commit has begun with."""
         ...
 
     def submit(self, submission: Submission) -> asyncio.Future[Outcome]:
@@ -42,7 +42,7 @@ class Submitting(Protocol):
         ...
 
     async def wait_for_room(self, tenant_id: str) -> None:
-        """Waits until more of a tenant should be read: at once, unless it holds up others."""
+        """Waits until more of a tenant should be read; returns at once unless it delays others."""
         ...
 
 
@@ -71,7 +71,7 @@ class Committer:
 
     @property
     def waiting(self) -> int:
-        """Number of submissions that no commit has begun with."""
+        """The number of submissions that no commit has begun with."""
         return len(self._queue)
 
     def submit(self, submission: Submission) -> asyncio.Future[Outcome]:
@@ -86,7 +86,7 @@ class Committer:
         return waiting.outcome
 
     async def wait_for_room(self, tenant_id: str) -> None:
-        """Waits until more of a tenant should be read: at once, unless it holds up others."""
+        """Waits until more of a tenant should be read; returns at once unless it delays others."""
         await self._queue.wait_for_room(tenant_id)
 
     async def _run(self) -> None:
@@ -103,7 +103,7 @@ class Committer:
                     raise
 
     async def _commit_apart(self, batch: Sequence[Portion]) -> None:
-        """Commits one by one, so that what can't be committed fails for its own producer only."""
+        """Commits portions one by one, so that a failure affects its own producer only."""
         for portion in batch:
             await self._commit([portion])
 
@@ -122,7 +122,7 @@ class Committer:
             for portion in batch:
                 self._settle(portion, error)
             return
-        except Exception:  # noqa: BLE001 - whatever the database raises, nothing was acknowledged
+        except Exception:  # noqa: BLE001 - on any database error, nothing was acknowledged
             if len(batch) > 1:
                 await self._commit_apart(batch)
                 return
@@ -136,7 +136,7 @@ class Committer:
             self._bus.notify(Scope(tenant_id, workspace_id))
 
     def _settle(self, portion: Portion, outcome: Outcome | ServiceError) -> None:
-        """Tells the outcome, unless more of the submission is to be committed."""
+        """Sets the outcome, unless more of the submission is to be committed."""
         waiting = portion.of
         if isinstance(outcome, Outcome):
             waiting.duplicates += outcome.duplicates
@@ -153,7 +153,7 @@ class Committer:
 def _fail(waiting: Waiting, error: ServiceError) -> None:
     if not waiting.outcome.done():
         waiting.outcome.set_exception(error)
-        waiting.outcome.exception()  # Whoever waited may have gone: that is no event.
+        waiting.outcome.exception()  # The waiting stream may be gone, which is no error.
 
 
 def _shutting_down() -> ServiceError:

@@ -1,7 +1,7 @@
-"""Reads that are at least as fresh as a token which an ack gave.
+"""Reads that are at least as fresh as a consistency token from an ack; used by queries.
 
-On one database every read shows what was acknowledged before. Where reads come from a copy that
-follows, or the database was restored from a backup, the answer waits, or is refused.
+On one database every read sees all earlier acknowledged updates. On a read replica that lags, or on
+a database that was restored from a backup, the read waits, or is refused.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ async def read_fresh(
     token: str,
     work: Callable[[Reads], Result],
 ) -> Result:
-    """Runs reads on a state that shows all that a token covers; an empty token asks for nothing.
+    """Runs reads on a state that includes all that a token covers; an empty token covers nothing.
 
     Raises:
         ServiceError: INVALID_REQUEST for a token of another workspace, OVERLOADED when such a
-            state has not come about in time.
+            state isn't reached in time.
     """
     wanted = read_consistency_token(token, scope.tenant_id, scope.workspace_id)
     if not wanted:

@@ -1,4 +1,4 @@
-"""Producers: their streams, their liveness, their log lines."""
+"""Producers' streams, liveness and log lines; used by the ingestion and log handlers."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ class Producers:
         self._open: dict[ProducerKey, asyncio.Event] = {}
 
     async def open(self, key: ProducerKey, *, last_acked_sequence: int, info: str) -> Opened:
-        """Opens a stream: the older one of the same producer is fenced off.
+        """Opens a stream, and fences off the older one of the same producer.
 
-        A producer that has seen acks beyond what is stored tells of a restored backup: its word is
-        taken, or it could never go on.
+        If a producer has seen acks beyond the stored watermark, the database was restored from a
+        backup. The service then adopts the producer's watermark, or it could never continue.
         """
         now_us = self._clock.now_us()
 
@@ -82,7 +82,7 @@ class Producers:
         return Opened(producer=producer, refusals=refusals, fenced=fenced)
 
     def closed(self, key: ProducerKey, opened: Opened) -> None:
-        """Notes that a stream has ended."""
+        """Records that a stream has ended."""
         if self._open.get(key) is opened.fenced:
             del self._open[key]
 
@@ -95,7 +95,7 @@ class Producers:
         return self._committer.submit(submission)
 
     async def wait_for_room(self, key: ProducerKey) -> None:
-        """Waits until more of a producer should be read: at once, unless it holds up others."""
+        """Waits until more of a producer should be read: at once, unless it delays others."""
         await self._committer.wait_for_room(key.tenant_id)
 
     async def get(self, key: ProducerKey) -> tuple[ProducerRecord, Sequence[Refusal]]:
@@ -114,16 +114,19 @@ class Producers:
     async def write_logs(
         self, key: ProducerKey, lines: Sequence[LogLine], dropped: int, *, limited: bool = False
     ) -> int:
-        """Stores log lines once each, and tells how many were new.
+        """Stores log lines, each once.
 
         Args:
-            key: Whose they are.
+            key: Their producer.
             lines: The lines.
-            dropped: How many more there were.
-            limited: Whether the tenant may store no more than so much.
+            dropped: The number of lines that the producer has dropped.
+            limited: Whether the tenant's storage limit applies.
+
+        Returns:
+            The number of new lines.
 
         Raises:
-            ServiceError: QUOTA_EXCEEDED: the tenant stores as much as it may.
+            ServiceError: QUOTA_EXCEEDED: the tenant is at its storage limit.
         """
         now_us = self._clock.now_us()
 
@@ -142,10 +145,11 @@ class Producers:
         return written
 
     async def keep_alive(self) -> None:
-        """Notes every few seconds which producers have a stream open here; never returns.
+        """Records every few seconds which producers have a stream open here; never returns.
 
-        The stream is enough: gRPC answers pings by itself, so that a process which can't report, as
-        one that holds its interpreter's lock, is not taken for lost while its connection lives.
+        An open stream proves that a producer is alive, because gRPC answers pings by itself. A
+        process that can't report, such as one that holds its interpreter's lock, isn't considered
+        lost while its connection lives.
         """
         while True:
             await asyncio.sleep(self._touch_seconds)

@@ -1,4 +1,4 @@
-"""Questions about runs, flows and logs, and the deletion of runs."""
+"""Queries of runs, flows and logs, and the deletion of runs; used by the run handlers."""
 
 from __future__ import annotations
 
@@ -65,17 +65,17 @@ class Graph:
 
 
 def page_size(asked: int, *, default: int, most: int) -> int:
-    """The size of a page, of what was asked for."""
+    """The size of a page: the requested one within its bounds, or the default."""
     return min(asked or default, most)
 
 
 def watch_question(scope: Scope, condition: str) -> tuple[str, ...]:
-    """What the resume token of a run watch is bound to."""
+    """The query that the resume token of a run watch is bound to."""
     return ("WatchRuns", scope.tenant_id, scope.workspace_id, condition)
 
 
 class Queries:
-    """Answers questions; each answer is one state of the database."""
+    """Runs queries; each result shows one state of the database."""
 
     def __init__(self, store: ReadStore, bus: Bus, clock: Clock) -> None:
         self._store = store
@@ -94,7 +94,7 @@ class Queries:
         return await read_fresh(self._store, self._bus, scope, consistency_token, work)
 
     async def attempt(self, scope: Scope, run_id: str) -> int:
-        """The attempt of a run that began last; raises RESOURCE_NOT_FOUND."""
+        """The number of a run's latest attempt; raises RESOURCE_NOT_FOUND."""
         run, _ = await self.run(scope, run_id, consistency_token="")
         return run.attempt
 
@@ -294,11 +294,11 @@ class Queries:
         return await self._store.read(scope.tenant_id, work)
 
     async def delete(self, scope: Scope, run_id: str, *, etag: str = "") -> None:
-        """Deletes an ended run with all below it.
+        """Deletes an ended run with all its descendants.
 
         Raises:
-            ServiceError: NOT_FOUND, ETAG_MISMATCH when an etag is given that is not the run's, or
-                RESOURCE_IN_USE when it or a run below hasn't ended.
+            ServiceError: NOT_FOUND, ETAG_MISMATCH when the given etag isn't the run's, or
+                RESOURCE_IN_USE when the run or a descendant hasn't ended.
         """
         now_us = self._clock.now_us()
 

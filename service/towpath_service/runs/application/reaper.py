@@ -1,6 +1,6 @@
-"""Concludes from silence: runs whose producer is lost become CRASHED.
+"""Infers crashes from silence: runs whose producer is lost become CRASHED.
 
-Safe at any number of replicas: the verdict is taken inside the transaction that writes it.
+Safe at any number of replicas: the decision is made inside the transaction that writes it.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class Reaper:
         self._jumps = ClockJumps(clock)
 
     async def run(self) -> None:
-        """Looks again and again; never returns.
+        """Reaps periodically; never returns.
 
-        What a producer could not say while no service ran proves nothing, so the first look comes
-        when the producers have had their time to be back.
+        Silence while no service ran proves nothing. The first pass therefore comes after producers
+        have had time to reconnect.
         """
         await asyncio.sleep(self._silence_seconds)
         while True:
@@ -52,13 +52,13 @@ class Reaper:
             try:
                 await self.look()
             except ServiceError as error:
-                _log.warning("lost producers could not be looked for: %s", error)
+                _log.warning("lost producers could not be searched for: %s", error)
 
     async def look(self) -> int:
-        """Ends the runs of all lost producers, and tells how many, unless the clock jumped.
+        """Ends the runs of all lost producers; returns how many, or 0 when the clock jumped.
 
-        Then everybody is taken for heard of now: nobody has been silent for a time that the clock
-        has left out, and nobody was heard of in the future.
+        After a jump, all producers count as seen now, since the times of their last signs of life
+        can't be compared with the clock any more.
         """
         jumped = self._jumps.seconds()
         if abs(jumped) > self._silence_seconds / 3:
@@ -76,7 +76,7 @@ class Reaper:
                 return ended
 
     async def reap(self) -> int:
-        """Ends at most `LIMIT` runs of lost producers, and tells how many."""
+        """Ends at most `LIMIT` runs of lost producers; returns how many."""
         now_us = self._clock.now_us()
         since_us = now_us - int(self._silence_seconds * 1e6)
 

@@ -1,9 +1,9 @@
-"""Retention: what is old enough goes, oldest first, a little at a time.
+"""Retention: removes old records, oldest first, in small transactions.
 
-Invariants: a run that has not ended is never removed, nor anything of it but old log lines; a run
-goes with all below it or not at all, the topmost last; whoever resumes a watch from before what is
-gone is told so. Ingestion waits for no more than one small transaction, and between two of them at
-least as long as one takes.
+Invariants: a run that has not ended is never removed, nor any of its records except old log lines;
+a run is removed together with all its descendants or not at all, the root last; a watch that
+resumes from before removed changes gets an error. Ingestion waits for one small transaction at
+most; the pause between two of them is at least as long as the first one took.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class Removed:
-    """How much of each kind a sweep has removed."""
+    """The numbers of removed records of each kind."""
 
     runs: int = 0
     transitions: int = 0
@@ -58,7 +58,7 @@ class Removed:
 
 @dataclass(slots=True, kw_only=True)
 class _Sweep:
-    """One walk over everything."""
+    """One pass over all workspaces."""
 
     now_us: int
     deadline: float
@@ -75,7 +75,7 @@ class _TakenByAnother(Exception):
 
 
 class Retention:
-    """Removes what is old from one store."""
+    """Removes old records from one store."""
 
     def __init__(self, store: RetentionStore, bus: Bus, clock: Clock, keep: Keep) -> None:
         self._store = store
@@ -86,27 +86,27 @@ class Retention:
         self._wary_until = 0.0
 
     async def run(self) -> None:
-        """Sweeps again and again; never returns."""
+        """Sweeps periodically; never returns."""
         await asyncio.sleep(FIRST_SECONDS)
         while True:
             try:
                 removed = await self.sweep()
             except ServiceError as error:
-                _log.warning("what is old could not be removed: %s", error)
+                _log.warning("old records could not be removed: %s", error)
             else:
                 if removed.runs or removed.transitions or removed.logs:
-                    _log.info("removed what was old: %s", removed)
+                    _log.info("removed old records: %s", removed)
             await asyncio.sleep(EVERY_SECONDS)
 
     async def sweep(self, *, seconds: float = float("inf"), pausing: bool = True) -> Removed:
-        """Removes all that is old, unless another replica is at it.
+        """Removes all old records, unless another replica is doing so.
 
-        A clock that has gone ahead by more than a day is mistrusted for a day: what it says is
-        old may not be.
+        After the clock has jumped ahead by more than a day, nothing is removed for a day, since
+        records may seem older than they are.
 
         Args:
-            seconds: After which to leave the rest for the next time.
-            pausing: Whether to let others write as much of the time.
+            seconds: Longest time of the sweep; the next one continues.
+            pausing: Whether to pause after each transaction, so that others can write.
         """
         if self._mistrusts_clock():
             return Removed()
@@ -185,7 +185,7 @@ class Retention:
         return removed
 
     async def _step(self, sweep: _Sweep, work: Callable[[Pruning], Result]) -> Result:
-        """One transaction, and a pause as long."""
+        """Runs one transaction, and pauses for the same time."""
         began = time.monotonic()
         result = await self._store.prune(partial(_claimed, work))
         if sweep.pausing:

@@ -1,4 +1,4 @@
-"""What a credential for one run lets its process report: that run, and what is below it."""
+"""Checks that a credential for one run reports on that run and its descendants only."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def may_report(
     run: RunStatus | None,
     runs: Mapping[RunKey, RunStatus],
 ) -> bool:
-    """Whether a run is the submission's to report on.
+    """Whether a submission may report on a run.
 
-    One in another workspace is not, nor is one that its credential isn't for: both are as if they
-    weren't there.
+    It may not report on a run of another workspace, or on one outside its credential's grant. Both
+    are treated as unknown runs.
 
     Args:
-        submission: Whose update it is.
-        update: What is reported.
-        run: The run as it stands; None when there is none.
-        runs: All that the batch touches, those of `runs_of_grants` included.
+        submission: The submission of the update.
+        update: The update.
+        run: The run's present status; None when there is no such run.
+        runs: All runs that the batch touches, including those of `runs_of_grants`.
     """
     if run is not None and run.workspace_id != submission.producer.workspace_id:
         return False
@@ -43,30 +43,30 @@ def may_report(
     if own is not None and only.attempt < own.attempt:
         return False
     if update.run_id == only.run_id:
-        told = change.attempt if isinstance(change, StateReport) else 0
-        return told in {0, only.attempt}
+        attempt = change.attempt if isinstance(change, StateReport) else 0
+        return attempt in {0, only.attempt}
     if run is not None:
         return _is_below(only, run)
     if not isinstance(change, Creation):
         return False
-    # A new run says itself what it is below; a parent that is known has to bear it out.
+    # A new run states its own parent and root; a known parent must agree.
     parent = runs.get(RunKey(submission.producer.tenant_id, change.parent_run_id or ""))
     named = only.run_id in {change.parent_run_id, change.root_run_id}
     return named and (parent is None or _is_below(only, parent)) and _is_of_tree(change, own)
 
 
 def _is_below(only: RunGrant, run: RunStatus) -> bool:
-    """Whether a run is the one that a grant is for, or below it."""
+    """Whether a run is that of a grant, or a descendant of it."""
     return only.run_id in {run.run_id, run.parent_run_id, run.root_run_id}
 
 
 def _is_of_tree(creation: Creation, own: RunStatus | None) -> bool:
-    """Whether a new run below another says that it is of the same tree, or of none."""
+    """Whether a new child run states the same tree as its parent, or no tree."""
     return own is None or creation.root_run_id in {"", own.run_id, own.root_run_id}
 
 
 def runs_of_grants(submissions: Sequence[Submission]) -> set[RunKey]:
-    """Runs that credentials are for, and parents of new runs, where it matters whose they are."""
+    """The runs of grants, and the parents of new runs, that `may_report` needs."""
     found: set[RunKey] = set()
     for submission in submissions:
         if submission.only_run is None:

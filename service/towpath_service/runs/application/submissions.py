@@ -1,4 +1,4 @@
-"""Batches of producers that wait to be committed, and what becomes of them."""
+"""Submissions of producers and their outcomes, as the handlers and the committer share them."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """A batch of one producer, waiting to be committed."""
+    """A batch of one producer, to be committed."""
 
     producer: ProducerKey
     actor: str
     first_sequence: int
     updates: Sequence[Update]
     confirmed_sequence: int = 0
-    """Up to where the producer has seen acks."""
+    """The sequence up to which the producer has seen acks."""
     epoch: int | None = None
     """Epoch of the stream it came on; None for the unary call."""
     info: str = ""
     resume_after_loss: bool = False
-    """Whether the producer knows of the gap before it and keeps nothing of it."""
+    """Whether the producer knows of the gap before it, and no longer has those updates."""
     only_run: RunGrant | None = None
-    """A run that it may report on, with all that is below it; None for all of its workspace."""
+    """The run that it may report on, with its descendants; None for the whole workspace."""
     limited: bool = False
-    """Whether its tenant may store no more than so much."""
+    """Whether its tenant's storage limit applies."""
 
     @property
     def scope(self) -> Scope:
@@ -46,21 +46,21 @@ class Submission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a submission."""
+    """The outcome of a submission."""
 
     committed_sequence: int
     refusals: Sequence[Refusal]
-    """All that the producer hasn't confirmed."""
+    """All refusals that the producer hasn't confirmed."""
     position: int = 0
-    """Where the workspace stood after the commit."""
+    """Position of the workspace after the commit."""
     duplicates: int = 0
-    """Updates that had been committed before."""
+    """Number of updates that had been committed before."""
     held: Stored | None = None
-    """Why the updates after `committed_sequence` have no verdict; None where all have one."""
+    """The full storage that left updates after `committed_sequence` without a verdict, if any."""
 
 
 def fenced(producer: ProducerRecord) -> ServiceError:
-    """What an older stream of a producer is told."""
+    """The error for an older stream of a producer."""
     return ServiceError(
         reason="PRODUCER_FENCED",
         message="a later stream of this producer is open: stop, and don't reconnect by yourself",
@@ -69,7 +69,7 @@ def fenced(producer: ProducerRecord) -> ServiceError:
 
 
 def sequence_gap(expected: int, first: int) -> ServiceError:
-    """What a batch that begins too far on is answered."""
+    """The error for a batch that begins beyond the next sequence."""
     return ServiceError(
         reason="SEQUENCE_GAP",
         message=f"the batch begins at {first}, but {expected} is next: resend from there",

@@ -1,8 +1,8 @@
 """Watches: changes as they are committed, resumable from a position.
 
 Invariants: a watch of transitions sees each position once, in order; a watch of runs never sends an
-older copy of a run after a newer one; what a resume token marks has been sent, all of it, and
-nothing beyond.
+older copy of a run after a newer one; all changes up to a resume token have been sent, and none
+beyond it.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ EventKind = Literal["ADDED", "MODIFIED", "REMOVED"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunChange:
-    """What happened to a watched run."""
+    """A change of a watched run."""
 
     kind: EventKind
     run_id: str
     run: Run | None
-    """None when it was deleted."""
+    """The run; None when it was deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,14 +173,13 @@ class Watches:
         return changes, reached
 
     async def _check(self, scope: Scope, position: int, what: str) -> None:
-        """Sees to it that nothing after a position is gone."""
+        """Refuses a position after which changes have been removed."""
         floors = await self._store.read(scope.tenant_id, lambda reads: reads.floors(scope))
         if position < getattr(floors, what):
             raise ServiceError(
                 reason="RESUME_TOKEN_EXPIRED",
                 message=(
-                    "some of what came after this token was removed, since it was older than is"
-                    " kept: begin without a token"
+                    "some changes after this token were removed by retention: begin without a token"
                 ),
             )
 
@@ -262,7 +261,7 @@ class Watches:
                 pace.spoke()
                 yield LogLines(lines=shown, resume_token=make_token(question, (position,)))
             if not lines:
-                # Lines follow the state on their own lane: one more look after the end.
+                # Lines are committed apart from states: read once more after the end.
                 if ended and ended_before:
                     return
                 ended_before = ended
@@ -270,7 +269,7 @@ class Watches:
 
 
 class _Pace:
-    """When a stream must say something, and when it has lasted long enough."""
+    """The times at which a stream must send a message, and at which it ends."""
 
     def __init__(self, silence_seconds: float, life_seconds: float) -> None:
         self._silence_seconds = silence_seconds

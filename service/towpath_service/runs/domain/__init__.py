@@ -1,1 +1,1 @@
-"""What is true of runs, whoever stores or reports it: no I/O."""
+"""The values and rules of runs, without I/O; used by all their layers."""

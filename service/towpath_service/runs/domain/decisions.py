@@ -1,11 +1,11 @@
-"""Verdicts on updates: which take effect, by which rule, and what becomes of the run.
+"""Verdicts on updates: whether they take effect, by which rule, and the run's new status.
 
 Invariants:
   - a run's revisions are 1, 2, 3, ... and each transition is in the table;
-  - a terminal state is left only by a retry the service was asked for, or by the truth about a
-    crash that was only inferred;
+  - a terminal state is left only by a retry that was requested of the service, or by a producer's
+    own report after a crash that was only inferred;
   - an update of an older attempt, or under a lower fence, never takes effect;
-  - the same report again changes nothing.
+  - a repeated report changes nothing.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ RULES: Final[Mapping[str, str]] = {
     "CREATED": "The first report of a run creates it.",
     "TABLE": "The transition table allows it.",
     "TRUTH_AFTER_INFERRED_CRASH": (
-        "The run was only taken for crashed, from its producer's silence; the producer's own report"
-        " for the same attempt is the truth."
+        "The crash was only inferred from the producer's silence; the producer's own report for the"
+        " same attempt replaces it."
     ),
     "PRODUCER_SILENT": (
         "The run's producer had no stream open and reported nothing for longer than the heartbeat"
@@ -39,11 +39,11 @@ RULES: Final[Mapping[str, str]] = {
     ),
     "SAME_AGAIN": "The run is in that state already; nothing changes.",
     "NOT_IN_TABLE": "The transition table has no such transition.",
-    "NOT_YOURS": "The table allows the transition, but not to whoever asked for it.",
+    "NOT_YOURS": "The table allows the transition, but not from this source.",
     "REASON_MISSING": "The table allows the transition only with a certain reason.",
     "STALE_ATTEMPT": "A later attempt of the run has begun.",
     "LEASE_LOST": "The run's lease has passed to another worker.",
-    "RUN_UNKNOWN": "Nobody has created the run.",
+    "RUN_UNKNOWN": "The run has not been created.",
     "RUN_CONFLICT": "A run of that id exists with other immutable fields.",
     "INVALID_REQUEST": "The update breaks a rule of the contract.",
 }
@@ -51,7 +51,7 @@ RULES: Final[Mapping[str, str]] = {
 
 @dataclass(slots=True, kw_only=True)
 class RunStatus:
-    """Where a run stands: what decisions need, and what they change."""
+    """The part of a run that decisions read and change."""
 
     run_id: str
     kind: RunKind
@@ -86,14 +86,14 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unchanged:
-    """An update that is fine and changes nothing."""
+    """An update that is valid and changes nothing."""
 
     rule: str = "SAME_AGAIN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """An update that is rejected for good."""
+    """An update that is rejected permanently."""
 
     reason: str
     rule: str
@@ -105,11 +105,11 @@ Verdict = Accepted | Unchanged | Refused
 
 
 def decide_creation(run: RunStatus | None, creation: Creation, run_id: str) -> Verdict:
-    """The verdict on a report that a run came into being.
+    """The verdict on the report of a run's creation.
 
     Args:
-        run: The run of that id, if there is one.
-        creation: What is reported.
+        run: The run with that id, if there is one.
+        creation: The reported creation.
         run_id: Id of the run.
     """
     if run is not None:
@@ -131,8 +131,8 @@ def _decide_repeated_creation(run: RunStatus, creation: Creation) -> Verdict:
         ("flow", run.flow_id, creation.flow_id),
         ("parent_run", run.parent_run_id, creation.parent_run_id),
     )
-    for name, known, told in pairs:
-        if known != told:
+    for name, known, reported in pairs:
+        if known != reported:
             return Refused(
                 reason="RUN_CONFLICT",
                 rule="RUN_CONFLICT",
@@ -150,14 +150,14 @@ def decide_transition(
     source: Source = Source.PRODUCER,
     inferring: bool = False,
 ) -> Verdict:
-    """The verdict on a report that a run changed state.
+    """The verdict on the report of a state.
 
     Args:
         run: The run, if it is known.
-        report: What is reported.
+        report: The reported state.
         run_id: Id of the run.
-        source: Who reports it.
-        inferring: Whether the service concludes it from silence.
+        source: The source of the report.
+        inferring: Whether the service infers it from silence.
     """
     if run is None:
         return unknown_run(run_id)
@@ -267,7 +267,7 @@ def _reason_missing(
 
 
 def new_status(creation: Creation, run_id: str, producer_id: str | None) -> RunStatus:
-    """A run as its creation makes it, before its first transition is applied."""
+    """The status of a new run, before its first transition."""
     return RunStatus(
         run_id=run_id,
         kind=creation.kind,
@@ -280,7 +280,7 @@ def new_status(creation: Creation, run_id: str, producer_id: str | None) -> RunS
 
 
 def unknown_run(run_id: str) -> Refused:
-    """The answer to a report on a run that isn't there, or isn't its producer's to report on."""
+    """The refusal of a report on a run that is unknown, or outside the producer's grant."""
     return Refused(
         reason="RUN_UNKNOWN",
         rule="RUN_UNKNOWN",

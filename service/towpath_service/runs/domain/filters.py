@@ -77,7 +77,7 @@ class Comparison:
     field: str
     operator: Operator
     value: str | int
-    """Text as it is; numbers, states and kinds as numbers, times and spans in microseconds."""
+    """A text; or a number: of a state or kind, or microseconds of a time or duration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ Filter = Comparison | Not | Combination
 
 
 class CountedCells(NamedTuple):
-    """Which of the kept counts a filter asks for: those that agree where something is given."""
+    """The stored counts that a filter selects; None in a field selects all its values."""
 
     flow_id: str | None = None
     kind: int | None = None
@@ -107,7 +107,7 @@ class CountedCells(NamedTuple):
 
 
 def counted_cells(condition: Filter | None) -> CountedCells | None:
-    """What a filter that only compares flow, kind and state for equality asks for; else None."""
+    """The counts selected by a filter on equality of flow, kind and state; None for others."""
     if condition is None:
         return CountedCells()
     terms = condition.operands if isinstance(condition, Combination) else (condition,)
@@ -146,8 +146,8 @@ def parse_filter(text: str, fields: Mapping[str, FieldType]) -> Filter | None:
     """Parses a filter; an empty text gives None.
 
     Args:
-        text: What the caller wrote, at most 4,096 characters.
-        fields: Names and types of the fields there are; "labels.KEY" goes with "tags".
+        text: The filter as the caller wrote it, at most 4,096 characters.
+        fields: Names and types of the known fields; "tags" implies "labels.KEY".
 
     Raises:
         ServiceError: INVALID_FILTER, with `position` and `token`.

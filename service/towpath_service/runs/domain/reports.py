@@ -1,6 +1,6 @@
-"""What producers report, as the domain sees it.
+"""The reports of producers, as values of the domain.
 
-Times are microseconds since the Unix epoch, UTC. Values that the service only keeps and gives back
+Times are microseconds since the Unix epoch, UTC. Values that the service only stores and returns
 (parameters, results, failures, labels) are JSON text.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class StateReport:
-    """That a run entered a state."""
+    """A report that a run entered a state."""
 
     state: RunState
     attempt: int = 0
@@ -32,7 +32,7 @@ class StateReport:
 
 @dataclass(slots=True, kw_only=True)
 class Creation:
-    """That a run came into being."""
+    """A report that a run was created."""
 
     kind: RunKind
     initial: StateReport
@@ -60,19 +60,19 @@ class Creation:
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """That a run came further."""
+    """A report of a run's progress."""
 
     content: str
 
 
 @dataclass(slots=True, kw_only=True)
 class Heartbeat:
-    """That a run is alive."""
+    """A report that a run is alive."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Amendment:
-    """That a run changed its own name or labels."""
+    """A report that a run changed its own name or labels."""
 
     display_name: str
     set_labels: Mapping[str, str]
@@ -81,7 +81,7 @@ class Amendment:
 
 @dataclass(slots=True, kw_only=True)
 class Unusable:
-    """An update that broke a rule of the contract before the domain saw it."""
+    """An update that breaks a rule of the contract, as found during conversion."""
 
     reason: str
     message: str
@@ -93,11 +93,11 @@ Change = Creation | StateReport | Progress | Heartbeat | Amendment | Unusable
 
 @dataclass(slots=True, kw_only=True)
 class Update:
-    """One thing that a producer reports about one run."""
+    """One report of a producer about one run."""
 
     sequence: int
     run_id: str
     occurred_us: int
     change: Change
     traceparent: str = ""
-    """The span it happened in, as W3C's header tells it, unless the producer told none."""
+    """The producer's span as a W3C traceparent; None if it sent none."""

@@ -1,4 +1,4 @@
-"""How long records are kept."""
+"""How long records are kept; used by retention and its options."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Keep:
     """How many seconds records are kept; None for ever."""
 
     runs: float | None = 365 * DAY
-    """Runs with everything that belongs to them, after the last run of a tree has ended."""
+    """Runs with all their records, from the end of the last run of a tree."""
     transitions: float | None = 90 * DAY
     """The histories of ended runs."""
     logs: float | None = 30 * DAY
     """Log lines."""
     tombstones: float = 7 * DAY
-    """Notes of deleted runs, for watches that resume."""
+    """Tombstones of deleted runs, for watches that resume."""
     producers: float = 60 * DAY
     """The last sequence numbers of producers, so that no update takes effect twice; the contract
     promises at least 30 days."""

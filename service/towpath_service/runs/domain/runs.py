@@ -75,12 +75,12 @@ class Run:
 
     @property
     def etag(self) -> str:
-        """Version of what users may set; state changes leave it alone."""
+        """Version of the fields that users may set; state changes don't affect it."""
         return make_etag(self.display_name, self.labels)
 
 
 class GraphNode(NamedTuple):
-    """What drawing a run takes."""
+    """The fields of a run that a drawn graph needs."""
 
     run_id: str
     parent_run_id: str | None
@@ -121,7 +121,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What was decided about an update of a run."""
+    """The decision on an update of a run."""
 
     accepted: bool
     rule: str
@@ -159,7 +159,7 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowSummary:
-    """A flow with what became of its runs."""
+    """A flow with the counts of its runs."""
 
     flow_id: str
     display_name: str
@@ -170,7 +170,7 @@ class FlowSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
-    """Counts of one span of time."""
+    """Counts of one time interval."""
 
     start_us: int
     end_us: int

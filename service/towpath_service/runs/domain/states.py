@@ -28,7 +28,7 @@ class RunState(IntEnum):
 
 
 class Source(IntEnum):
-    """Who causes a transition, numbered as in the contract."""
+    """The source of a transition, numbered as in the contract."""
 
     PRODUCER = 1
     WORKER = 2
@@ -72,7 +72,7 @@ _SOURCES = {
     "S": frozenset({Source.CALLER, Source.SYSTEM}),
 }
 
-# From state, then what may follow it with who may cause it: P the producer, W a worker, S the
+# For each state, the states that may follow, with their sources: P the producer, W a worker, S the
 # service itself or a caller of RunService.
 _ALLOWED: dict[str, str] = {
     "": "SCHEDULED PS, PENDING P, RUNNING P, PAUSED P, SKIPPED P, COMPLETED P CACHED",
@@ -140,7 +140,7 @@ def find_row(from_state: RunState | None, to_state: RunState) -> Row | None:
 def is_allowed(
     from_state: RunState | None, to_state: RunState, *, after_inferred: bool = False
 ) -> bool:
-    """Whether a history may hold a transition, whoever caused it.
+    """Whether a history may contain a transition, from any source.
 
     Args:
         from_state: State before; None for a new run.

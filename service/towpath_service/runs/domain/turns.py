@@ -1,12 +1,12 @@
-"""Whose turn it is, and for how much, where several tenants wait for one writer.
+"""Fair order and size of commits, where several tenants wait for one writer; used by CommitQueue.
 
 Invariants, each of which a test names:
-  - a tenant that reports alone, or beside others that report as much at a time, gets all that it
+  - a tenant that reports alone, or beside tenants that report as much at a time, gets all that it
     asks for;
-  - whoever has used least lately comes first, so that one that reports little waits for the portion
-    under way at most, however much another has sent;
-  - portions grow with what waits: the more there is to do, the fewer commits do it;
-  - use is forgotten by half in a second, so that nobody waits for ever.
+  - the tenant with the least recent use comes first, so that a tenant with few updates waits at
+    most for the current portion, however much another tenant has sent;
+  - portions grow with the number of waiting updates: a longer queue takes fewer commits;
+  - recorded use is halved every second, so that no tenant waits for ever.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 PORTION: Final = 12
-"""Updates of a commit that one with little to report may have to wait for: it takes little longer
-than a commit of one."""
+"""Updates of a portion that a tenant with few updates may have to wait for: its commit takes little
+longer than that of one update."""
 LITTLE: Final = 4
-"""Whoever reports less at a time than another by this factor has little to report."""
+"""A tenant has few updates if it reports less at a time than another one by this factor."""
 PARTS: Final = 8
-"""What waits, once that is more, is cut into so many portions."""
+"""Number of portions that the waiting updates are split into, if those are larger."""
 LATELY_SECONDS: Final = 1.0
-"""How long a tenant counts as one that reports; use is halved in as long."""
+"""How long a tenant counts as reporting; recorded use is halved in the same time."""
 MOST_LOOKED_AT: Final = 32
 MOST_REMEMBERED: Final = 1000
 _WEIGHT: Final = 0.25
-"""Of the last turn, in what a tenant asks for as a rule."""
+"""Weight of the last turn in the average of `wanted`."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Use:
     updates: float
-    """What it has used lately."""
+    """Recent use: updates."""
     wanted: float
-    """How many of its updates wait at its turn, as a rule."""
+    """Average number of its updates that wait at its turn."""
     at: float
 
     def left(self, now: float) -> float:
@@ -46,23 +46,23 @@ class _Use:
 
 
 class Turns:
-    """Remembers what tenants have used lately, by a clock in seconds that never goes back."""
+    """Records the recent use of tenants, by a monotonic clock in seconds."""
 
     def __init__(self) -> None:
-        """Has seen nobody."""
+        """Starts without recorded use."""
         self._uses: dict[str, _Use] = {}
-        """By tenant, the one whose turn was last at the end."""
+        """By tenant, in the order of their last turns."""
 
     def order(self, waiting: Iterable[str], now: float) -> list[str]:
-        """Tenants that wait, the one that has used least lately first."""
+        """The waiting tenants, the one with the least recent use first."""
         return sorted(waiting, key=lambda tenant_id: self._left(tenant_id, now))
 
     def portion(self, waiting: Mapping[str, int], most: int, now: float) -> int:
-        """How many updates the next commit may take: fewer where somebody has little to report.
+        """The number of updates that the next commit may take: fewer if a tenant has few updates.
 
         Args:
-            waiting: How many updates of each tenant wait; at least one tenant's.
-            most: How many a commit may take at all.
+            waiting: Number of waiting updates by tenant; not empty.
+            most: Most updates that a commit may take.
             now: The time.
         """
         wanted: dict[str, float] = {
@@ -78,12 +78,12 @@ class Turns:
         return min(most, max(PORTION, int(least), sum(waiting.values()) // PARTS))
 
     def note(self, tenant_id: str, updates: int, waiting: int, now: float) -> None:
-        """Notes that a tenant had a turn.
+        """Records a tenant's turn.
 
         Args:
-            tenant_id: Whose it was.
-            updates: How many of its updates were taken.
-            waiting: Of how many.
+            tenant_id: The tenant.
+            updates: Number of its updates that were taken.
+            waiting: Number of its updates that waited.
             now: The time.
         """
         use = self._uses.pop(tenant_id, None) or _Use(0.0, float(waiting), now)

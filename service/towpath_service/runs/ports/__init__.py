@@ -1,1 +1,1 @@
-"""What the application needs of a store of runs."""
+"""The ports of runs: the store that ingestion, queries and retention work on."""

@@ -1,4 +1,4 @@
-"""What ingestion needs of a store."""
+"""The port of ingestion: a store's write side."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RunKey(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class ProducerRecord:
-    """What is kept of a producer."""
+    """The stored state of a producer."""
 
     key: ProducerKey
     committed_sequence: int = 0
@@ -48,7 +48,7 @@ class ProducerRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A rejected update, kept for its producer and for whoever asks why."""
+    """A rejected update, kept for its producer and for the run's decisions."""
 
     producer: ProducerKey
     sequence: int
@@ -121,7 +121,7 @@ class ChangeSet:
     changed_runs: dict[RunKey, tuple[Scope, RunStatus]] = field(
         default_factory=dict["RunKey", "tuple[Scope, RunStatus]"]
     )
-    """Runs that were there before, as they are now."""
+    """Changed existing runs, with their new status."""
     count_deltas: dict[tuple[Scope, str, int, int], int] = field(
         default_factory=dict["tuple[Scope, str, int, int]", int]
     )
@@ -142,14 +142,14 @@ class ChangeSet:
 
 
 class IngestTransaction(Protocol):
-    """One transaction of the store: reads see what it wrote; it is committed as a whole."""
+    """One transaction of the store; its reads see its own writes."""
 
     def claim(
         self, keys: Collection[ProducerKey], now_us: int
     ) -> dict[ProducerKey, ProducerRecord]:
-        """Reads producers, and lets no other transaction work on them until this one ends.
+        """Reads and locks producers until this transaction ends.
 
-        Unknown ones are left out, or known from then on.
+        Unknown producers are left out, or created.
         """
         ...
 
@@ -160,9 +160,9 @@ class IngestTransaction(Protocol):
     def standing(
         self, runs: Collection[RunKey], producers: Collection[ProducerKey]
     ) -> tuple[dict[RunKey, RunStatus], dict[ProducerKey, list[Refusal]]]:
-        """Reads where runs stand, and the refusals of claimed producers; unknown ones are left out.
+        """Reads the status of runs, and unconfirmed refusals; unknown runs are left out.
 
-        As `refusals` does.
+        The producers must be claimed; the refusals are those that `refusals` returns.
         """
         ...
 
@@ -171,11 +171,11 @@ class IngestTransaction(Protocol):
         ...
 
     def position(self, scope: Scope) -> int:
-        """Last position of a workspace, that of this transaction's own writes included."""
+        """Last position of a workspace, including this transaction's own writes."""
         ...
 
     def stored(self, tenant_ids: Collection[str]) -> dict[str, Stored]:
-        """What tenants store and may store, as of now; those without a limit are left out."""
+        """Storage used and permitted by tenant, now; tenants without a limit are left out."""
         ...
 
     def write(self, changes: ChangeSet) -> None:
@@ -187,15 +187,15 @@ class IngestTransaction(Protocol):
         ...
 
     def write_logs(self, producer: ProducerKey, lines: Sequence[LogLine], now_us: int) -> int:
-        """Writes the lines that are new, and tells how many."""
+        """Writes the lines that are new; returns how many."""
         ...
 
     def touch_producers(self, keys: Collection[ProducerKey], now_us: int) -> None:
-        """Notes that producers are alive."""
+        """Records that producers are alive."""
         ...
 
     def hear_of_all(self, now_us: int) -> None:
-        """Notes that all producers with unfinished runs are alive."""
+        """Records that all producers with unfinished runs are alive."""
         ...
 
     def runs_of_silent_producers(
@@ -211,14 +211,14 @@ class IngestStore(Protocol):
     async def write(
         self, tenants: Collection[str], work: Callable[[IngestTransaction], Result]
     ) -> Result:
-        """Runs work in one transaction; what it returns is returned after the commit.
+        """Runs work in one transaction, and returns its result after the commit.
 
         Args:
-            tenants: Ids of all whose data it may touch, or EVERY_TENANT.
-            work: What is done.
+            tenants: Ids of all tenants whose data it may touch, or EVERY_TENANT.
+            work: Reads and writes on the transaction.
 
         Raises:
-            ServiceError: OVERLOADED, when the database can't take it now; nothing was written, or
-                it is unknown whether it was.
+            ServiceError: OVERLOADED, when the database is unavailable; nothing was written, or it
+                is unknown whether the commit took place.
         """
         ...

@@ -1,4 +1,4 @@
-"""What queries need of a store."""
+"""The port of queries and watches: a store's read side, and the removal of runs."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ OrderField = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunQuery:
-    """Which runs, in which order, from where on."""
+    """A page of runs: its filter, its order and its start."""
 
     scope: Scope
     filter: Filter | None = None
     order: OrderField = "create_time"
     descending: bool = True
     after: tuple[int | str, str] | None = None
-    """Value of the order field, and run id, of the last run before."""
+    """Value of the order field, and run id, of the last run of the previous page."""
     limit: int = 50
 
 
 class RunTree(NamedTuple):
-    """A run, alone or with all that are below it."""
+    """A run, alone or with all its descendants."""
 
     run_id: str
     descendants: bool
@@ -82,21 +82,21 @@ class Reads(Protocol):
         ...
 
     def descendants(self, scope: Scope, run_id: str, *, depth: int, limit: int) -> list[Run]:
-        """Reads a run and what is below it, parents before children."""
+        """Reads a run and its descendants, parents before children."""
         ...
 
     def graph(self, scope: Scope, run_id: str, *, depth: int, limit: int) -> list[GraphNode]:
-        """Reads a run and what is below it, parents before children, at most `limit` + 1."""
+        """Reads a run and its descendants, parents before children, at most `limit` + 1."""
         ...
 
     def changed_runs(
         self, scope: Scope, after: int, until: int, limit: int
     ) -> list[tuple[int, str, Run | None]]:
-        """Reads what changed between two positions: (position, run id, run or None if deleted)."""
+        """Reads the changes between two positions: (position, run id, run or None if deleted)."""
         ...
 
     def matching(self, scope: Scope, run_ids: Collection[str], condition: Filter) -> set[str]:
-        """Tells which of these runs match a filter now."""
+        """Returns the ids of those runs that match a filter now."""
         ...
 
     def transitions(self, scope: Scope, run_id: str, after: int, limit: int) -> list[Transition]:
@@ -110,7 +110,7 @@ class Reads(Protocol):
         ...
 
     def decisions(self, scope: Scope, run_id: str, after: int, limit: int) -> list[Decision]:
-        """Reads decisions on a run's updates, leaving out the first `after` of them."""
+        """Reads decisions on a run's updates, after the first `after` of them."""
         ...
 
     def logs(
@@ -127,11 +127,11 @@ class Reads(Protocol):
         ...
 
     def logs_after(self, scope: Scope, tree: RunTree, after: int, limit: int) -> list[LogEntry]:
-        """Reads log lines above a position, in the order they came in."""
+        """Reads log lines above a position, in the order of their arrival."""
         ...
 
     def dropped_logs(self, scope: Scope, tree: RunTree) -> int:
-        """How many lines the producers of these runs have dropped."""
+        """The number of lines that the producers of these runs have dropped."""
         ...
 
     def flows(self, scope: Scope, after: str, limit: int) -> list[FlowSummary]:
@@ -145,7 +145,7 @@ class Reads(Protocol):
         ...
 
     def totals(self, scope: Scope, cells: CountedCells) -> Mapping[int, int]:
-        """Numbers of runs by state, as they are kept: whenever the runs were."""
+        """Stored numbers of runs by state, over all time."""
         ...
 
     def durations(
@@ -153,12 +153,12 @@ class Reads(Protocol):
     ) -> Mapping[int, list[int]]:
         """Running times by bucket number, ascending, microseconds.
 
-        They are those of the latest 2,000 runs that have ended.
+        Only the latest 2,000 ended runs are counted.
         """
         ...
 
     def delete_runs(self, scope: Scope, run_ids: Sequence[str], now_us: int) -> None:
-        """Removes runs with all that belongs to them, and leaves tombstones for watches."""
+        """Removes runs with all their records, and writes tombstones for watches."""
         ...
 
 

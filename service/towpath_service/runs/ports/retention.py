@@ -1,4 +1,4 @@
-"""What retention needs of a store."""
+"""The port of retention: a store's removal of old records."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Cursor = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """What was done with some rows of a kind, in the order they came in."""
+    """The result of one step over the rows of a kind, in the order of their arrival."""
 
     removed: int
     next: Cursor | None
-    """Where the following rows begin; None when those are too young, or there are none."""
+    """Start of the next step; None when the following rows are too young, or absent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +29,16 @@ class OldRoots:
     """Some of the oldest runs."""
 
     run_ids: Sequence[str]
-    """Those of them that have ended long ago and have none above."""
+    """Those of them that ended before the time and have no parent."""
     next: Cursor | None
-    """Where the following ones begin; None when there are none as old."""
+    """Start of the next step; None when there are no more old runs."""
 
 
 class Pruning(Protocol):
-    """One transaction that removes what is old."""
+    """One transaction that removes old records."""
 
     def claim(self) -> bool:
-        """Whether no other replica prunes until this transaction ends."""
+        """Claims pruning until this transaction ends; False when another replica has it."""
         ...
 
     def scopes(self) -> list[Scope]:
@@ -48,25 +48,26 @@ class Pruning(Protocol):
     def prune(
         self, kind: Kind, scope: Scope, before_us: int, after: Cursor | None, limit: int
     ) -> Window:
-        """Removes those of the next rows of a kind that are from before a time.
+        """Removes rows of a kind that are from before a time, among the next `limit` rows.
 
-        Lines of logs, and transitions of runs that have ended; the tombstones of deleted runs; and
+        The kinds are log lines; transitions of ended runs; tombstones of deleted runs; and
         producers without an unfinished run, with their refusals.
         """
         ...
 
     def old_roots(self, scope: Scope, before_us: int, after: Cursor | None, limit: int) -> OldRoots:
-        """Reads runs that nothing has happened to since a time, from the oldest on."""
+        """Reads runs without a change since a time, oldest first."""
         ...
 
     def has_young(self, scope: Scope, root_id: str, before_us: int) -> bool:
-        """Whether a run below has not ended, or ended after a time."""
+        """Whether any descendant has not ended, or ended after a time."""
         ...
 
     def remove_tree(self, scope: Scope, root_id: str, now_us: int, limit: int) -> tuple[int, bool]:
-        """Removes runs of those below, then the root; tells how many, and whether that is all.
+        """Removes at most `limit` descendants; the root goes with the last of them.
 
-        At most `limit` of those below; the root goes with the last of them.
+        Returns:
+            The number of removed runs, and whether the tree is gone.
         """
         ...
 
@@ -75,9 +76,9 @@ class RetentionStore(Protocol):
     """A store that retention removes from."""
 
     async def prune(self, work: Callable[[Pruning], Result]) -> Result:
-        """Runs work in one transaction; what it returns is returned after the commit.
+        """Runs work in one transaction, and returns its result after the commit.
 
         Raises:
-            ServiceError: OVERLOADED, when the database can't take it now.
+            ServiceError: OVERLOADED, when the database is unavailable.
         """
         ...

@@ -1,4 +1,4 @@
-"""The store of runs, as the rest of the service gets it."""
+"""The whole store of runs as one port, for the wiring and for other subjects."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class RunStore(IngestStore, ReadStore, RetentionStore, Protocol):
     """Keeps runs, transitions and logs."""
 
     def on(self, transaction: Transaction) -> IngestTransaction:
-        """Runs within a transaction that another subject has opened.
+        """The runs within a transaction that another subject has opened.
 
         Args:
-            transaction: One that writes, of the tenants whose runs are meant.
+            transaction: A writing transaction of the runs' tenants.
         """
         ...

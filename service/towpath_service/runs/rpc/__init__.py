@@ -1,1 +1,1 @@
-"""The handlers of runs: messages in, messages out."""
+"""The handlers of IngestService, RunService, FlowService, LogService and ServerService."""

@@ -1,4 +1,4 @@
-"""Runs, histories and log lines: from the domain to messages."""
+"""Converts runs, histories and log lines into messages; used by the handlers that read."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def parse_into(message: Message, text: str | None) -> None:
-    """Fills a message from the JSON text that it was kept as."""
+    """Fills a message from its stored JSON text."""
     if text:
         json_format.Parse(text, message, ignore_unknown_fields=True)
 
@@ -215,7 +215,7 @@ def to_log_record(line: LogEntry) -> log_service_pb2.LogRecord:
 
 
 def to_flow(flow: FlowSummary, workspace_id: str) -> flow_service_pb2.Flow:
-    """A flow with what became of its runs."""
+    """A flow with the counts of its runs."""
     message = flow_service_pb2.Flow(
         name=names.flow_name(workspace_id, flow.flow_id),
         display_name=flow.display_name,
@@ -228,7 +228,7 @@ def to_flow(flow: FlowSummary, workspace_id: str) -> flow_service_pb2.Flow:
 
 
 def to_aggregate(bucket: Bucket) -> run_service_pb2.RunAggregate:
-    """Counts of one span of time."""
+    """Counts of one time interval."""
     message = run_service_pb2.RunAggregate(counts=state_counts(bucket.counts))
     set_time(message.time_range.start_time, bucket.start_us)
     set_time(message.time_range.end_time, bucket.end_us)

@@ -1,7 +1,7 @@
-"""Updates and log lines: from messages to the domain.
+"""Converts messages of updates and log lines into the domain's values; used by ingestion.
 
-What user code says is kept as it is, but for NUL, which PostgreSQL can't hold: a replacement
-character is kept in its place, on every database. A run's end must not be lost for its message.
+Texts of user code are kept unchanged, except that NUL becomes a replacement character on every
+database, since PostgreSQL can't store it. A run's end must not be lost because of its message.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ _PENDING: Final = StateReport(state=RunState.PENDING)
 
 
 def json_text(message: Message) -> str:
-    """A message as compact JSON text, for keeping.
+    """A message as compact JSON text, for storage.
 
     Raises:
-        ServiceError: INVALID_REQUEST, when a time or span in it is none.
+        ServiceError: INVALID_REQUEST, when a timestamp or duration in it is invalid.
     """
     try:
         return MessageToJson(message, indent=None)
@@ -57,7 +57,7 @@ def json_text(message: Message) -> str:
 
 
 def to_updates(batch: ingest_service_pb2.UpdateBatch) -> list[Update]:
-    """Converts a batch; an update that breaks a rule becomes one that will be refused."""
+    """Converts a batch; an update that breaks a rule becomes an `Unusable`."""
     return [
         to_update(update, sequence)
         for sequence, update in enumerate(batch.updates, start=batch.first_sequence)
@@ -65,7 +65,7 @@ def to_updates(batch: ingest_service_pb2.UpdateBatch) -> list[Update]:
 
 
 def to_update(update: ingest_service_pb2.Update, sequence: int) -> Update:
-    """Converts one update, whose number at its producer is given."""
+    """Converts one update with its sequence number."""
     occurred_us = 0
     change: Change | None
     try:
@@ -189,7 +189,7 @@ def _texts(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _lower_case(run_id: str, field: str) -> str:
-    """An id that resource names can hold; protovalidate takes capitals too."""
+    """An id in lower case, as resource names need it; protovalidate accepts upper case too."""
     if run_id != run_id.lower():
         raise invalid(field, "must be a UUID in lower case")
     return run_id
@@ -208,7 +208,7 @@ def _too_large(field: str, actual: int) -> Unusable:
 
 
 def to_log_line(record: log_service_pb2.LogRecord) -> LogLine:
-    """Converts one log line; INVALID_REQUEST when a time in it is none."""
+    """Converts one log line; raises INVALID_REQUEST for an invalid timestamp."""
     attributes = None
     if record.attributes:
         only = log_service_pb2.LogRecord(attributes=record.attributes)
@@ -229,5 +229,5 @@ def to_log_line(record: log_service_pb2.LogRecord) -> LogLine:
 
 
 def info_text(info: ingest_service_pb2.ProducerInfo) -> str:
-    """A producer's description as JSON text; empty when it gave none."""
+    """A producer's description as JSON text; empty when it sent none."""
     return json_text(info) if info.ByteSize() else ""

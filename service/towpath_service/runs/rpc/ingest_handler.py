@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from towpath_service.runs.application.producers import Opened, Producers
 
 ROTATION_SECONDS: Final = 900.0
-# A process that holds its interpreter's lock answers pings and no messages: it gets time to move.
+# A process that holds its interpreter's lock answers pings but no messages: it gets time to react.
 LINGER_AFTER_ROTATION_SECONDS: Final = 300.0
 LINGER_AFTER_DRAIN_SECONDS: Final = 30.0
 TOKEN_ENDS_SECONDS: Final = 60.0
@@ -48,7 +48,7 @@ DEDUPE_RETENTION_SECONDS: Final = 30 * 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamTimes:
-    """How long streams last and producers may be silent, in seconds."""
+    """Lifetimes of streams and timeouts of producers, in seconds."""
 
     rotation_seconds: float = ROTATION_SECONDS
     opening_seconds: float = 30.0
@@ -58,7 +58,7 @@ class StreamTimes:
 
 
 class IngestHandler:
-    """Takes what producers report."""
+    """Receives the updates of producers."""
 
     service: ClassVar[str] = "towpath.api.v1.IngestService"
 
@@ -77,7 +77,7 @@ class IngestHandler:
     async def stream_updates(
         self, requests: AsyncIterator[pb.StreamUpdatesRequest], caller: Caller
     ) -> AsyncIterator[pb.StreamUpdatesResponse]:
-        """Takes batches and gives acks, for as long as the stream lasts."""
+        """Receives batches and sends acks for the lifetime of the stream."""
         first = await self._first(requests)
         if first is None:
             return
@@ -119,7 +119,7 @@ class IngestHandler:
     ) -> AsyncIterator[pb.StreamUpdatesResponse]:
         loop = asyncio.get_running_loop()
         life = self._times.rotation_seconds * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load
-        # A token that ends sooner is given time to be followed by the next one.
+        # The stream ends early enough before its token for the producer to get the next one.
         rotation_at = loop.time() + max(0.0, min(life, stream.life_seconds - TOKEN_ENDS_SECONDS))
         reading: asyncio.Task[pb.StreamUpdatesRequest | None] | None = next_of(requests)
         fencing = asyncio.ensure_future(stream.opened.fenced.wait())
@@ -182,7 +182,7 @@ class IngestHandler:
     async def record_updates(
         self, request: pb.RecordUpdatesRequest, caller: Caller
     ) -> pb.RecordUpdatesResponse:
-        """Takes one batch and waits for its verdict."""
+        """Records one batch and waits for its outcome."""
         scope = workspace_scope(caller, request.workspace, "workspace")
         _check_producer(request.producer_id, "producer_id")
         check_batch(request.batch)
@@ -202,14 +202,14 @@ class IngestHandler:
             )
         )
         if outcome.held is not None:
-            # What came before is stored. An ack would be taken for one of the whole batch.
+            # Earlier updates are stored, but an ack would seem to cover the whole batch.
             raise storage_is_full(outcome.held)
         return pb.RecordUpdatesResponse(ack=to_ack(outcome, key))
 
     async def get_producer(
         self, request: pb.GetProducerRequest, caller: Caller
     ) -> pb.GetProducerResponse:
-        """Reads what is known of a producer."""
+        """Reads the stored state of a producer."""
         scope = workspace_scope(caller, request.workspace, "workspace")
         key = ProducerKey(scope.tenant_id, scope.workspace_id, request.producer_id)
         producer, refusals = await self._producers.get(key)

@@ -1,4 +1,4 @@
-"""LogService."""
+"""The handler of LogService."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NOT_ITS_OWN: Final = "some lines are of runs that this credential isn't for"
 
 
 class LogHandler:
-    """Takes and gives log lines."""
+    """Stores, lists and streams log lines."""
 
     service: ClassVar[str] = "towpath.api.v1.LogService"
 
@@ -82,7 +82,7 @@ class LogHandler:
         )
 
     async def _own(self, scope: Scope, run_id: str, lines: list[LogLine]) -> list[LogLine]:
-        """Those of a run and of what is below it."""
+        """The lines of a run and its descendants."""
         ids = list({line.run_id for line in lines})
         runs, _ = await self._queries.batch(scope, ids, full=False)
         own = {found.run_id for found in runs.values() if found.root_run_id == run_id} | {run_id}
@@ -111,7 +111,7 @@ class LogHandler:
     async def tail_logs(
         self, request: log_service_pb2.TailLogsRequest, caller: Caller
     ) -> AsyncIterator[log_service_pb2.TailLogsResponse]:
-        """Streams lines of a run as they come in."""
+        """Streams lines of a run as they arrive."""
         scope, run_id = run_scope(caller, request.parent, "parent")
         async for batch in self._watches.logs(
             scope,

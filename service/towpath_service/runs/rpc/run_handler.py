@@ -1,4 +1,4 @@
-"""RunService and FlowService."""
+"""The handlers of RunService and FlowService."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DEFAULT_INTERVAL_US = 100_000
 
 
 class RunHandler:
-    """Answers questions about runs."""
+    """Queries, watches and deletes runs."""
 
     service: ClassVar[str] = "towpath.api.v1.RunService"
 
@@ -93,7 +93,7 @@ class RunHandler:
     async def delete_run(
         self, request: run_service_pb2.DeleteRunRequest, caller: Caller
     ) -> run_service_pb2.DeleteRunResponse:
-        """Deletes an ended run with all below it."""
+        """Deletes an ended run with all its descendants."""
         scope, run_id = run_scope(caller, request.name, "name")
         await self._queries.delete(scope, run_id, etag=request.etag)
         return run_service_pb2.DeleteRunResponse()
@@ -117,7 +117,7 @@ class RunHandler:
     async def list_run_decisions(
         self, request: run_service_pb2.ListRunDecisionsRequest, caller: Caller
     ) -> run_service_pb2.ListRunDecisionsResponse:
-        """Lists what was decided about a run's updates."""
+        """Lists the decisions on a run's updates."""
         scope, run_id = run_scope(caller, request.parent, "parent")
         found, more = await self._queries.decisions(
             scope, run_id, size=request.page_size, token=request.page_token
@@ -199,7 +199,7 @@ class RunHandler:
 
 
 class FlowHandler:
-    """Answers questions about flows."""
+    """Queries flows."""
 
     service: ClassVar[str] = "towpath.api.v1.FlowService"
 

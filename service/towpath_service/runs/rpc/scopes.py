@@ -1,4 +1,4 @@
-"""Which workspace, or run, the names in a request mean for its caller."""
+"""Resolves names of workspaces and runs in a request to scopes; used by the handlers."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 
 def workspace_scope(caller: Caller, name: str, field: str = "parent") -> Scope:
-    """The scope that a workspace's name means for a caller.
+    """The scope of a workspace's name in the caller's tenant.
 
     Args:
-        caller: Whose tenant it is in.
+        caller: The caller; its tenant is that of the scope.
         name: "workspaces/{workspace}".
-        field: Where the name is in the request, for the refusal.
+        field: The field of the name in the request, for the error.
 
     Raises:
-        ServiceError: INVALID_REQUEST: it is no such name.
+        ServiceError: INVALID_REQUEST: the name isn't a workspace's.
     """
     return Scope(caller.tenant_id, parse_workspace(name, field))
 
 
 def run_scope(caller: Caller, name: str, field: str) -> tuple[Scope, str]:
-    """The scope and run id that a run's name means for a caller; raises as `workspace_scope`."""
+    """The scope and run id of a run's name; raises as `workspace_scope`."""
     workspace_id, run_id = parse_run(name, field)
     return Scope(caller.tenant_id, workspace_id), run_id

@@ -1,4 +1,4 @@
-"""ServerService."""
+"""The handler of ServerService."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FEATURES: Final = ("ingest.stream", "ingest.unary", "watch.runs", "watch.transit
 
 
 class ServerHandler:
-    """Tells what the server is."""
+    """Describes the server and its state machine."""
 
     service: ClassVar[str] = "towpath.api.v1.ServerService"
 
@@ -29,7 +29,7 @@ class ServerHandler:
     async def get_server_info(
         self, request: server_service_pb2.GetServerInfoRequest, caller: Caller
     ) -> server_service_pb2.GetServerInfoResponse:
-        """Tells the server's version, features and limits."""
+        """Returns the server's version, features and limits."""
         del request, caller
         answer = server_service_pb2.GetServerInfoResponse(
             version=self._version,
@@ -47,7 +47,7 @@ class ServerHandler:
     async def get_transition_table(
         self, request: server_service_pb2.GetTransitionTableRequest, caller: Caller
     ) -> server_service_pb2.GetTransitionTableResponse:
-        """Tells the state machine as it is applied."""
+        """Returns the transition table that the server applies."""
         del request, caller
         answer = server_service_pb2.GetTransitionTableResponse(
             rules=[

@@ -1,4 +1,4 @@
-"""One open ingestion stream: what is in flight on it, and what is held for want of room."""
+"""One open ingestion stream: its updates in flight, and those held for lack of storage."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from towpath_service.runs.application.producers import Opened, Producers
     from towpath_service.runs.ports.ingest import ProducerKey, Refusal
 
-# Half a second of work: what one producer has in flight, all others wait for.
+# About half a second of work: all other producers wait for one producer's updates in flight.
 WINDOW_UPDATES: Final = 3_000
 WINDOW_BYTES: Final = 8 * 1024 * 1024
 BATCH_UPDATES: Final = 1000
 BATCH_BYTES: Final = 1024 * 1024
 LAST_SEQUENCE: Final = (1 << 63) - 1
 HELD_SECONDS: Final = 5.0
-"""Between two tries of what there is no room for: less than producers wait for a word."""
+"""Pause between two tries of held updates; shorter than the producers' timeout for acks."""
 
 
 class UpdateStream:
-    """One open stream: what is in flight on it."""
+    """One open stream, with its updates in flight."""
 
     def __init__(
         self,
@@ -52,9 +52,9 @@ class UpdateStream:
         self._tenant_limits = tenant_limits
         self.pending: deque[asyncio.Future[Outcome]] = deque()
         self.held: Stored | None = None
-        """Why what is in flight waits to be tried again; None when it doesn't."""
+        """The full storage that holds updates in flight; None when none are held."""
         self.retry_at = math.inf
-        """When it is, by the loop's clock."""
+        """Time of the next try, by the loop's clock."""
         self._told_held = False
         self._batches: deque[Submission] = deque()
         self._sizes: deque[tuple[int, int]] = deque()
@@ -69,7 +69,7 @@ class UpdateStream:
         request: pb.StreamUpdatesRequest | None,
         requests: AsyncIterator[pb.StreamUpdatesRequest],
     ) -> asyncio.Task[pb.StreamUpdatesRequest | None] | None:
-        """Submits a batch, and goes on reading; None at the half-close."""
+        """Submits a batch and starts the next read; None at the half-close."""
         if request is None:
             return None
         if request.WhichOneof("frame") != "batch":
@@ -99,19 +99,19 @@ class UpdateStream:
         return next_of(requests, lambda: self._wait(pause))
 
     async def _wait(self, pause_seconds: float) -> None:
-        """Waits before more is read: what comes next stays where it is, held back by the window."""
+        """Waits before the next read; the window holds unread messages back."""
         if pause_seconds:
             await asyncio.sleep(pause_seconds)
         await self._producers.wait_for_room(self._key)
 
     @property
     def life_seconds(self) -> float:
-        """How long the caller's token lets the stream last."""
+        """Seconds that the caller's token lets the stream last."""
         expires_at = self._caller.expires_at
         return math.inf if expires_at is None else expires_at - time.time()
 
     def ack(self) -> pb.StreamUpdatesResponse:
-        """The ack of all that has been committed since the last one."""
+        """The ack of all updates committed since the last ack."""
         outcome: Outcome | None = None
         while self.pending and self.pending[0].done():
             outcome = self.pending.popleft().result()
@@ -132,13 +132,13 @@ class UpdateStream:
         return pb.StreamUpdatesResponse(ack=ack)
 
     def retry(self, *, half_closed: bool) -> None:
-        """Submits again what is held, if it is time to.
+        """Submits held updates again, if it is time to.
 
         Args:
-            half_closed: Whether nothing more will come, so that it isn't waited for either.
+            half_closed: Whether the producer sends nothing more, so that there is no later try.
 
         Raises:
-            ServiceError: QUOTA_EXCEEDED: there is no room for the last that came.
+            ServiceError: QUOTA_EXCEEDED: there is no storage left for the last updates.
         """
         if self.held is None:
             return
@@ -150,7 +150,7 @@ class UpdateStream:
         self.pending.extend(self._producers.record(batch) for batch in self._batches)
 
     def _hold(self, outcome: Outcome, held: Stored) -> None:
-        """Keeps what has no verdict, to try it again: none of it takes effect twice."""
+        """Keeps updates without a verdict for another try; none takes effect twice."""
         first = self._batches[0]
         taken = max(0, outcome.committed_sequence + 1 - first.first_sequence)
         self._batches[0] = replace(
@@ -164,14 +164,14 @@ class UpdateStream:
         self.retry_at = asyncio.get_running_loop().time() + HELD_SECONDS
 
     def abandon(self) -> None:
-        """Asks for no verdict any more: the producer will hear of them on its next stream."""
+        """Stops waiting for outcomes; the producer gets the verdicts on its next stream."""
         for outcome in self.pending:
             if not outcome.cancel() and not outcome.cancelled():
                 outcome.exception()
 
 
 def to_rejection(refusal: Refusal) -> pb.UpdateRejection:
-    """A refusal as its producer is told of it."""
+    """A refusal as a message to its producer."""
     current: Any = int(refusal.current_state or 0)
     return pb.UpdateRejection(
         sequence=refusal.sequence,
@@ -185,7 +185,7 @@ def to_rejection(refusal: Refusal) -> pb.UpdateRejection:
 
 
 def to_ack(outcome: Outcome, key: ProducerKey) -> pb.UpdateAck:
-    """An outcome as its producer is told of it."""
+    """An outcome as the ack to its producer."""
     return pb.UpdateAck(
         committed_sequence=outcome.committed_sequence,
         consistency_token=make_consistency_token(key.tenant_id, key.workspace_id, outcome.position),
@@ -194,7 +194,7 @@ def to_ack(outcome: Outcome, key: ProducerKey) -> pb.UpdateAck:
 
 
 def send_window() -> pb.SendWindow:
-    """How much a producer may have in flight."""
+    """The limits of a producer's updates in flight."""
     return pb.SendWindow(
         max_inflight_updates=WINDOW_UPDATES,
         max_inflight_bytes=WINDOW_BYTES,
@@ -204,7 +204,7 @@ def send_window() -> pb.SendWindow:
 
 
 def check_batch(batch: pb.UpdateBatch) -> None:
-    """Refuses a batch that breaks the protocol: STREAM_PROTOCOL."""
+    """Checks that a batch obeys the protocol; raises STREAM_PROTOCOL."""
     if batch.first_sequence < 1:
         raise protocol_error("batch.first_sequence: must be 1 or more")
     if batch.first_sequence + len(batch.updates) > LAST_SEQUENCE:
@@ -224,8 +224,8 @@ def next_of(
     """Reads the next message, None at the half-close.
 
     Args:
-        requests: Where it is read.
-        wait: What is waited for before.
+        requests: The stream's requests.
+        wait: A wait before the read; None for none.
     """
 
     async def read() -> pb.StreamUpdatesRequest | None:
@@ -237,7 +237,7 @@ def next_of(
 
 
 def protocol_error(violation: str) -> ServiceError:
-    """The answer to who doesn't keep to the protocol."""
+    """The error for a stream that breaks the protocol."""
     return ServiceError(
         reason="STREAM_PROTOCOL", message=violation, metadata={"violation": violation}
     )

@@ -1,1 +1,1 @@
-"""The tables of runs, and statements over them."""
+"""The store of runs on SQL: tables and statements."""

@@ -1,4 +1,4 @@
-"""What runs say of themselves beside their states: progress, names, labels."""
+"""Writes the progress, names and labels of runs; used by the write side."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _AMENDED_COLUMNS: Final = (
 
 
 def write_progress(connection: Connection, changes: ChangeSet, positions: dict[Scope, int]) -> None:
-    """Writes how far runs have come; the next position of each workspace is moved on."""
+    """Writes runs' progress, and advances the next position of each workspace."""
     rows: list[tuple[object, ...]] = []
     for key, (scope, content) in changes.progress.items():
         rows.append((*key, content, changes.now_us, positions[scope]))
@@ -37,7 +37,7 @@ def write_progress(connection: Connection, changes: ChangeSet, positions: dict[S
 def write_amendments(
     connection: Connection, changes: ChangeSet, positions: dict[Scope, int]
 ) -> None:
-    """Writes new names and labels; the next position of each workspace is moved on."""
+    """Writes new names and labels, and advances the next position of each workspace."""
     for scope, run_id, amendment in changes.amendments:
         _amend(connection, scope, run_id, amendment, positions[scope], changes.now_us)
         positions[scope] += 1

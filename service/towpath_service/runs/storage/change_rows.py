@@ -1,6 +1,6 @@
-"""What a change set writes to which table. No two of these touch the same row.
+"""Writes the rows of a change set to each table; used by the write side.
 
-They are given to an executor, which may run them one by one or all at once.
+No two statements touch the same row. An executor runs them one by one, or pipelined.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OUTCOME: Final = ("result", "failure")
 
 
 def write_runs(executor: Executor, changes: ChangeSet, latest: dict[RunKey, int]) -> None:
-    """Writes new runs, with their flows, tags and labels, and those that changed."""
+    """Writes new runs with their flows, tags and labels, and changed runs."""
     _insert_runs(executor, changes, latest)
     rows = [
         changed_row(key.tenant_id, status, changes.now_us, latest[key])
@@ -36,7 +36,7 @@ def write_runs(executor: Executor, changes: ChangeSet, latest: dict[RunKey, int]
 
 
 def write_details(executor: Executor, changes: ChangeSet) -> None:
-    """Writes what describes new runs, and what became of those that ended."""
+    """Writes the details of new runs, and the outcomes of ended ones."""
     described: dict[RunKey, tuple[Any, ...]] = {}
     for new in changes.new_runs:
         detail = new.creation
@@ -56,7 +56,7 @@ def write_details(executor: Executor, changes: ChangeSet) -> None:
 
 
 def write_counts(executor: Executor, changes: ChangeSet) -> None:
-    """Adds to the numbers of runs."""
+    """Adds to the stored counts of runs."""
     rows = [
         (*scope, flow_id, kind, state, delta)
         for (scope, flow_id, kind, state), delta in sorted(changes.count_deltas.items())
@@ -67,7 +67,7 @@ def write_counts(executor: Executor, changes: ChangeSet) -> None:
 
 
 def write_producers(executor: Executor, producers: Sequence[ProducerRecord]) -> None:
-    """Writes what is kept of producers."""
+    """Writes the state of producers."""
     upsert_rows(
         executor,
         tables.producer,

@@ -1,4 +1,4 @@
-"""Filters as SQL conditions; every value is bound."""
+"""Translates filters into SQL conditions; every value is bound."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _run_comparison(term: Comparison) -> Any:
         return _run.short_id.endswith(str(term.value).lower(), autoescape=True)
     value = term.value
     if term.field in {"flow", "parent_run", "root_run"}:
-        # Resource names and bare ids both make sense here.
+        # Both resource names and bare ids are accepted.
         value = str(value).rpartition("/")[2]
     if term.field in {"run_id", "parent_run", "root_run"}:
         return _compare_id(_RUN_COLUMNS[term.field], term.operator, str(value))
@@ -98,14 +98,14 @@ def _run_comparison(term: Comparison) -> Any:
 
 
 def is_flow_run() -> Any:
-    """The condition that runs are of flows, spelled as the partial indexes have it."""
+    """The condition for flow runs, in the exact form of the partial indexes."""
     return _run.kind == tables.FLOW
 
 
 def _compare_id(column: Any, operator_: str, value: str) -> Any:
     if operator_ in {"=", "!="} and is_uuid(value):
         return _compare(column, operator_, value)
-    # PostgreSQL keeps ids as numbers; part of one, or what is none, compares with their texts.
+    # PostgreSQL stores ids as UUIDs; a part of an id, or an invalid one, compares with their texts.
     return _compare(cast(column, Text), operator_, value)
 
 
@@ -125,7 +125,7 @@ def _has_tag(tag: str) -> Any:
 
 
 def _of_the_run(columns: Any) -> tuple[Any, ...]:
-    """All of the primary key but what is asked for."""
+    """The columns of the primary key that identify a run."""
     return (
         columns.tenant_id == _run.tenant_id,
         columns.workspace_id == _run.workspace_id,

@@ -1,4 +1,4 @@
-"""What a workspace, or a tenant, holds of runs, for subjects that ask within their transaction."""
+"""Reads whether a workspace has runs, and their size, within another subject's transaction."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def has_runs(transaction: Transaction, tenant_id: str, workspace_id: str) -> boo
 
 
 def stored_bytes(transaction: Transaction, tenant_id: str) -> int:
-    """How many bytes of runs, states, logs and refusals a tenant stores."""
+    """The bytes of runs, states, logs and refusals that a tenant stores."""
     return stored_of(sql_of(transaction).connection, tenant_id)

@@ -1,4 +1,4 @@
-"""Reads of flows, with numbers and times of their runs."""
+"""Reads flows, with the counts and running times of their runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 _run = tables.run.c
-# Enough for a median and a 95th percentile, and read in milliseconds.
+# Enough for a median and a 95th percentile, and readable in milliseconds.
 _SAMPLE: Final = 2_000
 _WHEN: Final = func.coalesce(_run.started_us, _run.scheduled_us, _run.created_us)
 
@@ -75,7 +75,7 @@ class SqlFlowReads(SqlRunReads):
         return {(row[0], row[1]): row[2] for row in self._connection.execute(statement)}
 
     def totals(self, scope: Scope, cells: CountedCells) -> Mapping[int, int]:
-        """Numbers of runs by state, as they are kept: whenever the runs were."""
+        """Stored numbers of runs by state, over all time."""
         table = tables.run_count.c
         statement = select(table.state, func.sum(table.runs)).where(in_scope(table, scope))
         for column, value in zip((table.flow_id, table.kind, table.state), cells, strict=True):
@@ -89,7 +89,7 @@ class SqlFlowReads(SqlRunReads):
     ) -> Mapping[int, list[int]]:
         """Running times by bucket number, ascending, microseconds.
 
-        They are those of the latest 2,000 runs that have ended.
+        Only the latest 2,000 ended runs are counted.
         """
         bucket = ((_WHEN - start_us) // bucket_us).label("bucket")
         statement = (
@@ -99,7 +99,7 @@ class SqlFlowReads(SqlRunReads):
             .limit(_SAMPLE)
         )
         if start_us > 0:
-            # Of a span that holds all of them a planner believes that it holds few, and sorts all.
+            # For an interval with all runs, a planner estimates few rows, and sorts all.
             statement = statement.where(start_us <= _WHEN, end_us > _WHEN)
         if condition is not None:
             statement = statement.where(run_condition(condition))

@@ -1,4 +1,4 @@
-"""The tree under a run, in the few columns that drawing it takes."""
+"""Reads the tree under a run, with only the columns that a drawn graph needs."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ _NODES: Final = select(
 )
 
 
-# By the column itself, SQLite would read all runs in the order of their key.
+# Ordered by the plain column, SQLite would scan all runs in primary-key order.
 BY_ID: Final = cast(_run.run_id, Text)
 
 
 def graph_nodes(
     connection: Connection, scope: Scope, run_id: str, *, depth: int, limit: int
 ) -> list[GraphNode]:
-    """Reads a run and what is below it, parents before children; at most one more than the limit.
+    """Reads a run and its descendants, parents before children; at most `limit` + 1.
 
     Args:
-        connection: Where from.
-        scope: Whose run it is.
+        connection: A connection in a transaction.
+        scope: The run's workspace.
         run_id: The run at the top.
         depth: How many levels below it.
-        limit: How many nodes are wanted.
+        limit: Number of wanted nodes; one more shows that there are more.
     """
     nodes = _NODES.where(in_scope_by_run(_run, scope))
     found = _read(connection, nodes.where(_run.run_id == run_id))
@@ -68,7 +68,7 @@ def graph_nodes(
         if not below:
             break
         found += below
-        # Task runs have something below them only now and then, but they may.
+        # Task runs rarely have children, but they can.
         level = [node.run_id for node in below]
     return found
 

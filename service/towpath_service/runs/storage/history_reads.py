@@ -1,4 +1,4 @@
-"""Reads of what happened to runs: transitions, and decisions on updates."""
+"""Reads the history of runs: transitions, and decisions on updates."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class SqlHistoryReads(TenantReads):
         return [Transition(**row) for row in rows]
 
     def decisions(self, scope: Scope, run_id: str, after: int, limit: int) -> list[Decision]:
-        """Reads decisions on a run's updates, leaving out the first `after` of them."""
+        """Reads decisions on a run's updates, after the first `after` of them."""
         refusal = tables.refusal.c
         accepted = select(
             literal(1).label("accepted"),

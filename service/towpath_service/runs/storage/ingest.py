@@ -91,7 +91,7 @@ def _advancing(counter: str, size: Any) -> Any:
     )
 
 
-# What every commit runs: making a statement takes longer than running it.
+# Every commit runs this statement, and building it takes longer than running it.
 _PRODUCERS: Final = _of_producers(select(tables.producer), tables.producer.c)
 _REFUSALS: Final = _of_producers(
     select(tables.refusal).where(tables.refusal.c.confirmed.is_(False)), tables.refusal.c
@@ -116,10 +116,10 @@ class SqlIngestTransaction:
     def claim(
         self, keys: Collection[ProducerKey], now_us: int
     ) -> dict[ProducerKey, ProducerRecord]:
-        """Reads producers, and lets no other transaction work on them until this one ends."""
+        """Reads and locks producers until this transaction ends."""
         check_tenants(self._tenants, (key.tenant_id for key in keys))
         if self._connection.dialect.name == "sqlite":
-            return self.producers(keys)  # Its transactions come one after the other.
+            return self.producers(keys)  # Writing transactions on SQLite are serialised.
         return claim_producers(self._connection, keys, now_us)
 
     def producers(self, keys: Collection[ProducerKey]) -> dict[ProducerKey, ProducerRecord]:
@@ -134,12 +134,12 @@ class SqlIngestTransaction:
     def standing(
         self, runs: Collection[RunKey], producers: Collection[ProducerKey]
     ) -> tuple[dict[RunKey, RunStatus], dict[ProducerKey, list[Refusal]]]:
-        """Reads where runs stand, and the refusals of claimed producers."""
+        """Reads the status of runs, and the unconfirmed refusals of claimed producers."""
         check_tenants(self._tenants, (key.tenant_id for key in runs))
         check_tenants(self._tenants, (key.tenant_id for key in producers))
         found: dict[RunKey, RunStatus] = {}
         refused = self._connection.dialect.name == "sqlite" or not runs
-        # An update may name anything as its run; what is no id names none.
+        # An update may name any text as its run; a text that is no UUID matches no run.
         wanted = [key for key in runs if is_uuid(key.run_id)]
         for tenant_id in sorted({key.tenant_id for key in runs}):
             run_ids = [key.run_id for key in wanted if key.tenant_id == tenant_id]
@@ -172,7 +172,7 @@ class SqlIngestTransaction:
         return found
 
     def position(self, scope: Scope) -> int:
-        """Last position of a workspace, that of this transaction's own writes included."""
+        """Last position of a workspace, including this transaction's own writes."""
         check_tenants(self._tenants, (scope.tenant_id,))
         if scope in self._positions:
             return self._positions[scope]
@@ -181,7 +181,7 @@ class SqlIngestTransaction:
         return cast("int", self._connection.execute(query).scalar() or 0)
 
     def stored(self, tenant_ids: Collection[str]) -> dict[str, Stored]:
-        """What tenants store and may store; those without a limit are left out."""
+        """Storage used and permitted by tenant; tenants without a limit are left out."""
         check_tenants(self._tenants, tenant_ids)
         limits = self._limits(self._transaction, tenant_ids)
         return {
@@ -218,7 +218,7 @@ class SqlIngestTransaction:
         write_producers(self._connection, producers)
 
     def write_logs(self, producer: ProducerKey, lines: Sequence[LogLine], now_us: int) -> int:
-        """Writes the lines that are new, and tells how many."""
+        """Writes the lines that are new; returns how many."""
         check_tenants(self._tenants, (producer.tenant_id,))
         columns = tables.log_line.c
         scope = Scope(producer.tenant_id, producer.workspace_id)
@@ -243,14 +243,14 @@ class SqlIngestTransaction:
         return len(fresh)
 
     def touch_producers(self, keys: Collection[ProducerKey], now_us: int) -> None:
-        """Notes that producers are alive."""
+        """Records that producers are alive."""
         check_tenants(self._tenants, (key.tenant_id for key in keys))
         columns = tables.producer.c
         for scope, ids in by_scope(keys):
             for chunk in chunks(ids):
                 where = and_(in_scope(columns, scope), columns.producer_id.in_(chunk))
                 if self._connection.dialect.name == "postgresql":
-                    # One that is locked is being heard of by whoever locks it.
+                    # The transaction that locks a producer records its sign of life itself.
                     free = (
                         select(columns.producer_id).where(where).with_for_update(skip_locked=True)
                     )
@@ -260,7 +260,7 @@ class SqlIngestTransaction:
                 )
 
     def hear_of_all(self, now_us: int) -> None:
-        """Notes that all producers with unfinished runs are alive."""
+        """Records that all producers with unfinished runs are alive."""
         check_tenants(self._tenants, EVERY_TENANT)
         columns = tables.producer.c
         busy = exists().where(

@@ -1,4 +1,4 @@
-"""Reads of log lines."""
+"""Reads log lines of runs."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class SqlLogReads(TenantReads):
         return [LogEntry(**row) for row in rows]
 
     def logs_after(self, scope: Scope, tree: RunTree, after: int, limit: int) -> list[LogEntry]:
-        """Reads log lines above a position, in the order they came in."""
+        """Reads log lines above a position, in the order of their arrival."""
         statement = (
             select(*_LOG_COLUMNS)
             .where(in_scope(_log, scope), of_tree(_log.run_id, scope, tree), _log.position > after)
@@ -78,7 +78,7 @@ class SqlLogReads(TenantReads):
         return [LogEntry(**row) for row in self._rows(statement)]
 
     def dropped_logs(self, scope: Scope, tree: RunTree) -> int:
-        """How many lines the producers of these runs have dropped."""
+        """The number of lines that the producers of these runs have dropped."""
         producer = tables.producer.c
         producers = select(_run.producer_id).where(
             in_scope_by_run(_run, scope), of_tree(_run.run_id, scope, tree)

@@ -1,4 +1,4 @@
-"""Reads of one tenant that refuse to be asked about another."""
+"""A guard that keeps the reads of one tenant from reading another one's data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Kind = TypeVar("Kind", bound=type)
 
 
 def of_one_tenant(kind: Kind) -> Kind:
-    """Has every public method of a class hold the scope it is given against its own tenant.
+    """Makes every public method of a class check that its scope is of the class's own tenant.
 
     The class keeps its tenant in `tenant_id`; a method takes a scope, or a query with one, first.
     """

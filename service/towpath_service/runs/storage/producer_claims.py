@@ -1,4 +1,4 @@
-"""What a transaction has to itself on PostgreSQL, where several write at once."""
+"""Row locks of ingestion on PostgreSQL, where several transactions write at once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _KNOWN: Final = (
     " ORDER BY producer.tenant_id, producer.workspace_id, producer.producer_id"
     " FOR UPDATE OF producer"
 )
-# An update that changes nothing locks the row, should somebody else have made it meanwhile.
+# If another transaction has made the row meanwhile, this update without a change locks it.
 _LOCKING: Final = (
     " ON CONFLICT (tenant_id, workspace_id, producer_id)"
     " DO UPDATE SET committed_sequence = producer.committed_sequence"
@@ -40,7 +40,7 @@ _LOCKING: Final = (
 def claim_producers(
     connection: Connection, keys: Collection[ProducerKey], now_us: int
 ) -> dict[ProducerKey, ProducerRecord]:
-    """Locks producers, in the order of their keys, and reads them; unknown ones are made."""
+    """Locks producers in the order of their keys, and reads them; unknown ones are created."""
     if not keys:
         return {}
     claimed = sorted(keys)
@@ -67,9 +67,9 @@ def read_standing(
     run_ids: Collection[str],
     producers: Collection[ProducerKey],
 ) -> tuple[list[Sequence[Any]], bool]:
-    """Reads and locks runs, and tells whether producers have refusals that they haven't confirmed.
+    """Reads and locks runs, and returns whether producers have unconfirmed refusals.
 
-    Both as they are once the producers are claimed: it has to be a statement after that.
+    This must be a later statement than the claim, so that both are as of the claim.
     """
     parameters = (*_columns(sorted(producers)), tenant_id, list(run_ids))
     rows = connection.exec_driver_sql(_standing(tuple(columns)), parameters).all()

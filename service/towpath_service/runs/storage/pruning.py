@@ -1,7 +1,7 @@
-"""Retention's side of the storage: what is old goes, in windows of a few rows, oldest first.
+"""Retention's side of the store: removes old rows in windows of a few rows, oldest first.
 
-Each kind is walked in the order of an index. A window in which nothing is old ends the walk: what
-follows is younger, but for what was sent with a wrong clock, which goes once its time has come.
+Each kind is walked in the order of an index. A window without an old row ends the walk, since the
+following rows are younger. Rows that a wrong clock placed later are removed by a later walk.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from towpath_service.database.port import SqlTransaction
     from towpath_service.runs.ports.retention import Cursor, Kind
 
-# Any number will do that nobody else in the database takes.
+# Any number that no other advisory lock in the database uses.
 _CLAIM: Final = text("SELECT pg_try_advisory_xact_lock(8697285)")
 _TERMINAL: Final = sorted(TERMINAL_STATES)
 _UNFINISHED: Final = sorted(set(RunState) - TERMINAL_STATES)
@@ -44,9 +44,9 @@ class SqlPruning:
         self._changed = transaction.changed
 
     def claim(self) -> bool:
-        """Whether no other replica prunes until this transaction ends."""
+        """Claims pruning until this transaction ends; False when another replica has it."""
         if self._connection.dialect.name == "sqlite":
-            return True  # Its transactions come one after the other.
+            return True  # Writing transactions on SQLite are serialised.
         return bool(self._connection.execute(_CLAIM).scalar())
 
     def scopes(self) -> list[Scope]:
@@ -60,7 +60,7 @@ class SqlPruning:
     def prune(
         self, kind: Kind, scope: Scope, before_us: int, after: Cursor | None, limit: int
     ) -> Window:
-        """Removes those of the next rows of a kind that are from before a time."""
+        """Removes rows of a kind that are from before a time, among the next `limit` rows."""
         remove = {
             "logs": self._prune_logs,
             "transitions": self._prune_transitions,
@@ -70,7 +70,7 @@ class SqlPruning:
         return remove(scope, before_us, after, limit)
 
     def old_roots(self, scope: Scope, before_us: int, after: Cursor | None, limit: int) -> OldRoots:
-        """Reads runs that nothing has happened to since a time, from the oldest on."""
+        """Reads runs without a change since a time, oldest first."""
         above = tables.run.alias("above")
         place = (_run.created_us, _run.run_id)
         query = (
@@ -92,7 +92,7 @@ class SqlPruning:
         old = [
             run_id
             for _, run_id, root_id, state, updated_us, root in rows
-            # The root of one that came late may be gone.
+            # The root of a run that arrived late may be gone.
             if (root_id == run_id or root is None)
             and RunState(state) in TERMINAL_STATES
             and updated_us < before_us
@@ -101,7 +101,7 @@ class SqlPruning:
         return OldRoots(run_ids=old, next=following)
 
     def has_young(self, scope: Scope, root_id: str, before_us: int) -> bool:
-        """Whether a run below has not ended, or ended after a time."""
+        """Whether any descendant has not ended, or ended after a time."""
         below = (_run.tenant_id == scope.tenant_id, _run.root_run_id == root_id)
         query = select(
             exists().where(*below, _run.state.in_(_UNFINISHED))
@@ -110,7 +110,7 @@ class SqlPruning:
         return bool(self._connection.execute(query).scalar())
 
     def remove_tree(self, scope: Scope, root_id: str, now_us: int, limit: int) -> tuple[int, bool]:
-        """Removes runs of those below, then the root; tells how many, and whether that is all."""
+        """Removes at most `limit` descendants; the root goes with the last of them."""
         query = (
             select(_run.run_id)
             .where(_run.tenant_id == scope.tenant_id, _run.root_run_id == root_id)
@@ -132,7 +132,7 @@ class SqlPruning:
             _log,
         )
         rows = self._window(query, _log, (_log.position,), scope, after, limit)
-        # The time is the process's own, which may be wrong: its run was there at its time.
+        # A line's time is its process's own and may be wrong; its run existed at that time.
         old = [
             position
             for position, occurred_us, created_us in rows
@@ -179,12 +179,12 @@ class SqlPruning:
             _run.producer_id == _producer.producer_id,
             _run.state.in_(_UNFINISHED),
         )
-        # Their ids begin with the time they were made at.
+        # Producer ids are UUIDs that begin with their time of creation.
         query = select(_producer.producer_id, _producer.seen_us, busy)
         rows = self._window(query, _producer, (_producer.producer_id,), scope, after, limit)
         old = [item for item, seen_us, is_busy in rows if seen_us < before_us and not is_busy]
         if old:
-            # One that came back meanwhile stays, with all that it is known by.
+            # A producer that came back meanwhile stays, with its records.
             silent = (_producer.producer_id.in_(old), _producer.seen_us < before_us)
             removed = delete(tables.producer).where(in_scope(_producer, scope), *silent)
             gone = self._connection.execute(removed.returning(_producer.producer_id)).scalars()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @of_one_tenant
 class SqlReads(SqlFlowReads, SqlHistoryReads, SqlLogReads):
-    """All that is read of one tenant's runs, and their removal."""
+    """The reads of one tenant's runs, and their removal."""
 
     def position(self, scope: Scope) -> int:
         """Last position that a workspace has committed."""
@@ -45,7 +45,7 @@ class SqlReads(SqlFlowReads, SqlHistoryReads, SqlLogReads):
         return Floors(*row) if row is not None else Floors(0, 0, 0)
 
     def delete_runs(self, scope: Scope, run_ids: Sequence[str], now_us: int) -> None:
-        """Removes runs with all that belongs to them, and leaves tombstones for watches."""
+        """Removes runs with all their records, and writes tombstones for watches."""
         remove_runs(self._connection, scope, run_ids, now_us)
         self._changed.add(scope)
 

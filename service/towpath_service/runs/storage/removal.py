@@ -1,4 +1,4 @@
-"""The removal of runs with all that belongs to them."""
+"""Removes runs with all their records; used by reads and by retention."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _OF_A_RUN: Final = (
 
 
 def remove_runs(connection: Connection, scope: Scope, run_ids: Sequence[str], now_us: int) -> int:
-    """Removes those of the runs that are there, leaves tombstones for watches, and tells how many.
+    """Removes the existing ones of some runs, and writes tombstones for watches; returns how many.
 
-    Runs are locked before their workspace, as ingestion does, and that only once all is removed:
-    whoever commits meanwhile waits for its last moment.
+    Runs are locked before their workspace, in the same order as in ingestion. The workspace is
+    locked last, so that concurrent commits wait for the end of the removal only.
     """
     present: list[str] = []
     counted: dict[tuple[Any, ...], int] = {}

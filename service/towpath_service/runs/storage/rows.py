@@ -1,4 +1,4 @@
-"""Rows from values and values from rows, and the conditions that statements share."""
+"""Conversion between rows and values, and the conditions that statements share."""
 
 from __future__ import annotations
 
@@ -115,9 +115,9 @@ def in_scope(columns: Any, scope: Scope) -> Any:
 
 
 def in_scope_by_run(columns: Any, scope: Scope) -> Any:
-    """The same, for few rows that are found by their run.
+    """The condition of `in_scope`, for few rows that are found by their run.
 
-    What is no column is in no index: SQLite would take that of the whole workspace.
+    The workspace is an expression, which no index serves: SQLite would prefer its index otherwise.
     """
     return and_(
         columns.tenant_id == scope.tenant_id,

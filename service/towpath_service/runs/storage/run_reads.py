@@ -1,4 +1,4 @@
-"""Reads of runs, and of what lies below them."""
+"""Reads runs and their descendants."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class SqlRunReads(TenantReads):
         return details
 
     def descendants(self, scope: Scope, run_id: str, *, depth: int, limit: int) -> list[Run]:
-        """Reads a run and what is below it, parents before children."""
+        """Reads a run and its descendants, parents before children."""
         top = self.runs_by_id(scope, [run_id])
         found = list(top.values())
         level = list(top)
@@ -125,13 +125,13 @@ class SqlRunReads(TenantReads):
         return found[: limit + 1]
 
     def graph(self, scope: Scope, run_id: str, *, depth: int, limit: int) -> list[GraphNode]:
-        """Reads a run and what is below it, parents before children, at most `limit` + 1."""
+        """Reads a run and its descendants, parents before children, at most `limit` + 1."""
         return graph_nodes(self._connection, scope, run_id, depth=depth, limit=limit)
 
     def changed_runs(
         self, scope: Scope, after: int, until: int, limit: int
     ) -> list[tuple[int, str, Run | None]]:
-        """Reads what changed between two positions."""
+        """Reads the changes between two positions."""
         statement = (
             select(*_RUN_COLUMNS)
             .where(in_scope(_run, scope), _run.position > after, _run.position <= until)
@@ -153,7 +153,7 @@ class SqlRunReads(TenantReads):
         return changes[:limit]
 
     def matching(self, scope: Scope, run_ids: Collection[str], condition: Filter) -> set[str]:
-        """Tells which of these runs match a filter now."""
+        """Returns the ids of those runs that match a filter now."""
         statement = select(_run.run_id).where(in_scope(_run, scope), run_condition(condition))
         return {
             run_id

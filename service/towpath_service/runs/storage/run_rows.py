@@ -1,6 +1,6 @@
-"""Runs and their transitions as rows: what ingestion writes and reads most.
+"""Conversion of runs and transitions to rows, which ingestion reads and writes most.
 
-Enums and truth values are plain ints here: sqlite3 looks for adapters of anything else.
+Enums and booleans are plain ints here: sqlite3 searches an adapter for any other type.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ CHANGED_COLUMNS: Final = (
 
 
 def to_status(row: Any) -> RunStatus:
-    """Where a run stands, from its `STATUS_COLUMNS`."""
+    """The status of a run, from its `STATUS_COLUMNS`."""
     run_id, kind, flow_id, parent_run_id, state, reason, message, state_us, revision, *rest = row
     attempt, inferred, fence, next_attempt_us, started_us, ended_us, running_us, *rest = rest
     producer_id, workspace_id, root_run_id = rest
@@ -170,7 +170,7 @@ def transition_rows(
 ) -> tuple[list[Row], dict[RunKey, int]]:
     """All columns of the transitions, in order, and the last position of each run.
 
-    The next position of each workspace is moved on.
+    The next position of each workspace is advanced.
     """
     rows: list[Row] = []
     latest: dict[RunKey, int] = {}

@@ -1,4 +1,4 @@
-"""The store of runs, on any database."""
+"""The store of runs on a database port; made by the wiring."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ class SqlRunStore:
     """Keeps runs, transitions and logs."""
 
     def __init__(self, database: Database, limits: StorageLimits) -> None:
-        """Keeps them in a database.
+        """Takes the database.
 
         Args:
-            database: An open one, by the time that work is given.
-            limits: Reads how much tenants may store.
+            database: The database; it must be open before the first call.
+            limits: Reads the storage limits of tenants.
         """
         self._database = database
         self._limits = limits
 
     def on(self, transaction: Transaction) -> IngestTransaction:
-        """Runs within a transaction that another subject has opened."""
+        """The runs within a transaction that another subject has opened."""
         return SqlIngestTransaction(sql_of(transaction), self._limits)
 
     async def write(
         self, tenants: Collection[str], work: Callable[[IngestTransaction], Result]
     ) -> Result:
-        """Runs work in one transaction; what it returns is returned after the commit."""
+        """Runs work in one transaction, and returns its result after the commit."""
         return await self._database.write(
             lambda transaction: work(self.on(transaction)), tenants=tenants, name=COMMIT
         )
@@ -65,5 +65,5 @@ class SqlRunStore:
         )
 
     async def prune(self, work: Callable[[Pruning], Result]) -> Result:
-        """Runs work in one transaction; what it returns is returned after the commit."""
+        """Runs work in one transaction, and returns its result after the commit."""
         return await self._database.write(lambda transaction: work(SqlPruning(transaction)))

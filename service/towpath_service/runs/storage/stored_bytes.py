@@ -1,10 +1,11 @@
-"""How many bytes a tenant's runs, states, logs and refusals take: a count kept in `workspace`.
+"""Counts the bytes of a tenant's runs, states, logs and refusals, in a column of `workspace`.
 
-A row counts as its texts in UTF-8, and as a flat number for the rest of it and its indexes. What
-changes with every state (a run's message, its progress) is left out: it takes the place of what was
-there. The count moves in the transaction that writes or removes rows, with a row that it changes
-anyway; those of a tenant's workspaces add up to what it stores. A row that names a run of another
-workspace goes with that run, so that one workspace alone may be off.
+A row counts as the length of its texts in UTF-8, plus a flat number for the rest of it and its
+indexes. Fields that change with every state (a run's message, its progress) are left out, since a
+new value replaces the old one. The count changes in the transaction that writes or removes rows, in
+a row that this transaction updates anyway. The counts of a tenant's workspaces add up to its total.
+A row that names a run of another workspace is removed with that run, so the count of a single
+workspace may be off.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ FLAT: Final[Mapping[str, int]] = {
     "log_line": 300,
     "refusal": 200,
 }
-"""What a row takes beside its texts, with its indexes."""
+"""Bytes of a row without its texts, including its indexes."""
 TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
     "run": (
         *("display_name", "flow_name", "task_key", "task_name", "labels", "tags"),
@@ -67,20 +68,20 @@ _of_line: Final = [attrgetter(name) for name in TEXTS["log_line"]]
 
 
 class Sizes:
-    """Sizes of texts as one database keeps them."""
+    """Sizes of texts as one kind of database stores them."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._postgres = dialect.name == "postgresql"
 
     def of(self, texts: Iterable[str | None]) -> int:
-        """Bytes of texts."""
+        """The bytes of texts."""
         text = "".join(filter(None, texts))
         size = len(text) if text.isascii() else len(text.encode())
-        # PostgreSQL keeps another character in its place, of three bytes.
+        # PostgreSQL stores a replacement character of three bytes instead of NUL.
         return size + 2 * text.count("\0") if self._postgres else size
 
     def column(self, column: ColumnElement[Any]) -> ColumnElement[int]:
-        """Bytes of a column's text."""
+        """The bytes of a column's text."""
         size = (
             func.octet_length(column) if self._postgres else func.length(cast(column, LargeBinary))
         )
@@ -88,7 +89,7 @@ class Sizes:
         return total
 
     def row(self, table: Table) -> ColumnElement[int]:
-        """What a row of a table counts as."""
+        """The counted bytes of a table's row."""
         sizes = (self.column(table.c[name]) for name in TEXTS[table.name])
         return sum(sizes, literal(FLAT[table.name], BigInteger))
 
@@ -109,10 +110,9 @@ class Sizes:
         )
 
     def changes(self, changes: ChangeSet) -> dict[Scope, Any]:
-        """What writing a change set adds in each workspace: numbers, or parts of a statement.
+        """The bytes that a change set adds to each workspace: numbers, or parts of a statement.
 
-        For amendments, which are told apart from what they change, see
-        `runs/storage/amendments.py`.
+        Amendments are counted separately, in `runs/storage/amendments.py`.
         """
         added: dict[Scope, int] = defaultdict(int)
         for scope, some in groupby(changes.transitions, _scope):
@@ -152,19 +152,19 @@ class Sizes:
         return total
 
     def lines(self, lines: Sequence[LogLine]) -> int:
-        """What log lines count as."""
+        """The counted bytes of log lines."""
         texts = chain.from_iterable(map(read, lines) for read in _of_line)
         return FLAT["log_line"] * len(lines) + self.of(texts)
 
 
 def remove_counted(connection: Connection, table: Table, *where: ColumnElement[bool]) -> int:
-    """Deletes rows, and tells what they counted as."""
+    """Deletes rows, and returns their counted bytes."""
     if table.name not in FLAT:
         connection.execute(delete(table).where(*where))
         return 0
     size = Sizes(connection.dialect).row(table)
     if connection.dialect.name == "postgresql":
-        # What others have added meanwhile is deleted too, and counted.
+        # Rows that other transactions have added meanwhile are deleted and counted, too.
         gone = delete(table).where(*where).returning(size.label("size")).cte("gone")
         total = cast(func.coalesce(func.sum(gone.c.size), 0), BigInteger)
         return int(connection.execute(select(total)).scalar_one())
@@ -176,7 +176,7 @@ def remove_counted(connection: Connection, table: Table, *where: ColumnElement[b
 
 
 def add_stored(connection: Connection, scope: Scope, size: int) -> None:
-    """Adds to a workspace's count, or takes off."""
+    """Adds to a workspace's count; a negative size subtracts."""
     if size:
         columns = tables.workspace.c
         connection.execute(
@@ -187,7 +187,7 @@ def add_stored(connection: Connection, scope: Scope, size: int) -> None:
 
 
 def stored_of(connection: Connection, tenant_id: str) -> int:
-    """What a tenant stores, as it is kept."""
+    """The stored count of a tenant's bytes."""
     columns = tables.workspace.c
     total = cast(func.coalesce(func.sum(columns.stored_bytes), 0), BigInteger)
     query = select(total).where(columns.tenant_id == tenant_id)
@@ -195,7 +195,7 @@ def stored_of(connection: Connection, tenant_id: str) -> int:
 
 
 def counted(connection: Connection, tenant_id: str) -> int:
-    """What a tenant stores, counted anew: a look at every row."""
+    """A tenant's bytes, counted anew over every row."""
     sizes, total = Sizes(connection.dialect), 0
     for name in FLAT:
         table = metadata.tables[name]
@@ -206,7 +206,7 @@ def counted(connection: Connection, tenant_id: str) -> int:
 
 
 def _texts_of_run(new: NewRun) -> tuple[str | None, ...]:
-    """As `run_rows.new_row` and `change_rows.write_details` write them, but for outcomes."""
+    """The texts that `run_rows.new_row` and `change_rows.write_details` write, less outcomes."""
     creation = new.creation
     return (
         *(creation.display_name, creation.flow_name, creation.task_key, creation.task_name),

@@ -1,9 +1,9 @@
-"""The tables, the same on every database.
+"""The tables of runs, the same on every database.
 
 `tenant_id` leads every primary key, unique constraint and index of tenant data. Times are whole
-microseconds since the Unix epoch, UTC (`*_us`), states and kinds the numbers of the contract's
-enums, structured values JSON text. `position` numbers what a workspace committed, without gaps, in
-commit order: watches follow it.
+microseconds since the Unix epoch, UTC (`*_us`); states and kinds are the numbers of the contract's
+enums; structured values are JSON text. `position` numbers the changes of a workspace in commit
+order, without gaps; watches follow it.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from sqlalchemy import (
 from towpath_service.database import columns
 from towpath_service.database.tables import OF_INSTALLATION, metadata
 
-# Rows that every commit updates find room on their own page.
+# Rows that every commit updates need free space on their own page.
 _ROOM: Final = {"fillfactor": 50}
 
 
 FLOW: Final = literal_column("1", SmallInteger)
-"""The kind of flow runs as a literal: a database matches no bound value with a partial index."""
+"""The kind of flow runs as a literal: databases don't match bound values with partial indexes."""
 
 
 def _of_flow_runs(name: str, *names: str) -> Index:
@@ -135,7 +135,7 @@ run = Table(
     Index(None, "tenant_id", "workspace_id", "created_us", "run_id"),
     Index(None, "tenant_id", "workspace_id", "state", "created_us"),
     Index(None, "tenant_id", "workspace_id", "flow_id", "created_us"),
-    # There is one flow run to hundreds of task runs, and people look for flow runs.
+    # Flow runs are one in hundreds of runs, and users mostly list flow runs.
     _of_flow_runs("ix_run_flow_runs", "workspace_id", "created_us", "run_id"),
     _of_flow_runs("ix_run_flow_runs_of_flow", "workspace_id", "flow_id", "created_us", "run_id"),
     Index(None, "tenant_id", "parent_run_id", "state"),

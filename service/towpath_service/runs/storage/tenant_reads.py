@@ -1,4 +1,4 @@
-"""Reads of one tenant, for the classes that read its runs, history, logs and flows."""
+"""The base class of the reads of one tenant's runs, history, logs and flows."""
 
 from __future__ import annotations
 

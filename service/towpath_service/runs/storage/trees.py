@@ -1,4 +1,4 @@
-"""The condition that rows belong to a run, or to one of all that are below it."""
+"""The condition that rows belong to a run, alone or with its descendants."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _run = tables.run.c
 
 
 def of_tree(column: Any, scope: Scope, tree: RunTree) -> Any:
-    """Whether a column holds the id of one of the runs, however many there are.
+    """The condition that a column holds the id of one of a tree's runs, however many there are.
 
-    Each is looked for once: parents are what clients say, and might go in a circle.
+    UNION visits each run once: clients state the parents, which might form a cycle.
     """
     if not tree.descendants:
         return column == tree.run_id
     top = select(literal(tree.run_id, _run.run_id.type).label("run_id"))
     below = top.cte("below", recursive=True)
-    # Not by the workspace, which the caller asks for: SQLite would go by that one's index then.
+    # Without the workspace, which the caller checks: SQLite would use its index instead.
     below = below.union(
         select(_run.run_id).where(
             _run.tenant_id == scope.tenant_id, _run.parent_run_id == below.c.run_id

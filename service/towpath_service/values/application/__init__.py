@@ -1,1 +1,1 @@
-"""What the service does with secrets."""
+"""The use cases of secrets and data keys, which the handler and the operator's commands call."""

@@ -1,9 +1,9 @@
-"""Data keys: what the values of one tenant's secrets are sealed with.
+"""Data keys, which seal the values of one tenant's secrets; used by `WorkspaceSecrets`.
 
-Each is itself sealed with the key-encryption key, which changes without any value being touched.
-After `KEY_DAYS`, or `MOST_RECORDS`, values are sealed with the next one; those before it open as
-long as there is something that is sealed with them. Nothing is sealed or opened in a transaction:
-the key may be in a service far away.
+Each data key is itself sealed with the key-encryption key, which can change without a change of any
+value. After `KEY_DAYS`, or `MOST_RECORDS`, new values are sealed with the next data key. Earlier
+keys stay as long as any value is sealed with them. No transaction seals or opens anything, since
+the key-encryption key may be in a remote service.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from towpath_service.values.ports.secrets import Secrets, SecretStore
 
 BATCH: Final = 100
-"""Values that are sealed anew in one transaction."""
+"""Number of values that are sealed anew in one transaction."""
 
 MOST_OPEN: Final = 1000
 TRIES: Final = 5
@@ -52,14 +52,14 @@ class DataKeys:
     def __init__(
         self, store: SecretStore, sealing: Sealing, clock: Clock, *, operated_by_callers: bool
     ) -> None:
-        """Opens nothing yet.
+        """Takes the store and the sealing key; keys are opened on first use.
 
         Args:
-            store: Where the keys are.
-            sealing: Gets hold of what they are sealed with.
-            clock: The time that keys grow old by.
-            operated_by_callers: Whether those who call are those who look after the service, and
-                may be told what is wrong with its key.
+            store: Keeps the data keys.
+            sealing: Opens the key-encryption key.
+            clock: The time by which keys are replaced.
+            operated_by_callers: Whether callers also operate the service, so that errors may
+                describe problems of its key.
         """
         self._store = store
         self._sealing = sealing
@@ -69,10 +69,10 @@ class DataKeys:
         self._open: dict[tuple[str, str], RecordSealer] = {}
 
     async def in_force(self, tenant_id: str) -> KeyInForce:
-        """The key that seals a tenant's values now; it is made when there is none.
+        """The key that seals a tenant's new values; it is made when there is none.
 
         Raises:
-            ServiceError: FEATURE_DISABLED, where there is no key to seal it with.
+            ServiceError: FEATURE_DISABLED: there is no key-encryption key.
         """
         for _ in range(TRIES):
             keys = await self._keys(tenant_id)
@@ -82,11 +82,11 @@ class DataKeys:
         raise busy()
 
     async def opened(self, key: StoredDataKey) -> RecordSealer:
-        """A data key, ready to open what it sealed.
+        """An open data key.
 
         Raises:
             ServiceError: KEY_UNUSABLE, FEATURE_DISABLED, or OVERLOADED: the key-encryption key is
-                far away, and can't be asked now.
+                remote, and can't be reached now.
         """
         named = (key.tenant_id, key.key_id)
         found = self._open.get(named)
@@ -111,16 +111,16 @@ class DataKeys:
         return list(dict.fromkeys(key.tenant_id for key in keys))
 
     async def rotate(self, tenant_id: str, told: Callable[[int], None]) -> int:
-        """Seals all values of a tenant with a new key, and forgets those before it.
+        """Seals all values of a tenant with a new key, and removes the earlier ones.
 
-        Values go on being read and written meanwhile; one that is interrupted is run again.
+        Values can be read and written meanwhile. After an interruption, run it again.
 
         Args:
-            tenant_id: Whose.
-            told: Is called with how many values were sealed anew so far.
+            tenant_id: The tenant.
+            told: Is called with the number of values sealed anew so far.
 
         Returns:
-            How many were.
+            The number of values that were sealed anew.
         """
         await self._make(tenant_id, await self._keys(tenant_id))
         done = 0
@@ -131,7 +131,7 @@ class DataKeys:
         return done
 
     async def _move(self, tenant_id: str) -> int:
-        """Seals some values anew, and tells how many it found to be."""
+        """Seals some values anew; returns how many it found."""
         key = await self.in_force(tenant_id)
         found, keys = await self._store.secrets(
             tenant_id,
@@ -151,7 +151,7 @@ class DataKeys:
 
         def work(secrets: Secrets) -> None:
             if secrets.count_records(key.key_id, len(pairs)):
-                # One that somebody has changed meanwhile is left, and found again if need be.
+                # A value that has changed meanwhile is skipped; a later pass finds it if necessary.
                 for now, was in pairs:
                     secrets.change(now, was)
 
@@ -169,7 +169,7 @@ class DataKeys:
         return await self._store.secrets(tenant_id, lambda secrets: secrets.data_keys())
 
     async def _make(self, tenant_id: str, known: list[StoredDataKey]) -> None:
-        """Makes a key, unless somebody else does at the same time."""
+        """Makes a key, unless another call does at the same time."""
         witness = await self._store.secrets(tenant_id, lambda secrets: secrets.witness())
         key = await asyncio.to_thread(self._new, tenant_id, known, witness)
 
@@ -193,8 +193,8 @@ class DataKeys:
         )
         try:
             sealer = self._sealed_by(make=not known)
-            # A server that was left running with a key-encryption key of before makes no keys that
-            # nobody could open once that is thrown away.
+            # A server that still runs with an earlier key-encryption key must not make data keys
+            # that can't be opened once that key is destroyed.
             if known:
                 sealer.open(known[0].sealed, known[0].place)
             if witness is not None:
@@ -230,14 +230,14 @@ class DataKeys:
 
 
 class DataKeyResealer:
-    """Seals all data keys anew; what they seal stays as it is."""
+    """Seals all data keys anew; the values that they seal stay unchanged."""
 
     def __init__(self, store: SecretStore) -> None:
-        """Reseals those of a store."""
+        """Takes the store of the data keys."""
         self._store = store
 
     def __call__(self, transaction: Transaction, anew: Callable[[str, str], str], /) -> int:
-        """As `Resealer` has it."""
+        """Seals all data keys anew; see `Resealer`."""
         kept = self._store.data_keys_on(transaction)
         keys = kept.data_keys()
         for key in keys:
@@ -246,7 +246,7 @@ class DataKeyResealer:
 
 
 def busy() -> ServiceError:
-    """The answer to whoever met others again and again."""
+    """The error after repeated conflicts with other changes."""
     return ServiceError(
         reason="OVERLOADED",
         message="others change the same at the same time: try again",

@@ -1,7 +1,7 @@
 """Secrets of workspaces: set by people, used by runs.
 
-A value is open between the caller and the data key, and nowhere else: not in an error, a log line
-or the audit log.
+A value is in plain text between the caller and the data key only; never in an error, a log line or
+the audit log.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretChange:
-    """What is to become of a secret; None for what stays."""
+    """The change of a secret; None for a field that stays."""
 
     name: str
     value: bytes | None = field(default=None, repr=False)
     description: str | None = None
     etag: str = ""
-    """What the secret must still have; empty for any."""
+    """The etag that the secret must still have; empty for any."""
 
 
 class WorkspaceSecrets:
@@ -178,7 +178,7 @@ def _check_attempt(secrets: Secrets, run: RunGrant) -> None:
 
 def _add(secrets: Secrets, made: StoredSecret) -> bool:
     """Makes a secret; False when its key has been retired meanwhile."""
-    # Others of the tenant wait from here on, so that the count is right.
+    # Locks the tenant's writes of secrets from here on, so that the count is right.
     if not secrets.count_records(made.key_id, 1):
         return False
     if secrets.secret(made.workspace_id, made.secret_id) is not None:
@@ -189,7 +189,7 @@ def _add(secrets: Secrets, made: StoredSecret) -> bool:
 
 
 def _change(secrets: Secrets, now: StoredSecret, was: StoredSecret) -> bool:
-    """Writes a secret anew; False when it, or its key, has changed meanwhile."""
+    """Writes a changed secret; False when it, or its key, has changed meanwhile."""
     if now.sealed != was.sealed and not secrets.count_records(now.key_id, 1):
         return False
     return secrets.change(now, was)

@@ -1,1 +1,1 @@
-"""What is true of secrets, whoever stores or reports it: no I/O."""
+"""The values and rules of secrets, without I/O; used by all their layers."""

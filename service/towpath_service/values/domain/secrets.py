@@ -1,4 +1,4 @@
-"""Secrets of a workspace, and the keys that their values are sealed with, as they are kept."""
+"""Secrets of a workspace, and the keys that seal their values, as they are stored."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from towpath_service.core.errors import ServiceError, invalid
 from towpath_service.core.names import SLUG
 
 MOST_BYTES: Final = 64 * 1024
-"""Of a value."""
+"""Largest value: bytes."""
 
 MOST_SECRETS: Final = 1000
-"""Of a workspace."""
+"""Most secrets of a workspace."""
 
 MOST_RECORDS: Final = 1 << 30
-"""That one data key seals: among 2^32 random nonces two are likely enough to be alike."""
+"""Most records of one data key: a repeated nonce must stay improbable, up to 2^32 records."""
 
 KEY_DAYS: Final = 90
-"""After how long a data key seals nothing more."""
+"""Days after which a data key seals no more values."""
 
 _DAY_US: Final = 86_400_000_000
 _SECRET: Final = re.compile(rf"workspaces/({SLUG})/secrets/({SLUG})")
@@ -32,17 +32,17 @@ class StoredSecret:
     workspace_id: str
     secret_id: str
     row_id: str
-    """UUID: another secret of the same name is another."""
+    """UUID: a later secret with the same name has another one."""
     description: str
     version: int
-    """Of the value, from 1."""
+    """Version of the value, from 1."""
     revision: int
-    """Of all of it, from 1."""
+    """Revision of the whole secret, from 1."""
     key_id: str
     """The data key that the value is sealed with."""
     sealed: str = field(repr=False)
     setter: str
-    """Who last set the value, by name."""
+    """Name of the principal that last set the value."""
     created_us: int
     updated_us: int
 
@@ -53,11 +53,11 @@ class StoredSecret:
 
     @property
     def etag(self) -> str:
-        """What changes whenever something of it does."""
+        """Changes with every change of the secret."""
         return f"{self.row_id}.{self.revision}"
 
     def place(self, tenant_id: str) -> str:
-        """Where its value belongs, and opens: no other tenant, name, row or version."""
+        """The place that its value is sealed for: this tenant, name, row and version only."""
         row = f"{self.workspace_id}/{self.secret_id}/{self.row_id}"
         return f"{tenant_id}|secret|{row}|value|{self.version}"
 
@@ -71,17 +71,17 @@ class StoredDataKey:
     sealed: str = field(repr=False)
     created_us: int
     retired_us: int | None = None
-    """Since when it seals nothing more; None while it does."""
+    """When it was retired; None while it seals new values."""
     records: int = 0
-    """How many it has sealed."""
+    """Number of records that it has sealed."""
 
     @property
     def place(self) -> str:
-        """Where it belongs, and opens."""
+        """The place that it is sealed for."""
         return f"data_key/{self.tenant_id}/{self.key_id}"
 
     def seals(self, now_us: int) -> bool:
-        """Whether it may seal something more."""
+        """Whether it may seal another value."""
         young = now_us < self.created_us + KEY_DAYS * _DAY_US
         return self.retired_us is None and young and self.records < MOST_RECORDS
 
@@ -97,7 +97,7 @@ def parse_secret(name: str, field_name: str = "name") -> tuple[str, str]:
 
 
 def check_value(value: bytes) -> None:
-    """Refuses a value that is none, or too large, without telling anything of it."""
+    """Refuses an empty or too large value; the error reveals nothing of it."""
     if not value:
         raise invalid("secret.value", "must not be empty")
     if len(value) > MOST_BYTES:
@@ -105,7 +105,7 @@ def check_value(value: bytes) -> None:
 
 
 def too_many(workspace_id: str) -> ServiceError:
-    """The answer to one secret more than a workspace may have."""
+    """The error for a secret beyond a workspace's maximum."""
     return ServiceError(
         reason="QUOTA_EXCEEDED",
         message=f"workspaces/{workspace_id} has {MOST_SECRETS} secrets: delete some first",
@@ -114,7 +114,7 @@ def too_many(workspace_id: str) -> ServiceError:
 
 
 def outdated(name: str) -> ServiceError:
-    """The answer to a change of what has changed meanwhile."""
+    """The error for a change of a secret that has changed meanwhile."""
     return ServiceError(
         reason="ETAG_MISMATCH",
         message=f"{name} has changed meanwhile: read it, and try again with its etag",

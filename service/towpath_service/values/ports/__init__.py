@@ -1,1 +1,1 @@
-"""What the application needs of a store of secrets."""
+"""The port of secrets: their store."""

@@ -1,4 +1,4 @@
-"""What secrets need of a store."""
+"""The store of secrets and data keys as a port."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Result = TypeVar("Result")
 
 
 class Secrets(Protocol):
-    """One transaction about the secrets of one tenant."""
+    """One transaction on the secrets of one tenant."""
 
     def secret(self, workspace_id: str, secret_id: str) -> StoredSecret | None:
-        """A secret."""
+        """A secret; None when there is none."""
         ...
 
     def with_key(
@@ -32,11 +32,11 @@ class Secrets(Protocol):
         ...
 
     def secrets(self, workspace_id: str) -> list[StoredSecret]:
-        """The secrets of a workspace, by id, without even their sealed values."""
+        """The secrets of a workspace, by id, without their sealed values."""
         ...
 
     def count(self, workspace_id: str) -> int:
-        """How many secrets a workspace has."""
+        """The number of secrets in a workspace."""
         ...
 
     def add(self, made: StoredSecret) -> bool:
@@ -44,15 +44,15 @@ class Secrets(Protocol):
         ...
 
     def change(self, now: StoredSecret, was: StoredSecret) -> bool:
-        """Writes a secret anew; False when it is no longer what it was."""
+        """Replaces a secret; False when it no longer equals `was`."""
         ...
 
     def remove(self, was: StoredSecret) -> bool:
-        """Removes a secret; False when it is no longer what it was."""
+        """Removes a secret; False when it no longer equals `was`."""
         ...
 
     def of_other_keys(self, key_id: str, limit: int) -> list[StoredSecret]:
-        """Some of the secrets that aren't sealed with a key."""
+        """At most `limit` secrets that are sealed with other keys."""
         ...
 
     def data_keys(self) -> list[StoredDataKey]:
@@ -66,32 +66,32 @@ class Secrets(Protocol):
     def count_records(self, key_id: str, records: int) -> bool:
         """Counts records that a key seals; False when it is gone, or retired.
 
-        Until the transaction ends, nobody else of the tenant writes a value.
+        Until the transaction ends, no other transaction writes a value of the tenant.
         """
         ...
 
     def retire_data_keys(self, but: str, now_us: int) -> None:
-        """Lets all data keys but one seal nothing more."""
+        """Retires all data keys but one."""
         ...
 
     def remove_unused_data_keys(self) -> int:
-        """Forgets retired keys that nothing is sealed with, and tells how many."""
+        """Removes retired keys without sealed values; returns how many."""
         ...
 
     def witness(self) -> ServerKey | None:
-        """One of the service's own secrets, held until the transaction ends; None without any."""
+        """One of the service's own secrets, locked until the transaction ends; None without any."""
         ...
 
 
 class AllDataKeys(Protocol):
-    """One transaction about the data keys of all tenants."""
+    """One transaction on the data keys of all tenants."""
 
     def data_keys(self) -> list[StoredDataKey]:
-        """All of them, by tenant."""
+        """All data keys, by tenant."""
         ...
 
     def change_data_key(self, key: StoredDataKey) -> None:
-        """Writes how a data key is sealed."""
+        """Writes the sealed form of a data key."""
         ...
 
 
@@ -107,9 +107,9 @@ class SecretStore(Protocol):
         ...
 
     async def secrets(self, tenant_id: str, work: Callable[[Secrets], Result]) -> Result:
-        """Runs work about one tenant's secrets in one transaction."""
+        """Runs work on one tenant's secrets in one transaction."""
         ...
 
     async def data_keys(self, work: Callable[[AllDataKeys], Result]) -> Result:
-        """Runs work about the data keys of all tenants in one transaction."""
+        """Runs work on the data keys of all tenants in one transaction."""
         ...

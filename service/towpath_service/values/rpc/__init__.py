@@ -1,1 +1,1 @@
-"""The handlers of secrets: messages in, messages out."""
+"""The handler of SecretService."""

@@ -1,4 +1,4 @@
-"""SecretService."""
+"""The handler of SecretService."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CHANGEABLE: Final = frozenset({"value", "description"})
 
 
 class SecretHandler:
-    """Manages secrets, and gives their values to who may use them."""
+    """Manages secrets, and returns their values to permitted callers."""
 
     service: ClassVar[str] = "towpath.api.v1.SecretService"
 
@@ -78,7 +78,7 @@ class SecretHandler:
     async def access_secret(
         self, request: pb.AccessSecretRequest, caller: Caller
     ) -> pb.AccessSecretResponse:
-        """Gives a value to who may use it."""
+        """Returns a secret's value to a permitted caller."""
         value, version = await self._secrets.use(caller, request.name)
         return pb.AccessSecretResponse(value=value, version=version)
 

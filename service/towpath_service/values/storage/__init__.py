@@ -1,1 +1,1 @@
-"""The tables of secrets, and statements over them."""
+"""The store of secrets on SQL: tables and statements."""

@@ -1,4 +1,4 @@
-"""What a workspace holds of values, for subjects that ask within their transaction."""
+"""Reads whether a workspace has secrets, within another subject's transaction."""
 
 from __future__ import annotations
 

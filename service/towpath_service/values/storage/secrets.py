@@ -1,4 +1,4 @@
-"""Secrets of one tenant, on SQL. Values come sealed, and stay so."""
+"""Secrets of one tenant, on SQL. Values arrive sealed, and stay sealed."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _OF_KEY: Final = "data_key_"
 
 
 class SqlSecrets:
-    """One transaction about the secrets of one tenant."""
+    """One transaction on the secrets of one tenant."""
 
     def __init__(self, transaction: SqlTransaction, tenant_id: str) -> None:
         self._connection = transaction.connection
         self._tenant_id = tenant_id
 
     def secret(self, workspace_id: str, secret_id: str) -> StoredSecret | None:
-        """A secret."""
+        """A secret; None when there is none."""
         row = self._connection.execute(
             select(secret).where(*self._named(workspace_id, secret_id))
         ).one_or_none()
@@ -60,8 +60,8 @@ class SqlSecrets:
         return found
 
     def secrets(self, workspace_id: str) -> list[StoredSecret]:
-        """The secrets of a workspace, by id, without even their sealed values."""
-        # They may have 90 MB.
+        """The secrets of a workspace, by id, without their sealed values."""
+        # The sealed values of a workspace may take 90 MB.
         columns: list[Any] = [column for column in secret.c if column.name != "sealed"]
         columns.append(literal("").label("sealed"))
         rows = self._connection.execute(
@@ -70,7 +70,7 @@ class SqlSecrets:
         return list(map(_to_secret, rows))
 
     def count(self, workspace_id: str) -> int:
-        """How many secrets a workspace has."""
+        """The number of secrets in a workspace."""
         counted = select(func.count()).select_from(secret).where(*self._in(workspace_id))
         return int(self._connection.execute(counted).scalar_one())
 
@@ -79,18 +79,18 @@ class SqlSecrets:
         return insert_new(self._connection, secret, tenant_id=self._tenant_id, **asdict(made))
 
     def change(self, now: StoredSecret, was: StoredSecret) -> bool:
-        """Writes a secret anew; False when it is no longer what it was."""
+        """Replaces a secret; False when it no longer equals `was`."""
         changed = self._connection.execute(
             update(secret).where(*self._still(was)).values(**asdict(now))
         )
         return changed.rowcount > 0
 
     def remove(self, was: StoredSecret) -> bool:
-        """Removes a secret; False when it is no longer what it was."""
+        """Removes a secret; False when it no longer equals `was`."""
         return self._connection.execute(delete(secret).where(*self._still(was))).rowcount > 0
 
     def of_other_keys(self, key_id: str, limit: int) -> list[StoredSecret]:
-        """Some of the secrets that aren't sealed with a key."""
+        """At most `limit` secrets that are sealed with other keys."""
         rows = self._connection.execute(
             select(secret)
             .where(secret.c.tenant_id == self._tenant_id, secret.c.key_id != key_id)
@@ -126,7 +126,7 @@ class SqlSecrets:
         return counted.rowcount > 0
 
     def retire_data_keys(self, but: str, now_us: int) -> None:
-        """Lets all data keys but one seal nothing more."""
+        """Retires all data keys but one."""
         self._connection.execute(
             update(data_key)
             .where(
@@ -138,7 +138,7 @@ class SqlSecrets:
         )
 
     def remove_unused_data_keys(self) -> int:
-        """Forgets retired keys that nothing is sealed with, and tells how many."""
+        """Removes retired keys without sealed values; returns how many."""
         used = select(secret.c.key_id).where(secret.c.tenant_id == self._tenant_id)
         removed = self._connection.execute(
             delete(data_key).where(
@@ -150,7 +150,7 @@ class SqlSecrets:
         return removed.rowcount
 
     def witness(self) -> ServerKey | None:
-        """One of the service's own secrets, held until the transaction ends; None without any."""
+        """One of the service's own secrets, locked until the transaction ends; None without any."""
         found = self._connection.execute(
             select(server_key)
             .order_by(server_key.c.created_us, server_key.c.key_id)
@@ -176,20 +176,20 @@ class SqlSecrets:
 
 
 class SqlAllDataKeys:
-    """One transaction about the data keys of all tenants."""
+    """One transaction on the data keys of all tenants."""
 
     def __init__(self, transaction: SqlTransaction) -> None:
         self._connection = transaction.connection
 
     def data_keys(self) -> list[StoredDataKey]:
-        """All of them, by tenant."""
+        """All data keys, by tenant."""
         rows = self._connection.execute(
             select(data_key).order_by(data_key.c.tenant_id, data_key.c.key_id)
         )
         return [_to_key(row) for row in rows]
 
     def change_data_key(self, key: StoredDataKey) -> None:
-        """Writes how a data key is sealed."""
+        """Writes the sealed form of a data key."""
         columns = data_key.c
         self._connection.execute(
             update(data_key)

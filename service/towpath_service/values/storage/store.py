@@ -21,7 +21,7 @@ class SqlSecretStore:
     """Keeps secrets, and the data keys that seal them."""
 
     def __init__(self, database: Database) -> None:
-        """Keeps them in a database, an open one by the time that work is given."""
+        """Takes the database, which must be open before the first call."""
         self._database = database
 
     def on(self, transaction: Transaction, tenant_id: str) -> Secrets:
@@ -33,11 +33,11 @@ class SqlSecretStore:
         return SqlAllDataKeys(sql_of(transaction))
 
     async def secrets(self, tenant_id: str, work: Callable[[Secrets], Result]) -> Result:
-        """Runs work about one tenant's secrets in one transaction."""
+        """Runs work on one tenant's secrets in one transaction."""
         return await self._database.write(
             lambda transaction: work(self.on(transaction, tenant_id)), tenants={tenant_id}
         )
 
     async def data_keys(self, work: Callable[[AllDataKeys], Result]) -> Result:
-        """Runs work about the data keys of all tenants in one transaction."""
+        """Runs work on the data keys of all tenants in one transaction."""
         return await self._database.write(lambda transaction: work(self.data_keys_on(transaction)))

@@ -1,4 +1,4 @@
-"""The tables of secrets: values, sealed with data keys, and those, sealed with a key elsewhere."""
+"""The tables of secrets: values sealed with data keys, and data keys sealed with the KEK."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Up to where a workspace's changes may be gone: a watch that resumes from below is told so."""
+"""Positions up to which a workspace's changes may be removed; watches can't resume below."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("waiting_device")
     op.drop_table("trust")
-    # What isn't an API key would be taken for one.
+    # An earlier version would treat other credentials as API keys.
     op.execute("DELETE FROM api_key WHERE kind <> 1")
     for column in reversed(ADDED):
         op.drop_column("api_key", column)
