@@ -19,7 +19,7 @@ def test_any_text_can_be_reported(text: str) -> None:
     assert clean(cleaned) == cleaned
 
 
-@given(text=st.text(st.characters(exclude_characters="\0")))
+@given(text=st.text(st.characters(codec="utf-8", exclude_characters="\0")))
 def test_a_text_that_can_be_held_stays_as_it_is(text: str) -> None:
     assert clean(text) == text
 
