@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 from towpath._redaction import REDACTED, LiveSecrets, scrubbed
-from towpath._redaction.patterns import KEY
+from towpath._redaction.patterns import KEY, without_credentials
 from towpath_auth.credentials import KEY_PATTERN, new_api_key
 
 ODD = "p@ss'w\"ord\\\n/ä+%"
