@@ -27,6 +27,7 @@ from towpath._definitions.options import (
     tags_of,
 )
 from towpath._definitions.parameters import bind, validate
+from towpath._redaction.clean import clean
 from towpath._redaction.marking import shown_parameters
 from towpath._results.cache_policies import NO_CACHE
 from towpath._results.policy import policy_of_results
@@ -81,10 +82,11 @@ class Flow(Definition, Generic[P, R_co]):
         """Wraps a function; see `flow`."""
         self._options = options_given(locals())
         super().__init__(fn, kind="flow")
-        self.name = name or self.fn.__name__
-        self.flow_id = flow_id_of(self.name)
+        self.name = clean(name or self.fn.__name__)
+        # The exact name: two that differ in what is escaped are two flows.
+        self.flow_id = flow_id_of(name or self.fn.__name__)
         self.description = description or inspect.cleandoc(self.fn.__doc__ or "")
-        self.version = version
+        self.version = None if version is None else clean(version)
         self.tags = tags_of("flow", tags)
         self.log_prints = log_prints
         self.task_runner: TaskRunner = _runner(task_runner)
@@ -176,8 +178,7 @@ class Flow(Definition, Generic[P, R_co]):
             stream = flow_runs.stream if self.is_generator else flow_runs.stream_async
             return stream(self, parameters)
         if self.is_async:
-            run = flow_runs.FlowRun(self, parameters)
-            return outcome_of(run.to_end_async(), return_state)
+            return outcome_of(flow_runs.run_async(self, parameters), return_state)
         return flow_runs.run_here(self, parameters).outcome(return_state=return_state)
 
     def with_options(self, **options: Any) -> Flow[P, R_co]:

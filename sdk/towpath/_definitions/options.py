@@ -5,13 +5,18 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import logging
 import math
+import re
+import sys
 from collections.abc import Callable
+from string import Formatter
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from towpath._definitions.parameters import signature_of
 from towpath._engine.policy import Policy
+from towpath._runs.context import clean_tags
 from towpath.exceptions import DefinitionError
 
 if TYPE_CHECKING:
@@ -31,6 +36,8 @@ _KNOWN: Final = (
 
 _LONGEST_SECONDS: Final = 1e9
 """Some thirty years; system calls refuse waits that are not much longer."""
+
+_log: Final = logging.getLogger("towpath.definitions")
 
 H = TypeVar("H", bound=Callable[..., Any])
 
@@ -95,6 +102,22 @@ class Definition:
         arguments = inspect.BoundArguments(signature_of(function), parameters)
         return function(*arguments.args, **arguments.kwargs)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Definitions of modules are pickled by name, as functions are, others by value.
+
+        Those of a script are pickled by name, too, since multiprocessing loads the script again;
+        cloudpickle takes them by value, for processes that can't.
+        """
+        if self._has_name() and not (self.fn.__module__ == "__main__" and _cloudpickle_asks()):
+            return self.fn.__qualname__
+        return super().__reduce_ex__(protocol)
+
+    def _has_name(self) -> bool:
+        found: Any = sys.modules.get(self.fn.__module__)
+        for part in self.fn.__qualname__.split("."):
+            found = getattr(found, part, None)
+        return found is self
+
     def _add_hook(self, event: str, hook: H) -> H:
         self.policy.hooks.setdefault(event, []).append(hook)
         return hook
@@ -104,6 +127,13 @@ class Definition:
         if self._binding is staticmethod or (instance is None and self._binding is MethodType):
             return None
         return MethodType(self.fn, owner if self._binding is classmethod else instance)
+
+
+def _cloudpickle_asks() -> bool:
+    """Whether the pickler that asks a definition is one of cloudpickle, or of a copy of it."""
+    # Picklers of C have no frame: above `__reduce_ex__` is what called their `dump`.
+    asking = sys._getframe(2)  # noqa: SLF001 - documented, despite its name
+    return "cloudpickle" in asking.f_globals.get("__name__", "")
 
 
 def options_given(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -165,15 +195,34 @@ def named(template: str | Callable[[], str] | None, parameters: dict[str, Any]) 
     """Makes a name from a template over parameters, or by a callable; None without either."""
     if template is None:
         return None
-    if callable(template):
-        return template()
     try:
-        return template.format(**parameters)
-    except (KeyError, IndexError, AttributeError) as error:
-        raise DefinitionError(
-            f"the run name template {template!r} asks for {error}; there are"
-            f" {', '.join(parameters) or 'no parameters'}"
-        ) from None
+        name: Any = template() if callable(template) else template.format(**parameters)
+    except Exception:  # noqa: BLE001 - user code may raise anything
+        if not callable(template):
+            _check(template, parameters)
+        _log.exception("the run name %r could not be made: the run has its usual one", template)
+        return None
+    if not isinstance(name, str):
+        _log.warning(
+            "the run name %r gave a %r, no text: the run has its usual one", template, type(name)
+        )
+        return None
+    return name
+
+
+def _check(template: str, parameters: dict[str, Any]) -> None:
+    """Raises DefinitionError for a template that fits no arguments at all."""
+    try:
+        fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
+    except ValueError as error:
+        raise DefinitionError(f"the run name template {template!r} is wrong: {error}") from None
+    for field in fields:
+        asked = re.split(r"[.\[]", field, maxsplit=1)[0]
+        if asked not in parameters:
+            raise DefinitionError(
+                f"the run name template {template!r} asks for {asked!r}; there are"
+                f" {', '.join(parameters) or 'no parameters'}"
+            )
 
 
 def _hooks_of(owner: str, options: dict[str, Any]) -> dict[str, list[Callable[..., Any]]]:
@@ -182,7 +231,17 @@ def _hooks_of(owner: str, options: dict[str, Any]) -> dict[str, list[Callable[..
             close = difflib.get_close_matches(name, _KNOWN, 1)
             hint = f": did you mean {close[0]!r}?" if close else f"; there are {', '.join(_KNOWN)}"
             raise DefinitionError(f"a {owner} has no option {name!r}{hint}")
-    return {name: list(hooks or ()) for name, hooks in options.items()}
+    return {name: _listed(owner, name, hooks) for name, hooks in options.items()}
+
+
+def _listed(owner: str, event: str, hooks: Any) -> list[Callable[..., Any]]:
+    if callable(hooks):
+        return [hooks]
+    given: list[Any] = list(hooks or ())
+    for hook in given:
+        if not callable(hook):
+            raise DefinitionError(f"{event} of a {owner} takes functions, not {hook!r}")
+    return given
 
 
 def tags_of(owner: str, tags: object) -> frozenset[str]:
@@ -199,7 +258,7 @@ def tags_of(owner: str, tags: object) -> frozenset[str]:
         found = frozenset({None})
     if not all(isinstance(tag, str) for tag in found):
         raise DefinitionError(f"tags of a {owner} are texts, as in tags=['etl'], not {tags!r}")
-    return found
+    return clean_tags(found)
 
 
 def _delays_of(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
-from types import GeneratorType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -27,6 +25,7 @@ from towpath._definitions.options import (
     tags_of,
 )
 from towpath._definitions.parameters import bind
+from towpath._redaction.clean import clean
 from towpath._redaction.marking import shown_parameters
 from towpath._results.policy import policy_of_results
 from towpath.exceptions import DefinitionError
@@ -89,11 +88,11 @@ class Task(Definition, Generic[P, R_co]):
         """Wraps a function; see `task`."""
         self._options = options_given(locals())
         super().__init__(fn, kind="task")
-        self.name = name or self.fn.__name__
+        self.name = clean(name or self.fn.__name__)
         self.description = description or inspect.cleandoc(self.fn.__doc__ or "")
-        self.version = version
+        self.version = None if version is None else clean(version)
         self.tags = tags_of("task", tags)
-        self.task_key = f"{self.fn.__module__}.{self.fn.__qualname__}"
+        self.task_key = clean(f"{self.fn.__module__}.{self.fn.__qualname__}")
         self.awaited: bool = self.is_async or self.is_async_generator
         """Whether `body` returns a coroutine."""
         self.log_prints = log_prints
@@ -128,12 +127,6 @@ class Task(Definition, Generic[P, R_co]):
 
     def __repr__(self) -> str:
         return f"<task {self.name!r}>"
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        """Tasks of modules are pickled by name, those of scripts and functions by value."""
-        if self._importable():
-            return self.fn.__qualname__
-        return super().__reduce_ex__(protocol)
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
@@ -338,7 +331,8 @@ class Task(Definition, Generic[P, R_co]):
     def body(self, parameters: dict[str, Any]) -> Any:
         """Calls the function and returns its whole result: of a generator, the list of items."""
         outcome = self.invoke(parameters)
-        if type(outcome) is GeneratorType:
+        # What a plain function returns is its result, also a generator.
+        if self.is_generator:
             return list(cast("Generator[Any, Any, Any]", outcome))
         return _collected(outcome) if self.is_async_generator else outcome
 
@@ -348,12 +342,6 @@ class Task(Definition, Generic[P, R_co]):
         }
         chosen: dict[str, Any] = {**self._options, **hooks, **options}
         return Task(fn, **chosen)
-
-    def _importable(self) -> bool:
-        found: Any = sys.modules.get(self.fn.__module__)
-        for part in self.fn.__qualname__.split("."):
-            found = getattr(found, part, None)
-        return found is self and self.fn.__module__ != "__main__"
 
 
 async def _collected(items: AsyncGenerator[Any, Any]) -> list[Any]:

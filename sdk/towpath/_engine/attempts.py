@@ -14,7 +14,8 @@ from towpath._delivery.reports import StateReport
 from towpath._engine.coroutines import run_to_end
 from towpath._engine.time_limit import time_limit, timed_out
 from towpath._redaction.patterns import scrubbed
-from towpath._runs.failures import describe, headline
+from towpath._runs.context import current_run
+from towpath._runs.failures import describe, headline, text_of
 from towpath._runs.unended import end_unended
 from towpath._state_type import StateType
 from towpath._strikes import Struck, due, wait
@@ -72,27 +73,45 @@ class Attempts:
         self._said = context.secrets.text
         self._seconds = policy.timeout_seconds if limit else None
         self._traceparent = ""
+        self._over = False
 
     def run(self, body: Callable[[], Any]) -> State[Any]:
         """Calls a body until it returns or no retries are left."""
-        self.begin()
         try:
-            while True:
-                try:
-                    with time_limit(self._seconds):
-                        value = body()
-                    content = self._kept(value)
-                except Exception as error:  # noqa: BLE001 - user code may raise anything
-                    delay = self.failed(error)
-                    if delay is None:
-                        return self.give_up(error)
-                    self._sleep(delay)
-                    self.again()
-                else:
-                    return self.completed(value, content)
+            return self._run(body)
         except BaseException as error:
-            self.interrupted(error)
+            self.left(error)
             raise
+
+    async def run_async(self, body: Callable[[], Awaitable[Any]]) -> State[Any]:
+        """Awaits a body until it returns or no retries are left."""
+        try:
+            return await self._run_async(body)
+        except BaseException as error:
+            self.left(error)
+            raise
+
+    def left(self, error: BaseException) -> State[Any] | None:
+        """Ends the run that an error got out of; None when it had ended."""
+        if self._over:
+            return None
+        return self.give_up(error) if isinstance(error, Exception) else self.interrupted(error)
+
+    def _run(self, body: Callable[[], Any]) -> State[Any]:
+        self.begin()
+        while True:
+            try:
+                with time_limit(self._seconds):
+                    value = body()
+                content = self._kept(value)
+            except Exception as error:  # noqa: BLE001 - user code may raise anything
+                delay = self.failed(error)
+                if delay is None:
+                    return self.give_up(error)
+                self._sleep(delay)
+                self.again()
+            else:
+                return self.completed(value, content)
 
     def _kept(self, value: Any) -> Content | None:
         return None if self._keep is None or self._context.inherited else self._keep(value)
@@ -104,8 +123,7 @@ class Attempts:
         else:
             self._clock.sleep(seconds)
 
-    async def run_async(self, body: Callable[[], Awaitable[Any]]) -> State[Any]:
-        """Awaits a body until it returns or no retries are left."""
+    async def _run_async(self, body: Callable[[], Awaitable[Any]]) -> State[Any]:
         self.begin()
         while True:
             limit = asyncio.timeout(self._seconds)
@@ -121,9 +139,6 @@ class Attempts:
                     return self.give_up(error)
                 await self._clock.sleep_async(delay)
                 self.again()
-            except BaseException as error:
-                self.interrupted(error)
-                raise
             else:
                 return self.completed(value, content)
 
@@ -177,10 +192,10 @@ class Attempts:
         """Ends the run with the error of its last attempt."""
         kind, reason = _ending(error)
         ours = isinstance(error, FlowRunFailed | RunTimedOut | RunCrashed | RunCancelled)
-        message = self._said(str(error) if ours else headline(error))
+        message = self._said(text_of(error) if ours else headline(error))
         if self._context.attempt > 1:
             message = f"{message} (after {self._context.attempt} attempts)"
-        self._report(
+        self._end(
             StateReport(
                 state=kind,
                 time=self._clock.time(),
@@ -197,7 +212,7 @@ class Attempts:
 
     def completed(self, value: Any, content: Content | None = None) -> State[Any]:
         """Ends the run with its result."""
-        self._report(
+        self._end(
             StateReport(
                 state=StateType.COMPLETED,
                 time=self._clock.time(),
@@ -213,6 +228,7 @@ class Attempts:
 
     def found(self, value: Any) -> State[Any]:
         """Ends the run, which is already reported, with a cached result."""
+        self._over = True
         state = State(type=StateType.COMPLETED, reason="CACHED", value=value)
         self._hook("on_completion", state)
         return state
@@ -220,7 +236,7 @@ class Attempts:
     def interrupted(self, error: BaseException) -> State[Any]:
         """Ends the run that something other than an ordinary exception ended."""
         state = interruption(error, self._said)
-        self._report(
+        self._end(
             StateReport(
                 state=state.type,
                 time=self._clock.time(),
@@ -232,6 +248,22 @@ class Attempts:
         )
         self._hook(_HOOKS[state.type], state)
         return state
+
+    def _end(self, state: StateReport) -> None:
+        self._over = True
+        try:
+            self._report(state)
+        except Exception:  # noqa: BLE001 - the user's outcome stands, whatever a reporter does
+            _log.exception("the end of %s could not be reported in full", self._context.name)
+            self._report(
+                StateReport(
+                    state=state.state,
+                    time=state.time,
+                    attempt=state.attempt,
+                    reason=state.reason,
+                    message="more could not be reported: see the log of the process",
+                )
+            )
 
     def _report(self, state: StateReport) -> None:
         # A forked child that leaves the run reports nothing: its parent goes on with it.
@@ -247,7 +279,8 @@ class Attempts:
         condition = self._policy.condition
         if condition is None:
             return True
-        state: State[Any] = State(type=StateType.FAILED, message=str(error), exception=error)
+        message = self._said(text_of(error))
+        state: State[Any] = State(type=StateType.FAILED, message=message, exception=error)
         try:
             return bool(condition(self._owner, self._context, state))
         except Exception:  # noqa: BLE001 - user code may raise anything
@@ -255,16 +288,25 @@ class Attempts:
             return False
 
     def _hook(self, event: str, state: State[Any]) -> None:
-        if self._context.inherited:
+        hooks = self._policy.hooks.get(event)
+        if not hooks or self._context.inherited:
             return
-        for hook in self._policy.hooks.get(event, ()):
-            try:
-                outcome = hook(self._owner, self._context, state)
-                if inspect.iscoroutine(outcome):
-                    run_to_end(outcome)
-            except Exception:  # noqa: BLE001 - user code may raise anything
-                # An error of a hook doesn't change the reported state.
-                _log.exception("%s hook of %s failed", event, self._context.name)
+        # What a hook logs belongs to the run, also where the run's own code never began.
+        token = current_run.set(self._context)
+        try:
+            for hook in hooks:
+                self._call_hook(event, hook, state)
+        finally:
+            current_run.reset(token)
+
+    def _call_hook(self, event: str, hook: Callable[..., Any], state: State[Any]) -> None:
+        try:
+            outcome = hook(self._owner, self._context, state)
+            if inspect.iscoroutine(outcome):
+                run_to_end(outcome)
+        except (Exception, SystemExit, asyncio.CancelledError):  # noqa: BLE001 - user code may raise anything
+            # An error of a hook doesn't change the reported state.
+            _log.exception("%s hook of %s failed", event, self._context.name)
 
 
 _HOOKS: Final = {
@@ -281,7 +323,7 @@ def interruption(error: BaseException, said: Callable[[str], str] = scrubbed) ->
         message = "stopped, since a run around it took longer than its timeout"
         kind, reason = StateType.CANCELLED, "INTERRUPTED"
     elif isinstance(error, KeyboardInterrupt | asyncio.CancelledError | RunCancelled):
-        message = str(error) if isinstance(error, RunCancelled) else ""
+        message = text_of(error) if isinstance(error, RunCancelled) else ""
         message = message or f"interrupted by {type(error).__name__}"
         kind, reason = StateType.CANCELLED, "INTERRUPTED"
     elif isinstance(error, Exception):  # It broke in as the end of an attempt was reported.

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath._display import summary
-from towpath._runs.failures import place
+from towpath._runs.failures import annotate, annotation, place, text_of
 from towpath._state_type import StateType
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def attach(
     if not ended:
         lines += _places(error)
     lines.append("  look closer: towpath run ls --state FAILED")
-    setattr(error, _MARK, said("\n".join(lines)))
-    setattr(error, _REST, (flow_name, said("\n".join(_whereabouts(error, ended)))))
+    annotate(error, _MARK, said("\n".join(lines)))
+    annotate(error, _REST, (flow_name, said("\n".join(_whereabouts(error, ended)))))
 
 
 def _whereabouts(error: BaseException, ended: Sequence[Child]) -> list[str]:
@@ -78,16 +78,17 @@ def set_up() -> None:
 
 
 def _report(kind: type[BaseException], error: BaseException, frames: TracebackType | None) -> None:
-    report = getattr(error, _MARK, None)
-    if report is None or os.environ.get("TOWPATH_FULL_TRACEBACK") == "1":
+    report = annotation(error, _MARK)
+    rest = annotation(error, _REST)
+    if report is None or rest is None or os.environ.get("TOWPATH_FULL_TRACEBACK") == "1":
         _previous_hook(kind, error, frames)
     else:
-        flow_name, rest = getattr(error, _REST)
-        sys.stderr.write(f"{rest if summary.last_shown == flow_name else report}\n")
+        flow_name, left = rest
+        sys.stderr.write(f"{left if summary.last_shown == flow_name else report}\n")
 
 
 def _headline(error: BaseException) -> str:
-    text = str(error)
+    text = text_of(error)
     name = type(error).__name__
     if type(error).__module__.startswith("towpath"):
         return text or name

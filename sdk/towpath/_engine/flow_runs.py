@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack, contextmanager
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import uuid_utils
@@ -33,7 +33,9 @@ from towpath.states import State
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
     from contextvars import Token
+    from types import TracebackType
 
+    from towpath._delivery.reports import Content
     from towpath._engine.definitions import FlowDefinition
     from towpath._runs.context import Runner
 
@@ -51,7 +53,7 @@ class FlowRun:
             if self._parent is not None:
                 self._parent.children.add(self._child)
             results = flow.result_policy
-            keep = ResultEntry(results, self._run, {}).keep if results.persists(self._run) else None
+            keep = self._keep if results.persists(self._run) else None
             self._attempts = attempts_of(self._run, flow.policy, flow, keep=keep)
         except BaseException as error:
             leave_unended(self._run, error)
@@ -117,14 +119,18 @@ class FlowRun:
         driver = Driver(self._run, self._attempts, self._ended)
         with self._in_runner():
             try:
-                async for item in driver.stream_async(self._fresh, self._settled_async):
-                    yield item
+                async with aclosing(driver.stream_async(self._fresh, self._settled_async)) as items:
+                    async for item in items:
+                        yield item
             except Exception:
                 await self._wait_for_submitted_async()
                 raise
             except BaseException as error:
                 self._leave(error)
                 raise
+
+    def _keep(self, value: Any) -> Content | None:
+        return ResultEntry(self._flow.result_policy, self._run, {}).keep(value)
 
     def _fresh(self) -> Any:
         """The flow's function called for another attempt."""
@@ -135,15 +141,8 @@ class FlowRun:
         await self._wait_for_submitted_async()
         return self._settled(value)
 
-    @contextmanager
-    def _in_runner(self) -> Generator[None]:
-        with ExitStack() as stack:
-            stack.enter_context(self._runner)
-            try:
-                yield
-            finally:
-                if self._run.inherited:
-                    stack.pop_all()  # A forked child leaves; its parent goes on with the runner.
+    def _in_runner(self) -> _InRunner:
+        return _InRunner(self._run, self._runner)
 
     @property
     def _runner(self) -> Runner:
@@ -165,6 +164,8 @@ class FlowRun:
         self._child.handled = self._child.handled or isinstance(error, Struck)
         if self._child.state is None:
             self._child.state = interruption(error)
+        # The caller gets the error: what becomes of it is for the caller's code to say.
+        self._child.handle()
 
     def _settled(self, value: Any) -> Any:
         """Returns the flow's value once its submitted runs ended; raises unhandled failures."""
@@ -203,6 +204,29 @@ class FlowRun:
             await asyncio.to_thread(wait, waiting)
 
 
+class _InRunner:
+    """Within the task runner of a flow run."""
+
+    # No generator: `contextlib` assigns to an exception that passes, which some exceptions refuse.
+
+    def __init__(self, run: RunContext, runner: Runner) -> None:
+        self._run = run
+        self._runner = runner
+
+    def __enter__(self) -> None:
+        self._runner.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # A forked child leaves; its parent goes on with the runner.
+        if not self._run.inherited:
+            self._runner.__exit__(kind, error, traceback)
+
+
 def run_here(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:
     """Runs a flow of an ordinary function here and now."""
     with spared():
@@ -218,8 +242,14 @@ async def stream_async(
     flow: FlowDefinition, parameters: dict[str, Any]
 ) -> AsyncGenerator[Any, Any]:
     """Runs a flow of an async generator function, from the first item asked for."""
-    async for item in FlowRun(flow, parameters).stream_async():
-        yield item
+    async with aclosing(FlowRun(flow, parameters).stream_async()) as items:
+        async for item in items:
+            yield item
+
+
+async def run_async(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:
+    """Runs a flow of a coroutine function; one that is never awaited has no run."""
+    return await FlowRun(flow, parameters).to_end_async()
 
 
 def _begin(

@@ -7,7 +7,7 @@ giving some of them twice would be worse than the failure, which is then final.
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from towpath._engine.time_limit import time_limit, timed_out
@@ -16,6 +16,7 @@ from towpath._strikes import exposed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+    from types import TracebackType
 
     from towpath._engine.attempts import Attempts
     from towpath._runs.context import RunContext
@@ -56,7 +57,7 @@ class Driver:
             try:
                 step: Callable[[], Any] = lambda: next(inner)  # noqa: E731, B023 - used at once
                 while True:
-                    with self._within():
+                    with self._in_run(), time_limit(self._seconds), exposed():
                         try:
                             item = step()
                         except StopIteration as stop:
@@ -65,8 +66,12 @@ class Driver:
                     given += 1
                     step = yield from _offer(item, inner)
             except GeneratorExit:
-                with self._within():
-                    inner.close()
+                try:
+                    with self._in_run(), time_limit(self._seconds), exposed():
+                        inner.close()
+                except BaseException as error:
+                    self._left(error)
+                    raise
                 self._ended(self._attempts.completed(None))
                 raise
             except Exception as error:
@@ -83,7 +88,7 @@ class Driver:
                 self._ended(self._attempts.completed(value))
                 return value
 
-    async def stream_async(
+    async def stream_async(  # noqa: C901, PLR0912, PLR0915 - an async generator can't give to another
         self, make: Callable[[], AsyncGenerator[Any, Any]], settle: Callable[[Any], Awaitable[Any]]
     ) -> AsyncGenerator[Any, Any]:
         """The items of an async generator, each step within the run."""
@@ -93,19 +98,32 @@ class Driver:
             inner = make()
             limit = asyncio.timeout(None)
             try:
+                step: Callable[[], Awaitable[Any]] = inner.__anext__
                 while True:
                     limit = asyncio.timeout(self._seconds)
                     with self._in_run():
                         try:
                             async with limit:
-                                item = await anext(inner)
+                                item = await step()
                         except StopAsyncIteration:
                             await settle(None)
                             break
                     given += 1
-                    yield item
+                    try:
+                        sent = yield item
+                    except GeneratorExit:
+                        raise
+                    except BaseException as thrown:  # noqa: BLE001 - the generator's to deal with
+                        step = partial(inner.athrow, thrown)
+                    else:
+                        step = partial(inner.asend, sent)
             except GeneratorExit:
-                await inner.aclose()
+                try:
+                    with self._in_run():
+                        await inner.aclose()
+                except BaseException as error:
+                    self._left(error)
+                    raise
                 self._ended(self._attempts.completed(None))
                 raise
             except Exception as error:
@@ -124,21 +142,40 @@ class Driver:
                 self._ended(self._attempts.completed(None))
                 return
 
-    @contextmanager
-    def _in_run(self) -> Generator[None]:
-        """Around each step: the consumer's code between steps is not part of the run."""
-        token = current_run.set(self._run)
-        try:
-            with self._attempts.around_step():
-                yield
-        finally:
-            current_run.reset(token)
+    def _left(self, error: BaseException) -> None:
+        """Ends a run whose cleanup raised."""
+        state = self._attempts.left(error)
+        if state is not None:
+            self._ended(state)
 
-    @contextmanager
-    def _within(self) -> Generator[None]:
-        """The same, for as long as a step may take."""
-        with self._in_run(), time_limit(self._seconds), exposed():
-            yield
+    def _in_run(self) -> _InRun:
+        """Around each step: the consumer's code between steps is not part of the run."""
+        return _InRun(self._run, self._attempts)
+
+
+class _InRun:
+    """Within a run, and within the span of its attempt."""
+
+    # No generator: `contextlib` assigns to an exception that passes, which some exceptions refuse.
+
+    def __init__(self, run: RunContext, attempts: Attempts) -> None:
+        self._run = run
+        self._step = attempts.around_step()
+
+    def __enter__(self) -> None:
+        self._token = current_run.set(self._run)
+        self._step.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._step.__exit__(kind, error, traceback)
+        finally:
+            current_run.reset(self._token)
 
 
 def _offer(item: Any, inner: Generator[Any, Any, Any]) -> Generator[Any, Any, Callable[[], Any]]:

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath._delivery.reports import LogReport
+from towpath._redaction.clean import clean
 from towpath._runs.context import RUN_LOGGER, current_run
 from towpath._runs.failures import describe
 from towpath._settings.current import get_settings
@@ -55,7 +56,7 @@ class RunHandler(logging.Handler):
                 run_id=run.run_id,
                 time=record.created or time.time(),
                 severity=severity,
-                logger=record.name,
+                logger=clean(record.name),
                 body=run.secrets.text(record.getMessage()),
                 attempt=run.attempt,
                 failure=describe(error, run.secrets.text) if error is not None else None,
@@ -96,9 +97,9 @@ def _print_of(
 ) -> None:
     # One write per line, so that output of other threads and processes can't split it.
     end = options.pop("end", None)
-    line = run.secrets.text((" " if sep is None else sep).join(map(str, values)))
+    line = run.secrets.redacted((" " if sep is None else sep).join(map(str, values)))
     _print(line + ("\n" if end is None else end), end="", **options)
-    if run.log_prints and options.get("file") in {None, sys.stdout}:
+    if run.log_prints and _is_standard_output(options.get("file")):
         trace_id, span_id = run.trace.ids_for_logs() if run.trace is not None else ("", "")
         run.reporter.log(
             LogReport(
@@ -106,12 +107,17 @@ def _print_of(
                 time=time.time(),
                 severity=9,
                 logger="stdout",
-                body=line,
+                body=clean(line),
                 attempt=run.attempt,
                 trace_id=trace_id,
                 span_id=span_id,
             )
         )
+
+
+def _is_standard_output(file: object) -> bool:
+    # No comparison: a file of the user's may have an `__eq__` and no `__hash__`.
+    return file is None or file is sys.stdout
 
 
 def get_run_logger() -> logging.Logger:

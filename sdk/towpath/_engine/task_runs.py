@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import uuid_utils
@@ -25,11 +27,18 @@ from towpath._runs.context import RunContext, current_run, current_tags
 from towpath._runs.futures import wait
 from towpath._runs.unended import leave_unended
 from towpath._state_type import StateType
-from towpath._strikes import Struck, call_exposed, spared
+from towpath._strikes import call_exposed, spared
 from towpath._tracing.begin import trace_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        Awaitable,
+        Callable,
+        Generator,
+        Iterable,
+        Sequence,
+    )
 
     from towpath._engine.arguments import Arguments
     from towpath._engine.attempts import Attempts
@@ -216,6 +225,12 @@ class _Called:
             self.run.parent.children.settle(self.child)
         return self.child
 
+    def raised(self, state: State[Any]) -> Child:
+        """Settles with a state whose exception, if it has one, the caller gets."""
+        self.child.state = state
+        self.child.handle_unless_completed()
+        return self.settle(state)
+
 
 def _waits(
     task: TaskDefinition,
@@ -281,9 +296,7 @@ def call(
             return called.settle(execute(called.run, called.parameters, called.results))
         except BaseException as error:
             leave_unended(called.run, error)
-            # A run around it has timed out, and that is what the flow's code deals with.
-            called.child.handled = isinstance(error, Struck)
-            called.settle(interruption(error))
+            called.raised(interruption(error))
             raise
 
 
@@ -307,7 +320,7 @@ async def call_async(
     try:
         return called.settle(await attempts.run_async(lambda: task.body(called.parameters)))
     except BaseException as error:
-        called.settle(interruption(error))
+        called.raised(interruption(error))
         raise
     finally:
         current_run.reset(token)
@@ -326,7 +339,7 @@ def stream(
     if called.child.state is not None:
         called.child.handle_unless_completed()
         return called.child.state.result()
-    driver = Driver(called.run, attempts_of(called.run, called.results), called.settle)
+    driver = Driver(called.run, attempts_of(called.run, called.results), called.raised)
     return (yield from driver.stream(lambda: task.invoke(called.parameters), _as_it_is))
 
 
@@ -343,10 +356,24 @@ async def stream_async(
     if called.child.state is not None:
         called.child.state.result()
         return
-    driver = Driver(called.run, attempts_of(called.run, called.results), called.settle)
-    items = driver.stream_async(lambda: task.invoke(called.parameters), _as_it_is_async)
-    async for item in items:
-        yield item
+    driver = Driver(called.run, attempts_of(called.run, called.results), called.raised)
+    async with aclosing(
+        driver.stream_async(lambda: task.invoke(called.parameters), _as_it_is_async)
+    ) as items:
+        step: Callable[[], Awaitable[Any]] = items.__anext__
+        while True:
+            try:
+                item = await step()
+            except StopAsyncIteration:
+                return
+            try:
+                sent = yield item
+            except GeneratorExit:
+                raise
+            except BaseException as thrown:  # noqa: BLE001 - it is the generator's to deal with
+                step = partial(items.athrow, thrown)
+            else:
+                step = items.__anext__ if sent is None else partial(items.asend, sent)
 
 
 def _as_it_is(value: Any) -> Any:

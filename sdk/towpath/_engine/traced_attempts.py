@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from towpath._delivery.reports import StateReport
@@ -10,7 +9,8 @@ from towpath._engine.attempts import Attempts
 from towpath._state_type import StateType
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable
+    from contextlib import AbstractContextManager
 
     from towpath._engine.attempts import Keep
     from towpath._engine.policy import Policy
@@ -53,14 +53,9 @@ class TracedAttempts(Attempts):
 
         return await super().run_async(within)
 
-    @contextmanager
-    def around_step(self) -> Generator[None]:
+    def around_step(self) -> AbstractContextManager[object]:
         """Around each step of a generator."""
-        token = self._spans.enter()
-        try:
-            yield
-        finally:
-            self._spans.leave(token)
+        return _Step(self._spans)
 
     def begin(self) -> None:
         """Begins the span of an attempt."""
@@ -90,6 +85,21 @@ class TracedAttempts(Attempts):
     def _begin_span(self) -> None:
         self._spans.begin()
         self._traceparent = self._spans.traceparent
+
+
+class _Step:
+    """Within the span of an attempt."""
+
+    # No generator: `contextlib` assigns to an exception that passes, which some exceptions refuse.
+
+    def __init__(self, spans: Any) -> None:
+        self._spans = spans
+
+    def __enter__(self) -> None:
+        self._token = self._spans.enter()
+
+    def __exit__(self, *_: object) -> None:
+        self._spans.leave(self._token)
 
 
 def attempts_of(

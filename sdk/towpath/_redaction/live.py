@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._redaction.clean import clean
 from towpath._redaction.forms import LEAST_CHARACTERS, forms_of, texts_in
-from towpath._redaction.patterns import REDACTED, scrubbed
+from towpath._redaction.patterns import REDACTED, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,10 +49,14 @@ class LiveSecrets:
         self.add_texts(texts_in(value))
 
     def text(self, text: str) -> str:
-        """Returns a text without sensitive values and credentials."""
+        """A text as it may be seen, and as a report can carry it."""
+        return clean(self.redacted(text))
+
+    def redacted(self, text: str) -> str:
+        """A text as it may be seen, otherwise as it is: what goes to a terminal or a file."""
         if self._by_start:
             text = self._without_values(text)
-        return scrubbed(text)
+        return without_credentials(text)
 
     def add_texts(self, values: Iterable[str | bytes]) -> None:
         """Adds values that another process has sent."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from towpath._redaction.clean import clean
+
 REDACTED: Final = "***"
 
 KEY: Final = r"twp[usrd]_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}"
@@ -24,7 +26,12 @@ _TOKENS: Final = re.compile(_TOKEN)
 
 
 def scrubbed(text: str) -> str:
-    """Returns a text with all credentials replaced by `***`."""
+    """Returns a text as a report can carry it (see `clean`), with credentials replaced by `***`."""
+    return clean(without_credentials(text))
+
+
+def without_credentials(text: str) -> str:
+    """Returns a text with all credentials replaced by `***`, otherwise unchanged."""
     # Nearly every text contains neither of these, and the check costs little.
     if "twp" in text:
         text = _KEY.sub(REDACTED, text)

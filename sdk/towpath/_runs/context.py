@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import ContextDecorator
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, Self
 
 from towpath._clock import Clock, system_clock
 from towpath._forks import generation, in_child
+from towpath._redaction.clean import clean
 from towpath._redaction.live import LiveSecrets
 from towpath._redaction.marking import sensitive_parameters
 from towpath.exceptions import MissingContextError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from towpath._delivery.reports import Reporter
@@ -179,21 +180,31 @@ def get_run_context() -> RunContext:
     return run
 
 
-@contextmanager
-def tags(*names: str) -> Generator[frozenset[str]]:
-    """Adds tags to all runs that begin within the context.
+class tags(ContextDecorator):  # noqa: N801 - reads as a statement
+    """Adds tags to all runs that begin within the context."""
 
-    Args:
-        *names: Tags to add to those of the contexts around.
+    # No generator: `contextlib` assigns to an exception that passes, which some exceptions refuse.
 
-    Yields:
-        All tags that runs get within the context.
-    """
-    token = _tags.set(_tags.get() | frozenset(names))
-    try:
-        yield _tags.get()
-    finally:
-        _tags.reset(token)
+    def __init__(self, *names: str) -> None:
+        self._names = clean_tags(names)
+        self._tokens: list[Token[frozenset[str]]] = []
+
+    def __enter__(self) -> frozenset[str]:
+        both = _tags.get() | self._names
+        self._tokens.append(_tags.set(both))
+        return both
+
+    def __exit__(self, *_: object) -> None:
+        _tags.reset(self._tokens.pop())
+
+    def _recreate_cm(self) -> Self:
+        # A decorated function may run in several threads at a time.
+        return type(self)(*self._names)
+
+
+def clean_tags(names: Iterable[str]) -> frozenset[str]:
+    """Tags as reports can carry them."""
+    return frozenset(clean(name) for name in names)
 
 
 def current_tags() -> frozenset[str]:

@@ -1,11 +1,15 @@
-"""Exceptions as they are reported: type, message, and the frames that are the user's."""
+"""Exceptions as they are reported: type, message, and the frames that are the user's.
+
+Invariant: no function here raises, whatever an exception's class does. An exception may refuse to
+tell its text, its attributes or its frames, and may refuse to be given any.
+"""
 
 from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from towpath._delivery.reports import FailureReport
 from towpath._redaction.patterns import scrubbed
@@ -16,6 +20,10 @@ if TYPE_CHECKING:
 _OURS: Final = str(Path(__file__).parents[1])
 _REMOTE: Final = "__towpath_remote__"
 _MOST_CAUSES: Final = 7
+_MOST_FRAMES: Final = 500
+"""As many frames of each exception are read, the innermost; runs that nest deeply have more."""
+_NO_TEXT: Final = "<exception str() failed>"
+"""As Python's own tracebacks say it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +42,33 @@ def describe(error: BaseException, said: Callable[[str], str] = scrubbed) -> Fai
         error: The exception.
         said: Removes sensitive values from a text.
     """
-    return _described(error, said, 0)
+    links = [error]
+    while len(links) <= _MOST_CAUSES and (cause := _cause(links[-1])) is not None:
+        links.append(cause)
+    report: FailureReport | None = None
+    for link in reversed(links):
+        report = FailureReport(
+            type=said(_type_of(link)),
+            message=said(text_of(link)),
+            stack_trace=said(_stack_trace(link)),
+            cause=report,
+        )
+    assert report is not None
+    return report
 
 
 def headline(error: BaseException) -> str:
     """Type and text of an exception on one line."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = text_of(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def text_of(error: BaseException) -> str:
+    """The text of an exception."""
+    try:
+        return str.__str__(str(error))
+    except Exception:  # noqa: BLE001 - the class may do anything
+        return _NO_TEXT
 
 
 def place(error: BaseException) -> str:
@@ -47,11 +76,11 @@ def place(error: BaseException) -> str:
     remote = _remote(error)
     if remote is not None:
         return remote.place
-    users = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(_OURS)
-    ]
+    try:
+        frames = traceback.extract_tb(error.__traceback__, limit=-_MOST_FRAMES)
+    except Exception:  # noqa: BLE001 - reading a line asks the module's loader
+        return ""
+    users = [frame for frame in frames if not frame.filename.startswith(_OURS)]
     if not users:
         return ""
     last = users[-1]
@@ -65,22 +94,40 @@ def keep_trace(error: BaseException) -> RemoteTrace:
 
 def restore_trace(error: BaseException, trace: RemoteTrace) -> None:
     """Gives an exception that came from another process its trace back."""
-    setattr(error, _REMOTE, trace)
+    annotate(error, _REMOTE, trace)
 
 
-def _described(error: BaseException, said: Callable[[str], str], depth: int) -> FailureReport:
-    kind, cause = type(error), error.__cause__
-    goes_on = cause is not None and depth < _MOST_CAUSES
-    return FailureReport(
-        type=f"{kind.__module__}.{kind.__qualname__}",
-        message=said(str(error)),
-        stack_trace=said(_stack_trace(error)),
-        cause=_described(cause, said, depth + 1) if cause is not None and goes_on else None,
-    )
+def annotate(error: BaseException, name: str, value: object) -> None:
+    """Sets an attribute of an exception, also of one that refuses assignments.
+
+    One that has no room for attributes goes without.
+    """
+    try:
+        object.__setattr__(error, name, value)
+    except Exception:  # noqa: BLE001 - the class may do anything
+        return
+
+
+def annotation(error: BaseException, name: str) -> Any:
+    """What `annotate` set, or None."""
+    try:
+        return getattr(error, name, None)
+    except Exception:  # noqa: BLE001 - the class may do anything
+        return None
+
+
+def _type_of(error: BaseException) -> str:
+    kind = type(error)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    cause: object = annotation(error, "__cause__")
+    return cause if isinstance(cause, BaseException) else None
 
 
 def _remote(error: BaseException) -> RemoteTrace | None:
-    remote = getattr(error, _REMOTE, None)
+    remote = annotation(error, _REMOTE)
     return remote if isinstance(remote, RemoteTrace) else None
 
 
@@ -88,9 +135,12 @@ def _stack_trace(error: BaseException) -> str:
     remote = _remote(error)
     if remote is not None:
         return remote.stack_trace
-    described = traceback.TracebackException.from_exception(error)
-    _hide_our_frames(described)
-    return "".join(described.format())
+    try:
+        described = traceback.TracebackException.from_exception(error, limit=-_MOST_FRAMES)
+        _hide_our_frames(described)
+        return "".join(described.format())
+    except Exception:  # noqa: BLE001 - the class may do anything, and groups may nest too deep
+        return f"{headline(error)}\n"
 
 
 def _hide_our_frames(described: traceback.TracebackException) -> None:
