@@ -132,7 +132,7 @@ class Definition:
 def _cloudpickle_asks() -> bool:
     """Whether the pickler that asks a definition is one of cloudpickle, or of a copy of it."""
     # Picklers of C have no frame: above `__reduce_ex__` is what called their `dump`.
-    asking = sys._getframe(2)  # noqa: SLF001 - documented, despite its name
+    asking = sys._getframe(2)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - documented
     return "cloudpickle" in asking.f_globals.get("__name__", "")
 
 
@@ -203,8 +203,9 @@ def named(template: str | Callable[[], str] | None, parameters: dict[str, Any]) 
         _log.exception("the run name %r could not be made: the run has its usual one", template)
         return None
     if not isinstance(name, str):
+        kind = type(name).__name__
         _log.warning(
-            "the run name %r gave a %r, no text: the run has its usual one", template, type(name)
+            "the run name %r gave a %s, no text: the run has its usual one", template, kind
         )
         return None
     return name
