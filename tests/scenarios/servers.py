@@ -26,7 +26,7 @@ from pathlib import Path
 from towpath_service.app.server import serve
 from towpath_service.app.options import ListenerOptions, ServerOptions
 from towpath_service.identity.application.authority import Authority
-from towpath_service.rpc import ingest_handler
+from towpath_service.runs.rpc import ingest_handler
 from towpath_service.runs.rpc.ingest_handler import StreamTimes
 from towpath_service.database.database_urls import parse_database
 

@@ -110,7 +110,7 @@ def test_a_log_is_held_against_what_it_was_before(log: Log, tmp_path: Path) -> N
     export.write_text(log.owner.says("audit", "export"))
     log.owner.says("workspace", "create", "w-5")
     told = log.said("--against", str(export))
-    assert "all 5 entries are as they were written, 4 of them equal those of" in told
+    assert "all 5 entries are as they were written; 4 of them equal those of" in told
     # An earlier end with its earlier seal is as good as any, for whoever knows no later one.
     log.put_back()
     assert "all 3 entries" in log.said()

@@ -164,7 +164,7 @@ CASES: dict[str, Callable[[Place], Ended]] = {
     "identity is on already": lambda place: place.plain.tries("towpath server init-auth"),
     "over the limit": too_often,
     "the server takes no new runs": too_many_bytes,
-    "... has 10 keys": too_many_keys,
+    "... has 10 valid keys": too_many_keys,
     "... would get your credentials": lambda place: place.stranger.tries(
         "towpath --server 192.0.2.1:4200 whoami",
         TOWPATH_API_KEY=place.owner,

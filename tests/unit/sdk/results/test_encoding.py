@@ -8,6 +8,7 @@ import decimal
 import threading
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from pydantic import BaseModel, PrivateAttr
@@ -80,23 +81,22 @@ def test_values_worked_out_once_are_worked_out_again() -> None:
 
 
 def test_numpy_scalars_come_back_as_they_were() -> None:
-    numpy = pytest.importorskip("numpy")
     for value in (
-        numpy.float64(1.5),
-        numpy.float32(1.5),
-        numpy.int8(-3),
-        numpy.bool_(True),
-        numpy.str_("text"),
-        numpy.datetime64("2026-03-01", "D"),
-        numpy.complex128(1j),
+        np.float64(1.5),
+        np.float32(1.5),
+        np.int8(-3),
+        np.bool_(True),
+        np.str_("text"),
+        np.datetime64("2026-03-01", "D"),
+        np.complex128(1j),
     ):
         back = loads(dumps([value]))[0]
         assert type(back) is type(value)
         assert back == value
         assert back.dtype == value.dtype
-    assert stable_hash(numpy.float64(1.5)) != stable_hash(1.5)
+    assert stable_hash(np.float64(1.5)) != stable_hash(1.5)
     with pytest.raises(NotEncodableError, match=r"\[0\] is a numpy scalar"):
-        dumps([numpy.zeros(1, dtype=[("a", "i4")])[0]])
+        dumps([np.zeros(1, dtype=[("a", "i4")])[0]])
 
 
 class LikeAMoment(dt.datetime):

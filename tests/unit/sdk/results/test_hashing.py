@@ -10,6 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from towpath._results.comparing import difference
@@ -148,12 +149,11 @@ def test_an_object_of_any_class_is_taken_by_its_attributes_if_asked() -> None:
 
 
 def test_arrays_are_told_apart_by_content_shape_and_dtype() -> None:
-    numpy = pytest.importorskip("numpy")
-    zeros = numpy.zeros(4)
+    zeros = np.zeros(4)
     arrays = [zeros, zeros.reshape(2, 2), zeros.astype("f4"), zeros.astype("i8"), zeros + 1]
     assert len({stable_hash(array) for array in arrays}) == len(arrays)
     with pytest.raises(NotEncodableError):
-        stable_hash(numpy.array([object()]))
+        stable_hash(np.array([object()]))
 
 
 def test_sharing_does_not_change_a_key_and_costs_nothing() -> None:

@@ -350,7 +350,7 @@ def test_a_disk_that_takes_no_result_costs_the_cache_only(
         ({"result_serializer": "yaml"}, "json, pickle"),
         ({"retries": -1}, "from 0 up"),
         ({"timeout_seconds": 0}, "more than 0"),
-        ({"retry_jitter_factor": -1}, "0 or more"),
+        ({"retry_jitter_factor": -1}, "a number from 0 up"),
         ({"cache_polcy": INPUTS}, "did you mean 'cache_policy'"),
     ],
 )
