@@ -20,8 +20,8 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
+from tests.scenarios.clients import Client, init_auth
 from tests.scenarios.servers import environment
-from tests.scenarios.test_identity import Client, init_auth
 from tests.telemetry.receiver import Receiver
 
 if TYPE_CHECKING:

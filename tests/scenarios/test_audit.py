@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.scenarios.test_identity import Client, init_auth
+from tests.scenarios.clients import Client, init_auth
 
 if TYPE_CHECKING:
     from collections.abc import Callable

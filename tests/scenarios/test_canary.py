@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.scenarios.clients import Client
     from tests.scenarios.servers import Server
-    from tests.scenarios.test_identity import Client
 
 pytestmark = pytest.mark.subject("redaction")
 

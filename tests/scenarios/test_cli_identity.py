@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.scenarios.clients import Client, init_auth
 from tests.scenarios.servers import DEADLINE_SECONDS, environment
-from tests.scenarios.test_identity import Client, init_auth
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.scenarios.certificates import Authority, Pair
+from tests.scenarios.clients import Client, init_auth
 from tests.scenarios.commands import towpath
-from tests.scenarios.test_identity import Client, init_auth
 
 if TYPE_CHECKING:
     from collections.abc import Callable

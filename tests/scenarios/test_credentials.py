@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.history import rows, violations
+from tests.scenarios.clients import FORKING, HELLO, Client, init_auth
 from tests.scenarios.commands import Following
 from tests.scenarios.servers import Server, environment, wait_until
-from tests.scenarios.test_identity import FORKING, HELLO, Client, init_auth
 from tests.scenarios.test_stream_delivery import Talker, completed, runs
 
 if TYPE_CHECKING:

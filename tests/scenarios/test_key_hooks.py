@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.scenarios.clients import Client
 from tests.scenarios.commands import towpath
-from tests.scenarios.test_identity import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.scenarios.clients import Client, init_auth
 from tests.scenarios.servers import Server, environment
-from tests.scenarios.test_identity import Client, init_auth
 
 if TYPE_CHECKING:
     from collections.abc import Callable

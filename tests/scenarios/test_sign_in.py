@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.issuer.server import CLIENT, Issuer, running_issuer
+from tests.scenarios.clients import HELLO, Client, init_auth
 from tests.scenarios.servers import environment
-from tests.scenarios.test_identity import HELLO, Client, init_auth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

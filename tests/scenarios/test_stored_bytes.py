@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.scenarios.clients import HELLO, Client, init_auth
 from tests.scenarios.servers import wait_until
-from tests.scenarios.test_identity import HELLO, Client, init_auth
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from towpath.api.v1 import run_service_pb2, run_service_pb2_grpc
 
+from tests.scenarios.clients import HELLO, Client, init_auth
 from tests.scenarios.conftest import on_both_databases
 from tests.scenarios.servers import DEADLINE_SECONDS
-from tests.scenarios.test_identity import HELLO, Client, init_auth
 
 if TYPE_CHECKING:
     from collections.abc import Callable

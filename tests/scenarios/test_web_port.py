@@ -14,8 +14,8 @@ from towpath.api.v1 import run_service_pb2
 
 from tests.in_process.edges import frame
 from tests.scenarios.certificates import Authority
+from tests.scenarios.clients import FORKING, Client, init_auth
 from tests.scenarios.commands import towpath
-from tests.scenarios.test_identity import FORKING, Client, init_auth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

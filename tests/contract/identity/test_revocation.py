@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from towpath_auth import LOCAL_TENANT_ID
 from towpath_service.core.errors import ServiceError
 
-from tests.contract.identity.test_keys import end_of
+from tests.contract.identity.streams import end_of
 from tests.in_process.place import Place, metadata
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from towpath.api.v1 import log_service_pb2
 from towpath_service.core.errors import ServiceError
 
-from tests.contract.identity.test_keys import begun
+from tests.contract.identity.streams import begun
 from tests.in_process.place import metadata
 from tests.in_process.producing import batch, creation, transition
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -21,37 +20,8 @@ from towpath.exceptions import (
 from towpath.task_runners import InlineTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
 from tests.budgets import examples
+from tests.unit.sdk.engine.work import add, consume, fail
 from tests.unit.sdk.recording import RecordingReporter
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def reporter() -> Iterator[RecordingReporter]:
-    recording = RecordingReporter()
-    with use_reporter(recording):
-        yield recording
-
-
-@pytest.fixture(params=[InlineTaskRunner, ThreadPoolTaskRunner], ids=["inline", "threads"])
-def runner(request: pytest.FixtureRequest) -> TaskRunner:
-    return request.param()
-
-
-@task
-def add(a: int, b: int = 1) -> int:
-    return a + b
-
-
-@task
-def fail(message: str = "boom") -> int:
-    raise ValueError(message)
-
-
-@task
-def consume(value: object) -> object:
-    return value
 
 
 def test_a_called_task_is_reported_as_running_then_completed(reporter: RecordingReporter) -> None:
@@ -409,97 +379,3 @@ def test_returning_a_good_future_does_not_hide_a_failure(reporter: RecordingRepo
 
     with pytest.raises(FlowRunFailed, match="1 failed"):
         hides()
-
-
-def test_a_flow_that_raises_leaves_no_run_unfinished(
-    reporter: RecordingReporter, runner: TaskRunner
-) -> None:
-    @task
-    def slow() -> int:
-        time.sleep(0.02)
-        return 1
-
-    @flow(task_runner=runner)
-    def raises() -> None:
-        consume.submit(consume.submit(slow.submit()))
-        raise RuntimeError("in the flow itself")
-
-    with pytest.raises(RuntimeError, match="itself"):
-        raises()
-    assert all(states[-1].state.terminal for states in reporter.states.values())
-
-
-def test_a_failure_begun_inside_a_task_counts_for_the_flow(reporter: RecordingReporter) -> None:
-    @task
-    def nested() -> None:
-        fail.submit()
-
-    @flow
-    def around() -> None:
-        nested()
-
-    with pytest.raises(FlowRunFailed, match="1 failed"):
-        around()
-
-
-def test_hooks_and_conditions_that_raise_change_no_state(reporter: RecordingReporter) -> None:
-    def raising(*_: object) -> bool:
-        raise KeyError("hook")
-
-    @task(on_completion=[raising])
-    def fine() -> int:
-        return 1
-
-    @task(retries=1, retry_condition_fn=raising)
-    def broken() -> None:
-        raise ValueError("original")
-
-    @flow
-    def hooked() -> int:
-        with pytest.raises(ValueError, match="original"):
-            broken()
-        return fine()
-
-    assert hooked() == 1
-    assert reporter.history("broken") == ["RUNNING", "FAILED"]
-
-
-def test_methods_can_be_flows(reporter: RecordingReporter) -> None:
-    class Pipeline:
-        base = 40
-
-        @flow
-        def run(self, more: int) -> int:
-            return self.base + more
-
-    assert Pipeline().run(2) == 42
-
-
-def test_stack_traces_show_the_users_lines_only(reporter: RecordingReporter) -> None:
-    @flow
-    def shows() -> None:
-        consume.submit(fail.submit("deep")).result()
-
-    with pytest.raises(UpstreamFailed):
-        shows()
-    failure = reporter.last("shows").failure
-    assert failure is not None
-    assert "in fail" in failure.stack_trace
-    assert "in shows" in failure.stack_trace
-    assert "_engine" not in failure.stack_trace
-    assert failure.cause is not None
-    assert failure.cause.message == "deep"
-
-
-def test_annotations_that_only_checkers_know_are_told_of(reporter: RecordingReporter) -> None:
-    @flow
-    def returns() -> Iterator[int]:  # not needed to check arguments
-        return iter(())
-
-    @flow
-    def takes(items: Iterator[int]) -> None: ...
-
-    assert list(returns()) == []
-    with pytest.raises(DefinitionError, match=r"'items'.*TYPE_CHECKING.*validate_parameters=False"):
-        takes([])
-    takes.with_options(validate_parameters=False)([])

@@ -16,7 +16,8 @@ import pytest
 from tests.contract.identity.test_permissions import PUBLIC
 from tests.in_process.place import API, all_methods
 from tests.in_process.producing import batch, creation, transition
-from tests.unit.service.identity.catalogue import KEY_TEXT, ROWS, UNAUTHENTICATED
+from tests.unit.service.identity.catalogue import ROWS
+from tests.unit.service.identity.refusals import KEY_TEXT, UNAUTHENTICATED
 from tests.unit.service.identity.wire import (
     CANARY,
     LIST,
