@@ -71,6 +71,20 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"no tests of {subject!r}; subjects: {', '.join(sorted(known))}")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Escapes what UTF-8 can't hold: workers send their reports as UTF-8."""
+    report = yield
+    report.sections = [(title, _escaped(text)) for title, text in report.sections]
+    if report.longrepr is not None and _escaped(shown := str(report.longrepr)) != shown:
+        report.longrepr = _escaped(shown)
+    return report
+
+
+def _escaped(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leaves the files of other subjects out, where one is named."""
     subject = config.getoption("--subject")
