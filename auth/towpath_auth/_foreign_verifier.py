@@ -99,7 +99,7 @@ class ForeignVerifier:
         self._keys = keys
 
     def verify(self, token: str, trust: Trust, now: float) -> ForeignIdentity:
-        """Verifies a token, and tells which caller it names.
+        """Verifies a token and returns the caller that it names.
 
         Args:
             token: The token in its compact form.

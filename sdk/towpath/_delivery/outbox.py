@@ -163,8 +163,9 @@ class Outbox:
                 self._settled = True
 
     def _force_description(self) -> None:
-        """Without it nobody would look at the frames."""
-        with contextlib.suppress(OSError):  # Told of the frames, which are on the same disk.
+        """Forces the outbox's description to the disk: without it, no reader finds the frames."""
+        # A failing disk is reported with the frames, which are on the same one.
+        with contextlib.suppress(OSError):
             force(self.folder / META)
             force(self.folder)
             force(self.folder.parent)

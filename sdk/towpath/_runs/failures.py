@@ -1,7 +1,7 @@
 """Exceptions as they are reported: type, message, and the frames that are the user's.
 
-Invariant: no function here raises, whatever an exception's class does. An exception may refuse to
-tell its text, its attributes or its frames, and may refuse to be given any.
+Invariant: no function here raises, for any class of exception. An exception may refuse to give its
+text, its attributes or its frames, and may refuse to take new ones.
 """
 
 from __future__ import annotations
