@@ -119,8 +119,8 @@ BUGS = (
     PlantedBug(
         name="children-call-the-hooks-of-their-parents-runs",
         file="sdk/towpath/_engine/attempts.py",
-        correct="        if self._context.inherited:\n            return\n        for hook",
-        broken="        for hook",
+        correct="        if not hooks or self._context.inherited:",
+        broken="        if not hooks:",
         caught_by=(
             (
                 f"{_DELIVERY}/test_forks.py"
