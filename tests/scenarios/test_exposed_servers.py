@@ -116,15 +116,6 @@ def test_what_is_wrong_with_tls_is_said_with_the_setting_that_mends_it(
         assert "Traceback" not in ended.stderr
 
 
-def test_a_client_that_speaks_tls_to_plain_text_is_told(
-    secured: tuple[Server, Client], tmp_path: Path
-) -> None:
-    _, owner = secured
-    ended = owner.towpath("whoami", TOWPATH_SERVER_TLS="on")
-    assert ended.returncode == 6
-    assert "server.tls" in ended.stderr
-
-
 def test_a_certificate_that_cant_be_used_is_refused_at_the_start(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "pki")
     one, other = authority.sign("one"), authority.sign("other")

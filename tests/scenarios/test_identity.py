@@ -313,3 +313,12 @@ def test_keys_dont_go_over_the_network_in_plain_text(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert "plain text" in ended.stderr
     assert key not in ended.stderr
+
+
+def test_a_client_that_speaks_tls_to_plain_text_is_told(
+    secured: tuple[Server, Client], tmp_path: Path
+) -> None:
+    _, owner = secured
+    ended = owner.towpath("whoami", TOWPATH_SERVER_TLS="on")
+    assert ended.returncode == 6
+    assert "server.tls" in ended.stderr
