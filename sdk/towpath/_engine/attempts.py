@@ -253,7 +253,7 @@ class Attempts:
         self._over = True
         try:
             self._report(state)
-        except Exception:  # noqa: BLE001 - the user's outcome stands, whatever a reporter does
+        except Exception:  # noqa: BLE001 - a reporter's error doesn't change the user's outcome
             _log.exception("the end of %s could not be reported in full", self._context.name)
             self._report(
                 StateReport(

@@ -92,7 +92,7 @@ class _Inputs(CachePolicy):
         hashes: list[str] = []
         for name in sorted(inputs):
             try:
-                # The object of a method is hashed by its attributes, whatever its class.
+                # The object of a method is hashed by its attributes, for any class.
                 is_owner = owner is not None and inputs[name] is owner
                 hashes.append(f"{name}={stable_hash(inputs[name], any_class=is_owner)}")
             except NotEncodableError as error:
