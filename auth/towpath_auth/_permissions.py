@@ -34,6 +34,8 @@ WORKSPACE_PERMISSIONS: Final[Mapping[str, str]] = {
     "access.manage": "Give others roles in a workspace.",
     "flow.read": "See flows.",
     "run.read": "See runs, their history and graph, and watch them.",
+    "run.create": "Create runs of deployments, and backfills.",
+    "run.control": "Cancel runs.",
     "run.delete": "Delete runs.",
     "run.report": "Report runs and what becomes of them.",
     "log.read": "Read log lines.",
@@ -41,6 +43,10 @@ WORKSPACE_PERMISSIONS: Final[Mapping[str, str]] = {
     "secret.read": "See which secrets there are, never their values.",
     "secret.write": "Make, change and delete secrets.",
     "secret.use": "Read values of secrets: for what runs pipelines, never for people.",
+    "deployment.read": "See deployments, schedules and backfills.",
+    "deployment.write": "Make, change and delete deployments and schedules.",
+    "pool.read": "See work pools, queues and workers.",
+    "pool.write": "Make, change and delete work pools and queues; drain workers.",
     "work.lease": "Start runs of others, and hand each a token of its own: never for people.",
 }
 PLATFORM_PERMISSIONS: Final[Mapping[str, str]] = {
@@ -67,17 +73,27 @@ _MEMBER: Final = frozenset({"tenant.read", "member.read", "key.own"})
 MEMBER_PERMISSIONS: Final = _MEMBER | {"key.rotate", "usage.read"}
 """The only permissions in the tenant that a role in one of its workspaces can bring."""
 
-_VIEWER: Final = frozenset({"flow.read", "run.read", "log.read"})
+_SEEING_WORK: Final = frozenset({"deployment.read", "pool.read"})
+_VIEWER: Final = frozenset({"flow.read", "run.read", "log.read"}) | _SEEING_WORK
 _REPORTING: Final = frozenset({"run.report", "log.write"})
 _ROTATING: Final = frozenset({"key.rotate"})
 _SETTING: Final = frozenset({"secret.read", "secret.write"})
 _USING: Final = frozenset({"secret.use"})
+_DEPLOYING: Final = frozenset({"deployment.write"})
+_OPERATING: Final = frozenset({"run.create", "run.control"})
 _WORKSPACE_ADMIN: Final = (
-    _VIEWER | _REPORTING | _SETTING | {"run.delete", "workspace.update", "access.manage"}
+    _VIEWER
+    | _REPORTING
+    | _SETTING
+    | _DEPLOYING
+    | _OPERATING
+    | {"pool.write", "run.delete", "workspace.update", "access.manage"}
 )
 _ADMIN: Final = frozenset(TENANT_PERMISSIONS) - {"owner.grant", "key.rotate"} | _WORKSPACE_ADMIN
 
-_AUDITED: Final = frozenset({"audit.read", "usage.read", "flow.read", "secret.read"})
+_AUDITED: Final = (
+    frozenset({"audit.read", "usage.read", "flow.read", "secret.read"}) | _SEEING_WORK
+)
 
 MACHINE_PERMISSIONS: Final = frozenset({"work.lease", "key.rotate", "secret.use"})
 """Permissions for machines, which a manager of access may grant without having them."""
@@ -86,10 +102,11 @@ NOT_FOR_PEOPLE: Final = _USING | {"work.lease"}
 """Permissions that no role gives to a person: reading values of secrets, or handing out tokens that
 can."""
 
-RUN_PERMISSIONS: Final = _REPORTING | _USING
+RUN_PERMISSIONS: Final = _REPORTING | _USING | _OPERATING
 """The permissions of a run, while the worker that started it has "work.lease" in its workspace.
 
-The run reports itself and the runs below it, and uses its workspace's secrets.
+The run reports itself and the runs below it, uses its workspace's secrets, creates runs below
+itself and cancels them.
 """
 
 
@@ -110,16 +127,36 @@ BUILT_IN_ROLES: Final[Mapping[str, Role]] = {
             _MEMBER | _WORKSPACE_ADMIN | {"usage.read"},
         ),
         _built_in(
-            "developer", "Developer", _MEMBER | _VIEWER | _REPORTING | _SETTING | {"usage.read"}
+            "developer",
+            "Developer",
+            _MEMBER
+            | _VIEWER
+            | _REPORTING
+            | _SETTING
+            | _DEPLOYING
+            | _OPERATING
+            | {"usage.read"},
         ),
-        _built_in("operator", "Operator", _MEMBER | _VIEWER | {"usage.read", "secret.read"}),
+        _built_in(
+            "operator",
+            "Operator",
+            _MEMBER | _VIEWER | _OPERATING | {"usage.read", "secret.read"},
+        ),
         _built_in("viewer", "Viewer", _MEMBER | _VIEWER),
-        _built_in("runner", "Runner of pipelines", _VIEWER | _REPORTING | _ROTATING | _USING),
         _built_in(
-            "deployer", "Deployer", frozenset({"flow.read", "run.read"}) | _SETTING | _ROTATING
+            "runner",
+            "Runner of pipelines",
+            _VIEWER | _REPORTING | _ROTATING | _USING | {"run.create"},
         ),
         _built_in(
-            "worker", "Worker", frozenset({"flow.read", "run.read", "work.lease"}) | _ROTATING
+            "deployer",
+            "Deployer",
+            frozenset({"flow.read", "run.read"}) | _SEEING_WORK | _DEPLOYING | _SETTING | _ROTATING,
+        ),
+        _built_in(
+            "worker",
+            "Worker",
+            frozenset({"flow.read", "run.read", "work.lease"}) | _SEEING_WORK | _ROTATING,
         ),
         _built_in(
             "platform-admin", "Operator of the installation", frozenset(PLATFORM_PERMISSIONS)

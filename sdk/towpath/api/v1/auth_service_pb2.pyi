@@ -606,19 +606,23 @@ class IssueRunTokenRequest(_message.Message):
 
     RUN_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
+    LEASE_ID_FIELD_NUMBER: _builtins.int
     run: _builtins.str
     """"workspaces/{workspace}/runs/{run}"."""
     attempt: _builtins.int
     """The attempt that the token is for, from 1."""
+    lease_id: _builtins.str
+    """Id of the lease of that run that the caller's worker holds."""
     def __init__(
         self,
         *,
         run: _builtins.str = ...,
         attempt: _builtins.int = ...,
+        lease_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "run", b"run"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "lease_id", b"lease_id", "run", b"run"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

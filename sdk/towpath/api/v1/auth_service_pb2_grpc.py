@@ -184,7 +184,8 @@ class AuthServiceServicer(object):
         and use secrets of its workspace, as long as the caller's own key and right to do this last. For
         workers, which never pass their own credential to user code; users may not do it.
 
-        Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT: a later attempt has begun).
+        Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT: a later attempt has begun; LEASE_LOST: the
+        caller's worker doesn't hold that lease).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -91,7 +91,8 @@ class AuthServiceStub:
     and use secrets of its workspace, as long as the caller's own key and right to do this last. For
     workers, which never pass their own credential to user code; users may not do it.
 
-    Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT: a later attempt has begun).
+    Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT: a later attempt has begun; LEASE_LOST: the
+    caller's worker doesn't hold that lease).
     """
 
 @_typing.type_check_only
@@ -156,7 +157,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     and use secrets of its workspace, as long as the caller's own key and right to do this last. For
     workers, which never pass their own credential to user code; users may not do it.
 
-    Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT: a later attempt has begun).
+    Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT: a later attempt has begun; LEASE_LOST: the
+    caller's worker doesn't hold that lease).
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -272,7 +274,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         and use secrets of its workspace, as long as the caller's own key and right to do this last. For
         workers, which never pass their own credential to user code; users may not do it.
 
-        Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT: a later attempt has begun).
+        Errors: NOT_FOUND, FAILED_PRECONDITION (STALE_ATTEMPT: a later attempt has begun; LEASE_LOST: the
+        caller's worker doesn't hold that lease).
         """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

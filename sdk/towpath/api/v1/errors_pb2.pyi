@@ -103,6 +103,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ALREADY_EXISTS. A run of that id exists with other immutable fields (flow, parent, kind).
     Metadata: `run`, `field`.
     """
+    ERROR_REASON_NOT_DISPATCHABLE: _ErrorReason.ValueType  # 35
+    """FAILED_PRECONDITION. No worker can execute the run: it has no deployment, or its deployment no
+    work pool. Metadata: `resource`.
+    """
     ERROR_REASON_SEQUENCE_GAP: _ErrorReason.ValueType  # 40
     """OUT_OF_RANGE. An ingestion batch starts past the next expected sequence. Metadata:
     `expected_sequence`, `first_sequence`. Resend from `expected_sequence`.
@@ -118,6 +122,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_STREAM_PROTOCOL: _ErrorReason.ValueType  # 43
     """INVALID_ARGUMENT. The stream broke the protocol: no open frame first, a second one, or more
     in flight than the window allows. Metadata: `violation`.
+    """
+    ERROR_REASON_WORKER_FENCED: _ErrorReason.ValueType  # 44
+    """ABORTED. A newer instance of the worker has attached; this one must stop taking runs. Metadata:
+    `worker`, `instance_id` (of the newer one).
     """
     ERROR_REASON_RESUME_TOKEN_EXPIRED: _ErrorReason.ValueType  # 50
     """OUT_OF_RANGE. The changes after this resume token are no longer kept: start again without a
@@ -248,6 +256,10 @@ ERROR_REASON_RUN_CONFLICT: ErrorReason.ValueType  # 34
 """ALREADY_EXISTS. A run of that id exists with other immutable fields (flow, parent, kind).
 Metadata: `run`, `field`.
 """
+ERROR_REASON_NOT_DISPATCHABLE: ErrorReason.ValueType  # 35
+"""FAILED_PRECONDITION. No worker can execute the run: it has no deployment, or its deployment no
+work pool. Metadata: `resource`.
+"""
 ERROR_REASON_SEQUENCE_GAP: ErrorReason.ValueType  # 40
 """OUT_OF_RANGE. An ingestion batch starts past the next expected sequence. Metadata:
 `expected_sequence`, `first_sequence`. Resend from `expected_sequence`.
@@ -263,6 +275,10 @@ under a new `producer_id`. Metadata: `producer_id`, `committed_sequence`.
 ERROR_REASON_STREAM_PROTOCOL: ErrorReason.ValueType  # 43
 """INVALID_ARGUMENT. The stream broke the protocol: no open frame first, a second one, or more
 in flight than the window allows. Metadata: `violation`.
+"""
+ERROR_REASON_WORKER_FENCED: ErrorReason.ValueType  # 44
+"""ABORTED. A newer instance of the worker has attached; this one must stop taking runs. Metadata:
+`worker`, `instance_id` (of the newer one).
 """
 ERROR_REASON_RESUME_TOKEN_EXPIRED: ErrorReason.ValueType  # 50
 """OUT_OF_RANGE. The changes after this resume token are no longer kept: start again without a

@@ -161,6 +161,9 @@ class Run(_message.Message):
     TAGS_FIELD_NUMBER: _builtins.int
     OBSERVED_LATE_FIELD_NUMBER: _builtins.int
     SHORT_ID_FIELD_NUMBER: _builtins.int
+    SLOT_TIME_FIELD_NUMBER: _builtins.int
+    DEPLOYMENT_REVISION_FIELD_NUMBER: _builtins.int
+    WORK_QUEUE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"workspaces/{workspace}/runs/{run}"."""
     run_id: _builtins.str
@@ -178,7 +181,9 @@ class Run(_message.Message):
     belongs to. Empty for a task run outside any flow.
     """
     deployment: _builtins.str
-    """"workspaces/{workspace}/deployments/{deployment}" it was started from; empty if none."""
+    """"workspaces/{workspace}/flows/{flow}/deployments/{deployment}" that it was created from; empty
+    if none.
+    """
     task_key: _builtins.str
     """For task runs, the task's key in its code: its qualified name. At most 255 characters."""
     task_index: _builtins.int
@@ -238,6 +243,12 @@ class Run(_message.Message):
     short_id: _builtins.str
     """Short form of the id for people: its last 40 bits in Crockford's base 32, 8 lower-case
     characters. Not unique by contract; `short_id` filters by it.
+    """
+    deployment_revision: _builtins.int
+    """Revision of the deployment that it was created with; 0 if none."""
+    work_queue: _builtins.str
+    """"workspaces/{workspace}/workPools/{work_pool}/queues/{queue}" that it waits or waited in; empty
+    for a run that no worker executes.
     """
     @_builtins.property
     def state_time(self) -> _timestamp_pb2.Timestamp:
@@ -319,6 +330,10 @@ class Run(_message.Message):
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tags to filter by, sorted. At most 64, each at most 63 characters."""
 
+    @_builtins.property
+    def slot_time(self) -> _timestamp_pb2.Timestamp:
+        """Due time of the schedule that created it; unset if none did."""
+
     def __init__(
         self,
         *,
@@ -369,10 +384,13 @@ class Run(_message.Message):
         tags: _abc.Iterable[_builtins.str] | None = ...,
         observed_late: _builtins.bool = ...,
         short_id: _builtins.str = ...,
+        slot_time: _timestamp_pb2.Timestamp | None = ...,
+        deployment_revision: _builtins.int = ...,
+        work_queue: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "creator", b"creator", "end_time", b"end_time", "failure", b"failure", "parameters", b"parameters", "progress", b"progress", "result", b"result", "retry_policy", b"retry_policy", "run_duration", b"run_duration", "scheduled_time", b"scheduled_time", "start_time", b"start_time", "state_time", b"state_time", "timeout", b"timeout", "trace_context", b"trace_context", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "creator", b"creator", "end_time", b"end_time", "failure", b"failure", "parameters", b"parameters", "progress", b"progress", "result", b"result", "retry_policy", b"retry_policy", "run_duration", b"run_duration", "scheduled_time", b"scheduled_time", "slot_time", b"slot_time", "start_time", b"start_time", "state_time", b"state_time", "timeout", b"timeout", "trace_context", b"trace_context", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cache_key", b"cache_key", "cached_from", b"cached_from", "child_counts", b"child_counts", "code_version", b"code_version", "create_time", b"create_time", "creator", b"creator", "dependencies", b"dependencies", "deployment", b"deployment", "display_name", b"display_name", "end_time", b"end_time", "etag", b"etag", "failure", b"failure", "flow", b"flow", "flow_name", b"flow_name", "kind", b"kind", "labels", b"labels", "name", b"name", "observed_late", b"observed_late", "parameters", b"parameters", "parent_run", b"parent_run", "priority", b"priority", "progress", b"progress", "rerun_of", b"rerun_of", "result", b"result", "retry_policy", b"retry_policy", "revision", b"revision", "root_run", b"root_run", "run_duration", b"run_duration", "run_id", b"run_id", "scheduled_time", b"scheduled_time", "short_id", b"short_id", "start_time", b"start_time", "state", b"state", "state_message", b"state_message", "state_reason", b"state_reason", "state_time", b"state_time", "tags", b"tags", "task_index", b"task_index", "task_key", b"task_key", "task_name", b"task_name", "timeout", b"timeout", "trace_context", b"trace_context", "trigger", b"trigger", "triggered_by", b"triggered_by", "update_time", b"update_time", "worker", b"worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cache_key", b"cache_key", "cached_from", b"cached_from", "child_counts", b"child_counts", "code_version", b"code_version", "create_time", b"create_time", "creator", b"creator", "dependencies", b"dependencies", "deployment", b"deployment", "deployment_revision", b"deployment_revision", "display_name", b"display_name", "end_time", b"end_time", "etag", b"etag", "failure", b"failure", "flow", b"flow", "flow_name", b"flow_name", "kind", b"kind", "labels", b"labels", "name", b"name", "observed_late", b"observed_late", "parameters", b"parameters", "parent_run", b"parent_run", "priority", b"priority", "progress", b"progress", "rerun_of", b"rerun_of", "result", b"result", "retry_policy", b"retry_policy", "revision", b"revision", "root_run", b"root_run", "run_duration", b"run_duration", "run_id", b"run_id", "scheduled_time", b"scheduled_time", "short_id", b"short_id", "slot_time", b"slot_time", "start_time", b"start_time", "state", b"state", "state_message", b"state_message", "state_reason", b"state_reason", "state_time", b"state_time", "tags", b"tags", "task_index", b"task_index", "task_key", b"task_key", "task_name", b"task_name", "timeout", b"timeout", "trace_context", b"trace_context", "trigger", b"trigger", "triggered_by", b"triggered_by", "update_time", b"update_time", "work_queue", b"work_queue", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -101,6 +101,102 @@ RUN_EVENT_KIND_REMOVED: RunEventKind.ValueType  # 3
 """It no longer matches, or was deleted. `run` holds the name and revision only."""
 Global___RunEventKind: _TypeAlias = RunEventKind  # noqa: Y015
 
+class _ExplanationKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExplanationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExplanationKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXPLANATION_KIND_UNSPECIFIED: _ExplanationKind.ValueType  # 0
+    """Not known."""
+    EXPLANATION_KIND_NOT_YET_DUE: _ExplanationKind.ValueType  # 1
+    """Its time has not come."""
+    EXPLANATION_KIND_NO_WORKER: _ExplanationKind.ValueType  # 2
+    """No worker that serves its pool and queue is attached."""
+    EXPLANATION_KIND_WORKERS_FULL: _ExplanationKind.ValueType  # 3
+    """All slots of the workers are taken."""
+    EXPLANATION_KIND_POOL_PAUSED: _ExplanationKind.ValueType  # 4
+    """Its pool is paused."""
+    EXPLANATION_KIND_QUEUE_PAUSED: _ExplanationKind.ValueType  # 5
+    """Its queue is paused."""
+    EXPLANATION_KIND_LIMIT_FULL: _ExplanationKind.ValueType  # 6
+    """The limit of its pool, queue or deployment is full."""
+    EXPLANATION_KIND_OVERLAP: _ExplanationKind.ValueType  # 7
+    """Earlier runs of its schedule are unfinished."""
+    EXPLANATION_KIND_QUEUE_POSITION: _ExplanationKind.ValueType  # 8
+    """Other runs are before it."""
+    EXPLANATION_KIND_STARTING: _ExplanationKind.ValueType  # 9
+    """A worker has it, and its process is being started."""
+    EXPLANATION_KIND_UPSTREAM: _ExplanationKind.ValueType  # 10
+    """It waits for upstream runs."""
+    EXPLANATION_KIND_NEXT_ATTEMPT: _ExplanationKind.ValueType  # 11
+    """It waits for its next attempt."""
+    EXPLANATION_KIND_STOPPING: _ExplanationKind.ValueType  # 12
+    """It is asked to end, and its process has not ended."""
+    EXPLANATION_KIND_STOP_NOT_CONFIRMED: _ExplanationKind.ValueType  # 13
+    """It is asked to end, and nobody can stop its process."""
+    EXPLANATION_KIND_SILENT: _ExplanationKind.ValueType  # 14
+    """Its process has not been heard from."""
+    EXPLANATION_KIND_UPSTREAM_FAILED: _ExplanationKind.ValueType  # 15
+    """An upstream run didn't succeed."""
+    EXPLANATION_KIND_CRASHED: _ExplanationKind.ValueType  # 16
+    """Its process was lost."""
+    EXPLANATION_KIND_FAILED: _ExplanationKind.ValueType  # 17
+    """It failed."""
+    EXPLANATION_KIND_CANCELLED: _ExplanationKind.ValueType  # 18
+    """It was cancelled."""
+    EXPLANATION_KIND_TIMED_OUT: _ExplanationKind.ValueType  # 19
+    """It took too long, or started too late."""
+    EXPLANATION_KIND_PAUSED: _ExplanationKind.ValueType  # 20
+    """It is paused."""
+
+class ExplanationKind(_ExplanationKind, metaclass=_ExplanationKindEnumTypeWrapper):
+    """The kind of a reason for a run's state."""
+
+EXPLANATION_KIND_UNSPECIFIED: ExplanationKind.ValueType  # 0
+"""Not known."""
+EXPLANATION_KIND_NOT_YET_DUE: ExplanationKind.ValueType  # 1
+"""Its time has not come."""
+EXPLANATION_KIND_NO_WORKER: ExplanationKind.ValueType  # 2
+"""No worker that serves its pool and queue is attached."""
+EXPLANATION_KIND_WORKERS_FULL: ExplanationKind.ValueType  # 3
+"""All slots of the workers are taken."""
+EXPLANATION_KIND_POOL_PAUSED: ExplanationKind.ValueType  # 4
+"""Its pool is paused."""
+EXPLANATION_KIND_QUEUE_PAUSED: ExplanationKind.ValueType  # 5
+"""Its queue is paused."""
+EXPLANATION_KIND_LIMIT_FULL: ExplanationKind.ValueType  # 6
+"""The limit of its pool, queue or deployment is full."""
+EXPLANATION_KIND_OVERLAP: ExplanationKind.ValueType  # 7
+"""Earlier runs of its schedule are unfinished."""
+EXPLANATION_KIND_QUEUE_POSITION: ExplanationKind.ValueType  # 8
+"""Other runs are before it."""
+EXPLANATION_KIND_STARTING: ExplanationKind.ValueType  # 9
+"""A worker has it, and its process is being started."""
+EXPLANATION_KIND_UPSTREAM: ExplanationKind.ValueType  # 10
+"""It waits for upstream runs."""
+EXPLANATION_KIND_NEXT_ATTEMPT: ExplanationKind.ValueType  # 11
+"""It waits for its next attempt."""
+EXPLANATION_KIND_STOPPING: ExplanationKind.ValueType  # 12
+"""It is asked to end, and its process has not ended."""
+EXPLANATION_KIND_STOP_NOT_CONFIRMED: ExplanationKind.ValueType  # 13
+"""It is asked to end, and nobody can stop its process."""
+EXPLANATION_KIND_SILENT: ExplanationKind.ValueType  # 14
+"""Its process has not been heard from."""
+EXPLANATION_KIND_UPSTREAM_FAILED: ExplanationKind.ValueType  # 15
+"""An upstream run didn't succeed."""
+EXPLANATION_KIND_CRASHED: ExplanationKind.ValueType  # 16
+"""Its process was lost."""
+EXPLANATION_KIND_FAILED: ExplanationKind.ValueType  # 17
+"""It failed."""
+EXPLANATION_KIND_CANCELLED: ExplanationKind.ValueType  # 18
+"""It was cancelled."""
+EXPLANATION_KIND_TIMED_OUT: ExplanationKind.ValueType  # 19
+"""It took too long, or started too late."""
+EXPLANATION_KIND_PAUSED: ExplanationKind.ValueType  # 20
+"""It is paused."""
+Global___ExplanationKind: _TypeAlias = ExplanationKind  # noqa: Y015
+
 @_typing.final
 class GetRunRequest(_message.Message):
     """Request of RunService.GetRun."""
@@ -953,3 +1049,299 @@ class WatchRunTransitionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchRunTransitionsResponse: _TypeAlias = WatchRunTransitionsResponse  # noqa: Y015
+
+@_typing.final
+class CreateRunRequest(_message.Message):
+    """Request of RunService.CreateRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    DEPLOYMENT_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    SCHEDULED_TIME_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    WORK_QUEUE_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    JOB_OVERRIDES_JSON_FIELD_NUMBER: _builtins.int
+    PARENT_RUN_ID_FIELD_NUMBER: _builtins.int
+    TRACE_CONTEXT_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """"workspaces/{workspace}"."""
+    deployment: _builtins.str
+    """"workspaces/{workspace}/flows/{flow}/deployments/{deployment}"."""
+    run_id: _builtins.str
+    """Id of the new run, a UUID; empty means that the service makes one."""
+    display_name: _builtins.str
+    """Name of the run to show; empty means that the flow, or else the service, makes one up."""
+    idempotency_key: _builtins.str
+    """Text that identifies this request among those for the deployment; empty means none. At most 255
+    characters.
+    """
+    work_queue: _builtins.str
+    """Id of the queue; empty means the deployment's."""
+    priority: _builtins.int
+    """Priority, 1 to 100; 0 means the deployment's."""
+    job_overrides_json: _builtins.str
+    """Overrides of the job template, a JSON object of at most 64 KiB."""
+    parent_run_id: _builtins.str
+    """Id of the run that calls for it, in the same workspace; empty for a root run."""
+    @_builtins.property
+    def parameters(self) -> _common_pb2.Payload:
+        """Arguments, merged over the deployment's, a JSON object."""
+
+    @_builtins.property
+    def scheduled_time(self) -> _timestamp_pb2.Timestamp:
+        """When it is to start; unset means at once."""
+
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tags, beside those of the deployment. At most 64."""
+
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Labels, beside those of the deployment."""
+
+    @_builtins.property
+    def trace_context(self) -> _common_pb2.TraceContext:
+        """Trace to continue."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        deployment: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+        parameters: _common_pb2.Payload | None = ...,
+        display_name: _builtins.str = ...,
+        scheduled_time: _timestamp_pb2.Timestamp | None = ...,
+        idempotency_key: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        work_queue: _builtins.str = ...,
+        priority: _builtins.int = ...,
+        job_overrides_json: _builtins.str = ...,
+        parent_run_id: _builtins.str = ...,
+        trace_context: _common_pb2.TraceContext | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters", "scheduled_time", b"scheduled_time", "trace_context", b"trace_context"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "display_name", b"display_name", "idempotency_key", b"idempotency_key", "job_overrides_json", b"job_overrides_json", "labels", b"labels", "parameters", b"parameters", "parent", b"parent", "parent_run_id", b"parent_run_id", "priority", b"priority", "run_id", b"run_id", "scheduled_time", b"scheduled_time", "tags", b"tags", "trace_context", b"trace_context", "work_queue", b"work_queue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateRunRequest: _TypeAlias = CreateRunRequest  # noqa: Y015
+
+@_typing.final
+class CreateRunResponse(_message.Message):
+    """Response of RunService.CreateRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    EXISTING_FIELD_NUMBER: _builtins.int
+    existing: _builtins.bool
+    """Whether the run was there already, from an earlier request with the same key or id."""
+    @_builtins.property
+    def run(self) -> _run_pb2.Run:
+        """The run."""
+
+    def __init__(
+        self,
+        *,
+        run: _run_pb2.Run | None = ...,
+        existing: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["existing", b"existing", "run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateRunResponse: _TypeAlias = CreateRunResponse  # noqa: Y015
+
+@_typing.final
+class CancelRunRequest(_message.Message):
+    """Request of RunService.CancelRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    GRACE_PERIOD_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"workspaces/{workspace}/runs/{run}"."""
+    message: _builtins.str
+    """Why, for people. At most 1024 characters."""
+    @_builtins.property
+    def grace_period(self) -> _duration_pb2.Duration:
+        """Time to end by itself before the process is stopped; unset means the pool's."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        message: _builtins.str = ...,
+        grace_period: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["grace_period", b"grace_period"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grace_period", b"grace_period", "message", b"message", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelRunRequest: _TypeAlias = CancelRunRequest  # noqa: Y015
+
+@_typing.final
+class CancelRunResponse(_message.Message):
+    """Response of RunService.CancelRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    DESCENDANT_COUNT_FIELD_NUMBER: _builtins.int
+    descendant_count: _builtins.int
+    """Number of runs below it that were asked to end, too."""
+    @_builtins.property
+    def run(self) -> _run_pb2.Run:
+        """The run as it is now."""
+
+    def __init__(
+        self,
+        *,
+        run: _run_pb2.Run | None = ...,
+        descendant_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["descendant_count", b"descendant_count", "run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelRunResponse: _TypeAlias = CancelRunResponse  # noqa: Y015
+
+@_typing.final
+class ExplainRunRequest(_message.Message):
+    """Request of RunService.ExplainRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"workspaces/{workspace}/runs/{run}"."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainRunRequest: _TypeAlias = ExplainRunRequest  # noqa: Y015
+
+@_typing.final
+class ExplainRunResponse(_message.Message):
+    """Response of RunService.ExplainRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    STATE_TIME_FIELD_NUMBER: _builtins.int
+    EXPLANATIONS_FIELD_NUMBER: _builtins.int
+    state: _state_pb2.RunState.ValueType
+    """The run's state."""
+    @_builtins.property
+    def state_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when it is in that state."""
+
+    @_builtins.property
+    def explanations(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunExplanation]:
+        """The reasons, the decisive one first; empty for a run that executes or has ended as usual."""
+
+    def __init__(
+        self,
+        *,
+        state: _state_pb2.RunState.ValueType = ...,
+        state_time: _timestamp_pb2.Timestamp | None = ...,
+        explanations: _abc.Iterable[Global___RunExplanation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["state_time", b"state_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanations", b"explanations", "state", b"state", "state_time", b"state_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainRunResponse: _TypeAlias = ExplainRunResponse  # noqa: Y015
+
+@_typing.final
+class RunExplanation(_message.Message):
+    """One reason for the state of a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    COMMAND_FIELD_NUMBER: _builtins.int
+    RESOURCES_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    kind: Global___ExplanationKind.ValueType
+    """The reason."""
+    message: _builtins.str
+    """The reason in a sentence, for people."""
+    command: _builtins.str
+    """A command that would help; empty if none would."""
+    position: _builtins.int
+    """Number of runs ahead in the queue, for QUEUE_POSITION."""
+    @_builtins.property
+    def resources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the resources behind it: the pool, the holders of a limit, upstream runs. At most 20."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends by itself, where that is known."""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___ExplanationKind.ValueType = ...,
+        message: _builtins.str = ...,
+        command: _builtins.str = ...,
+        resources: _abc.Iterable[_builtins.str] | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "end_time", b"end_time", "kind", b"kind", "message", b"message", "position", b"position", "resources", b"resources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunExplanation: _TypeAlias = RunExplanation  # noqa: Y015

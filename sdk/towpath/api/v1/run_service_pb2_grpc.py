@@ -59,6 +59,21 @@ class RunServiceStub(object):
                 request_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.AggregateRunsRequest.SerializeToString,
                 response_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.AggregateRunsResponse.FromString,
                 _registered_method=True)
+        self.CreateRun = channel.unary_unary(
+                '/towpath.api.v1.RunService/CreateRun',
+                request_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.CreateRunRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.CreateRunResponse.FromString,
+                _registered_method=True)
+        self.CancelRun = channel.unary_unary(
+                '/towpath.api.v1.RunService/CancelRun',
+                request_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.CancelRunRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.CancelRunResponse.FromString,
+                _registered_method=True)
+        self.ExplainRun = channel.unary_unary(
+                '/towpath.api.v1.RunService/ExplainRun',
+                request_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.ExplainRunRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.ExplainRunResponse.FromString,
+                _registered_method=True)
         self.DeleteRun = channel.unary_unary(
                 '/towpath.api.v1.RunService/DeleteRun',
                 request_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.DeleteRunRequest.SerializeToString,
@@ -122,6 +137,32 @@ class RunServiceServicer(object):
 
     def AggregateRuns(self, request, context):
         """Counts runs, grouped by state and over time, for dashboards.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateRun(self, request, context):
+        """Creates a run of a deployment, SCHEDULED until a worker takes it. A repeat with the same
+        `idempotency_key` is answered with the first's run. Errors: NOT_FOUND (the deployment),
+        INVALID_ARGUMENT (arguments that don't fit its schema), FAILED_PRECONDITION (NOT_DISPATCHABLE: it
+        has no work pool), RESOURCE_EXHAUSTED (QUOTA_EXCEEDED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelRun(self, request, context):
+        """Asks a run to end, with the runs below it. One that waits becomes CANCELLED at once; one that
+        executes becomes CANCELLING, and CANCELLED when its process has ended. A repeat changes nothing.
+        Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it has ended).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainRun(self, request, context):
+        """Explains what a run waits for, or why it is in its state. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -209,6 +250,21 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.AggregateRuns,
                     request_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.AggregateRunsRequest.FromString,
                     response_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.AggregateRunsResponse.SerializeToString,
+            ),
+            'CreateRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRun,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.CreateRunRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.CreateRunResponse.SerializeToString,
+            ),
+            'CancelRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelRun,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.CancelRunRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.CancelRunResponse.SerializeToString,
+            ),
+            'ExplainRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainRun,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.ExplainRunRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.ExplainRunResponse.SerializeToString,
             ),
             'DeleteRun': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteRun,
@@ -353,6 +409,87 @@ class RunService(object):
             '/towpath.api.v1.RunService/AggregateRuns',
             towpath_dot_api_dot_v1_dot_run__service__pb2.AggregateRunsRequest.SerializeToString,
             towpath_dot_api_dot_v1_dot_run__service__pb2.AggregateRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.RunService/CreateRun',
+            towpath_dot_api_dot_v1_dot_run__service__pb2.CreateRunRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_run__service__pb2.CreateRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.RunService/CancelRun',
+            towpath_dot_api_dot_v1_dot_run__service__pb2.CancelRunRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_run__service__pb2.CancelRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.RunService/ExplainRun',
+            towpath_dot_api_dot_v1_dot_run__service__pb2.ExplainRunRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_run__service__pb2.ExplainRunResponse.FromString,
             options,
             channel_credentials,
             insecure,

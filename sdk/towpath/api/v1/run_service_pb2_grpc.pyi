@@ -48,6 +48,19 @@ class RunServiceStub:
     """Lists runs, a page at a time."""
     AggregateRuns: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.AggregateRunsRequest, _run_service_pb2.AggregateRunsResponse]
     """Counts runs, grouped by state and over time, for dashboards."""
+    CreateRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CreateRunRequest, _run_service_pb2.CreateRunResponse]
+    """Creates a run of a deployment, SCHEDULED until a worker takes it. A repeat with the same
+    `idempotency_key` is answered with the first's run. Errors: NOT_FOUND (the deployment),
+    INVALID_ARGUMENT (arguments that don't fit its schema), FAILED_PRECONDITION (NOT_DISPATCHABLE: it
+    has no work pool), RESOURCE_EXHAUSTED (QUOTA_EXCEEDED).
+    """
+    CancelRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CancelRunRequest, _run_service_pb2.CancelRunResponse]
+    """Asks a run to end, with the runs below it. One that waits becomes CANCELLED at once; one that
+    executes becomes CANCELLING, and CANCELLED when its process has ended. A repeat changes nothing.
+    Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it has ended).
+    """
+    ExplainRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ExplainRunRequest, _run_service_pb2.ExplainRunResponse]
+    """Explains what a run waits for, or why it is in its state. Errors: NOT_FOUND."""
     DeleteRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.DeleteRunRequest, _run_service_pb2.DeleteRunResponse]
     """Deletes a terminal run with its descendants, history, logs and artifacts. Errors: NOT_FOUND,
     ABORTED (etag), FAILED_PRECONDITION (the run or a descendant isn't terminal).
@@ -102,6 +115,19 @@ class RunServiceAsyncStub(RunServiceStub):
     """Lists runs, a page at a time."""
     AggregateRuns: _aio.UnaryUnaryMultiCallable[_run_service_pb2.AggregateRunsRequest, _run_service_pb2.AggregateRunsResponse]  # type: ignore[assignment]
     """Counts runs, grouped by state and over time, for dashboards."""
+    CreateRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CreateRunRequest, _run_service_pb2.CreateRunResponse]  # type: ignore[assignment]
+    """Creates a run of a deployment, SCHEDULED until a worker takes it. A repeat with the same
+    `idempotency_key` is answered with the first's run. Errors: NOT_FOUND (the deployment),
+    INVALID_ARGUMENT (arguments that don't fit its schema), FAILED_PRECONDITION (NOT_DISPATCHABLE: it
+    has no work pool), RESOURCE_EXHAUSTED (QUOTA_EXCEEDED).
+    """
+    CancelRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CancelRunRequest, _run_service_pb2.CancelRunResponse]  # type: ignore[assignment]
+    """Asks a run to end, with the runs below it. One that waits becomes CANCELLED at once; one that
+    executes becomes CANCELLING, and CANCELLED when its process has ended. A repeat changes nothing.
+    Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it has ended).
+    """
+    ExplainRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ExplainRunRequest, _run_service_pb2.ExplainRunResponse]  # type: ignore[assignment]
+    """Explains what a run waits for, or why it is in its state. Errors: NOT_FOUND."""
     DeleteRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.DeleteRunRequest, _run_service_pb2.DeleteRunResponse]  # type: ignore[assignment]
     """Deletes a terminal run with its descendants, history, logs and artifacts. Errors: NOT_FOUND,
     ABORTED (etag), FAILED_PRECONDITION (the run or a descendant isn't terminal).
@@ -177,6 +203,37 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.AggregateRunsResponse, _abc.Awaitable[_run_service_pb2.AggregateRunsResponse]]:
         """Counts runs, grouped by state and over time, for dashboards."""
+
+    @_abc_1.abstractmethod
+    def CreateRun(
+        self,
+        request: _run_service_pb2.CreateRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.CreateRunResponse, _abc.Awaitable[_run_service_pb2.CreateRunResponse]]:
+        """Creates a run of a deployment, SCHEDULED until a worker takes it. A repeat with the same
+        `idempotency_key` is answered with the first's run. Errors: NOT_FOUND (the deployment),
+        INVALID_ARGUMENT (arguments that don't fit its schema), FAILED_PRECONDITION (NOT_DISPATCHABLE: it
+        has no work pool), RESOURCE_EXHAUSTED (QUOTA_EXCEEDED).
+        """
+
+    @_abc_1.abstractmethod
+    def CancelRun(
+        self,
+        request: _run_service_pb2.CancelRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.CancelRunResponse, _abc.Awaitable[_run_service_pb2.CancelRunResponse]]:
+        """Asks a run to end, with the runs below it. One that waits becomes CANCELLED at once; one that
+        executes becomes CANCELLING, and CANCELLED when its process has ended. A repeat changes nothing.
+        Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it has ended).
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainRun(
+        self,
+        request: _run_service_pb2.ExplainRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.ExplainRunResponse, _abc.Awaitable[_run_service_pb2.ExplainRunResponse]]:
+        """Explains what a run waits for, or why it is in its state. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def DeleteRun(

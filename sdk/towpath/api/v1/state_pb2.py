@@ -23,17 +23,34 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from towpath.api.v1 import common_pb2 as towpath_dot_api_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atowpath/api/v1/state.proto\x12\x0etowpath.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btowpath/api/v1/common.proto\"\xe8\x05\n\rRunTransition\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n\x08revision\x18\x02 \x01(\x03R\x08revision\x12\x37\n\nfrom_state\x18\x03 \x01(\x0e\x32\x18.towpath.api.v1.RunStateR\tfromState\x12\x33\n\x08to_state\x18\x04 \x01(\x0e\x32\x18.towpath.api.v1.RunStateR\x07toState\x12\x18\n\x07\x61ttempt\x18\x05 \x01(\x05R\x07\x61ttempt\x12\x16\n\x06reason\x18\x06 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x07 \x01(\tR\x07message\x12\x31\n\x07\x66\x61ilure\x18\x08 \x01(\x0b\x32\x17.towpath.api.v1.FailureR\x07\x66\x61ilure\x12\x39\n\noccur_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\x12;\n\x0brecord_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nrecordTime\x12\x38\n\x06source\x18\x0b \x01(\x0e\x32 .towpath.api.v1.TransitionSourceR\x06source\x12\x1a\n\x08inferred\x18\x0c \x01(\x08R\x08inferred\x12+\n\x05\x61\x63tor\x18\r \x01(\x0b\x32\x15.towpath.api.v1.ActorR\x05\x61\x63tor\x12\x1f\n\x0bproducer_id\x18\x0e \x01(\tR\nproducerId\x12+\n\x11producer_sequence\x18\x0f \x01(\x03R\x10producerSequence\x12\x46\n\x11next_attempt_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\x12\x12\n\x04rule\x18\x11 \x01(\tR\x04rule\x12\x15\n\x06run_id\x18\x12 \x01(\tR\x05runId\"\x9f\x03\n\x10TransitionReport\x12:\n\x05state\x18\x01 \x01(\x0e\x32\x18.towpath.api.v1.RunStateB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x05state\x12!\n\x07\x61ttempt\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x07\x61ttempt\x12=\n\x06reason\x18\x03 \x01(\tB%\xbaH\"r \x18?2\x1c^([A-Z][A-Z0-9_]*[A-Z0-9])?$R\x06reason\x12\"\n\x07message\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80@R\x07message\x12\x31\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x17.towpath.api.v1.FailureR\x07\x66\x61ilure\x12\x46\n\x11next_attempt_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\x12/\n\x06result\x18\x07 \x01(\x0b\x32\x17.towpath.api.v1.PayloadR\x06result\x12\x1d\n\x05\x66\x65nce\x18\x08 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00R\x05\x66\x65nce*\xc3\x02\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13RUN_STATE_SCHEDULED\x10\x01\x12\x15\n\x11RUN_STATE_PENDING\x10\x02\x12\x15\n\x11RUN_STATE_RUNNING\x10\x03\x12\x14\n\x10RUN_STATE_PAUSED\x10\x04\x12\x16\n\x12RUN_STATE_RETRYING\x10\x05\x12\x18\n\x14RUN_STATE_CANCELLING\x10\x06\x12\x17\n\x13RUN_STATE_COMPLETED\x10\x07\x12\x14\n\x10RUN_STATE_FAILED\x10\x08\x12\x17\n\x13RUN_STATE_CANCELLED\x10\t\x12\x15\n\x11RUN_STATE_CRASHED\x10\n\x12\x17\n\x13RUN_STATE_TIMED_OUT\x10\x0b\x12\x15\n\x11RUN_STATE_SKIPPED\x10\x0c*\xaf\x01\n\x10TransitionSource\x12!\n\x1dTRANSITION_SOURCE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aTRANSITION_SOURCE_PRODUCER\x10\x01\x12\x1c\n\x18TRANSITION_SOURCE_WORKER\x10\x02\x12\x1c\n\x18TRANSITION_SOURCE_CALLER\x10\x03\x12\x1c\n\x18TRANSITION_SOURCE_SYSTEM\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atowpath/api/v1/state.proto\x12\x0etowpath.api.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btowpath/api/v1/common.proto\"\x9f\x06\n\rRunTransition\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n\x08revision\x18\x02 \x01(\x03R\x08revision\x12\x37\n\nfrom_state\x18\x03 \x01(\x0e\x32\x18.towpath.api.v1.RunStateR\tfromState\x12\x33\n\x08to_state\x18\x04 \x01(\x0e\x32\x18.towpath.api.v1.RunStateR\x07toState\x12\x18\n\x07\x61ttempt\x18\x05 \x01(\x05R\x07\x61ttempt\x12\x16\n\x06reason\x18\x06 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x07 \x01(\tR\x07message\x12\x31\n\x07\x66\x61ilure\x18\x08 \x01(\x0b\x32\x17.towpath.api.v1.FailureR\x07\x66\x61ilure\x12\x39\n\noccur_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\x12;\n\x0brecord_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nrecordTime\x12\x38\n\x06source\x18\x0b \x01(\x0e\x32 .towpath.api.v1.TransitionSourceR\x06source\x12\x1a\n\x08inferred\x18\x0c \x01(\x08R\x08inferred\x12+\n\x05\x61\x63tor\x18\r \x01(\x0b\x32\x15.towpath.api.v1.ActorR\x05\x61\x63tor\x12\x1f\n\x0bproducer_id\x18\x0e \x01(\tR\nproducerId\x12+\n\x11producer_sequence\x18\x0f \x01(\x03R\x10producerSequence\x12\x46\n\x11next_attempt_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\x12\x12\n\x04rule\x18\x11 \x01(\tR\x04rule\x12\x15\n\x06run_id\x18\x12 \x01(\tR\x05runId\x12\x35\n\x08\x65vidence\x18\x13 \x01(\x0b\x32\x19.towpath.api.v1.StopProofR\x08\x65vidence\"\xfb\x03\n\tStopProof\x12\x36\n\x04kind\x18\x01 \x01(\x0e\x32\x18.towpath.api.v1.StopKindB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12\x1b\n\texit_code\x18\x02 \x01(\x05R\x08\x65xitCode\x12\x1f\n\x06signal\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x06signal\x12\x19\n\x03pid\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00R\x03pid\x12\x1c\n\x04host\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x04host\x12&\n\tcontainer\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\tcontainer\x12&\n\x08lease_id\x18\x07 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\x07leaseId\x12=\n\x0cobserve_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bobserveTime\x12\x37\n\x10\x65scaped_children\x18\t \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x00R\x0f\x65scapedChildren\x88\x01\x01\x12>\n\rstop_duration\x18\n \x01(\x0b\x32\x19.google.protobuf.DurationR\x0cstopDuration\x12\"\n\x07message\x18\x0b \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08R\x07messageB\x13\n\x11_escaped_children\"\x9f\x03\n\x10TransitionReport\x12:\n\x05state\x18\x01 \x01(\x0e\x32\x18.towpath.api.v1.RunStateB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x05state\x12!\n\x07\x61ttempt\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x07\x61ttempt\x12=\n\x06reason\x18\x03 \x01(\tB%\xbaH\"r \x18?2\x1c^([A-Z][A-Z0-9_]*[A-Z0-9])?$R\x06reason\x12\"\n\x07message\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80@R\x07message\x12\x31\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x17.towpath.api.v1.FailureR\x07\x66\x61ilure\x12\x46\n\x11next_attempt_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\x12/\n\x06result\x18\x07 \x01(\x0b\x32\x17.towpath.api.v1.PayloadR\x06result\x12\x1d\n\x05\x66\x65nce\x18\x08 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00R\x05\x66\x65nce*\xc3\x02\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13RUN_STATE_SCHEDULED\x10\x01\x12\x15\n\x11RUN_STATE_PENDING\x10\x02\x12\x15\n\x11RUN_STATE_RUNNING\x10\x03\x12\x14\n\x10RUN_STATE_PAUSED\x10\x04\x12\x16\n\x12RUN_STATE_RETRYING\x10\x05\x12\x18\n\x14RUN_STATE_CANCELLING\x10\x06\x12\x17\n\x13RUN_STATE_COMPLETED\x10\x07\x12\x14\n\x10RUN_STATE_FAILED\x10\x08\x12\x17\n\x13RUN_STATE_CANCELLED\x10\t\x12\x15\n\x11RUN_STATE_CRASHED\x10\n\x12\x17\n\x13RUN_STATE_TIMED_OUT\x10\x0b\x12\x15\n\x11RUN_STATE_SKIPPED\x10\x0c*\xaf\x01\n\x10TransitionSource\x12!\n\x1dTRANSITION_SOURCE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aTRANSITION_SOURCE_PRODUCER\x10\x01\x12\x1c\n\x18TRANSITION_SOURCE_WORKER\x10\x02\x12\x1c\n\x18TRANSITION_SOURCE_CALLER\x10\x03\x12\x1c\n\x18TRANSITION_SOURCE_SYSTEM\x10\x04*\x8c\x01\n\x08StopKind\x12\x19\n\x15STOP_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10STOP_KIND_EXITED\x10\x01\x12\x14\n\x10STOP_KIND_KILLED\x10\x02\x12\x1c\n\x18STOP_KIND_CONTAINER_GONE\x10\x03\x12\x1b\n\x17STOP_KIND_NEVER_STARTED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'towpath.api.v1.state_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_STOPPROOF'].fields_by_name['kind']._loaded_options = None
+  _globals['_STOPPROOF'].fields_by_name['kind']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_STOPPROOF'].fields_by_name['signal']._loaded_options = None
+  _globals['_STOPPROOF'].fields_by_name['signal']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_STOPPROOF'].fields_by_name['pid']._loaded_options = None
+  _globals['_STOPPROOF'].fields_by_name['pid']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_STOPPROOF'].fields_by_name['host']._loaded_options = None
+  _globals['_STOPPROOF'].fields_by_name['host']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_STOPPROOF'].fields_by_name['container']._loaded_options = None
+  _globals['_STOPPROOF'].fields_by_name['container']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_STOPPROOF'].fields_by_name['lease_id']._loaded_options = None
+  _globals['_STOPPROOF'].fields_by_name['lease_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_STOPPROOF'].fields_by_name['escaped_children']._loaded_options = None
+  _globals['_STOPPROOF'].fields_by_name['escaped_children']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_STOPPROOF'].fields_by_name['message']._loaded_options = None
+  _globals['_STOPPROOF'].fields_by_name['message']._serialized_options = b'\272H\005r\003\030\200\010'
   _globals['_TRANSITIONREPORT'].fields_by_name['state']._loaded_options = None
   _globals['_TRANSITIONREPORT'].fields_by_name['state']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_TRANSITIONREPORT'].fields_by_name['attempt']._loaded_options = None
@@ -44,12 +61,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRANSITIONREPORT'].fields_by_name['message']._serialized_options = b'\272H\005r\003\030\200@'
   _globals['_TRANSITIONREPORT'].fields_by_name['fence']._loaded_options = None
   _globals['_TRANSITIONREPORT'].fields_by_name['fence']._serialized_options = b'\272H\004\"\002(\000'
-  _globals['_RUNSTATE']._serialized_start=1274
-  _globals['_RUNSTATE']._serialized_end=1597
-  _globals['_TRANSITIONSOURCE']._serialized_start=1600
-  _globals['_TRANSITIONSOURCE']._serialized_end=1775
-  _globals['_RUNTRANSITION']._serialized_start=109
-  _globals['_RUNTRANSITION']._serialized_end=853
-  _globals['_TRANSITIONREPORT']._serialized_start=856
-  _globals['_TRANSITIONREPORT']._serialized_end=1271
+  _globals['_RUNSTATE']._serialized_start=1871
+  _globals['_RUNSTATE']._serialized_end=2194
+  _globals['_TRANSITIONSOURCE']._serialized_start=2197
+  _globals['_TRANSITIONSOURCE']._serialized_end=2372
+  _globals['_STOPKIND']._serialized_start=2375
+  _globals['_STOPKIND']._serialized_end=2515
+  _globals['_RUNTRANSITION']._serialized_start=141
+  _globals['_RUNTRANSITION']._serialized_end=940
+  _globals['_STOPPROOF']._serialized_start=943
+  _globals['_STOPPROOF']._serialized_end=1450
+  _globals['_TRANSITIONREPORT']._serialized_start=1453
+  _globals['_TRANSITIONREPORT']._serialized_end=1868
 # @@protoc_insertion_point(module_scope)

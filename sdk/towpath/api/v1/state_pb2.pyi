@@ -5,6 +5,7 @@ isort:skip_file
 """
 
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -166,6 +167,38 @@ TRANSITION_SOURCE_SYSTEM: TransitionSource.ValueType  # 4
 """The service itself: scheduler, timeout, lease expiry, automation."""
 Global___TransitionSource: _TypeAlias = TransitionSource  # noqa: Y015
 
+class _StopKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StopKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StopKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STOP_KIND_UNSPECIFIED: _StopKind.ValueType  # 0
+    """Not known."""
+    STOP_KIND_EXITED: _StopKind.ValueType  # 1
+    """It ended by itself; `exit_code` says how."""
+    STOP_KIND_KILLED: _StopKind.ValueType  # 2
+    """It was stopped by a signal; `signal` says which."""
+    STOP_KIND_CONTAINER_GONE: _StopKind.ValueType  # 3
+    """Its container is gone."""
+    STOP_KIND_NEVER_STARTED: _StopKind.ValueType  # 4
+    """It was never started."""
+
+class StopKind(_StopKind, metaclass=_StopKindEnumTypeWrapper):
+    """How it is known that a process has ended."""
+
+STOP_KIND_UNSPECIFIED: StopKind.ValueType  # 0
+"""Not known."""
+STOP_KIND_EXITED: StopKind.ValueType  # 1
+"""It ended by itself; `exit_code` says how."""
+STOP_KIND_KILLED: StopKind.ValueType  # 2
+"""It was stopped by a signal; `signal` says which."""
+STOP_KIND_CONTAINER_GONE: StopKind.ValueType  # 3
+"""Its container is gone."""
+STOP_KIND_NEVER_STARTED: StopKind.ValueType  # 4
+"""It was never started."""
+Global___StopKind: _TypeAlias = StopKind  # noqa: Y015
+
 @_typing.final
 class RunTransition(_message.Message):
     """One accepted change of a run's state. Transitions are never changed or removed while the run
@@ -192,6 +225,7 @@ class RunTransition(_message.Message):
     NEXT_ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
     RULE_FIELD_NUMBER: _builtins.int
     RUN_ID_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"workspaces/{workspace}/runs/{run}/transitions/{revision}"."""
     revision: _builtins.int
@@ -249,6 +283,10 @@ class RunTransition(_message.Message):
     def next_attempt_time(self) -> _timestamp_pb2.Timestamp:
         """When the next attempt begins, for RETRYING, or the scheduled time, for SCHEDULED."""
 
+    @_builtins.property
+    def evidence(self) -> Global___StopProof:
+        """Evidence that the run's process had ended; unset where there is none."""
+
     def __init__(
         self,
         *,
@@ -270,14 +308,83 @@ class RunTransition(_message.Message):
         next_attempt_time: _timestamp_pb2.Timestamp | None = ...,
         rule: _builtins.str = ...,
         run_id: _builtins.str = ...,
+        evidence: Global___StopProof | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "failure", b"failure", "next_attempt_time", b"next_attempt_time", "occur_time", b"occur_time", "record_time", b"record_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "evidence", b"evidence", "failure", b"failure", "next_attempt_time", b"next_attempt_time", "occur_time", b"occur_time", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "attempt", b"attempt", "failure", b"failure", "from_state", b"from_state", "inferred", b"inferred", "message", b"message", "name", b"name", "next_attempt_time", b"next_attempt_time", "occur_time", b"occur_time", "producer_id", b"producer_id", "producer_sequence", b"producer_sequence", "reason", b"reason", "record_time", b"record_time", "revision", b"revision", "rule", b"rule", "run_id", b"run_id", "source", b"source", "to_state", b"to_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "attempt", b"attempt", "evidence", b"evidence", "failure", b"failure", "from_state", b"from_state", "inferred", b"inferred", "message", b"message", "name", b"name", "next_attempt_time", b"next_attempt_time", "occur_time", b"occur_time", "producer_id", b"producer_id", "producer_sequence", b"producer_sequence", "reason", b"reason", "record_time", b"record_time", "revision", b"revision", "rule", b"rule", "run_id", b"run_id", "source", b"source", "to_state", b"to_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunTransition: _TypeAlias = RunTransition  # noqa: Y015
+
+@_typing.final
+class StopProof(_message.Message):
+    """Evidence that the process of a run has ended, from what supervised it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    EXIT_CODE_FIELD_NUMBER: _builtins.int
+    SIGNAL_FIELD_NUMBER: _builtins.int
+    PID_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    LEASE_ID_FIELD_NUMBER: _builtins.int
+    OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+    ESCAPED_CHILDREN_FIELD_NUMBER: _builtins.int
+    STOP_DURATION_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    kind: Global___StopKind.ValueType
+    """How it is known."""
+    exit_code: _builtins.int
+    """Exit code of the process, for EXITED."""
+    signal: _builtins.int
+    """Signal that ended the process, for KILLED: 9 for SIGKILL. 0 if none did."""
+    pid: _builtins.int
+    """Id of the process on its host; 0 if there was none."""
+    host: _builtins.str
+    """Name of the host. At most 255 characters."""
+    container: _builtins.str
+    """Name of the container; empty outside one. At most 255 characters."""
+    lease_id: _builtins.str
+    """Id of the lease under which the process ran."""
+    escaped_children: _builtins.int
+    """Processes of the run that may be left; unset where that can't be known."""
+    message: _builtins.str
+    """Further details, for people. At most 1024 characters."""
+    @_builtins.property
+    def observe_time(self) -> _timestamp_pb2.Timestamp:
+        """When the end was observed, by the host's clock."""
+
+    @_builtins.property
+    def stop_duration(self) -> _duration_pb2.Duration:
+        """Time between the request to stop and the end; unset if none was made."""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___StopKind.ValueType = ...,
+        exit_code: _builtins.int = ...,
+        signal: _builtins.int = ...,
+        pid: _builtins.int = ...,
+        host: _builtins.str = ...,
+        container: _builtins.str = ...,
+        lease_id: _builtins.str = ...,
+        observe_time: _timestamp_pb2.Timestamp | None = ...,
+        escaped_children: _builtins.int | None = ...,
+        stop_duration: _duration_pb2.Duration | None = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_escaped_children", b"_escaped_children", "escaped_children", b"escaped_children", "observe_time", b"observe_time", "stop_duration", b"stop_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_escaped_children", b"_escaped_children", "container", b"container", "escaped_children", b"escaped_children", "exit_code", b"exit_code", "host", b"host", "kind", b"kind", "lease_id", b"lease_id", "message", b"message", "observe_time", b"observe_time", "pid", b"pid", "signal", b"signal", "stop_duration", b"stop_duration"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__escaped_children: _TypeAlias = _typing.Literal["escaped_children"]  # noqa: Y015
+    _WhichOneofArgType__escaped_children: _TypeAlias = _typing.Literal["_escaped_children", b"_escaped_children"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__escaped_children) -> _WhichOneofReturnType__escaped_children | None: ...
+
+Global___StopProof: _TypeAlias = StopProof  # noqa: Y015
 
 @_typing.final
 class TransitionReport(_message.Message):
