@@ -91,9 +91,7 @@ _WORKSPACE_ADMIN: Final = (
 )
 _ADMIN: Final = frozenset(TENANT_PERMISSIONS) - {"owner.grant", "key.rotate"} | _WORKSPACE_ADMIN
 
-_AUDITED: Final = (
-    frozenset({"audit.read", "usage.read", "flow.read", "secret.read"}) | _SEEING_WORK
-)
+_AUDITED: Final = frozenset({"audit.read", "usage.read", "flow.read", "secret.read"}) | _SEEING_WORK
 
 MACHINE_PERMISSIONS: Final = frozenset({"work.lease", "key.rotate", "secret.use"})
 """Permissions for machines, which a manager of access may grant without having them."""
@@ -129,13 +127,7 @@ BUILT_IN_ROLES: Final[Mapping[str, Role]] = {
         _built_in(
             "developer",
             "Developer",
-            _MEMBER
-            | _VIEWER
-            | _REPORTING
-            | _SETTING
-            | _DEPLOYING
-            | _OPERATING
-            | {"usage.read"},
+            _MEMBER | _VIEWER | _REPORTING | _SETTING | _DEPLOYING | _OPERATING | {"usage.read"},
         ),
         _built_in(
             "operator",

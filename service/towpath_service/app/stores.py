@@ -14,6 +14,7 @@ from towpath_service.runs.storage.contents import has_runs, stored_bytes
 from towpath_service.runs.storage.store import SqlRunStore
 from towpath_service.values.storage.contents import has_secrets
 from towpath_service.values.storage.store import SqlSecretStore
+from towpath_service.work.storage.contents import has_work
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -42,7 +43,7 @@ def stores_on(database: Database) -> Stores:
         runs=SqlRunStore(database, storage_limits),
         identity=SqlIdentityStore(
             database,
-            contents={"runs": has_runs, "secrets": has_secrets},
+            contents={"runs": has_runs, "secrets": has_secrets, "pools or deployments": has_work},
             stored_bytes=stored_bytes,
         ),
         secrets=SqlSecretStore(database),

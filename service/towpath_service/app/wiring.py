@@ -36,6 +36,7 @@ from towpath_service.telemetry.wrapping import Wrapping
 from towpath_service.values.application.data_keys import DataKeys
 from towpath_service.values.application.secrets import WorkspaceSecrets
 from towpath_service.values.rpc.secret_handler import SecretHandler
+from towpath_service.work.rpc.run_control_handler import RunControlHandler
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -123,8 +124,9 @@ async def open_service(
         )
         layer = await _identity(foundation, sealing, runs.queries, identity)
         values = _values(foundation, sealing, operated_by_callers=layer is None)
+        work = _work()
         further = [await stack.enter_async_context(opened(foundation)) for opened in subjects]
-        parts = (runs, values, *further)
+        parts = (runs, values, work, *further)
         handlers = [handler for part in parts for handler in part.handlers]
         yield Service(
             dispatcher=wrapping.dispatcher(_dispatcher(handlers, layer)),
@@ -208,6 +210,10 @@ def _values(foundation: Foundation, sealing: Sealing, *, operated_by_callers: bo
     store, clock = foundation.stores.secrets, foundation.clock
     keys = DataKeys(store, sealing, clock, operated_by_callers=operated_by_callers)
     return Subject(handlers=(SecretHandler(WorkspaceSecrets(store, keys, clock)),))
+
+
+def _work() -> Subject:
+    return Subject(handlers=(RunControlHandler(),))
 
 
 async def _identity(

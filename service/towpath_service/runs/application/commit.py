@@ -227,6 +227,7 @@ class Batch:
         producer_id: str | None,
         source: Source = Source.PRODUCER,
         inferred: bool = False,
+        evidence: str | None = None,
     ) -> None:
         """Applies an accepted transition and records its changes."""
         changes = self._changes
@@ -258,6 +259,7 @@ class Batch:
                 update.sequence,
                 report.next_attempt_us,
                 verdict.rule,
+                evidence,
             )
         )
         if report.failure is not None:

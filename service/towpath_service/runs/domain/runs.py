@@ -117,6 +117,8 @@ class Transition:
     producer_sequence: int
     next_attempt_us: int | None
     rule: str
+    evidence: str | None = None
+    """Evidence that the run's process had ended, as JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,6 +83,8 @@ class TransitionRow(NamedTuple):
     producer_sequence: int
     next_attempt_us: int | None
     rule: str
+    evidence: str | None = None
+    """Evidence that the run's process had ended, as JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

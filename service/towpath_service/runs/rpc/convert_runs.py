@@ -143,6 +143,8 @@ def to_transition(item: Transition) -> state_pb2.RunTransition:
     )
     if item.failure:
         parse_into(message.failure, item.failure)
+    if item.evidence:
+        parse_into(message.evidence, item.evidence)
     set_time(message.occur_time, item.occurred_us)
     set_time(message.record_time, item.recorded_us)
     if item.next_attempt_us is not None:

@@ -202,6 +202,8 @@ transition = Table(
     columns.big_integer("producer_sequence"),
     columns.microseconds("next_attempt_us", nullable=True),
     columns.string("rule", 63),
+    # That the run's process had ended; JSON, null where there is none.
+    columns.text("evidence", nullable=True),
     PrimaryKeyConstraint("tenant_id", "run_id", "revision"),
     Index(None, "tenant_id", "workspace_id", "position"),
 )
