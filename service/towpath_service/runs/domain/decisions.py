@@ -104,19 +104,26 @@ class Refused:
 Verdict = Accepted | Unchanged | Refused
 
 
-def decide_creation(run: RunStatus | None, creation: Creation, run_id: str) -> Verdict:
+def decide_creation(
+    run: RunStatus | None,
+    creation: Creation,
+    run_id: str,
+    *,
+    source: Source = Source.PRODUCER,
+) -> Verdict:
     """The verdict on the report of a run's creation.
 
     Args:
         run: The run with that id, if there is one.
         creation: The reported creation.
         run_id: Id of the run.
+        source: The source of the report.
     """
     if run is not None:
         return _decide_repeated_creation(run, creation)
     initial = creation.initial
     row = find_row(None, initial.state)
-    if row is None or Source.PRODUCER not in row.sources:
+    if row is None or source not in row.sources:
         return _not_allowed(run_id, None, initial.state, 0)
     if row.required_reason and initial.reason != row.required_reason:
         return _reason_missing(run_id, None, initial.state, row.required_reason)
