@@ -15,7 +15,11 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from towpath_service.runs.application.run_grants import may_report, runs_of_grants
+from towpath_service.runs.application.run_grants import (
+    may_report,
+    runs_of_grants,
+    under_fence,
+)
 from towpath_service.runs.application.submissions import Outcome, Submission, fenced, sequence_gap
 from towpath_service.runs.domain.decisions import (
     Accepted,
@@ -153,7 +157,7 @@ class Batch:
     def _apply_update(self, submission: Submission, update: Update) -> None:
         key = RunKey(submission.producer.tenant_id, update.run_id)
         run = self._runs.get(key)
-        change = update.change
+        change = under_fence(submission, update)
         if not may_report(submission, update, run, self._runs):
             self._refuse(submission, update, unknown_run(update.run_id), None, None)
         elif isinstance(change, StateReport):
@@ -164,6 +168,8 @@ class Batch:
             if isinstance(verdict, Accepted):
                 producer_id = submission.producer.producer_id
                 run = self._new_run(submission.scope, update, change, producer_id)
+            elif run is not None and run.fence and not isinstance(verdict, Refused):
+                self._changes.descriptions.append((submission.scope, update.run_id, change))
             self._carry_out(submission, update, verdict, run, change.initial)
         elif isinstance(change, Unusable):
             refused = Refused(

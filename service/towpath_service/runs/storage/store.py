@@ -12,7 +12,7 @@ from towpath_service.runs.storage.reads import SqlReads
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from towpath_service.core.transactions import StorageLimits, Transaction
+    from towpath_service.core.transactions import LeaseMoves, StorageLimits, Transaction
     from towpath_service.database.port import Database
     from towpath_service.runs.ports.ingest import IngestTransaction
     from towpath_service.runs.ports.reads import Reads
@@ -27,19 +27,23 @@ COMMIT: Final = "commit"
 class SqlRunStore:
     """Keeps runs, transitions and logs."""
 
-    def __init__(self, database: Database, limits: StorageLimits) -> None:
+    def __init__(
+        self, database: Database, limits: StorageLimits, leases: LeaseMoves | None = None
+    ) -> None:
         """Takes the database.
 
         Args:
             database: The database; it must be open before the first call.
             limits: Reads the storage limits of tenants.
+            leases: Moves the leases of dispatched runs; None where there are none.
         """
         self._database = database
         self._limits = limits
+        self._leases = leases
 
     def on(self, transaction: Transaction) -> IngestTransaction:
         """The runs within a transaction that another subject has opened."""
-        return SqlIngestTransaction(sql_of(transaction), self._limits)
+        return SqlIngestTransaction(sql_of(transaction), self._limits, self._leases)
 
     async def write(
         self, tenants: Collection[str], work: Callable[[IngestTransaction], Result]

@@ -71,3 +71,18 @@ class Enqueueing(Protocol):
     def add_entries(self, entries: Sequence[QueueEntry]) -> None:
         """Queues runs; a run that is queued already stays as it is."""
         ...
+
+    def lock_entries(self, tenant_id: str, run_ids: Collection[str]) -> None:
+        """Locks queue entries until the transaction ends, before their runs are read.
+
+        A transaction that hands the runs out has ended then, or leaves them out.
+        """
+        ...
+
+    def remove_entries(self, tenant_id: str, run_ids: Collection[str]) -> None:
+        """Takes runs out of the queue; those that aren't queued are left out."""
+        ...
+
+    def too_late(self, now_us: int, limit: int) -> list[tuple[Scope, str]]:
+        """Locks entries whose start deadline has passed; returns their workspaces and run ids."""
+        ...

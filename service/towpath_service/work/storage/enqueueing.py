@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, delete, func, select
 
-from towpath_service.core.tenancy import check_tenants
+from towpath_service.core.names import Scope
+from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.database.sql.bulk import insert_rows, upsert_rows
 from towpath_service.runs.storage.rows import chunks
 from towpath_service.work.ports.enqueueing import QueueEntry, RequestKey
@@ -86,6 +87,42 @@ class SqlEnqueueing:
         """Queues runs; a run that is queued already stays as it is."""
         check_tenants(self._tenants, (entry.scope.tenant_id for entry in entries))
         upsert_rows(self._connection, queued, _QUEUED_COLUMNS, [_entry_row(e) for e in entries])
+
+    def lock_entries(self, tenant_id: str, run_ids: Collection[str]) -> None:
+        """Locks queue entries until the transaction ends, before their runs are read."""
+        check_tenants(self._tenants, (tenant_id,))
+        if self._connection.dialect.name == "sqlite":
+            return  # Writing transactions on SQLite are serialised.
+        for chunk in chunks(sorted(run_ids)):
+            self._connection.execute(
+                select(queued.c.run_id)
+                .where(queued.c.tenant_id == tenant_id, queued.c.run_id.in_(chunk))
+                .order_by(queued.c.run_id)
+                .with_for_update()
+            ).all()
+
+    def remove_entries(self, tenant_id: str, run_ids: Collection[str]) -> None:
+        """Takes runs out of the queue; those that aren't queued are left out."""
+        check_tenants(self._tenants, (tenant_id,))
+        for chunk in chunks(run_ids):
+            self._connection.execute(
+                delete(queued).where(queued.c.tenant_id == tenant_id, queued.c.run_id.in_(chunk))
+            )
+
+    def too_late(self, now_us: int, limit: int) -> list[tuple[Scope, str]]:
+        """Locks entries whose start deadline has passed; returns their workspaces and run ids."""
+        check_tenants(self._tenants, EVERY_TENANT)
+        columns = queued.c
+        rows = self._connection.execute(
+            select(columns.tenant_id, columns.workspace_id, columns.run_id)
+            .where(columns.deadline_us.is_not(None), columns.deadline_us < now_us)
+            .order_by(columns.tenant_id, columns.run_id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return [
+            (Scope(tenant_id, workspace_id), run_id) for tenant_id, workspace_id, run_id in rows
+        ]
 
 
 def _origin_row(request: RunRequest) -> tuple[Any, ...]:
