@@ -1,0 +1,1 @@
+"""The use cases of work, which its handlers and background loops call."""

@@ -1,0 +1,1 @@
+"""The ports of work: its stores, by resource."""

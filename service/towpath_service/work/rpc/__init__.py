@@ -1,0 +1,1 @@
+"""The handlers of deployments, work pools, workers and backfills."""

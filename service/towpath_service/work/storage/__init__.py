@@ -1,0 +1,1 @@
+"""The stores of work on SQL: tables and statements."""
