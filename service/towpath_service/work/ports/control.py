@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from towpath_service.core.names import Scope
     from towpath_service.runs.ports.ingest import IngestTransaction
     from towpath_service.work.ports.enqueueing import Enqueueing
+    from towpath_service.work.ports.resources import Resources
 
 Result = TypeVar("Result")
 
@@ -79,6 +80,10 @@ class Control(Protocol):
         """The queue within the transaction."""
         ...
 
+    def resources(self, tenant_id: str) -> Resources:
+        """Pools, queues and deployments of a tenant within the transaction."""
+        ...
+
     def leases(self, tenant_id: str, run_ids: Collection[str]) -> dict[str, LeaseRow]:
         """The leases of runs, by run id."""
         ...
@@ -117,4 +122,8 @@ class ControlStore(Protocol):
         Raises:
             ServiceError: OVERLOADED, when the database is unavailable.
         """
+        ...
+
+    async def read(self, tenants: Collection[str], work: Callable[[Control], Result]) -> Result:
+        """Runs reads that see one state of the database; raises as `write`."""
         ...

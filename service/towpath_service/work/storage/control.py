@@ -16,6 +16,7 @@ from towpath_service.runs.storage.tables import run
 from towpath_service.runs.storage.trees import of_tree
 from towpath_service.work.ports.control import DirectiveRow, LeaseRow, OriginRow
 from towpath_service.work.storage.enqueueing import SqlEnqueueing
+from towpath_service.work.storage.resource_store import SqlResources
 from towpath_service.work.storage.tables import (
     run_directive,
     run_origin,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from towpath_service.database.port import Database
     from towpath_service.runs.ports.ingest import IngestTransaction
     from towpath_service.runs.ports.store import RunStore
+    from towpath_service.work.ports.resources import Resources
 
 Result = TypeVar("Result")
 
@@ -59,10 +61,16 @@ class SqlControl:
     """One transaction over runs and their work."""
 
     def __init__(self, transaction: Transaction, runs: IngestTransaction) -> None:
+        self._transaction = transaction
         self.runs = runs
         self.queue = SqlEnqueueing(sql_of(transaction))
         self._connection = sql_of(transaction).connection
         self._tenants = transaction.tenants
+
+    def resources(self, tenant_id: str) -> Resources:
+        """Pools, queues and deployments of a tenant within the transaction."""
+        check_tenants(self._tenants, (tenant_id,))
+        return SqlResources(sql_of(self._transaction), tenant_id)
 
     def leases(self, tenant_id: str, run_ids: Collection[str]) -> dict[str, LeaseRow]:
         """The leases of runs, by run id."""
@@ -162,6 +170,12 @@ class SqlControlStore:
         """Runs work in one transaction, and returns its result after the commit."""
         return await self._database.write(
             lambda transaction: work(self.on(transaction)), tenants=tenants, name=CONTROL
+        )
+
+    async def read(self, tenants: Collection[str], work: Callable[[SqlControl], Result]) -> Result:
+        """Runs reads that see one state of the database."""
+        return await self._database.read(
+            lambda transaction: work(self.on(transaction)), tenants=tenants
         )
 
 
