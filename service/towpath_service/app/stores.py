@@ -15,6 +15,7 @@ from towpath_service.runs.storage.store import SqlRunStore
 from towpath_service.values.storage.contents import has_secrets
 from towpath_service.values.storage.store import SqlSecretStore
 from towpath_service.work.storage.contents import has_work
+from towpath_service.work.storage.dispatching import SqlDispatchStore, is_leased
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from towpath_service.identity.ports.store import IdentityStore
     from towpath_service.runs.ports.store import RunStore
     from towpath_service.values.ports.secrets import SecretStore
+    from towpath_service.work.ports.dispatching import DispatchStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,19 +36,22 @@ class Stores:
     runs: RunStore
     identity: IdentityStore
     secrets: SecretStore
+    dispatch: DispatchStore
 
 
 def stores_on(database: Database) -> Stores:
     """The stores of all subjects, each with the reads of other subjects that it needs."""
+    runs = SqlRunStore(database, storage_limits, is_leased)
     return Stores(
         database=database,
-        runs=SqlRunStore(database, storage_limits),
+        runs=runs,
         identity=SqlIdentityStore(
             database,
             contents={"runs": has_runs, "secrets": has_secrets, "pools or deployments": has_work},
             stored_bytes=stored_bytes,
         ),
         secrets=SqlSecretStore(database),
+        dispatch=SqlDispatchStore(database, runs),
     )
 
 

@@ -203,7 +203,10 @@ class IngestTransaction(Protocol):
     def runs_of_silent_producers(
         self, silent_since_us: int, limit: int
     ) -> list[tuple[Scope, RunStatus]]:
-        """Reads unfinished runs whose producer was last seen before a time."""
+        """Reads unfinished runs whose producer was last seen before a time.
+
+        Runs that a worker has leased are left out: their lease tells their end.
+        """
         ...
 
 
