@@ -214,7 +214,7 @@ class SqlIngestTransaction:
         if together is not None:
             together.run(NOTIFY, notices_of(self._transaction))
             self._transaction.changed.clear()
-            self._transaction.announced |= self._transaction.topics
+            self._transaction.announced.update(self._transaction.topics)
         write_progress(self._connection, changes, positions)
         write_amendments(self._connection, changes, positions)
         self._write_refusals(changes)
