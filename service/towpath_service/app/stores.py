@@ -15,6 +15,7 @@ from towpath_service.runs.storage.store import SqlRunStore
 from towpath_service.values.storage.contents import has_secrets
 from towpath_service.values.storage.store import SqlSecretStore
 from towpath_service.work.storage.contents import has_work
+from towpath_service.work.storage.dispatching import SqlDispatchStore, is_leased
 from towpath_service.work.storage.lease_moves import move_leases
 from towpath_service.work.storage.run_secrets import secrets_of_run
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from towpath_service.identity.ports.store import IdentityStore
     from towpath_service.runs.ports.store import RunStore
     from towpath_service.values.ports.secrets import SecretStore
+    from towpath_service.work.ports.dispatching import DispatchStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +38,12 @@ class Stores:
     runs: RunStore
     identity: IdentityStore
     secrets: SecretStore
+    dispatch: DispatchStore
 
 
 def stores_on(database: Database) -> Stores:
     """The stores of all subjects, each with the reads of other subjects that it needs."""
-    runs = SqlRunStore(database, storage_limits, move_leases)
+    runs = SqlRunStore(database, storage_limits, leases=move_leases, supervised=is_leased)
     return Stores(
         database=database,
         runs=runs,
@@ -50,6 +53,7 @@ def stores_on(database: Database) -> Stores:
             stored_bytes=stored_bytes,
         ),
         secrets=SqlSecretStore(database, secrets_of_run),
+        dispatch=SqlDispatchStore(database, runs),
     )
 
 

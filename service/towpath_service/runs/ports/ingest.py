@@ -209,7 +209,7 @@ class IngestTransaction(Protocol):
     ) -> list[tuple[Scope, RunStatus]]:
         """Reads unfinished runs whose producer was last seen before a time.
 
-        Runs that were dispatched to a worker are left out: their lease tells whether they live.
+        Runs that a worker has leased are left out: their lease tells their end.
         """
         ...
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from sqlalchemy import BigInteger, and_, bindparam, exists, select, update
+from sqlalchemy import BigInteger, and_, bindparam, exists, select, true, update
 
 from towpath_service.core.names import Scope, is_uuid
 from towpath_service.core.stored import Stored
 from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.database.sql.bulk import insert_rows, read_rows, upsert_rows
-from towpath_service.database.sql.notices import NOTIFY, notice_of
+from towpath_service.database.sql.notices import NOTIFY, notices_of
 from towpath_service.database.sql.one_statement import OneStatement
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunState
 from towpath_service.runs.ports.ingest import (
@@ -49,7 +49,7 @@ from towpath_service.runs.storage.run_rows import (
 from towpath_service.runs.storage.stored_bytes import Sizes, stored_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from sqlalchemy import Row, Select
 
@@ -108,13 +108,19 @@ class SqlIngestTransaction:
     """An IngestTransaction over a connection in a transaction."""
 
     def __init__(
-        self, transaction: SqlTransaction, limits: StorageLimits, leases: LeaseMoves | None = None
+        self,
+        transaction: SqlTransaction,
+        limits: StorageLimits,
+        *,
+        leases: LeaseMoves | None = None,
+        supervised: Callable[[Any], Any] | None = None,
     ) -> None:
         self._transaction = transaction
         self._leases = leases
         self._connection = transaction.connection
         self._tenants = transaction.tenants
         self._limits = limits
+        self._supervised = supervised
         self._sizes = Sizes(self._connection.dialect)
         self._positions: dict[Scope, int] = {}
 
@@ -211,8 +217,9 @@ class SqlIngestTransaction:
         write_counts(writing, changes)
         write_producers(writing, changes.producers)
         if together is not None:
-            together.run(NOTIFY, notice_of(self._transaction.changed))
+            together.run(NOTIFY, notices_of(self._transaction))
             self._transaction.changed.clear()
+            self._transaction.announced.update(self._transaction.topics)
         write_progress(self._connection, changes, positions)
         write_amendments(self._connection, changes, positions)
         write_descriptions(self._connection, changes, positions)
@@ -282,7 +289,7 @@ class SqlIngestTransaction:
     def runs_of_silent_producers(
         self, silent_since_us: int, limit: int
     ) -> list[tuple[Scope, RunStatus]]:
-        """Reads unfinished runs without a lease whose producer was last seen before a time."""
+        """Reads unfinished runs whose producer was last seen before a time."""
         check_tenants(self._tenants, EVERY_TENANT)
         producer = tables.producer.c
         query = (
@@ -296,7 +303,8 @@ class SqlIngestTransaction:
                 ),
             )
             .where(producer.seen_us < silent_since_us, _run.state.in_(_UNFINISHED))
-            .where(_run.state != RunState.SCHEDULED, _run.fence == 0)
+            .where(_run.state != RunState.SCHEDULED)
+            .where(true() if self._supervised is None else ~self._supervised(_run))
             .order_by(_run.run_id)
             .limit(limit)
             .with_for_update(of=tables.run, skip_locked=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from towpath_service.database.port import sql_of
 from towpath_service.runs.storage.ingest import SqlIngestTransaction
@@ -28,7 +28,12 @@ class SqlRunStore:
     """Keeps runs, transitions and logs."""
 
     def __init__(
-        self, database: Database, limits: StorageLimits, leases: LeaseMoves | None = None
+        self,
+        database: Database,
+        limits: StorageLimits,
+        *,
+        leases: LeaseMoves | None = None,
+        supervised: Callable[[Any], Any] | None = None,
     ) -> None:
         """Takes the database.
 
@@ -36,14 +41,19 @@ class SqlRunStore:
             database: The database; it must be open before the first call.
             limits: Reads the storage limits of tenants.
             leases: Moves the leases of dispatched runs; None where there are none.
+            supervised: The condition, given the columns of runs, that something else than the
+                silence of its producer tells the end of a run; None for no such run.
         """
         self._database = database
         self._limits = limits
         self._leases = leases
+        self._supervised = supervised
 
     def on(self, transaction: Transaction) -> IngestTransaction:
         """The runs within a transaction that another subject has opened."""
-        return SqlIngestTransaction(sql_of(transaction), self._limits, self._leases)
+        return SqlIngestTransaction(
+            sql_of(transaction), self._limits, leases=self._leases, supervised=self._supervised
+        )
 
     async def write(
         self, tenants: Collection[str], work: Callable[[IngestTransaction], Result]

@@ -76,6 +76,10 @@ worker = Table(
     columns.string("pool_id", 63),
     columns.string("worker_id", 63),
     columns.uuid("instance_id"),
+    # Id of its newest stream, which fences off older ones at every replica.
+    columns.uuid("attachment", nullable=True),
+    # When the instance began, by its own clock: the later one of two is the newer.
+    columns.microseconds("started_us", nullable=True),
     # Whether its stream is open at a replica; `seen_us` tells when that was last true.
     Column("attached", Boolean, nullable=False),
     # Asked for by the worker itself, or by DrainWorker.

@@ -118,6 +118,8 @@ def _add_pools() -> None:
         string("pool_id", 63),
         string("worker_id", 63),
         uuid("instance_id"),
+        uuid("attachment", nullable=True),
+        number("started_us", nullable=True),
         flag("attached"),
         flag("draining"),
         integer("slots"),
