@@ -33,9 +33,7 @@ class RunOrigin:
 class RunOrigins(Protocol):
     """Reads the origins of runs."""
 
-    async def __call__(
-        self, scope: Scope, run_ids: Collection[str], /
-    ) -> Mapping[str, RunOrigin]:
+    async def __call__(self, scope: Scope, run_ids: Collection[str], /) -> Mapping[str, RunOrigin]:
         """Origins by run id; a run without a deployment is left out."""
         ...
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from towpath_service.runs.domain.decisions import RunStatus
     from towpath_service.work.domain.dispatching import LimitKey
     from towpath_service.work.domain.leases import Lease, Verdict
-    from towpath_service.work.ports.dispatching import Dispatch
+    from towpath_service.work.ports.dispatching import Dispatch, LeaseRows, QueueRows
 
 RETURN_PAUSE_US: Final = 1_000_000
 """Pause of a run that a worker gave back, so that none is handed out and returned in a loop."""
@@ -91,7 +91,21 @@ def settle(
     dispatch.queue.unpark(freed_by([ending.lease for ending in endings]), now_us)
 
 
-def release(dispatch: Dispatch, ended: Collection[RunKey], now_us: int) -> None:
+class Slots(Protocol):
+    """The part of a transaction that gives back slots."""
+
+    @property
+    def queue(self) -> QueueRows:
+        """The runs that wait."""
+        ...
+
+    @property
+    def leases(self) -> LeaseRows:
+        """Leases."""
+        ...
+
+
+def release(dispatch: Slots, ended: Collection[RunKey], now_us: int) -> None:
     """Gives back the slots of leases whose runs have ended by their own report.
 
     The leases stay until their workers have proved that the processes are gone.

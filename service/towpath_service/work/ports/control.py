@@ -50,23 +50,6 @@ class DirectiveRow:
     created_us: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OriginRow:
-    """What a run of a deployment was created from, as far as its control needs it."""
-
-    scope: Scope
-    run_id: str
-    flow_id: str
-    deployment_id: str
-    deployment_revision: int
-    schedule_id: str
-    pool_id: str
-    queue_id: str
-    priority: int
-    crash_retries: int
-    """Attempts that crashed and were followed by another."""
-
-
 class Control(Protocol):
     """One transaction over runs and their work."""
 
@@ -98,14 +81,6 @@ class Control(Protocol):
 
     def put_directives(self, directives: Sequence[DirectiveRow]) -> None:
         """Keeps directives; each takes the place of an earlier one of its run."""
-        ...
-
-    def origin(self, scope: Scope, run_id: str) -> OriginRow | None:
-        """What a run was created from; None for a run of no deployment."""
-        ...
-
-    def count_crash_retry(self, tenant_id: str, run_id: str) -> None:
-        """Counts an attempt that crashed and is followed by another."""
         ...
 
 

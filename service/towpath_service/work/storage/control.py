@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, select
 
 from towpath_service.core.tenancy import check_tenants
 from towpath_service.database.port import sql_of
@@ -14,12 +14,11 @@ from towpath_service.runs.ports.reads import RunTree
 from towpath_service.runs.storage.rows import chunks
 from towpath_service.runs.storage.tables import run
 from towpath_service.runs.storage.trees import of_tree
-from towpath_service.work.ports.control import DirectiveRow, LeaseRow, OriginRow
+from towpath_service.work.ports.control import DirectiveRow, LeaseRow
 from towpath_service.work.storage.enqueueing import SqlEnqueueing
 from towpath_service.work.storage.resource_store import SqlResources
 from towpath_service.work.storage.tables import (
     run_directive,
-    run_origin,
     work_lease,
     work_pool,
     worker,
@@ -125,32 +124,6 @@ class SqlControl:
             _DIRECTIVE_COLUMNS,
             [_directive_row(item) for item in directives],
             replacing=_DIRECTIVE_COLUMNS[2:],
-        )
-
-    def origin(self, scope: Scope, run_id: str) -> OriginRow | None:
-        """What a run was created from; None for a run of no deployment."""
-        check_tenants(self._tenants, (scope.tenant_id,))
-        columns = run_origin.c
-        row = self._connection.execute(
-            select(run_origin).where(
-                columns.tenant_id == scope.tenant_id,
-                columns.workspace_id == scope.workspace_id,
-                columns.run_id == run_id,
-            )
-        ).one_or_none()
-        if row is None:
-            return None
-        names = [name for name in OriginRow.__slots__ if name != "scope"]
-        return OriginRow(scope=scope, **{name: getattr(row, name) for name in names})
-
-    def count_crash_retry(self, tenant_id: str, run_id: str) -> None:
-        """Counts an attempt that crashed and is followed by another."""
-        check_tenants(self._tenants, (tenant_id,))
-        columns = run_origin.c
-        self._connection.execute(
-            update(run_origin)
-            .where(columns.tenant_id == tenant_id, columns.run_id == run_id)
-            .values(crash_retries=columns.crash_retries + 1)
         )
 
 

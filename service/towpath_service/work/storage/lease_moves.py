@@ -6,57 +6,64 @@ nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import delete, tuple_, update
+from sqlalchemy import bindparam, delete, tuple_, update
 
 from towpath_service.core.tenancy import check_tenants
 from towpath_service.database.port import sql_of
+from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.runs.storage.rows import chunks
+from towpath_service.work.application.settling import release
+from towpath_service.work.domain.leases import Phase
+from towpath_service.work.storage.keys import of_runs, run_portions
+from towpath_service.work.storage.lease_rows import SqlLeaseRows
+from towpath_service.work.storage.queueing import SqlQueueRows
 from towpath_service.work.storage.tables import run_directive, work_lease
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from towpath_service.core.transactions import LeasedMove, Transaction
+    from towpath_service.database.port import SqlTransaction
 
-_STARTED: Final = 3
-_ENDING: Final = 4
+_lease: Final = work_lease.c
+_STARTED: Final = (
+    update(work_lease)
+    .where(
+        _lease.tenant_id == bindparam("tenant"),
+        tuple_(_lease.run_id, _lease.fence).in_(bindparam("leases", expanding=True)),
+        _lease.phase < Phase.RUNNING,
+    )
+    .values(phase=int(Phase.RUNNING), phase_us=bindparam("now"))
+)
+_FOLLOWED: Final = delete(run_directive).where(of_runs(run_directive.c))
+
+
+class _Slots:
+    """The rows that a lease gives its slots back to."""
+
+    def __init__(self, transaction: SqlTransaction) -> None:
+        self.queue = SqlQueueRows(transaction)
+        self.leases = SqlLeaseRows(transaction)
 
 
 def move_leases(transaction: Transaction, moves: Sequence[LeasedMove], now_us: int) -> None:
     """Ends the leases of runs that have ended, and marks those of runs that execute.
 
     The lease of an ended run takes up no slot any more. Its row stays until the worker has proved
-    that the process is gone.
+    that the process is gone. What the run was asked to do is forgotten.
     """
-    connection = sql_of(transaction).connection
-    lease = work_lease.c
-    for tenant_id in sorted({move.tenant_id for move in moves}):
-        check_tenants(transaction.tenants, (tenant_id,))
-        mine = sorted(move for move in moves if move.tenant_id == tenant_id)
-        ended = [(move.run_id, move.fence) for move in mine if move.ended]
-        started = [(move.run_id, move.fence) for move in mine if not move.ended]
-        for chunk in chunks(ended):
-            connection.execute(
-                update(work_lease)
-                .where(_of(lease, tenant_id, chunk), lease.phase != _ENDING)
-                .values(phase=_ENDING, counts=False, phase_us=now_us)
-            )
-            connection.execute(
-                delete(run_directive).where(
-                    run_directive.c.tenant_id == tenant_id,
-                    run_directive.c.run_id.in_([run_id for run_id, _ in chunk]),
-                )
-            )
-        for chunk in chunks(started):
-            connection.execute(
-                update(work_lease)
-                .where(_of(lease, tenant_id, chunk), lease.phase < _STARTED)
-                .values(phase=_STARTED, phase_us=now_us)
-            )
-
-
-def _of(columns: Any, tenant_id: str, leases: Sequence[tuple[str, int]]) -> Any:
-    """The condition that a row is one of the leases: of the run, under the fence."""
-    return (columns.tenant_id == tenant_id) & tuple_(columns.run_id, columns.fence).in_(leases)
+    check_tenants(transaction.tenants, (move.tenant_id for move in moves))
+    sql = sql_of(transaction)
+    ended = {RunKey(move.tenant_id, move.run_id) for move in moves if move.ended}
+    if ended:
+        release(_Slots(sql), ended, now_us)
+        for portion in run_portions(ended):
+            sql.connection.execute(_FOLLOWED, portion)
+    started = [move for move in moves if not move.ended]
+    for tenant_id in sorted({move.tenant_id for move in started}):
+        leases = sorted((m.run_id, m.fence) for m in started if m.tenant_id == tenant_id)
+        for chunk in chunks(leases):
+            named = {"tenant": tenant_id, "leases": chunk, "now": now_us}
+            sql.connection.execute(_STARTED, named)

@@ -251,13 +251,14 @@ class SqlQueueRows:
         check_tenants(self._transaction.tenants, EVERY_TENANT)
         return [LimitKey(*row) for row in self._connection.execute(_PARKING.distinct())]
 
-    def put_back(self, keys: Collection[RunKey], due_us: int) -> None:
+    def put_back(self, keys: Collection[RunKey], due_us: int, *, started: bool = False) -> None:
         """Queues dispatched runs again, and wakes their pools."""
         self._check(key.tenant_id for key in keys)
         rows: list[tuple[Any, ...]] = []
         for portion in run_portions(keys):
             for *row, scheduled_us, deadline_us in self._connection.execute(_ORIGINS, portion):
-                rows.append((*row, max(due_us, scheduled_us or 0), deadline_us, None))
+                latest_us = None if started else deadline_us
+                rows.append((*row, max(due_us, scheduled_us or 0), latest_us, None))
         upsert_rows(self._connection, tables.queued, _QUEUED_COLUMNS, rows)
         self._wake(PoolKey(row[0], row[2], row[3]) for row in rows)
 

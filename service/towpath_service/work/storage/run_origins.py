@@ -24,9 +24,7 @@ class SqlRunOrigins:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def __call__(
-        self, scope: Scope, run_ids: Collection[str], /
-    ) -> Mapping[str, RunOrigin]:
+    async def __call__(self, scope: Scope, run_ids: Collection[str], /) -> Mapping[str, RunOrigin]:
         """Origins by run id; a run without a deployment is left out."""
 
         def work(transaction: SqlTransaction) -> dict[str, RunOrigin]:
