@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from towpath.client._keys import ApiKey, Keys, NewApiKey
     from towpath.client._members import NewUser, ServiceAccount, ServiceAccounts, User, Users
     from towpath.client._roles import Role, RoleBinding, Roles
+    from towpath.client._run_control import Cancellation, Explanation, Reason
     from towpath.client._run_values import (
         Decision,
         Failure,
@@ -40,10 +41,12 @@ __all__ = [
     "AuditEntry",
     "AuditPage",
     "Caller",
+    "Cancellation",
     "ClaimRule",
     "Client",
     "Decision",
     "DeviceSignIn",
+    "Explanation",
     "Failure",
     "FlowSummary",
     "GraphNode",
@@ -53,6 +56,7 @@ __all__ = [
     "NewApiKey",
     "NewTenant",
     "NewUser",
+    "Reason",
     "Role",
     "RoleBinding",
     "Roles",
@@ -89,10 +93,12 @@ _HOMES: Final = {
     "AuditEntry": "_audit",
     "AuditPage": "_audit",
     "Caller": "_caller",
+    "Cancellation": "_run_control",
     "ClaimRule": "_trusts",
     "Client": "_client",
     "Decision": "_run_values",
     "DeviceSignIn": "_sign_in",
+    "Explanation": "_run_control",
     "Failure": "_run_values",
     "FlowSummary": "_run_values",
     "GraphNode": "_run_values",
@@ -102,6 +108,7 @@ _HOMES: Final = {
     "NewApiKey": "_keys",
     "NewTenant": "_tenants",
     "NewUser": "_members",
+    "Reason": "_run_control",
     "Role": "_roles",
     "RoleBinding": "_roles",
     "Roles": "_roles",

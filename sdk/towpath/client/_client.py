@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from towpath.client._caller import fetch_caller
 from towpath.client._loading import Loaded
 from towpath.client._logs import Logs
+from towpath.client._run_control import RunControl
 from towpath.client._runs import Runs
 from towpath.client._server import fetch_server_info
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from towpath.client._workspaces import Workspaces
 
 
-class Client(Runs, Logs):
+class Client(Runs, RunControl, Logs):
     """Reads and changes what a service holds.
 
     Methods about runs, flows and logs are the client's own; each other subject is an attribute:
