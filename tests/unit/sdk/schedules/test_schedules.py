@@ -25,7 +25,8 @@ def test_a_schedule_has_the_defaults_of_the_service() -> None:
     assert (schedule.catch_up_window, schedule.jitter) == (timedelta(days=1), timedelta())
     assert schedule.active
     assert schedule.day_or
-    assert schedule.slug is schedule.start_deadline is None
+    assert schedule.slug is None
+    assert schedule.start_deadline is None
     assert schedule.parameters == {}
 
 
