@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import insert
 from towpath_auth import LOCAL_TENANT_ID
-from towpath_service.database.port import SqlTransaction
 from towpath_service.work.storage import tables
 
 if TYPE_CHECKING:
+    from towpath_service.database.port import SqlTransaction
+
     from tests.in_process.place import Place
 
 PARENT: Final = "workspaces/default"

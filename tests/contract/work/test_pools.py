@@ -316,9 +316,7 @@ async def test_a_worker_is_shown_drained_and_removed(place: Place) -> None:
     assert [worker.name for worker in page.workers] == [f"{POOL}/workers/w-2"]
 
 
-async def test_pools_and_queues_are_bounded(
-    small: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_pools_and_queues_are_bounded(small: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(application, "MOST_POOLS", 2)
     monkeypatch.setattr(application, "MOST_QUEUES", 2)
     for pool_id in ("local", "other"):

@@ -139,7 +139,9 @@ def new_deployment(
     name: DeploymentName, content: DeploymentContent, *, actor: str, now_us: int
 ) -> Deployment:
     """A deployment that is to be made."""
-    return Deployment(name=name, content=content, owner=actor, created_us=now_us, updated_us=now_us)
+    return Deployment(
+        name=name, content=with_queue(content), owner=actor, created_us=now_us, updated_us=now_us
+    )
 
 
 def next_revision(
