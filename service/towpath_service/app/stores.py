@@ -15,6 +15,7 @@ from towpath_service.runs.storage.store import SqlRunStore
 from towpath_service.values.storage.contents import has_secrets
 from towpath_service.values.storage.store import SqlSecretStore
 from towpath_service.work.storage.contents import has_work
+from towpath_service.work.storage.resource_store import SqlResourceStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from towpath_service.identity.ports.store import IdentityStore
     from towpath_service.runs.ports.store import RunStore
     from towpath_service.values.ports.secrets import SecretStore
+    from towpath_service.work.ports.resources import ResourceStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class Stores:
     runs: RunStore
     identity: IdentityStore
     secrets: SecretStore
+    work: ResourceStore
 
 
 def stores_on(database: Database) -> Stores:
@@ -47,6 +50,7 @@ def stores_on(database: Database) -> Stores:
             stored_bytes=stored_bytes,
         ),
         secrets=SqlSecretStore(database),
+        work=SqlResourceStore(database),
     )
 
 

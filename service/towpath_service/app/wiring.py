@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from towpath_service.app.identity.secret_keys import sealing_in_memory, without_key
 from towpath_service.app.stores import database_at, has_identity, stores_on
 from towpath_service.app.subjects import Foundation, Subject
+from towpath_service.app.work_wiring import work
 from towpath_service.core.bus import Bus
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.draining import Draining
@@ -36,7 +37,6 @@ from towpath_service.telemetry.wrapping import Wrapping
 from towpath_service.values.application.data_keys import DataKeys
 from towpath_service.values.application.secrets import WorkspaceSecrets
 from towpath_service.values.rpc.secret_handler import SecretHandler
-from towpath_service.work.rpc.run_control_handler import RunControlHandler
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -124,9 +124,8 @@ async def open_service(
         )
         layer = await _identity(foundation, sealing, runs.queries, identity)
         values = _values(foundation, sealing, operated_by_callers=layer is None)
-        work = _work()
         further = [await stack.enter_async_context(opened(foundation)) for opened in subjects]
-        parts = (runs, values, work, *further)
+        parts = (runs, values, work(foundation), *further)
         handlers = [handler for part in parts for handler in part.handlers]
         yield Service(
             dispatcher=wrapping.dispatcher(_dispatcher(handlers, layer)),
@@ -210,10 +209,6 @@ def _values(foundation: Foundation, sealing: Sealing, *, operated_by_callers: bo
     store, clock = foundation.stores.secrets, foundation.clock
     keys = DataKeys(store, sealing, clock, operated_by_callers=operated_by_callers)
     return Subject(handlers=(SecretHandler(WorkspaceSecrets(store, keys, clock)),))
-
-
-def _work() -> Subject:
-    return Subject(handlers=(RunControlHandler(),))
 
 
 async def _identity(
