@@ -16,6 +16,9 @@ from towpath_service.values.storage.contents import has_secrets
 from towpath_service.values.storage.store import SqlSecretStore
 from towpath_service.work.storage.contents import has_work
 from towpath_service.work.storage.resource_store import SqlResourceStore
+from towpath_service.work.storage.dispatching import SqlDispatchStore, is_leased
+from towpath_service.work.storage.lease_moves import move_leases
+from towpath_service.work.storage.run_secrets import secrets_of_run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from towpath_service.runs.ports.store import RunStore
     from towpath_service.values.ports.secrets import SecretStore
     from towpath_service.work.ports.resources import ResourceStore
+    from towpath_service.work.ports.dispatching import DispatchStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,20 +41,23 @@ class Stores:
     identity: IdentityStore
     secrets: SecretStore
     work: ResourceStore
+    dispatch: DispatchStore
 
 
 def stores_on(database: Database) -> Stores:
     """The stores of all subjects, each with the reads of other subjects that it needs."""
+    runs = SqlRunStore(database, storage_limits, leases=move_leases, supervised=is_leased)
     return Stores(
         database=database,
-        runs=SqlRunStore(database, storage_limits),
+        runs=runs,
         identity=SqlIdentityStore(
             database,
             contents={"runs": has_runs, "secrets": has_secrets, "pools or deployments": has_work},
             stored_bytes=stored_bytes,
         ),
-        secrets=SqlSecretStore(database),
+        secrets=SqlSecretStore(database, secrets_of_run),
         work=SqlResourceStore(database),
+        dispatch=SqlDispatchStore(database, runs),
     )
 
 

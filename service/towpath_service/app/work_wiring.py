@@ -11,7 +11,6 @@ from towpath_service.work.application.schedules import WorkSchedules
 from towpath_service.work.rpc.attach_stub import AttachStub
 from towpath_service.work.rpc.deployment_handler import DeploymentHandler
 from towpath_service.work.rpc.pool_handler import PoolHandler, QueueHandler, WorkerHandler
-from towpath_service.work.rpc.run_control_handler import RunControlHandler
 from towpath_service.work.rpc.schedule_handler import ScheduleHandler
 
 if TYPE_CHECKING:
@@ -24,9 +23,7 @@ if TYPE_CHECKING:
 
 def work(foundation: Foundation) -> Subject:
     """The subject of work."""
-    return Subject(
-        handlers=(*_resources(foundation, NoWaitingRuns()), AttachStub(), RunControlHandler())
-    )
+    return Subject(handlers=(*_resources(foundation, NoWaitingRuns()), AttachStub()))
 
 
 def _resources(foundation: Foundation, waiting: WaitingRuns) -> tuple[Handler, ...]:

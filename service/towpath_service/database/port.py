@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from towpath_service.core.bus import Bus
+    from towpath_service.core.bus import Bus, Topic
     from towpath_service.core.names import Scope
     from towpath_service.core.transactions import Transaction
 
@@ -31,6 +31,10 @@ class SqlTransaction:
     tenants: Collection[str]
     changed: set[Scope] = field(default_factory=set["Scope"])
     """Workspaces that other replicas are notified about after the commit."""
+    topics: set[Topic] = field(default_factory=set["Topic"])
+    """Topics that all replicas, this one too, are notified about after the commit."""
+    announced: set[Topic] = field(default_factory=set["Topic"])
+    """Topics whose notices have been given to the database already."""
 
 
 class Database(Protocol):
@@ -82,7 +86,7 @@ class Database(Protocol):
         ...
 
     async def listen(self, bus: Bus) -> None:
-        """Notifies the bus of other replicas' commits; never returns."""
+        """Notifies the bus of other replicas' commits, and of topics; never returns."""
         ...
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from towpath_service.database.database_urls import location_of, unusable
 from towpath_service.database.port import SqlTransaction
 from towpath_service.database.postgres.durability import settings_at_risk, warning_of
 from towpath_service.database.postgres.pools import READERS, TRIES, WRITERS, Pool
-from towpath_service.database.sql.notices import CHANNEL, announce, heard_of
+from towpath_service.database.sql.notices import CHANNEL, TOPICS, announce, heard_of
 from towpath_service.database.upgrade import ensure_schema
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from towpath_service.core.bus import Bus
+    from towpath_service.core.bus import Bus, Topic
     from towpath_service.database.postgres_url import PostgresUrl
 
 Result = TypeVar("Result")
@@ -44,6 +44,7 @@ class PostgresDatabase:
         self._url = url
         self._writers = Pool(url, size=WRITERS, name="towpath-writer", reads=False)
         self._readers = Pool(url, size=READERS, name="towpath-reader", reads=True)
+        self._bus: Bus | None = None
 
     @property
     def location(self) -> str:
@@ -86,13 +87,15 @@ class PostgresDatabase:
     ) -> Result:
         """Runs work in one transaction, and returns its result after the commit."""
 
-        def run(connection: Connection) -> Result:
+        def run(connection: Connection) -> tuple[Result, set[Topic]]:
             transaction = SqlTransaction(connection, tenants)
             result = work(transaction)
-            announce(connection, transaction.changed)
-            return result
+            announce(connection, transaction)
+            return result, transaction.topics
 
-        return await self._writers.run(run, tenants=tenants, tries=TRIES if again else 1)
+        result, topics = await self._writers.run(run, tenants=tenants, tries=TRIES if again else 1)
+        self._wake(topics)
+        return result
 
     async def read(
         self, work: Callable[[SqlTransaction], Result], *, tenants: Collection[str]
@@ -103,10 +106,11 @@ class PostgresDatabase:
         )
 
     async def listen(self, bus: Bus) -> None:
-        """Notifies the bus of other replicas' commits; never returns.
+        """Notifies the bus of other replicas' commits, and of topics; never returns.
 
         Notifications don't pass a pooler. Without a direct address, waits end by their own timeout.
         """
+        self._bus = bus
         dsn = self._url.listening_dsn
         if dsn is None:
             await asyncio.Event().wait()
@@ -127,6 +131,11 @@ class PostgresDatabase:
         self._writers.close()
         self._readers.close()
 
+    def _wake(self, topics: Collection[Topic]) -> None:
+        """Notifies this replica, which may have no connection for notices."""
+        for topic in topics if self._bus is not None else ():
+            self._bus.notify(topic)
+
 
 async def _listen(dsn: str, bus: Bus) -> None:
     """Listens until the connection ends."""
@@ -135,13 +144,16 @@ async def _listen(dsn: str, bus: Bus) -> None:
     def lost(_connection: object) -> None:
         ended.set()
 
-    def heard(_connection: object, _pid: int, _channel: str, payload: object) -> None:
-        bus.notify(heard_of(str(payload)))
+    def heard(_connection: object, _pid: int, channel: str, payload: object) -> None:
+        subject = heard_of(channel, str(payload))
+        if subject is not None:
+            bus.notify(subject)
 
     connection = await _connected(dsn)
     try:
         connection.add_termination_listener(lost)
         await connection.add_listener(CHANNEL, heard)
+        await connection.add_listener(TOPICS, heard)
         # Commits while no connection listened sent no notice here.
         bus.notify_all()
         await ended.wait()

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
-    from towpath_service.core.bus import Bus
+    from towpath_service.core.bus import Bus, Topic
 
 Result = TypeVar("Result")
 
@@ -39,6 +39,7 @@ class SqliteDatabase:
         """
         self._path = path
         self._connections = SqliteConnections(path)
+        self._bus: Bus | None = None
 
     @property
     def location(self) -> str:
@@ -83,9 +84,15 @@ class SqliteDatabase:
         again: bool = True,  # noqa: ARG002 - writing transactions are serialised, without conflicts
     ) -> Result:
         """Runs work in one transaction, and returns its result after the commit."""
-        return await self._connections.write(
-            lambda connection: work(SqlTransaction(connection, tenants))
-        )
+
+        def run(connection: Connection) -> tuple[Result, set[Topic]]:
+            transaction = SqlTransaction(connection, tenants)
+            return work(transaction), transaction.topics
+
+        result, topics = await self._connections.write(run)
+        for topic in topics if self._bus is not None else ():
+            self._bus.notify(topic)
+        return result
 
     async def read(
         self, work: Callable[[SqlTransaction], Result], *, tenants: Collection[str]
@@ -95,8 +102,12 @@ class SqliteDatabase:
             lambda connection: work(SqlTransaction(connection, tenants))
         )
 
-    async def listen(self, bus: Bus) -> None:  # noqa: ARG002 - part of the port
-        """Does nothing: other processes rarely write to the same file, and waits time out."""
+    async def listen(self, bus: Bus) -> None:
+        """Notifies the bus of topics; never returns.
+
+        Other processes rarely write to the same file, and waits for them time out.
+        """
+        self._bus = bus
         await asyncio.Event().wait()
 
     def close(self) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from sqlalchemy import BigInteger, and_, bindparam, exists, select, update
+from sqlalchemy import BigInteger, and_, bindparam, exists, select, true, update
 
 from towpath_service.core.names import Scope, is_uuid
 from towpath_service.core.stored import Stored
 from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.database.sql.bulk import insert_rows, read_rows, upsert_rows
-from towpath_service.database.sql.notices import NOTIFY, notice_of
+from towpath_service.database.sql.notices import NOTIFY, notices_of
 from towpath_service.database.sql.one_statement import OneStatement
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunState
 from towpath_service.runs.ports.ingest import (
@@ -29,6 +29,7 @@ from towpath_service.runs.storage.change_rows import (
     write_producers,
     write_runs,
 )
+from towpath_service.runs.storage.descriptions import write_descriptions
 from towpath_service.runs.storage.producer_claims import claim_producers, read_standing
 from towpath_service.runs.storage.rows import (
     by_scope,
@@ -41,17 +42,18 @@ from towpath_service.runs.storage.rows import (
 )
 from towpath_service.runs.storage.run_rows import (
     STATUS_COLUMNS,
+    leased_moves,
     to_status,
     transition_rows,
 )
 from towpath_service.runs.storage.stored_bytes import Sizes, stored_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from sqlalchemy import Row, Select
 
-    from towpath_service.core.transactions import StorageLimits
+    from towpath_service.core.transactions import LeaseMoves, StorageLimits
     from towpath_service.database.port import SqlTransaction
     from towpath_service.database.sql.one_statement import Executor
     from towpath_service.runs.domain.decisions import RunStatus
@@ -105,11 +107,20 @@ _ADVANCING: Final = {
 class SqlIngestTransaction:
     """An IngestTransaction over a connection in a transaction."""
 
-    def __init__(self, transaction: SqlTransaction, limits: StorageLimits) -> None:
+    def __init__(
+        self,
+        transaction: SqlTransaction,
+        limits: StorageLimits,
+        *,
+        leases: LeaseMoves | None = None,
+        supervised: Callable[[Any], Any] | None = None,
+    ) -> None:
         self._transaction = transaction
+        self._leases = leases
         self._connection = transaction.connection
         self._tenants = transaction.tenants
         self._limits = limits
+        self._supervised = supervised
         self._sizes = Sizes(self._connection.dialect)
         self._positions: dict[Scope, int] = {}
 
@@ -206,11 +217,16 @@ class SqlIngestTransaction:
         write_counts(writing, changes)
         write_producers(writing, changes.producers)
         if together is not None:
-            together.run(NOTIFY, notice_of(self._transaction.changed))
+            together.run(NOTIFY, notices_of(self._transaction))
             self._transaction.changed.clear()
+            self._transaction.announced.update(self._transaction.topics)
         write_progress(self._connection, changes, positions)
         write_amendments(self._connection, changes, positions)
+        write_descriptions(self._connection, changes, positions)
         self._write_refusals(changes)
+        moves = leased_moves(changes)
+        if moves and self._leases is not None:
+            self._leases(self._transaction, moves, changes.now_us)
 
     def write_producers(self, producers: Sequence[ProducerRecord]) -> None:
         """Writes producers alone."""
@@ -288,6 +304,7 @@ class SqlIngestTransaction:
             )
             .where(producer.seen_us < silent_since_us, _run.state.in_(_UNFINISHED))
             .where(_run.state != RunState.SCHEDULED)
+            .where(true() if self._supervised is None else ~self._supervised(_run))
             .order_by(_run.run_id)
             .limit(limit)
             .with_for_update(of=tables.run, skip_locked=True)
@@ -317,7 +334,7 @@ class SqlIngestTransaction:
             needed[row.scope] = needed.get(row.scope, 0) + 1
         for scope, _ in changes.progress.values():
             needed[scope] = needed.get(scope, 0) + 1
-        for scope, _, _ in changes.amendments:
+        for scope, _, _ in (*changes.amendments, *changes.descriptions):
             needed[scope] = needed.get(scope, 0) + 1
         sizes = self._sizes.changes(changes)
         return {

@@ -76,6 +76,10 @@ worker = Table(
     columns.string("pool_id", 63),
     columns.string("worker_id", 63),
     columns.uuid("instance_id"),
+    # Id of its newest stream, which fences off older ones at every replica.
+    columns.uuid("attachment", nullable=True),
+    # When the instance began, by its own clock: the later one of two is the newer.
+    columns.microseconds("started_us", nullable=True),
     # Whether its stream is open at a replica; `seen_us` tells when that was last true.
     Column("attached", Boolean, nullable=False),
     # Asked for by the worker itself, or by DrainWorker.
@@ -298,8 +302,6 @@ run_directive = Table(
     columns.uuid("tenant_id"),
     columns.uuid("run_id"),
     columns.string("workspace_id", 63),
-    # Producer that last reported the run; null before its first report.
-    columns.uuid("producer_id", nullable=True),
     Column("kind", SmallInteger, nullable=False),
     columns.big_integer("revision"),
     columns.text("message"),
@@ -307,7 +309,6 @@ run_directive = Table(
     columns.text("actor"),
     columns.microseconds("created_us"),
     PrimaryKeyConstraint("tenant_id", "run_id"),
-    Index(None, "tenant_id", "workspace_id", "producer_id"),
 )
 
 backfill = Table(
