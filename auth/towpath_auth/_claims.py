@@ -42,6 +42,8 @@ class RunGrant:
     """UUID of the run."""
     attempt: int
     """Number of the attempt, from 1."""
+    fence: int = 0
+    """Fence of the lease that the attempt executes under, from 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,12 @@ def to_json(claims: AccessClaims, *, issuer: str, audience: str) -> dict[str, An
         content["scope"] = " ".join(sorted(claims.scopes))
     if claims.run is not None:
         grant = claims.run
-        content["run"] = {"ws": grant.workspace_id, "id": grant.run_id, "att": grant.attempt}
+        content["run"] = {
+            "ws": grant.workspace_id,
+            "id": grant.run_id,
+            "att": grant.attempt,
+            "fen": grant.fence,
+        }
     return content
 
 
@@ -165,9 +172,13 @@ def _run(content: Mapping[str, Any]) -> RunGrant | None:
             raise CredentialRefused
         return None
     match content["run"]:
-        case {"ws": str(workspace_id), "id": str(run_id), "att": int(attempt), **rest} if (
-            not rest and _RUN.fullmatch(run_id) and content["sub"] == f"runs/{run_id}"
-        ):
-            return RunGrant(workspace_id=workspace_id, run_id=run_id, attempt=attempt)
+        case {
+            "ws": str(workspace_id),
+            "id": str(run_id),
+            "att": int(attempt),
+            "fen": int(fence),
+            **rest,
+        } if not rest and _RUN.fullmatch(run_id) and content["sub"] == f"runs/{run_id}":
+            return RunGrant(workspace_id=workspace_id, run_id=run_id, attempt=attempt, fence=fence)
         case _:
             raise CredentialRefused

@@ -16,6 +16,8 @@ from towpath_service.values.storage.contents import has_secrets
 from towpath_service.values.storage.store import SqlSecretStore
 from towpath_service.work.storage.contents import has_work
 from towpath_service.work.storage.dispatching import SqlDispatchStore, is_leased
+from towpath_service.work.storage.lease_moves import move_leases
+from towpath_service.work.storage.run_secrets import secrets_of_run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -41,7 +43,7 @@ class Stores:
 
 def stores_on(database: Database) -> Stores:
     """The stores of all subjects, each with the reads of other subjects that it needs."""
-    runs = SqlRunStore(database, storage_limits, is_leased)
+    runs = SqlRunStore(database, storage_limits, move_leases, is_leased)
     return Stores(
         database=database,
         runs=runs,
@@ -50,7 +52,7 @@ def stores_on(database: Database) -> Stores:
             contents={"runs": has_runs, "secrets": has_secrets, "pools or deployments": has_work},
             stored_bytes=stored_bytes,
         ),
-        secrets=SqlSecretStore(database),
+        secrets=SqlSecretStore(database, secrets_of_run),
         dispatch=SqlDispatchStore(database, runs),
     )
 

@@ -7,10 +7,10 @@ first passes the transaction on, and the other subject's store works on it (`sto
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
 
 class Transaction(Protocol):
@@ -43,4 +43,33 @@ class WorkspaceContents(Protocol):
 
     def __call__(self, transaction: Transaction, tenant_id: str, workspace_id: str) -> bool:
         """True if it does; such a workspace can't be removed."""
+        ...
+
+
+class RunSecrets(Protocol):
+    """Reads within a transaction which secrets a run may use."""
+
+    def __call__(
+        self, transaction: Transaction, tenant_id: str, workspace_id: str, run_id: str
+    ) -> Collection[str] | None:
+        """Ids of the secrets that its deployment names; None for a run without a deployment."""
+        ...
+
+
+class LeasedMove(NamedTuple):
+    """A change of the state of a run that was dispatched to a worker."""
+
+    tenant_id: str
+    run_id: str
+    fence: int
+    """Fence of the lease that the run executes under."""
+    ended: bool
+    """Whether the state is terminal; False for RUNNING."""
+
+
+class LeaseMoves(Protocol):
+    """Moves the leases of runs within the transaction that has changed the runs."""
+
+    def __call__(self, transaction: Transaction, moves: Sequence[LeasedMove], now_us: int) -> None:
+        """Follows runs that are RUNNING or have ended; a run without that lease is left out."""
         ...

@@ -214,15 +214,22 @@ def attacks(of: Forger) -> dict[str, str]:
         "no epoch": of.without("ep"),
         "scope a list": of.claim(scope=["run.read"]),
         "a run's subject without its run": of.claim(sub=f"runs/{uuid}"),
-        "a run for a user": of.claim(run={"ws": "default", "id": uuid, "att": 1}),
+        "a run for a user": of.claim(run={"ws": "default", "id": uuid, "att": 1, "fen": 1}),
         "a run that is another": of.claim(
             sub=f"runs/{uuid}",
-            run={"ws": "default", "id": uuid[:-1] + ("1" if uuid[-1] == "0" else "0"), "att": 1},
+            run={
+                "ws": "default",
+                "id": uuid[:-1] + ("1" if uuid[-1] == "0" else "0"),
+                "att": 1,
+                "fen": 1,
+            },
         ),
         "a run with more to it": of.claim(
-            sub=f"runs/{uuid}", run={"ws": "default", "id": uuid, "att": 1, "all": True}
+            sub=f"runs/{uuid}", run={"ws": "default", "id": uuid, "att": 1, "fen": 1, "all": True}
         ),
         "a run without an attempt": of.claim(sub=f"runs/{uuid}", run={"ws": "default", "id": uuid}),
         "a run that is a text": of.claim(sub=f"runs/{uuid}", run=uuid),
-        "a run of no id": of.claim(sub="runs/x", run={"ws": "default", "id": "x", "att": 1}),
+        "a run of no id": of.claim(
+            sub="runs/x", run={"ws": "default", "id": "x", "att": 1, "fen": 1}
+        ),
     }

@@ -130,7 +130,7 @@ def test_the_token_of_a_call_is_what_follows_bearer() -> None:
 
 def test_a_run_grant_names_its_workspace() -> None:
     assert verifier().verify(token(RUN_CLAIMS), NOW).run == RunGrant(
-        workspace_id="default", run_id=UUID, attempt=2
+        workspace_id="default", run_id=UUID, attempt=2, fence=5
     )
 
 

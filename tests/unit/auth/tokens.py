@@ -28,7 +28,7 @@ CLAIMS = AccessClaims(
 RUN_CLAIMS = replace(
     CLAIMS,
     principal=f"runs/{UUID}",
-    run=RunGrant(workspace_id="default", run_id=UUID, attempt=2),
+    run=RunGrant(workspace_id="default", run_id=UUID, attempt=2, fence=5),
 )
 
 

@@ -248,11 +248,15 @@ class Deployment(_message.Message):
     job_overrides_json: _builtins.str
     """Overrides of the pool's job template, a JSON object of at most 64 KiB."""
     parameter_schema_json: _builtins.str
-    """JSON Schema (2020-12) of the arguments; empty means anything. At most 256 KiB."""
+    """JSON Schema (2020-12) of the arguments, without references to other documents; empty means
+    anything. At most 128 KiB.
+    """
     enforce_parameter_schema: _builtins.bool
     """Whether the arguments of each run must fit the schema."""
     paused: _builtins.bool
-    """No schedule of it creates runs. CreateRun still does."""
+    """No schedule of it creates runs. CreateRun still does. An update without a mask that leaves it
+    unset keeps what it is, so that deploying again doesn't resume a paused deployment.
+    """
     concurrency_limit: _builtins.int
     """Most runs of it leased at once; 0 means no limit."""
     collision_strategy: Global___CollisionStrategy.ValueType
@@ -268,14 +272,16 @@ class Deployment(_message.Message):
     revision: _builtins.int
     """Number of the deployment's last change, from 1. Set by the service."""
     etag: _builtins.str
-    """Version of the whole message. Given to an update, it is what the deployment must still have."""
+    """Version of all but `schedules`, which have their own, and `next_run_time`. Given to an update, it
+    is what the deployment must still have.
+    """
     @_builtins.property
     def code_source(self) -> Global___CodeSource:
         """Source of the code; unset when the code is at the worker already."""
 
     @_builtins.property
     def parameters(self) -> _common_pb2.Payload:
-        """Default arguments, a JSON object."""
+        """Default arguments, a JSON object of at most 64 KiB, given as `data`."""
 
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
@@ -317,8 +323,9 @@ class Deployment(_message.Message):
 
     @_builtins.property
     def schedules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Schedule]:
-        """Its schedules. Given to UpdateDeployment with `replace_schedules`, they replace those that are
-        there. At most 100.
+        """Its schedules, by id; left out of lists. Each that is given needs its name, or the last segment
+        of it. Given to UpdateDeployment with `replace_schedules`, they replace those that are there. At
+        most 100.
         """
 
     def __init__(
@@ -335,7 +342,7 @@ class Deployment(_message.Message):
         parameters: _common_pb2.Payload | None = ...,
         parameter_schema_json: _builtins.str = ...,
         enforce_parameter_schema: _builtins.bool = ...,
-        paused: _builtins.bool = ...,
+        paused: _builtins.bool | None = ...,
         concurrency_limit: _builtins.int = ...,
         collision_strategy: Global___CollisionStrategy.ValueType = ...,
         max_crash_retries: _builtins.int = ...,
@@ -355,11 +362,13 @@ class Deployment(_message.Message):
         etag: _builtins.str = ...,
         schedules: _abc.Iterable[Global___Schedule] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["code_source", b"code_source", "create_time", b"create_time", "next_run_time", b"next_run_time", "owner", b"owner", "parameters", b"parameters", "start_deadline", b"start_deadline", "timeout", b"timeout", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_paused", b"_paused", "code_source", b"code_source", "create_time", b"create_time", "next_run_time", b"next_run_time", "owner", b"owner", "parameters", b"parameters", "paused", b"paused", "start_deadline", b"start_deadline", "timeout", b"timeout", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code_source", b"code_source", "code_version", b"code_version", "collision_strategy", b"collision_strategy", "concurrency_limit", b"concurrency_limit", "create_time", b"create_time", "description", b"description", "enforce_parameter_schema", b"enforce_parameter_schema", "entrypoint", b"entrypoint", "etag", b"etag", "flow_name", b"flow_name", "job_overrides_json", b"job_overrides_json", "labels", b"labels", "max_crash_retries", b"max_crash_retries", "name", b"name", "next_run_time", b"next_run_time", "on_lost_contact", b"on_lost_contact", "owner", b"owner", "parameter_schema_json", b"parameter_schema_json", "parameters", b"parameters", "paused", b"paused", "priority", b"priority", "revision", b"revision", "schedules", b"schedules", "secrets", b"secrets", "start_deadline", b"start_deadline", "tags", b"tags", "timeout", b"timeout", "update_time", b"update_time", "work_pool", b"work_pool", "work_queue", b"work_queue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_paused", b"_paused", "code_source", b"code_source", "code_version", b"code_version", "collision_strategy", b"collision_strategy", "concurrency_limit", b"concurrency_limit", "create_time", b"create_time", "description", b"description", "enforce_parameter_schema", b"enforce_parameter_schema", "entrypoint", b"entrypoint", "etag", b"etag", "flow_name", b"flow_name", "job_overrides_json", b"job_overrides_json", "labels", b"labels", "max_crash_retries", b"max_crash_retries", "name", b"name", "next_run_time", b"next_run_time", "on_lost_contact", b"on_lost_contact", "owner", b"owner", "parameter_schema_json", b"parameter_schema_json", "parameters", b"parameters", "paused", b"paused", "priority", b"priority", "revision", b"revision", "schedules", b"schedules", "secrets", b"secrets", "start_deadline", b"start_deadline", "tags", b"tags", "timeout", b"timeout", "update_time", b"update_time", "work_pool", b"work_pool", "work_queue", b"work_queue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__paused: _TypeAlias = _typing.Literal["paused"]  # noqa: Y015
+    _WhichOneofArgType__paused: _TypeAlias = _typing.Literal["_paused", b"_paused"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__paused) -> _WhichOneofReturnType__paused | None: ...
 
 Global___Deployment: _TypeAlias = Deployment  # noqa: Y015
 
@@ -531,13 +540,17 @@ class Schedule(_message.Message):
     label: _builtins.str
     """Text to show. At most 255 characters."""
     paused: _builtins.bool
-    """Creates no runs. Times at which it was paused are never caught up."""
+    """Creates no runs. Times at which it was paused are never caught up. An update without a mask, or
+    of the whole deployment, that leaves it unset keeps what it is.
+    """
     overlap_policy: Global___OverlapPolicy.ValueType
     """What happens while earlier runs are unfinished."""
     catch_up_policy: Global___CatchUpPolicy.ValueType
     """What becomes of missed times."""
     etag: _builtins.str
-    """Version of the whole message. Given to an update, it is what the schedule must still have."""
+    """Version of all but `next_times` and `last_time`. Given to an update, it is what the schedule must
+    still have.
+    """
     @_builtins.property
     def cron(self) -> Global___CronRule:
         """Cron expression."""
@@ -552,7 +565,7 @@ class Schedule(_message.Message):
 
     @_builtins.property
     def parameters(self) -> _common_pb2.Payload:
-        """Arguments, merged over the deployment's, a JSON object."""
+        """Arguments, merged over the deployment's, a JSON object of at most 64 KiB, given as `data`."""
 
     @_builtins.property
     def catch_up_window(self) -> _duration_pb2.Duration:
@@ -578,7 +591,7 @@ class Schedule(_message.Message):
 
     @_builtins.property
     def next_times(self) -> _containers.RepeatedCompositeFieldContainer[_timestamp_pb2.Timestamp]:
-        """Next due times, at most 5. Set by the service."""
+        """Next due times, at most 5; only the first in lists. Set by the service."""
 
     @_builtins.property
     def last_time(self) -> _timestamp_pb2.Timestamp:
@@ -601,7 +614,7 @@ class Schedule(_message.Message):
         recurrence: Global___RecurrenceRule | None = ...,
         label: _builtins.str = ...,
         parameters: _common_pb2.Payload | None = ...,
-        paused: _builtins.bool = ...,
+        paused: _builtins.bool | None = ...,
         overlap_policy: Global___OverlapPolicy.ValueType = ...,
         catch_up_policy: Global___CatchUpPolicy.ValueType = ...,
         catch_up_window: _duration_pb2.Duration | None = ...,
@@ -615,12 +628,17 @@ class Schedule(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["catch_up_window", b"catch_up_window", "create_time", b"create_time", "cron", b"cron", "end_time", b"end_time", "interval", b"interval", "jitter", b"jitter", "last_time", b"last_time", "parameters", b"parameters", "recurrence", b"recurrence", "rule", b"rule", "start_deadline", b"start_deadline", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_paused", b"_paused", "catch_up_window", b"catch_up_window", "create_time", b"create_time", "cron", b"cron", "end_time", b"end_time", "interval", b"interval", "jitter", b"jitter", "last_time", b"last_time", "parameters", b"parameters", "paused", b"paused", "recurrence", b"recurrence", "rule", b"rule", "start_deadline", b"start_deadline", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["catch_up_policy", b"catch_up_policy", "catch_up_window", b"catch_up_window", "create_time", b"create_time", "cron", b"cron", "end_time", b"end_time", "etag", b"etag", "interval", b"interval", "jitter", b"jitter", "label", b"label", "last_time", b"last_time", "name", b"name", "next_times", b"next_times", "overlap_policy", b"overlap_policy", "parameters", b"parameters", "paused", b"paused", "recurrence", b"recurrence", "rule", b"rule", "start_deadline", b"start_deadline", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_paused", b"_paused", "catch_up_policy", b"catch_up_policy", "catch_up_window", b"catch_up_window", "create_time", b"create_time", "cron", b"cron", "end_time", b"end_time", "etag", b"etag", "interval", b"interval", "jitter", b"jitter", "label", b"label", "last_time", b"last_time", "name", b"name", "next_times", b"next_times", "overlap_policy", b"overlap_policy", "parameters", b"parameters", "paused", b"paused", "recurrence", b"recurrence", "rule", b"rule", "start_deadline", b"start_deadline", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__paused: _TypeAlias = _typing.Literal["paused"]  # noqa: Y015
+    _WhichOneofArgType__paused: _TypeAlias = _typing.Literal["_paused", b"_paused"]  # noqa: Y015
     _WhichOneofReturnType_rule: _TypeAlias = _typing.Literal["cron", "interval", "recurrence"]  # noqa: Y015
     _WhichOneofArgType_rule: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__paused) -> _WhichOneofReturnType__paused | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_rule) -> _WhichOneofReturnType_rule | None: ...
 
 Global___Schedule: _TypeAlias = Schedule  # noqa: Y015

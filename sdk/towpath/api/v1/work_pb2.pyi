@@ -91,7 +91,9 @@ Global___LeaseOutcome: _TypeAlias = LeaseOutcome  # noqa: Y015
 
 @_typing.final
 class WorkPool(_message.Message):
-    """A pool of workers, with the runs that wait for them."""
+    """A pool of workers, with the runs that wait for them. The service makes the pool "served" itself,
+    with its queues, for deployments that name it.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -116,10 +118,10 @@ class WorkPool(_message.Message):
     """Description. At most 1024 characters."""
     kind: _builtins.str
     """How its workers execute runs: "process", "kubernetes", or another kind that a worker knows. It
-    can't be changed. At most 63 characters.
+    is required, and can't be changed. At most 63 characters.
     """
     job_template_json: _builtins.str
-    """Template of the job of each run, a JSON object as the kind defines. At most 256 KiB."""
+    """Template of the job of each run, a JSON object as the kind defines. At most 128 KiB."""
     paused: _builtins.bool
     """Hands out no runs."""
     concurrency_limit: _builtins.int
@@ -131,7 +133,7 @@ class WorkPool(_message.Message):
     online_worker_count: _builtins.int
     """Workers that are online. Set by the service."""
     etag: _builtins.str
-    """Version of the whole message. Given to an update, it is what the pool must still have."""
+    """Version of all but the counts. Given to an update, it is what the pool must still have."""
     @_builtins.property
     def lease_duration(self) -> _duration_pb2.Duration:
         """How long a lease lasts without a renewal; unset means 30 seconds."""
@@ -214,7 +216,7 @@ class WorkQueue(_message.Message):
     leased_count: _builtins.int
     """Runs that are leased. Set by the service."""
     etag: _builtins.str
-    """Version of the whole message. Given to an update, it is what the queue must still have."""
+    """Version of all but the counts. Given to an update, it is what the queue must still have."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created. Set by the service."""

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from towpath_service.app.options import IdentityOptions
     from towpath_service.core.clock import Clock
     from towpath_service.core.tenant_limits import TenantLimits
-    from towpath_service.identity.ports.runs import CurrentAttempt
+    from towpath_service.identity.ports.runs import HeldLeases
     from towpath_service.identity.ports.sealing import Sealer
     from towpath_service.identity.ports.store import IdentityStore
 
@@ -61,7 +61,7 @@ async def open_identity(
     store: IdentityStore,
     clock: Clock,
     sealer: Sealer,
-    current_attempt: CurrentAttempt,
+    held_leases: HeldLeases,
     tenant_limits: TenantLimits,
     options: IdentityOptions,
 ) -> Identity:
@@ -71,7 +71,7 @@ async def open_identity(
         store: Holds tenants, principals, keys and the audit log.
         clock: The time.
         sealer: Opens the service's own keys.
-        current_attempt: Reads the number of a run's latest attempt.
+        held_leases: Reads the leases of workers.
         tenant_limits: Counts what tenants use of their limits.
         options: The options of identity.
 
@@ -103,7 +103,7 @@ async def open_identity(
         ),
         guard=IdentityGuard(tenant_limits, address_limits, trail),
         handlers=(
-            AuthHandler(*credentials, current_attempt, tenant_limits, address_limits),
+            AuthHandler(*credentials, held_leases, tenant_limits, address_limits),
             WorkspaceHandler(members),
             MemberHandler(members),
             KeyHandler(keys),

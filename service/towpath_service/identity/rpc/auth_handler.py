@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from towpath_service.identity.application.federation import Federation
     from towpath_service.identity.application.key_exchange import KeyExchange
     from towpath_service.identity.application.sign_in import SignIns
-    from towpath_service.identity.ports.runs import CurrentAttempt
+    from towpath_service.identity.ports.runs import HeldLeases
 
 JWKS_SECONDS: Final = 300
 
@@ -44,7 +44,7 @@ class AuthHandler:
         sign_ins: SignIns,
         federation: Federation,
         devices: Devices,
-        current_attempt: CurrentAttempt,
+        held_leases: HeldLeases,
         tenant_limits: TenantLimits,
         address_limits: AddressLimits,
     ) -> None:
@@ -53,7 +53,7 @@ class AuthHandler:
         self._sign_ins = sign_ins
         self._federation = federation
         self._devices = devices
-        self._current_attempt = current_attempt
+        self._held_leases = held_leases
         self._tenant_limits = tenant_limits
         self._address_limits = address_limits
 
@@ -173,14 +173,23 @@ class AuthHandler:
     ) -> pb.IssueRunTokenResponse:
         """Makes a token for the process of one run."""
         workspace_id, run_id = parse_run(request.run, "run")
-        run = RunGrant(workspace_id=workspace_id, run_id=run_id, attempt=request.attempt)
-        current = await self._current_attempt(Scope(caller.tenant_id, workspace_id), run_id)
-        if request.attempt < current:
+        scope = Scope(caller.tenant_id, workspace_id)
+        held = await self._held_leases(scope, request.lease_id, caller.principal)
+        if held is None or held.run_id != run_id:
+            raise ServiceError(
+                reason="LEASE_LOST",
+                message=f"no worker of yours holds that lease of {request.run}: stop its process",
+                metadata={"run": request.run, "lease_id": request.lease_id},
+            )
+        if request.attempt != held.attempt:
             raise ServiceError(
                 reason="STALE_ATTEMPT",
-                message=f"attempt {current} of {request.run} has begun: start no earlier one",
-                metadata={"run": request.run, "current_attempt": str(current)},
+                message=f"the lease is for attempt {held.attempt} of {request.run}: start no other",
+                metadata={"run": request.run, "current_attempt": str(held.attempt)},
             )
+        run = RunGrant(
+            workspace_id=workspace_id, run_id=run_id, attempt=held.attempt, fence=held.fence
+        )
         made = await self._authority.run_token(caller, run)
         answer = pb.IssueRunTokenResponse(access_token=made.token)
         answer.expires_in.FromSeconds(made.life_seconds)

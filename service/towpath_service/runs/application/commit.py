@@ -15,7 +15,11 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from towpath_service.runs.application.run_grants import may_report, runs_of_grants
+from towpath_service.runs.application.run_grants import (
+    may_report,
+    runs_of_grants,
+    under_fence,
+)
 from towpath_service.runs.application.submissions import Outcome, Submission, fenced, sequence_gap
 from towpath_service.runs.domain.decisions import (
     Accepted,
@@ -153,7 +157,7 @@ class Batch:
     def _apply_update(self, submission: Submission, update: Update) -> None:
         key = RunKey(submission.producer.tenant_id, update.run_id)
         run = self._runs.get(key)
-        change = update.change
+        change = under_fence(submission, update)
         if not may_report(submission, update, run, self._runs):
             self._refuse(submission, update, unknown_run(update.run_id), None, None)
         elif isinstance(change, StateReport):
@@ -162,7 +166,10 @@ class Batch:
         elif isinstance(change, Creation):
             verdict = decide_creation(run, change, update.run_id)
             if isinstance(verdict, Accepted):
-                run = self._create(submission, update, key, change)
+                producer_id = submission.producer.producer_id
+                run = self._new_run(submission.scope, update, change, producer_id)
+            elif run is not None and run.fence and not isinstance(verdict, Refused):
+                self._changes.descriptions.append((submission.scope, update.run_id, change))
             self._carry_out(submission, update, verdict, run, change.initial)
         elif isinstance(change, Unusable):
             refused = Refused(
@@ -175,21 +182,52 @@ class Batch:
         else:
             self._describe(submission, update, key, run, change)
 
-    def _create(
-        self, submission: Submission, update: Update, key: RunKey, creation: Creation
+    def create(
+        self,
+        scope: Scope,
+        run_id: str,
+        creation: Creation,
+        occurred_us: int,
+        *,
+        actor: str,
+        source: Source,
     ) -> RunStatus:
-        producer = submission.producer
-        run = new_status(creation, update.run_id, producer.producer_id)
-        run.workspace_id = producer.workspace_id
+        """Creates a run by the service itself, which a producer will report later.
+
+        Args:
+            scope: Its workspace.
+            run_id: The id of no other run.
+            creation: The creation; its initial state must be one that the source may give.
+            occurred_us: When it is created, microseconds since the Unix epoch.
+            actor: Principal that it is created for.
+            source: CALLER or SYSTEM.
+        """
+        update = Update(sequence=0, run_id=run_id, occurred_us=occurred_us, change=creation)
+        verdict = decide_creation(None, creation, run_id, source=source)
+        assert isinstance(verdict, Accepted), verdict
+        run = self._new_run(scope, update, creation, None)
+        self.transition(
+            scope,
+            run,
+            verdict,
+            creation.initial,
+            update,
+            actor=actor,
+            producer_id=None,
+            source=source,
+        )
+        return run
+
+    def _new_run(
+        self, scope: Scope, update: Update, creation: Creation, producer_id: str | None
+    ) -> RunStatus:
+        run = new_status(creation, update.run_id, producer_id)
+        run.workspace_id = scope.workspace_id
+        key = RunKey(scope.tenant_id, update.run_id)
         self._runs[key] = run
         self._new.add(key)
         self._changes.new_runs.append(
-            NewRun(
-                scope=submission.scope,
-                status=run,
-                creation=creation,
-                occurred_us=update.occurred_us,
-            )
+            NewRun(scope=scope, status=run, creation=creation, occurred_us=update.occurred_us)
         )
         return run
 

@@ -1,4 +1,6 @@
-"""Infers crashes from silence: runs whose producer is lost become CRASHED.
+"""Infers ends from silence: runs whose producer is lost become CRASHED, or CANCELLED if asked to.
+
+Runs that were dispatched to a worker are left to their lease.
 
 Safe at any number of replicas: the decision is made inside the transaction that writes it.
 """
@@ -84,7 +86,7 @@ class Reaper:
             lost = transaction.runs_of_silent_producers(since_us, LIMIT)
             batch = Batch(transaction, now_us)
             for scope, run in lost:
-                self._crash(batch, scope, run, now_us)
+                self._end(batch, scope, run, now_us)
             batch.commit([])
             return lost
 
@@ -93,12 +95,15 @@ class Reaper:
             self._bus.notify(scope)
         return len(lost)
 
-    def _crash(self, batch: Batch, scope: Scope, run: RunStatus, now_us: int) -> None:
-        report = StateReport(
-            state=RunState.CRASHED,
-            reason="PRODUCER_LOST",
-            message=f"its process reported nothing for {self._silence_seconds:g} s",
-        )
+    def _end(self, batch: Batch, scope: Scope, run: RunStatus, now_us: int) -> None:
+        silence = f"its process reported nothing for {self._silence_seconds:g} s"
+        report = StateReport(state=RunState.CRASHED, reason="PRODUCER_LOST", message=silence)
+        if run.state is RunState.CANCELLING:
+            report = StateReport(
+                state=RunState.CANCELLED,
+                reason="NOT_CONFIRMED",
+                message=f"not confirmed: {silence}, and nobody saw it end",
+            )
         verdict = decide_transition(run, report, run.run_id, source=Source.SYSTEM, inferring=True)
         if isinstance(verdict, Accepted):
             update = Update(sequence=0, run_id=run.run_id, occurred_us=now_us, change=report)

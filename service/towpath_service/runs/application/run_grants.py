@@ -1,7 +1,11 @@
-"""Checks that a credential for one run reports on that run and its descendants only."""
+"""Checks that a credential for one run reports on that run and its descendants only.
+
+The credential also has the fence of the lease that the run executes under.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from towpath_service.runs.domain.reports import Creation, StateReport
@@ -14,7 +18,7 @@ if TYPE_CHECKING:
 
     from towpath_service.runs.application.submissions import Submission
     from towpath_service.runs.domain.decisions import RunStatus
-    from towpath_service.runs.domain.reports import Update
+    from towpath_service.runs.domain.reports import Change, Update
 
 
 def may_report(
@@ -42,6 +46,9 @@ def may_report(
     own = runs.get(RunKey(submission.producer.tenant_id, only.run_id))
     if own is not None and only.attempt < own.attempt:
         return False
+    # A report on the run itself is refused by its fence.
+    if own is not None and only.fence < own.fence and update.run_id != only.run_id:
+        return False
     if update.run_id == only.run_id:
         attempt = change.attempt if isinstance(change, StateReport) else 0
         return attempt in {0, only.attempt}
@@ -53,6 +60,21 @@ def may_report(
     parent = runs.get(RunKey(submission.producer.tenant_id, change.parent_run_id or ""))
     named = only.run_id in {change.parent_run_id, change.root_run_id}
     return named and (parent is None or _is_below(only, parent)) and _is_of_tree(change, own)
+
+
+def under_fence(submission: Submission, update: Update) -> Change:
+    """The change of an update, under the fence of the submission's credential.
+
+    A credential for one run has a fence, which counts in place of the one that its process reports.
+    """
+    change, only = update.change, submission.only_run
+    if only is None or update.run_id != only.run_id:
+        return change
+    if isinstance(change, StateReport):
+        return replace(change, fence=only.fence)
+    if isinstance(change, Creation):
+        return replace(change, initial=replace(change.initial, fence=only.fence))
+    return change
 
 
 def _is_below(only: RunGrant, run: RunStatus) -> bool:

@@ -5,6 +5,7 @@ Invariants:
   - a terminal state is left only by a retry that was requested of the service, or by a producer's
     own report after a crash that was only inferred;
   - an update of an older attempt, or under a lower fence, never takes effect;
+  - a run that was dispatched to a worker accepts no report without the fence of its lease;
   - a repeated report changes nothing.
 """
 
@@ -104,19 +105,26 @@ class Refused:
 Verdict = Accepted | Unchanged | Refused
 
 
-def decide_creation(run: RunStatus | None, creation: Creation, run_id: str) -> Verdict:
+def decide_creation(
+    run: RunStatus | None,
+    creation: Creation,
+    run_id: str,
+    *,
+    source: Source = Source.PRODUCER,
+) -> Verdict:
     """The verdict on the report of a run's creation.
 
     Args:
         run: The run with that id, if there is one.
         creation: The reported creation.
         run_id: Id of the run.
+        source: The source of the report.
     """
     if run is not None:
         return _decide_repeated_creation(run, creation)
     initial = creation.initial
     row = find_row(None, initial.state)
-    if row is None or Source.PRODUCER not in row.sources:
+    if row is None or source not in row.sources:
         return _not_allowed(run_id, None, initial.state, 0)
     if row.required_reason and initial.reason != row.required_reason:
         return _reason_missing(run_id, None, initial.state, row.required_reason)
@@ -126,6 +134,11 @@ def decide_creation(run: RunStatus | None, creation: Creation, run_id: str) -> V
 
 
 def _decide_repeated_creation(run: RunStatus, creation: Creation) -> Verdict:
+    """The verdict on the creation of a known run.
+
+    A dispatched run was created by the service: its process reports the creation to say that it has
+    begun.
+    """
     pairs = (
         ("kind", run.kind, creation.kind),
         ("flow", run.flow_id, creation.flow_id),
@@ -139,7 +152,7 @@ def _decide_repeated_creation(run: RunStatus, creation: Creation) -> Verdict:
                 message=f"run {run.run_id} exists with another {name}: give new runs new ids",
                 metadata={"run": run.run_id, "field": name},
             )
-    return Unchanged()
+    return decide_transition(run, creation.initial, run.run_id) if run.fence else Unchanged()
 
 
 def decide_transition(
@@ -162,7 +175,7 @@ def decide_transition(
     if run is None:
         return unknown_run(run_id)
     attempt = report.attempt or run.attempt
-    stale = _stale(run, report, attempt)
+    stale = _stale(run, report, attempt) or _fenced(run, report, source)
     if stale is not None:
         return stale
     if report.state is run.state and attempt == run.attempt:
@@ -208,7 +221,11 @@ def _stale(run: RunStatus, report: StateReport, attempt: int) -> Refused | Uncha
                 "current_attempt": str(run.attempt),
             },
         )
-    if report.fence < run.fence and report.fence:
+    return None
+
+
+def _fenced(run: RunStatus, report: StateReport, source: Source) -> Refused | None:
+    if source is Source.PRODUCER and report.fence < run.fence:
         return Refused(
             reason="LEASE_LOST",
             rule="LEASE_LOST",
@@ -307,7 +324,9 @@ def advance(
     run.state_us = occurred_us
     run.revision += 1
     run.inferred = inferred
-    run.fence = max(run.fence, report.fence)
+    if run.fence:
+        # Only a lease makes a run a dispatched one.
+        run.fence = max(run.fence, report.fence)
     run.next_attempt_us = report.next_attempt_us
     if verdict.to_state is RunState.RUNNING and run.started_us is None:
         run.started_us = occurred_us

@@ -137,6 +137,10 @@ class ChangeSet:
     amendments: list[tuple[Scope, str, Amendment]] = field(
         default_factory=list["tuple[Scope, str, Amendment]"]
     )
+    descriptions: list[tuple[Scope, str, Creation]] = field(
+        default_factory=list["tuple[Scope, str, Creation]"]
+    )
+    """Creations of known runs, as their processes report them: they complete what is known."""
     refusals: list[Refusal] = field(default_factory=list["Refusal"])
     confirmed: dict[ProducerKey, int] = field(default_factory=dict["ProducerKey", int])
     """Sequences up to which producers have seen their refusals."""
@@ -205,7 +209,8 @@ class IngestTransaction(Protocol):
     ) -> list[tuple[Scope, RunStatus]]:
         """Reads unfinished runs whose producer was last seen before a time.
 
-        Runs that a worker has leased are left out: their lease tells their end.
+        Runs that a worker has leased are left out, since their lease tells whether they live, and
+        suspended ones, which have no process.
         """
         ...
 

@@ -15,6 +15,7 @@ from towpath_service.core.names import is_uuid
 from towpath_service.core.tenant_limits import TenantLimits, limits_storage, storage_is_full
 from towpath_service.rpc.times import set_time
 from towpath_service.rpc.validation import check
+from towpath_service.runs.application.directives import Directives, no_directives
 from towpath_service.runs.application.submissions import Submission, fenced
 from towpath_service.runs.ports.ingest import ProducerKey
 from towpath_service.runs.rpc.convert_runs import parse_into
@@ -27,6 +28,7 @@ from towpath_service.runs.rpc.update_streams import (
     protocol_error,
     send_window,
     to_ack,
+    to_directive,
     to_rejection,
 )
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from towpath_auth import Caller
 
     from towpath_service.core.draining import Draining
+    from towpath_service.runs.application.directives import Inbox
     from towpath_service.runs.application.producers import Opened, Producers
 
 ROTATION_SECONDS: Final = 900.0
@@ -68,8 +71,10 @@ class IngestHandler:
         draining: Draining,
         times: StreamTimes | None = None,
         tenant_limits: TenantLimits | None = None,
+        directives: Directives | None = None,
     ) -> None:
         self._producers = producers
+        self._directives = directives or Directives(no_directives)
         self._draining = draining
         self._times = times or StreamTimes()
         self._tenant_limits = tenant_limits or TenantLimits()
@@ -96,8 +101,9 @@ class IngestHandler:
         try:
             yield self._opened(opened)
             stream = UpdateStream(self._producers, key, caller, opened, self._tenant_limits)
-            async for response in self._serve(stream, requests):
-                yield response
+            with self._directives.inbox(key) as inbox:
+                async for response in self._serve(stream, requests, inbox):
+                    yield response
         finally:
             self._producers.closed(key, opened)
 
@@ -115,7 +121,10 @@ class IngestHandler:
             ) from None
 
     async def _serve(  # noqa: C901, PLR0912 - one loop over what can happen next
-        self, stream: UpdateStream, requests: AsyncIterator[pb.StreamUpdatesRequest]
+        self,
+        stream: UpdateStream,
+        requests: AsyncIterator[pb.StreamUpdatesRequest],
+        inbox: Inbox,
     ) -> AsyncIterator[pb.StreamUpdatesResponse]:
         loop = asyncio.get_running_loop()
         life = self._times.rotation_seconds * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load
@@ -124,10 +133,11 @@ class IngestHandler:
         reading: asyncio.Task[pb.StreamUpdatesRequest | None] | None = next_of(requests)
         fencing = asyncio.ensure_future(stream.opened.fenced.wait())
         draining = asyncio.ensure_future(self._draining.event.wait())
+        directed = asyncio.ensure_future(inbox.filled.wait())
         told_to_move = False
         try:
             while reading is not None or stream.pending or stream.held:
-                waiting: set[asyncio.Future[Any]] = {fencing}
+                waiting: set[asyncio.Future[Any]] = {fencing, directed}
                 if reading is not None:
                     waiting.add(reading)
                 if stream.pending:
@@ -145,6 +155,10 @@ class IngestHandler:
                     reading = stream.take(reading.result(), requests)
                 if stream.pending and stream.pending[0].done():
                     yield stream.ack()
+                if directed.done():
+                    for directive in inbox.take():
+                        yield pb.StreamUpdatesResponse(directive=to_directive(directive))
+                    directed = asyncio.ensure_future(inbox.filled.wait())
                 if not told_to_move and (draining.done() or loop.time() >= rotation_at):
                     told_to_move = True
                     yield _reconnect(draining=draining.done())
@@ -156,7 +170,7 @@ class IngestHandler:
                 stream.retry(half_closed=reading is None)
         finally:
             stream.abandon()
-            for task in (reading, fencing, draining):
+            for task in (reading, fencing, draining, directed):
                 if task is not None:
                     task.cancel()
                     with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration, Exception):
@@ -204,7 +218,9 @@ class IngestHandler:
         if outcome.held is not None:
             # Earlier updates are stored, but an ack would seem to cover the whole batch.
             raise storage_is_full(outcome.held)
-        return pb.RecordUpdatesResponse(ack=to_ack(outcome, key))
+        return pb.RecordUpdatesResponse(
+            ack=to_ack(outcome, key), directives=map(to_directive, self._directives.of(key))
+        )
 
     async def get_producer(
         self, request: pb.GetProducerRequest, caller: Caller

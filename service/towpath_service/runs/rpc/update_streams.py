@@ -14,6 +14,7 @@ from towpath.api.v1 import ingest_service_pb2 as pb
 from towpath_service.core.errors import ServiceError
 from towpath_service.core.tenant_limits import limits_storage, storage_is_full
 from towpath_service.core.tokens import make_consistency_token
+from towpath_service.rpc.times import set_span
 from towpath_service.runs.application.submissions import Outcome, Submission
 from towpath_service.runs.rpc.convert_updates import to_updates
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from towpath_service.core.stored import Stored
     from towpath_service.core.tenant_limits import TenantLimits
     from towpath_service.runs.application.producers import Opened, Producers
+    from towpath_service.runs.ports.directives import Directive
     from towpath_service.runs.ports.ingest import ProducerKey, Refusal
 
 # About half a second of work: all other producers wait for one producer's updates in flight.
@@ -182,6 +184,20 @@ def to_rejection(refusal: Refusal) -> pb.UpdateRejection:
         metadata=dict(refusal.metadata),
         current_state=current,
     )
+
+
+def to_directive(directive: Directive) -> pb.RunDirective:
+    """A directive as a message to its producer."""
+    kind: Any = directive.kind
+    message = pb.RunDirective(
+        run_id=directive.run_id,
+        kind=kind,
+        revision=directive.revision,
+        message=directive.message,
+    )
+    if directive.grace_us is not None:
+        set_span(message.grace_period, directive.grace_us)
+    return message
 
 
 def to_ack(outcome: Outcome, key: ProducerKey) -> pb.UpdateAck:

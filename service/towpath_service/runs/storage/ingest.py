@@ -29,6 +29,7 @@ from towpath_service.runs.storage.change_rows import (
     write_producers,
     write_runs,
 )
+from towpath_service.runs.storage.descriptions import write_descriptions
 from towpath_service.runs.storage.producer_claims import claim_producers, read_standing
 from towpath_service.runs.storage.rows import (
     by_scope,
@@ -41,6 +42,7 @@ from towpath_service.runs.storage.rows import (
 )
 from towpath_service.runs.storage.run_rows import (
     STATUS_COLUMNS,
+    leased_moves,
     to_status,
     transition_rows,
 )
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row, Select
 
-    from towpath_service.core.transactions import StorageLimits
+    from towpath_service.core.transactions import LeaseMoves, StorageLimits
     from towpath_service.database.port import SqlTransaction
     from towpath_service.database.sql.one_statement import Executor
     from towpath_service.runs.domain.decisions import RunStatus
@@ -91,6 +93,9 @@ def _advancing(counter: str, size: Any) -> Any:
     )
 
 
+# Dispatched runs without a process, until somebody resumes them.
+_SUSPENDED: Final = and_(_run.state == RunState.PAUSED, _run.reason == "SUSPENDED", _run.fence > 0)
+
 # Every commit runs this statement, and building it takes longer than running it.
 _PRODUCERS: Final = _of_producers(select(tables.producer), tables.producer.c)
 _REFUSALS: Final = _of_producers(
@@ -109,9 +114,11 @@ class SqlIngestTransaction:
         self,
         transaction: SqlTransaction,
         limits: StorageLimits,
+        leases: LeaseMoves | None = None,
         supervised: Callable[[Any], Any] | None = None,
     ) -> None:
         self._transaction = transaction
+        self._leases = leases
         self._connection = transaction.connection
         self._tenants = transaction.tenants
         self._limits = limits
@@ -217,7 +224,11 @@ class SqlIngestTransaction:
             self._transaction.announced.update(self._transaction.topics)
         write_progress(self._connection, changes, positions)
         write_amendments(self._connection, changes, positions)
+        write_descriptions(self._connection, changes, positions)
         self._write_refusals(changes)
+        moves = leased_moves(changes)
+        if moves and self._leases is not None:
+            self._leases(self._transaction, moves, changes.now_us)
 
     def write_producers(self, producers: Sequence[ProducerRecord]) -> None:
         """Writes producers alone."""
@@ -280,7 +291,7 @@ class SqlIngestTransaction:
     def runs_of_silent_producers(
         self, silent_since_us: int, limit: int
     ) -> list[tuple[Scope, RunStatus]]:
-        """Reads unfinished runs whose producer was last seen before a time."""
+        """Reads unfinished runs without a lease whose producer was last seen before a time."""
         check_tenants(self._tenants, EVERY_TENANT)
         producer = tables.producer.c
         query = (
@@ -294,7 +305,7 @@ class SqlIngestTransaction:
                 ),
             )
             .where(producer.seen_us < silent_since_us, _run.state.in_(_UNFINISHED))
-            .where(_run.state != RunState.SCHEDULED)
+            .where(_run.state != RunState.SCHEDULED, ~_SUSPENDED)
             .where(true() if self._supervised is None else ~self._supervised(_run))
             .order_by(_run.run_id)
             .limit(limit)
@@ -325,7 +336,7 @@ class SqlIngestTransaction:
             needed[row.scope] = needed.get(row.scope, 0) + 1
         for scope, _ in changes.progress.values():
             needed[scope] = needed.get(scope, 0) + 1
-        for scope, _, _ in changes.amendments:
+        for scope, _, _ in (*changes.amendments, *changes.descriptions):
             needed[scope] = needed.get(scope, 0) + 1
         sizes = self._sizes.changes(changes)
         return {

@@ -9,8 +9,9 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath_service.core.names import short_id
+from towpath_service.core.transactions import LeasedMove
 from towpath_service.runs.domain.decisions import RunStatus
-from towpath_service.runs.domain.states import RunKind, RunState
+from towpath_service.runs.domain.states import TERMINAL_STATES, RunKind, RunState
 from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.runs.storage import tables
 
@@ -163,6 +164,15 @@ def new_row(new: NewRun, now_us: int, position: int) -> Row:
         int(now_us - new.occurred_us > LATE_US),
         position,
     )
+
+
+def leased_moves(changes: ChangeSet) -> list[LeasedMove]:
+    """The changed runs whose leases follow: dispatched runs that are RUNNING or have ended."""
+    return [
+        LeasedMove(key.tenant_id, key.run_id, run.fence, run.state in TERMINAL_STATES)
+        for key, (_, run) in changes.changed_runs.items()
+        if run.fence and (run.state is RunState.RUNNING or run.state in TERMINAL_STATES)
+    ]
 
 
 def transition_rows(

@@ -12,7 +12,7 @@ from towpath_service.runs.storage.reads import SqlReads
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from towpath_service.core.transactions import StorageLimits, Transaction
+    from towpath_service.core.transactions import LeaseMoves, StorageLimits, Transaction
     from towpath_service.database.port import Database
     from towpath_service.runs.ports.ingest import IngestTransaction
     from towpath_service.runs.ports.reads import Reads
@@ -31,6 +31,7 @@ class SqlRunStore:
         self,
         database: Database,
         limits: StorageLimits,
+        leases: LeaseMoves | None = None,
         supervised: Callable[[Any], Any] | None = None,
     ) -> None:
         """Takes the database.
@@ -38,16 +39,20 @@ class SqlRunStore:
         Args:
             database: The database; it must be open before the first call.
             limits: Reads the storage limits of tenants.
+            leases: Moves the leases of dispatched runs; None where there are none.
             supervised: The condition, given the columns of runs, that something else than the
                 silence of its producer tells the end of a run; None for no such run.
         """
         self._database = database
         self._limits = limits
+        self._leases = leases
         self._supervised = supervised
 
     def on(self, transaction: Transaction) -> IngestTransaction:
         """The runs within a transaction that another subject has opened."""
-        return SqlIngestTransaction(sql_of(transaction), self._limits, self._supervised)
+        return SqlIngestTransaction(
+            sql_of(transaction), self._limits, self._leases, self._supervised
+        )
 
     async def write(
         self, tenants: Collection[str], work: Callable[[IngestTransaction], Result]

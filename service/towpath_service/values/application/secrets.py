@@ -124,13 +124,14 @@ class WorkspaceSecrets:
         """A secret's value and its version.
 
         Raises:
-            ServiceError: RESOURCE_NOT_FOUND; STALE_ATTEMPT: the caller is a run's earlier attempt.
+            ServiceError: RESOURCE_NOT_FOUND. For a run: STALE_ATTEMPT or LEASE_LOST: the caller is
+                an earlier attempt; PERMISSION_MISSING: its deployment doesn't name the secret.
         """
         asked = parse_secret(name)
 
         def work(secrets: Secrets) -> tuple[StoredSecret, StoredDataKey] | None:
             if caller.run is not None:
-                _check_attempt(secrets, caller.run)
+                _check_run(secrets, caller.run, asked)
             return secrets.with_key(*asked)
 
         found = await self._store.secrets(caller.tenant_id, work)
@@ -165,14 +166,30 @@ class WorkspaceSecrets:
         return replace(secret, key_id=key.key_id, sealed=sealed)
 
 
-def _check_attempt(secrets: Secrets, run: RunGrant) -> None:
-    current = secrets.attempt(run.workspace_id, run.run_id)
-    if current is not None and run.attempt < current:
-        name = f"workspaces/{run.workspace_id}/runs/{run.run_id}"
+def _check_run(secrets: Secrets, run: RunGrant, asked: tuple[str, str]) -> None:
+    user = secrets.user(run.workspace_id, run.run_id)
+    if user is None:
+        return
+    name = f"workspaces/{run.workspace_id}/runs/{run.run_id}"
+    if run.attempt < user.attempt:
         raise ServiceError(
             reason="STALE_ATTEMPT",
-            message=f"attempt {current} of {name} has begun: an earlier one has to stop its work",
-            metadata={"run": name, "current_attempt": str(current)},
+            message=f"attempt {user.attempt} of {name} has begun: an earlier one has to stop its"
+            " work",
+            metadata={"run": name, "current_attempt": str(user.attempt)},
+        )
+    if run.fence < user.fence:
+        raise ServiceError(
+            reason="LEASE_LOST",
+            message=f"the lease of {name} has passed to another worker: stop the work",
+            metadata={"run": name, "current_fence": str(user.fence)},
+        )
+    if user.secrets is not None and asked[1] not in user.secrets:
+        raise ServiceError(
+            reason="PERMISSION_MISSING",
+            message=f"the deployment of {name} doesn't name the secret {asked[1]}: add it to the"
+            " deployment's secrets",
+            metadata={"permission": "secret.use", "resource": "/secrets/".join(asked)},
         )
 
 

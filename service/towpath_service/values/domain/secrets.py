@@ -26,6 +26,16 @@ _SECRET: Final = re.compile(rf"workspaces/({SLUG})/secrets/({SLUG})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecretUser:
+    """A run that may use secrets, as it is now."""
+
+    attempt: int
+    fence: int
+    secrets: frozenset[str] | None
+    """Ids of the secrets that its deployment names; None for a run without a deployment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSecret:
     """A secret with its value, sealed."""
 

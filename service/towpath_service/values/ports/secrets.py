@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from towpath_service.core.transactions import Transaction
     from towpath_service.identity.domain.principals import ServerKey
-    from towpath_service.values.domain.secrets import StoredDataKey, StoredSecret
+    from towpath_service.values.domain.secrets import SecretUser, StoredDataKey, StoredSecret
 
 Result = TypeVar("Result")
 
@@ -27,8 +27,8 @@ class Secrets(Protocol):
         """A secret and the key that its value is sealed with, as of one moment."""
         ...
 
-    def attempt(self, workspace_id: str, run_id: str) -> int | None:
-        """The current attempt of a run that may use secrets; None when there is no such run."""
+    def user(self, workspace_id: str, run_id: str) -> SecretUser | None:
+        """A run that may use secrets; None when there is no such run."""
         ...
 
     def secrets(self, workspace_id: str) -> list[StoredSecret]:

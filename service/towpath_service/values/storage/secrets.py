@@ -11,10 +11,11 @@ from towpath_service.database.sql.statements import insert_new
 from towpath_service.identity.domain.principals import ServerKey
 from towpath_service.identity.storage.tables import server_key
 from towpath_service.runs.storage.tables import run
-from towpath_service.values.domain.secrets import StoredDataKey, StoredSecret
+from towpath_service.values.domain.secrets import SecretUser, StoredDataKey, StoredSecret
 from towpath_service.values.storage.tables import data_key, secret
 
 if TYPE_CHECKING:
+    from towpath_service.core.transactions import RunSecrets
     from towpath_service.database.port import SqlTransaction
 
 _OF_KEY: Final = "data_key_"
@@ -23,9 +24,13 @@ _OF_KEY: Final = "data_key_"
 class SqlSecrets:
     """One transaction on the secrets of one tenant."""
 
-    def __init__(self, transaction: SqlTransaction, tenant_id: str) -> None:
+    def __init__(
+        self, transaction: SqlTransaction, tenant_id: str, run_secrets: RunSecrets | None
+    ) -> None:
+        self._transaction = transaction
         self._connection = transaction.connection
         self._tenant_id = tenant_id
+        self._run_secrets = run_secrets
 
     def secret(self, workspace_id: str, secret_id: str) -> StoredSecret | None:
         """A secret; None when there is none."""
@@ -47,17 +52,26 @@ class SqlSecrets:
         ).one_or_none()
         return None if row is None else (_to_secret(row), _to_key(row, _OF_KEY))
 
-    def attempt(self, workspace_id: str, run_id: str) -> int | None:
-        """The current attempt of a run that may use secrets; None when there is no such run."""
+    def user(self, workspace_id: str, run_id: str) -> SecretUser | None:
+        """A run that may use secrets; None when there is no such run."""
         columns = run.c
-        found: int | None = self._connection.execute(
-            select(columns.attempt).where(
+        row = self._connection.execute(
+            select(columns.attempt, columns.fence).where(
                 columns.tenant_id == self._tenant_id,
                 columns.workspace_id == workspace_id,
                 columns.run_id == run_id,
             )
-        ).scalar()
-        return found
+        ).one_or_none()
+        if row is None:
+            return None
+        named = None
+        if self._run_secrets is not None:
+            named = self._run_secrets(self._transaction, self._tenant_id, workspace_id, run_id)
+        return SecretUser(
+            attempt=row.attempt,
+            fence=row.fence,
+            secrets=None if named is None else frozenset(named),
+        )
 
     def secrets(self, workspace_id: str) -> list[StoredSecret]:
         """The secrets of a workspace, by id, without their sealed values."""

@@ -108,7 +108,7 @@ def _terms(dispatch: Dispatch, hello: Hello) -> PoolTerms:
     if terms.kind != hello.kind:
         raise ServiceError(
             reason="NOT_DISPATCHABLE",
-            message=f"{name} is of kind {terms.kind}, not {hello.kind}: start a worker of that kind",
+            message=f"{name} is of kind {terms.kind}: it takes no worker of kind {hello.kind}",
             metadata={"resource": name, "kind": terms.kind},
         )
     return terms

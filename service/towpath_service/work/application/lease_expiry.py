@@ -1,4 +1,4 @@
-"""Ends leases by silence, and gives waiting runs that were overlooked another look.
+"""Ends leases by silence, and unparks runs that were overlooked.
 
 A lease lasts as long as its worker renews it, or as its run's own producer is heard. Time in which
 no replica lived counts for neither: leases get it anew. Safe at any number of replicas: each
@@ -13,12 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from towpath_service.core.errors import ServiceError
-from towpath_service.core.names import Scope
 from towpath_service.core.tenancy import EVERY_TENANT
 from towpath_service.runs.application.commit import Batch
-from towpath_service.runs.domain.decisions import Accepted, decide_transition
-from towpath_service.runs.domain.reports import StateReport, Update
-from towpath_service.runs.domain.states import RunState, Source
 from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.work.application.settling import Ending, settle
 from towpath_service.work.domain.dispatching import WorkerKey
@@ -132,12 +128,9 @@ class LeaseExpiry:
         return len(ended)
 
     async def sweep(self) -> None:
-        """Unparks runs whose limit has room, and ends those that may start no more."""
+        """Unparks runs whose limit has room."""
         now_us = self._clock.now_us()
         await self._store.write(EVERY_TENANT, partial(unpark_where_room, now_us=now_us))
-        scopes = await self._store.write(EVERY_TENANT, partial(end_overdue, now_us=now_us))
-        for scope in scopes:
-            self._bus.notify(scope)
 
 
 def expire(
@@ -179,35 +172,3 @@ def unpark_where_room(dispatch: Dispatch, now_us: int) -> None:
     used = dispatch.limits.used(limits.keys())
     room = {key: limits[key] - used.get(key, 0) if key in limits else LIMIT for key in parked}
     dispatch.queue.unpark({key: left for key, left in room.items() if left > 0}, now_us)
-
-
-def end_overdue(dispatch: Dispatch, now_us: int) -> set[Scope]:
-    """Ends runs whose start deadline has passed; returns their workspaces."""
-    keys = dispatch.queue.overdue(now_us, LIMIT)
-    runs, _ = dispatch.runs.standing(keys, ())
-    batch = Batch(dispatch.runs, now_us)
-    scopes: set[Scope] = set()
-    for key, run in runs.items():
-        report = StateReport(
-            state=RunState.TIMED_OUT,
-            reason="START_DEADLINE",
-            message="it did not start before its start deadline",
-            fence=run.fence,
-        )
-        verdict = decide_transition(run, report, run.run_id, source=Source.SYSTEM)
-        if run.state is RunState.SCHEDULED and isinstance(verdict, Accepted):
-            scope = Scope(key.tenant_id, run.workspace_id)
-            scopes.add(scope)
-            batch.transition(
-                scope,
-                run,
-                verdict,
-                report,
-                Update(sequence=0, run_id=run.run_id, occurred_us=now_us, change=report),
-                actor="system",
-                producer_id=None,
-                source=Source.SYSTEM,
-            )
-    dispatch.queue.remove(keys)
-    batch.commit([])
-    return scopes

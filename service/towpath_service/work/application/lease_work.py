@@ -21,13 +21,14 @@ from towpath_service.core.names import Scope
 from towpath_service.runs.application.commit import Batch
 from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.work.application.group_commit import GroupCommit
-from towpath_service.work.application.settling import Ending, freed_by, settle
+from towpath_service.work.application.settling import Ending, settle
 from towpath_service.work.domain.dispatching import WorkerKey
 from towpath_service.work.domain.leases import (
     Lease,
     LeaseTimes,
     Outcome,
     Phase,
+    freed_by,
     kept_until,
     on_end,
     phase_in,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from towpath_service.runs.domain.states import RunState
     from towpath_service.work.application.settling import RetryAfterCrash
     from towpath_service.work.application.workers import AttachedWorker, Workers
+    from towpath_service.work.domain.stopping import Evidence
     from towpath_service.work.ports.dispatching import Dispatch, DispatchStore
 
 
@@ -79,7 +81,7 @@ class LeaseEnded:
     reason: str = ""
     message: str = ""
     failure: str | None = None
-    evidence: str | None = None
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,10 +149,6 @@ class QueueRows(Protocol):
         """
         ...
 
-    def overdue(self, now_us: int, limit: int) -> list[RunKey]:
-        """Locks entries of all tenants whose start deadline has passed, and returns their runs."""
-        ...
-
     def parked_limits(self) -> list[LimitKey]:
         """The limits that entries of all tenants are parked by."""
         ...

@@ -129,13 +129,6 @@ _UNPARKABLE: Final = (
 _PARKING: Final = select(_queued.tenant_id, _queued.workspace_id, _queued.parked_by).where(
     _queued.parked_by.is_not(None)
 )
-_OVERDUE: Final = (
-    select(_queued.tenant_id, _queued.run_id)
-    .where(_queued.deadline_us < bindparam("now"))
-    .order_by(_queued.tenant_id, _queued.run_id)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
-)
 _JOBS: Final = (
     select(
         *(_origin.tenant_id, _run.run_id, _origin.deployment_revision),
@@ -239,12 +232,6 @@ class SqlQueueRows:
             [(*key, None) for key in ready],
         )
         self._wake(PoolKey(row.tenant_id, row.workspace_id, row.pool_id) for row in rows)
-
-    def overdue(self, now_us: int, limit: int) -> list[RunKey]:
-        """Locks entries of all tenants whose start deadline has passed, and returns their runs."""
-        check_tenants(self._transaction.tenants, EVERY_TENANT)
-        rows = self._connection.execute(_OVERDUE, {"now": now_us, "most": limit})
-        return [RunKey(*row) for row in rows]
 
     def parked_limits(self) -> list[LimitKey]:
         """The limits that entries of all tenants are parked by."""

@@ -302,8 +302,6 @@ run_directive = Table(
     columns.uuid("tenant_id"),
     columns.uuid("run_id"),
     columns.string("workspace_id", 63),
-    # Producer that last reported the run; null before its first report.
-    columns.uuid("producer_id", nullable=True),
     Column("kind", SmallInteger, nullable=False),
     columns.big_integer("revision"),
     columns.text("message"),
@@ -311,7 +309,6 @@ run_directive = Table(
     columns.text("actor"),
     columns.microseconds("created_us"),
     PrimaryKeyConstraint("tenant_id", "run_id"),
-    Index(None, "tenant_id", "workspace_id", "producer_id"),
 )
 
 backfill = Table(

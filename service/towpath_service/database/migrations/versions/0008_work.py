@@ -370,7 +370,6 @@ def _add_runs() -> None:
         uuid("tenant_id"),
         uuid("run_id"),
         string("workspace_id", 63),
-        uuid("producer_id", nullable=True),
         small("kind"),
         number("revision"),
         text("message"),
@@ -378,11 +377,6 @@ def _add_runs() -> None:
         text("actor"),
         number("created_us"),
         sa.PrimaryKeyConstraint("tenant_id", "run_id", name=op.f("pk_run_directive")),
-    )
-    op.create_index(
-        op.f("ix_run_directive_tenant_id_workspace_id_producer_id"),
-        "run_directive",
-        ["tenant_id", "workspace_id", "producer_id"],
     )
     op.create_table(
         "service_alive",

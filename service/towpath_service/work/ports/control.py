@@ -1,0 +1,120 @@
+"""The store of creating and controlling runs, as a port."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from towpath_service.core.names import Scope
+    from towpath_service.runs.ports.ingest import IngestTransaction
+    from towpath_service.work.ports.enqueueing import Enqueueing
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseRow:
+    """A lease of a run, as it is now."""
+
+    run_id: str
+    lease_id: str
+    fence: int
+    attempt: int
+    pool_id: str
+    worker_id: str
+    phase: int
+    pid: int
+    expires_us: int
+    grace_us: int
+    """How long a cancelled run has to end by itself, by its pool."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectiveRow:
+    """A request about a run, kept until the run's reports show that it was followed."""
+
+    scope: Scope
+    run_id: str
+    kind: int
+    """Numbered as in the contract: 1 is CANCEL."""
+    revision: int
+    """Revision of the run that gave rise to it."""
+    message: str
+    grace_us: int | None
+    """Time until the process is stopped; None if nobody stops it."""
+    actor: str
+    created_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginRow:
+    """What a run of a deployment was created from, as far as its control needs it."""
+
+    scope: Scope
+    run_id: str
+    flow_id: str
+    deployment_id: str
+    deployment_revision: int
+    schedule_id: str
+    pool_id: str
+    queue_id: str
+    priority: int
+    crash_retries: int
+    """Attempts that crashed and were followed by another."""
+
+
+class Control(Protocol):
+    """One transaction over runs and their work."""
+
+    @property
+    def runs(self) -> IngestTransaction:
+        """The runs within the transaction."""
+        ...
+
+    @property
+    def queue(self) -> Enqueueing:
+        """The queue within the transaction."""
+        ...
+
+    def leases(self, tenant_id: str, run_ids: Collection[str]) -> dict[str, LeaseRow]:
+        """The leases of runs, by run id."""
+        ...
+
+    def lease_of_worker(self, scope: Scope, lease_id: str, principal: str) -> LeaseRow | None:
+        """A lease that a worker of a principal holds; None if none of its workers does."""
+        ...
+
+    def unfinished_below(self, scope: Scope, run_id: str, limit: int) -> list[str]:
+        """Ids of flow runs below a run that are neither at their end nor asked to end."""
+        ...
+
+    def put_directives(self, directives: Sequence[DirectiveRow]) -> None:
+        """Keeps directives; each takes the place of an earlier one of its run."""
+        ...
+
+    def origin(self, scope: Scope, run_id: str) -> OriginRow | None:
+        """What a run was created from; None for a run of no deployment."""
+        ...
+
+    def count_crash_retry(self, tenant_id: str, run_id: str) -> None:
+        """Counts an attempt that crashed and is followed by another."""
+        ...
+
+
+class ControlStore(Protocol):
+    """A store over runs and their work."""
+
+    async def write(self, tenants: Collection[str], work: Callable[[Control], Result]) -> Result:
+        """Runs work in one transaction, and returns its result after the commit.
+
+        Args:
+            tenants: Ids of all tenants whose data it may touch, or EVERY_TENANT.
+            work: Reads and writes on the transaction; it may run more than once.
+
+        Raises:
+            ServiceError: OVERLOADED, when the database is unavailable.
+        """
+        ...

@@ -1,0 +1,170 @@
+"""The queue of runs, on SQL; the rows of new runs beside those that `runs` keeps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import and_, delete, func, select
+
+from towpath_service.core.bus import Topic
+from towpath_service.core.names import Scope
+from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
+from towpath_service.database.sql.bulk import insert_rows, upsert_rows
+from towpath_service.runs.storage.rows import chunks
+from towpath_service.work.ports.enqueueing import QueueEntry, RequestKey
+from towpath_service.work.storage.tables import queued, run_key, run_origin
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from towpath_service.database.port import SqlTransaction
+    from towpath_service.work.domain.requests import RunRequest
+
+_KEY_COLUMNS: Final = tuple(run_key.c.keys())
+_QUEUED_COLUMNS: Final = tuple(queued.c.keys())
+
+
+class SqlEnqueueing:
+    """One transaction on the queue of runs."""
+
+    def __init__(self, transaction: SqlTransaction) -> None:
+        self._connection = transaction.connection
+        self._topics = transaction.topics
+        self._tenants = transaction.tenants
+
+    def claim_keys(self, keys: Mapping[RequestKey, str], now_us: int) -> dict[RequestKey, str]:
+        """Gives keys to runs, and returns the run that each key belongs to."""
+        check_tenants(self._tenants, (key.scope.tenant_id for key in keys))
+        rows = [
+            (*key.scope, key.flow_id, key.deployment_id, key.key, run_id, now_us)
+            for key, run_id in sorted(keys.items())
+        ]
+        upsert_rows(self._connection, run_key, _KEY_COLUMNS, rows)
+        owners: dict[RequestKey, str] = {}
+        for scope, flow_id, deployment_id in sorted({key[:3] for key in keys}):
+            columns = run_key.c
+            where = and_(
+                columns.tenant_id == scope.tenant_id,
+                columns.workspace_id == scope.workspace_id,
+                columns.flow_id == flow_id,
+                columns.deployment_id == deployment_id,
+            )
+            asked = [key.key for key in keys if key[:3] == (scope, flow_id, deployment_id)]
+            for chunk in chunks(asked):
+                found = self._connection.execute(
+                    select(columns.key, columns.run_id).where(where, columns.key.in_(chunk))
+                )
+                owners |= {
+                    RequestKey(scope, flow_id, deployment_id, key): run_id for key, run_id in found
+                }
+        return owners
+
+    def deployments_of(self, tenant_id: str, run_ids: Collection[str]) -> dict[str, str]:
+        """The deployments of runs as "workspace/flow/deployment", by run id."""
+        check_tenants(self._tenants, (tenant_id,))
+        columns = run_origin.c
+        found: dict[str, str] = {}
+        for chunk in chunks(run_ids):
+            rows = self._connection.execute(
+                select(
+                    columns.run_id, columns.workspace_id, columns.flow_id, columns.deployment_id
+                ).where(columns.tenant_id == tenant_id, columns.run_id.in_(chunk))
+            )
+            found |= {run_id: "/".join(place) for run_id, *place in rows}
+        return found
+
+    def queued_count(self, tenant_id: str, most: int) -> int:
+        """The number of a tenant's queued runs, counted up to a limit."""
+        check_tenants(self._tenants, (tenant_id,))
+        some = select(queued.c.run_id).where(queued.c.tenant_id == tenant_id).limit(most)
+        counted = select(func.count()).select_from(some.subquery())
+        return int(self._connection.execute(counted).scalar_one())
+
+    def add_origins(self, requests: Sequence[RunRequest]) -> None:
+        """Records what new runs were created from."""
+        check_tenants(self._tenants, (request.scope.tenant_id for request in requests))
+        insert_rows(self._connection, run_origin, [_origin_row(item) for item in requests])
+
+    def add_entries(self, entries: Sequence[QueueEntry]) -> None:
+        """Queues runs; a run that is queued already stays as it is."""
+        check_tenants(self._tenants, (entry.scope.tenant_id for entry in entries))
+        upsert_rows(self._connection, queued, _QUEUED_COLUMNS, [_entry_row(e) for e in entries])
+        self._topics.update(Topic("pool", *entry.scope, entry.pool_id) for entry in entries)
+
+    def lock_entries(self, tenant_id: str, run_ids: Collection[str]) -> None:
+        """Locks queue entries until the transaction ends, before their runs are read."""
+        check_tenants(self._tenants, (tenant_id,))
+        if self._connection.dialect.name == "sqlite":
+            return  # Writing transactions on SQLite are serialised.
+        for chunk in chunks(sorted(run_ids)):
+            self._connection.execute(
+                select(queued.c.run_id)
+                .where(queued.c.tenant_id == tenant_id, queued.c.run_id.in_(chunk))
+                .order_by(queued.c.run_id)
+                .with_for_update()
+            ).all()
+
+    def remove_entries(self, tenant_id: str, run_ids: Collection[str]) -> None:
+        """Takes runs out of the queue; those that aren't queued are left out."""
+        check_tenants(self._tenants, (tenant_id,))
+        for chunk in chunks(run_ids):
+            self._connection.execute(
+                delete(queued).where(queued.c.tenant_id == tenant_id, queued.c.run_id.in_(chunk))
+            )
+
+    def too_late(self, now_us: int, limit: int) -> list[tuple[Scope, str]]:
+        """Locks entries whose start deadline has passed; returns their workspaces and run ids."""
+        check_tenants(self._tenants, EVERY_TENANT)
+        columns = queued.c
+        rows = self._connection.execute(
+            select(columns.tenant_id, columns.workspace_id, columns.run_id)
+            .where(columns.deadline_us.is_not(None), columns.deadline_us < now_us)
+            .order_by(columns.tenant_id, columns.run_id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return [
+            (Scope(tenant_id, workspace_id), run_id) for tenant_id, workspace_id, run_id in rows
+        ]
+
+
+def _origin_row(request: RunRequest) -> tuple[Any, ...]:
+    """All columns of an origin, in their order."""
+    return (
+        request.scope.tenant_id,
+        request.run_id,
+        request.scope.workspace_id,
+        request.flow_id,
+        request.deployment_id,
+        request.deployment_revision,
+        request.schedule_id,
+        request.slot_us,
+        request.backfill_id,
+        int(request.trigger),
+        request.pool_id,
+        request.queue_id,
+        request.priority,
+        request.start_deadline_us,
+        request.job_overrides,
+        request.actor,
+        0,
+        0,
+    )
+
+
+def _entry_row(entry: QueueEntry) -> tuple[Any, ...]:
+    """All columns of a queue entry, in their order."""
+    return (
+        entry.scope.tenant_id,
+        entry.run_id,
+        entry.scope.workspace_id,
+        entry.pool_id,
+        entry.queue_id,
+        entry.flow_id,
+        entry.deployment_id,
+        entry.schedule_id,
+        entry.priority,
+        entry.due_us,
+        entry.deadline_us,
+        entry.parked_by,
+    )
