@@ -43,7 +43,7 @@ class Stores:
 
 def stores_on(database: Database) -> Stores:
     """The stores of all subjects, each with the reads of other subjects that it needs."""
-    runs = SqlRunStore(database, storage_limits, move_leases, is_leased)
+    runs = SqlRunStore(database, storage_limits, leases=move_leases, supervised=is_leased)
     return Stores(
         database=database,
         runs=runs,

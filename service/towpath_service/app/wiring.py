@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from towpath_service.app.control_wiring import control, work_of_runs
 from towpath_service.app.identity.secret_keys import sealing_in_memory, without_key
 from towpath_service.app.stores import database_at, has_identity, stores_on
 from towpath_service.app.subjects import Foundation, Subject
@@ -36,12 +37,12 @@ from towpath_service.telemetry.wrapping import Wrapping
 from towpath_service.values.application.data_keys import DataKeys
 from towpath_service.values.application.secrets import WorkspaceSecrets
 from towpath_service.values.rpc.secret_handler import SecretHandler
-from towpath_service.work.rpc.run_control_handler import RunControlHandler
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from towpath_service.app.control_wiring import WorkOfRuns
     from towpath_service.app.identity.wiring import Identity
     from towpath_service.app.options import IdentityOptions
     from towpath_service.app.stores import Stores
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from towpath_service.database.postgres_url import PostgresUrl
     from towpath_service.identity.application.authority import Authority
     from towpath_service.identity.application.refused_exchanges import RefusedExchanges
+    from towpath_service.identity.ports.runs import HeldLeases
     from towpath_service.identity.ports.sealing import Sealing
     from towpath_service.rpc.dispatcher import Dispatching
     from towpath_service.rpc.endpoints import Handler
@@ -119,15 +121,16 @@ async def open_service(
     sealing = sealing or (sealing_in_memory() if location is None else without_key)
     async with AsyncExitStack() as stack:
         foundation = await stack.enter_async_context(_foundation(location, wrapping))
+        parts = work_of_runs(foundation)
         runs = await stack.enter_async_context(
-            _runs(foundation, wrapping, times or StreamTimes(), keep or Keep())
+            _runs(foundation, wrapping, parts, times or StreamTimes(), keep or Keep())
         )
-        layer = await _identity(foundation, sealing, runs.queries, identity)
+        layer = await _identity(foundation, sealing, parts.held_leases, identity)
         values = _values(foundation, sealing, operated_by_callers=layer is None)
-        work = _work()
+        work = control(foundation, parts, runs.queries)
         further = [await stack.enter_async_context(opened(foundation)) for opened in subjects]
-        parts = (runs, values, work, *further)
-        handlers = [handler for part in parts for handler in part.handlers]
+        all_subjects = (runs, values, work, *further)
+        handlers = [handler for subject in all_subjects for handler in subject.handlers]
         yield Service(
             dispatcher=wrapping.dispatcher(_dispatcher(handlers, layer)),
             authority=None if layer is None else layer.authority,
@@ -138,7 +141,7 @@ async def open_service(
             reaper=runs.reaper,
             retention=runs.retention,
             stores=foundation.stores,
-            loops={name: loop for part in parts for name, loop in part.loops.items()},
+            loops={name: loop for subject in all_subjects for name, loop in subject.loops.items()},
         )
         if layer is not None:
             await layer.guard.settle()
@@ -174,7 +177,11 @@ async def _foundation(
 
 @asynccontextmanager
 async def _runs(
-    foundation: Foundation, wrapping: Wrapping, times: StreamTimes, keep: Keep
+    foundation: Foundation,
+    wrapping: Wrapping,
+    parts: WorkOfRuns,
+    times: StreamTimes,
+    keep: Keep,
 ) -> AsyncGenerator[_Runs]:
     store, bus, clock = foundation.stores.runs, foundation.bus, foundation.clock
     draining, limits = foundation.draining, foundation.tenant_limits
@@ -192,8 +199,8 @@ async def _runs(
             reaper=reaper,
             retention=retention,
             handlers=(
-                IngestHandler(producers, draining, times, limits),
-                RunHandler(queries, watches),
+                IngestHandler(producers, draining, times, limits, parts.directives),
+                RunHandler(queries, watches, parts.shown),
                 FlowHandler(queries),
                 LogHandler(producers, queries, watches, limits),
                 ServerHandler(metadata.version("towpath")),
@@ -212,12 +219,11 @@ def _values(foundation: Foundation, sealing: Sealing, *, operated_by_callers: bo
     return Subject(handlers=(SecretHandler(WorkspaceSecrets(store, keys, clock)),))
 
 
-def _work() -> Subject:
-    return Subject(handlers=(RunControlHandler(),))
-
-
 async def _identity(
-    foundation: Foundation, sealing: Sealing, queries: Queries, options: IdentityOptions | None
+    foundation: Foundation,
+    sealing: Sealing,
+    held_leases: HeldLeases,
+    options: IdentityOptions | None,
 ) -> Identity | None:
     if options is None or not await has_identity(foundation.stores):
         return None
@@ -228,7 +234,7 @@ async def _identity(
         foundation.stores.identity,
         foundation.clock,
         sealing(make=False),
-        queries.attempt,
+        held_leases,
         foundation.tenant_limits,
         options,
     )

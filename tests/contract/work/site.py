@@ -11,16 +11,22 @@ from uuid import uuid4
 
 from sqlalchemy import select
 from towpath_service.app.stores import database_at, stores_on
+from towpath_service.core.bus import Bus
 from towpath_service.core.names import Scope
 from towpath_service.runs.application.commit import Batch
+from towpath_service.runs.application.reaper import Reaper
 from towpath_service.runs.application.submissions import Outcome, Submission
-from towpath_service.runs.domain.reports import Update
-from towpath_service.runs.domain.states import RunState
-from towpath_service.runs.ports.ingest import ProducerKey
+from towpath_service.runs.domain.reports import StateReport, Update
+from towpath_service.runs.domain.states import RunState, Source
+from towpath_service.runs.ports.ingest import ProducerKey, RunKey
+from towpath_service.work.application.cancelling import Cancelling, CancelRequest
 from towpath_service.work.application.enqueueing import Enqueued, enqueue
+from towpath_service.work.application.moving import move
+from towpath_service.work.domain.leases import Lease, Phase
 from towpath_service.work.domain.requests import RunRequest
 from towpath_service.work.storage import tables
 from towpath_service.work.storage.control import SqlControlStore
+from towpath_service.work.storage.dispatching import SqlDispatchStore
 
 from tests.in_process.empty_database import copy_empty_database
 
@@ -31,10 +37,12 @@ if TYPE_CHECKING:
     from towpath_service.app.stores import Stores
     from towpath_service.database.postgres_url import PostgresUrl
     from towpath_service.work.storage.control import SqlControl
+    from towpath_service.work.storage.dispatching import SqlDispatch
 
 TENANT = "00000000-0000-7000-8000-000000000001"
 SCOPE = Scope(TENANT, "default")
 SECOND = 1_000_000
+INSTANCE = str(uuid4())
 NOW_US = 1_790_000_000 * SECOND
 
 
@@ -60,11 +68,45 @@ def request(**changes: Any) -> RunRequest:
 
 
 @dataclass
+class FixedClock:
+    """A clock that stands still."""
+
+    us: int = NOW_US
+
+    def now_us(self) -> int:
+        return self.us
+
+
+def lease_of(run_id: str, fence: int, attempt: int, now_us: int, phase: Phase) -> Lease:
+    """A lease of the worker w-7 of the pool "local"."""
+    return Lease(
+        scope=SCOPE,
+        run_id=run_id,
+        lease_id=new_id(),
+        fence=fence,
+        attempt=attempt,
+        pool_id="local",
+        queue_id="default",
+        flow_id="etl",
+        deployment_id="nightly",
+        worker_id="w-7",
+        instance_id=INSTANCE,
+        phase=phase,
+        counts=True,
+        pid=4711,
+        granted_us=now_us,
+        phase_us=now_us,
+        expires_us=now_us + 30 * SECOND,
+    )
+
+
+@dataclass
 class Site:
     """The stores, and one producer."""
 
     stores: Stores
     control: SqlControlStore
+    dispatch: SqlDispatchStore
     producer_id: str = field(default_factory=new_id)
     sequence: int = 0
 
@@ -100,6 +142,38 @@ class Site:
         assert isinstance(outcome, Outcome), outcome
         return [refusal.rule for refusal in outcome.refusals]
 
+    async def lease(
+        self, run_id: str, *, now_us: int = NOW_US, phase: Phase = Phase.ACCEPTED
+    ) -> int:
+        """Leases a queued run to the worker w-7; returns the fence."""
+
+        def work(dispatch: SqlDispatch) -> int:
+            key = RunKey(TENANT, run_id)
+            run = dispatch.runs.standing({key}, ())[0][key]
+            run.fence += 1
+            batch = Batch(dispatch.runs, now_us)
+            report = StateReport(state=RunState.PENDING)
+            worker = Source.WORKER
+            assert move(batch, SCOPE, run, report, now_us, actor="system", source=worker)
+            dispatch.queue.remove([key])
+            dispatch.leases.add([lease_of(run_id, run.fence, run.attempt, now_us, phase)])
+            batch.commit([])
+            return run.fence
+
+        return await self.dispatch.write({TENANT}, work)
+
+    async def cancel(self, run_id: str, **fields: Any) -> int:
+        """Asks a run to end; returns the number of runs below it."""
+        cancelling = Cancelling(self.control, Bus(), FixedClock(), lambda: None)
+        return await cancelling.cancel(
+            CancelRequest(scope=SCOPE, run_id=run_id, actor="users/ada", **fields)
+        )
+
+    async def reap(self, *, after_seconds: float) -> int:
+        """Ends the runs of producers that are silent since NOW_US; returns how many."""
+        clock = FixedClock(NOW_US + int(after_seconds * SECOND))
+        return await Reaper(self.stores.runs, Bus(), clock).reap()
+
     async def rows(self, table: Table) -> list[Any]:
         """All rows of a table."""
         return await self.stores.database.read(
@@ -132,6 +206,10 @@ async def open_site(location: Path | PostgresUrl) -> AsyncIterator[Site]:
     stores = stores_on(database_at(location))
     await stores.database.open()
     try:
-        yield Site(stores, SqlControlStore(stores.database, stores.runs))
+        yield Site(
+            stores,
+            SqlControlStore(stores.database, stores.runs),
+            SqlDispatchStore(stores.database, stores.runs),
+        )
     finally:
         stores.database.close()

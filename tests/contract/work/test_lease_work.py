@@ -13,7 +13,6 @@ from towpath_service.core.errors import ServiceError
 from towpath_service.runs.application.reaper import Reaper
 from towpath_service.runs.domain.states import RunState
 from towpath_service.work.application.lease_expiry import LeaseExpiry, expire
-from towpath_service.work.application.settling import Crashed
 from towpath_service.work.application.workers import Workers
 from towpath_service.work.domain.leases import Outcome, Phase
 from towpath_service.work.domain.stopping import Evidence, StopKind
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from towpath_service.database.postgres_url import PostgresUrl
+    from towpath_service.work.application.settling import Crashed
 
 
 @pytest_asyncio.fixture
@@ -121,7 +121,7 @@ async def test_an_older_instance_cannot_take_the_place_of_a_newer_one(pools: Poo
 
 
 async def test_a_worker_of_another_kind_is_refused(pools: Pools) -> None:
-    with pytest.raises(ServiceError, match="NOT_DISPATCHABLE.*kind process"):
+    with pytest.raises(ServiceError, match=r"NOT_DISPATCHABLE.*kind process"):
         await pools.worker(kind="kubernetes")
 
 

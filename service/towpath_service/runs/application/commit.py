@@ -165,7 +165,7 @@ class Batch:
             self._carry_out(submission, update, verdict, run, change)
         elif isinstance(change, Creation):
             verdict = decide_creation(run, change, update.run_id)
-            if isinstance(verdict, Accepted):
+            if run is None and isinstance(verdict, Accepted):
                 producer_id = submission.producer.producer_id
                 run = self._new_run(submission.scope, update, change, producer_id)
             elif run is not None and run.fence and not isinstance(verdict, Refused):

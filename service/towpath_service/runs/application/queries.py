@@ -93,11 +93,6 @@ class Queries:
 
         return await read_fresh(self._store, self._bus, scope, consistency_token, work)
 
-    async def attempt(self, scope: Scope, run_id: str) -> int:
-        """The number of a run's latest attempt; raises RESOURCE_NOT_FOUND."""
-        run, _ = await self.run(scope, run_id, consistency_token="")
-        return run.attempt
-
     async def batch(
         self, scope: Scope, run_ids: Sequence[str], *, full: bool
     ) -> tuple[dict[str, Run], dict[str, RunDetail]]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Transition,
     )
     from towpath_service.runs.domain.states import RunKind, RunState
+    from towpath_service.runs.ports.origins import RunOrigin
 
 
 def parse_into(message: Message, text: str | None) -> None:
@@ -50,15 +51,17 @@ def state_counts(counts: Mapping[RunState, int]) -> list[run_pb2.RunStateCount]:
     ]
 
 
-def to_run(run: Run, detail: RunDetail | None = None) -> run_pb2.Run:
-    """A run; with its detail for RUN_VIEW_FULL."""
+def to_run(
+    run: Run, detail: RunDetail | None = None, origin: RunOrigin | None = None
+) -> run_pb2.Run:
+    """A run; with its detail for RUN_VIEW_FULL, and its origin if it is of a deployment."""
     workspace = run.workspace_id
     message = run_pb2.Run(
         name=names.run_name(workspace, run.run_id),
         run_id=run.run_id,
         short_id=run.short_id,
         kind=_kind(run.kind),
-        display_name=run.display_name,
+        display_name=run.display_name or f"{run.flow_id}-{run.short_id}",
         flow=names.flow_name(workspace, run.flow_id) if run.flow_id else "",
         flow_name=run.flow_name,
         task_key=run.task_key,
@@ -90,7 +93,21 @@ def to_run(run: Run, detail: RunDetail | None = None) -> run_pb2.Run:
     _set_times(message, run)
     if detail is not None:
         _add_detail(message, detail)
+    if origin is not None:
+        _add_origin(message, origin)
     return message
+
+
+def _add_origin(message: run_pb2.Run, origin: RunOrigin) -> None:
+    trigger: Any = origin.trigger
+    message.deployment = origin.deployment
+    message.deployment_revision = origin.deployment_revision
+    message.trigger = trigger
+    message.triggered_by = origin.schedule or message.parent_run
+    message.work_queue = origin.queue
+    message.worker = origin.worker
+    message.priority = origin.priority
+    set_time(message.slot_time, origin.slot_us)
 
 
 def _set_times(message: run_pb2.Run, run: Run) -> None:

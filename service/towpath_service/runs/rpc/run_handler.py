@@ -8,12 +8,15 @@ from towpath.api.v1 import flow_service_pb2, run_service_pb2
 
 from towpath_service.core.names import Scope, run_name
 from towpath_service.rpc.times import span_us, to_us
+from towpath_service.runs.ports.origins import no_origins
 from towpath_service.runs.rpc import convert_runs
 from towpath_service.runs.rpc.scopes import run_scope, workspace_scope
+from towpath_service.runs.rpc.shown_runs import ShownRuns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from towpath.api.v1 import run_pb2
     from towpath_auth import Caller
 
     from towpath_service.runs.application.queries import Queries
@@ -28,9 +31,10 @@ class RunHandler:
 
     service: ClassVar[str] = "towpath.api.v1.RunService"
 
-    def __init__(self, queries: Queries, watches: Watches) -> None:
+    def __init__(self, queries: Queries, watches: Watches, shown: ShownRuns | None = None) -> None:
         self._queries = queries
         self._watches = watches
+        self._shown = shown or ShownRuns(no_origins)
 
     async def get_run(
         self, request: run_service_pb2.GetRunRequest, caller: Caller
@@ -40,7 +44,8 @@ class RunHandler:
         run, detail = await self._queries.run(
             scope, run_id, consistency_token=request.consistency_token
         )
-        return run_service_pb2.GetRunResponse(run=convert_runs.to_run(run, detail))
+        [shown] = await self._shown.of(scope, [run], {run_id: detail})
+        return run_service_pb2.GetRunResponse(run=shown)
 
     async def batch_get_runs(
         self, request: run_service_pb2.BatchGetRunsRequest, caller: Caller
@@ -50,8 +55,9 @@ class RunHandler:
         ids = [run_scope(caller, name, "names")[1] for name in request.names]
         full = request.view == run_service_pb2.RUN_VIEW_FULL
         runs, details = await self._queries.batch(scope, ids, full=full)
+        found = [runs[run_id] for run_id in ids if run_id in runs]
         return run_service_pb2.BatchGetRunsResponse(
-            runs=[convert_runs.to_run(runs[i], details.get(i)) for i in ids if i in runs],
+            runs=await self._shown.of(scope, found, details),
             missing=[run_name(scope.workspace_id, i) for i in ids if i not in runs],
         )
 
@@ -59,8 +65,9 @@ class RunHandler:
         self, request: run_service_pb2.ListRunsRequest, caller: Caller
     ) -> run_service_pb2.ListRunsResponse:
         """Lists runs, a page at a time."""
+        scope = workspace_scope(caller, request.parent)
         page = await self._queries.runs(
-            workspace_scope(caller, request.parent),
+            scope,
             size=request.page_size,
             token=request.page_token,
             filter_=request.filter,
@@ -69,7 +76,7 @@ class RunHandler:
             consistency_token=request.consistency_token,
         )
         return run_service_pb2.ListRunsResponse(
-            runs=[convert_runs.to_run(run, page.details.get(run.run_id)) for run in page.runs],
+            runs=await self._shown.of(scope, page.runs, page.details),
             next_page_token=page.next_page_token,
             resume_token=page.resume_token,
         )
@@ -171,8 +178,18 @@ class RunHandler:
         message = run_service_pb2.WatchRunsResponse(
             resume_token=changes.resume_token, synced=changes.synced
         )
+        shown = await self._shown.of(
+            scope,
+            [
+                change.run
+                for change in changes.changes
+                if change.run is not None and change.kind != "REMOVED"
+            ],
+            details,
+        )
+        runs = {run.run_id: run for run in shown}
         for change in changes.changes:
-            message.events.append(_event(scope, change, details))
+            message.events.append(_event(scope, change, runs.get(change.run_id)))
         message.server_time.GetCurrentTime()
         return message
 
@@ -220,10 +237,10 @@ class FlowHandler:
         )
 
 
-def _event(scope: Scope, change: RunChange, details: dict[str, Any]) -> run_service_pb2.RunEvent:
+def _event(scope: Scope, change: RunChange, run: run_pb2.Run | None) -> run_service_pb2.RunEvent:
     event = run_service_pb2.RunEvent(kind=_EVENTS[change.kind])
-    if change.run is not None and change.kind != "REMOVED":
-        event.run.CopyFrom(convert_runs.to_run(change.run, details.get(change.run_id)))
+    if run is not None:
+        event.run.CopyFrom(run)
     else:
         event.run.name = run_name(scope.workspace_id, change.run_id)
         event.run.run_id = change.run_id

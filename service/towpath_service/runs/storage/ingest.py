@@ -114,6 +114,7 @@ class SqlIngestTransaction:
         self,
         transaction: SqlTransaction,
         limits: StorageLimits,
+        *,
         leases: LeaseMoves | None = None,
         supervised: Callable[[Any], Any] | None = None,
     ) -> None:
@@ -291,7 +292,7 @@ class SqlIngestTransaction:
     def runs_of_silent_producers(
         self, silent_since_us: int, limit: int
     ) -> list[tuple[Scope, RunStatus]]:
-        """Reads unfinished runs without a lease whose producer was last seen before a time."""
+        """Reads unfinished runs whose producer was last seen before a time."""
         check_tenants(self._tenants, EVERY_TENANT)
         producer = tables.producer.c
         query = (

@@ -31,6 +31,7 @@ class SqlRunStore:
         self,
         database: Database,
         limits: StorageLimits,
+        *,
         leases: LeaseMoves | None = None,
         supervised: Callable[[Any], Any] | None = None,
     ) -> None:
@@ -51,7 +52,7 @@ class SqlRunStore:
     def on(self, transaction: Transaction) -> IngestTransaction:
         """The runs within a transaction that another subject has opened."""
         return SqlIngestTransaction(
-            sql_of(transaction), self._limits, self._leases, self._supervised
+            sql_of(transaction), self._limits, leases=self._leases, supervised=self._supervised
         )
 
     async def write(

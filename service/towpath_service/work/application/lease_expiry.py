@@ -1,4 +1,4 @@
-"""Ends leases by silence, and unparks runs that were overlooked.
+"""Ends leases by silence, unparks runs that were overlooked, and ends runs that start too late.
 
 A lease lasts as long as its worker renews it, or as its run's own producer is heard. Time in which
 no replica lived counts for neither: leases get it anew. Safe at any number of replicas: each
@@ -13,9 +13,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from towpath_service.core.errors import ServiceError
+from towpath_service.core.names import Scope
 from towpath_service.core.tenancy import EVERY_TENANT
 from towpath_service.runs.application.commit import Batch
+from towpath_service.runs.domain.reports import StateReport
+from towpath_service.runs.domain.states import RunState, Source
 from towpath_service.runs.ports.ingest import RunKey
+from towpath_service.work.application.moving import move
 from towpath_service.work.application.settling import Ending, settle
 from towpath_service.work.domain.dispatching import WorkerKey
 from towpath_service.work.domain.leases import on_expiry, phase_in
@@ -128,9 +132,12 @@ class LeaseExpiry:
         return len(ended)
 
     async def sweep(self) -> None:
-        """Unparks runs whose limit has room."""
+        """Unparks runs whose limit has room, and ends those that may start no more."""
         now_us = self._clock.now_us()
         await self._store.write(EVERY_TENANT, partial(unpark_where_room, now_us=now_us))
+        scopes = await self._store.write(EVERY_TENANT, partial(end_overdue, now_us=now_us))
+        for scope in scopes:
+            self._bus.notify(scope)
 
 
 def expire(
@@ -172,3 +179,23 @@ def unpark_where_room(dispatch: Dispatch, now_us: int) -> None:
     used = dispatch.limits.used(limits.keys())
     room = {key: limits[key] - used.get(key, 0) if key in limits else LIMIT for key in parked}
     dispatch.queue.unpark({key: left for key, left in room.items() if left > 0}, now_us)
+
+
+def end_overdue(dispatch: Dispatch, now_us: int) -> set[Scope]:
+    """Ends runs whose start deadline has passed; returns their workspaces."""
+    keys = dispatch.queue.overdue(now_us, LIMIT)
+    report = StateReport(
+        state=RunState.TIMED_OUT,
+        reason="START_DEADLINE",
+        message="no worker started it before its start deadline",
+    )
+    batch = Batch(dispatch.runs, now_us)
+    scopes: set[Scope] = set()
+    for key, run in dispatch.runs.standing(keys, ())[0].items():
+        scope = Scope(key.tenant_id, run.workspace_id)
+        if run.state is RunState.SCHEDULED:
+            move(batch, scope, run, report, now_us, actor="system", source=Source.SYSTEM)
+            scopes.add(scope)
+    dispatch.queue.remove(keys)
+    batch.commit([])
+    return scopes

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from towpath_service.runs.domain.reports import Creation, StateReport
 from towpath_service.runs.domain.states import RunKind, RunState, Source
@@ -25,6 +27,19 @@ class Trigger(IntEnum):
     SCHEDULE = 3
     AUTOMATION = 4
     RERUN = 5
+
+
+def payload_text(parameters: Mapping[str, Any]) -> str | None:
+    """Arguments as the contract's `Payload` in JSON; None for none."""
+    if not parameters:
+        return None
+    data = json.dumps(parameters, separators=(",", ":")).encode()
+    content = {
+        "contentType": "application/json",
+        "data": base64.b64encode(data).decode(),
+        "sizeBytes": str(len(data)),
+    }
+    return json.dumps(content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,11 +116,12 @@ def cancellation_of(run: RunStatus, *, leased: bool) -> Cancellation | None:
     suspended = run.state is RunState.PAUSED and run.reason == SUSPENDED
     if run.state is RunState.SCHEDULED or suspended:
         return Cancellation(state=RunState.CANCELLED, evidence=NEVER_STARTED)
-    if run.fence and not leased:
+    if run.fence and not leased and run.producer_id is None:
+        # No report will come, no lease will end, and no producer can fall silent.
         return Cancellation(
             state=RunState.CANCELLED,
             reason=NOT_CONFIRMED,
-            message="not confirmed: its worker is gone, and nobody saw its process end",
+            message="not confirmed: its worker is gone, and its process never reported",
             inferred=True,
         )
     return Cancellation(state=RunState.CANCELLING)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from towpath_service.core.names import Scope
     from towpath_service.runs.ports.ingest import IngestTransaction
     from towpath_service.work.ports.enqueueing import Enqueueing
+    from towpath_service.work.ports.resources import Resources
 
 Result = TypeVar("Result")
 
@@ -49,23 +50,6 @@ class DirectiveRow:
     created_us: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OriginRow:
-    """What a run of a deployment was created from, as far as its control needs it."""
-
-    scope: Scope
-    run_id: str
-    flow_id: str
-    deployment_id: str
-    deployment_revision: int
-    schedule_id: str
-    pool_id: str
-    queue_id: str
-    priority: int
-    crash_retries: int
-    """Attempts that crashed and were followed by another."""
-
-
 class Control(Protocol):
     """One transaction over runs and their work."""
 
@@ -77,6 +61,10 @@ class Control(Protocol):
     @property
     def queue(self) -> Enqueueing:
         """The queue within the transaction."""
+        ...
+
+    def resources(self, tenant_id: str) -> Resources:
+        """Pools, queues and deployments of a tenant within the transaction."""
         ...
 
     def leases(self, tenant_id: str, run_ids: Collection[str]) -> dict[str, LeaseRow]:
@@ -95,14 +83,6 @@ class Control(Protocol):
         """Keeps directives; each takes the place of an earlier one of its run."""
         ...
 
-    def origin(self, scope: Scope, run_id: str) -> OriginRow | None:
-        """What a run was created from; None for a run of no deployment."""
-        ...
-
-    def count_crash_retry(self, tenant_id: str, run_id: str) -> None:
-        """Counts an attempt that crashed and is followed by another."""
-        ...
-
 
 class ControlStore(Protocol):
     """A store over runs and their work."""
@@ -117,4 +97,8 @@ class ControlStore(Protocol):
         Raises:
             ServiceError: OVERLOADED, when the database is unavailable.
         """
+        ...
+
+    async def read(self, tenants: Collection[str], work: Callable[[Control], Result]) -> Result:
+        """Runs reads that see one state of the database; raises as `write`."""
         ...

@@ -149,16 +149,21 @@ class QueueRows(Protocol):
         """
         ...
 
+    def overdue(self, now_us: int, limit: int) -> list[RunKey]:
+        """Locks entries of all tenants whose start deadline has passed, and returns their runs."""
+        ...
+
     def parked_limits(self) -> list[LimitKey]:
         """The limits that entries of all tenants are parked by."""
         ...
 
-    def put_back(self, keys: Collection[RunKey], due_us: int) -> None:
+    def put_back(self, keys: Collection[RunKey], due_us: int, *, started: bool = False) -> None:
         """Queues dispatched runs again, and wakes their pools.
 
         Args:
             keys: The runs; each has an origin.
             due_us: When they may start at the earliest.
+            started: Whether an attempt has started in time: no start deadline applies any more.
         """
         ...
 
@@ -295,8 +300,36 @@ class WorkerRows(Protocol):
         ...
 
 
+class CrashBudget(NamedTuple):
+    """What a crashed run may still have."""
+
+    used: int
+    """Attempts that crashed and were followed by another."""
+    most: int
+    """Such attempts that its deployment allows."""
+    lease_us: int
+    """How long a lease of its pool lasts."""
+
+
+class CrashRows(Protocol):
+    """Attempts after crashes."""
+
+    def budgets(self, keys: Collection[RunKey]) -> dict[RunKey, CrashBudget]:
+        """The budgets of runs, by the revision of their deployment; others are left out."""
+        ...
+
+    def count(self, keys: Collection[RunKey]) -> None:
+        """Counts an attempt that crashed and is followed by another, for each run."""
+        ...
+
+
 class Dispatch(Protocol):
     """One transaction over runs and their dispatch."""
+
+    @property
+    def crashes(self) -> CrashRows:
+        """Attempts after crashes."""
+        ...
 
     @property
     def runs(self) -> IngestTransaction:

@@ -69,7 +69,7 @@ class Enqueueing(Protocol):
         ...
 
     def add_entries(self, entries: Sequence[QueueEntry]) -> None:
-        """Queues runs; a run that is queued already stays as it is."""
+        """Queues runs and wakes their pools; a run that is queued already stays as it is."""
         ...
 
     def lock_entries(self, tenant_id: str, run_ids: Collection[str]) -> None:
@@ -81,8 +81,4 @@ class Enqueueing(Protocol):
 
     def remove_entries(self, tenant_id: str, run_ids: Collection[str]) -> None:
         """Takes runs out of the queue; those that aren't queued are left out."""
-        ...
-
-    def too_late(self, now_us: int, limit: int) -> list[tuple[Scope, str]]:
-        """Locks entries whose start deadline has passed; returns their workspaces and run ids."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, select
 
 from towpath_service.core.bus import Topic
 from towpath_service.core.tenancy import check_tenants
@@ -15,11 +15,11 @@ from towpath_service.runs.ports.reads import RunTree
 from towpath_service.runs.storage.rows import chunks
 from towpath_service.runs.storage.tables import run
 from towpath_service.runs.storage.trees import of_tree
-from towpath_service.work.ports.control import DirectiveRow, LeaseRow, OriginRow
+from towpath_service.work.ports.control import DirectiveRow, LeaseRow
 from towpath_service.work.storage.enqueueing import SqlEnqueueing
+from towpath_service.work.storage.resource_store import SqlResources
 from towpath_service.work.storage.tables import (
     run_directive,
-    run_origin,
     work_lease,
     work_pool,
     worker,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from towpath_service.database.port import Database
     from towpath_service.runs.ports.ingest import IngestTransaction
     from towpath_service.runs.ports.store import RunStore
+    from towpath_service.work.ports.resources import Resources
 
 Result = TypeVar("Result")
 
@@ -60,11 +61,17 @@ class SqlControl:
     """One transaction over runs and their work."""
 
     def __init__(self, transaction: Transaction, runs: IngestTransaction) -> None:
+        self._transaction = transaction
         self.runs = runs
         self.queue = SqlEnqueueing(sql_of(transaction))
         self._connection = sql_of(transaction).connection
         self._topics = sql_of(transaction).topics
         self._tenants = transaction.tenants
+
+    def resources(self, tenant_id: str) -> Resources:
+        """Pools, queues and deployments of a tenant within the transaction."""
+        check_tenants(self._tenants, (tenant_id,))
+        return SqlResources(sql_of(self._transaction), tenant_id)
 
     def leases(self, tenant_id: str, run_ids: Collection[str]) -> dict[str, LeaseRow]:
         """The leases of runs, by run id."""
@@ -135,32 +142,6 @@ class SqlControl:
             )
             self._topics.update(Topic("workers", tenant_id, *pool) for pool in pools)
 
-    def origin(self, scope: Scope, run_id: str) -> OriginRow | None:
-        """What a run was created from; None for a run of no deployment."""
-        check_tenants(self._tenants, (scope.tenant_id,))
-        columns = run_origin.c
-        row = self._connection.execute(
-            select(run_origin).where(
-                columns.tenant_id == scope.tenant_id,
-                columns.workspace_id == scope.workspace_id,
-                columns.run_id == run_id,
-            )
-        ).one_or_none()
-        if row is None:
-            return None
-        names = [name for name in OriginRow.__slots__ if name != "scope"]
-        return OriginRow(scope=scope, **{name: getattr(row, name) for name in names})
-
-    def count_crash_retry(self, tenant_id: str, run_id: str) -> None:
-        """Counts an attempt that crashed and is followed by another."""
-        check_tenants(self._tenants, (tenant_id,))
-        columns = run_origin.c
-        self._connection.execute(
-            update(run_origin)
-            .where(columns.tenant_id == tenant_id, columns.run_id == run_id)
-            .values(crash_retries=columns.crash_retries + 1)
-        )
-
 
 class SqlControlStore:
     """A store over runs and their work."""
@@ -178,6 +159,12 @@ class SqlControlStore:
         """Runs work in one transaction, and returns its result after the commit."""
         return await self._database.write(
             lambda transaction: work(self.on(transaction)), tenants=tenants, name=CONTROL
+        )
+
+    async def read(self, tenants: Collection[str], work: Callable[[SqlControl], Result]) -> Result:
+        """Runs reads that see one state of the database."""
+        return await self._database.read(
+            lambda transaction: work(self.on(transaction)), tenants=tenants
         )
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import exists
 
 from towpath_service.database.port import sql_of
 from towpath_service.work.storage.claiming import SqlLimitRows
+from towpath_service.work.storage.crash_rows import SqlCrashRows
 from towpath_service.work.storage.lease_rows import SqlLeaseRows
 from towpath_service.work.storage.queueing import SqlQueueRows
 from towpath_service.work.storage.tables import work_lease
@@ -44,6 +45,7 @@ class SqlDispatch:
         self.limits = SqlLimitRows(sql_of(transaction))
         self.leases = SqlLeaseRows(sql_of(transaction))
         self.workers = SqlWorkerRows(sql_of(transaction))
+        self.crashes = SqlCrashRows(sql_of(transaction))
 
 
 class SqlDispatchStore:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import and_, delete, func, select
 
 from towpath_service.core.bus import Topic
-from towpath_service.core.names import Scope
-from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
+from towpath_service.core.tenancy import check_tenants
 from towpath_service.database.sql.bulk import insert_rows, upsert_rows
 from towpath_service.runs.storage.rows import chunks
 from towpath_service.work.ports.enqueueing import QueueEntry, RequestKey
@@ -28,8 +27,8 @@ class SqlEnqueueing:
     """One transaction on the queue of runs."""
 
     def __init__(self, transaction: SqlTransaction) -> None:
+        self._transaction = transaction
         self._connection = transaction.connection
-        self._topics = transaction.topics
         self._tenants = transaction.tenants
 
     def claim_keys(self, keys: Mapping[RequestKey, str], now_us: int) -> dict[RequestKey, str]:
@@ -86,10 +85,12 @@ class SqlEnqueueing:
         insert_rows(self._connection, run_origin, [_origin_row(item) for item in requests])
 
     def add_entries(self, entries: Sequence[QueueEntry]) -> None:
-        """Queues runs; a run that is queued already stays as it is."""
+        """Queues runs and wakes their pools; a run that is queued already stays as it is."""
         check_tenants(self._tenants, (entry.scope.tenant_id for entry in entries))
         upsert_rows(self._connection, queued, _QUEUED_COLUMNS, [_entry_row(e) for e in entries])
-        self._topics.update(Topic("pool", *entry.scope, entry.pool_id) for entry in entries)
+        self._transaction.topics.update(
+            Topic("pool", *entry.scope, entry.pool_id) for entry in entries
+        )
 
     def lock_entries(self, tenant_id: str, run_ids: Collection[str]) -> None:
         """Locks queue entries until the transaction ends, before their runs are read."""
@@ -111,21 +112,6 @@ class SqlEnqueueing:
             self._connection.execute(
                 delete(queued).where(queued.c.tenant_id == tenant_id, queued.c.run_id.in_(chunk))
             )
-
-    def too_late(self, now_us: int, limit: int) -> list[tuple[Scope, str]]:
-        """Locks entries whose start deadline has passed; returns their workspaces and run ids."""
-        check_tenants(self._tenants, EVERY_TENANT)
-        columns = queued.c
-        rows = self._connection.execute(
-            select(columns.tenant_id, columns.workspace_id, columns.run_id)
-            .where(columns.deadline_us.is_not(None), columns.deadline_us < now_us)
-            .order_by(columns.tenant_id, columns.run_id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        return [
-            (Scope(tenant_id, workspace_id), run_id) for tenant_id, workspace_id, run_id in rows
-        ]
 
 
 def _origin_row(request: RunRequest) -> tuple[Any, ...]:

@@ -129,6 +129,13 @@ _UNPARKABLE: Final = (
 _PARKING: Final = select(_queued.tenant_id, _queued.workspace_id, _queued.parked_by).where(
     _queued.parked_by.is_not(None)
 )
+_OVERDUE: Final = (
+    select(_queued.tenant_id, _queued.run_id)
+    .where(_queued.deadline_us < bindparam("now"))
+    .order_by(_queued.tenant_id, _queued.run_id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
 _JOBS: Final = (
     select(
         *(_origin.tenant_id, _run.run_id, _origin.deployment_revision),
@@ -233,18 +240,25 @@ class SqlQueueRows:
         )
         self._wake(PoolKey(row.tenant_id, row.workspace_id, row.pool_id) for row in rows)
 
+    def overdue(self, now_us: int, limit: int) -> list[RunKey]:
+        """Locks entries of all tenants whose start deadline has passed, and returns their runs."""
+        check_tenants(self._transaction.tenants, EVERY_TENANT)
+        rows = self._connection.execute(_OVERDUE, {"now": now_us, "most": limit})
+        return [RunKey(*row) for row in rows]
+
     def parked_limits(self) -> list[LimitKey]:
         """The limits that entries of all tenants are parked by."""
         check_tenants(self._transaction.tenants, EVERY_TENANT)
         return [LimitKey(*row) for row in self._connection.execute(_PARKING.distinct())]
 
-    def put_back(self, keys: Collection[RunKey], due_us: int) -> None:
+    def put_back(self, keys: Collection[RunKey], due_us: int, *, started: bool = False) -> None:
         """Queues dispatched runs again, and wakes their pools."""
         self._check(key.tenant_id for key in keys)
         rows: list[tuple[Any, ...]] = []
         for portion in run_portions(keys):
             for *row, scheduled_us, deadline_us in self._connection.execute(_ORIGINS, portion):
-                rows.append((*row, max(due_us, scheduled_us or 0), deadline_us, None))
+                latest_us = None if started else deadline_us
+                rows.append((*row, max(due_us, scheduled_us or 0), latest_us, None))
         upsert_rows(self._connection, tables.queued, _QUEUED_COLUMNS, rows)
         self._wake(PoolKey(row[0], row[2], row[3]) for row in rows)
 

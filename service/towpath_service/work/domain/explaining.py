@@ -1,0 +1,389 @@
+"""Why a run is in its state: typed reasons, each with the command that helps.
+
+Pure: a snapshot of facts in, reasons out, the decisive one first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final
+
+from towpath_service.runs.domain.states import RunKind, RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+SILENCE_US: Final = 30_000_000
+"""A process that wasn't heard from for longer counts as silent."""
+KILL_US: Final = 10_000_000
+"""Time between SIGTERM and SIGKILL."""
+
+
+class Kind(IntEnum):
+    """The kind of a reason, numbered as in the contract."""
+
+    NOT_YET_DUE = 1
+    NO_WORKER = 2
+    WORKERS_FULL = 3
+    POOL_PAUSED = 4
+    QUEUE_PAUSED = 5
+    LIMIT_FULL = 6
+    OVERLAP = 7
+    QUEUE_POSITION = 8
+    STARTING = 9
+    UPSTREAM = 10
+    NEXT_ATTEMPT = 11
+    STOPPING = 12
+    STOP_NOT_CONFIRMED = 13
+    SILENT = 14
+    UPSTREAM_FAILED = 15
+    CRASHED = 16
+    FAILED = 17
+    CANCELLED = 18
+    TIMED_OUT = 19
+    PAUSED = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One reason for the state of a run."""
+
+    kind: Kind
+    message: str
+    """A sentence for people."""
+    command: str = ""
+    """A command that helps; empty if none does."""
+    resources: Sequence[str] = ()
+    """Names of the resources behind it."""
+    end_us: int | None = None
+    """When it ends by itself; None if that isn't known."""
+    position: int = 0
+    """Number of runs ahead, for QUEUE_POSITION."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingFacts:
+    """What a queued run waits for."""
+
+    due_us: int
+    pool: str
+    """Resource name."""
+    pool_id: str
+    queue: str
+    """Resource name."""
+    queue_id: str
+    pool_exists: bool = True
+    pool_paused: bool = False
+    queue_paused: bool = False
+    parked_by: str = ""
+    """Name of the full limit or the schedule that holds it back; empty if none does."""
+    holders: Sequence[str] = ()
+    """Names of runs that take up that limit, or that the schedule waits for."""
+    online_workers: int = 0
+    """Workers that take runs of the queue."""
+    free_slots: int = 0
+    """Slots of these workers that are free."""
+    last_worker: str = ""
+    """Id of the worker of the pool that was heard from last; empty if there was none."""
+    last_seen_us: int | None = None
+    ahead: int = 0
+    """Due runs of the pool that start before it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessFacts:
+    """The process that executes a run."""
+
+    worker: str = ""
+    """Resource name of the worker that has leased the run; empty for none."""
+    worker_id: str = ""
+    host: str = ""
+    pid: int = 0
+    seen_us: int | None = None
+    """When its producer was last heard from; None if it never was."""
+    asked_us: int | None = None
+    """When it was asked to end; None if it wasn't."""
+    grace_us: int | None = None
+    """Time to end by itself; None if nobody stops it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """A snapshot of a run and what it depends on. Times are microseconds, UTC."""
+
+    name: str
+    """Resource name of the run."""
+    run_id: str
+    kind: RunKind
+    state: RunState
+    state_reason: str
+    state_message: str
+    now_us: int
+    next_attempt_us: int | None = None
+    scheduled_us: int | None = None
+    waiting: WaitingFacts | None = None
+    """Given for queued runs."""
+    process: ProcessFacts = field(default_factory=ProcessFacts)
+    upstream: Sequence[str] = ()
+    """Names of the runs that it depends on and that haven't completed."""
+
+
+def explain(facts: Facts) -> list[Reason]:
+    """The reasons for the state of a run; none for one that executes or completed as usual."""
+    return _EXPLAINED[facts.state](facts)
+
+
+def _scheduled(facts: Facts) -> list[Reason]:
+    waiting = facts.waiting
+    if waiting is None:
+        return _not_yet_due(facts.scheduled_us, facts.now_us)
+    return [
+        *_not_yet_due(waiting.due_us, facts.now_us),
+        *_paused_places(waiting),
+        *_parked(waiting),
+        *_workers(waiting, facts.now_us),
+        *_position(waiting, facts.now_us),
+    ]
+
+
+def _not_yet_due(due_us: int | None, now_us: int) -> list[Reason]:
+    if due_us is None or due_us <= now_us:
+        return []
+    message = f"it is due in {_span(due_us - now_us)}"
+    return [Reason(kind=Kind.NOT_YET_DUE, message=message, end_us=due_us)]
+
+
+def _paused_places(waiting: WaitingFacts) -> list[Reason]:
+    reasons: list[Reason] = []
+    if waiting.pool_paused:
+        reasons.append(
+            Reason(
+                kind=Kind.POOL_PAUSED,
+                message=f"the pool {waiting.pool_id} is paused",
+                command=f"towpath pool resume {waiting.pool_id}",
+                resources=(waiting.pool,),
+            )
+        )
+    if waiting.queue_paused:
+        reasons.append(
+            Reason(
+                kind=Kind.QUEUE_PAUSED,
+                message=f"the queue {waiting.queue_id} of the pool {waiting.pool_id} is paused",
+                command=f"towpath queue resume {waiting.queue_id} --pool {waiting.pool_id}",
+                resources=(waiting.queue,),
+            )
+        )
+    return reasons
+
+
+def _parked(waiting: WaitingFacts) -> list[Reason]:
+    if not waiting.parked_by:
+        return []
+    kind, _, name = waiting.parked_by.partition("/")
+    if kind == "schedule":
+        message = "earlier runs of its schedule are unfinished"
+        return [Reason(kind=Kind.OVERLAP, message=message, resources=waiting.holders)]
+    commands = {
+        "pool": f"towpath pool update {waiting.pool_id} --limit N",
+        "queue": f"towpath queue update {waiting.queue_id} --pool {waiting.pool_id} --limit N",
+        "deployment": f"towpath deployment inspect {name}",
+    }
+    return [
+        Reason(
+            kind=Kind.LIMIT_FULL,
+            message=f"the limit of the {kind} {name} is full",
+            command=commands.get(kind, ""),
+            resources=waiting.holders,
+        )
+    ]
+
+
+def _workers(waiting: WaitingFacts, now_us: int) -> list[Reason]:
+    if not waiting.pool_exists:
+        return [
+            Reason(
+                kind=Kind.NO_WORKER,
+                message=f"the pool {waiting.pool_id} is gone",
+                command=f"towpath pool create {waiting.pool_id}",
+                resources=(waiting.pool,),
+            )
+        ]
+    if not waiting.online_workers:
+        queue = "" if waiting.queue_id == "default" else f" serves the queue {waiting.queue_id}"
+        seen = ""
+        if waiting.last_worker and waiting.last_seen_us is not None:
+            ago = _span(now_us - waiting.last_seen_us)
+            seen = f" ({waiting.last_worker} was last seen {ago} ago)"
+        return [
+            Reason(
+                kind=Kind.NO_WORKER,
+                message=f"no worker of the pool {waiting.pool_id}{queue or ' is online'}{seen}",
+                command=f"towpath worker start --pool {waiting.pool_id}",
+                resources=(waiting.pool,),
+            )
+        ]
+    if waiting.free_slots:
+        return []
+    return [
+        Reason(
+            kind=Kind.WORKERS_FULL,
+            message=f"all slots of the {waiting.online_workers} online workers are taken",
+            command=f"towpath worker start --pool {waiting.pool_id}",
+            resources=(waiting.pool,),
+        )
+    ]
+
+
+def _position(waiting: WaitingFacts, now_us: int) -> list[Reason]:
+    if not waiting.ahead or waiting.due_us > now_us:
+        return []
+    runs = "1 run is" if waiting.ahead == 1 else f"{waiting.ahead} runs are"
+    message = f"{runs} before it in the pool {waiting.pool_id}"
+    return [Reason(kind=Kind.QUEUE_POSITION, message=message, position=waiting.ahead)]
+
+
+def _pending(facts: Facts) -> list[Reason]:
+    process = facts.process
+    if process.worker:
+        message = f"the worker {process.worker_id} starts its process"
+        return [Reason(kind=Kind.STARTING, message=message, resources=(process.worker,))]
+    if facts.upstream:
+        message = f"it waits for {_count(facts.upstream, 'upstream run')}"
+        return [Reason(kind=Kind.UPSTREAM, message=message, resources=facts.upstream)]
+    return _silent(facts)
+
+
+def _running(facts: Facts) -> list[Reason]:
+    return _silent(facts)
+
+
+def _silent(facts: Facts) -> list[Reason]:
+    seen_us = facts.process.seen_us
+    if seen_us is None or facts.now_us - seen_us <= SILENCE_US:
+        return []
+    ago = _span(facts.now_us - seen_us)
+    message = f"{_process(facts.process)} was last heard from {ago} ago"
+    return [Reason(kind=Kind.SILENT, message=message)]
+
+
+def _retrying(facts: Facts) -> list[Reason]:
+    end_us = facts.next_attempt_us
+    when = "" if end_us is None else f" in {_span(max(0, end_us - facts.now_us))}"
+    message = f"its next attempt begins{when}"
+    return [Reason(kind=Kind.NEXT_ATTEMPT, message=message, end_us=end_us), *_silent(facts)]
+
+
+def _cancelling(facts: Facts) -> list[Reason]:
+    process = facts.process
+    if process.worker:
+        end_us = None
+        if process.asked_us is not None and process.grace_us is not None:
+            end_us = process.asked_us + process.grace_us + KILL_US
+        return [
+            Reason(
+                kind=Kind.STOPPING,
+                message=f"{_process(process)} is asked to end, and is killed if it doesn't",
+                resources=(process.worker,),
+                end_us=end_us,
+            )
+        ]
+    command = f"kill {process.pid}" if process.pid else ""
+    return [
+        Reason(
+            kind=Kind.STOP_NOT_CONFIRMED,
+            message=f"not confirmed: nobody can kill {_process(process)}; it ends at its next safe"
+            " point",
+            command=command,
+        ),
+        *_silent(facts),
+    ]
+
+
+def _paused(facts: Facts) -> list[Reason]:
+    return [_said(Kind.PAUSED, facts, "it is paused")]
+
+
+def _skipped(facts: Facts) -> list[Reason]:
+    if facts.state_reason != "UPSTREAM_FAILED":
+        return []
+    message = facts.state_message or "an upstream run didn't succeed"
+    return [Reason(kind=Kind.UPSTREAM_FAILED, message=message, resources=facts.upstream)]
+
+
+def _crashed(facts: Facts) -> list[Reason]:
+    return [_said(Kind.CRASHED, facts, "its process was lost")]
+
+
+def _failed(facts: Facts) -> list[Reason]:
+    return [_said(Kind.FAILED, facts, "its code raised")]
+
+
+def _cancelled(facts: Facts) -> list[Reason]:
+    message = facts.state_message or "it was cancelled"
+    return [Reason(kind=Kind.CANCELLED, message=message)]
+
+
+def _timed_out(facts: Facts) -> list[Reason]:
+    if facts.state_reason != "START_DEADLINE":
+        return [_said(Kind.TIMED_OUT, facts, "it took longer than its timeout")]
+    pool = facts.waiting.pool_id if facts.waiting is not None else "POOL"
+    return [
+        Reason(
+            kind=Kind.TIMED_OUT,
+            message=facts.state_message or "no worker started it in time",
+            command=f"towpath worker start --pool {pool}",
+        )
+    ]
+
+
+def _nothing(facts: Facts) -> list[Reason]:
+    del facts
+    return []
+
+
+_EXPLAINED: Final[dict[RunState, Callable[[Facts], list[Reason]]]] = {
+    RunState.SCHEDULED: _scheduled,
+    RunState.PENDING: _pending,
+    RunState.RUNNING: _running,
+    RunState.PAUSED: _paused,
+    RunState.RETRYING: _retrying,
+    RunState.CANCELLING: _cancelling,
+    RunState.COMPLETED: _nothing,
+    RunState.FAILED: _failed,
+    RunState.CANCELLED: _cancelled,
+    RunState.CRASHED: _crashed,
+    RunState.TIMED_OUT: _timed_out,
+    RunState.SKIPPED: _skipped,
+}
+
+
+def _said(kind: Kind, facts: Facts, default: str) -> Reason:
+    """A reason in the words of the state's message, with the command that shows more."""
+    return Reason(
+        kind=kind,
+        message=facts.state_message or default,
+        command=f"towpath run logs {facts.run_id}",
+    )
+
+
+def _process(process: ProcessFacts) -> str:
+    where = process.host or process.worker_id
+    if process.pid:
+        return f"process {process.pid}{f' on {where}' if where else ''}"
+    return f"the process{f' on {where}' if where else ''}"
+
+
+def _count(names: Sequence[str], noun: str) -> str:
+    return f"1 {noun}" if len(names) == 1 else f"{len(names)} {noun}s"
+
+
+def _span(us: int) -> str:
+    """A span for people, in its two largest units: "1 h 5 min", "40 s"."""
+    seconds = max(0, us) // 1_000_000
+    parts: list[str] = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        number, seconds = divmod(seconds, size)
+        if number:
+            parts.append(f"{number} {unit}")
+    return " ".join(parts[:2]) or "0 s"
