@@ -40,6 +40,7 @@ BATCHES: Final = frozenset(
         "towpath.api.v1.IngestService/StreamUpdates",
         "towpath.api.v1.IngestService/RecordUpdates",
         "towpath.api.v1.LogService/WriteLogs",
+        "towpath.api.v1.WorkService/AttachWorker",
     }
 )
 """Rpcs that take batches. A part that breaks a rule gets a verdict of its own, so their

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest_asyncio
 from towpath_service.runs.domain.states import RunState
 from towpath_service.runs.ports.ingest import RunKey
-from towpath_service.work.application.lease_expiry import unpark_where_room
+from towpath_service.work.application.lease_expiry import end_overdue, unpark_where_room
 from towpath_service.work.domain.leases import Outcome, Phase
 
 from tests.contract.work.pools import SCOPE, SECOND, Hand, Pools, open_pools
@@ -92,9 +92,15 @@ async def test_the_entry_of_a_run_that_waits_no_more_is_dropped(pools: Pools) ->
 
 
 async def test_a_run_past_its_start_deadline_is_not_leased(pools: Pools) -> None:
-    await pools.enqueue(deadline=-1)
+    late = await pools.enqueue(2, deadline=-1)
+    there = await pools.enqueue(deadline=0)
     hand, _ = await pools.worker()
-    assert await pools.claim(hand) == []
+    await pools.state_of(late[1], RunState.CANCELLED, 0)
+    assert [lease.run_id for lease in await pools.claim(hand)] == there
+    await pools.within(end_overdue)
+    assert (await pools.history(late[0]))[-1] == ("TIMED_OUT", "START_DEADLINE")
+    assert await pools.state(late[1]) == "CANCELLED"
+    assert await pools.queued() == []
 
 
 async def test_a_stream_that_is_not_the_newest_claims_nothing(pools: Pools) -> None:

@@ -209,7 +209,8 @@ class IngestTransaction(Protocol):
     ) -> list[tuple[Scope, RunStatus]]:
         """Reads unfinished runs whose producer was last seen before a time.
 
-        Runs that a worker has leased are left out: their lease tells their end.
+        Runs that a worker has leased are left out, since their lease tells whether they live, and
+        suspended ones, which have no process.
         """
         ...
 

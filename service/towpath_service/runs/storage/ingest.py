@@ -93,6 +93,9 @@ def _advancing(counter: str, size: Any) -> Any:
     )
 
 
+# Dispatched runs without a process, until somebody resumes them.
+_SUSPENDED: Final = and_(_run.state == RunState.PAUSED, _run.reason == "SUSPENDED", _run.fence > 0)
+
 # Every commit runs this statement, and building it takes longer than running it.
 _PRODUCERS: Final = _of_producers(select(tables.producer), tables.producer.c)
 _REFUSALS: Final = _of_producers(
@@ -303,7 +306,7 @@ class SqlIngestTransaction:
                 ),
             )
             .where(producer.seen_us < silent_since_us, _run.state.in_(_UNFINISHED))
-            .where(_run.state != RunState.SCHEDULED)
+            .where(_run.state != RunState.SCHEDULED, ~_SUSPENDED)
             .where(true() if self._supervised is None else ~self._supervised(_run))
             .order_by(_run.run_id)
             .limit(limit)

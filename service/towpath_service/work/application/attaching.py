@@ -108,7 +108,7 @@ def _terms(dispatch: Dispatch, hello: Hello) -> PoolTerms:
     if terms.kind != hello.kind:
         raise ServiceError(
             reason="NOT_DISPATCHABLE",
-            message=f"{name} is of kind {terms.kind}, not {hello.kind}: start a worker of that kind",
+            message=f"{name} is of kind {terms.kind}: it takes no worker of kind {hello.kind}",
             metadata={"resource": name, "kind": terms.kind},
         )
     return terms
@@ -161,8 +161,8 @@ def _taken_over(
     if lease.lease_id in hello.held:
         # What the worker has, it has accepted, even if its word was lost.
         found = dispatch.leases.with_states(lease.scope.tenant_id, [lease.lease_id])
-        phase = Phase.ACCEPTED if lease.phase is Phase.GRANTED else lease.phase
-        phase = phase_in(phase, found[0][1]) if found else phase
+        accepted = Phase.ACCEPTED if lease.phase is Phase.GRANTED else lease.phase
+        phase = phase_in(accepted, found[0][1]) if found else accepted
         phase_us = lease.phase_us if phase is lease.phase else now_us
         return replace(
             lease,

@@ -150,7 +150,8 @@ def _begin(
     """Moves a run that waits to PENDING, under the next fence; returns whether it did."""
     if run.state is not RunState.SCHEDULED:
         return False
-    report = StateReport(state=RunState.PENDING, fence=run.fence + 1)
+    run.fence += 1
+    report = StateReport(state=RunState.PENDING, fence=run.fence)
     verdict = decide_transition(run, report, run.run_id, source=Source.WORKER)
     assert isinstance(verdict, Accepted), verdict
     batch.transition(

@@ -166,19 +166,16 @@ class Dispatcher:
             # A worker that is gone attaches again and gets its leases then, or they expire.
             if worker is not None and worker.attachment == claimed.workers[key].attachment:
                 worker.leases.update(lease.lease_id for lease, _ in leases)
-                await self.send_grants(worker, leases)
+                grants = await self.grants(worker, leases)
+                if grants:
+                    worker.send(Granted(grants))
 
-    async def send_grants(
+    async def grants(
         self, worker: AttachedWorker, leases: Sequence[tuple[Lease, JobRow | None]]
-    ) -> None:
-        """Sends leases to their worker."""
-        grants: list[Grant] = []
-        for lease, job in leases:
-            grant = await self._grant(worker, lease, job)
-            if grant is not None:
-                grants.append(grant)
-        if grants:
-            worker.send(Granted(grants))
+    ) -> list[Grant]:
+        """Leases as their worker gets them; those that can't be carried out are ended instead."""
+        made = [await self._grant(worker, lease, job) for lease, job in leases]
+        return [grant for grant in made if grant is not None]
 
     async def _grant(
         self, worker: AttachedWorker, lease: Lease, job: JobRow | None
@@ -189,8 +186,12 @@ class Dispatcher:
             )
             return None
         try:
-            token, expires_us = await self._tokens.issue(lease, worker.caller)
+            token, expires_us = await self.token(worker, lease)
         except ServiceError as error:
             _log.warning("run %s gets no token, and is queued again: %s", lease.run_id, error)
             return None
         return Grant(lease=lease, job=job, token=token, token_expires_us=expires_us)
+
+    async def token(self, worker: AttachedWorker, lease: Lease) -> tuple[str, int | None]:
+        """A token for the run of a lease, with its end; raises as `RunTokens.issue`."""
+        return await self._tokens.issue(lease, worker.caller)

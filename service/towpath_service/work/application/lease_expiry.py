@@ -1,4 +1,4 @@
-"""Ends leases by silence, and gives waiting runs that were overlooked another look.
+"""Ends leases by silence, unparks runs that were overlooked, and ends runs that start too late.
 
 A lease lasts as long as its worker renews it, or as its run's own producer is heard. Time in which
 no replica lived counts for neither: leases get it anew. Safe at any number of replicas: each
@@ -16,10 +16,10 @@ from towpath_service.core.errors import ServiceError
 from towpath_service.core.names import Scope
 from towpath_service.core.tenancy import EVERY_TENANT
 from towpath_service.runs.application.commit import Batch
-from towpath_service.runs.domain.decisions import Accepted, decide_transition
-from towpath_service.runs.domain.reports import StateReport, Update
+from towpath_service.runs.domain.reports import StateReport
 from towpath_service.runs.domain.states import RunState, Source
 from towpath_service.runs.ports.ingest import RunKey
+from towpath_service.work.application.moving import move
 from towpath_service.work.application.settling import Ending, settle
 from towpath_service.work.domain.dispatching import WorkerKey
 from towpath_service.work.domain.leases import on_expiry, phase_in
@@ -184,30 +184,18 @@ def unpark_where_room(dispatch: Dispatch, now_us: int) -> None:
 def end_overdue(dispatch: Dispatch, now_us: int) -> set[Scope]:
     """Ends runs whose start deadline has passed; returns their workspaces."""
     keys = dispatch.queue.overdue(now_us, LIMIT)
-    runs, _ = dispatch.runs.standing(keys, ())
+    report = StateReport(
+        state=RunState.TIMED_OUT,
+        reason="START_DEADLINE",
+        message="no worker started it before its start deadline",
+    )
     batch = Batch(dispatch.runs, now_us)
     scopes: set[Scope] = set()
-    for key, run in runs.items():
-        report = StateReport(
-            state=RunState.TIMED_OUT,
-            reason="START_DEADLINE",
-            message="it did not start before its start deadline",
-            fence=run.fence,
-        )
-        verdict = decide_transition(run, report, run.run_id, source=Source.SYSTEM)
-        if run.state is RunState.SCHEDULED and isinstance(verdict, Accepted):
-            scope = Scope(key.tenant_id, run.workspace_id)
+    for key, run in dispatch.runs.standing(keys, ())[0].items():
+        scope = Scope(key.tenant_id, run.workspace_id)
+        if run.state is RunState.SCHEDULED:
+            move(batch, scope, run, report, now_us, actor="system", source=Source.SYSTEM)
             scopes.add(scope)
-            batch.transition(
-                scope,
-                run,
-                verdict,
-                report,
-                Update(sequence=0, run_id=run.run_id, occurred_us=now_us, change=report),
-                actor="system",
-                producer_id=None,
-                source=Source.SYSTEM,
-            )
     dispatch.queue.remove(keys)
     batch.commit([])
     return scopes

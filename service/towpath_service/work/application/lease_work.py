@@ -21,13 +21,14 @@ from towpath_service.core.names import Scope
 from towpath_service.runs.application.commit import Batch
 from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.work.application.group_commit import GroupCommit
-from towpath_service.work.application.settling import Ending, freed_by, settle
+from towpath_service.work.application.settling import Ending, settle
 from towpath_service.work.domain.dispatching import WorkerKey
 from towpath_service.work.domain.leases import (
     Lease,
     LeaseTimes,
     Outcome,
     Phase,
+    freed_by,
     kept_until,
     on_end,
     phase_in,
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     from towpath_service.runs.domain.states import RunState
     from towpath_service.work.application.settling import RetryAfterCrash
     from towpath_service.work.application.workers import AttachedWorker, Workers
-    from towpath_service.work.ports.dispatching import Dispatch, DispatchStore
+    from towpath_service.work.domain.stopping import Evidence
+    from towpath_service.work.ports.dispatching import Dispatch, DispatchStore, WorkerRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,7 @@ class LeaseEnded:
     reason: str = ""
     message: str = ""
     failure: str | None = None
-    evidence: str | None = None
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,14 @@ class LeaseWork:
         end = LeaseEnded(lease_id=lease_id, outcome=outcome, message=message)
         await self.end(Ends(worker=worker.key, attachment=worker.attachment, ends=(end,)))
 
+    async def held(self, worker: AttachedWorker, lease_ids: Collection[str]) -> list[Lease]:
+        """The leases among some that are a worker's."""
+        tenant_id = worker.key.tenant_id
+        found = await self._store.read(
+            {tenant_id}, lambda dispatch: dispatch.leases.with_ids(tenant_id, lease_ids)
+        )
+        return [lease for lease in found if _worker_of(lease) == worker.key]
+
     async def _commit_said(self, items: Sequence[Said]) -> list[Kept | ServiceError]:
         now_us = self._clock.now_us()
         tenants = {item.worker.tenant_id for item in items}
@@ -174,7 +184,9 @@ def keep(dispatch: Dispatch, items: Sequence[Said], now_us: int) -> list[Kept | 
     dispatch.leases.update(list(changed.values()))
     dispatch.queue.unpark(freed_by(released), now_us)
     return [
-        _answer(item, changed) if _is_current(item, current) else fenced(item.worker, current)
+        _answer(item, changed)
+        if _is_current(item, current)
+        else fenced(item.worker, current.get(item.worker))
         for item in items
     ]
 
@@ -218,29 +230,40 @@ def end(
     batch = Batch(dispatch.runs, now_us)
     settle(dispatch, batch, endings, now_us, retry_after_crash)
     batch.commit([])
-    return [None if _is_current(item, current) else fenced(item.worker, current) for item in items]
+    return [
+        None if _is_current(item, current) else fenced(item.worker, current.get(item.worker))
+        for item in items
+    ]
 
 
-def fenced(worker: WorkerKey, current: Mapping[WorkerKey, str]) -> ServiceError:
-    """The error for a stream of a worker that is no longer the one that counts."""
+def fenced(worker: WorkerKey, current: WorkerRow | None = None) -> ServiceError:
+    """The error for a stream of a worker that is no longer the one that counts.
+
+    Args:
+        worker: The worker.
+        current: The worker as it is stored, if it was read.
+    """
     name = f"worker {worker.worker_id}"
     return ServiceError(
         reason="WORKER_FENCED",
         message=f"{name} has attached anew: end this stream, and stop unless it was you",
-        metadata={"worker": worker.worker_id, "instance_id": current.get(worker, "")},
+        metadata={
+            "worker": worker.worker_id,
+            "instance_id": "" if current is None else current.instance_id,
+        },
     )
 
 
 def _current(
     dispatch: Dispatch, items: Sequence[Said] | Sequence[Ends], *, alone: bool
-) -> dict[WorkerKey, str]:
-    """The newest stream of each worker."""
-    rows = dispatch.workers.confirm({item.worker for item in items}, alone=alone)
-    return {key: row.attachment for key, row in rows.items()}
+) -> dict[WorkerKey, WorkerRow]:
+    """The workers as they are, each with its newest stream."""
+    return dispatch.workers.confirm({item.worker for item in items}, alone=alone)
 
 
-def _is_current(item: Said | Ends, current: Mapping[WorkerKey, str]) -> bool:
-    return current.get(item.worker) == item.attachment
+def _is_current(item: Said | Ends, current: Mapping[WorkerKey, WorkerRow]) -> bool:
+    row = current.get(item.worker)
+    return row is not None and row.attachment == item.attachment
 
 
 def _found(

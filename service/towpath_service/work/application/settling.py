@@ -5,26 +5,25 @@ The caller has locked the runs, then their leases, and commits the batch in the 
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from towpath_service.runs.domain.decisions import Accepted, decide_transition
 from towpath_service.runs.domain.reports import StateReport, Update
 from towpath_service.runs.domain.states import RunState
 from towpath_service.runs.ports.ingest import RunKey
-from towpath_service.work.domain.dispatching import PoolKey, limits_of
-from towpath_service.work.domain.leases import Phase
+from towpath_service.work.domain.leases import freed_by
+from towpath_service.work.domain.stopping import describe_evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from towpath_service.core.names import Scope
     from towpath_service.runs.application.commit import Batch
     from towpath_service.runs.domain.decisions import RunStatus
-    from towpath_service.work.domain.dispatching import LimitKey
     from towpath_service.work.domain.leases import Lease, Verdict
-    from towpath_service.work.ports.dispatching import Dispatch, LeaseRows, QueueRows
+    from towpath_service.work.domain.stopping import Evidence
+    from towpath_service.work.ports.dispatching import Dispatch
 
 RETURN_PAUSE_US: Final = 1_000_000
 """Pause of a run that a worker gave back, so that none is handed out and returned in a loop."""
@@ -41,8 +40,16 @@ class Ending:
     message: str = ""
     """Replaces the verdict's; empty for none."""
     failure: str | None = None
-    evidence: str | None = None
-    """The contract's `StopProof` as JSON."""
+    evidence: Evidence | None = None
+    """What the worker saw of the end of the process."""
+
+    @property
+    def told(self) -> str:
+        """Why it ended, for people."""
+        if self.message or self.evidence is None:
+            return self.message or self.verdict.message
+        parts = (self.verdict.message, describe_evidence(self.evidence))
+        return ": ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,47 +98,6 @@ def settle(
     dispatch.queue.unpark(freed_by([ending.lease for ending in endings]), now_us)
 
 
-class Slots(Protocol):
-    """The part of a transaction that gives back slots."""
-
-    @property
-    def queue(self) -> QueueRows:
-        """The runs that wait."""
-        ...
-
-    @property
-    def leases(self) -> LeaseRows:
-        """Leases."""
-        ...
-
-
-def release(dispatch: Slots, ended: Collection[RunKey], now_us: int) -> None:
-    """Gives back the slots of leases whose runs have ended by their own report.
-
-    The leases stay until their workers have proved that the processes are gone.
-
-    Args:
-        dispatch: The transaction, which has locked the runs.
-        ended: The runs; those without a lease are passed over.
-        now_us: The time.
-    """
-    leases = [item for item in dispatch.leases.lock(ended).values() if item.counts]
-    dispatch.leases.update(
-        [replace(item, phase=Phase.ENDING, phase_us=now_us, counts=False) for item in leases]
-    )
-    dispatch.queue.unpark(freed_by(leases), now_us)
-
-
-def freed_by(leases: Sequence[Lease]) -> dict[LimitKey, int]:
-    """The slots that leases take up, by limit."""
-    freed: Counter[LimitKey] = Counter()
-    for lease in leases:
-        if lease.counts:
-            pool = PoolKey(*lease.scope, lease.pool_id)
-            freed.update(limits_of(pool, lease.queue_id, lease.flow_id, lease.deployment_id))
-    return dict(freed)
-
-
 def _key(ending: Ending) -> RunKey:
     return RunKey(ending.lease.scope.tenant_id, ending.lease.run_id)
 
@@ -144,7 +110,7 @@ def _move(batch: Batch, ending: Ending, now_us: int) -> bool:
     report = StateReport(
         state=verdict.to_state,
         reason=verdict.reason,
-        message=ending.message or verdict.message,
+        message=ending.told,
         failure=ending.failure,
         fence=run.fence,
     )
@@ -163,6 +129,6 @@ def _move(batch: Batch, ending: Ending, now_us: int) -> bool:
         producer_id=None,
         source=verdict.source,
         inferred=verdict.inferred,
-        evidence=ending.evidence,
+        evidence=None if ending.evidence is None else ending.evidence.json(),
     )
     return True

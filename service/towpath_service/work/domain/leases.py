@@ -11,13 +11,18 @@ Invariants, each of which a test names:
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunState, Source
+from towpath_service.work.domain.dispatching import LimitKey, PoolKey, limits_of
+from towpath_service.work.domain.stopping import end_of_cancelling
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from towpath_service.core.names import Scope
 
 ACCEPT_US: Final = 5_000_000
@@ -102,6 +107,16 @@ class Verdict:
 LEAVE: Final = Verdict()
 
 
+def freed_by(leases: Iterable[Lease]) -> dict[LimitKey, int]:
+    """The slots that leases take up, by limit."""
+    freed: Counter[LimitKey] = Counter()
+    for lease in leases:
+        if lease.counts:
+            pool = PoolKey(*lease.scope, lease.pool_id)
+            freed.update(limits_of(pool, lease.queue_id, lease.flow_id, lease.deployment_id))
+    return dict(freed)
+
+
 def phase_in(phase: Phase, state: RunState) -> Phase:
     """The phase of a lease, given what its run's process has reported.
 
@@ -140,10 +155,11 @@ def on_expiry(phase: Phase, state: RunState, returns: int) -> Verdict:
     if state in TERMINAL_STATES or state is RunState.SCHEDULED:
         return LEAVE
     if state is RunState.CANCELLING:
+        end = end_of_cancelling(None)
         return Verdict(
-            to_state=RunState.CANCELLED,
-            reason="LEASE_EXPIRED",
-            message="worker and process were silent for as long as the lease lasts",
+            to_state=end.state,
+            reason=end.reason,
+            message=end.message,
             source=Source.SYSTEM,
             inferred=True,
         )

@@ -115,8 +115,8 @@ class SqlLimitRows:
     ) -> dict[LimitKey, int]:
         by_kind: dict[str, set[tuple[str, ...]]] = {}
         for key in keys:
-            kind, *ids = key.name.split("/")
-            by_kind.setdefault(kind, set()).add((key.tenant_id, key.workspace_id, *ids))
+            name, *ids = key.name.split("/")
+            by_kind.setdefault(name, set()).add((key.tenant_id, key.workspace_id, *ids))
         check_tenants(self._tenants, {key[0] for keys in by_kind.values() for key in keys})
         found: dict[LimitKey, int] = {}
         for kind in _KINDS:

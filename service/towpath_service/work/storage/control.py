@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import and_, select
 
+from towpath_service.core.bus import Topic
 from towpath_service.core.tenancy import check_tenants
 from towpath_service.database.port import sql_of
 from towpath_service.database.sql.bulk import upsert_rows
@@ -64,6 +65,7 @@ class SqlControl:
         self.runs = runs
         self.queue = SqlEnqueueing(sql_of(transaction))
         self._connection = sql_of(transaction).connection
+        self._topics = sql_of(transaction).topics
         self._tenants = transaction.tenants
 
     def resources(self, tenant_id: str) -> Resources:
@@ -125,6 +127,20 @@ class SqlControl:
             [_directive_row(item) for item in directives],
             replacing=_DIRECTIVE_COLUMNS[2:],
         )
+        for tenant_id in {item.scope.tenant_id for item in directives}:
+            run_ids = [item.run_id for item in directives if item.scope.tenant_id == tenant_id]
+            self._wake_workers(tenant_id, run_ids)
+
+    def _wake_workers(self, tenant_id: str, run_ids: Collection[str]) -> None:
+        """Wakes the replicas that workers with leases of runs are attached to."""
+        columns = work_lease.c
+        for chunk in chunks(run_ids):
+            pools = self._connection.execute(
+                select(columns.workspace_id, columns.pool_id).where(
+                    columns.tenant_id == tenant_id, columns.run_id.in_(chunk)
+                )
+            )
+            self._topics.update(Topic("workers", tenant_id, *pool) for pool in pools)
 
 
 class SqlControlStore:

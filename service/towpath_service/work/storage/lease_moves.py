@@ -6,64 +6,52 @@ nothing.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import bindparam, delete, tuple_, update
+from sqlalchemy import delete
 
 from towpath_service.core.tenancy import check_tenants
 from towpath_service.database.port import sql_of
 from towpath_service.runs.ports.ingest import RunKey
-from towpath_service.runs.storage.rows import chunks
-from towpath_service.work.application.settling import release
-from towpath_service.work.domain.leases import Phase
+from towpath_service.work.domain.leases import Lease, Phase, freed_by
 from towpath_service.work.storage.keys import of_runs, run_portions
 from towpath_service.work.storage.lease_rows import SqlLeaseRows
 from towpath_service.work.storage.queueing import SqlQueueRows
-from towpath_service.work.storage.tables import run_directive, work_lease
+from towpath_service.work.storage.tables import run_directive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from towpath_service.core.transactions import LeasedMove, Transaction
-    from towpath_service.database.port import SqlTransaction
 
-_lease: Final = work_lease.c
-_STARTED: Final = (
-    update(work_lease)
-    .where(
-        _lease.tenant_id == bindparam("tenant"),
-        tuple_(_lease.run_id, _lease.fence).in_(bindparam("leases", expanding=True)),
-        _lease.phase < Phase.RUNNING,
-    )
-    .values(phase=int(Phase.RUNNING), phase_us=bindparam("now"))
-)
-_FOLLOWED: Final = delete(run_directive).where(of_runs(run_directive.c))
-
-
-class _Slots:
-    """The rows that a lease gives its slots back to."""
-
-    def __init__(self, transaction: SqlTransaction) -> None:
-        self.queue = SqlQueueRows(transaction)
-        self.leases = SqlLeaseRows(transaction)
+_FORGET: Final = delete(run_directive).where(of_runs(run_directive.c))
 
 
 def move_leases(transaction: Transaction, moves: Sequence[LeasedMove], now_us: int) -> None:
     """Ends the leases of runs that have ended, and marks those of runs that execute.
 
-    The lease of an ended run takes up no slot any more. Its row stays until the worker has proved
-    that the process is gone. What the run was asked to do is forgotten.
+    The lease of an ended run takes up no slot any more, and runs that wait for one are ready again.
+    Its row stays until the worker has proved that the process is gone.
     """
-    check_tenants(transaction.tenants, (move.tenant_id for move in moves))
     sql = sql_of(transaction)
-    ended = {RunKey(move.tenant_id, move.run_id) for move in moves if move.ended}
-    if ended:
-        release(_Slots(sql), ended, now_us)
-        for portion in run_portions(ended):
-            sql.connection.execute(_FOLLOWED, portion)
-    started = [move for move in moves if not move.ended]
-    for tenant_id in sorted({move.tenant_id for move in started}):
-        leases = sorted((m.run_id, m.fence) for m in started if m.tenant_id == tenant_id)
-        for chunk in chunks(leases):
-            named = {"tenant": tenant_id, "leases": chunk, "now": now_us}
-            sql.connection.execute(_STARTED, named)
+    check_tenants(sql.tenants, (move.tenant_id for move in moves))
+    rows = SqlLeaseRows(sql)
+    leases = rows.lock({RunKey(move.tenant_id, move.run_id) for move in moves})
+    moved: list[Lease] = []
+    freed: list[Lease] = []
+    for move in moves:
+        lease = leases.get(RunKey(move.tenant_id, move.run_id))
+        if lease is None or lease.fence != move.fence:
+            continue
+        phase = Phase.ENDING if move.ended else max(lease.phase, Phase.RUNNING)
+        if phase is lease.phase:
+            continue
+        if move.ended:
+            freed.append(lease)
+        counts = lease.counts and not move.ended
+        moved.append(replace(lease, phase=phase, phase_us=now_us, counts=counts))
+    rows.update(moved)
+    SqlQueueRows(sql).unpark(freed_by(freed), now_us)
+    for portion in run_portions({RunKey(m.tenant_id, m.run_id) for m in moves if m.ended}):
+        sql.connection.execute(_FORGET, portion)

@@ -228,7 +228,7 @@ class SqlQueueRows:
         self._check(limit.tenant_id for limit in freed)
         rows: list[Row[Any]] = []
         for limit, most in sorted(freed.items()):
-            named = {"tenant": limit.tenant_id, "workspace": limit.workspace_id}
+            named: dict[str, Any] = {"tenant": limit.tenant_id, "workspace": limit.workspace_id}
             named |= {"name": limit.name, "most": most, "now": now_us}
             rows += self._connection.execute(_UNPARKABLE, named)
         ready = {RunKey(row.tenant_id, row.run_id): None for row in rows}
@@ -307,7 +307,7 @@ def _candidate(place: Place, row: Any) -> Candidate:
     )
 
 
-def _job(row: Row[Any]) -> JobRow:
+def _job(row: Any) -> JobRow:
     return JobRow(
         run_id=row.run_id,
         deployment_revision=row.deployment_revision,

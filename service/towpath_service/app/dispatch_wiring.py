@@ -1,0 +1,67 @@
+"""Puts the dispatch of runs to workers together; used by the wiring."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from towpath_service.app.subjects import Subject
+from towpath_service.work.application.attachments import Attachments
+from towpath_service.work.application.dispatcher import Dispatcher
+from towpath_service.work.application.lease_expiry import LeaseExpiry
+from towpath_service.work.application.lease_work import LeaseWork
+from towpath_service.work.application.workers import Workers
+from towpath_service.work.rpc.worker_stream import WorkerStreamHandler
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from towpath_service.app.subjects import Foundation
+    from towpath_service.runs.rpc.ingest_handler import StreamTimes
+    from towpath_service.work.application.attachments import NoteAttached
+    from towpath_service.work.application.dispatcher import RunTokens
+    from towpath_service.work.application.settling import RetryAfterCrash
+
+
+@asynccontextmanager
+async def open_dispatch(
+    foundation: Foundation,
+    times: StreamTimes,
+    *,
+    tokens: RunTokens | None = None,
+    retry_after_crash: RetryAfterCrash | None = None,
+    note_attached: NoteAttached | None = None,
+) -> AsyncGenerator[Subject]:
+    """Opens the dispatch of runs.
+
+    Args:
+        foundation: What it is built on.
+        times: Lifetimes of streams and timeouts of producers.
+        tokens: Makes tokens for the processes of runs; None without identity.
+        retry_after_crash: Begins further attempts of crashed runs; None for none.
+        note_attached: Records attached workers in the audit log; None without identity.
+    """
+    store, bus, clock = foundation.stores.dispatch, foundation.bus, foundation.clock
+    workers = Workers(bus)
+    expiry = LeaseExpiry(
+        store,
+        workers,
+        bus,
+        clock,
+        silence_seconds=times.heartbeat_timeout_seconds,
+        retry_after_crash=retry_after_crash,
+    )
+    async with LeaseWork(store, workers, bus, clock, retry_after_crash) as lease_work:
+        dispatcher = Dispatcher(store, workers, lease_work, bus, clock, tokens)
+        attachments = Attachments(store, workers, dispatcher, clock, note_attached)
+        handler = WorkerStreamHandler(
+            attachments, workers, dispatcher, lease_work, clock, foundation.draining, times
+        )
+        yield Subject(
+            handlers=(handler,),
+            loops={
+                "dispatcher": dispatcher.run,
+                "leases": expiry.run,
+                "lease-directives": attachments.run,
+            },
+        )
