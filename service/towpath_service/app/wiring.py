@@ -130,7 +130,7 @@ async def open_service(
         values = _values(foundation, sealing, operated_by_callers=layer is None)
         controls = control(foundation, parts, runs.queries)
         further = [await stack.enter_async_context(opened(foundation)) for opened in subjects]
-        all_subjects = (runs, values, work(foundation), controls, *further)
+        all_subjects = (runs, values, work(foundation, parts), controls, *further)
         handlers = [handler for subject in all_subjects for handler in subject.handlers]
         yield Service(
             dispatcher=wrapping.dispatcher(_dispatcher(handlers, layer)),

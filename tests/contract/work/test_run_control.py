@@ -220,6 +220,20 @@ async def test_a_run_uses_the_secrets_that_its_deployment_names(place: Place) ->
         assert refused.reason == "PERMISSION_MISSING"
 
 
+async def test_the_waiting_runs_of_a_deleted_deployment_are_cancelled(place: Place) -> None:
+    await deploy(place)
+    await deploy(place, "weekly")
+    waiting = (await create(place)).run
+    weekly = f"{PARENT}/flows/etl/deployments/weekly"
+    other = (await create(place, deployment=weekly)).run
+    await place.call(place.owner, "DeploymentService/DeleteDeployment", name=NIGHTLY)
+    found = await place.call(place.owner, "RunService/GetRun", name=waiting.name)
+    assert found.run.state == state_pb2.RUN_STATE_CANCELLED
+    assert found.run.state_reason == "DEPLOYMENT_DELETED"
+    found = await place.call(place.owner, "RunService/GetRun", name=other.name)
+    assert found.run.state == state_pb2.RUN_STATE_SCHEDULED
+
+
 async def test_a_request_to_cancel_is_written_down(small: Place) -> None:
     await deploy(small)
     run = (await create(small)).run

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from towpath_service.database.port import SqlTransaction
+    from towpath_service.work.domain.names import DeploymentName
     from towpath_service.work.domain.requests import RunRequest
 
 _KEY_COLUMNS: Final = tuple(run_key.c.keys())
@@ -104,6 +105,23 @@ class SqlEnqueueing:
                 .order_by(queued.c.run_id)
                 .with_for_update()
             ).all()
+
+    def lock_of_deployment(self, tenant_id: str, name: DeploymentName) -> list[str]:
+        """Locks the queue entries of a deployment, and returns the ids of their runs."""
+        check_tenants(self._tenants, (tenant_id,))
+        columns = queued.c
+        asked = (
+            select(columns.run_id)
+            .where(
+                columns.tenant_id == tenant_id,
+                columns.workspace_id == name.workspace_id,
+                columns.flow_id == name.flow_id,
+                columns.deployment_id == name.deployment_id,
+            )
+            .order_by(columns.run_id)
+            .with_for_update()
+        )
+        return list(self._connection.execute(asked).scalars())
 
     def remove_entries(self, tenant_id: str, run_ids: Collection[str]) -> None:
         """Takes runs out of the queue; those that aren't queued are left out."""
