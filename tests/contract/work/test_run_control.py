@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import select
 from towpath.api.v1 import run_pb2, run_service_pb2, state_pb2
 from towpath_service.work.domain.deployments import Deployment, DeploymentContent
 from towpath_service.work.domain.names import DeploymentName, PoolName, QueueName
 from towpath_service.work.domain.pools import Pool, PoolSettings, Queue, QueueSettings
 from towpath_service.work.storage.resource_store import SqlResources
+from towpath_service.work.storage.tables import run_origin
 
 from tests.in_process.leasing import NOW_US, give_lease
 
@@ -218,6 +220,22 @@ async def test_a_run_uses_the_secrets_that_its_deployment_names(place: Place) ->
             token, "SecretService/AccessSecret", name=f"{PARENT}/secrets/{secret_id}"
         )
         assert refused.reason == "PERMISSION_MISSING"
+
+
+async def test_the_key_of_a_deleted_run_makes_another(place: Place) -> None:
+    await deploy(place)
+    first = (await create(place, idempotency_key="k")).run
+    await place.call(place.owner, "RunService/CancelRun", name=first.name)
+    assert (await create(place, idempotency_key="k")).run.run_id == first.run_id
+    await place.call(place.owner, "RunService/DeleteRun", name=first.name)
+    second = await create(place, idempotency_key="k")
+    assert (second.existing, second.run.run_id != first.run_id) == (False, True)
+    assert (await create(place, idempotency_key="k")).run.run_id == second.run.run_id
+    origins = await place.service.stores.database.read(
+        lambda transaction: transaction.connection.execute(select(run_origin.c.run_id)).all(),
+        tenants={tenant_of(place)},
+    )
+    assert [row.run_id for row in origins] == [second.run.run_id]
 
 
 async def test_the_waiting_runs_of_a_deleted_deployment_are_cancelled(place: Place) -> None:

@@ -54,6 +54,10 @@ class Enqueueing(Protocol):
         """
         ...
 
+    def pass_keys(self, keys: Mapping[RequestKey, str], now_us: int) -> None:
+        """Gives claimed keys to other runs."""
+        ...
+
     def deployments_of(self, tenant_id: str, run_ids: Collection[str]) -> dict[str, str]:
         """The deployments of runs as "workspace/flow/deployment", by run id.
 
