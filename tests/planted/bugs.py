@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.planted.control_bugs import CONTROL_BUGS
 from tests.planted.planting import PlantedBug
 
 _SECRETS = "tests/contract/values/test_secrets.py"
@@ -322,4 +323,5 @@ BUGS = (
             "tests/unit/service/work/test_slot_policy.py::test_a_long_outage_is_decided_in_portions",
         ),
     ),
+    *CONTROL_BUGS,
 )

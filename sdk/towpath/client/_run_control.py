@@ -77,7 +77,7 @@ class RunControl(Subject):
             NotFound: There is no such run.
             Conflict: The run has ended.
         """
-        request = pb.CancelRunRequest(name=self._run_name(run_id), message=message)
+        request = pb.CancelRunRequest(name=f"{self._parent}/runs/{run_id}", message=message)
         if grace_seconds is not None:
             request.grace_period.FromMicroseconds(round(grace_seconds * 1e6))
         answer = self._calls.unary("RunService/CancelRun", request, pb.CancelRunResponse)
@@ -92,7 +92,7 @@ class RunControl(Subject):
         Raises:
             NotFound: There is no such run.
         """
-        request = pb.ExplainRunRequest(name=self._run_name(run_id))
+        request = pb.ExplainRunRequest(name=f"{self._parent}/runs/{run_id}")
         answer = self._calls.unary("RunService/ExplainRun", request, pb.ExplainRunResponse)
         return Explanation(
             state=convert.to_state(answer.state),
