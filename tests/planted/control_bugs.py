@@ -66,8 +66,8 @@ CONTROL_BUGS = (
     PlantedBug(
         name="ended-runs-keep-their-slot",
         file=f"{_WORK}/storage/lease_moves.py",
-        correct="        release(_Slots(sql), ended, now_us)\n",
-        broken="",
+        correct="counts = lease.counts and not move.ended",
+        broken="counts = lease.counts",
         caught_by=(f"{_FENCES}::test_the_lease_follows_its_run",),
     ),
     PlantedBug(
