@@ -17,6 +17,7 @@ from towpath_service.values.storage.store import SqlSecretStore
 from towpath_service.work.storage.contents import has_work
 from towpath_service.work.storage.dispatching import SqlDispatchStore, is_leased
 from towpath_service.work.storage.lease_moves import move_leases
+from towpath_service.work.storage.resource_store import SqlResourceStore
 from towpath_service.work.storage.run_secrets import secrets_of_run
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from towpath_service.runs.ports.store import RunStore
     from towpath_service.values.ports.secrets import SecretStore
     from towpath_service.work.ports.dispatching import DispatchStore
+    from towpath_service.work.ports.resources import ResourceStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class Stores:
     identity: IdentityStore
     secrets: SecretStore
     dispatch: DispatchStore
+    work: ResourceStore
 
 
 def stores_on(database: Database) -> Stores:
@@ -54,6 +57,7 @@ def stores_on(database: Database) -> Stores:
         ),
         secrets=SqlSecretStore(database, secrets_of_run),
         dispatch=SqlDispatchStore(database, runs),
+        work=SqlResourceStore(database),
     )
 
 

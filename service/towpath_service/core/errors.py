@@ -58,6 +58,24 @@ def invalid(field_name: str, description: str) -> ServiceError:
     )
 
 
+def outdated(resource: str) -> ServiceError:
+    """The error for a change of a resource that has changed meanwhile."""
+    return ServiceError(
+        reason="ETAG_MISMATCH",
+        message=f"{resource} has changed meanwhile: read it, and try again with its etag",
+        metadata={"resource": resource},
+    )
+
+
+def busy() -> ServiceError:
+    """The error after repeated conflicts with other changes."""
+    return ServiceError(
+        reason="OVERLOADED",
+        message="conflicting changes came at the same time: try again",
+        retry_after_seconds=1.0,
+    )
+
+
 def denied(permission: str, resource: str) -> ServiceError:
     """The error for a missing permission; the same whether or not the resource exists."""
     where = f" in {resource} (or it might not exist)" if resource else ""

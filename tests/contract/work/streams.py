@@ -12,7 +12,7 @@ from google.protobuf import descriptor_pool
 from towpath.api.v1 import work_service_pb2 as pb
 from towpath_service.app.background import background
 from towpath_service.app.subjects import Foundation
-from towpath_service.app.dispatch_wiring import open_dispatch
+from towpath_service.app.dispatch_wiring import dispatch
 from towpath_service.core.draining import Draining
 from towpath_service.core.tenant_limits import TenantLimits
 from towpath_service.rpc.dispatcher import Dispatcher, LocalAuthenticator
@@ -141,7 +141,7 @@ async def open_site(
         listening = asyncio.create_task(pools.stores.database.listen(pools.bus))
         stack.callback(listening.cancel)
         await asyncio.sleep(0)
-        opened = open_dispatch(foundation, times or StreamTimes(), **parts)
+        opened = dispatch(foundation, times or StreamTimes(), **parts)
         subject = await stack.enter_async_context(opened)
         dispatcher = Dispatcher((*subject.handlers, rest_of_service()), LocalAuthenticator())
         if loops:

@@ -236,8 +236,8 @@ class Deployment(_message.Message):
     description: _builtins.str
     """Description, Markdown. At most 8192 characters."""
     entrypoint: _builtins.str
-    """Place of the flow function: "package.module:function" or "path/to/file.py:function". At most
-    512 characters.
+    """Place of the flow function: "package.module:function" or "path/to/file.py:function". Required, at
+    most 512 characters.
     """
     work_pool: _builtins.str
     """"workspaces/{workspace}/workPools/{work_pool}" whose workers execute its runs. Empty for a

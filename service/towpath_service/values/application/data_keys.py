@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from towpath_service.core.errors import ServiceError
+from towpath_service.core.errors import ServiceError, busy
 from towpath_service.identity.domain.principals import place_of
 from towpath_service.values.domain.secrets import StoredDataKey
 
@@ -243,15 +243,6 @@ class DataKeyResealer:
         for key in keys:
             kept.change_data_key(replace(key, sealed=anew(key.sealed, key.place)))
         return len(keys)
-
-
-def busy() -> ServiceError:
-    """The error after repeated conflicts with other changes."""
-    return ServiceError(
-        reason="OVERLOADED",
-        message="conflicting changes came at the same time: try again",
-        retry_after_seconds=1.0,
-    )
 
 
 def _sealed(keys: list[StoredDataKey]) -> list[tuple[str, str]]:

@@ -10,15 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from towpath_service.core.errors import ServiceError, not_found
+from towpath_service.core.errors import ServiceError, busy, not_found, outdated
 from towpath_service.identity.domain.principals import exists
-from towpath_service.values.application.data_keys import TRIES, busy
+from towpath_service.values.application.data_keys import TRIES
 from towpath_service.values.domain.secrets import (
     MOST_SECRETS,
     StoredDataKey,
     StoredSecret,
     check_value,
-    outdated,
     parse_secret,
     too_many,
 )

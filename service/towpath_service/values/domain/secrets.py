@@ -121,12 +121,3 @@ def too_many(workspace_id: str) -> ServiceError:
         message=f"workspaces/{workspace_id} has {MOST_SECRETS} secrets: delete some first",
         metadata={"quota": "secrets_per_workspace"},
     )
-
-
-def outdated(name: str) -> ServiceError:
-    """The error for a change of a secret that has changed meanwhile."""
-    return ServiceError(
-        reason="ETAG_MISMATCH",
-        message=f"{name} has changed meanwhile: read it, and try again with its etag",
-        metadata={"resource": name},
-    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -86,15 +86,18 @@ class DeploymentContent:
     code_version: str = ""
 
     @property
-    def schema(self) -> dict[str, Any] | None:
-        """The JSON Schema that arguments must fit; None for none."""
-        if not self.enforce_parameter_schema or not self.parameter_schema:
-            return None
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of the arguments; empty for any; raises INVALID_REQUEST."""
         return parse_object(
             self.parameter_schema,
             "deployment.parameter_schema_json",
             most_bytes=MOST_SCHEMA_BYTES,
         )
+
+    @property
+    def enforced_schema(self) -> dict[str, Any] | None:
+        """The JSON Schema that the arguments of each run must fit; None for none."""
+        return self.schema if self.enforce_parameter_schema else None
 
     def merged_parameters(self, parameters: str, where: str = "parameters") -> dict[str, Any]:
         """The default arguments with others merged over them.
@@ -156,13 +159,10 @@ def check_content(content: DeploymentContent) -> None:
     Raises:
         ServiceError: INVALID_REQUEST, with the field; PAYLOAD_TOO_LARGE.
     """
+    if not content.entrypoint:
+        raise invalid("deployment.entrypoint", 'must be given, such as "flows/etl.py:etl"')
     parse_object(
         content.job_overrides, "deployment.job_overrides_json", most_bytes=MOST_PARAMETER_BYTES
-    )
-    parse_object(
-        content.parameter_schema,
-        "deployment.parameter_schema_json",
-        most_bytes=MOST_SCHEMA_BYTES,
     )
     if bool(content.pool_id) != bool(content.queue_id):
         raise invalid("deployment.work_queue", "must be empty without a work pool")
@@ -181,6 +181,8 @@ def check_address(address: str, field: str) -> str:
     return address
 
 
-def queue_of(pool_id: str, queue_id: str) -> str:
-    """The queue of a deployment whose author gives a pool, and perhaps a queue."""
-    return queue_id or (DEFAULT_QUEUE if pool_id else "")
+def with_queue(content: DeploymentContent) -> DeploymentContent:
+    """A content whose queue is the default one, where its author gives a pool alone."""
+    if content.pool_id and not content.queue_id:
+        return replace(content, queue_id=DEFAULT_QUEUE)
+    return content

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from towpath_service.core.errors import ServiceError, invalid
 
@@ -31,14 +31,24 @@ def parse_object(text: str, field: str, *, most_bytes: int) -> dict[str, Any]:
             metadata={"limit_bytes": str(most_bytes), "actual_bytes": str(size)},
         )
     try:
-        found = json.loads(text or "{}", parse_constant=_refuse_constant)
+        found: object = json.loads(text or "{}", parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise invalid(field, "must be valid JSON") from None
-    if not isinstance(found, dict):
+    if not is_object(found):
         raise invalid(field, "must be a JSON object")
     if _is_deeper(found, MAX_DEPTH):
         raise invalid(field, f"must have at most {MAX_DEPTH} levels")
     return found
+
+
+def is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    """Whether a JSON value is an object."""
+    return isinstance(value, dict)
+
+
+def is_array(value: object) -> TypeGuard[list[Any]]:
+    """Whether a JSON value is an array."""
+    return isinstance(value, list)
 
 
 def _refuse_constant(name: str) -> None:
@@ -46,8 +56,8 @@ def _refuse_constant(name: str) -> None:
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
-    if isinstance(value, dict):
+    if is_object(value):
         return levels == 0 or any(_is_deeper(item, levels - 1) for item in value.values())
-    if isinstance(value, list):
+    if is_array(value):
         return levels == 0 or any(_is_deeper(item, levels - 1) for item in value)
     return False

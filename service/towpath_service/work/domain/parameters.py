@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath_service.core.errors import FieldViolation, ServiceError, invalid
+from towpath_service.work.domain.json_objects import is_array, is_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -111,23 +112,25 @@ def _misfits(schema: Mapping[str, Any], parameters: Any) -> Iterator[ValidationE
 @cache
 def _validator() -> Any:
     """The validator of the dialect, bounded."""
-    import jsonschema  # noqa: PLC0415 - as above
+    from jsonschema import Draft202012Validator as dialect  # noqa: N813, PLC0415 - as above
+    from jsonschema import validators as making  # noqa: PLC0415 - as above
 
-    dialect = jsonschema.Draft202012Validator
-    keywords = {
+    keywords: dict[str, Callable[..., Any]] = {
         **dialect.VALIDATORS,
         "additionalProperties": _additional_properties,
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
         "uniqueItems": _unique_items,
     }
-    counted: Any = {keyword: _counted(check) for keyword, check in keywords.items()}
-    return jsonschema.validators.extend(dialect, counted)
+    counted = {keyword: _counted(check) for keyword, check in keywords.items()}
+    untyped: Any = making
+    return untyped.extend(dialect, counted)
 
 
 def _counted(check: Callable[..., Any]) -> Callable[..., Any]:
     def counting(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
-        left = _steps.get() - 1 - (len(value) if isinstance(value, (dict, list)) else 0)
+        parts = len(value) if is_object(value) or is_array(value) else 0
+        left = _steps.get() - 1 - parts
         if left < 0:
             raise _TooLong
         _steps.set(left)
@@ -146,7 +149,7 @@ def _pattern_properties(
     validator: Any, patterns: Mapping[str, Any], instance: Any, schema: Any
 ) -> Iterator[Any]:
     del schema
-    if isinstance(instance, dict):
+    if is_object(instance):
         for pattern, subschema in patterns.items():
             for name, value in instance.items():
                 if _matches(pattern, name):
@@ -156,7 +159,7 @@ def _pattern_properties(
 def _additional_properties(
     validator: Any, subschema: Any, instance: Any, schema: Mapping[str, Any]
 ) -> Iterator[Any]:
-    if not isinstance(instance, dict):
+    if not is_object(instance):
         return
     patterns: Iterable[str] = schema.get("patternProperties", ())
     for name in instance.keys() - schema.get("properties", {}).keys():
@@ -170,7 +173,7 @@ def _additional_properties(
 
 def _unique_items(validator: Any, unique: Any, instance: Any, schema: Any) -> Iterator[Any]:
     del validator, schema
-    if unique and isinstance(instance, list):
+    if unique and is_array(instance):
         texts = {json.dumps(_with_whole_numbers(item), sort_keys=True) for item in instance}
         if len(texts) < len(instance):
             yield _misfit("has items that are equal")
@@ -180,9 +183,9 @@ def _with_whole_numbers(value: Any) -> Any:
     """A value in which 1.0 is 1, as JSON Schema compares them."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, list):
+    if is_array(value):
         return [_with_whole_numbers(item) for item in value]
-    if isinstance(value, dict):
+    if is_object(value):
         return {name: _with_whole_numbers(item) for name, item in value.items()}
     return value
 
@@ -219,12 +222,12 @@ def _matcher(pattern: str) -> Any:
 
 def _keywords(schema: Any, *, top: bool = False) -> Iterator[tuple[str, Any, bool]]:
     """All keywords in a schema, with their values, and whether they are at its top."""
-    if isinstance(schema, dict):
+    if is_object(schema):
         for keyword, value in schema.items():
             yield keyword, value, top
             if keyword not in _DATA:
                 yield from _keywords(value)
-    elif isinstance(schema, list):
+    elif is_array(schema):
         for part in schema:
             yield from _keywords(part)
 
@@ -236,7 +239,7 @@ def _check_keyword(keyword: str, value: Any, field: str, *, top: bool) -> None:
         raise invalid(field, "must name $schema at its top only")
     if keyword == "pattern" and isinstance(value, str):
         _matcher(value)
-    if keyword == "patternProperties" and isinstance(value, dict):
+    if keyword == "patternProperties" and is_object(value):
         for pattern in value:
             _matcher(pattern)
     if keyword == "unevaluatedProperties":

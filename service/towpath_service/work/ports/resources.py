@@ -14,9 +14,11 @@ if TYPE_CHECKING:
         FlowName,
         PoolName,
         QueueName,
+        ScheduleName,
         WorkerName,
     )
     from towpath_service.work.domain.pools import Pool, PoolUse, Queue, Worker
+    from towpath_service.work.domain.schedules import Schedule, Slot
 
 Result = TypeVar("Result")
 
@@ -154,11 +156,11 @@ class Deployments(Protocol):
         """The number of deployments of the tenant."""
         ...
 
-    def add(self, deployment: Deployment) -> bool:
+    def add(self, made: Deployment) -> bool:
         """Makes a deployment with its first revision; False when its id is taken."""
         ...
 
-    def change(self, deployment: Deployment) -> None:
+    def change(self, now: Deployment) -> None:
         """Adds the next revision of a deployment, which the transaction has locked."""
         ...
 
@@ -168,6 +170,73 @@ class Deployments(Protocol):
 
     def add_flow(self, name: FlowName, display_name: str, now_us: int) -> None:
         """Makes a flow unless it is there."""
+        ...
+
+
+class Schedules(Protocol):
+    """The schedules of one tenant."""
+
+    def get(self, name: ScheduleName) -> Schedule | None:
+        """A schedule; None when there is none."""
+        ...
+
+    def of_deployment(self, name: DeploymentName, *, lock: Lock = "") -> list[Schedule]:
+        """The schedules of a deployment, by id."""
+        ...
+
+    def page(self, parent: DeploymentName, after: tuple[str, ...], limit: int) -> list[Schedule]:
+        """A page of schedules by flow, deployment and id.
+
+        Args:
+            parent: Their deployment; "-" for any flow, and for any deployment.
+            after: Flow, deployment and id before the page; empty for the first page.
+            limit: Most schedules.
+        """
+        ...
+
+    def count(self) -> int:
+        """The number of schedules of the tenant."""
+        ...
+
+    def next_times(
+        self, workspace_id: str, names: Sequence[DeploymentName]
+    ) -> Mapping[DeploymentName, int]:
+        """The next time at which each of some deployments runs by itself; without those with none.
+
+        Args:
+            workspace_id: Their workspace.
+            names: The deployments.
+        """
+        ...
+
+    def last_times(self, names: Sequence[ScheduleName]) -> Mapping[ScheduleName, int]:
+        """The last due time that was decided of each of some schedules of one deployment."""
+        ...
+
+    def add(self, made: Schedule) -> bool:
+        """Makes a schedule; False when its id is taken."""
+        ...
+
+    def change(self, now: Schedule) -> None:
+        """Replaces a schedule, which the transaction has locked."""
+        ...
+
+    def remove(self, name: ScheduleName) -> None:
+        """Removes a schedule with its slots."""
+        ...
+
+    def add_slots(self, name: ScheduleName, slots: Sequence[Slot]) -> None:
+        """Records decisions on due times; each due time has at most one."""
+        ...
+
+    def slots(self, name: ScheduleName, before_us: int | None, limit: int) -> list[Slot]:
+        """A page of the slots of a schedule, newest first.
+
+        Args:
+            name: The schedule.
+            before_us: Due time after the page; None for the first page.
+            limit: Most slots.
+        """
         ...
 
 
@@ -197,6 +266,11 @@ class Resources(Protocol):
     @property
     def deployments(self) -> Deployments:
         """Deployments."""
+        ...
+
+    @property
+    def schedules(self) -> Schedules:
+        """Schedules, with their slots."""
         ...
 
     def lock_counts(self) -> None:

@@ -30,7 +30,7 @@ from towpath_service.work.storage.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Connection, Table
 
@@ -113,7 +113,11 @@ class SqlPools:
 
     def users(self, name: PoolName) -> str:
         """What uses a pool, such as "deployments"; empty when nothing does."""
-        return _users(self._connection, lambda table: and_(*_of_pool(table, self._tenant_id, name)))
+
+        def of_pool(table: Table) -> Any:
+            return and_(*_of_pool(table, self._tenant_id, name))
+
+        return _users(self._connection, of_pool)
 
     def _by_pool(
         self, table: Table, workspace_id: str, pool_ids: Sequence[str], condition: Any
@@ -188,7 +192,11 @@ class SqlQueues:
 
     def users(self, name: QueueName) -> str:
         """What uses a queue, such as "deployments"; empty when nothing does."""
-        return _users(self._connection, lambda table: and_(*self._named(table, name)))
+
+        def of_queue(table: Table) -> Any:
+            return and_(*self._named(table, name))
+
+        return _users(self._connection, of_queue)
 
     def _by_queue(self, table: Table, name: PoolName, condition: Any) -> dict[str, int]:
         rows = self._connection.execute(
@@ -264,7 +272,7 @@ def _count(connection: Connection, table: Table, condition: Any) -> int:
     )
 
 
-def _users(connection: Connection, condition: Any) -> str:
+def _users(connection: Connection, condition: Callable[[Table], Any]) -> str:
     """What uses a pool or a queue: rows of one of three tables that meet the condition."""
     used = [
         (exists().where(condition(table)), text)

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from towpath_service.database.port import sql_of
 from towpath_service.work.storage.deployments import SqlDeployments
 from towpath_service.work.storage.pools import SqlPools, SqlQueues, SqlWorkers
+from towpath_service.work.storage.schedules import SqlSchedules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,7 @@ class SqlResources:
         self.queues = SqlQueues(connection, tenant_id)
         self.workers = SqlWorkers(connection, tenant_id)
         self.deployments = SqlDeployments(connection, tenant_id)
+        self.schedules = SqlSchedules(connection, tenant_id)
 
     def lock_counts(self) -> None:
         """Makes other transactions that count the tenant's resources wait for this one's end."""
