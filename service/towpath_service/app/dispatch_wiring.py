@@ -88,5 +88,6 @@ async def dispatch(
                 "dispatcher": dispatcher.run,
                 "leases": expiry.run,
                 "lease-directives": attachments.run,
+                "workers": attachments.keep_alive,
             },
         )

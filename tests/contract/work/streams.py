@@ -6,13 +6,13 @@ import asyncio
 import re
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from google.protobuf import descriptor_pool
 from towpath.api.v1 import work_service_pb2 as pb
 from towpath_service.app.background import background
-from towpath_service.app.subjects import Foundation
 from towpath_service.app.dispatch_wiring import dispatch
+from towpath_service.app.subjects import Foundation
 from towpath_service.core.draining import Draining
 from towpath_service.core.tenant_limits import TenantLimits
 from towpath_service.rpc.dispatcher import Dispatcher, LocalAuthenticator
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
     from towpath_service.rpc.dispatcher import Dispatching
+    from towpath_service.work.application.attachments import Attachments
 
 SERVICE = "towpath.api.v1.WorkService"
 ATTACH = "AttachWorker"
@@ -119,6 +120,11 @@ class Site:
     dispatcher: Dispatching
     draining: Draining
     loops: Mapping[str, Callable[..., Any]]
+
+    @property
+    def attachments(self) -> Attachments:
+        loop: Any = self.loops["workers"]
+        return cast("Attachments", loop.__self__)
 
     def client(self, worker_id: str = "w1", **fields: Any) -> WorkerClient:
         return WorkerClient(self.dispatcher, worker_id, **fields)

@@ -49,7 +49,7 @@ class Claimed:
         default_factory=list[tuple[Lease, "JobRow | None"]]
     )
     workers: Mapping[WorkerKey, WorkerRow] = field(default_factory=dict[WorkerKey, "WorkerRow"])
-    """The workers that asked, as they are stored."""
+    """The workers that asked, as they are stored; none of them if no run is ready."""
     removed: int = 0
     """Entries that are ready no more: granted, parked, or of runs that don't wait any more."""
 
@@ -71,13 +71,13 @@ def claim(
         most: Most runs to claim.
         order: The order in which tenants take turns.
     """
+    places = _places(dispatch, [bidder.worker for bidder in bidders], most)
+    candidates = dispatch.queue.pick(places, now_us) if places else []
+    if not candidates:
+        return Claimed()
     known = dispatch.workers.confirm([bidder.worker.key for bidder in bidders])
     claimed = Claimed(workers=known)
     workers = [bidder.worker for bidder in bidders if _may_have_runs(bidder, known)]
-    places = _places(dispatch, workers, most)
-    candidates = dispatch.queue.pick(places, now_us) if places else []
-    if not candidates:
-        return claimed
     limits = dispatch.limits.lock({key for item in candidates for key in item.limits})
     made = assign(
         candidates,

@@ -1,6 +1,6 @@
 """The port of dispatch: the queue, the limits, the leases and the workers in one transaction.
 
-Order of locks, in every transaction over these rows: worker, queue entry, limited row (deployment,
+Order of locks, in every transaction over these rows: queue entry, worker, limited row (deployment,
 pool, queue; sorted), producer, run, lease, counter of the workspace. Picking and unparking skip
 locked queue entries. A lease is changed only under the lock of its run, but for its phase and
 expiry. A count that decides is read by a statement after the lock of its limit.
