@@ -29,6 +29,7 @@ PUBLIC_MODULES: Final = (
     "towpath.futures",
     "towpath.task_runners",
     "towpath.cache_policies",
+    "towpath.schedules",
     "towpath.tasks",
     "towpath.flows",
     "towpath.annotations",

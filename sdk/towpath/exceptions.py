@@ -2,7 +2,7 @@
 
     TowpathError
     ├── ConfigurationError        a setting is wrong
-    ├── DefinitionError           a flow or task is declared wrongly
+    ├── DefinitionError           a flow, task or schedule is declared wrongly
     ├── ParameterError            arguments don't fit a flow's signature
     ├── MissingContextError       called outside a flow or task run
     ├── UnhashableInputError      an argument has no stable hash, so there is no cache key
@@ -59,7 +59,7 @@ class ConfigurationError(TowpathError):
 
 
 class DefinitionError(TowpathError):
-    """A flow or task is declared wrongly."""
+    """A flow, task or schedule is declared wrongly."""
 
 
 class ParameterError(TowpathError, TypeError):

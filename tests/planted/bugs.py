@@ -300,5 +300,28 @@ BUGS = (
         broken="async with asyncio.timeout(None):",
         caught_by=("tests/unit/service/rpc/test_slow_consumers.py",),
     ),
+    PlantedBug(
+        name="cronsim-gets-the-zone",
+        file="service/towpath_service/work/domain/cron.py",
+        correct="    return instants(walls, zone, after, until, reading)\n",
+        broken=(
+            "    found: list[datetime] = []\n"
+            "    for at in CronSim(expression, after.astimezone(zone)):\n"
+            "        if at >= until or len(found) > 9999:\n"
+            "            break\n"
+            "        found.append(at)\n"
+            "    return iter(found)\n"
+        ),
+        caught_by=("tests/unit/service/work/test_due_instants.py::test_cron_rules_are_due",),
+    ),
+    PlantedBug(
+        name="slots-over-the-portion-are-lost",
+        file="service/towpath_service/work/domain/slot_policy.py",
+        correct="        return decisions, due_now[len(portion)].slot_us - 1\n",
+        broken="        return decisions, now_us\n",
+        caught_by=(
+            "tests/unit/service/work/test_slot_policy.py::test_a_long_outage_is_decided_in_portions",
+        ),
+    ),
     *WORK_BUGS,
 )

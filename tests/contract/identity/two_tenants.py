@@ -19,6 +19,12 @@ LOGS: Final = str(UUID(int=0xB001, version=4))
 PARENT: Final = "workspaces/default"
 CANARY: Final = "canary-of-the-other"
 
+POOL: Final = f"{PARENT}/workPools/p-N"
+FLOW: Final = f"{PARENT}/flows/f-N"
+DEPLOYMENT: Final = f"{FLOW}/deployments/d-N"
+SCHEDULE: Final = f"{DEPLOYMENT}/schedules/s-N"
+RULE: Final[dict[str, Any]] = {"cron": {"expression": "0 2 * * *"}, "label": "NAME"}
+
 Asking = tuple[str, dict[str, Any]]
 
 # By kind: the rpc, and its fields, in which RUN, N and NAME stand for what the step is about.
@@ -110,6 +116,67 @@ ASKING: Final[dict[str, Asking]] = {
     "audit": ("AccessService/ListAuditEntries", {}),
     "usage": ("AccessService/GetUsage", {}),
     "caller": ("AuthService/GetCaller", {}),
+    "pool": (
+        "WorkService/CreateWorkPool",
+        {
+            "parent": PARENT,
+            "work_pool_id": "p-N",
+            "work_pool": {"kind": "process", "description": "NAME"},
+        },
+    ),
+    "change pool": (
+        "WorkService/UpdateWorkPool",
+        {"work_pool": {"name": POOL, "description": "NAME"}},
+    ),
+    "show pool": ("WorkService/GetWorkPool", {"name": POOL}),
+    "pools": ("WorkService/ListWorkPools", {"parent": PARENT}),
+    "queue": (
+        "WorkService/CreateWorkQueue",
+        {"parent": POOL, "work_queue_id": "q-N", "work_queue": {"description": "NAME"}},
+    ),
+    "change queue": (
+        "WorkService/UpdateWorkQueue",
+        {"work_queue": {"name": f"{POOL}/queues/q-N", "description": "NAME"}},
+    ),
+    "show queue": ("WorkService/GetWorkQueue", {"name": f"{POOL}/queues/q-N"}),
+    "queues": ("WorkService/ListWorkQueues", {"parent": POOL}),
+    "show worker": ("WorkService/GetWorker", {"name": f"{POOL}/workers/w-N"}),
+    "workers": ("WorkService/ListWorkers", {"parent": POOL}),
+    "drain": ("WorkService/DrainWorker", {"name": f"{POOL}/workers/w-N"}),
+    "no worker": ("WorkService/DeleteWorker", {"name": f"{POOL}/workers/w-N"}),
+    "deployment": (
+        "DeploymentService/CreateDeployment",
+        {
+            "parent": FLOW,
+            "deployment_id": "d-N",
+            "deployment": {"entrypoint": "x", "description": "NAME"},
+        },
+    ),
+    "deploy": (
+        "DeploymentService/UpdateDeployment",
+        {
+            "deployment": {"name": DEPLOYMENT, "entrypoint": "x", "work_pool": POOL},
+            "allow_missing": True,
+        },
+    ),
+    "show deployment": ("DeploymentService/GetDeployment", {"name": DEPLOYMENT}),
+    "deployments": ("DeploymentService/ListDeployments", {"parent": PARENT}),
+    "schedule": (
+        "DeploymentService/CreateSchedule",
+        {"parent": DEPLOYMENT, "schedule_id": "s-N", "schedule": RULE},
+    ),
+    "change schedule": (
+        "DeploymentService/UpdateSchedule",
+        {"schedule": {"name": SCHEDULE, **RULE, "paused": True}},
+    ),
+    "show schedule": ("DeploymentService/GetSchedule", {"name": SCHEDULE}),
+    "schedules": ("DeploymentService/ListSchedules", {"parent": f"{PARENT}/flows/-/deployments/-"}),
+    "slots": ("DeploymentService/ListScheduleSlots", {"parent": SCHEDULE}),
+    "preview": ("DeploymentService/PreviewSchedule", {"parent": PARENT, "schedule": RULE}),
+    "drop schedule": ("DeploymentService/DeleteSchedule", {"name": SCHEDULE}),
+    "drop deployment": ("DeploymentService/DeleteDeployment", {"name": DEPLOYMENT}),
+    "drop queue": ("WorkService/DeleteWorkQueue", {"name": f"{POOL}/queues/q-N"}),
+    "no pool": ("WorkService/DeleteWorkPool", {"name": POOL}),
 }
 REPORTING: Final = ("create", "complete", "rename", "write logs")
 KINDS: Final = (*REPORTING, *ASKING)

@@ -54,6 +54,7 @@ NAMES = {
         " scheduled_start_time tags"
     ),
     "towpath.runtime.task_run": "id name parameters run_count tags task_name",
+    "towpath.schedules": "Cron Interval RRule Schedule",
     "towpath.settings": "Settings get_settings",
     "towpath.states": "State StateType",
     "towpath.task_runners": (

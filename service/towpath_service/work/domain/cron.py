@@ -55,7 +55,8 @@ def due_by_cron(rule: CronRule, after: datetime, until: datetime) -> Iterator[da
     walls = _CronWalls(_parse(expression, rule.day_or))
     # A fixed time is meant by the clock on the wall; the others are intervals of a kind.
     fixed = not any(part.startswith("*") for part in expression.split()[:2])
-    return instants(walls, zone, after, until, Reading.ONCE if fixed else Reading.EVERY)
+    reading = Reading.ONCE if fixed else Reading.EVERY
+    return instants(walls, zone, after, until, reading)
 
 
 def expand(expression: str) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from towpath_service.work.domain.rules import RecurrenceRule
 
 MAX_LENGTH: Final = 2048
+MAX_RULES: Final = 10
 _ZONE_FIELD: Final = "recurrence.time_zone"
 _START: Final = "20200101T000000"
 """DTSTART of rules without one, as Prefect has it."""
@@ -105,6 +106,8 @@ def _parse(rule: RecurrenceRule) -> _Recurrence:
     if not EARLIEST.year <= start.year < LATEST.year:
         raise invalid(FIELD, f"DTSTART takes years from {EARLIEST.year} to {LATEST.year - 1}")
     rules = [line.value for line in lines if line.name == "RRULE"]
+    if len(rules) > MAX_RULES:
+        raise invalid(FIELD, f"a recurrence has at most {MAX_RULES} RRULE lines")
     added = _times(lines, "RDATE", zone)
     if not rules and not added:
         raise invalid(FIELD, "there is no rule: write one such as RRULE:FREQ=DAILY")

@@ -10,6 +10,7 @@ from tests.in_process.producing import recording, transition
 from tests.unit.auth.foreign_tokens import signed
 from tests.unit.auth.test_verifier import ATTACKS
 from tests.unit.service.identity.bad_values import VALUES
+from tests.unit.service.identity.bad_work import WORK
 from tests.unit.service.identity.refusals import (
     DENIED,
     INVALID,
@@ -315,4 +316,4 @@ WIRE: dict[str, Row] = {
     ),
 }
 
-ROWS = {**CREDENTIALS, **AUTHORIZATION, **WIRE, **VALUES}
+ROWS = {**CREDENTIALS, **AUTHORIZATION, **WIRE, **VALUES, **WORK}

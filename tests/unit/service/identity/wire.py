@@ -130,6 +130,9 @@ def _listing(run_id: str) -> dict[str, dict[str, Any]]:
         "LogService/ListLogs": {"parent": run},
         "FlowService/ListFlows": {"parent": PARENT},
         "SecretService/ListSecrets": {"parent": PARENT},
+        "WorkService/ListWorkPools": {"parent": PARENT},
+        "DeploymentService/ListDeployments": {"parent": PARENT},
+        "DeploymentService/ListSchedules": {"parent": f"{PARENT}/flows/-/deployments/-"},
         **{f"AccessService/List{name}": {} for name in access},
         "AccessService/ListApiKeys": {"parent": ""},
     }

@@ -66,6 +66,7 @@ RECURRENCE = {
     "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30": "no due time in the next 10 years",
     "FREQ=DAILY;UNTIL=20201231": "no due time in the next 10 years",
     "FREQ=MINUTELY;INTERVAL=60;BYMINUTE=30": "no due time in the next 10 years",
+    "FREQ=DAILY\n" * 11: "at most 10 RRULE lines",
     "FREQ=DAILY;" * 200: "at most 2048 characters",
 }
 

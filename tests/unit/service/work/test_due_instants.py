@@ -164,3 +164,40 @@ def test_intervals_are_due(interval_us: int, anchor: str, after: str, expected: 
     rule = IntervalRule(interval_us=interval_us, anchor_us=us(at(anchor)))
     wanted = instants(after, expected)
     assert first(rule, after, len(wanted)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("rule", "after", "expected"),
+    [
+        # Within the second pass of a repeated hour, and after a gap that shifted a time.
+        (
+            CronRule(expression="30 1 * * *", time_zone="Europe/London"),
+            *("2026-10-25T01:10", "2026-10-26T01:30"),
+        ),
+        (
+            CronRule(expression="*/30 1 * * *", time_zone="Europe/London"),
+            *("2026-10-25T01:10", "2026-10-25T01:30"),
+        ),
+        (
+            CronRule(expression="30 2 * * *", time_zone="America/New_York"),
+            *("2026-03-08T07:00", "2026-03-09T06:30"),
+        ),
+        (
+            RecurrenceRule(rrule=RECURRENCE[0][1], time_zone="America/New_York"),
+            *("2026-03-08T07:10", "2026-03-08T07:30"),
+        ),
+        (
+            RecurrenceRule(rrule=RECURRENCE[1][1], time_zone="America/New_York"),
+            *("2026-11-01T06:10", "2026-11-02T06:30"),
+        ),
+        # A day that isn't, asked after it.
+        (
+            CronRule(expression="0 12 * * *", time_zone="Pacific/Apia"),
+            *("2011-12-30T10:00", "2011-12-30T22:00"),
+        ),
+    ],
+)
+def test_a_search_may_begin_right_after_a_change_of_the_clock(
+    rule: Rule, after: str, expected: str
+) -> None:
+    assert next_due(rule, us(at(after))) == us(at(expected))

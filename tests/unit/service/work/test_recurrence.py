@@ -53,9 +53,10 @@ def spans_of_time(draw: st.DrawFn) -> tuple[str, datetime, datetime]:
     year = draw(st.integers(1995, 2037))
     middle = datetime(year, 1, 1, tzinfo=UTC) + timedelta(minutes=draw(st.integers(0, 525_599)))
     changes = changes_of(zone, year)
-    if changes and draw(st.integers(0, 3)):
+    near = draw(st.integers(0, 3)) > 0
+    if changes and near:
         middle = draw(st.sampled_from(changes))
-    after = middle - timedelta(seconds=draw(st.integers(0, 30 * 3600)))
+    after = middle - timedelta(seconds=draw(st.integers(-2 * 3600, 30 * 3600)))
     return zone, after, after + timedelta(hours=draw(st.integers(1, 48)))
 
 
@@ -81,7 +82,7 @@ def test_cron_rules_are_right_around_changes_of_the_clock(zone: str) -> None:
     chosen = random.Random(zone)
     for year in (2011, 2018, 2026, 2027):
         for change in changes_of(zone, year):
-            after = change - timedelta(minutes=chosen.randrange(26 * 60))
+            after = change - timedelta(minutes=chosen.randrange(-2 * 60, 26 * 60))
             until = change + timedelta(hours=5)
             minutes = minutes_of(zone_of(zone), after, until)
             for _ in range(4):
@@ -156,6 +157,58 @@ def test_recurrences_name_the_times_that_dateutil_finds(
     begin, stop = walls[number % len(walls)], walls[-1]
     later = [wall for wall in walls if begin <= wall < stop]
     assert list(PatternWalls(pattern).between(begin, stop)) == later
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FREQ=YEARLY",
+        "FREQ=YEARLY;BYMONTH=1,7;BYDAY=1MO,-1FR",
+        "FREQ=YEARLY;BYDAY=20MO",
+        "FREQ=YEARLY;BYWEEKNO=1,20,53;BYDAY=MO,SU;WKST=SU",
+        "FREQ=YEARLY;BYYEARDAY=1,100,-1",
+        "FREQ=YEARLY;INTERVAL=4;BYMONTH=2;BYMONTHDAY=29",
+        "FREQ=MONTHLY;BYMONTHDAY=31",
+        "FREQ=MONTHLY;BYMONTHDAY=-1;BYHOUR=9,17",
+        "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=1,-1",
+        "FREQ=MONTHLY;BYDAY=FR;BYMONTHDAY=13",
+        "FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,SU;WKST=SU",
+        "FREQ=DAILY;INTERVAL=10;BYMONTH=1",
+        "FREQ=DAILY;BYHOUR=6,18;BYMINUTE=0,30;BYSETPOS=2,-1",
+        "FREQ=HOURLY;INTERVAL=5;BYDAY=SA",
+        "FREQ=HOURLY;BYHOUR=3,5;BYMINUTE=15,45",
+        "FREQ=MINUTELY;INTERVAL=20;BYHOUR=5",
+        "FREQ=MINUTELY;INTERVAL=7;BYMINUTE=13;BYMONTHDAY=1",
+    ],
+)
+def test_the_known_recurrences_are_as_dateutil_has_them(text: str) -> None:
+    start = datetime(2024, 2, 29, 9, 20, 10)  # noqa: DTZ001 - local times have no zone
+    walls = PatternWalls(parse_pattern(text, start, lambda _: start)).between(
+        start, start + 60 * YEAR
+    )
+    assert list(islice(walls, 15)) == list(islice(rrulestr(text, dtstart=start), 15))
+
+
+@pytest.mark.parametrize(
+    ("zone", "year"),
+    [
+        *((zone, random.Random(zone).randrange(1995, 2037)) for zone in (*ZONES, *MORE_ZONES)),
+        # Their summer time pauses for Ramadan.
+        *(("Africa/Casablanca", 2024), ("Africa/Cairo", 2010)),
+    ],
+)
+def test_segments_have_one_offset_each_and_leave_nothing_out(zone: str, year: int) -> None:
+    begin = datetime(year, 1, 1, tzinfo=UTC)
+    end = begin.replace(year=year + 1)
+    spans = list(segments(find_zone(zone, ""), begin, end))
+    assert (spans[0].begin, spans[-1].end) == (begin, end)
+    assert all(span.end == later.begin for span, later in pairwise(spans))
+    known = zone_of(zone)
+    for span in spans:
+        at = span.begin
+        while at < span.end:
+            assert at.astimezone(known).utcoffset() == span.offset
+            at += timedelta(hours=1)
 
 
 @given(starts, st.integers(1, 60), st.sampled_from(["DAILY", "WEEKLY", "HOURLY"]))

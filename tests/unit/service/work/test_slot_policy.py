@@ -187,6 +187,31 @@ def test_after_a_long_outage_the_newest_slot_runs(catch_up: CatchUp) -> None:
     assert sum(one.count for one in decisions) == slots
 
 
+@pytest.mark.parametrize(
+    ("overlap", "expected"),
+    [
+        (Overlap.ALLOW, "run run run"),
+        (Overlap.SKIP, "skipped skipped skipped"),
+        (Overlap.QUEUE_ONE, "waits skipped skipped"),
+        (Overlap.QUEUE, "waits waits waits"),
+        (Overlap.CANCEL_RUNNING, "cancels cancels cancels"),
+    ],
+)
+def test_slots_of_one_tick_overlap_with_each_other(overlap: Overlap, expected: str) -> None:
+    policy = SlotPolicy(overlap=overlap, catch_up=CatchUp.ALL)
+    plan = decide(schedule_of(policy=policy), Unfinished(started=1), 30 * MINUTE)
+    assert " ".join(map(word, plan.decisions)) == expected
+
+
+def word(decision: Decision) -> str:
+    if decision.outcome is SlotOutcome.SKIPPED_OVERLAP:
+        return "skipped"
+    if decision.cancels:
+        assert decision.waits
+        return "cancels"
+    return "waits" if decision.waits else "run"
+
+
 def test_slots_of_a_pause_are_never_caught_up() -> None:
     schedule = schedule_of(policy=SlotPolicy(catch_up=CatchUp.ALL))
     plan = decide(replace(schedule, paused=True), Unfinished(), 55 * MINUTE)
