@@ -20,15 +20,15 @@ WORK_BUGS = (
     PlantedBug(
         name="entries-go-without-a-lease",
         file=_CLAIMING,
-        correct="    dispatch.leases.add(leases)\n",
-        broken="",
+        correct="    dispatch.grant(leases, workers.keys())\n",
+        broken="    dispatch.queue.remove(workers.keys())\n",
         caught_by=(f"{_CLAIMS}::test_a_claim_leases_a_run_and_takes_it_out_of_the_queue",),
     ),
     PlantedBug(
         name="leased-runs-stay-queued",
         file=_CLAIMING,
-        correct="    dispatch.queue.remove(workers.keys())\n",
-        broken="",
+        correct="    dispatch.grant(leases, workers.keys())\n",
+        broken="    dispatch.grant(leases, ())\n",
         caught_by=(f"{_CLAIMS}::test_a_claim_leases_a_run_and_takes_it_out_of_the_queue",),
     ),
     PlantedBug(

@@ -108,7 +108,7 @@ def _places(dispatch: Dispatch, workers: Sequence[FreeWorker], most: int) -> lis
 
     def place(queue: Queue) -> Place:
         free = sum(item.free for item in by_pool[queue.pool] if item.serves(queue.queue_id))
-        return Place(queue.pool, queue.queue_id, queue.rank, min(most, free))
+        return Place(queue.pool, queue.queue_id, queue.rank, min(most, free), queue.limited)
 
     return [
         made for made in map(place, (queue for queue in queues if not queue.paused)) if made.most
@@ -131,8 +131,7 @@ def _grant(
             instance_id = claimed.workers[worker].instance_id
             leases.append(_lease(candidate, run, worker, instance_id, now_us))
     # Entries of runs that don't wait any more go, too.
-    dispatch.queue.remove(workers.keys())
-    dispatch.leases.add(leases)
+    dispatch.grant(leases, workers.keys())
     jobs = dispatch.queue.jobs([RunKey(item.scope.tenant_id, item.run_id) for item in leases])
     claimed.granted = [
         (lease, jobs.get(RunKey(lease.scope.tenant_id, lease.run_id))) for lease in leases

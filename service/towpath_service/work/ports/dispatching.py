@@ -37,6 +37,8 @@ class Place(NamedTuple):
     rank: int
     most: int
     """Most runs to pick of each priority."""
+    limited: tuple[bool, bool]
+    """Whether the queue and its pool have a limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,8 @@ class Queue:
     rank: int
     paused: bool
     """Whether the queue or its pool is."""
+    limited: tuple[bool, bool]
+    """Whether the queue and its pool have a limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,10 +207,6 @@ class LimitRows(Protocol):
 class LeaseRows(Protocol):
     """Leases."""
 
-    def add(self, leases: Sequence[Lease]) -> None:
-        """Writes new leases."""
-        ...
-
     def with_ids(self, tenant_id: str, lease_ids: Collection[str]) -> list[Lease]:
         """Reads leases by their ids, without a lock; unknown ones are left out."""
         ...
@@ -354,6 +354,15 @@ class Dispatch(Protocol):
     @property
     def workers(self) -> WorkerRows:
         """Workers."""
+        ...
+
+    def grant(self, leases: Sequence[Lease], entries: Collection[RunKey]) -> None:
+        """Writes new leases and removes queue entries, in one step.
+
+        Args:
+            leases: The leases.
+            entries: Their runs, and runs that don't wait any more.
+        """
         ...
 
 
