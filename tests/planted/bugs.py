@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.planted.control_bugs import CONTROL_BUGS
 from tests.planted.planting import PlantedBug
+from tests.planted.work_bugs import WORK_BUGS
 
 _SECRETS = "tests/contract/values/test_secrets.py"
 _KEYS = "tests/contract/identity/test_keys.py"
@@ -324,4 +325,5 @@ BUGS = (
         ),
     ),
     *CONTROL_BUGS,
+    *WORK_BUGS,
 )

@@ -40,8 +40,8 @@ class Stores:
     runs: RunStore
     identity: IdentityStore
     secrets: SecretStore
-    work: ResourceStore
     dispatch: DispatchStore
+    work: ResourceStore
 
 
 def stores_on(database: Database) -> Stores:
@@ -56,8 +56,8 @@ def stores_on(database: Database) -> Stores:
             stored_bytes=stored_bytes,
         ),
         secrets=SqlSecretStore(database, secrets_of_run),
-        work=SqlResourceStore(database),
         dispatch=SqlDispatchStore(database, runs),
+        work=SqlResourceStore(database),
     )
 
 

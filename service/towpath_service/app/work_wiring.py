@@ -9,7 +9,6 @@ from towpath_service.work.application.deployments import WorkDeployments
 from towpath_service.work.application.pools import WorkerRecords, WorkPools, WorkQueues
 from towpath_service.work.application.schedules import WorkSchedules
 from towpath_service.work.application.waiting_runs import DeploymentRuns
-from towpath_service.work.rpc.attach_stub import AttachStub
 from towpath_service.work.rpc.deployment_handler import DeploymentHandler
 from towpath_service.work.rpc.pool_handler import PoolHandler, QueueHandler, WorkerHandler
 from towpath_service.work.rpc.schedule_handler import ScheduleHandler
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 def work(foundation: Foundation, parts: WorkOfRuns) -> Subject:
     """The subject of work."""
     waiting = DeploymentRuns(parts.control, foundation.bus, foundation.clock)
-    return Subject(handlers=(*_resources(foundation, waiting), AttachStub()))
+    return Subject(handlers=_resources(foundation, waiting))
 
 
 def _resources(foundation: Foundation, waiting: WaitingRuns) -> tuple[Handler, ...]:
