@@ -121,7 +121,7 @@ async def test_a_bare_deployment_has_defaults(place: Place) -> None:
 async def test_deploying_again_changes_nothing(place: Place) -> None:
     await create_pool(place)
     await create_queue(place, "urgent")
-    given = {**EVERYTHING, "schedules": [cron("0 2 * * *", name="daily")]}
+    given: Any = {**EVERYTHING, "schedules": [cron("0 2 * * *", name="daily")]}
     first = await deploy(place, **given)
     again = await deploy(place, **given)
     assert again == first
