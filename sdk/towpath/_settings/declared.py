@@ -349,6 +349,14 @@ SERVER_VARIABLES: Final = frozenset(
 isn't installed, to distinguish them from misspelled settings; a test compares the two.
 """
 
+RUN_VARIABLES: Final = frozenset(
+    (
+        *("TOWPATH_RUN_ID", "TOWPATH_RUN_ATTEMPT", "TOWPATH_RUN_FENCE"),
+        "TOWPATH_WORK_LEASE_ID",
+    )
+)
+"""Variables by which a worker's run knows who it is: no settings."""
+
 BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 VARIABLES: Final = (PROFILE_VARIABLE, *(setting.variable for setting in SETTINGS))
 
