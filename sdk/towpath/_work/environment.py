@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from towpath._work.sessions import LEASE_VARIABLE
+from towpath._delivery.outbox import LEASE_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -79,6 +79,8 @@ class Job:
         fence: Fence of the lease.
         worker: Name of the worker that holds the lease; no other adopts the run.
         entrypoint: The flow: "path/file.py:flow" or "package.module:flow".
+        parent_run_id: Run that it is a child of; empty for none.
+        root_run_id: Outermost run around it; empty when it is itself.
         process: What the shim needs of it.
         code: Where the code is from.
         parameters: Arguments of the flow, as JSON values; "{{ secrets.NAME }}" stands for a secret.
@@ -92,6 +94,8 @@ class Job:
     worker: str
     entrypoint: str
     process: ProcessJob
+    parent_run_id: str = ""
+    root_run_id: str = ""
     code: CodeSource = field(default_factory=CodeSource)
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
     environment: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -23,6 +23,8 @@ class Lease:
         attempt: Its attempt, from 1.
         fence: Fence of the lease, from 1.
         entrypoint: The flow: "path/file.py:flow" or "package.module:flow".
+        parent_run_id: Run that it is a child of; empty for none.
+        root_run_id: Outermost run around it; empty when it is itself.
         code: Where its code is from.
         parameters: Its arguments, as JSON values.
         template: Values of the kind's template: the pool's, with those of deployment and run.
@@ -40,6 +42,8 @@ class Lease:
     attempt: int
     fence: int
     entrypoint: str
+    parent_run_id: str = ""
+    root_run_id: str = ""
     code: CodeSource = field(default_factory=CodeSource)
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
     template: Mapping[str, Any] = field(default_factory=dict[str, Any])

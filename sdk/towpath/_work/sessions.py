@@ -15,15 +15,13 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from towpath._delivery.outbox import LEASE_VARIABLE
 from towpath._work import shim
 
 if TYPE_CHECKING:
     from towpath._work.folders import ShimState
-
-LEASE_VARIABLE: Final = "TOWPATH_WORK_LEASE_ID"
-"""Variable of a run's processes that names their lease."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -258,6 +258,8 @@ class ProcessKind:
             fence=lease.fence,
             worker=self._worker,
             entrypoint=lease.entrypoint,
+            parent_run_id=lease.parent_run_id,
+            root_run_id=lease.root_run_id,
             code=lease.code,
             parameters=lease.parameters,
             environment=environment,

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from towpath._delivery.outbox import LEASE_VARIABLE
 from towpath._work.folders import Job, ProcessJob, RunFolder
 from towpath._work.kinds.process import supervise
-from towpath._work.sessions import LEASE_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

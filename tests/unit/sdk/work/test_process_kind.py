@@ -10,11 +10,12 @@ import sys
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+from towpath._delivery.outbox import LEASE_VARIABLE
 from towpath._settings.declared import Settings
 from towpath._work import shim
 from towpath._work.folders import RunFolder, ShimState
 from towpath._work.kinds.process import ProcessKind
-from towpath._work.sessions import LEASE_VARIABLE, end_session
+from towpath._work.sessions import end_session
 
 from tests.unit.sdk.work.conftest import WORKER, end_of, job_of
 from tests.unit.sdk.work.test_shim import escape_to, is_closed
