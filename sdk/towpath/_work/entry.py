@@ -72,7 +72,8 @@ class Values:
             named = cast("dict[str, Any]", value)
             return {key: self.resolved(each) for key, each in named.items()}
         if isinstance(value, list):
-            return [self.resolved(each) for each in cast("list[Any]", value)]
+            held: list[Any] = [*value]
+            return [self.resolved(each) for each in held]
         return value
 
 
