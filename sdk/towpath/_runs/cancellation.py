@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from towpath._delivery.directives import listen
 from towpath._forks import in_child
 from towpath._runs.interruption import Interruption
-from towpath.exceptions import RunCancelled
+from towpath.exceptions import RunCancelled, RunTimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,15 +30,19 @@ class Cancellation(Interruption):
 
     def __init__(self) -> None:
         super().__init__("its cancellation was requested")
+        self._timed_out = False
 
-    def demand(self, message: str) -> None:
+    def demand(self, message: str, *, timed_out: bool) -> None:
         """Stops the run's code; any thread may call it, and it returns at once.
 
         Args:
             message: The reason, for people; empty for none.
+            timed_out: Whether the run ends TIMED_OUT.
         """
-        if message and not self.requested:
-            self.why = f"its cancellation was requested: {message}"
+        if not self.requested:
+            self._timed_out = timed_out
+            if message:
+                self.why = message if timed_out else f"{self.why}: {message}"
         self.request()
 
     async def run_async(self, body: Callable[[], Awaitable[Any]]) -> Any:
@@ -46,6 +50,7 @@ class Cancellation(Interruption):
 
         Raises:
             RunCancelled: Its cancellation was requested before or while it ran.
+            RunTimedOut: So was its end, since it took too long.
         """
         running = asyncio.current_task()
         assert running is not None
@@ -71,8 +76,10 @@ class Cancellation(Interruption):
         finally:
             self._forget(key)
 
-    def error(self, did: str) -> RunCancelled:
+    def error(self, did: str) -> RunCancelled | RunTimedOut:
         """The error that ends the run's code."""
+        if self._timed_out:
+            return RunTimedOut(f"{did}, since {self.why}")
         return RunCancelled(f"{did}, since {self.why}", reason="REQUESTED")
 
 
@@ -87,12 +94,13 @@ def forget(run: RunContext) -> None:
         del _open[run.run_id]
 
 
-def cancel(run_id: str, message: str) -> bool:
+def cancel(run_id: str, message: str, *, timed_out: bool = False) -> bool:
     """Cancels a flow run of this process; any thread may call it, and it returns at once.
 
     Args:
         run_id: The run.
         message: The reason, for people; empty for none.
+        timed_out: Whether it ends TIMED_OUT, not CANCELLED.
 
     Returns:
         Whether the run is one of this process that has not ended.
@@ -102,7 +110,7 @@ def cancel(run_id: str, message: str) -> bool:
         return False
     if run.interruption is not None:
         run.interruption.request()
-    run.cancellation.demand(message)
+    run.cancellation.demand(message, timed_out=timed_out)
     if run.runner is not None:
         run.runner.interrupt()
     return True

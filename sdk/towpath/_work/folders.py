@@ -7,6 +7,7 @@
 | `lock` | shim | locked for as long as the shim lives |
 | `control` | worker | fifo on which the shim takes messages |
 | `stops` | worker | requests to stop, a line each: time since the boot, grace |
+| `stopping.json` | shim | why it has sent SIGTERM |
 | `shim.json` | shim | its process and the run's |
 | `output` | shim | the last MiB of stdout and stderr |
 | `shim.log` | shim | its own faults |
@@ -285,6 +286,11 @@ class RunFolder:
         finally:
             os.close(descriptor)
         self._send(b"stop\n")
+
+    def stop_reason(self) -> str:
+        """Returns why the shim has sent SIGTERM; empty when it has not."""
+        value = shim.read_whole(self._file(shim.STOPPING))
+        return "" if value is None else str(value["reason"])
 
     def note_contact(self, time_since_boot: float) -> None:
         """Tells the shim when the service was last known to hold the lease for this run.

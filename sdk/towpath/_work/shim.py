@@ -40,6 +40,7 @@ OUTPUT: Final = "output"
 LOCK: Final = "lock"
 CONTROL: Final = "control"
 STOPS: Final = "stops"
+STOPPING: Final = "stopping.json"
 OUTPUT_BYTES: Final = 1024 * 1024
 HEADER_BYTES: Final = 8
 STARTED: Final = b"started\n"
@@ -370,6 +371,8 @@ class Shim:
     def _terminate(self, stop: Stop, now: float) -> None:
         if self._fired is None:
             self._fired = stop
+            with contextlib.suppress(OSError):  # The run then doesn't know why it is to end.
+                write_whole(self._path(STOPPING), {"reason": stop.reason})
             self._signal_group(signal.SIGTERM)
             self._signal_group(signal.SIGCONT)  # A stopped process would not see it.
         kill_at = now + stop.grace_seconds

@@ -148,8 +148,10 @@ def test_output_stays_within_its_ring(stage: Stage):
 
 
 def test_a_run_past_its_deadline_is_stopped(stage: Stage):
-    end = end_of(stage.shell("sleep 100", timeout_seconds=0.02, grace_seconds=0.03))
+    handle = stage.shell("sleep 100", timeout_seconds=0.02, grace_seconds=0.03)
+    end = end_of(handle)
     assert (end.proof.signal, end.reason) == (signal.SIGTERM, "DEADLINE")
+    assert handle.folder.stop_reason() == "DEADLINE"
 
 
 def test_a_run_without_contact_is_stopped_if_it_is_to(stage: Stage):
