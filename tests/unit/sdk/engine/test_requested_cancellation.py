@@ -14,8 +14,8 @@ from towpath._delivery import messages
 from towpath._delivery.directives import Directive, hand_on
 from towpath._delivery.reports import StateReport
 from towpath._engine.flow_runs import RunLease
-from towpath._runs.cancellation import cancel
 from towpath._runs.context import get_run_context
+from towpath._runs.open_runs import cancel
 from towpath._state_type import StateType
 from towpath.exceptions import RunCancelled
 
