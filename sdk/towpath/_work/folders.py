@@ -183,6 +183,8 @@ class RunFolder:
         """
         folder = cls.of(home, job.lease_id)
         folder.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if folder.path.exists() and not (folder.path / shim.JOB).exists():
+            folder.remove()  # A worker ended as it made it, so it has started nothing.
         folder.path.mkdir(mode=0o700)
         os.mkfifo(folder.path / shim.CONTROL, 0o600)
         if token:

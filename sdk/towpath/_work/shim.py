@@ -45,6 +45,8 @@ OUTPUT_BYTES: Final = 1024 * 1024
 HEADER_BYTES: Final = 8
 STARTED: Final = b"started\n"
 _PR_SET_CHILD_SUBREAPER: Final = 36
+_OF_PYTHON: Final = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
+"""Signals that Python itself ignores, to raise OSError, and restores in a subprocess."""
 _EXIT_BYTES: Final = 4096
 _READ_BYTES: Final = 256 * 1024
 _LONGEST_WAIT: Final = 3600.0
@@ -541,7 +543,7 @@ def _woken_by_signals() -> int:
     """A descriptor that gives the numbers of the signals that come."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for number in signal.valid_signals():
-        if signal.getsignal(number) is signal.SIG_IGN:
+        if number not in _OF_PYTHON and signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)  # Else the run would ignore it, too.
     wake, send = os.pipe()
     for end in (wake, send):

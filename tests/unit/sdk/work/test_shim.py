@@ -177,6 +177,18 @@ def test_a_second_shim_finds_the_folder_locked(stage: Stage):
     assert handle.end is None
 
 
+def test_a_worker_that_died_before_it_heard_of_the_start_changes_nothing(stage: Stage):
+    folder = stage.folder("/bin/sh", "-c", "exit 5")
+    receive, send = os.pipe()
+    os.close(receive)
+    command = [sys.executable, "-I", "-S", shim.__file__, str(folder.path)]
+    subprocess.run(command, stdout=send, check=True)
+    os.close(send)
+    end = folder.end()
+    assert end is not None
+    assert end.proof.exit_code == 5
+
+
 def test_the_run_gets_signals_as_a_shell_would_give_them(stage: Stage):
     """Nothing ignored, nothing blocked, and no input."""
     code = """
