@@ -181,7 +181,7 @@ def _replace_process(python: Path, folder: RunFolder) -> NoReturn:
 
 
 def _not_loaded(error: Exception, hidden: LiveSecrets) -> int:
-    sys.stderr.write(hidden.redacted(f"towpath: the run can't start: {error}\n"))
+    sys.stderr.write(hidden.redacted(f"{proof.CANNOT_START}{error}\n"))
     return proof.START_FAILED
 
 
