@@ -324,6 +324,7 @@ BUGS = (
             "tests/unit/service/work/test_slot_policy.py::test_a_long_outage_is_decided_in_portions",
         ),
     ),
+    PlantedBug(
         name="a-stop-is-proved-by-the-parents-exit-alone",
         file="sdk/towpath/_work/shim.py",
         correct="        while self._children_left():\n",
