@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import descriptor_pool
 from towpath.api.v1 import work_service_pb2 as pb
 from towpath_service.app.background import background
-from towpath_service.app.subjects import Foundation
 from towpath_service.app.dispatch_wiring import open_dispatch
+from towpath_service.app.subjects import Foundation
 from towpath_service.core.draining import Draining
 from towpath_service.core.tenant_limits import TenantLimits
 from towpath_service.rpc.dispatcher import Dispatcher, LocalAuthenticator
