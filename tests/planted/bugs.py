@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from tests.planted.control_bugs import CONTROL_BUGS
 from tests.planted.planting import PlantedBug
+from tests.planted.work_bugs import WORK_BUGS
 
 _SECRETS = "tests/contract/values/test_secrets.py"
 _KEYS = "tests/contract/identity/test_keys.py"
@@ -355,4 +357,6 @@ BUGS = (
         broken="os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC",
         caught_by=(f"{_SHIM}::test_stops_that_were_requested_before_the_shim_began_are_followed",),
     ),
+    *CONTROL_BUGS,
+    *WORK_BUGS,
 )
