@@ -9,7 +9,6 @@ from towpath.exceptions import DefinitionError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from towpath.client import DeploymentSpec
     from towpath.schedules import Schedule
 
 _SECRET: Final = "{{ secrets."  # noqa: S105 - how a secret is named, not one
@@ -47,26 +46,28 @@ def _refuse_unknown(flow: str, schema: Mapping[str, Any], name: str) -> None:
         raise DefinitionError(f"flow {flow!r} has no parameter {name!r}; its parameters: {takes}")
 
 
-def missing_values(
-    spec: DeploymentSpec, schedules: Mapping[str, Schedule] | None
-) -> Mapping[str, list[str]]:
-    """Returns the required parameters, by schedule, for which its runs would have no value."""
-    required = spec.parameter_schema.get("required", [])
-    found: dict[str, list[str]] = {}
-    for slug, schedule in (schedules or {}).items():
-        given = {*spec.parameters, *schedule.parameters}
-        missing = [name for name in required if name not in given]
+def check_schedules(
+    flow: str,
+    schema: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    schedules: Mapping[str, Schedule] | None,
+) -> None:
+    """Refuses schedules whose runs would have no value for a required parameter.
+
+    Args:
+        flow: Name of the flow.
+        schema: JSON Schema of its parameters; empty for any.
+        parameters: Arguments of the deployment.
+        schedules: Its schedules by id.
+
+    Raises:
+        DefinitionError: A value is missing.
+    """
+    for schedule in (schedules or {}).values():
+        given = {*parameters, *schedule.parameters}
+        missing = [name for name in schema.get("required", []) if name not in given]
         if missing:
-            found[slug] = missing
-    return found
-
-
-def missing_text(name: str, missing: Mapping[str, list[str]]) -> str:
-    """A warning about schedules whose runs would have no value; empty without any."""
-    if not missing:
-        return ""
-    names = ", ".join(sorted({each for several in missing.values() for each in several}))
-    return (
-        f"{name}: its schedules give no value for {names}, so their runs will be refused: give"
-        " parameters"
-    )
+            raise DefinitionError(
+                f"flow {flow!r} needs a value for {', '.join(missing)}, which neither the schedule"
+                " nor the deployment gives: give parameters, or a default in the function"
+            )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from towpath._deploy.checks import missing_text, missing_values
 from towpath._deploy.lines import outcome_line, shown_name
 from towpath._deploy.specs import spec_of
 from towpath._settings.current import get_settings
@@ -78,9 +76,6 @@ def deploy(
         for deployment, spec in specs:
             made = deployed(client, deployment.full_name, spec, deployment.schedules)
             print(made.line)  # noqa: T201 - a script tells what it did
-            missing = missing_text(made.name, missing_values(spec, deployment.schedules))
-            if missing:
-                warnings.warn(missing, stacklevel=2)
             names.append(made.info.name)
     return names
 

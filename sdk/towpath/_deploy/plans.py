@@ -11,7 +11,6 @@ from towpath._definitions.code_sources import LocalCode
 from towpath._definitions.deployments import check_options
 from towpath._definitions.flow_ids import flow_id_of
 from towpath._definitions.slugs import deployment_id_of
-from towpath._deploy.checks import missing_text, missing_values
 from towpath._deploy.describe import FlowDescription, describe
 from towpath._deploy.specs import with_options
 from towpath.client import DeploymentSpec
@@ -121,12 +120,11 @@ def _planned(written: WrittenDeployment, root: Path, usual_pool: str, *, check: 
         code_version=flow.code_version,
     )
     spec = with_options(base, checked, schedules=written.schedules, sensitive=flow.sensitive)
-    missing = missing_text(written.name, missing_values(spec, written.schedules))
     return Plan(
         name=f"{flow.id}/{deployment_id_of(written.name)}",
         spec=spec,
         schedules=written.schedules,
-        notes=(*written.pull.notes, *([missing] if missing else [])),
+        notes=written.pull.notes,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from towpath._definitions.code_sources import LocalCode
 from towpath._definitions.deployments import span_of
-from towpath._deploy.checks import check_parameters
+from towpath._deploy.checks import check_parameters, check_schedules
 from towpath._deploy.entrypoints import entrypoint_of
 from towpath._deploy.schema import parameter_schema
 from towpath._redaction.marking import sensitive_parameters
@@ -64,6 +64,8 @@ def with_options(
     parameters = dict(options.get("parameters") or {})
     given = [parameters, *(each.parameters for each in (schedules or {}).values())]
     check_parameters(spec.flow_name, spec.parameter_schema, sensitive, *given)
+    if options.get("enforce_parameter_schema", True):
+        check_schedules(spec.flow_name, spec.parameter_schema, parameters, schedules)
     return dataclasses.replace(
         spec,
         description=options.get("description") or spec.description,
