@@ -18,6 +18,7 @@ from towpath._settings.readers import (
     read_file,
     read_flag,
     read_home,
+    read_pool,
     read_seconds,
     read_tenant,
     read_trace_url,
@@ -289,6 +290,26 @@ class Settings:
             one_of("auto", "live", "plain", "quiet"),
             "How a running flow shows itself in the terminal: auto, live, plain or quiet.",
             page="guides/display.md",
+        ),
+    )
+    deploy_pool: str = field(
+        default="",
+        metadata=_setting(
+            "deploy.pool",
+            "TOWPATH_DEPLOY_POOL",
+            read_pool,
+            "Work pool of deployments that name none.",
+            page="guides/deployments.md",
+        ),
+    )
+    pause_on_shutdown: bool = field(
+        default=False,
+        metadata=_setting(
+            "serve.pause_on_shutdown",
+            "TOWPATH_SERVE_PAUSE_ON_SHUTDOWN",
+            read_flag,
+            "Pause what a script serves when the script ends.",
+            page="guides/serve.md",
         ),
     )
     join_caller_trace: bool = field(

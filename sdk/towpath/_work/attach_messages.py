@@ -32,7 +32,7 @@ _MESSAGE: Final = 8000
 _EVIDENCE_MESSAGE: Final = 1000
 
 
-def hello(  # noqa: PLR0913 - each is a field of the message
+def hello(
     *,
     workspace: str,
     pool: str,
@@ -159,9 +159,7 @@ def lease_of(message: work_pb2.WorkLease, lease_seconds: float) -> Lease:
     if not isinstance(variables, dict):
         raise ValueError(f"{_ENVIRONMENT!r} of the job template is no JSON object")  # noqa: TRY004
     policy: OnLostContact = (
-        "stop"
-        if job.on_lost_contact == deployment_pb2.LOST_CONTACT_POLICY_STOP
-        else "continue"
+        "stop" if job.on_lost_contact == deployment_pb2.LOST_CONTACT_POLICY_STOP else "continue"
     )
     return Lease(
         lease_id=message.lease_id,

@@ -77,9 +77,7 @@ class LeaseBook:
 
     def held(self) -> dict[str, int]:
         """The process of each lease that is still the worker's; 0 for none."""
-        return {
-            lease.lease_id: lease.pid for lease in self._leases.values() if not lease.lost
-        }
+        return {lease.lease_id: lease.pid for lease in self._leases.values() if not lease.lost}
 
     def renewable(self) -> list[str]:
         """Ids of the leases that are to be renewed."""

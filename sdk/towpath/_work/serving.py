@@ -44,7 +44,7 @@ class Stops(Protocol):
         ...
 
 
-def run_worker(  # noqa: PLR0913 - options of the command
+def run_worker(
     settings: Settings,
     *,
     pool: str,

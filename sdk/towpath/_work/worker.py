@@ -2,8 +2,8 @@
 
 One thread, that of `Worker.run`, talks to the service and keeps the book of leases. Starting a run
 and finding out how it ended take time, so other threads do that and hand the outcome to the loop.
-No run ends because the service is away or the worker stops: the runs' shims outlive it, and the next
-worker of the same name adopts them.
+No run ends because the service is away or the worker stops: the shims of runs outlive it, and the
+next worker of the same name adopts them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING, Final
 from towpath._delivery.backoff import Backoff
 from towpath._delivery.messages import producer_info
 from towpath._delivery.takeover import deliver_waiting
-from towpath._transport.duplex import ThreadedDuplex
 from towpath._transport.service import open_transport
 from towpath._work import attach_messages as messages
-from towpath._work import shim
+from towpath._work.attachment import Attachment
 from towpath._work.lease_book import HeldLease, LeaseBook
 from towpath.exceptions import RpcError, TowpathError
 
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from towpath._work.kinds.base import Handle, Kind
     from towpath._work.leases import Lease
     from towpath._work.proof import RunEnd
-    from towpath.api.v1 import work_pb2, work_service_pb2
+    from towpath.api.v1 import work_pb2
 
 FINAL_CODES: Final = frozenset(
     {"UNAUTHENTICATED", "PERMISSION_DENIED", "NOT_FOUND", "INVALID_ARGUMENT", "UNIMPLEMENTED"}
@@ -44,7 +43,6 @@ FINAL_REASONS: Final = frozenset({"WORKER_FENCED", "CLIENT_TOO_OLD", "INVALID_RE
 """A service that refuses for one of these refuses the next try as well."""
 TELL_SECONDS: Final = 60.0
 """Pause between two lines about a service that is away."""
-_IDLE_SECONDS: Final = 3600.0
 _STARTERS: Final = 8
 _OUTPUT_BYTES: Final = 64 * 1024
 
@@ -122,7 +120,7 @@ class Worker:
         self._wake = threading.Event()
         self._todo: deque[Callable[[], None]] = deque()
         self._starters = ThreadPoolExecutor(_STARTERS, thread_name_prefix="towpath-start")
-        self._attachment: _Attachment | None = None
+        self._attachment: Attachment | None = None
         self._transport: Transport | None = None
         self._backoff = Backoff()
         self._retry_at = 0.0
@@ -198,7 +196,7 @@ class Worker:
         try:
             if self._transport is None:
                 self._transport = self._opener(self._settings)
-            self._attachment = _Attachment(self, self._transport)
+            self._attachment = Attachment(self, self._transport)
         except RpcError as error:
             self._broken(error)
 
@@ -418,148 +416,6 @@ class Worker:
 
     def _tell(self, kind: str, message: str, run_id: str = "", end: RunEnd | None = None) -> None:
         self._on_event(WorkerEvent(kind=kind, message=message, run_id=run_id, end=end))
-
-
-class _Attachment:
-    """One stream of a worker to the service."""
-
-    def __init__(self, worker: Worker, transport: Transport) -> None:
-        self._worker = worker
-        self._duplex = ThreadedDuplex(transport, messages.ATTACH, worker.wake)
-        self._renew_seconds = 10.0
-        self._lease_seconds = 30.0
-        self._renew_at = float("inf")
-        self._renewed: deque[tuple[float, list[str]]] = deque()
-        self.is_open = False
-        self.send(worker.hello)
-
-    def send(self, request: messages.Request) -> None:
-        """Sends a message; returns at once."""
-        self._duplex.send(request.SerializeToString())
-
-    def send_ends(self) -> None:
-        """Tells of all ends that the service doesn't know yet."""
-        ends = self._worker.book.to_tell()
-        for start in range(0, len(ends), 1000):
-            self.send(messages.ended(ends[start : start + 1000]))
-
-    def close(self) -> None:
-        """Ends the stream; leases stay as they are."""
-        self._duplex.half_close()
-
-    def step(self, now: float) -> float:
-        """Handles what has come and sends what is due; returns the seconds until more is.
-
-        Raises:
-            RpcError: The stream has failed.
-        """
-        while (message := self._duplex.receive()) is not None:
-            assert isinstance(message, messages.Response)
-            self._handle(message, now)
-        if self._duplex.ended:
-            self._worker.moved(0.0)
-            return 0.0
-        if now >= self._renew_at:
-            self._renew(now)
-        return min(_IDLE_SECONDS, self._renew_at - now)
-
-    def _handle(self, message: messages.Response, now: float) -> None:
-        kind = message.WhichOneof("message")
-        if kind == "attached":
-            self._opened(message.attached, now)
-        elif kind == "granted":
-            self._granted(list(message.granted.leases), now)
-        elif kind == "renewed":
-            self._kept(set(message.renewed.lost_lease_ids))
-        elif kind == "directives":
-            for directive in message.directives.directives:
-                self._direct(directive)
-        elif kind == "ended":
-            for lease_id in message.ended.lease_ids:
-                self._worker.known(lease_id)
-        elif kind == "tokens":
-            self._tokens(message.tokens, now)
-        elif kind == "drain":
-            self._worker.drain(message.drain.message)
-        elif kind == "reconnect":
-            self._worker.moved(message.reconnect.delay.ToMilliseconds() / 1000)
-
-    def _opened(self, attached: work_service_pb2.WorkerAttached, now: float) -> None:
-        self.is_open = True
-        self._renew_seconds = max(0.2, attached.renew_interval.ToMilliseconds() / 1000)
-        self._lease_seconds = attached.work_pool.lease_duration.ToMilliseconds() / 1000
-        self._worker.attached(attached.work_pool.name.rpartition("/")[2])
-        for lease_id in attached.lost_lease_ids:
-            self._worker.lose(lease_id)
-        self._granted(list(attached.granted), now)
-        for held in self._worker.book:
-            if held.pid and held.end is None and not held.lost:
-                self.send(messages.started(held.lease_id, held.pid))
-                held.token_renewal = min(held.token_renewal, now)
-        self.send_ends()
-        self._renew(now)
-
-    def _granted(self, leases: list[work_pb2.WorkLease], now: float) -> None:
-        if leases:
-            self.send(messages.accepted(lease.lease_id for lease in leases))
-        for lease in leases:
-            self._worker.grant(lease, self._lease_seconds)
-            held = self._worker.book.get(lease.lease_id)
-            if held is not None and lease.run_token:
-                held.token_renewal = now + _half_life(lease.run_token_expire_time)
-
-    def _renew(self, now: float) -> None:
-        self._renew_at = now + self._renew_seconds
-        lease_ids = self._worker.book.renewable()
-        self._renewed.append((shim.since_boot(), lease_ids))
-        # Also without a lease: it is the worker's sign of life.
-        self.send(messages.renewal(lease_ids))
-        due = [
-            held.lease_id
-            for held in self._worker.book
-            if held.token_renewal <= now and held.end is None and not held.lost
-        ]
-        if due:
-            self.send(messages.token_request(due))
-
-    def _kept(self, lost: set[str]) -> None:
-        sent_at, lease_ids = self._renewed.popleft() if self._renewed else (0.0, [])
-        for lease_id in lease_ids:
-            held = self._worker.book.get(lease_id)
-            if lease_id in lost or held is None or held.handle is None or held.end is not None:
-                continue
-            with suppress(OSError):
-                held.handle.note_contact(sent_at)
-        for lease_id in lost:
-            self._worker.lose(lease_id)
-
-    def _direct(self, directive: work_service_pb2.LeaseDirective) -> None:
-        if directive.kind == _CANCEL:
-            grace = directive.grace_period.ToMilliseconds() / 1000
-            self._worker.cancel(directive.lease_id, grace, directive.message)
-        elif directive.kind == _ABANDON:
-            self._worker.lose(directive.lease_id)
-
-    def _tokens(self, renewed: work_service_pb2.RenewedTokens, now: float) -> None:
-        for token in renewed.tokens:
-            held = self._worker.book.get(token.lease_id)
-            if held is None or held.handle is None:
-                continue
-            held.token_renewal = float("inf")
-            if token.run_token:
-                with suppress(OSError):
-                    held.handle.renew_token(token.run_token)
-                held.token_renewal = now + _half_life(token.expire_time)
-
-
-_CANCEL: Final = 1
-_ABANDON: Final = 4
-
-
-def _half_life(expires: object) -> float:
-    """Seconds until half of the time to a token's end has passed."""
-    seconds: float = expires.ToMicroseconds() / 1e6  # type: ignore[attr-defined]
-    return max(1.0, (seconds - time.time()) / 2)
 
 
 def _ending(held: HeldLease, end: RunEnd) -> str:
