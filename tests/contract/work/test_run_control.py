@@ -33,8 +33,8 @@ def tenant_of(place: Place) -> str:
 async def deploy(place: Place, deployment_id: str = "nightly", **content: Any) -> str:
     """Deploys etl to the pool "local"; returns the deployment's name."""
     tenant_id, name = tenant_of(place), DeploymentName("default", "etl", deployment_id)
-    known = {"entrypoint": "etl.py:etl", "flow_name": "Etl", "pool_id": "local"}
-    made = DeploymentContent(**{**known, "queue_id": "default", **content})
+    known: dict[str, Any] = {"flow_name": "Etl", "pool_id": "local", "queue_id": "default"}
+    made = DeploymentContent(entrypoint="etl.py:etl", **{**known, **content})
 
     def work(transaction: Any) -> None:
         resources = SqlResources(transaction, tenant_id)
