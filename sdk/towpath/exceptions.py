@@ -110,7 +110,18 @@ class RunCrashed(RunError):
 
 
 class RunCancelled(RunError):
-    """A run was stopped before its end."""
+    """A run was stopped before its end.
+
+    Attributes:
+        reason: INTERRUPTED, or REQUESTED when its cancellation was requested.
+    """
+
+    def __init__(self, message: str, *, reason: str = "INTERRUPTED") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self),), {"reason": self.reason}
 
 
 class RpcError(TowpathError):

@@ -154,6 +154,17 @@ class Settings:
             scope="profile",
         ),
     )
+    run_token_file: Path | None = field(
+        default=None,
+        metadata=_setting(
+            "server.run_token_file",
+            "TOWPATH_RUN_TOKEN_FILE",
+            read_file,
+            "File with the access token of a worker's run, which the worker replaces.",
+            page="guides/workers.md",
+            scope="process",
+        ),
+    )
     tenant: str = field(
         default="",
         metadata=_setting(
@@ -304,7 +315,13 @@ class Settings:
     @property
     def has_credentials(self) -> bool:
         """Whether a setting gives credentials."""
-        return bool(self.api_key or self.api_key_file or self.token_file or self.sign_in_file)
+        return bool(
+            self.run_token_file
+            or self.api_key
+            or self.api_key_file
+            or self.token_file
+            or self.sign_in_file
+        )
 
 
 def _declared() -> tuple[Setting, ...]:
@@ -331,7 +348,7 @@ SETTINGS: Final = _declared()
 
 CREDENTIALS: Final = (
     *("server.api_key", "server.api_key_file"),
-    *("server.token_file", "server.sign_in_file"),
+    *("server.token_file", "server.sign_in_file", "server.run_token_file"),
 )
 """Settings that give credentials: only those of the strongest layer count."""
 
@@ -348,6 +365,14 @@ SERVER_VARIABLES: Final = frozenset(
 `towpath_service.app.options` declares them. A client has to know their names where the service
 isn't installed, to distinguish them from misspelled settings; a test compares the two.
 """
+
+RUN_VARIABLES: Final = frozenset(
+    (
+        *("TOWPATH_RUN_ID", "TOWPATH_RUN_ATTEMPT", "TOWPATH_RUN_FENCE"),
+        "TOWPATH_WORK_LEASE_ID",
+    )
+)
+"""Variables by which a worker's run knows who it is: no settings."""
 
 BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 VARIABLES: Final = (PROFILE_VARIABLE, *(setting.variable for setting in SETTINGS))

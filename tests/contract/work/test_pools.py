@@ -322,10 +322,11 @@ async def test_pools_and_queues_are_bounded(small: Place, monkeypatch: pytest.Mo
     for pool_id in ("local", "other"):
         await create_pool(small, pool_id)
     await create_queue(small, "urgent")
-    for method, fields in {
+    more: dict[str, dict[str, Any]] = {
         "CreateWorkPool": {"work_pool_id": "third", "work_pool": {"kind": "process"}},
         "CreateWorkQueue": {"parent": POOL, "work_queue_id": "third", "work_queue": {}},
-    }.items():
+    }
+    for method, fields in more.items():
         known = {"parent": PARENT, **fields}
         refusal = await small.refusal(small.owner, f"WorkService/{method}", **known)
         assert refusal.reason == "QUOTA_EXCEEDED", method

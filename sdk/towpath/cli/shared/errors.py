@@ -54,13 +54,18 @@ _KINDS: Final[tuple[tuple[type[TowpathError], int, str], ...]] = (
 )
 _LISTS: Final = {
     "apiKeys": "`towpath key ls` lists your keys, with --of those of another principal",
+    "deployments": "`towpath deployment ls` lists deployments",
+    "queues": "`towpath queue ls` lists queues",
     "roles": "`towpath role ls` lists roles",
     "runs": "`towpath run ls` lists runs",
+    "schedules": "`towpath schedule ls` lists schedules",
     "secrets": "`towpath secret ls` lists secrets",
     "serviceAccounts": "`towpath service-account ls` lists service accounts",
     "tenants": "`towpath tenant ls` lists tenants",
     "trusts": "`towpath trust ls` lists trusts",
     "users": "`towpath member ls` lists members and their roles",
+    "workPools": "`towpath pool ls` lists work pools",
+    "workers": "`towpath worker ls` lists workers",
     "workspaces": "`towpath workspace ls` lists the workspaces that you may enter",
 }
 """The command that lists the resources of a collection."""
