@@ -148,6 +148,12 @@ async def test_what_cannot_be_run_is_refused(
     assert not runs.runs
 
 
+async def test_a_schema_that_is_not_enforced_refuses_nothing(small: Place) -> None:
+    await deploy(small, parameter_schema=json.dumps(SCHEMA))
+    made = await create(small, parameters={"data": b'{"rows": "many"}'})
+    assert json.loads(made.run.parameters.data) == {"rows": "many"}
+
+
 async def test_a_deployment_without_a_pool_runs_nowhere(small: Place) -> None:
     await deploy(small, pool_id="", queue_id="")
     refused = await refusal(small)
