@@ -18,6 +18,7 @@ from towpath._settings.readers import (
     read_file,
     read_flag,
     read_home,
+    read_pool,
     read_seconds,
     read_tenant,
     read_trace_url,
@@ -154,6 +155,17 @@ class Settings:
             scope="profile",
         ),
     )
+    run_token_file: Path | None = field(
+        default=None,
+        metadata=_setting(
+            "server.run_token_file",
+            "TOWPATH_RUN_TOKEN_FILE",
+            read_file,
+            "File with the access token of a worker's run, which the worker replaces.",
+            page="guides/workers.md",
+            scope="process",
+        ),
+    )
     tenant: str = field(
         default="",
         metadata=_setting(
@@ -280,6 +292,26 @@ class Settings:
             page="guides/display.md",
         ),
     )
+    deploy_pool: str = field(
+        default="",
+        metadata=_setting(
+            "deploy.pool",
+            "TOWPATH_DEPLOY_POOL",
+            read_pool,
+            "Work pool of deployments that name none.",
+            page="guides/deployments.md",
+        ),
+    )
+    pause_on_shutdown: bool = field(
+        default=False,
+        metadata=_setting(
+            "serve.pause_on_shutdown",
+            "TOWPATH_SERVE_PAUSE_ON_SHUTDOWN",
+            read_flag,
+            "Pause what a script serves when the script ends.",
+            page="guides/serve.md",
+        ),
+    )
     join_caller_trace: bool = field(
         default=False,
         metadata=_setting(
@@ -304,7 +336,13 @@ class Settings:
     @property
     def has_credentials(self) -> bool:
         """Whether a setting gives credentials."""
-        return bool(self.api_key or self.api_key_file or self.token_file or self.sign_in_file)
+        return bool(
+            self.run_token_file
+            or self.api_key
+            or self.api_key_file
+            or self.token_file
+            or self.sign_in_file
+        )
 
 
 def _declared() -> tuple[Setting, ...]:
@@ -331,7 +369,7 @@ SETTINGS: Final = _declared()
 
 CREDENTIALS: Final = (
     *("server.api_key", "server.api_key_file"),
-    *("server.token_file", "server.sign_in_file"),
+    *("server.token_file", "server.sign_in_file", "server.run_token_file"),
 )
 """Settings that give credentials: only those of the strongest layer count."""
 
@@ -348,6 +386,14 @@ SERVER_VARIABLES: Final = frozenset(
 `towpath_service.app.options` declares them. A client has to know their names where the service
 isn't installed, to distinguish them from misspelled settings; a test compares the two.
 """
+
+RUN_VARIABLES: Final = frozenset(
+    (
+        *("TOWPATH_RUN_ID", "TOWPATH_RUN_ATTEMPT", "TOWPATH_RUN_FENCE"),
+        "TOWPATH_WORK_LEASE_ID",
+    )
+)
+"""Variables by which a worker's run knows who it is: no settings."""
 
 BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 VARIABLES: Final = (PROFILE_VARIABLE, *(setting.variable for setting in SETTINGS))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _MAX_PORT: Final = 65535
 _SLUG: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-"""The id of a tenant or a workspace; the contract's own rule for them."""
+"""The id of a tenant, a workspace or a work pool; the contract's own rule for them."""
 
 
 def read_text(written: object) -> str:
@@ -81,6 +81,14 @@ def read_workspace(written: object) -> str:
     text = read_text(written).removeprefix("workspaces/")
     if not _SLUG.fullmatch(text):
         raise ValueError("must be the id of a workspace: a-z, 0-9 and -, such as default")
+    return text
+
+
+def read_pool(written: object) -> str:
+    """The id of a work pool; empty for none."""
+    text = read_text(written)
+    if text and not _SLUG.fullmatch(text):
+        raise ValueError("must be the id of a work pool: a-z, 0-9 and -, such as local")
     return text
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from towpath.client._pools import Pools, WorkPool
     from towpath.client._queues import Queues, WorkQueue
     from towpath.client._roles import Role, RoleBinding, Roles
+    from towpath.client._run_control import Cancellation, Explanation, Reason
     from towpath.client._run_values import (
         Decision,
         Failure,
@@ -53,6 +54,7 @@ __all__ = [
     "AuditEntry",
     "AuditPage",
     "Caller",
+    "Cancellation",
     "ClaimRule",
     "Client",
     "CodeSource",
@@ -61,6 +63,7 @@ __all__ = [
     "DeploymentSpec",
     "Deployments",
     "DeviceSignIn",
+    "Explanation",
     "Failure",
     "FlowSummary",
     "GitCode",
@@ -75,6 +78,7 @@ __all__ = [
     "PackageCode",
     "Pools",
     "Queues",
+    "Reason",
     "Role",
     "RoleBinding",
     "Roles",
@@ -119,6 +123,7 @@ _HOMES: Final = {
     "AuditEntry": "_audit",
     "AuditPage": "_audit",
     "Caller": "_caller",
+    "Cancellation": "_run_control",
     "ClaimRule": "_trusts",
     "Client": "_client",
     "CodeSource": "_code_sources",
@@ -127,6 +132,7 @@ _HOMES: Final = {
     "DeploymentSpec": "_deployments",
     "Deployments": "_deployments",
     "DeviceSignIn": "_sign_in",
+    "Explanation": "_run_control",
     "Failure": "_run_values",
     "FlowSummary": "_run_values",
     "GitCode": "_code_sources",
@@ -141,6 +147,7 @@ _HOMES: Final = {
     "PackageCode": "_code_sources",
     "Pools": "_pools",
     "Queues": "_queues",
+    "Reason": "_run_control",
     "Role": "_roles",
     "RoleBinding": "_roles",
     "Roles": "_roles",

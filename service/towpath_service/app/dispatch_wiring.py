@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from towpath_service.app.subjects import Subject
 from towpath_service.work.application.attachments import Attachments
+from towpath_service.work.application.crash_retries import retry_after_crash
 from towpath_service.work.application.dispatcher import Dispatcher
 from towpath_service.work.application.lease_expiry import LeaseExpiry
 from towpath_service.work.application.lease_work import LeaseWork
@@ -16,30 +17,54 @@ from towpath_service.work.rpc.worker_stream import WorkerStreamHandler
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from towpath_service.app.identity.wiring import Identity
     from towpath_service.app.subjects import Foundation
     from towpath_service.runs.rpc.ingest_handler import StreamTimes
     from towpath_service.work.application.attachments import NoteAttached
     from towpath_service.work.application.dispatcher import RunTokens
-    from towpath_service.work.application.settling import RetryAfterCrash
 
 
 @asynccontextmanager
 async def open_dispatch(
-    foundation: Foundation,
-    times: StreamTimes,
-    *,
-    tokens: RunTokens | None = None,
-    retry_after_crash: RetryAfterCrash | None = None,
-    note_attached: NoteAttached | None = None,
+    foundation: Foundation, times: StreamTimes, identity: Identity | None = None
 ) -> AsyncGenerator[Subject]:
     """Opens the dispatch of runs.
 
     Args:
         foundation: What it is built on.
         times: Lifetimes of streams and timeouts of producers.
-        tokens: Makes tokens for the processes of runs; None without identity.
-        retry_after_crash: Begins further attempts of crashed runs; None for none.
-        note_attached: Records attached workers in the audit log; None without identity.
+        identity: The identity layer; None for a service without.
+    """
+    if identity is None:
+        async with dispatch(foundation, times) as subject:
+            yield subject
+        return
+    # Brings cryptography, of which a service without identity needs nothing.
+    from towpath_service.app.identity.worker_rights import (  # noqa: PLC0415 - 10 MB
+        AuditAttachments,
+        IdentityRunTokens,
+    )
+
+    tokens = IdentityRunTokens(identity.authority, foundation.clock)
+    note_attached = AuditAttachments(identity.trail)
+    async with dispatch(foundation, times, tokens, note_attached) as subject:
+        yield subject
+
+
+@asynccontextmanager
+async def dispatch(
+    foundation: Foundation,
+    times: StreamTimes,
+    tokens: RunTokens | None = None,
+    note_attached: NoteAttached | None = None,
+) -> AsyncGenerator[Subject]:
+    """Puts the parts of dispatch together.
+
+    Args:
+        foundation: What they are built on.
+        times: Lifetimes of streams and timeouts of producers.
+        tokens: Makes tokens for the processes of runs; None for none.
+        note_attached: Records attached workers in the audit log; None without one.
     """
     store, bus, clock = foundation.stores.dispatch, foundation.bus, foundation.clock
     workers = Workers(bus)
@@ -63,5 +88,6 @@ async def open_dispatch(
                 "dispatcher": dispatcher.run,
                 "leases": expiry.run,
                 "lease-directives": attachments.run,
+                "workers": attachments.keep_alive,
             },
         )

@@ -15,9 +15,9 @@ from towpath_service.runs.storage.store import SqlRunStore
 from towpath_service.values.storage.contents import has_secrets
 from towpath_service.values.storage.store import SqlSecretStore
 from towpath_service.work.storage.contents import has_work
-from towpath_service.work.storage.resource_store import SqlResourceStore
 from towpath_service.work.storage.dispatching import SqlDispatchStore, is_leased
 from towpath_service.work.storage.lease_moves import move_leases
+from towpath_service.work.storage.resource_store import SqlResourceStore
 from towpath_service.work.storage.run_secrets import secrets_of_run
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from towpath_service.identity.ports.store import IdentityStore
     from towpath_service.runs.ports.store import RunStore
     from towpath_service.values.ports.secrets import SecretStore
-    from towpath_service.work.ports.resources import ResourceStore
     from towpath_service.work.ports.dispatching import DispatchStore
+    from towpath_service.work.ports.resources import ResourceStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +40,8 @@ class Stores:
     runs: RunStore
     identity: IdentityStore
     secrets: SecretStore
-    work: ResourceStore
     dispatch: DispatchStore
+    work: ResourceStore
 
 
 def stores_on(database: Database) -> Stores:
@@ -56,8 +56,8 @@ def stores_on(database: Database) -> Stores:
             stored_bytes=stored_bytes,
         ),
         secrets=SqlSecretStore(database, secrets_of_run),
-        work=SqlResourceStore(database),
         dispatch=SqlDispatchStore(database, runs),
+        work=SqlResourceStore(database),
     )
 
 

@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from towpath_service.app.control_wiring import control, work_of_runs
+from towpath_service.app.dispatch_wiring import open_dispatch
 from towpath_service.app.identity.secret_keys import sealing_in_memory, without_key
 from towpath_service.app.stores import database_at, has_identity, stores_on
 from towpath_service.app.subjects import Foundation, Subject
@@ -128,9 +129,12 @@ async def open_service(
         )
         layer = await _identity(foundation, sealing, parts.held_leases, identity)
         values = _values(foundation, sealing, operated_by_callers=layer is None)
+        resources = work(foundation, parts)
         controls = control(foundation, parts, runs.queries)
+        dispatching = open_dispatch(foundation, times or StreamTimes(), layer)
+        dispatch = await stack.enter_async_context(dispatching)
         further = [await stack.enter_async_context(opened(foundation)) for opened in subjects]
-        all_subjects = (runs, values, work(foundation), controls, *further)
+        all_subjects = (runs, values, resources, controls, dispatch, *further)
         handlers = [handler for subject in all_subjects for handler in subject.handlers]
         yield Service(
             dispatcher=wrapping.dispatcher(_dispatcher(handlers, layer)),

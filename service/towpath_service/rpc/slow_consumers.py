@@ -91,7 +91,7 @@ def _slow(seconds: float) -> ServiceError:
     return ServiceError(
         reason="SLOW_CONSUMER",
         message=(
-            f"nothing of this stream was read for {seconds:g} s: go on from the last"
-            " `resume_token` with another one, and read faster or ask for less"
+            f"nothing of this stream was read for {seconds:g} s: open another one, from the last"
+            " `resume_token` if there was one, and read faster or ask for less"
         ),
     )

@@ -6,12 +6,12 @@ import asyncio
 import re
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from google.protobuf import descriptor_pool
 from towpath.api.v1 import work_service_pb2 as pb
 from towpath_service.app.background import background
-from towpath_service.app.dispatch_wiring import open_dispatch
+from towpath_service.app.dispatch_wiring import dispatch
 from towpath_service.app.subjects import Foundation
 from towpath_service.core.draining import Draining
 from towpath_service.core.tenant_limits import TenantLimits
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
     from towpath_service.rpc.dispatcher import Dispatching
+    from towpath_service.work.application.attachments import Attachments
 
 SERVICE = "towpath.api.v1.WorkService"
 ATTACH = "AttachWorker"
@@ -120,6 +121,11 @@ class Site:
     draining: Draining
     loops: Mapping[str, Callable[..., Any]]
 
+    @property
+    def attachments(self) -> Attachments:
+        loop: Any = self.loops["workers"]
+        return cast("Attachments", loop.__self__)
+
     def client(self, worker_id: str = "w1", **fields: Any) -> WorkerClient:
         return WorkerClient(self.dispatcher, worker_id, **fields)
 
@@ -141,7 +147,7 @@ async def open_site(
         listening = asyncio.create_task(pools.stores.database.listen(pools.bus))
         stack.callback(listening.cancel)
         await asyncio.sleep(0)
-        opened = open_dispatch(foundation, times or StreamTimes(), **parts)
+        opened = dispatch(foundation, times or StreamTimes(), **parts)
         subject = await stack.enter_async_context(opened)
         dispatcher = Dispatcher((*subject.handlers, rest_of_service()), LocalAuthenticator())
         if loops:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import func, select
 from towpath_auth import LOCAL_TENANT_ID, Caller
-from towpath_service.app.work_wiring import NoWaitingRuns
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.errors import ServiceError
 from towpath_service.core.tenancy import EVERY_TENANT
@@ -404,7 +403,7 @@ async def test_the_served_pool_and_its_queues_come_with_deployments(place: Place
     ]
 
 
-class Recorded(NoWaitingRuns):
+class Recorded:
     """Records what a removal asks of the waiting runs."""
 
     def __init__(self) -> None:

@@ -300,3 +300,20 @@ async def test_a_worker_attaches_over_grpc(site: Site) -> None:
         await stream.done_writing()
         assert await stream.read() is grpc.aio.EOF
     assert await site.pools.state(lease.run_id) == "SCHEDULED"
+
+
+async def test_an_attached_worker_is_heard_from_while_its_stream_is_open(pools: Pools) -> None:
+    async with open_site(pools) as site, site.client().attached():
+        pools.clock.move(100)
+        await site.attachments.touch()
+        [row] = await pools.rows(tables.worker)
+        assert (row.seen_us, row.attached) == (pools.clock.at_us, True)
+
+
+async def test_a_worker_that_moved_on_is_noticed_without_any_run(pools: Pools) -> None:
+    async with open_site(pools) as here, here.client().attached() as old:
+        other = Pools(pools.stores, pools.clock)
+        async with open_site(other) as there, there.client().attached():
+            await here.attachments.touch()
+            with pytest.raises(ServiceError, match="WORKER_FENCED"):
+                await old.ended()

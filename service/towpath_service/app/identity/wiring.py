@@ -54,6 +54,7 @@ class Identity:
     refused_exchanges: RefusedExchanges
     authenticator: TokenAuthenticator
     guard: IdentityGuard
+    trail: AuditTrail
     handlers: Sequence[Any]
 
 
@@ -102,6 +103,7 @@ async def open_identity(
             authority, address_limits, behind_tls_proxy=options.behind_tls_proxy
         ),
         guard=IdentityGuard(tenant_limits, address_limits, trail),
+        trail=trail,
         handlers=(
             AuthHandler(*credentials, held_leases, tenant_limits, address_limits),
             WorkspaceHandler(members),

@@ -45,6 +45,7 @@ POOL_WAIT_SECONDS: Final = 10.0
 # Longer than the server's own statement timeout, which comes first. A connection that is silent for
 # longer is dead, for example because a firewall has dropped its state.
 COMMAND_SECONDS: Final = 35.0
+LET_GO_SECONDS: Final = 5.0
 TRIES: Final = 6
 FIRST_PAUSE_SECONDS: Final = 0.02
 RETRY_AFTER_SECONDS: Final = 1.0
@@ -112,10 +113,19 @@ class Pool:
         """Closes the connections and ends the thread."""
         if self._loop.is_closed():
             return
-        asyncio.run_coroutine_threadsafe(self.engine.dispose(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _end(self) -> None:
+        """Waits for transactions whose callers have gone, and closes the connections."""
+        under_way = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in under_way:
+            task.cancel()
+        if under_way:
+            await asyncio.wait(under_way, timeout=LET_GO_SECONDS)
+        await self.engine.dispose()
 
     async def _run(
         self, work: Callable[[Connection], Result], tenants: Collection[str], tries: int

@@ -14,18 +14,26 @@ from towpath_service.work.application.attaching import Attached, Hello, attach
 from towpath_service.work.application.workers import AttachedWorker, Directives, Grant
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection, Sequence
+    from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
     from towpath_auth import Caller
 
     from towpath_service.core.clock import Clock
     from towpath_service.work.application.dispatcher import Dispatcher
     from towpath_service.work.application.workers import Workers
-    from towpath_service.work.domain.dispatching import PoolKey
-    from towpath_service.work.ports.dispatching import DirectiveRow, DispatchStore
+    from towpath_service.work.domain.dispatching import PoolKey, WorkerKey
+    from towpath_service.work.ports.dispatching import (
+        DirectiveRow,
+        Dispatch,
+        DispatchStore,
+        WorkerRow,
+    )
 
 DIRECTIVE_SECONDS: Final = 5.0
 """Pause between two looks for directives without a notice."""
+
+TOUCH_SECONDS: Final = 20.0
+"""Pause between two records of the workers that are attached; a third of `SEEN_US`."""
 
 _log = logging.getLogger(__name__)
 
@@ -112,6 +120,26 @@ class Attachments:
                 _log.warning("directives for workers could not be read: %s", error)
                 await asyncio.sleep(DIRECTIVE_SECONDS)
 
+    async def keep_alive(self) -> None:
+        """Records every few seconds which workers have a stream open here; never returns."""
+        while True:
+            await asyncio.sleep(TOUCH_SECONDS)
+            try:
+                await self.touch()
+            except ServiceError as error:
+                _log.warning("attached workers could not be recorded: %s", error)
+
+    async def touch(self) -> None:
+        """Records which workers have a stream open here, and learns which have moved on."""
+        attachments = {worker.key: worker.attachment for worker in self._workers.of()}
+        if attachments:
+            now_us = self._clock.now_us()
+            rows = await self._store.write(
+                {key.tenant_id for key in attachments},
+                partial(touch, attachments=attachments, now_us=now_us),
+            )
+            self._workers.follow(attachments, rows)
+
     async def direct(self, pools: Collection[PoolKey] | None = None) -> None:
         """Sends the directives about leases of workers, each once on a stream."""
         workers = {worker.key: worker for worker in self._workers.of(pools) if worker.leases}
@@ -138,3 +166,22 @@ class Attachments:
                 {key.tenant_id},
                 lambda dispatch: dispatch.workers.detach(key, attachment, now_us),
             )
+
+
+def touch(
+    dispatch: Dispatch, attachments: Mapping[WorkerKey, str], now_us: int
+) -> dict[WorkerKey, WorkerRow]:
+    """Records that streams of workers are open, within one transaction.
+
+    Args:
+        dispatch: The transaction.
+        attachments: Ids of the streams.
+        now_us: The time.
+
+    Returns:
+        The workers as they are stored. A stream that isn't a worker's newest one records nothing.
+    """
+    rows = dispatch.workers.confirm(attachments, alone=True)
+    current = [key for key, row in rows.items() if row.attachment == attachments[key]]
+    dispatch.workers.touch(current, now_us)
+    return rows

@@ -49,7 +49,7 @@ class Claimed:
         default_factory=list[tuple[Lease, "JobRow | None"]]
     )
     workers: Mapping[WorkerKey, WorkerRow] = field(default_factory=dict[WorkerKey, "WorkerRow"])
-    """The workers that asked, as they are stored."""
+    """The workers that asked, as they are stored; none of them if no run is ready."""
     removed: int = 0
     """Entries that are ready no more: granted, parked, or of runs that don't wait any more."""
 
@@ -71,13 +71,13 @@ def claim(
         most: Most runs to claim.
         order: The order in which tenants take turns.
     """
+    places = _places(dispatch, [bidder.worker for bidder in bidders], most)
+    candidates = dispatch.queue.pick(places, now_us) if places else []
+    if not candidates:
+        return Claimed()
     known = dispatch.workers.confirm([bidder.worker.key for bidder in bidders])
     claimed = Claimed(workers=known)
     workers = [bidder.worker for bidder in bidders if _may_have_runs(bidder, known)]
-    places = _places(dispatch, workers, most)
-    candidates = dispatch.queue.pick(places, now_us) if places else []
-    if not candidates:
-        return claimed
     limits = dispatch.limits.lock({key for item in candidates for key in item.limits})
     made = assign(
         candidates,
@@ -108,7 +108,7 @@ def _places(dispatch: Dispatch, workers: Sequence[FreeWorker], most: int) -> lis
 
     def place(queue: Queue) -> Place:
         free = sum(item.free for item in by_pool[queue.pool] if item.serves(queue.queue_id))
-        return Place(queue.pool, queue.queue_id, queue.rank, min(most, free))
+        return Place(queue.pool, queue.queue_id, queue.rank, min(most, free), queue.limited)
 
     return [
         made for made in map(place, (queue for queue in queues if not queue.paused)) if made.most
@@ -131,8 +131,7 @@ def _grant(
             instance_id = claimed.workers[worker].instance_id
             leases.append(_lease(candidate, run, worker, instance_id, now_us))
     # Entries of runs that don't wait any more go, too.
-    dispatch.queue.remove(workers.keys())
-    dispatch.leases.add(leases)
+    dispatch.grant(leases, workers.keys())
     jobs = dispatch.queue.jobs([RunKey(item.scope.tenant_id, item.run_id) for item in leases])
     claimed.granted = [
         (lease, jobs.get(RunKey(lease.scope.tenant_id, lease.run_id))) for lease in leases

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from towpath_service.core.errors import ServiceError
 from towpath_service.runs.domain.turns import Turns
 from towpath_service.work.application.claiming import Bidder, Claimed, claim
-from towpath_service.work.application.workers import Drain, Grant, Granted
+from towpath_service.work.application.workers import Grant, Granted
 from towpath_service.work.domain.dispatching import WorkerKey
 from towpath_service.work.domain.leases import Lease, Outcome
 
@@ -135,26 +135,15 @@ class Dispatcher:
         )
         for scope in {lease.scope for lease, _ in claimed.granted}:
             self._bus.notify(scope)
-        for bidder in bidders:
-            self._follow(bidder, claimed)
+        if claimed.workers:
+            attachments = {bidder.worker.key: bidder.attachment for bidder in bidders}
+            self._workers.follow(attachments, claimed.workers)
         counts: dict[str, int] = {}
         for lease, _ in claimed.granted:
             counts[lease.scope.tenant_id] = counts.get(lease.scope.tenant_id, 0) + 1
         for tenant_id, count in counts.items():
             self._turns.note(tenant_id, count, count, now)
         return claimed
-
-    def _follow(self, bidder: Bidder, claimed: Claimed) -> None:
-        """Learns that a worker has attached elsewhere, or is to drain."""
-        key = bidder.worker.key
-        worker, row = self._workers.get(key), claimed.workers.get(key)
-        if worker is None or worker.attachment != bidder.attachment:
-            return
-        if row is None or row.attachment != bidder.attachment:
-            worker.fenced.set()
-        elif row.draining and not worker.draining:
-            worker.draining = True
-            worker.send(Drain())
 
     async def _hand_over(self, claimed: Claimed) -> None:
         by_worker: dict[WorkerKey, list[tuple[Lease, JobRow | None]]] = {}

@@ -17,13 +17,13 @@ from towpath_service.work.application.claiming import Bidder
 from towpath_service.work.domain.dispatching import FreeWorker, PoolKey, WorkerKey
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterable, Sequence
+    from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 
     from towpath_auth import Caller
 
     from towpath_service.core.bus import Bus
     from towpath_service.work.domain.leases import Lease
-    from towpath_service.work.ports.dispatching import DirectiveRow, JobRow
+    from towpath_service.work.ports.dispatching import DirectiveRow, JobRow, WorkerRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +180,25 @@ class Workers:
             for worker in self.of(pools)
             if worker.free
         ]
+
+    def follow(
+        self, attachments: Mapping[WorkerKey, str], rows: Mapping[WorkerKey, WorkerRow]
+    ) -> None:
+        """Learns of workers that have attached elsewhere, and of those that are to drain.
+
+        Args:
+            attachments: Ids of the streams that were asked about.
+            rows: The workers as they are stored.
+        """
+        for key, attachment in attachments.items():
+            worker, row = self._workers.get(key), rows.get(key)
+            if worker is None or worker.attachment != attachment:
+                continue
+            if row is None or row.attachment != attachment:
+                worker.fenced.set()
+            elif row.draining and not worker.draining:
+                worker.draining = True
+                worker.send(Drain())
 
     def ended(self, key: WorkerKey, lease_ids: Iterable[str]) -> None:
         """Frees the slots of leases that are no longer a worker's."""

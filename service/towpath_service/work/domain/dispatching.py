@@ -73,11 +73,14 @@ class Candidate:
     deployment_id: str
     priority: int
     due_us: int
+    limited: tuple[bool, bool, bool] = (True, True, True)
+    """Whether its deployment, its queue and its pool have a limit."""
 
     @property
-    def limits(self) -> tuple[LimitKey, LimitKey, LimitKey]:
-        """The limits that it may meet."""
-        return limits_of(self.pool, self.queue_id, self.flow_id, self.deployment_id)
+    def limits(self) -> tuple[LimitKey, ...]:
+        """The limits that it may meet, the narrowest first."""
+        keys = limits_of(self.pool, self.queue_id, self.flow_id, self.deployment_id)
+        return tuple(key for key, has in zip(keys, self.limited, strict=True) if has)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from towpath_service.core.names import Scope
+    from towpath_service.core.transactions import Transaction
     from towpath_service.runs.ports.ingest import IngestTransaction
     from towpath_service.work.ports.enqueueing import Enqueueing
     from towpath_service.work.ports.resources import Resources
@@ -86,6 +87,10 @@ class Control(Protocol):
 
 class ControlStore(Protocol):
     """A store over runs and their work."""
+
+    def on(self, transaction: Transaction) -> Control:
+        """The work within a transaction that another store has opened."""
+        ...
 
     async def write(self, tenants: Collection[str], work: Callable[[Control], Result]) -> Result:
         """Runs work in one transaction, and returns its result after the commit.

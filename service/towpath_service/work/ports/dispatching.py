@@ -1,6 +1,6 @@
 """The port of dispatch: the queue, the limits, the leases and the workers in one transaction.
 
-Order of locks, in every transaction over these rows: worker, queue entry, limited row (deployment,
+Order of locks, in every transaction over these rows: queue entry, worker, limited row (deployment,
 pool, queue; sorted), producer, run, lease, counter of the workspace. Picking and unparking skip
 locked queue entries. A lease is changed only under the lock of its run, but for its phase and
 expiry. A count that decides is read by a statement after the lock of its limit.
@@ -37,6 +37,8 @@ class Place(NamedTuple):
     rank: int
     most: int
     """Most runs to pick of each priority."""
+    limited: tuple[bool, bool]
+    """Whether the queue and its pool have a limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,8 @@ class Queue:
     rank: int
     paused: bool
     """Whether the queue or its pool is."""
+    limited: tuple[bool, bool]
+    """Whether the queue and its pool have a limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,10 +207,6 @@ class LimitRows(Protocol):
 class LeaseRows(Protocol):
     """Leases."""
 
-    def add(self, leases: Sequence[Lease]) -> None:
-        """Writes new leases."""
-        ...
-
     def with_ids(self, tenant_id: str, lease_ids: Collection[str]) -> list[Lease]:
         """Reads leases by their ids, without a lock; unknown ones are left out."""
         ...
@@ -354,6 +354,15 @@ class Dispatch(Protocol):
     @property
     def workers(self) -> WorkerRows:
         """Workers."""
+        ...
+
+    def grant(self, leases: Sequence[Lease], entries: Collection[RunKey]) -> None:
+        """Writes new leases and removes queue entries, in one step.
+
+        Args:
+            leases: The leases.
+            entries: Their runs, and runs that don't wait any more.
+        """
         ...
 
 

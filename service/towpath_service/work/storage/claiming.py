@@ -33,6 +33,8 @@ _QUEUES: Final = (
     select(
         *(_queue.tenant_id, _queue.workspace_id, _queue.pool_id, _queue.queue_id, _queue.rank),
         (_queue.paused | _pool.paused).label("paused"),
+        (_queue.concurrency_limit > 0).label("queue_limited"),
+        (_pool.concurrency_limit > 0).label("pool_limited"),
     )
     .join(
         tables.work_pool,
@@ -93,6 +95,7 @@ class SqlLimitRows:
                 queue_id=row.queue_id,
                 rank=row.rank,
                 paused=row.paused,
+                limited=(row.queue_limited, row.pool_limited),
             )
             for portion in portions(pools)
             for row in self._connection.execute(_QUEUES, portion)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from sqlalchemy import exists
 
 from towpath_service.database.port import sql_of
+from towpath_service.database.sql.one_statement import OneStatement
 from towpath_service.work.storage.claiming import SqlLimitRows
 from towpath_service.work.storage.crash_rows import SqlCrashRows
 from towpath_service.work.storage.lease_rows import SqlLeaseRows
@@ -15,13 +16,14 @@ from towpath_service.work.storage.tables import work_lease
 from towpath_service.work.storage.worker_rows import SqlWorkerRows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
     from typing import Any
 
     from towpath_service.core.transactions import Transaction
     from towpath_service.database.port import Database
-    from towpath_service.runs.ports.ingest import IngestTransaction
+    from towpath_service.runs.ports.ingest import IngestTransaction, RunKey
     from towpath_service.runs.ports.store import RunStore
+    from towpath_service.work.domain.leases import Lease
 
 Result = TypeVar("Result")
 
@@ -46,6 +48,18 @@ class SqlDispatch:
         self.leases = SqlLeaseRows(sql_of(transaction))
         self.workers = SqlWorkerRows(sql_of(transaction))
         self.crashes = SqlCrashRows(sql_of(transaction))
+        self._connection = sql_of(transaction).connection
+
+    def grant(self, leases: Sequence[Lease], entries: Collection[RunKey]) -> None:
+        """Writes new leases and removes queue entries, in one step."""
+        if self._connection.dialect.name != "postgresql":
+            self.leases.add_by(self._connection, leases)
+            self.queue.remove(entries)
+            return
+        together = OneStatement(self._connection)
+        self.leases.add_by(together, leases)
+        self.queue.remove_by(together, entries)
+        together.run()
 
 
 class SqlDispatchStore:

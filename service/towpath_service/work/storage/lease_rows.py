@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Select
 
     from towpath_service.database.port import SqlTransaction
+    from towpath_service.database.sql.one_statement import Executor
     from towpath_service.runs.domain.decisions import RunStatus
     from towpath_service.work.domain.dispatching import WorkerKey
 
@@ -95,10 +96,10 @@ class SqlLeaseRows:
         self._connection = transaction.connection
         self._tenants = transaction.tenants
 
-    def add(self, leases: Sequence[Lease]) -> None:
-        """Writes new leases."""
+    def add_by(self, executor: Executor, leases: Sequence[Lease]) -> None:
+        """Writes new leases by an executor, which may join it with other statements."""
         check_tenants(self._tenants, (lease.scope.tenant_id for lease in leases))
-        insert_rows(self._connection, tables.work_lease, [_row(lease) for lease in leases])
+        insert_rows(executor, tables.work_lease, [_row(lease) for lease in leases])
 
     def with_ids(self, tenant_id: str, lease_ids: Collection[str]) -> list[Lease]:
         """Reads leases by their ids, without a lock; unknown ones are left out."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from towpath_service.database.port import SqlTransaction
+    from towpath_service.database.sql.one_statement import Executor
 
 _queued = tables.queued.c
 _origin = tables.run_origin.c
@@ -57,7 +58,11 @@ WITH RECURSIVE place AS (
   ) FROM level WHERE priority IS NOT NULL
 )
 SELECT level.number, picked.run_id::text, picked.flow_id, picked.deployment_id, picked.priority,
-  picked.due_us
+  picked.due_us, EXISTS (
+    SELECT 1 FROM deployment WHERE deployment.tenant_id = tenant
+      AND deployment.workspace_id = workspace AND deployment.flow_id = picked.flow_id
+      AND deployment.deployment_id = picked.deployment_id AND concurrency_limit > 0
+  )
 FROM level CROSS JOIN LATERAL (
   SELECT run_id, flow_id, deployment_id, queued.priority, due_us FROM queued
   WHERE tenant_id = tenant AND workspace_id = workspace AND pool_id = pool AND queue_id = queue
@@ -80,8 +85,15 @@ _HERE: Final = and_(
 )
 _HIGHEST: Final = select(func.max(_queued.priority)).where(_HERE)
 _NEXT: Final = _HIGHEST.where(_queued.priority < bindparam("priority"))
+_LIMITED: Final = exists().where(
+    *(
+        tables.deployment.c[name] == _queued[name]
+        for name in ("tenant_id", "workspace_id", "flow_id", "deployment_id")
+    ),
+    tables.deployment.c.concurrency_limit > 0,
+)
 _FIRST: Final = (
-    select(*(_queued[name] for name in _PICKED))
+    select(*(_queued[name] for name in _PICKED), _LIMITED)
     .where(_HERE, _queued.priority == bindparam("priority"), _queued.due_us <= bindparam("now"))
     .where(or_(_queued.deadline_us.is_(None), _queued.deadline_us >= bindparam("now")))
     .where(~exists().where(_lease.tenant_id == _queued.tenant_id, _lease.run_id == _queued.run_id))
@@ -89,6 +101,11 @@ _FIRST: Final = (
     .limit(bindparam("most"))
 )
 _REMOVE: Final = delete(tables.queued).where(of_runs(_queued))
+# The same on PostgreSQL, for an executor that joins it with others.
+_REMOVE_SQL: Final = (
+    "DELETE FROM queued USING unnest($1::uuid[], $2::uuid[]) AS gone (tenant, run)"
+    " WHERE queued.tenant_id = gone.tenant AND queued.run_id = gone.run"
+)
 _ORIGINS: Final = (
     select(
         *(_origin.tenant_id, _origin.run_id, _origin.workspace_id, _origin.pool_id),
@@ -217,6 +234,12 @@ class SqlQueueRows:
         for portion in run_portions(keys):
             self._connection.execute(_REMOVE, portion)
 
+    def remove_by(self, executor: Executor, keys: Collection[RunKey]) -> None:
+        """Removes entries by an executor on PostgreSQL, which may join it with other statements."""
+        self._check(key.tenant_id for key in keys)
+        columns = [key.tenant_id for key in keys], [key.run_id for key in keys]
+        executor.exec_driver_sql(_REMOVE_SQL, columns)
+
     def park(self, parked: Iterable[tuple[RunKey, LimitKey]]) -> None:
         """Holds entries back until their limit has room."""
         rows = [(*key, limit.name) for key, limit in parked]
@@ -294,7 +317,7 @@ class SqlQueueRows:
 
 
 def _candidate(place: Place, row: Any) -> Candidate:
-    run_id, flow_id, deployment_id, priority, due_us = row
+    run_id, flow_id, deployment_id, priority, due_us, is_limited = row
     return Candidate(
         pool=place.pool,
         run_id=run_id,
@@ -304,6 +327,7 @@ def _candidate(place: Place, row: Any) -> Candidate:
         deployment_id=deployment_id,
         priority=priority,
         due_us=due_us,
+        limited=(bool(is_limited), *place.limited),
     )
 
 

@@ -1,0 +1,85 @@
+"""The planted bugs of work: queue, leases and limits."""
+
+from __future__ import annotations
+
+from tests.planted.planting import PlantedBug
+
+_WORK = "service/towpath_service/work"
+_CLAIMING = f"{_WORK}/application/claiming.py"
+_CLAIMS = "tests/contract/work/test_claims.py"
+_LEASES = "tests/contract/work/test_lease_work.py"
+
+WORK_BUGS = (
+    PlantedBug(
+        name="leases-are-counted-without-the-lock",
+        file=_CLAIMING,
+        correct="dispatch.limits.lock({",
+        broken="dispatch.limits.read({",
+        caught_by=(f"{_CLAIMS}::test_many_claimers_never_exceed_a_limit",),
+    ),
+    PlantedBug(
+        name="entries-go-without-a-lease",
+        file=_CLAIMING,
+        correct="    dispatch.grant(leases, workers.keys())\n",
+        broken="    dispatch.queue.remove(workers.keys())\n",
+        caught_by=(f"{_CLAIMS}::test_a_claim_leases_a_run_and_takes_it_out_of_the_queue",),
+    ),
+    PlantedBug(
+        name="leased-runs-stay-queued",
+        file=_CLAIMING,
+        correct="    dispatch.grant(leases, workers.keys())\n",
+        broken="    dispatch.grant(leases, ())\n",
+        caught_by=(f"{_CLAIMS}::test_a_claim_leases_a_run_and_takes_it_out_of_the_queue",),
+    ),
+    PlantedBug(
+        name="the-fence-stays",
+        file=_CLAIMING,
+        correct="    run.fence += 1\n",
+        broken="    run.fence = 1\n",
+        caught_by=(f"{_LEASES}::test_a_report_of_an_earlier_lease_is_refused",),
+    ),
+    PlantedBug(
+        name="streams-that-were-left-claim-runs",
+        file=_CLAIMING,
+        correct="row.attachment == bidder.attachment",
+        broken="bool(row.attachment)",
+        caught_by=(f"{_CLAIMS}::test_a_stream_that_is_not_the_newest_claims_nothing",),
+    ),
+    PlantedBug(
+        name="expired-leases-lose-their-runs",
+        file=f"{_WORK}/application/settling.py",
+        correct="    dispatch.queue.put_back(expired, 0)\n",
+        broken="",
+        caught_by=(
+            f"{_LEASES}::test_a_lease_that_nobody_accepts_returns_to_the_queue_in_five_seconds",
+        ),
+    ),
+    PlantedBug(
+        name="parked-runs-stay-parked",
+        file=f"{_WORK}/storage/lease_moves.py",
+        correct="    SqlQueueRows(sql).unpark(freed_by(freed), now_us)\n",
+        broken="",
+        caught_by=(f"{_LEASES}::test_a_report_of_the_end_gives_the_slot_to_the_next_at_once",),
+    ),
+    PlantedBug(
+        name="ended-runs-take-up-slots",
+        file=f"{_WORK}/storage/lease_moves.py",
+        correct="lease.counts and not move.ended",
+        broken="lease.counts",
+        caught_by=(f"{_LEASES}::test_a_lease_goes_from_grant_to_its_end",),
+    ),
+    PlantedBug(
+        name="silence-of-the-worker-alone-ends-a-run",
+        file=f"{_WORK}/storage/lease_rows.py",
+        correct="    .where(or_(_run.state.in_(_WITHOUT_PROCESS), ~_HEARD))\n",
+        broken="    .where(or_(_run.state.in_(_WITHOUT_PROCESS), ~_HEARD, True))\n",
+        caught_by=(f"{_LEASES}::test_a_run_lives_while_its_worker_or_its_producer_is_heard",),
+    ),
+    PlantedBug(
+        name="time-without-a-service-counts",
+        file=f"{_WORK}/application/lease_expiry.py",
+        correct="                dispatch.leases.shift(now_us - before)\n",
+        broken="",
+        caught_by=(f"{_LEASES}::test_time_in_which_no_service_lived_is_made_up_for",),
+    ),
+)
