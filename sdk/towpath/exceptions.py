@@ -7,6 +7,7 @@
     ├── MissingContextError       called outside a flow or task run
     ├── UnhashableInputError      an argument has no stable hash, so there is no cache key
     ├── ResultError               a result can't be stored, or read back
+    ├── FlowRunWaitTimeout        a run that was waited for hasn't ended in time
     ├── RunError                  a run didn't complete
     │   ├── FlowRunFailed         a flow ended FAILED by its tasks, not by an exception of its own
     │   ├── UpstreamFailed        a run was skipped, since one upstream of it did not complete
@@ -31,6 +32,7 @@ __all__ = [
     "Conflict",
     "DefinitionError",
     "FlowRunFailed",
+    "FlowRunWaitTimeout",
     "InvalidRequest",
     "MissingContextError",
     "NotATowpathServer",
@@ -76,6 +78,10 @@ class UnhashableInputError(TowpathError, TypeError):
 
 class ResultError(TowpathError):
     """A result can't be stored, or can't be read back."""
+
+
+class FlowRunWaitTimeout(TowpathError, TimeoutError):
+    """A run that was waited for hasn't ended in time."""
 
 
 class RunError(TowpathError):

@@ -12,6 +12,7 @@ import click
 from towpath.exceptions import (
     ConfigurationError,
     Conflict,
+    DefinitionError,
     InvalidRequest,
     NotATowpathServer,
     NotFound,
@@ -50,6 +51,7 @@ _KINDS: Final[tuple[tuple[type[TowpathError], int, str], ...]] = (
     (NotSignedIn, FORBIDDEN, "`towpath whoami` shows your identity and permissions"),
     (Conflict, CONFLICT, ""),
     (InvalidRequest, USAGE, ""),
+    (DefinitionError, USAGE, ""),
     (ConfigurationError, USAGE, "`towpath config validate` lists all problems"),
 )
 _LISTS: Final = {

@@ -26,6 +26,7 @@ from towpath.cli.work.names import (
     next_text,
     paused_text,
 )
+from towpath.cli.work.run_deployment import run_deployment
 from towpath.cli.work.schedules import rule_text, schedule_json
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ _deployment = click.argument("deployment", metavar="FLOW/DEPLOYMENT")
 @click.group(cls=CommandGroup)
 def group() -> None:
     """Manage deployments, which are flows that workers run."""
+
+
+group.add_command(run_deployment)
 
 
 @group.command("ls")

@@ -17,6 +17,7 @@ from towpath.cli.shared.output import (
 )
 from towpath.cli.shared.session import confirmed, note, service_client, yes_option
 from towpath.cli.shared.times import local_second, rfc3339
+from towpath.cli.work.create_schedule import create
 from towpath.cli.work.names import (
     Span,
     check_deployment,
@@ -38,6 +39,9 @@ _schedule = click.argument("schedule", metavar="FLOW/DEPLOYMENT/SCHEDULE")
 @click.group(cls=CommandGroup)
 def group() -> None:
     """Manage schedules, by which deployments run by themselves."""
+
+
+group.add_command(create)
 
 
 @group.command("ls")
