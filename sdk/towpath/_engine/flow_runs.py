@@ -242,7 +242,7 @@ class FlowRun:
         """What was submitted needs the runner until its last run has ended."""
         if self._run.inherited:
             return
-        if self._cancellation.requested or not isinstance(error, Exception | GeneratorExit):
+        if not isinstance(error, Exception | GeneratorExit):
             assert self._run.interruption is not None
             self._run.interruption.request()
             self._runner.interrupt()

@@ -45,7 +45,7 @@ _DEADLINE: Final = "DEADLINE"
 _REASONS: Final = {
     "STOP_REQUESTED": "its worker stopped its process",
     _DEADLINE: "its process took longer than its deadline",
-    "LOST_CONTACT": "its process had no contact to the service",
+    "LOST_CONTACT": "its worker had no contact to the service",
     "SHUTDOWN": "its machine shuts down, or its supervisor was told to end",
 }
 """What a run says of the reasons for which the shim sends SIGTERM."""

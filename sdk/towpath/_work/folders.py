@@ -56,7 +56,7 @@ class ProcessJob:
         grace_seconds: Time after the timeout in which the run may end by itself.
         stop_seconds: Time between SIGTERM and SIGKILL.
         linger_seconds: Time for processes that the run leaves behind to end by themselves.
-        contact_seconds: Time without contact to the service after which the shim stops the run;
+        contact_seconds: Time without `RunFolder.note_contact` after which the shim stops the run;
             None for a run that goes on without.
     """
 

@@ -125,16 +125,3 @@ def test_whatever_is_wrong_the_thread_lives_and_says_so(
     assert "twpu_x" not in told
     assert "twpr_x" not in told
     assert sender.waiting == 1
-
-
-@pytest.mark.parametrize(
-    ("forked", "token", "may"),
-    [(False, False, True), (True, False, False), (False, True, False)],
-)
-def test_only_a_process_that_may_report_for_others_takes_over(
-    tmp_path: Path, forked: bool, token: bool, may: bool
-) -> None:
-    sender = object.__new__(Sender)
-    sender._forked = forked
-    sender._settings = Settings(home=tmp_path, run_token_file=tmp_path / "t" if token else None)
-    assert sender._may_take_over is may
