@@ -6,7 +6,6 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from sqlalchemy import func, select
 from towpath_auth import LOCAL_TENANT_ID, Caller
 from towpath_service.core.clock import SystemClock
@@ -34,6 +33,7 @@ from tests.contract.work.resources import (
 )
 
 if TYPE_CHECKING:
+    import pytest
     from towpath_service.core.transactions import Transaction
     from towpath_service.work.domain.names import DeploymentName
     from towpath_service.work.ports.resources import Resources
