@@ -155,8 +155,7 @@ class Site:
             report = StateReport(state=RunState.PENDING)
             worker = Source.WORKER
             assert move(batch, SCOPE, run, report, now_us, actor="system", source=worker)
-            dispatch.queue.remove([key])
-            dispatch.leases.add([lease_of(run_id, run.fence, run.attempt, now_us, phase)])
+            dispatch.grant([lease_of(run_id, run.fence, run.attempt, now_us, phase)], [key])
             batch.commit([])
             return run.fence
 
