@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from towpath._definitions.flow import Flow, flow
     from towpath._definitions.task import Task, task
+    from towpath._deploy.deploying import deploy
+    from towpath._deploy.serving import serve
     from towpath._engine.run_logging import get_run_logger
     from towpath._runs.context import tags
     from towpath._values.secret import Secret
@@ -21,9 +23,11 @@ __all__ = [
     "State",
     "Task",
     "allow_failure",
+    "deploy",
     "flow",
     "get_run_logger",
     "quote",
+    "serve",
     "tags",
     "task",
     "unmapped",
@@ -36,9 +40,11 @@ _HOMES: Final = {
     "State": "towpath.states",
     "Task": "towpath._definitions.task",
     "allow_failure": "towpath.annotations",
+    "deploy": "towpath._deploy.deploying",
     "flow": "towpath._definitions.flow",
     "get_run_logger": "towpath._engine.run_logging",
     "quote": "towpath.annotations",
+    "serve": "towpath._deploy.serving",
     "tags": "towpath._runs.context",
     "task": "towpath._definitions.task",
     "unmapped": "towpath.annotations",

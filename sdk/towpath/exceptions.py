@@ -7,6 +7,7 @@
     ├── MissingContextError       called outside a flow or task run
     ├── UnhashableInputError      an argument has no stable hash, so there is no cache key
     ├── ResultError               a result can't be stored, or read back
+    ├── FlowRunWaitTimeout        a run that was waited for hasn't ended in time
     ├── RunError                  a run didn't complete
     │   ├── FlowRunFailed         a flow ended FAILED by its tasks, not by an exception of its own
     │   ├── UpstreamFailed        a run was skipped, since one upstream of it did not complete
@@ -31,6 +32,7 @@ __all__ = [
     "Conflict",
     "DefinitionError",
     "FlowRunFailed",
+    "FlowRunWaitTimeout",
     "InvalidRequest",
     "MissingContextError",
     "NotATowpathServer",
@@ -78,6 +80,10 @@ class ResultError(TowpathError):
     """A result can't be stored, or can't be read back."""
 
 
+class FlowRunWaitTimeout(TowpathError, TimeoutError):
+    """A run that was waited for hasn't ended in time."""
+
+
 class RunError(TowpathError):
     """A run didn't complete."""
 
@@ -110,7 +116,18 @@ class RunCrashed(RunError):
 
 
 class RunCancelled(RunError):
-    """A run was stopped before its end."""
+    """A run was stopped before its end.
+
+    Attributes:
+        reason: INTERRUPTED, or REQUESTED when its cancellation was requested.
+    """
+
+    def __init__(self, message: str, *, reason: str = "INTERRUPTED") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self),), {"reason": self.reason}
 
 
 class RpcError(TowpathError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.planted.control_bugs import CONTROL_BUGS
 from tests.planted.planting import PlantedBug
 from tests.planted.work_bugs import WORK_BUGS
 
@@ -23,6 +24,10 @@ _SYNCED = "tests/chaos/test_synced_before_ack.py"
 _WALL = "service/towpath_service/database/sql/row_security.py"
 _BEHIND = "tests/contract/database/test_bouncer_tenants.py"
 _STRANGERS = "tests/unit/service/identity/test_address_limits.py"
+_SHIM = "tests/unit/sdk/work/test_shim.py"
+_CANCEL = "tests/unit/sdk/engine/test_requested_cancellation.py"
+_ENVIRONMENT = "tests/unit/sdk/work/test_environment.py"
+_KIND = "tests/unit/sdk/work/test_process_kind.py"
 _MACHINE = "tests/unit/sdk/delivery/test_stream_machine.py::TestStreamMachine"
 
 BUGS = (
@@ -323,5 +328,60 @@ BUGS = (
             "tests/unit/service/work/test_slot_policy.py::test_a_long_outage_is_decided_in_portions",
         ),
     ),
+    PlantedBug(
+        name="a-stop-is-proved-by-the-parents-exit-alone",
+        file="sdk/towpath/_work/shim.py",
+        correct="        while self._children_left():\n",
+        broken="        while False:\n",
+        caught_by=(
+            f"{_SHIM}::test_a_grandchild_that_left_the_session_is_gone_when_a_stop_is_proved",
+            f"{_SHIM}::test_a_run_that_ends_by_itself_leaves_no_grandchild_either",
+        ),
+    ),
+    PlantedBug(
+        name="an-ended-run-is-killed-by-its-bare-number",
+        file="sdk/towpath/_work/sessions.py",
+        correct="if state.run_start and shim.start_of(state.run_pid) == state.run_start:",
+        broken="if state.run_pid:",
+        caught_by=(f"{_KIND}::test_a_process_that_has_the_number_of_an_ended_run_is_left_alone",),
+    ),
+    PlantedBug(
+        name="numbers-of-an-earlier-boot-are-believed",
+        file="sdk/towpath/_work/sessions.py",
+        correct="    if state.boot_id != shim.boot_id():\n        return False\n",
+        broken="",
+        caught_by=(f"{_KIND}::test_after_a_restart_of_the_machine_no_number_is_believed",),
+    ),
+    PlantedBug(
+        name="a-later-stop-replaces-an-earlier-one",
+        file="sdk/towpath/_work/folders.py",
+        correct="os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC",
+        broken="os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC",
+        caught_by=(f"{_SHIM}::test_stops_that_were_requested_before_the_shim_began_are_followed",),
+    ),
+    PlantedBug(
+        name="a-leased-run-reports-without-its-fence",
+        file="sdk/towpath/_engine/attempts.py",
+        correct="            state = replace(state, fence=self._context.fence)\n",
+        broken="            pass\n",
+        caught_by=(f"{_CANCEL}::test_a_leased_run_reports_under_its_id_attempt_and_fence",),
+    ),
+    PlantedBug(
+        name="a-run-that-is-to-end-is-tried-again",
+        file="sdk/towpath/_engine/attempts.py",
+        correct="        if self._context.inherited or self._is_to_end():\n",
+        broken="        if self._context.inherited:\n",
+        caught_by=(
+            f"{_CANCEL}::test_a_run_past_its_deadline_times_out_and_is_not_tried_again[computes]",
+        ),
+    ),
+    PlantedBug(
+        name="runs-inherit-all-of-the-workers-environment",
+        file="sdk/towpath/_work/environment.py",
+        correct="        if name in _INHERITED or name.startswith(_LOCALE)\n",
+        broken="",
+        caught_by=(f"{_ENVIRONMENT}::test_a_run_inherits_what_is_listed_and_nothing_else",),
+    ),
+    *CONTROL_BUGS,
     *WORK_BUGS,
 )

@@ -16,6 +16,7 @@ from typing import (
     overload,
 )
 
+from towpath._definitions.deployable import Deployable
 from towpath._definitions.flow_ids import flow_id_of
 from towpath._definitions.options import (
     HOOKS,
@@ -52,7 +53,7 @@ FinalState = Literal["strict", "return_value"]
 __all__ = ["Flow", "flow"]
 
 
-class Flow(Definition, Generic[P, R_co]):
+class Flow(Deployable, Definition, Generic[P, R_co]):
     """A function whose runs are tracked."""
 
     fn: Callable[P, R_co]
@@ -218,7 +219,9 @@ class Flow(Definition, Generic[P, R_co]):
             name: self.policy.hooks[name] for name in HOOKS if name in self.policy.hooks
         }
         chosen: dict[str, Any] = {**self._options, **hooks, **options}
-        return Flow(fn, **chosen)
+        made: Flow[..., Any] = Flow(fn, **chosen)
+        made.code, made.entrypoint = self.code, self.entrypoint
+        return made
 
 
 def _runner(runner: Any) -> TaskRunner:

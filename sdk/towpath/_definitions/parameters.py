@@ -95,21 +95,30 @@ def _is_default(function: Callable[..., Any], name: str, value: Any) -> bool:
     return signature_of(function).parameters[name].default is value
 
 
-@lru_cache(maxsize=1024)
-def _model(function: Callable[..., Any]) -> Any:
-    types = {
+def checked_types(function: Callable[..., Any]) -> dict[str, Any]:
+    """The types of a function's parameters by name; of those whose values are checked.
+
+    Raises:
+        DefinitionError: An annotation can't be looked up.
+    """
+    return {
         name: found
         for name, parameter in signature_of(function).parameters.items()
         if parameter.annotation is not parameter.empty
         and (found := _type_of(function, parameter)) is not _UNCHECKED
     }
+
+
+@lru_cache(maxsize=1024)
+def _model(function: Callable[..., Any]) -> Any:
+    types = checked_types(function)
     if not types:
         return None
     try:
-        return _model_of(types, _names_of(function))
+        return _model_of(types, names_of(function))
     except Exception as error:  # noqa: BLE001 - pydantic raises errors of many classes
         for name, each in types.items():
-            _refuse_unless_checked(name, each, _names_of(function))
+            _refuse_unless_checked(name, each, names_of(function))
         raise DefinitionError(f"annotations can't be checked: {error}") from None
 
 
@@ -159,7 +168,7 @@ def _annotated(function: Callable[..., Any], name: str, annotation: Any) -> Any:
     """The type that a parameter's annotation means, which may be a text."""
     try:
         alone = SimpleNamespace(__annotations__={name: annotation})
-        return get_type_hints(alone, globalns=_names_of(function), include_extras=True)[name]
+        return get_type_hints(alone, globalns=names_of(function), include_extras=True)[name]
     except NameError as error:
         raise DefinitionError(
             f"parameter {name!r} is annotated {annotation!r}, which can't be looked up when the"
@@ -168,6 +177,7 @@ def _annotated(function: Callable[..., Any], name: str, annotation: Any) -> Any:
         ) from None
 
 
-def _names_of(function: Callable[..., Any]) -> dict[str, Any]:
+def names_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """The names that a function's annotations may use: those of its module."""
     names: dict[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
     return names

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from towpath.api.v1 import ingest_service_pb2
 
 DirectiveKind = Literal["cancel", "pause", "resume", "abandon"]
@@ -42,6 +44,20 @@ def to_directive(message: ingest_service_pb2.RunDirective) -> Directive | None:
         message=message.message,
         grace_seconds=grace,
     )
+
+
+_listeners: Final[list[Callable[[Directive], None]]] = []
+
+
+def listen(follow: Callable[[Directive], None]) -> None:
+    """Has a function called with each directive to this process, in the sender's thread."""
+    _listeners.append(follow)
+
+
+def hand_on(directive: Directive) -> None:
+    """Hands a directive to the parts of the process that follow some."""
+    for follow in _listeners:
+        follow(directive)
 
 
 def ignore_directive(directive: Directive) -> None:

@@ -203,6 +203,8 @@ def _varint(number: int) -> bytes:
 def _fill_state(report: state_pb2.TransitionReport, state: StateReport) -> None:
     report.state = _NUMBERS[state.state]
     report.attempt = state.attempt
+    if state.fence:
+        report.fence = state.fence
     if state.reason:
         report.reason = state.reason
     if state.message:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from towpath._delivery.reports import LogReport, RunReport, StateReport
 
 META: Final = "meta.json"
+LEASE_VARIABLE: Final = "TOWPATH_WORK_LEASE_ID"
+"""Variable of a worker's run that names its lease."""
 DEFAULT_WORKSPACE: Final = "default"
 UPDATES: Final = "updates"
 LOGS: Final = "logs"
@@ -79,6 +81,7 @@ class Outbox:
             "host": platform.node(),
             "target": target,
             "workspace": workspace or DEFAULT_WORKSPACE,
+            "lease_id": os.environ.get(LEASE_VARIABLE, ""),
             "started": time.time(),
         }
         self._lock_descriptor: int | None = None

@@ -52,6 +52,8 @@ class StateReport:
     """Start of the next attempt, for RETRYING."""
     result: Content | None = None
     """The result, for COMPLETED."""
+    fence: int = 0
+    """Fence of the lease that the run executes under; 0 for a run that no worker was given."""
     traceparent: str = ""
     """Header of the span in which the state was entered, if that is recorded."""
 

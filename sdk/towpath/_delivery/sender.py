@@ -115,6 +115,12 @@ class Sender:
             return ""
         return found.web if self._forked else found.grpc
 
+    @property
+    def _may_take_over(self) -> bool:
+        """Whether the server takes what others have reported from this process."""
+        # A run's token is good for that run only.
+        return not self._forked and self._settings.run_token_file is None
+
     def _connect(self, address: str) -> Transport:
         if self._forked:
             return opening.open_connect(self._settings, address)
@@ -205,7 +211,7 @@ class Sender:
                     continue
                 if self._stopping:
                     return 0.0
-                if not took_over and courier.reached and courier.idle and not self._forked:
+                if not took_over and courier.reached and courier.idle and self._may_take_over:
                     took_over = True
                     self._take_over(transport)
                 if not self._outbox.reported.wait(LOOK_SECONDS):

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from towpath._delivery.directives import ignore_directive
+from towpath._delivery.directives import hand_on
 from towpath._delivery.inherited import InheritedReporter
 from towpath._delivery.outbox import Outbox
 from towpath._delivery.sender import Sender
@@ -45,7 +45,7 @@ class Session:
         settings: Settings,
         *,
         forked: bool = False,
-        on_directive: Callable[[Directive], None] = ignore_directive,
+        on_directive: Callable[[Directive], None] = hand_on,
     ) -> None:
         """Makes the outbox and starts the sender.
 

@@ -7,6 +7,7 @@ import inspect
 import logging
 import threading
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath._clock import system_clock
@@ -108,7 +109,10 @@ class Attempts:
                 delay = self.failed(error)
                 if delay is None:
                     return self.give_up(error)
-                self._sleep(delay)
+                try:
+                    self._sleep(delay)
+                except (RunCancelled, RunTimedOut) as cancelled:
+                    return self.give_up(cancelled)
                 self.again()
             else:
                 return self.completed(value, content)
@@ -117,11 +121,31 @@ class Attempts:
         return None if self._keep is None or self._context.inherited else self._keep(value)
 
     def _sleep(self, seconds: float) -> None:
-        """Waits for the next attempt; the timeout of a run around this one ends it."""
-        if self._clock is system_clock:
-            wait(threading.Event(), seconds)
+        """Waits for the next attempt; the timeout of a run around this one ends it.
+
+        Raises:
+            RunCancelled: The run's cancellation was requested.
+        """
+
+        def pause() -> None:
+            if self._clock is system_clock:
+                wait(threading.Event(), seconds)
+            else:
+                self._clock.sleep(seconds)
+
+        cancellation = self._context.cancellation
+        if cancellation is None:
+            pause()
         else:
-            self._clock.sleep(seconds)
+            cancellation.within(pause)
+
+    async def _sleep_async(self, seconds: float) -> None:
+        """Waits for the next attempt of a coroutine; raises as `_sleep`."""
+        cancellation = self._context.cancellation
+        if cancellation is None:
+            await self._clock.sleep_async(seconds)
+        else:
+            await cancellation.run_async(lambda: self._clock.sleep_async(seconds))
 
     async def _run_async(self, body: Callable[[], Awaitable[Any]]) -> State[Any]:
         self.begin()
@@ -137,7 +161,10 @@ class Attempts:
                 delay = self.failed(error)
                 if delay is None:
                     return self.give_up(error)
-                await self._clock.sleep_async(delay)
+                try:
+                    await self._sleep_async(delay)
+                except (RunCancelled, RunTimedOut) as cancelled:
+                    return self.give_up(cancelled)
                 self.again()
             else:
                 return self.completed(value, content)
@@ -156,7 +183,7 @@ class Attempts:
         attempt = self._context.attempt
         if attempt > self._policy.retries or isinstance(error, _FINAL) or due():
             return None
-        if self._context.inherited:
+        if self._context.inherited or self._is_to_end():
             return None
         if not self._wants_retry(error):
             return None
@@ -266,14 +293,21 @@ class Attempts:
             )
 
     def _report(self, state: StateReport) -> None:
-        # A forked child that leaves the run reports nothing: its parent goes on with it.
-        if self._context.inherited:
+        # A forked child that leaves the run reports nothing: its parent goes on with it. So does
+        # a process whose run has passed to another.
+        if self._context.silent:
             return
+        if self._context.fence:
+            state = replace(state, fence=self._context.fence)
         if self._context.unended:
             end_unended(self._context)
         self._context.reporter.transition(self._context.run_id, state)
         if state.state.terminal:
             self._context.ended = True
+
+    def _is_to_end(self) -> bool:
+        cancellation = self._context.cancellation
+        return cancellation is not None and cancellation.requested
 
     def _wants_retry(self, error: Exception) -> bool:
         condition = self._policy.condition
@@ -289,7 +323,7 @@ class Attempts:
 
     def _hook(self, event: str, state: State[Any]) -> None:
         hooks = self._policy.hooks.get(event)
-        if not hooks or self._context.inherited:
+        if not hooks or self._context.silent:
             return
         # What a hook logs belongs to the run, also where the run's own code never began.
         token = current_run.set(self._context)
@@ -320,7 +354,7 @@ _HOOKS: Final = {
 def interruption(error: BaseException, said: Callable[[str], str] = scrubbed) -> State[Any]:
     """The state of a run that something other than an ordinary exception ended."""
     if isinstance(error, Struck):
-        message = "stopped, since a run around it took longer than its timeout"
+        message = "stopped, since a run around it was to end"
         kind, reason = StateType.CANCELLED, "INTERRUPTED"
     elif isinstance(error, KeyboardInterrupt | asyncio.CancelledError | RunCancelled):
         message = text_of(error) if isinstance(error, RunCancelled) else ""
@@ -341,5 +375,5 @@ def _ending(error: Exception) -> tuple[StateType, str]:
     if isinstance(error, RunCrashed):
         return StateType.CRASHED, error.reason
     if isinstance(error, RunCancelled):
-        return StateType.CANCELLED, "INTERRUPTED"
+        return StateType.CANCELLED, error.reason
     return StateType.FAILED, ""

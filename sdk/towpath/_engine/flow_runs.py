@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import uuid_utils
@@ -19,10 +20,12 @@ from towpath._engine.generators import Driver
 from towpath._engine.run_logging import set_up
 from towpath._engine.traced_attempts import attempts_of
 from towpath._redaction.live import LiveSecrets
+from towpath._runs.cancellation import Cancellation
 from towpath._runs.children import Child, Children, failure_of
 from towpath._runs.context import RunContext, current_run, current_tags
 from towpath._runs.futures import Future, wait
 from towpath._runs.interruption import Interruption
+from towpath._runs.open_runs import follow, forget
 from towpath._runs.unended import leave_unended
 from towpath._settings.current import get_settings
 from towpath._state_type import StateType
@@ -40,14 +43,47 @@ if TYPE_CHECKING:
     from towpath._runs.context import Runner
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLease:
+    """A run that exists before its code begins.
+
+    Attributes:
+        run_id: Id of the run.
+        attempt: Attempt that begins, from 1.
+        fence: Fence of the lease that it executes under; 0 without.
+        parent_run_id: Run that it is a child of; empty for none.
+        root_run_id: Outermost run around it; empty when it is itself.
+        code_version: Version of its code where that isn't in the code; empty for the flow's own.
+        secrets: Values among its parameters that must not be shown.
+    """
+
+    run_id: str
+    attempt: int = 1
+    fence: int = 0
+    parent_run_id: str = ""
+    root_run_id: str = ""
+    code_version: str = ""
+    secrets: LiveSecrets = field(default_factory=LiveSecrets)
+
+
 class FlowRun:
     """One run of a flow, from its arguments to its final state."""
 
-    def __init__(self, flow: FlowDefinition, parameters: dict[str, Any]) -> None:
-        """Reports the run as RUNNING."""
+    def __init__(
+        self, flow: FlowDefinition, parameters: dict[str, Any], lease: RunLease | None = None
+    ) -> None:
+        """Reports the run as RUNNING.
+
+        Args:
+            flow: The flow.
+            parameters: Its arguments.
+            lease: The run that it is, where the service has made it; None for a new one.
+        """
         self._flow = flow
         self._parent = current_run.get()
-        self._run = _begin(flow, parameters, self._parent)
+        self._cancellation = Cancellation()
+        self._run = _begin(flow, parameters, self._parent, self._cancellation, lease)
+        follow(self._run)
         try:
             self._child = Child(self._run.name)
             if self._parent is not None:
@@ -56,8 +92,20 @@ class FlowRun:
             keep = self._keep if results.persists(self._run) else None
             self._attempts = attempts_of(self._run, flow.policy, flow, keep=keep)
         except BaseException as error:
+            forget(self._run)
             leave_unended(self._run, error)
             raise
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether it has passed to another process, so that its state is not reported here."""
+        return self._run.abandoned
+
+    @property
+    def state(self) -> State[Any]:
+        """Its final state; only of a run that has ended."""
+        assert self._child.state is not None
+        return self._child.state
 
     def to_end(self) -> Child:
         """Runs an ordinary function."""
@@ -65,7 +113,9 @@ class FlowRun:
         def body() -> Any:
             with self._in_runner():
                 try:
-                    return self._settled(call_exposed(self._fresh))
+                    return self._cancellation.within(
+                        lambda: self._settled(call_exposed(self._fresh))
+                    )
                 except BaseException as error:
                     self._leave(error)
                     raise
@@ -87,7 +137,7 @@ class FlowRun:
         async def body() -> Any:
             with self._in_runner():
                 try:
-                    return await self._settled_async(await self._fresh())
+                    return await self._cancellation.run_async(self._body_async)
                 except Exception:
                     await self._wait_for_submitted_async()
                     raise
@@ -129,6 +179,9 @@ class FlowRun:
                 self._leave(error)
                 raise
 
+    async def _body_async(self) -> Any:
+        return await self._settled_async(await self._fresh())
+
     def _keep(self, value: Any) -> Content | None:
         return ResultEntry(self._flow.result_policy, self._run, {}).keep(value)
 
@@ -150,6 +203,7 @@ class FlowRun:
         return self._run.runner
 
     def _ended(self, state: State[Any]) -> Child:
+        forget(self._run)
         self._child.state = state
         if self._parent is not None:
             self._parent.children.settle(self._child)
@@ -160,6 +214,7 @@ class FlowRun:
         return self._child
 
     def _aborted(self, error: BaseException) -> None:
+        forget(self._run)
         leave_unended(self._run, error)
         self._child.handled = self._child.handled or isinstance(error, Struck)
         if self._child.state is None:
@@ -253,7 +308,11 @@ async def run_async(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:
 
 
 def _begin(
-    flow: FlowDefinition, parameters: dict[str, Any], parent: RunContext | None
+    flow: FlowDefinition,
+    parameters: dict[str, Any],
+    parent: RunContext | None,
+    cancellation: Cancellation,
+    lease: RunLease | None,
 ) -> RunContext:
     settings = get_settings()
     if parent is None and settings.require_server:
@@ -262,15 +321,21 @@ def _begin(
     failure_report.set_up()
     clock = parent.clock if parent else current_clock.get() or system_clock
     persist = flow.result_policy.persist
-    run_id = str(uuid_utils.uuid7())
+    lease = lease or RunLease(
+        run_id=str(uuid_utils.uuid7()),
+        parent_run_id=parent.run_id if parent else "",
+        root_run_id=parent.root_run_id if parent else "",
+    )
     run = RunContext(
-        run_id=run_id,
+        run_id=lease.run_id,
         kind="flow",
         name="",
         flow_id=flow.flow_id,
         flow_name=flow.name,
-        root_run_id=parent.root_run_id if parent else run_id,
-        parent_run_id=parent.run_id if parent else "",
+        root_run_id=lease.root_run_id or lease.run_id,
+        parent_run_id=lease.parent_run_id,
+        attempt=lease.attempt,
+        fence=lease.fence,
         reporter=parent.reporter if parent else observed(current_reporter()),
         parameters=parameters,
         tags=flow.tags | current_tags(),
@@ -283,29 +348,36 @@ def _begin(
         clock=clock,
         created=clock.time(),
         interruption=Interruption(),
-        secrets=parent.secrets if parent else LiveSecrets(),
+        cancellation=cancellation,
+        secrets=parent.secrets if parent else lease.secrets,
     )
     run.hide(parameters)
     run.name = run.secrets.text(flow.run_name(parameters))
     run.trace = trace_of(run)
+    state = StateReport(
+        state=StateType.RUNNING, time=run.created, attempt=run.attempt, fence=run.fence
+    )
     try:
         run.reporter.create(
             RunReport(
-                run_id=run_id,
+                run_id=run.run_id,
                 kind="flow",
-                state=StateReport(state=StateType.RUNNING, time=run.created),
+                state=state,
                 display_name=run.name,
                 flow_id=flow.flow_id,
                 flow_name=flow.name,
                 parent_run_id=run.parent_run_id,
-                root_run_id="" if parent is None else run.root_run_id,
+                root_run_id=lease.root_run_id,
                 tags=sorted(run.tags),
                 max_attempts=flow.policy.retries + 1,
                 timeout_seconds=flow.policy.timeout_seconds,
-                code_version=flow.code_version,
+                code_version=lease.code_version or flow.code_version,
                 traceparent=run.trace.traceparent if run.trace is not None else "",
             )
         )
+        if lease.fence:
+            # The service made the run, so its creation changes nothing.
+            run.reporter.transition(run.run_id, state)
     except BaseException as error:
         leave_unended(run, error)
         raise

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from towpath._engine.time_limit import time_limit, timed_out
+from towpath._runs.cancellation import Cancellation
 from towpath._runs.context import current_run
 from towpath._strikes import exposed
 
@@ -39,6 +40,8 @@ class Driver:
         self._run = run
         self._attempts = attempts
         self._ended = ended
+        # A task has none of its own.
+        self._cancellation = run.cancellation or Cancellation()
         self._seconds: float | None = run.owner.policy.timeout_seconds
 
     def stream(
@@ -59,7 +62,7 @@ class Driver:
                 while True:
                     with self._in_run(), time_limit(self._seconds), exposed():
                         try:
-                            item = step()
+                            item = self._cancellation.run(step)
                         except StopIteration as stop:
                             value = settle(stop.value)
                             break
@@ -104,7 +107,7 @@ class Driver:
                     with self._in_run():
                         try:
                             async with limit:
-                                item = await step()
+                                item = await self._cancellation.run_async(step)
                         except StopAsyncIteration:
                             await settle(None)
                             break

@@ -76,7 +76,7 @@ class TracedAttempts(Attempts):
         return super().found(value)
 
     def _report(self, state: StateReport) -> None:
-        if self._context.inherited:
+        if self._context.silent:
             return
         self._begin_span()
         super()._report(state)

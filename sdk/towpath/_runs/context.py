@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from towpath._delivery.reports import Reporter
+    from towpath._runs.cancellation import Cancellation
     from towpath._runs.children import Children
     from towpath._runs.interruption import Interruption
     from towpath._runs.trace import Trace
@@ -81,6 +82,8 @@ class RunContext:
     parent: RunContext | None = field(default=None, repr=False)
     runner: Runner | None = None
     attempt: int = 1
+    fence: int = 0
+    """Fence of the lease that it executes under; 0 for a run that no worker was given."""
     index: int = 0
     """Number of the call of its task within its parent, from 0."""
     submitted: bool = False
@@ -95,6 +98,10 @@ class RunContext:
     """Seconds since the Unix epoch."""
     interruption: Interruption | None = None
     """Of the flow run."""
+    cancellation: Cancellation | None = None
+    """Of a flow run: whether its own end is requested."""
+    abandoned: bool = False
+    """Whether it has passed to another process, and is to report nothing more."""
     secrets: LiveSecrets = field(default_factory=LiveSecrets, repr=False)
     """The sensitive values of its root run."""
     trace: Trace | None = field(default=None, repr=False)
@@ -115,6 +122,11 @@ class RunContext:
     def inherited(self) -> bool:
         """Whether this process was forked within the run, which then belongs to the parent."""
         return self.forks != generation()
+
+    @property
+    def silent(self) -> bool:
+        """Whether this process reports nothing of the run any more."""
+        return self.abandoned or self.inherited
 
     def hide(self, parameters: dict[str, Any]) -> None:
         """Keeps its sensitive arguments from being seen."""
@@ -159,6 +171,8 @@ def _unlock_in_child() -> None:
         run.secrets.unlock_in_child()
         if run.interruption is not None:
             run.interruption.unlock_in_child()
+        if run.cancellation is not None:
+            run.cancellation.unlock_in_child()
         run = run.parent
 
 

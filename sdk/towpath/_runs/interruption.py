@@ -13,7 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from towpath._strikes import Strike, Struck, exposed
-from towpath.exceptions import RunCancelled
+from towpath.exceptions import RunCancelled, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 class Interruption:
     """Whether a flow run was interrupted, and how to stop the bodies of its tasks."""
 
-    def __init__(self) -> None:
+    def __init__(self, why: str = "the flow was interrupted") -> None:
+        """Interrupts nothing yet.
+
+        Args:
+            why: The reason, as the errors of what is stopped give it.
+        """
+        self.why = why
         self._lock = threading.Lock()
         self._stops: dict[object, Callable[[], object]] = {}
         """How bodies under way are stopped."""
@@ -31,10 +37,23 @@ class Interruption:
     def check(self) -> None:
         """Raises RunCancelled when the flow was interrupted: what would begin now does not."""
         if self.requested:
-            raise RunCancelled("not begun, since the flow was interrupted")
+            raise self.error("not begun")
+
+    def error(self, did: str) -> RunError:
+        """The error of a body, "stopped" or "not begun"."""
+        return RunCancelled(f"{did}, since {self.why}")
 
     def run(self, body: Callable[[], Any]) -> Any:
-        """Calls a task's body in this thread.
+        """Calls a task's body, which is the user's code, in this thread; raises as `within`."""
+
+        def exposing() -> Any:
+            with exposed():
+                return body()
+
+        return self.within(exposing)
+
+    def within(self, body: Callable[[], Any]) -> Any:
+        """Calls code that exposes the user's code in it.
 
         Raises:
             RunCancelled: The flow was interrupted before or while it ran.
@@ -44,14 +63,13 @@ class Interruption:
             with strike:
                 self._begin(strike, strike.demand)
                 try:
-                    with exposed():
-                        return body()
+                    return body()
                 finally:
                     self._forget(strike)
         except Struck:
             if not strike.due:
                 raise
-            raise RunCancelled("stopped, since the flow was interrupted") from None
+            raise self.error("stopped") from None
 
     async def run_async(self, body: Callable[[], Awaitable[Any]]) -> Any:
         """Awaits a task's body, which is cancelled when the flow is interrupted.
@@ -79,6 +97,10 @@ class Interruption:
             self.requested = True
             for stop in self._stops.values():
                 stop()
+
+    def _is_begun(self, key: object) -> bool:
+        with self._lock:
+            return key in self._stops
 
     def _forget(self, key: object) -> None:
         with self._lock:

@@ -15,20 +15,23 @@ from towpath._settings.readers import (
     one_of,
     read_address,
     read_api_key,
+    read_count,
     read_file,
     read_flag,
     read_home,
+    read_pool,
     read_seconds,
     read_tenant,
     read_trace_url,
     read_web_address,
+    read_worker,
     read_workspace,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-Value = str | bool | float | Path | None
+Value = str | bool | int | float | Path | None
 """The types of settings' values."""
 
 Scope = Literal["project", "profile", "process"]
@@ -152,6 +155,17 @@ class Settings:
             "File with a token of Kubernetes, or of another issuer that the tenant trusts.",
             page="guides/identity.md",
             scope="profile",
+        ),
+    )
+    run_token_file: Path | None = field(
+        default=None,
+        metadata=_setting(
+            "server.run_token_file",
+            "TOWPATH_RUN_TOKEN_FILE",
+            read_file,
+            "File with the access token of a worker's run, which the worker replaces.",
+            page="guides/workers.md",
+            scope="process",
         ),
     )
     tenant: str = field(
@@ -280,6 +294,66 @@ class Settings:
             page="guides/display.md",
         ),
     )
+    deploy_pool: str = field(
+        default="",
+        metadata=_setting(
+            "deploy.pool",
+            "TOWPATH_DEPLOY_POOL",
+            read_pool,
+            "Work pool of deployments that name none.",
+            page="guides/deployments.md",
+        ),
+    )
+    pause_on_shutdown: bool = field(
+        default=False,
+        metadata=_setting(
+            "serve.pause_on_shutdown",
+            "TOWPATH_SERVE_PAUSE_ON_SHUTDOWN",
+            read_flag,
+            "Pause what a script serves when the script ends.",
+            page="guides/serve.md",
+        ),
+    )
+    worker_pool: str = field(
+        default="",
+        metadata=_setting(
+            "worker.pool",
+            "TOWPATH_WORKER_POOL",
+            read_pool,
+            "Work pool that `towpath worker start` serves.",
+            page="guides/workers.md",
+        ),
+    )
+    worker_name: str = field(
+        default="",
+        metadata=_setting(
+            "worker.name",
+            "TOWPATH_WORKER_NAME",
+            read_worker,
+            "Id of the worker; empty for one that follows from the machine and the pool.",
+            page="guides/workers.md",
+        ),
+    )
+    worker_limit: int = field(
+        default=8,
+        metadata=_setting(
+            "worker.limit",
+            "TOWPATH_WORKER_LIMIT",
+            read_count,
+            "Most runs that a worker executes at a time.",
+            page="guides/workers.md",
+        ),
+    )
+    worker_grace_seconds: float = field(
+        default=30.0,
+        metadata=_setting(
+            "worker.grace_seconds",
+            "TOWPATH_WORKER_GRACE_SECONDS",
+            read_seconds,
+            "Time that runs have to end once their worker is told to.",
+            page="guides/workers.md",
+        ),
+    )
     join_caller_trace: bool = field(
         default=False,
         metadata=_setting(
@@ -304,7 +378,13 @@ class Settings:
     @property
     def has_credentials(self) -> bool:
         """Whether a setting gives credentials."""
-        return bool(self.api_key or self.api_key_file or self.token_file or self.sign_in_file)
+        return bool(
+            self.run_token_file
+            or self.api_key
+            or self.api_key_file
+            or self.token_file
+            or self.sign_in_file
+        )
 
 
 def _declared() -> tuple[Setting, ...]:
@@ -331,7 +411,7 @@ SETTINGS: Final = _declared()
 
 CREDENTIALS: Final = (
     *("server.api_key", "server.api_key_file"),
-    *("server.token_file", "server.sign_in_file"),
+    *("server.token_file", "server.sign_in_file", "server.run_token_file"),
 )
 """Settings that give credentials: only those of the strongest layer count."""
 
@@ -348,6 +428,14 @@ SERVER_VARIABLES: Final = frozenset(
 `towpath_service.app.options` declares them. A client has to know their names where the service
 isn't installed, to distinguish them from misspelled settings; a test compares the two.
 """
+
+RUN_VARIABLES: Final = frozenset(
+    (
+        *("TOWPATH_RUN_ID", "TOWPATH_RUN_ATTEMPT", "TOWPATH_RUN_FENCE"),
+        "TOWPATH_WORK_LEASE_ID",
+    )
+)
+"""Variables by which a worker's run knows who it is: no settings."""
 
 BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 VARIABLES: Final = (PROFILE_VARIABLE, *(setting.variable for setting in SETTINGS))

@@ -16,6 +16,7 @@ from towpath._settings.declared import (
     CREDENTIALS,
     ENVIRONMENT_PREFIX,
     PROFILE_VARIABLE,
+    RUN_VARIABLES,
     SERVER_VARIABLES,
     SETTINGS,
     STAND_IN_PREFIX,
@@ -203,7 +204,7 @@ def unknown_setting(name: str) -> str:
 
 def strange_variables() -> list[str]:
     """Returns a message for each environment variable that looks like a setting and isn't one."""
-    known = {*VARIABLES, *SERVER_VARIABLES, "TOWPATH_FULL_TRACEBACK"}
+    known = {*VARIABLES, *SERVER_VARIABLES, *RUN_VARIABLES, "TOWPATH_FULL_TRACEBACK"}
     return sorted(
         name
         for name in os.environ

@@ -57,6 +57,8 @@ def source_of(settings: Settings, address: str) -> Source | None:
     # The exchange of tokens needs messages of the contract, which take long to load.
     from towpath._transport import sources  # noqa: PLC0415 - loads protobuf
 
+    if settings.run_token_file is not None:
+        return sources.RunTokenSource(settings.run_token_file)
     if settings.api_key or settings.api_key_file is not None:
         return sources.ApiKeySource(settings.api_key, settings.api_key_file)
     if settings.token_file is not None:

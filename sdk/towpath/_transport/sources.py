@@ -34,6 +34,9 @@ _AGAIN: Final = "sign in again with `towpath login`"
 # A token that another process has got is used only if it is valid for at least this long.
 _LEAST_SECONDS: Final = 120.0
 
+# A run's token is read again so often: its worker replaces it before it expires.
+_RUN_TOKEN_SECONDS: Final = 10.0
+
 _log = logging.getLogger("towpath")
 
 
@@ -95,6 +98,20 @@ class TokenFileSource:
         del dropped
         token = _read(self._file, "TOWPATH_TOKEN_FILE names it: bring it back, or set another")
         return _token_of(_exchanged(call, id_token=token, tenant=self._tenant))
+
+
+class RunTokenSource:
+    """A file in which a worker keeps the access token of one run."""
+
+    def __init__(self, file: Path) -> None:
+        """Reads nothing yet."""
+        self._file = file
+
+    def exchange(self, call: Call, dropped: str) -> tuple[str, float]:
+        """Returns the file's current token, which is used as it is."""
+        del call, dropped
+        token = _read(self._file, "TOWPATH_RUN_TOKEN_FILE names it: a run's worker writes it")
+        return token, _RUN_TOKEN_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

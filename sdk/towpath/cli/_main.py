@@ -21,15 +21,27 @@ _COMMANDS: Final = {
     "audit": ("towpath.cli.identity.audit:group", "Read and verify the audit log."),
     "completion": ("towpath.cli.local.completion:completion", "Print a completion script."),
     "config": ("towpath.cli.local.config:group", "Show and change settings."),
+    "deploy": ("towpath.cli.work.deploy:deploy", "Deploy flows, so that workers run them."),
+    "deployment": (
+        "towpath.cli.work.deployments:group",
+        "Manage deployments, which are flows that workers run.",
+    ),
     "doctor": ("towpath.cli.local.doctor:doctor", "Diagnose problems and suggest fixes."),
     "flow": ("towpath.cli.runs.flows:group", "List flows."),
+    "init": ("towpath.cli.work.deploy:init", "Write towpath.yaml, a project file."),
     "key": ("towpath.cli.identity.keys:group", "Manage API keys."),
     "login": ("towpath.cli.identity.login:login", "Sign in and save the credential."),
     "logout": ("towpath.cli.identity.login:logout", "Sign out, or remove the saved API key."),
     "member": ("towpath.cli.identity.members:group", "Manage members and their roles."),
+    "pool": ("towpath.cli.work.pools:group", "Manage work pools."),
     "profile": ("towpath.cli.local.profiles:group", "Manage profiles of settings."),
+    "queue": ("towpath.cli.work.queues:group", "Manage the queues of work pools."),
     "role": ("towpath.cli.identity.roles:group", "Manage roles."),
     "run": ("towpath.cli.runs.runs:group", "List, inspect, follow and delete runs."),
+    "schedule": (
+        "towpath.cli.work.schedules:group",
+        "Manage schedules, by which deployments run by themselves.",
+    ),
     "secret": ("towpath.cli.values.secrets:group", "Manage secrets, which only runs can read."),
     "service-account": (
         "towpath.cli.identity.service_accounts:group",
@@ -40,6 +52,7 @@ _COMMANDS: Final = {
     "trust": ("towpath.cli.identity.trusts:group", "Manage trusts in issuers of tokens."),
     "usage": ("towpath.cli.identity.usage:usage", "Show usage and limits of the tenant."),
     "whoami": ("towpath.cli.identity.whoami:whoami", "Show your identity and permissions."),
+    "worker": ("towpath.cli.work.workers:group", "Manage the workers of pools."),
     "workspace": ("towpath.cli.identity.workspaces:group", "Manage workspaces."),
 }
 """Commands by name: where each is, so that it loads when it is used, and its short help."""

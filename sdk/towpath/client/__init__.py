@@ -1,4 +1,4 @@
-"""Reads and changes what a service holds: runs, secrets, members, keys, tenants and more."""
+"""Reads and changes what a service holds: runs, deployments, secrets, members, keys and more."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
@@ -7,10 +7,21 @@ if TYPE_CHECKING:
     from towpath.client._audit import Audit, AuditEntry, AuditPage
     from towpath.client._caller import Caller, WorkspaceGrant
     from towpath.client._client import Client
+    from towpath.client._code_sources import (
+        ArchiveCode,
+        CodeSource,
+        GitCode,
+        LocalCode,
+        PackageCode,
+    )
     from towpath.client._connect import connect
+    from towpath.client._deployments import DeploymentInfo, Deployments, DeploymentSpec
     from towpath.client._keys import ApiKey, Keys, NewApiKey
     from towpath.client._members import NewUser, ServiceAccount, ServiceAccounts, User, Users
+    from towpath.client._pools import Pools, WorkPool
+    from towpath.client._queues import Queues, WorkQueue
     from towpath.client._roles import Role, RoleBinding, Roles
+    from towpath.client._run_control import Cancellation, Explanation, Reason
     from towpath.client._run_values import (
         Decision,
         Failure,
@@ -21,6 +32,7 @@ if TYPE_CHECKING:
         RunEvent,
         Transition,
     )
+    from towpath.client._schedules import ScheduleInfo, Schedules, ScheduleSlot
     from towpath.client._secrets import SecretInfo, Secrets
     from towpath.client._server import ServerInfo
     from towpath.client._sign_in import (
@@ -32,32 +44,49 @@ if TYPE_CHECKING:
     )
     from towpath.client._tenants import NewTenant, Tenant, TenantLimits, Tenants, TenantUsage, Usage
     from towpath.client._trusts import ClaimRule, Trust, Trusts, UserTrust
+    from towpath.client._workers import Worker, Workers
     from towpath.client._workspaces import Workspace, Workspaces
 
 __all__ = [
     "ApiKey",
+    "ArchiveCode",
     "Audit",
     "AuditEntry",
     "AuditPage",
     "Caller",
+    "Cancellation",
     "ClaimRule",
     "Client",
+    "CodeSource",
     "Decision",
+    "DeploymentInfo",
+    "DeploymentSpec",
+    "Deployments",
     "DeviceSignIn",
+    "Explanation",
     "Failure",
     "FlowSummary",
+    "GitCode",
     "GraphNode",
     "Keys",
+    "LocalCode",
     "LogLine",
     "Login",
     "NewApiKey",
     "NewTenant",
     "NewUser",
+    "PackageCode",
+    "Pools",
+    "Queues",
+    "Reason",
     "Role",
     "RoleBinding",
     "Roles",
     "Run",
     "RunEvent",
+    "ScheduleInfo",
+    "ScheduleSlot",
+    "Schedules",
     "SecretInfo",
     "Secrets",
     "ServerInfo",
@@ -77,6 +106,10 @@ __all__ = [
     "UserTrust",
     "Users",
     "WaitingSignIn",
+    "WorkPool",
+    "WorkQueue",
+    "Worker",
+    "Workers",
     "Workspace",
     "WorkspaceGrant",
     "Workspaces",
@@ -85,28 +118,44 @@ __all__ = [
 
 _HOMES: Final = {
     "ApiKey": "_keys",
+    "ArchiveCode": "_code_sources",
     "Audit": "_audit",
     "AuditEntry": "_audit",
     "AuditPage": "_audit",
     "Caller": "_caller",
+    "Cancellation": "_run_control",
     "ClaimRule": "_trusts",
     "Client": "_client",
+    "CodeSource": "_code_sources",
     "Decision": "_run_values",
+    "DeploymentInfo": "_deployments",
+    "DeploymentSpec": "_deployments",
+    "Deployments": "_deployments",
     "DeviceSignIn": "_sign_in",
+    "Explanation": "_run_control",
     "Failure": "_run_values",
     "FlowSummary": "_run_values",
+    "GitCode": "_code_sources",
     "GraphNode": "_run_values",
     "Keys": "_keys",
+    "LocalCode": "_code_sources",
     "LogLine": "_run_values",
     "Login": "_sign_in",
     "NewApiKey": "_keys",
     "NewTenant": "_tenants",
     "NewUser": "_members",
+    "PackageCode": "_code_sources",
+    "Pools": "_pools",
+    "Queues": "_queues",
+    "Reason": "_run_control",
     "Role": "_roles",
     "RoleBinding": "_roles",
     "Roles": "_roles",
     "Run": "_run_values",
     "RunEvent": "_run_values",
+    "ScheduleInfo": "_schedules",
+    "ScheduleSlot": "_schedules",
+    "Schedules": "_schedules",
     "SecretInfo": "_secrets",
     "Secrets": "_secrets",
     "ServerInfo": "_server",
@@ -126,6 +175,10 @@ _HOMES: Final = {
     "UserTrust": "_trusts",
     "Users": "_members",
     "WaitingSignIn": "_sign_in",
+    "WorkPool": "_pools",
+    "WorkQueue": "_queues",
+    "Worker": "_workers",
+    "Workers": "_workers",
     "Workspace": "_workspaces",
     "WorkspaceGrant": "_caller",
     "Workspaces": "_workspaces",

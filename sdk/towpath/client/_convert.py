@@ -68,3 +68,16 @@ def principal_name(principal: str | None) -> str:
     if not principal or "/" in principal:
         return principal or ""
     return f"users/{principal}" if "@" in principal else f"serviceAccounts/{principal}"
+
+
+def deployment_name(workspace: str, deployment: str) -> str:
+    """The resource name of a deployment.
+
+    Args:
+        workspace: Id of its workspace.
+        deployment: "flow/deployment", or that resource name.
+    """
+    if deployment.startswith("workspaces/"):
+        return deployment
+    flow, _, id_ = deployment.partition("/")
+    return f"workspaces/{workspace}/flows/{flow}/deployments/{id_}"

@@ -22,7 +22,7 @@ from towpath_service.app.wiring import Service, open_service
 from towpath_service.database.database_urls import location_of
 from towpath_service.database.postgres_url import PostgresUrl
 from towpath_service.telemetry.logs import set_up_logs
-from towpath_service.telemetry.observing import observe
+from towpath_service.telemetry.observing import Observed, observe
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -83,13 +83,36 @@ async def serve(
             IDENTITY_ON, identity was switched on while the server ran without it.
     """
     stop = asyncio.Event()
-    async with AsyncExitStack() as stack:
-        stack.enter_context(_set_by_signals(stop))
+    with _set_by_signals(stop):
         await _enable_identity(options, on_identity_enabled)
         await check_exposure(options)
+        observed = observe(metrics=options.telemetry.metrics)
+        await serve_until(stop, options, observed, on_started, own_process=True)
+
+
+async def serve_until(
+    stop: asyncio.Event,
+    options: ServerOptions,
+    observed: Observed,
+    on_started: Callable[[str, str], None],
+    *,
+    own_process: bool = False,
+) -> None:
+    """Serves until the event is set.
+
+    Args:
+        stop: Ends it.
+        options: What to serve, and where.
+        observed: Its telemetry.
+        on_started: Is called with the gRPC address and the web address once both answer.
+        own_process: Whether the process does nothing else, and may be tuned for it.
+
+    Raises:
+        ServiceError: As `serve`.
+    """
+    async with AsyncExitStack() as stack:
         web_socket = open_web_socket(options.listener)
         stack.callback(web_socket.close)
-        observed = observe(metrics=options.telemetry.metrics)
         await stack.enter_async_context(observed.wrapping.running())
         service = await stack.enter_async_context(_service(options, observed.wrapping))
         warn_of_exposure(options, identity=service.authority is not None)
@@ -104,7 +127,8 @@ async def serve(
         wrapped = {name: observed.wrapping.loop(name, run) for name, run in loops.items()}
         await stack.enter_async_context(background(wrapped))
         stack.enter_context(announce_server(options.home, *here))
-        _calm_collector()
+        if own_process:
+            _calm_collector()
         on_started(*listeners.addresses(options.listener.host))
         await stop.wait()
         await listeners.close()

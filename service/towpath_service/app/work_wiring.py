@@ -8,21 +8,22 @@ from towpath_service.app.subjects import Subject
 from towpath_service.work.application.deployments import WorkDeployments
 from towpath_service.work.application.pools import WorkerRecords, WorkPools, WorkQueues
 from towpath_service.work.application.schedules import WorkSchedules
+from towpath_service.work.application.waiting_runs import DeploymentRuns
 from towpath_service.work.rpc.deployment_handler import DeploymentHandler
 from towpath_service.work.rpc.pool_handler import PoolHandler, QueueHandler, WorkerHandler
 from towpath_service.work.rpc.schedule_handler import ScheduleHandler
 
 if TYPE_CHECKING:
+    from towpath_service.app.control_wiring import WorkOfRuns
     from towpath_service.app.subjects import Foundation
-    from towpath_service.core.transactions import Transaction
     from towpath_service.rpc.endpoints import Handler
-    from towpath_service.work.domain.names import DeploymentName
     from towpath_service.work.ports.resources import WaitingRuns
 
 
-def work(foundation: Foundation) -> Subject:
+def work(foundation: Foundation, parts: WorkOfRuns) -> Subject:
     """The subject of work."""
-    return Subject(handlers=_resources(foundation, NoWaitingRuns()))
+    waiting = DeploymentRuns(parts.control, foundation.bus, foundation.clock)
+    return Subject(handlers=_resources(foundation, waiting))
 
 
 def _resources(foundation: Foundation, waiting: WaitingRuns) -> tuple[Handler, ...]:
@@ -36,20 +37,3 @@ def _resources(foundation: Foundation, waiting: WaitingRuns) -> tuple[Handler, .
         DeploymentHandler(WorkDeployments(store, waiting, clock), schedules),
         ScheduleHandler(schedules),
     )
-
-
-class NoWaitingRuns:
-    """The waiting runs of a service that queues none."""
-
-    def lock(self, transaction: Transaction, tenant_id: str, name: DeploymentName) -> None:
-        """Locks nothing."""
-
-    def cancel(
-        self, transaction: Transaction, tenant_id: str, name: DeploymentName, *, actor: str
-    ) -> int:
-        """Cancels nothing."""
-        del transaction, tenant_id, name, actor
-        return 0
-
-    def tell(self, tenant_id: str, name: DeploymentName) -> None:
-        """Tells nobody."""

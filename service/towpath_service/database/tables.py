@@ -28,6 +28,10 @@ UNIQUE_ACROSS_TENANTS: Final = {"unique_across_tenants": True}
 Its values are random, or chosen by the operator, so a conflict reveals nothing to a tenant.
 """
 
+OF_A_RUN: Final = {"of_a_run": True}
+"""`info` of a table of another subject than runs whose rows, found by `tenant_id` and `run_id`, are
+removed with their run."""
+
 
 def marked(mark: dict[str, bool]) -> frozenset[str]:
     """Names of the tables with a mark."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import pytest
+import sqlalchemy as sa
 from towpath.api.v1 import log_service_pb2
-from towpath_service.core.errors import ServiceError
+from towpath_service.runs.storage.tables import run
 
 from tests.contract.identity.streams import begun
+from tests.in_process.leasing import give_lease
 from tests.in_process.place import metadata
 from tests.in_process.producing import batch, creation, transition
 
@@ -34,14 +36,23 @@ async def report(place: Place, token: str, *updates: Any, workspace: str = PAREN
     return [item.reason for item in answer.ack.rejections]
 
 
-async def run_token(place: Place, run_id: str, attempt: int = 1) -> tuple[str, str]:
+async def lease_of(place: Place, principal: str, run_id: str, **lease: Any) -> str:
+    """The id of a lease of a run for a worker of a principal."""
+    tenant_id = place.authority._verifier.verify(place.owner, time.time()).tenant_id
+    return await give_lease(place.service.stores.database, tenant_id, run_id, principal, **lease)
+
+
+async def run_token(
+    place: Place, run_id: str, attempt: int = 1, *, fence: int = 1
+) -> tuple[str, str]:
     """A token for a run, and the key of the worker that asked for it."""
-    _, key = await place.account("worker")
+    name, key = await place.account("worker")
     made = await place.call(
         await place.token(key),
         "AuthService/IssueRunToken",
         run=f"{PARENT}/runs/{run_id}",
         attempt=attempt,
+        lease_id=await lease_of(place, name, run_id, attempt=attempt, fence=fence),
     )
     return made.access_token, key
 
@@ -77,7 +88,10 @@ async def test_a_run_reads_nothing_and_manages_nothing(place: Place) -> None:
         ("RunService/GetRun", {"name": f"{PARENT}/runs/{run_id}"}),
         ("RunService/ListRuns", {"parent": PARENT}),
         ("AccessService/CreateApiKey", {}),
-        ("AuthService/IssueRunToken", {"run": f"{PARENT}/runs/{run_id}", "attempt": 1}),
+        (
+            "AuthService/IssueRunToken",
+            {"run": f"{PARENT}/runs/{run_id}", "attempt": 1, "lease_id": str(uuid4())},
+        ),
     ):
         assert (await place.refusal(token, method, **fields)).reason == "PERMISSION_MISSING"
     who = await place.call(token, "AuthService/GetCaller")
@@ -91,9 +105,15 @@ async def test_an_earlier_attempt_reports_no_more(place: Place) -> None:
     retried.transition.attempt = 2
     assert await report(place, place.owner, retried) == []
     assert await report(place, token, transition(run_id)) == ["RUN_UNKNOWN"]
-    with pytest.raises(ServiceError) as raised:
-        await run_token(place, run_id, 1)
-    assert raised.value.reason == "STALE_ATTEMPT"
+    name, key = await place.account("worker")
+    lease_id = await lease_of(place, name, run_id, attempt=2, fence=2)
+    refusal = await place.refusal(
+        *(await place.token(key), "AuthService/IssueRunToken"),
+        run=f"{PARENT}/runs/{run_id}",
+        attempt=1,
+        lease_id=lease_id,
+    )
+    assert refusal.reason == "STALE_ATTEMPT"
 
 
 async def test_an_earlier_attempt_reports_nothing_below_it_and_reads_no_secret(
@@ -163,10 +183,15 @@ async def test_a_runs_token_ends_with_its_workers_key(place: Place) -> None:
 
 
 async def test_a_run_may_nothing_once_its_worker_may_start_it_no_more(place: Place) -> None:
-    run = f"{PARENT}/runs/{await place.run(place.owner)}"
+    run_id = await place.run(place.owner)
     name, key = await place.account("worker")
     worker = await place.token(key)
-    made = await place.call(worker, "AuthService/IssueRunToken", run=run, attempt=1)
+    made = await place.call(
+        *(worker, "AuthService/IssueRunToken"),
+        run=f"{PARENT}/runs/{run_id}",
+        attempt=1,
+        lease_id=await lease_of(place, name, run_id),
+    )
     producer = {"workspace": PARENT, "producer_id": str(uuid4())}
     stream = place.service.dispatcher.bidi_stream(
         place.endpoint("IngestService/StreamUpdates"),
@@ -225,10 +250,58 @@ async def test_runs_of_another_workspace_are_not_counted_among_a_runs_children(
     assert [item.count for item in found.run.child_counts] == [1]
 
 
-async def test_no_token_is_made_for_a_run_of_nobodys(place: Place) -> None:
-    with pytest.raises(ServiceError) as raised:
-        await run_token(place, str(uuid4()))
-    assert raised.value.reason == "RESOURCE_NOT_FOUND"
+async def test_a_worker_gets_tokens_of_the_runs_that_it_has_leased_only(place: Place) -> None:
+    run_id, other = await place.run(place.owner), await place.run(place.owner)
+    mine, key = await place.account("worker")
+    theirs, _ = await place.account("worker")
+    token = await place.token(key)
+
+    async def refused(run_id: str, lease_id: str) -> str:
+        fields = {"run": f"{PARENT}/runs/{run_id}", "attempt": 1, "lease_id": lease_id}
+        return (await place.refusal(token, "AuthService/IssueRunToken", **fields)).reason
+
+    assert await refused(run_id, str(uuid4())) == "LEASE_LOST"
+    assert await refused(str(uuid4()), str(uuid4())) == "LEASE_LOST"
+    assert await refused(run_id, "") == "INVALID_REQUEST"
+    # A lease of another principal's worker, and one of another run.
+    assert await refused(run_id, await lease_of(place, theirs, run_id)) == "LEASE_LOST"
+    assert await refused(run_id, await lease_of(place, mine, other)) == "LEASE_LOST"
+    held = await lease_of(place, mine, run_id)
+    made = await place.call(
+        *(token, "AuthService/IssueRunToken"),
+        run=f"{PARENT}/runs/{run_id}",
+        attempt=1,
+        lease_id=held,
+    )
+    assert made.access_token
+    # The lease has passed to another worker.
+    await lease_of(place, theirs, run_id, fence=2)
+    assert await refused(run_id, held) == "LEASE_LOST"
+
+
+async def test_a_token_of_an_earlier_lease_reports_and_uses_nothing(place: Place) -> None:
+    await place.call(
+        *(place.owner, "SecretService/CreateSecret"),
+        parent=PARENT,
+        secret_id="pw",
+        secret={"value": b"x"},
+    )
+    run_id = await place.run(place.owner)
+    old, _ = await run_token(place, run_id, fence=1)
+    new, _ = await run_token(place, run_id, fence=2)
+    await place.service.stores.database.write(
+        lambda transaction: transaction.connection.execute(
+            sa.update(run).where(run.c.run_id == run_id).values(fence=2)
+        )
+    )
+    secret = {"name": f"{PARENT}/secrets/pw"}
+    assert await report(place, old, transition(run_id)) == ["LEASE_LOST"]
+    refusal = await place.refusal(old, "SecretService/AccessSecret", **secret)
+    assert refusal.reason == "LEASE_LOST"
+    # A caller without a fence reports nothing of a dispatched run, whatever its rights are.
+    assert await report(place, place.owner, transition(run_id)) == ["LEASE_LOST"]
+    assert (await place.call(new, "SecretService/AccessSecret", **secret)).value == b"x"
+    assert await report(place, new, transition(run_id)) == []
 
 
 async def test_who_reports_in_one_workspace_touches_no_run_of_another(place: Place) -> None:
@@ -247,6 +320,7 @@ async def test_what_is_handed_out_or_refused_is_written_down(place: Place) -> No
     run_id = await place.run(place.owner)
     token, _ = await run_token(place, run_id)
     fields: dict[str, Any] = {"run": f"{PARENT}/runs/{run_id}", "attempt": 1}
+    fields["lease_id"] = str(uuid4())
     await place.refusal(token, "AuthService/IssueRunToken", **fields)
     log = await place.call(place.owner, "AccessService/ListAuditEntries", page_size=2)
     told = [(entry.action, entry.resource, entry.outcome) for entry in log.audit_entries]

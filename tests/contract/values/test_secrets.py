@@ -169,7 +169,8 @@ async def test_a_person_gets_no_value_by_a_runs_token(place: Place) -> None:
     assert refusal.reason == "INVALID_REQUEST"
     # Earlier versions let people have it.
     await bind(place, name, "worker")
-    refusal = await place.refusal(person, "AuthService/IssueRunToken", run=run, attempt=1)
+    fields = {"run": run, "attempt": 1, "lease_id": run.rpartition("/")[2]}
+    refusal = await place.refusal(person, "AuthService/IssueRunToken", **fields)
     assert refusal.reason == "PERMISSION_MISSING"
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import insert
 from towpath_auth import LOCAL_TENANT_ID
-from towpath_service.work.storage import tables
+from towpath_service.database.tables import metadata
 
 if TYPE_CHECKING:
     from towpath_service.database.port import SqlTransaction
@@ -91,7 +91,7 @@ def cron(expression: str, **more: Any) -> dict[str, Any]:
 
 async def insert_row(place: Place, table_name: str, **values: Any) -> None:
     """Writes a row of the first tenant, as another part of the service would."""
-    table = tables.metadata.tables[table_name]
+    table = metadata.tables[table_name]
     row = {"tenant_id": LOCAL_TENANT_ID, "workspace_id": "default", **values}
 
     def work(transaction: SqlTransaction) -> None:

@@ -163,7 +163,7 @@ class Site:
 
     async def cancel(self, run_id: str, **fields: Any) -> int:
         """Asks a run to end; returns the number of runs below it."""
-        cancelling = Cancelling(self.control, Bus(), FixedClock(), lambda: None)
+        cancelling = Cancelling(self.control, Bus(), FixedClock())
         return await cancelling.cancel(
             CancelRequest(scope=SCOPE, run_id=run_id, actor="users/ada", **fields)
         )

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import func, select
 from towpath_auth import LOCAL_TENANT_ID, Caller
-from towpath_service.app.work_wiring import NoWaitingRuns
 from towpath_service.core.clock import SystemClock
 from towpath_service.core.errors import ServiceError
 from towpath_service.core.tenancy import EVERY_TENANT
+from towpath_service.database.tables import metadata
 from towpath_service.work.application import revising
 from towpath_service.work.application.deployments import WorkDeployments
 from towpath_service.work.domain.names import parse_deployment
-from towpath_service.work.storage import tables
 
 from tests.contract.work.resources import (
     FLOW,
@@ -36,6 +35,7 @@ from tests.contract.work.resources import (
 if TYPE_CHECKING:
     from towpath_service.core.transactions import Transaction
     from towpath_service.work.domain.names import DeploymentName
+    from towpath_service.work.ports.resources import Resources
 
     from tests.in_process.place import Place
 
@@ -74,7 +74,7 @@ EVERYTHING: dict[str, Any] = {
 
 
 async def rows(place: Place, table_name: str) -> int:
-    table = tables.metadata.tables[table_name]
+    table = metadata.tables[table_name]
     return await place.service.stores.database.write(
         lambda transaction: int(
             transaction.connection.execute(select(func.count()).select_from(table)).scalar_one()
@@ -121,7 +121,7 @@ async def test_a_bare_deployment_has_defaults(place: Place) -> None:
 async def test_deploying_again_changes_nothing(place: Place) -> None:
     await create_pool(place)
     await create_queue(place, "urgent")
-    given = {**EVERYTHING, "schedules": [cron("0 2 * * *", name="daily")]}
+    given: Any = {**EVERYTHING, "schedules": [cron("0 2 * * *", name="daily")]}
     first = await deploy(place, **given)
     again = await deploy(place, **given)
     assert again == first
@@ -138,13 +138,11 @@ async def test_each_change_that_differs_is_a_revision_which_stays(place: Place) 
     assert first.etag != second.etag
     store = place.service.stores.work
     name = parse_deployment(NIGHTLY)
-    kept = [
-        await store.read(
-            LOCAL_TENANT_ID,
-            lambda resources, revision=revision: resources.deployments.content(name, revision),
-        )
-        for revision in (1, 2, 3)
-    ]
+
+    def read(resources: Resources) -> list[Any]:
+        return [resources.deployments.content(name, revision) for revision in (1, 2, 3)]
+
+    kept = await store.read(LOCAL_TENANT_ID, read)
     assert [content and content.description for content in kept] == ["one", "two", None]
 
 
@@ -405,7 +403,7 @@ async def test_the_served_pool_and_its_queues_come_with_deployments(place: Place
     ]
 
 
-class Recorded(NoWaitingRuns):
+class Recorded:
     """Records what a removal asks of the waiting runs."""
 
     def __init__(self) -> None:

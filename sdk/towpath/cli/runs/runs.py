@@ -13,6 +13,7 @@ import click
 from towpath._display.words import printable
 from towpath._settings.current import get_settings
 from towpath._state_type import StateType
+from towpath.cli.runs.control import cancel, explain
 from towpath.cli.runs.logs import logs
 from towpath.cli.runs.run_values import (
     decision_as_json,
@@ -35,12 +36,14 @@ if TYPE_CHECKING:
 
 @click.group(cls=CommandGroup)
 def group() -> None:
-    """List, inspect, follow and delete runs.
+    """List, inspect, follow, cancel and delete runs.
 
     RUN is the id of a run, or the last 4 to 8 characters of the short id in the list.
     """
 
 
+group.add_command(cancel)
+group.add_command(explain)
 group.add_command(logs)
 group.add_command(watch)
 

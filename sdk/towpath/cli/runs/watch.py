@@ -6,7 +6,7 @@ import shutil
 from collections import Counter
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
@@ -42,13 +42,16 @@ def watch(run: str) -> None:
     124 TIMED_OUT.
     """
     with connected(following=True) as client:
-        found = client.run(run)
-        if not found.state.terminal:
-            found = _to_the_end(client, found)
-    click.echo(event_line(found))
-    if found.state is not StateType.COMPLETED:
-        note(f"  `towpath run inspect {found.short_id}` shows details")
-    raise SystemExit(_EXIT_CODES.get(found.state, FAILED))
+        found = to_the_end(client, client.run(run))
+    show_end(found)
+
+
+def show_end(run: Run) -> NoReturn:
+    """Shows how a run ended, and exits with the code of its end."""
+    click.echo(event_line(run))
+    if run.state is not StateType.COMPLETED:
+        note(f"  `towpath run inspect {run.short_id}` shows details")
+    raise SystemExit(_EXIT_CODES.get(run.state, FAILED))
 
 
 def event_line(run: Run) -> str:
@@ -60,7 +63,14 @@ def event_line(run: Run) -> str:
     return "  ".join([*parts, ran(run), why]).rstrip()
 
 
-def _to_the_end(client: Client, run: Run) -> Run:
+def to_the_end(client: Client, run: Run) -> Run:
+    """Shows a run and the runs below it until it has ended; returns it as it ended.
+
+    Raises:
+        CommandError: It was deleted.
+    """
+    if run.state.terminal:
+        return run
     tree = f'root_run = "{run.id}"'
     if run.root_id != run.id:
         tree = f'run_id = "{run.id}" OR parent_run = "{run.id}"'

@@ -12,6 +12,7 @@ import click
 from towpath.exceptions import (
     ConfigurationError,
     Conflict,
+    DefinitionError,
     InvalidRequest,
     NotATowpathServer,
     NotFound,
@@ -50,17 +51,23 @@ _KINDS: Final[tuple[tuple[type[TowpathError], int, str], ...]] = (
     (NotSignedIn, FORBIDDEN, "`towpath whoami` shows your identity and permissions"),
     (Conflict, CONFLICT, ""),
     (InvalidRequest, USAGE, ""),
+    (DefinitionError, USAGE, ""),
     (ConfigurationError, USAGE, "`towpath config validate` lists all problems"),
 )
 _LISTS: Final = {
     "apiKeys": "`towpath key ls` lists your keys, with --of those of another principal",
+    "deployments": "`towpath deployment ls` lists deployments",
+    "queues": "`towpath queue ls` lists queues",
     "roles": "`towpath role ls` lists roles",
     "runs": "`towpath run ls` lists runs",
+    "schedules": "`towpath schedule ls` lists schedules",
     "secrets": "`towpath secret ls` lists secrets",
     "serviceAccounts": "`towpath service-account ls` lists service accounts",
     "tenants": "`towpath tenant ls` lists tenants",
     "trusts": "`towpath trust ls` lists trusts",
     "users": "`towpath member ls` lists members and their roles",
+    "workPools": "`towpath pool ls` lists work pools",
+    "workers": "`towpath worker ls` lists workers",
     "workspaces": "`towpath workspace ls` lists the workspaces that you may enter",
 }
 """The command that lists the resources of a collection."""

@@ -13,6 +13,7 @@ from towpath.cli.shared.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import timedelta
 
 Item = TypeVar("Item")
 
@@ -79,6 +80,12 @@ def print_facts(facts: Iterable[tuple[str, str]], *, width: int) -> None:
 def print_json(content: Any) -> None:
     """Prints one JSON document."""
     click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def json_span(span: timedelta) -> str:
+    """A span of time as in the contract's JSON: "30s", "1.500s", "0.000001s"."""
+    text = f"{span.total_seconds():.6f}"
+    return f"{text.removesuffix('000').removesuffix('.000')}s"
 
 
 def json_object(**fields: Any) -> dict[str, Any]:

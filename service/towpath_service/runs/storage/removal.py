@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
+from towpath_service.database.tables import OF_A_RUN, marked, metadata
 from towpath_service.runs.storage import tables
 from towpath_service.runs.storage.rows import chunks, in_scope
 from towpath_service.runs.storage.stored_bytes import remove_counted
@@ -51,6 +52,10 @@ def remove_runs(connection: Connection, scope: Scope, run_ids: Sequence[str], no
         for table in _OF_A_RUN:
             of_runs = (table.c.tenant_id == scope.tenant_id, table.c.run_id.in_(chunk))
             size += remove_counted(connection, table, *of_runs)
+        for name in sorted(marked(OF_A_RUN)):
+            columns = metadata.tables[name].c
+            of_runs = (columns.tenant_id == scope.tenant_id, columns.run_id.in_(chunk))
+            connection.execute(delete(metadata.tables[name]).where(*of_runs))
     _leave_tombstones(connection, scope, present, now_us, size)
     cell = tables.run_count.c
     for (flow_id, kind, state), count in sorted(counted.items()):

@@ -56,7 +56,7 @@ def enqueue(
     Raises:
         ServiceError: RUN_CONFLICT: a run of another deployment has a given id.
     """
-    owners = queue.claim_keys(_keys(requests), now_us)
+    owners = _owners(queue, runs, requests, now_us)
     known = _known(queue, runs, requests)
     answers: list[Enqueued] = []
     new: list[RunRequest] = []
@@ -98,6 +98,20 @@ def entry_of(request: RunRequest) -> QueueEntry:
         deadline_us=request.start_deadline_us,
         parked_by=request.parked_by,
     )
+
+
+def _owners(
+    queue: Enqueueing, runs: IngestTransaction, requests: Sequence[RunRequest], now_us: int
+) -> dict[RequestKey, str]:
+    """The run that each key belongs to; the key of a run that was deleted passes to the new one."""
+    new = _keys(requests)
+    owners = queue.claim_keys(new, now_us)
+    taken = {key: run_id for key, run_id in owners.items() if run_id != new[key]}
+    wanted = {RunKey(key.scope.tenant_id, run_id) for key, run_id in taken.items()}
+    found = runs.standing(wanted, ())[0] if wanted else {}
+    gone = [key for key, run_id in taken.items() if (key.scope.tenant_id, run_id) not in found]
+    queue.pass_keys({key: new[key] for key in gone}, now_us)
+    return owners | {key: new[key] for key in gone}
 
 
 def _keys(requests: Sequence[RunRequest]) -> dict[RequestKey, str]:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from towpath_service.core.names import Scope
+    from towpath_service.core.transactions import Transaction
     from towpath_service.runs.ports.ingest import IngestTransaction
     from towpath_service.work.ports.enqueueing import Enqueueing
     from towpath_service.work.ports.resources import Resources
@@ -48,6 +49,10 @@ class DirectiveRow:
     """Time until the process is stopped; None if nobody stops it."""
     actor: str
     created_us: int
+    producer_id: str | None = None
+    """The producer that reported the run last; it is woken."""
+    pool_id: str = ""
+    """The pool of the worker that has leased the run, which is woken; empty for none."""
 
 
 class Control(Protocol):
@@ -80,12 +85,19 @@ class Control(Protocol):
         ...
 
     def put_directives(self, directives: Sequence[DirectiveRow]) -> None:
-        """Keeps directives; each takes the place of an earlier one of its run."""
+        """Keeps directives, and wakes their producers and workers.
+
+        Each takes the place of an earlier one of its run.
+        """
         ...
 
 
 class ControlStore(Protocol):
     """A store over runs and their work."""
+
+    def on(self, transaction: Transaction) -> Control:
+        """The work within a transaction that another store has opened."""
+        ...
 
     async def write(self, tenants: Collection[str], work: Callable[[Control], Result]) -> Result:
         """Runs work in one transaction, and returns its result after the commit.

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from towpath_service.core.names import Scope
+    from towpath_service.work.domain.names import DeploymentName
     from towpath_service.work.domain.requests import RunRequest
 
 
@@ -53,6 +54,10 @@ class Enqueueing(Protocol):
         """
         ...
 
+    def pass_keys(self, keys: Mapping[RequestKey, str], now_us: int) -> None:
+        """Gives claimed keys to other runs."""
+        ...
+
     def deployments_of(self, tenant_id: str, run_ids: Collection[str]) -> dict[str, str]:
         """The deployments of runs as "workspace/flow/deployment", by run id.
 
@@ -77,6 +82,10 @@ class Enqueueing(Protocol):
 
         A transaction that hands the runs out has ended then, or leaves them out.
         """
+        ...
+
+    def lock_of_deployment(self, tenant_id: str, name: DeploymentName) -> list[str]:
+        """Locks the queue entries of a deployment, and returns the ids of their runs."""
         ...
 
     def remove_entries(self, tenant_id: str, run_ids: Collection[str]) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from towpath_service.database.port import SqlTransaction
+    from towpath_service.work.domain.names import DeploymentName
     from towpath_service.work.domain.requests import RunRequest
 
 _KEY_COLUMNS: Final = tuple(run_key.c.keys())
@@ -34,11 +35,7 @@ class SqlEnqueueing:
     def claim_keys(self, keys: Mapping[RequestKey, str], now_us: int) -> dict[RequestKey, str]:
         """Gives keys to runs, and returns the run that each key belongs to."""
         check_tenants(self._tenants, (key.scope.tenant_id for key in keys))
-        rows = [
-            (*key.scope, key.flow_id, key.deployment_id, key.key, run_id, now_us)
-            for key, run_id in sorted(keys.items())
-        ]
-        upsert_rows(self._connection, run_key, _KEY_COLUMNS, rows)
+        upsert_rows(self._connection, run_key, _KEY_COLUMNS, _key_rows(keys, now_us))
         owners: dict[RequestKey, str] = {}
         for scope, flow_id, deployment_id in sorted({key[:3] for key in keys}):
             columns = run_key.c
@@ -50,13 +47,24 @@ class SqlEnqueueing:
             )
             asked = [key.key for key in keys if key[:3] == (scope, flow_id, deployment_id)]
             for chunk in chunks(asked):
+                # A key may pass from a deleted run to another: it is read under its lock.
                 found = self._connection.execute(
-                    select(columns.key, columns.run_id).where(where, columns.key.in_(chunk))
+                    select(columns.key, columns.run_id)
+                    .where(where, columns.key.in_(sorted(chunk)))
+                    .order_by(columns.key)
+                    .with_for_update()
                 )
                 owners |= {
                     RequestKey(scope, flow_id, deployment_id, key): run_id for key, run_id in found
                 }
         return owners
+
+    def pass_keys(self, keys: Mapping[RequestKey, str], now_us: int) -> None:
+        """Gives claimed keys to other runs."""
+        check_tenants(self._tenants, (key.scope.tenant_id for key in keys))
+        rows = _key_rows(keys, now_us)
+        changing = ("run_id", "created_us")
+        upsert_rows(self._connection, run_key, _KEY_COLUMNS, rows, replacing=changing)
 
     def deployments_of(self, tenant_id: str, run_ids: Collection[str]) -> dict[str, str]:
         """The deployments of runs as "workspace/flow/deployment", by run id."""
@@ -105,6 +113,23 @@ class SqlEnqueueing:
                 .with_for_update()
             ).all()
 
+    def lock_of_deployment(self, tenant_id: str, name: DeploymentName) -> list[str]:
+        """Locks the queue entries of a deployment, and returns the ids of their runs."""
+        check_tenants(self._tenants, (tenant_id,))
+        columns = queued.c
+        asked = (
+            select(columns.run_id)
+            .where(
+                columns.tenant_id == tenant_id,
+                columns.workspace_id == name.workspace_id,
+                columns.flow_id == name.flow_id,
+                columns.deployment_id == name.deployment_id,
+            )
+            .order_by(columns.run_id)
+            .with_for_update()
+        )
+        return list(self._connection.execute(asked).scalars())
+
     def remove_entries(self, tenant_id: str, run_ids: Collection[str]) -> None:
         """Takes runs out of the queue; those that aren't queued are left out."""
         check_tenants(self._tenants, (tenant_id,))
@@ -112,6 +137,14 @@ class SqlEnqueueing:
             self._connection.execute(
                 delete(queued).where(queued.c.tenant_id == tenant_id, queued.c.run_id.in_(chunk))
             )
+
+
+def _key_rows(keys: Mapping[RequestKey, str], now_us: int) -> list[tuple[Any, ...]]:
+    """All columns of keys, in their order."""
+    return [
+        (*key.scope, key.flow_id, key.deployment_id, key.key, run_id, now_us)
+        for key, run_id in sorted(keys.items())
+    ]
 
 
 def _origin_row(request: RunRequest) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, case, delete, exists, func, select, update
 
+from towpath_service.core.bus import Topic
 from towpath_service.database.sql.statements import insert_new
 from towpath_service.work.domain.names import PoolName, QueueName, WorkerName
 from towpath_service.work.domain.pools import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Table
 
+    from towpath_service.database.port import SqlTransaction
     from towpath_service.work.ports.resources import Lock
 
 _POOL_SETTINGS: Final = tuple(PoolSettings.__dataclass_fields__)
@@ -43,8 +45,9 @@ _QUEUE_SETTINGS: Final = tuple(QueueSettings.__dataclass_fields__)
 class SqlPools:
     """The pools of one tenant."""
 
-    def __init__(self, connection: Connection, tenant_id: str) -> None:
-        self._connection = connection
+    def __init__(self, transaction: SqlTransaction, tenant_id: str) -> None:
+        self._connection = transaction.connection
+        self._topics = transaction.topics
         self._tenant_id = tenant_id
 
     def get(self, name: PoolName, *, lock: Lock = "") -> Pool | None:
@@ -79,6 +82,8 @@ class SqlPools:
             .where(*_of_pool(work_pool, self._tenant_id, pool.name))
             .values(**_changing(pool))
         )
+        # Its runs may have become ready, when it was resumed or its limit raised.
+        self._topics.add(Topic("pool", self._tenant_id, *pool.name))
 
     def remove(self, name: PoolName) -> None:
         """Removes a pool with its queues and workers."""
@@ -139,8 +144,9 @@ class SqlPools:
 class SqlQueues:
     """The queues of one tenant's pools."""
 
-    def __init__(self, connection: Connection, tenant_id: str) -> None:
-        self._connection = connection
+    def __init__(self, transaction: SqlTransaction, tenant_id: str) -> None:
+        self._connection = transaction.connection
+        self._topics = transaction.topics
         self._tenant_id = tenant_id
 
     def get(self, name: QueueName, *, lock: Lock = "") -> Queue | None:
@@ -176,6 +182,7 @@ class SqlQueues:
             .where(*self._named(work_queue, queue.name))
             .values(**_changing(queue))
         )
+        self._topics.add(Topic("pool", self._tenant_id, *queue.name.pool))
 
     def remove(self, name: QueueName) -> None:
         """Removes a queue."""
@@ -213,8 +220,9 @@ class SqlQueues:
 class SqlWorkers:
     """The records of one tenant's workers."""
 
-    def __init__(self, connection: Connection, tenant_id: str) -> None:
-        self._connection = connection
+    def __init__(self, transaction: SqlTransaction, tenant_id: str) -> None:
+        self._connection = transaction.connection
+        self._topics = transaction.topics
         self._tenant_id = tenant_id
 
     def get(self, name: WorkerName, *, lock: Lock = "") -> Worker | None:
@@ -239,6 +247,7 @@ class SqlWorkers:
     def drain(self, name: WorkerName) -> None:
         """Has a worker take no more runs."""
         self._connection.execute(update(worker).where(*self._named(name)).values(draining=True))
+        self._topics.add(Topic("workers", self._tenant_id, *name.pool))
 
     def remove(self, name: WorkerName) -> None:
         """Removes the record of a worker."""

@@ -32,9 +32,9 @@ class SqlResources:
         self._connection = connection
         self._tenant_id = tenant_id
         self.transaction: Transaction = transaction
-        self.pools = SqlPools(connection, tenant_id)
-        self.queues = SqlQueues(connection, tenant_id)
-        self.workers = SqlWorkers(connection, tenant_id)
+        self.pools = SqlPools(transaction, tenant_id)
+        self.queues = SqlQueues(transaction, tenant_id)
+        self.workers = SqlWorkers(transaction, tenant_id)
         self.deployments = SqlDeployments(connection, tenant_id)
         self.schedules = SqlSchedules(connection, tenant_id)
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from towpath_service.database import columns
-from towpath_service.database.tables import OF_INSTALLATION, metadata
+from towpath_service.database.tables import OF_A_RUN, OF_INSTALLATION, metadata
 
 # Rows that come and go at the pace of runs.
 _FLEETING: Final = {
@@ -220,6 +220,7 @@ run_origin = Table(
     PrimaryKeyConstraint("tenant_id", "run_id"),
     Index(None, *_DEPLOYMENT, "schedule_id", "run_id"),
     Index(None, "tenant_id", "workspace_id", "backfill_id", "run_id"),
+    info=OF_A_RUN,
 )
 
 queued = Table(
@@ -294,6 +295,7 @@ work_lease = Table(
     Index("ix_work_lease_expires_us", "tenant_id", "expires_us"),
     Index("ix_work_lease_deployment", *_DEPLOYMENT),
     postgresql_with=_FLEETING,
+    info=OF_A_RUN,
 )
 
 run_directive = Table(
@@ -309,6 +311,7 @@ run_directive = Table(
     columns.text("actor"),
     columns.microseconds("created_us"),
     PrimaryKeyConstraint("tenant_id", "run_id"),
+    info=OF_A_RUN,
 )
 
 backfill = Table(

@@ -1,0 +1,1 @@
+"""Deployments of flows from code, project files and scripts that serve."""

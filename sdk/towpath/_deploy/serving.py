@@ -1,0 +1,221 @@
+"""Scripts that serve: they deploy flows, and execute their runs themselves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from towpath._definitions.slugs import queue_id_of
+from towpath._deploy.deploying import deployed
+from towpath._deploy.specs import spec_of
+from towpath._settings.current import get_settings
+from towpath._transport.embedded import open_embedded_server
+from towpath._transport.service import server_address
+from towpath.client import connect
+from towpath.exceptions import ConfigurationError, DefinitionError, TowpathError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from towpath._definitions.deployments import RunnerDeployment
+    from towpath._deploy.deploying import Deployed
+    from towpath._settings.declared import Settings
+    from towpath.client import DeploymentSpec
+
+POOL: Final = "served"
+"""The reserved pool, in which each served deployment has a queue of its own."""
+LIMIT: Final = 5
+"""Most runs at a time, where nothing else is said."""
+_WORKER: Final = "towpath._work.serving"
+_LEASE_VARIABLE: Final = "TOWPATH_WORK_LEASE_ID"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stops:
+    """How a worker is told to end.
+
+    Attributes:
+        drain: Take no more runs, and end when those under way have ended, or after the grace.
+        stop_runs: End those under way, too.
+    """
+
+    drain: threading.Event = field(default_factory=threading.Event)
+    stop_runs: threading.Event = field(default_factory=threading.Event)
+
+
+class RunWorker(Protocol):
+    """What serving needs of a worker: `towpath._work.serving.run_worker`."""
+
+    def __call__(
+        self, settings: Settings, *, pool: str, queues: Sequence[str], limit: int, stops: Any
+    ) -> None:
+        """Executes runs until it is told to end.
+
+        Args:
+            settings: The settings of the process.
+            pool: Id of the pool.
+            queues: Ids of the queues.
+            limit: Most runs at a time.
+            stops: The events by which it is told to end; see `Stops`.
+        """
+        ...
+
+
+def serve(
+    *deployments: RunnerDeployment,
+    limit: int | None = None,
+    pause_on_shutdown: bool | None = None,
+    print_starting_message: bool = True,
+) -> None:
+    """Deploys flows and executes their runs, until Ctrl-C or SIGTERM.
+
+    Each run is a process of its own. Without a server, the service runs within this process, on the
+    database of the home. The first Ctrl-C waits for runs under way; a second one ends them.
+
+    Args:
+        *deployments: The deployments, made by `flow.to_deployment`.
+        limit: Most runs at a time; None for 5.
+        pause_on_shutdown: Whether to pause the deployments at the end; None for the setting
+            `serve.pause_on_shutdown`.
+        print_starting_message: Whether to print what is served and when it is due.
+
+    Raises:
+        DefinitionError: A flow can't be loaded by another process, or an option is wrong.
+        ConfigurationError: There is no server, and the service isn't installed.
+        RpcError: The service refuses.
+    """
+    most = _checked(deployments, limit)
+    settings = get_settings()
+    pausing = settings.pause_on_shutdown if pause_on_shutdown is None else pause_on_shutdown
+    run_worker = _worker()
+    specs = [_served(each, pausing=pausing) for each in deployments]
+    stops = Stops()
+    with ExitStack() as stack:
+        own = stack.enter_context(_server(settings))
+        stack.enter_context(_stopped_by_signals(stops))
+        made = _deploy(settings, deployments, specs)
+        if print_starting_message:
+            _tell(made, own or server_address(settings), own=bool(own))
+        if pausing:
+            stack.callback(_pause, settings, made)
+        queues = [spec.queue for spec in specs]
+        run_worker(settings, pool=POOL, queues=queues, limit=most, stops=stops)
+
+
+def _checked(deployments: Sequence[RunnerDeployment], limit: Any) -> int:
+    """The most runs at a time.
+
+    Raises:
+        DefinitionError: There is nothing to serve, or the limit is wrong.
+    """
+    if not deployments:
+        raise DefinitionError("serve() takes deployments: serve(my_flow.to_deployment('nightly'))")
+    for each in deployments:
+        _refuse_while_loading(each)
+    names = [each.full_name for each in deployments]
+    for name in names:
+        if names.count(name) > 1:
+            raise DefinitionError(f"two deployments are named {name}: give each its own name")
+    if limit is None:
+        return LIMIT
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise DefinitionError(f"limit is a number of runs, at least 1, not {limit!r}")
+    return limit
+
+
+def _refuse_while_loading(deployment: RunnerDeployment) -> None:
+    """Refuses a call that a run's own process makes when it loads the script."""
+    module: Any = sys.modules.get(getattr(deployment.flow.fn, "__module__", ""))
+    loading = getattr(getattr(module, "__spec__", None), "_initializing", False)
+    if loading or os.environ.get(_LEASE_VARIABLE):
+        raise DefinitionError(
+            f"{deployment.flow.name}.serve() is called while its module is imported: put it below"
+            ' `if __name__ == "__main__":`'
+        )
+
+
+def _served(deployment: RunnerDeployment, *, pausing: bool) -> DeploymentSpec:
+    spec = spec_of(deployment, Path.cwd())
+    if spec.pool not in {"", POOL}:
+        raise DefinitionError(
+            f"deployment {deployment.name!r} names the work pool {spec.pool!r}, but this process"
+            " executes what it serves: use deploy() for a pool"
+        )
+    queue = queue_id_of(deployment.flow.flow_id, deployment.id)
+    # What was paused at the last shutdown begins again.
+    paused = False if spec.paused is None and pausing else spec.paused
+    return replace(spec, pool=POOL, queue=queue, paused=paused)
+
+
+def _worker() -> RunWorker:
+    try:
+        found: RunWorker = import_module(_WORKER).run_worker
+    except ModuleNotFoundError as error:
+        raise ConfigurationError("this version of Towpath has no worker yet") from error
+    return found
+
+
+@contextmanager
+def _server(settings: Settings) -> Generator[str]:
+    """The address of the server that was opened here; empty when there is one already."""
+    if server_address(settings):
+        yield ""
+        return
+    with open_embedded_server(settings.home) as (_, web_address):
+        yield web_address
+
+
+def _deploy(
+    settings: Settings, deployments: Sequence[RunnerDeployment], specs: Sequence[DeploymentSpec]
+) -> Sequence[Deployed]:
+    with connect(settings) as client:
+        return [
+            deployed(client, each.full_name, spec, each.schedules)
+            for each, spec in zip(deployments, specs, strict=True)
+        ]
+
+
+def _tell(made: Sequence[Deployed], address: str, *, own: bool) -> None:
+    place = f"{address}, a server in this process" if own else address
+    lines = [
+        f"Serving by {place}; Ctrl-C ends it.",
+        *(f"  {each.line}" for each in made),
+        f"Start a run with `towpath deployment run {made[0].name}`.",
+    ]
+    print("\n".join(lines), flush=True)  # noqa: T201 - a script tells what it serves
+
+
+def _pause(settings: Settings, made: Sequence[Deployed]) -> None:
+    with connect(settings) as client:
+        for each in made:
+            # One that was deleted meanwhile needs no pause, and others are still to be paused.
+            with suppress(TowpathError):
+                client.deployments.set_paused(each.info.name, paused=True)
+
+
+@contextmanager
+def _stopped_by_signals(stops: Stops) -> Generator[None]:
+    """Has SIGINT and SIGTERM drain the worker at first, and end its runs the second time."""
+
+    def stop(number: int, frame: object) -> None:
+        del number, frame
+        if stops.drain.is_set():
+            stops.stop_runs.set()
+        stops.drain.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""The kinds of work pools: how a dispatched run is started, stopped and adopted."""

@@ -1,0 +1,1 @@
+"""Commands about pools, queues, workers, deployments and schedules."""

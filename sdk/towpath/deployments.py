@@ -1,0 +1,20 @@
+"""Deployments: flows that workers run, by themselves or when they are told to."""
+
+from towpath._definitions.code_sources import ArchiveCode, GitCode, LocalCode, PackageCode
+from towpath._definitions.deployments import DeploymentOptions, RunnerDeployment
+from towpath._deploy.deploying import deploy
+from towpath._deploy.running import arun_deployment, run_deployment
+from towpath._deploy.serving import serve
+
+__all__ = [
+    "ArchiveCode",
+    "DeploymentOptions",
+    "GitCode",
+    "LocalCode",
+    "PackageCode",
+    "RunnerDeployment",
+    "arun_deployment",
+    "deploy",
+    "run_deployment",
+    "serve",
+]
