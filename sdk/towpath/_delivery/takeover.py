@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from towpath._delivery import messages
 from towpath._delivery.drain import RECORD_UPDATES, Drain
 from towpath._delivery.outbox import (
+    META,
     UPDATES,
     lock_outbox,
     outboxes,
@@ -23,6 +24,7 @@ from towpath._state_type import StateType
 from towpath.api.v1 import ingest_service_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from towpath._transport.base import Transport
@@ -62,13 +64,8 @@ def deliver_waiting(
         RpcError: The service didn't take a batch; the rest stays in the outboxes.
     """
     report = DeliveryReport()
-    for folder in outboxes(home):
-        try:
-            meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        target = meta.get("target", "")
-        if target and target != transport.address and not everything:
+    for folder, meta in _described(home):
+        if _is_for_another(meta, transport) and not everything:
             report.skipped += 1
             continue
         descriptor = None if meta.get("pid") == os.getpid() else lock_outbox(folder)
@@ -80,6 +77,63 @@ def deliver_waiting(
         elif include_live and meta.get("pid") != os.getpid():
             _deliver_all(folder, transport, report)
     return report
+
+
+def waits_for_delivery(home: Path, lease_id: str) -> bool:
+    """Whether processes of a worker's run have left an outbox.
+
+    Args:
+        home: The Towpath home.
+        lease_id: Lease under which they ran.
+    """
+    return any(meta.get("lease_id") == lease_id for _, meta in _described(home))
+
+
+def deliver_lease(home: Path, transport: Transport, lease_id: str, run_id: str) -> bool:
+    """Delivers the outboxes that the processes of a worker's run have left.
+
+    Runs below it that have not ended are reported CRASHED. The run itself is not: its worker
+    reports how its process ended.
+
+    Args:
+        home: The Towpath home.
+        transport: Transport to the service, with the run's token where there is identity.
+        lease_id: Lease under which they ran; none of them is alive.
+        run_id: The run.
+
+    Returns:
+        Whether all is delivered; not while another process delivers an outbox of them.
+
+    Raises:
+        RpcError: The service didn't take a batch; the rest stays in the outboxes.
+    """
+    is_whole = True
+    for folder, meta in _described(home):
+        if meta.get("lease_id") != lease_id or _is_for_another(meta, transport):
+            continue
+        descriptor = lock_outbox(folder)
+        if descriptor is None:
+            is_whole = is_whole and not folder.exists()
+            continue
+        try:
+            _take_over(folder, meta, transport, DeliveryReport(), told_by_worker=run_id)
+        finally:
+            os.close(descriptor)
+    return is_whole
+
+
+def _described(home: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The outboxes of a home with their descriptions, those left out that can't be read."""
+    for folder in outboxes(home):
+        try:
+            yield folder, json.loads((folder / META).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+
+
+def _is_for_another(meta: dict[str, Any], transport: Transport) -> bool:
+    target = meta.get("target", "")
+    return bool(target) and target != transport.address
 
 
 def _deliver_all(folder: Path, transport: Transport, report: DeliveryReport) -> Drain:
@@ -95,11 +149,17 @@ def _deliver_all(folder: Path, transport: Transport, report: DeliveryReport) -> 
 
 
 def _take_over(
-    folder: Path, meta: dict[str, Any], transport: Transport, report: DeliveryReport
+    folder: Path,
+    meta: dict[str, Any],
+    transport: Transport,
+    report: DeliveryReport,
+    *,
+    told_by_worker: str = "",
 ) -> None:
     drain = _deliver_all(folder, transport, report)
     damaged = drain.damaged or drain.torn()
     lost = _unfinished(folder)
+    lost.pop(told_by_worker, None)
     if lost:
         _report_lost(folder, _end_of(meta, damaged=damaged), lost, drain.acked, transport)
     if damaged:
