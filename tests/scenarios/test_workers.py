@@ -192,6 +192,6 @@ def test_with_identity_a_killed_run_is_reported_with_its_own_token(
         ended = site.ended(run_id)
         assert (ended.state, ended.reason) == (StateType.CRASHED, "PROCESS_KILLED")
         assert f"pid {pid} on " in site.last(run_id).message
-        [child] = site.client.runs(filter_=f'parent_run_id = "{run_id}"')
+        [child] = site.client.runs(filter_=f'parent_run = "{run_id}"')
         assert child.state is StateType.COMPLETED
         wait_until(lambda: not list((server.home / "outbox").glob("*/*")), "nothing waits")

@@ -102,9 +102,7 @@ class Site:
         self.folder.mkdir()
         self._credentials = {"TOWPATH_API_KEY": worker_key} if worker_key else {}
         (self.folder / "flows.py").write_text(FLOWS)
-        (self.folder / "broken.py").write_text(
-            "from towpath import flow\n\nimport nothing_like_it\n"
-        )
+        (self.folder / "broken.py").write_text(BROKEN)
         self.workers: list[subprocess.Popen[bytes]] = []
         settings = get_settings().__class__(home=server.home, api_key=key)
         self.transport = open_grpc(settings, server.address)
@@ -121,14 +119,25 @@ class Site:
         with (self.server.home / "worker.log").open("ab") as log:
             self.workers.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "towpath", "worker", "start", "--pool", "local"],
+                    [
+                        *(sys.executable, "-m", "towpath", "worker", "start", "--pool", "local"),
+                        *options,
+                    ],
                     cwd=self.folder,
-                    env=environment(self.server.home, TOWPATH_SERVER_ADDRESS=self.server.address),
+                    env=environment(
+                        self.server.home,
+                        TOWPATH_SERVER_ADDRESS=self.server.address,
+                        **self._credentials,
+                    ),
                     stdout=log,
                     stderr=log,
                 )
             )
-        wait_until(lambda: self.log.count("is attached") > lives, "the worker is attached")
+        wait_until(lambda: self._says_attached(lives), "the worker is attached")
+
+    def _says_attached(self, lives: int) -> bool:
+        assert self.workers[-1].poll() is None, self.log
+        return self.log.count("is attached") > lives
 
     def deploy(self, flow: str, *, file: str = "flows.py", **options: Any) -> None:
         spec = DeploymentSpec(entrypoint=f"{file}:{flow}", flow_name=flow, pool="local", **options)
