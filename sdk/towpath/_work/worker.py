@@ -326,7 +326,7 @@ class Worker:
         if held is None or held.lost:
             return
         is_over = not held.executes
-        held.lost, held.told = True, None
+        held.lost = True
         self._tell("lost", f"{held.name} is no longer this worker's", held)
         if is_over:
             self._forget(held)
