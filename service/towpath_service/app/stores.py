@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from towpath_service.database.postgres_url import PostgresUrl
 from towpath_service.database.sqlite.database import SqliteDatabase
-from towpath_service.identity.storage.limits import storage_limits
+from towpath_service.identity.storage.limits import quotas, storage_limits
 from towpath_service.identity.storage.store import SqlIdentityStore
 from towpath_service.runs.storage.contents import has_runs, stored_bytes
 from towpath_service.runs.storage.store import SqlRunStore
@@ -19,6 +19,7 @@ from towpath_service.work.storage.dispatching import SqlDispatchStore, is_leased
 from towpath_service.work.storage.lease_moves import move_leases
 from towpath_service.work.storage.resource_store import SqlResourceStore
 from towpath_service.work.storage.run_secrets import secrets_of_run
+from towpath_service.work.storage.slots import SqlSchedulingStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from towpath_service.values.ports.secrets import SecretStore
     from towpath_service.work.ports.dispatching import DispatchStore
     from towpath_service.work.ports.resources import ResourceStore
+    from towpath_service.work.ports.scheduling import SchedulingStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class Stores:
     secrets: SecretStore
     dispatch: DispatchStore
     work: ResourceStore
+    scheduling: SchedulingStore
 
 
 def stores_on(database: Database) -> Stores:
@@ -58,6 +61,7 @@ def stores_on(database: Database) -> Stores:
         secrets=SqlSecretStore(database, secrets_of_run),
         dispatch=SqlDispatchStore(database, runs),
         work=SqlResourceStore(database),
+        scheduling=SqlSchedulingStore(database, runs, quotas),
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from towpath_service.app.subjects import Subject
+from towpath_service.work.application.cancelling import Cancelling
 from towpath_service.work.application.deployments import WorkDeployments
 from towpath_service.work.application.pools import WorkerRecords, WorkPools, WorkQueues
+from towpath_service.work.application.scheduler import Scheduler
 from towpath_service.work.application.schedules import WorkSchedules
 from towpath_service.work.application.waiting_runs import DeploymentRuns
 from towpath_service.work.rpc.deployment_handler import DeploymentHandler
@@ -23,7 +25,16 @@ if TYPE_CHECKING:
 def work(foundation: Foundation, parts: WorkOfRuns) -> Subject:
     """The subject of work."""
     waiting = DeploymentRuns(parts.control, foundation.bus, foundation.clock)
-    return Subject(handlers=_resources(foundation, waiting))
+    return Subject(
+        handlers=_resources(foundation, waiting),
+        loops={"scheduler": _scheduler(foundation, parts).run},
+    )
+
+
+def _scheduler(foundation: Foundation, parts: WorkOfRuns) -> Scheduler:
+    bus, clock = foundation.bus, foundation.clock
+    cancelling = Cancelling(parts.control, bus, clock)
+    return Scheduler(foundation.stores.scheduling, cancelling, bus, clock)
 
 
 def _resources(foundation: Foundation, waiting: WaitingRuns) -> tuple[Handler, ...]:
