@@ -14,6 +14,7 @@ from towpath_service.runs.storage.contents import has_runs, stored_bytes
 from towpath_service.runs.storage.store import SqlRunStore
 from towpath_service.values.storage.contents import has_secrets
 from towpath_service.values.storage.store import SqlSecretStore
+from towpath_service.work.storage.backfills import SqlBackfillStore
 from towpath_service.work.storage.contents import has_work
 from towpath_service.work.storage.dispatching import SqlDispatchStore, is_leased
 from towpath_service.work.storage.lease_moves import move_leases
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from towpath_service.identity.ports.store import IdentityStore
     from towpath_service.runs.ports.store import RunStore
     from towpath_service.values.ports.secrets import SecretStore
+    from towpath_service.work.ports.backfills import BackfillStore
     from towpath_service.work.ports.dispatching import DispatchStore
     from towpath_service.work.ports.resources import ResourceStore
     from towpath_service.work.ports.scheduling import SchedulingStore
@@ -45,6 +47,7 @@ class Stores:
     dispatch: DispatchStore
     work: ResourceStore
     scheduling: SchedulingStore
+    backfills: BackfillStore
 
 
 def stores_on(database: Database) -> Stores:
@@ -61,6 +64,7 @@ def stores_on(database: Database) -> Stores:
         secrets=SqlSecretStore(database, secrets_of_run),
         dispatch=SqlDispatchStore(database, runs),
         work=SqlResourceStore(database),
+        backfills=SqlBackfillStore(database, runs),
         scheduling=SqlSchedulingStore(database, runs, quotas),
     )
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from towpath_service.app.subjects import Subject
+from towpath_service.work.application.backfills import BackfillLoop, WorkBackfills
 from towpath_service.work.application.cancelling import Cancelling
 from towpath_service.work.application.deployments import WorkDeployments
 from towpath_service.work.application.pools import WorkerRecords, WorkPools, WorkQueues
 from towpath_service.work.application.scheduler import Scheduler
 from towpath_service.work.application.schedules import WorkSchedules
 from towpath_service.work.application.waiting_runs import DeploymentRuns
+from towpath_service.work.rpc.backfill_handler import BackfillHandler
 from towpath_service.work.rpc.deployment_handler import DeploymentHandler
 from towpath_service.work.rpc.pool_handler import PoolHandler, QueueHandler, WorkerHandler
 from towpath_service.work.rpc.schedule_handler import ScheduleHandler
@@ -25,16 +27,16 @@ if TYPE_CHECKING:
 def work(foundation: Foundation, parts: WorkOfRuns) -> Subject:
     """The subject of work."""
     waiting = DeploymentRuns(parts.control, foundation.bus, foundation.clock)
-    return Subject(
-        handlers=_resources(foundation, waiting),
-        loops={"scheduler": _scheduler(foundation, parts).run},
-    )
-
-
-def _scheduler(foundation: Foundation, parts: WorkOfRuns) -> Scheduler:
-    bus, clock = foundation.bus, foundation.clock
+    bus, clock, stores = foundation.bus, foundation.clock, foundation.stores
     cancelling = Cancelling(parts.control, bus, clock)
-    return Scheduler(foundation.stores.scheduling, cancelling, bus, clock)
+    backfills = WorkBackfills(stores.backfills, cancelling, bus, clock)
+    return Subject(
+        handlers=(*_resources(foundation, waiting), BackfillHandler(backfills)),
+        loops={
+            "scheduler": Scheduler(stores.scheduling, cancelling, bus, clock).run,
+            "backfills": BackfillLoop(stores.backfills, bus, clock).run,
+        },
+    )
 
 
 def _resources(foundation: Foundation, waiting: WaitingRuns) -> tuple[Handler, ...]:

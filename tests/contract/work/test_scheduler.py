@@ -267,7 +267,9 @@ async def test_a_changed_schedule_wakes_the_scheduler(times: Timetable) -> None:
         times.clock.us = at("12-01T13:00")
         with times.bus.waking(woken, SCOPE):
             await times.change(revision=2)
-            await asyncio.wait_for(woken.wait(), 20)
+            while not await times.ran():
+                await asyncio.wait_for(woken.wait(), 20)
+                woken.clear()
         assert await times.ran() == ["12-01T13:00"]
     finally:
         running.cancel()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from towpath_service.core.errors import invalid
 from towpath_service.work.domain.recurrence import due, zone_of
 
 if TYPE_CHECKING:
-    from towpath_service.work.domain.names import DeploymentName, ScheduleName
+    from towpath_service.work.domain.names import BackfillName, DeploymentName, ScheduleName
     from towpath_service.work.domain.rules import Rule
 
 MOST_TIMES: Final = 10_000
@@ -26,17 +26,6 @@ class BackfillState(IntEnum):
     ACTIVE = 1
     DONE = 2
     CANCELLED = 3
-
-
-class BackfillName(NamedTuple):
-    """The name of a backfill."""
-
-    workspace_id: str
-    backfill_id: str
-
-    def __str__(self) -> str:
-        """The resource name."""
-        return f"workspaces/{self.workspace_id}/backfills/{self.backfill_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from towpath_service.work.domain.backfills import Backfill, BackfillName
+    from towpath_service.work.domain.backfills import Backfill
     from towpath_service.work.domain.deployments import Deployment
+    from towpath_service.work.domain.names import BackfillName
     from towpath_service.work.domain.schedules import Schedule
     from towpath_service.work.ports.control import Control
 

@@ -11,8 +11,8 @@ from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.database.sql.statements import insert_new
 from towpath_service.runs.domain.states import TERMINAL_STATES
 from towpath_service.runs.storage.tables import run
-from towpath_service.work.domain.backfills import Backfill, BackfillName, BackfillState
-from towpath_service.work.domain.names import ScheduleName
+from towpath_service.work.domain.backfills import Backfill, BackfillState
+from towpath_service.work.domain.names import BackfillName, ScheduleName
 from towpath_service.work.ports.backfills import BackfillKey, OpenBackfill
 from towpath_service.work.storage.control import SqlControl
 from towpath_service.work.storage.tables import backfill, queued, run_origin
@@ -80,7 +80,7 @@ class SqlBackfills:
             )
             .group_by(_origin.backfill_id)
         )
-        return {backfill_id: count for backfill_id, count in rows}
+        return {row[0]: row[1] for row in rows}
 
     def open_count(self, tenant_id: str) -> int:
         """The number of a tenant's backfills that create runs."""

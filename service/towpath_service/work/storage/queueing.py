@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Row, and_, bindparam, delete, exists, func, or_, select, update
 
-from towpath_service.core.bus import Topic
+from towpath_service.core.bus import SCHEDULES, Topic
 from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.database.sql.bulk import update_rows, upsert_rows
 from towpath_service.runs.ports.ingest import RunKey
@@ -213,6 +213,9 @@ _WAITING_FOR: Final = (
     .where(of_runs(_origin), _origin.schedule_id != "", _queued.parked_by.like(f"{SCHEDULE}/%"))
     .distinct()
 )
+_OF_BACKFILL: Final = (
+    select(_origin.run_id).where(of_runs(_origin), _origin.backfill_id != "").limit(1)
+)
 _FIRST_PARKED: Final = (
     select(_queued.run_id, _queued.pool_id)
     .where(_PARKED)
@@ -297,7 +300,10 @@ class SqlQueueRows:
         self._wake(PoolKey(row.tenant_id, row.workspace_id, row.pool_id) for row in rows)
 
     def release_after(self, ended: Collection[RunKey]) -> None:
-        """Makes runs ready that waited for these, or for others of their schedules, to end."""
+        """Makes runs ready that waited for these, or for others of their schedules, to end.
+
+        Backfills with such runs are woken.
+        """
         self._check(key.tenant_id for key in ended)
         waiting = {
             LimitKey(*row)
@@ -305,6 +311,9 @@ class SqlQueueRows:
             for row in self._connection.execute(_WAITING_FOR, portion)
         }
         self.release(waiting)
+        for portion in run_portions(ended):
+            if self._connection.execute(_OF_BACKFILL, portion).first() is not None:
+                self._transaction.topics.add(SCHEDULES)
 
     def release(self, schedules: Collection[LimitKey]) -> None:
         """Makes the first run of schedules ready that waits for earlier ones, if those have ended.
