@@ -215,6 +215,20 @@ class spared:  # noqa: N801 - reads as a statement
             raise Struck
 
 
+class set_apart:  # noqa: N801 - reads as a statement
+    """Around code of other runs in this thread: strikes of the bodies around it pass it by."""
+
+    __slots__ = ("_target", "_thread")
+
+    def __enter__(self) -> None:
+        self._thread = threading.get_ident()
+        self._target = _targets.pop(self._thread, None)
+
+    def __exit__(self, *_: object) -> None:
+        if self._target is not None:
+            _targets[self._thread] = self._target
+
+
 def call_exposed(function: Callable[..., Any], *arguments: Any) -> Any:
     """Calls the user's code: here this thread may be struck."""
     if not _targets:

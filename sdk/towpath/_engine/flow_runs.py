@@ -20,9 +20,10 @@ from towpath._engine.run_logging import set_up
 from towpath._engine.traced_attempts import attempts_of
 from towpath._redaction.live import LiveSecrets
 from towpath._runs.children import Child, Children, failure_of
-from towpath._runs.context import RunContext, current_run, current_tags
-from towpath._runs.futures import Future, wait
+from towpath._runs.context import RunContext, current_run, current_tags, leave_run
+from towpath._runs.futures import Future, wait, wait_async
 from towpath._runs.interruption import Interruption
+from towpath._runs.loops import Loops, depth_below, enter_loop, leave_loop
 from towpath._runs.unended import leave_unended
 from towpath._settings.current import get_settings
 from towpath._state_type import StateType
@@ -71,15 +72,16 @@ class FlowRun:
                     raise
 
         token: Token[RunContext | None] | None = None
-        try:
-            token = current_run.set(self._run)
-            return self._ended(self._attempts.run(body))
-        except BaseException as error:
-            self._aborted(error)
-            raise
-        finally:
-            if token is not None:
-                current_run.reset(token)
+        with _ClosingLoops(self._run):
+            try:
+                token = current_run.set(self._run)
+                return self._ended(self._attempts.run(body))
+            except BaseException as error:
+                self._aborted(error)
+                raise
+            finally:
+                if token is not None:
+                    current_run.reset(token)
 
     async def to_end_async(self) -> Child:
         """Runs a coroutine function."""
@@ -88,26 +90,24 @@ class FlowRun:
             with self._in_runner():
                 try:
                     return await self._settled_async(await self._fresh())
-                except Exception:
-                    await self._wait_for_submitted_async()
-                    raise
                 except BaseException as error:
-                    self._leave(error)
+                    await self._leave_async(error)
                     raise
 
         token = current_run.set(self._run)
-        try:
-            return self._ended(await self._attempts.run_async(body))
-        except BaseException as error:
-            self._aborted(error)
-            raise
-        finally:
-            current_run.reset(token)
+        with _ClosingLoops(self._run), _InLoop(self._run):
+            try:
+                return self._ended(await self._attempts.run_async(body))
+            except BaseException as error:
+                self._aborted(error)
+                raise
+            finally:
+                leave_run(token)
 
     def stream(self) -> Generator[Any, Any, Any]:
         """Runs a generator function, item by item."""
         driver = Driver(self._run, self._attempts, self._ended)
-        with self._in_runner():
+        with _ClosingLoops(self._run), self._in_runner():
             try:
                 return (yield from driver.stream(self._fresh, self._settled))
             except BaseException as error:
@@ -117,16 +117,13 @@ class FlowRun:
     async def stream_async(self) -> AsyncGenerator[Any, Any]:
         """Runs an async generator function, item by item."""
         driver = Driver(self._run, self._attempts, self._ended)
-        with self._in_runner():
+        with _ClosingLoops(self._run), _InLoop(self._run), self._in_runner():
             try:
                 async with aclosing(driver.stream_async(self._fresh, self._settled_async)) as items:
                     async for item in items:
                         yield item
-            except Exception:
-                await self._wait_for_submitted_async()
-                raise
             except BaseException as error:
-                self._leave(error)
+                await self._leave_async(error)
                 raise
 
     def _keep(self, value: Any) -> Content | None:
@@ -188,11 +185,35 @@ class FlowRun:
         if self._run.inherited:
             return
         if not isinstance(error, Exception | GeneratorExit):
-            assert self._run.interruption is not None
-            self._run.interruption.request()
-            self._runner.interrupt()
+            self._stop_submitted()
         with spared(deaf=True):
             self._wait_for_submitted()
+
+    async def _leave_async(self, error: BaseException) -> None:
+        """As `_leave`; the loop goes on, and with it what was submitted."""
+        shared = self._run.loop
+        if self._run.inherited:
+            return
+        if isinstance(error, GeneratorExit):
+            # The coroutine is closed, with its loop or instead of being awaited further.
+            if shared is not None and not shared.loop.is_running():
+                shared.abandon()
+            self._leave(error)
+            return
+        if not isinstance(error, Exception):
+            self._stop_submitted()
+        try:
+            await self._wait_for_submitted_async()
+        except asyncio.CancelledError:
+            self._stop_submitted()
+            with spared(deaf=True):
+                self._wait_for_submitted()
+            raise
+
+    def _stop_submitted(self) -> None:
+        assert self._run.interruption is not None
+        self._run.interruption.request()
+        self._runner.interrupt()
 
     def _wait_for_submitted(self) -> None:
         # What ran may have submitted more.
@@ -201,7 +222,7 @@ class FlowRun:
 
     async def _wait_for_submitted_async(self) -> None:
         while not self._run.inherited and (waiting := self._run.children.waited_for()):
-            await asyncio.to_thread(wait, waiting)
+            await wait_async(waiting)
 
 
 class _InRunner:
@@ -227,6 +248,35 @@ class _InRunner:
             self._runner.__exit__(kind, error, traceback)
 
 
+class _ClosingLoops:
+    """Until a root run has ended, which then closes the loops in threads."""
+
+    def __init__(self, run: RunContext) -> None:
+        self._run = run
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        run = self._run
+        if not run.inherited and run.loops is not _loops_around(run.parent):
+            assert run.loops is not None
+            run.loops.close()
+
+
+class _InLoop:
+    """Within the loop that an async flow run shares with what it submits."""
+
+    def __init__(self, run: RunContext) -> None:
+        self._run = run
+
+    def __enter__(self) -> None:
+        self._run.loop = enter_loop()
+
+    def __exit__(self, *_: object) -> None:
+        leave_loop(self._run.loop)
+
+
 def run_here(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:
     """Runs a flow of an ordinary function here and now."""
     with spared():
@@ -250,6 +300,12 @@ async def stream_async(
 async def run_async(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:
     """Runs a flow of a coroutine function; one that is never awaited has no run."""
     return await FlowRun(flow, parameters).to_end_async()
+
+
+def _loops_around(parent: RunContext | None) -> Loops | None:
+    """The loops that a flow run shares with those around it; those of a forked parent are gone."""
+    around = parent.flow_run if parent is not None else None
+    return None if around is None or around.inherited else around.loops
 
 
 def _begin(
@@ -283,6 +339,8 @@ def _begin(
         clock=clock,
         created=clock.time(),
         interruption=Interruption(),
+        loops=_loops_around(parent) or Loops(),
+        loop_depth=depth_below(parent),
         secrets=parent.secrets if parent else LiveSecrets(),
     )
     run.hide(parameters)

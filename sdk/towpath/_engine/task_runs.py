@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,14 +16,13 @@ from towpath._engine import traced_attempts
 from towpath._engine.arguments import search
 from towpath._engine.attempts import interruption
 from towpath._engine.caching import ResultEntry
-from towpath._engine.coroutines import run_to_end
 from towpath._engine.generators import Driver
 from towpath._engine.run_logging import set_up
 from towpath._engine.skipping import skipped, upstream_failures
 from towpath._redaction.live import LiveSecrets
 from towpath._runs.children import Child, Children
-from towpath._runs.context import RunContext, current_run, current_tags
-from towpath._runs.futures import wait
+from towpath._runs.context import RunContext, current_run, current_tags, leave_run
+from towpath._runs.futures import wait, wait_async
 from towpath._runs.unended import leave_unended
 from towpath._state_type import StateType
 from towpath._strikes import call_exposed, spared
@@ -45,6 +43,7 @@ if TYPE_CHECKING:
     from towpath._engine.caching import Hit
     from towpath._engine.definitions import TaskDefinition
     from towpath._runs.futures import Future, Waits
+    from towpath._runs.interruption import Interruption
     from towpath.states import State
 
 
@@ -192,22 +191,37 @@ def execute(run: RunContext, parameters: dict[str, Any], results: Results) -> St
         runner = run.runner
         if runner is not None and runner.remote and run.submitted:
             return attempts.run(lambda: runner.perform(task, run, parameters))
-        body = _body(run, parameters)
-        if task.awaited:
-            state: State[Any] = run_to_end(attempts.run_async(body))
-            return state
-        return attempts.run(body)
+        interruption = _interruption_of(run)
+        if interruption is None:
+            return attempts.run(lambda: call_exposed(task.body, parameters))
+        return attempts.run(lambda: interruption.run(lambda: task.body(parameters)))
     finally:
         current_run.reset(token)
 
 
-def _body(run: RunContext, parameters: dict[str, Any]) -> Callable[[], Any]:
+async def execute_async(
+    run: RunContext, parameters: dict[str, Any], results: Results
+) -> State[Any]:
+    """Brings a run that is RUNNING to its final state, in this loop."""
     task: TaskDefinition = run.owner
-    interruption = run.flow_run.interruption if run.submitted and run.flow_run else None
-    if interruption is None:
-        return lambda: call_exposed(task.body, parameters)
-    stoppable = interruption.run_async if task.awaited else interruption.run
-    return lambda: stoppable(lambda: task.body(parameters))
+    attempts = attempts_of(run, results)
+    token = current_run.set(run)
+    try:
+        if results.problem is not None:
+            return attempts.give_up(results.problem)
+        interruption = _interruption_of(run)
+        if interruption is None:
+            return await attempts.run_async(lambda: task.body(parameters))
+        return await attempts.run_async(
+            lambda: interruption.run_async(lambda: task.body(parameters))
+        )
+    finally:
+        leave_run(token)
+
+
+def _interruption_of(run: RunContext) -> Interruption | None:
+    """What stops the body of a submitted run, when its flow is interrupted."""
+    return run.flow_run.interruption if run.submitted and run.flow_run else None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -309,21 +323,15 @@ async def call_async(
     """Runs a task of a coroutine function here and now."""
     arguments, waits = _waits(task, args, kwargs, wait_for)
     if waits:
-        await asyncio.to_thread(wait, [future for future, _, _ in waits])
+        await wait_async(future for future, _, _ in waits)
     called = _begin(task, arguments, waits)
     if called.child.state is not None:
         return called.child
-    attempts = attempts_of(called.run, called.results)
-    if called.results.problem is not None:
-        return called.settle(attempts.give_up(called.results.problem))
-    token = current_run.set(called.run)
     try:
-        return called.settle(await attempts.run_async(lambda: task.body(called.parameters)))
+        return called.settle(await execute_async(called.run, called.parameters, called.results))
     except BaseException as error:
         called.raised(interruption(error))
         raise
-    finally:
-        current_run.reset(token)
 
 
 def stream(
@@ -351,7 +359,7 @@ async def stream_async(
 ) -> AsyncGenerator[Any, Any]:
     """Runs a task of an async generator function, item by item."""
     arguments, waits = _waits(task, args, kwargs, wait_for)
-    await asyncio.to_thread(wait, [future for future, _, _ in waits])
+    await wait_async(future for future, _, _ in waits)
     called = _begin(task, arguments, waits)
     if called.child.state is not None:
         called.child.state.result()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ContextDecorator
+from contextlib import ContextDecorator, suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, Self
@@ -16,12 +16,13 @@ from towpath._redaction.marking import sensitive_parameters
 from towpath.exceptions import MissingContextError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
     from types import TracebackType
 
     from towpath._delivery.reports import Reporter
     from towpath._runs.children import Children
     from towpath._runs.interruption import Interruption
+    from towpath._runs.loops import Loops, SharedLoop
     from towpath._runs.trace import Trace
 
 RUN_LOGGER: Final = "towpath.runs"
@@ -46,6 +47,15 @@ class Runner(Protocol):
 
     def run(self, work: Callable[[], None]) -> None:
         """Runs work that waits for nothing, now or later."""
+        ...
+
+    def run_in_loop(
+        self,
+        work: Callable[[], Coroutine[Any, Any, None]],
+        loop: SharedLoop,
+        ended: Callable[[], None],
+    ) -> None:
+        """Runs async work in a loop, now or later; calls `ended` even if it never begins."""
         ...
 
     def perform(self, task: Any, run: RunContext, parameters: dict[str, Any]) -> Any:
@@ -95,6 +105,12 @@ class RunContext:
     """Seconds since the Unix epoch."""
     interruption: Interruption | None = None
     """Of the flow run."""
+    loop: SharedLoop | None = field(default=None, repr=False)
+    """Of an async flow run: the loop that its code runs in."""
+    loops: Loops | None = field(default=None, repr=False)
+    """Of a flow run: the loops in threads of its root run."""
+    loop_depth: int = 0
+    """Of a flow run: which of these loops its submitted tasks may run in, at the least."""
     secrets: LiveSecrets = field(default_factory=LiveSecrets, repr=False)
     """The sensitive values of its root run."""
     trace: Trace | None = field(default=None, repr=False)
@@ -148,6 +164,15 @@ class RunContext:
 
 
 current_run: ContextVar[RunContext | None] = ContextVar("towpath_run", default=None)
+
+
+def leave_run(token: Token[RunContext | None]) -> None:
+    """Makes the run current again that was current before `token`."""
+    # Python closes a coroutine that is left for good in any context.
+    with suppress(ValueError):
+        current_run.reset(token)
+
+
 _tags: ContextVar[frozenset[str]] = ContextVar("towpath_tags", default=frozenset())
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import threading
+import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from towpath._forks import generation
 from towpath._runs.slots import giving_way
+from towpath._runs.waiting import Wait
 from towpath._state_type import StateType
 from towpath._strikes import spared
-from towpath._strikes import wait as wait_for
 from towpath.exceptions import MissingContextError
 from towpath.states import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from towpath._runs.children import Child, Waitable
 
@@ -48,19 +49,50 @@ class Future(Generic[R]):
         """
         if self._done:
             return
-        if self._forks != generation():
-            raise MissingContextError(
-                f"{self.child.name} was submitted before this process was forked, and only the"
-                " parent hears of its end: wait for it there, or call the task here"
-            )
-        ended = threading.Event()
-        tell = ended.set
-        self.when_done(tell)
+        self._check_process()
+        wait = Wait(self.done)
+        self.when_done(wait.tell)
         try:
             with spared(), giving_way():
-                wait_for(ended, timeout)
+                wait.until_over(timeout)
+        finally:
+            self._take_back(wait.tell)
+
+    async def wait_async(self) -> None:
+        """Waits until the run has ended, in async code.
+
+        Raises:
+            MissingContextError: This is a forked child, and the run is its parent's.
+        """
+        if self._done:
+            return
+        self._check_process()
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+
+        def end() -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        def tell() -> None:
+            with suppress(RuntimeError):  # The loop was closed: nothing waits there any more.
+                loop.call_soon_threadsafe(end)
+
+        self.when_done(tell)
+        try:
+            with giving_way():
+                await ended
         finally:
             self._take_back(tell)
+
+    def __await__(self) -> Generator[Any, None, R]:
+        """Waits for the run's result in async code, as `result` does in ordinary code.
+
+        Raises:
+            BaseException: The exception that ended the run.
+        """
+        yield from self.wait_async().__await__()
+        return self.result()
 
     def result(self, timeout: float | None = None, *, raise_on_failure: bool = True) -> R:
         """Waits for the run's result and returns it.
@@ -108,6 +140,13 @@ class Future(Generic[R]):
         # The code that takes it off the list calls it: `finish`, or this method if that was over.
         if self._done and self._take_back(callback):
             callback()
+
+    def _check_process(self) -> None:
+        if self._forks != generation():
+            raise MissingContextError(
+                f"{self.child.name} was submitted before this process was forked, and only the"
+                " parent hears of its end: wait for it there, or call the task here"
+            )
 
     def _take_back(self, callback: Callable[[], None]) -> bool:
         try:
@@ -158,6 +197,16 @@ def wait(futures: Iterable[Waitable], timeout: float | None = None) -> None:
         future.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
 
+async def wait_async(futures: Iterable[Waitable]) -> None:
+    """Waits until all runs have ended, in async code.
+
+    Args:
+        futures: Futures of the runs.
+    """
+    for future in futures:
+        await future.wait_async()
+
+
 def as_completed(futures: Iterable[Future[R]], timeout: float | None = None) -> Iterator[Future[R]]:
     """Iterates over futures in the order in which their runs end.
 
@@ -171,15 +220,14 @@ def as_completed(futures: Iterable[Future[R]], timeout: float | None = None) -> 
     Raises:
         TimeoutError: Not all runs have ended in time.
     """
-    waiting = list(futures)
+    waiting: list[Future[R]] = list(futures)
     deadline = None if timeout is None else time.monotonic() + timeout
-    changed = threading.Event()
+    some = Wait(lambda: any(future.done() for future in waiting))
     for future in waiting:
-        future.when_done(changed.set)
+        future.when_done(some.tell)
     while waiting:
         with spared(), giving_way():
-            wait_for(changed, None if deadline is None else max(0.0, deadline - time.monotonic()))
-        changed.clear()
+            some.until_over(None if deadline is None else max(0.0, deadline - time.monotonic()))
         ended = [future for future in waiting if future.done()]
         waiting = [future for future in waiting if future not in ended]
         yield from ended

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 
 from towpath._engine import run_logging
-from towpath._engine.coroutines import run_to_end
 from towpath._redaction.live import LiveSecrets
 from towpath._runners.inline import InlineTaskRunner
 from towpath._runners.processes.wire import (
@@ -30,6 +29,8 @@ from towpath._runners.processes.wire import (
 from towpath._runs.children import Children
 from towpath._runs.context import RunContext, current_run, tags
 from towpath._runs.interruption import Interruption
+from towpath._runs.loops import Loops
+from towpath._runs.waiting import run_in
 from towpath._telemetry.switch import end_of_process
 from towpath._tracing.begin import adopted
 from towpath.states import State
@@ -82,6 +83,8 @@ class Worker:
     def __init__(self, reporter: PipeReporter) -> None:
         self._reporter = reporter
         self._tasks: dict[int, TaskDefinition] = {}
+        self._loops = Loops()
+        """Of all calls: clients that stay in the process's memory belong to a loop."""
 
     def answer(self, data: bytes) -> Ended:
         """Runs a call to its end; an exception of the function is part of the answer."""
@@ -94,13 +97,27 @@ class Worker:
             facts, parameters = cloudpickle.loads(call.work)
             secrets.add_texts(facts.secrets)
             run = _run_of(facts, parameters, task, self._reporter, children)
+            if run.parent is not None:
+                run.parent.loops = self._loops
             run.secrets = secrets
-            value = _perform(task, run, parameters, facts)
+            value = self._perform(task, run, parameters, facts)
             return Ended(
                 value=dump_result(value), failed_runs=_failed(children), secrets=secrets.values
             )
         except BaseException as error:  # noqa: BLE001 - the flow's process decides what it means
             return raised(error, _failed(children), secrets.values)
+
+    def _perform(
+        self, task: TaskDefinition, run: RunContext, parameters: dict[str, Any], facts: RunFacts
+    ) -> Any:
+        token = current_run.set(run)
+        try:
+            around = run.trace.executing(run) if run.trace is not None else nullcontext()
+            with tags(*facts.inner_tags), around:
+                outcome = task.body(parameters)
+                return run_in(self._loops.at(0), lambda: outcome) if task.awaited else outcome
+        finally:
+            current_run.reset(token)
 
 
 def main(receive: int, send: int) -> None:
@@ -134,19 +151,6 @@ def _read(incoming: Connection, calls: queue.SimpleQueue[bytes]) -> None:
     except (EOFError, OSError):
         end_of_process()
         os._exit(0)
-
-
-def _perform(
-    task: TaskDefinition, run: RunContext, parameters: dict[str, Any], facts: RunFacts
-) -> Any:
-    token = current_run.set(run)
-    try:
-        around = run.trace.executing(run) if run.trace is not None else nullcontext()
-        with tags(*facts.inner_tags), around:
-            outcome = task.body(parameters)
-            return run_to_end(outcome) if task.awaited else outcome
-    finally:
-        current_run.reset(token)
 
 
 def _run_of(
