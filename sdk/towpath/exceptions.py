@@ -5,6 +5,7 @@
     ├── DefinitionError           a flow or task is declared wrongly
     ├── ParameterError            arguments don't fit a flow's signature
     ├── MissingContextError       called outside a flow or task run
+    ├── NestingError              runs are nested too deeply
     ├── UnhashableInputError      an argument has no stable hash, so there is no cache key
     ├── ResultError               a result can't be stored, or read back
     ├── RunError                  a run didn't complete
@@ -33,6 +34,7 @@ __all__ = [
     "FlowRunFailed",
     "InvalidRequest",
     "MissingContextError",
+    "NestingError",
     "NotATowpathServer",
     "NotFound",
     "NotSignedIn",
@@ -68,6 +70,10 @@ class ParameterError(TowpathError, TypeError):
 
 class MissingContextError(TowpathError, RuntimeError):
     """A function that needs a run was called outside of one."""
+
+
+class NestingError(TowpathError, RecursionError):
+    """A run would be nested in more runs than the limit that the message names."""
 
 
 class UnhashableInputError(TowpathError, TypeError):

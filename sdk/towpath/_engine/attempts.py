@@ -18,9 +18,10 @@ from towpath._runs.context import current_run
 from towpath._runs.failures import describe, headline, text_of
 from towpath._runs.unended import end_unended
 from towpath._state_type import StateType
-from towpath._strikes import Struck, due, wait
+from towpath._strikes import Interrupted, Struck, due, wait
 from towpath.exceptions import (
     FlowRunFailed,
+    NestingError,
     ResultError,
     RunCancelled,
     RunCrashed,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     Keep = Callable[[Any], Content | None]
 
 _log: Final = logging.getLogger("towpath.engine")
-_FINAL: Final = (FlowRunFailed, RunCancelled, ResultError, UnhashableInputError)
+_FINAL: Final = (FlowRunFailed, NestingError, ResultError, RunCancelled, UnhashableInputError)
 """Errors that another attempt would not change."""
 
 
@@ -319,7 +320,10 @@ _HOOKS: Final = {
 
 def interruption(error: BaseException, said: Callable[[str], str] = scrubbed) -> State[Any]:
     """The state of a run that something other than an ordinary exception ended."""
-    if isinstance(error, Struck):
+    if isinstance(error, Interrupted):
+        message = "interrupted by KeyboardInterrupt"
+        kind, reason = StateType.CANCELLED, "INTERRUPTED"
+    elif isinstance(error, Struck):
         message = "stopped, since a run around it took longer than its timeout"
         kind, reason = StateType.CANCELLED, "INTERRUPTED"
     elif isinstance(error, KeyboardInterrupt | asyncio.CancelledError | RunCancelled):

@@ -24,6 +24,7 @@ from towpath._runs.context import RunContext, current_run, current_tags, leave_r
 from towpath._runs.futures import Future, wait, wait_async
 from towpath._runs.interruption import Interruption
 from towpath._runs.loops import Loops, depth_below, enter_loop, leave_loop
+from towpath._runs.stack import in_fresh_task, in_fresh_thread, level_below, nearly_full
 from towpath._runs.unended import leave_unended
 from towpath._settings.current import get_settings
 from towpath._state_type import StateType
@@ -280,6 +281,9 @@ class _InLoop:
 def run_here(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:
     """Runs a flow of an ordinary function here and now."""
     with spared():
+        if nearly_full():
+            child: Child = in_fresh_thread(lambda: FlowRun(flow, parameters).to_end())
+            return child
         return FlowRun(flow, parameters).to_end()
 
 
@@ -299,6 +303,9 @@ async def stream_async(
 
 async def run_async(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:
     """Runs a flow of a coroutine function; one that is never awaited has no run."""
+    if nearly_full():
+        child: Child = await in_fresh_task(FlowRun(flow, parameters).to_end_async())
+        return child
     return await FlowRun(flow, parameters).to_end_async()
 
 
@@ -311,6 +318,7 @@ def _loops_around(parent: RunContext | None) -> Loops | None:
 def _begin(
     flow: FlowDefinition, parameters: dict[str, Any], parent: RunContext | None
 ) -> RunContext:
+    level = level_below(parent, flow.name)
     settings = get_settings()
     if parent is None and settings.require_server:
         ensure_server(settings)
@@ -339,6 +347,7 @@ def _begin(
         clock=clock,
         created=clock.time(),
         interruption=Interruption(),
+        level=level,
         loops=_loops_around(parent) or Loops(),
         loop_depth=depth_below(parent),
         secrets=parent.secrets if parent else LiveSecrets(),

@@ -23,6 +23,7 @@ from towpath._redaction.live import LiveSecrets
 from towpath._runs.children import Child, Children
 from towpath._runs.context import RunContext, current_run, current_tags, leave_run
 from towpath._runs.futures import wait, wait_async
+from towpath._runs.stack import in_fresh_task, in_fresh_thread, level_below, nearly_full
 from towpath._runs.unended import leave_unended
 from towpath._state_type import StateType
 from towpath._strikes import call_exposed, spared
@@ -52,6 +53,7 @@ def new_run(
 ) -> RunContext:
     """The run that a call of a task makes; not reported yet."""
     parent = current_run.get()
+    level = level_below(parent, task.name)
     index = parent.next_index(task.task_key) if parent else 0
     run_id = str(uuid_utils.uuid7())
     if parent is None:
@@ -79,6 +81,7 @@ def new_run(
         clock=clock,
         created=clock.time(),
         index=index,
+        level=level,
         mapped=mapped,
         secrets=parent.secrets if parent else LiveSecrets(),
     )
@@ -181,7 +184,14 @@ def attempts_of(run: RunContext, results: Results) -> Attempts:
 
 
 def execute(run: RunContext, parameters: dict[str, Any], results: Results) -> State[Any]:
-    """Brings a run that is RUNNING to its final state, in this thread."""
+    """Brings a run that is RUNNING to its final state, while this thread waits."""
+    if nearly_full():
+        state: State[Any] = in_fresh_thread(lambda: _execute(run, parameters, results))
+        return state
+    return _execute(run, parameters, results)
+
+
+def _execute(run: RunContext, parameters: dict[str, Any], results: Results) -> State[Any]:
     task: TaskDefinition = run.owner
     attempts = attempts_of(run, results)
     token = current_run.set(run)
@@ -203,6 +213,15 @@ async def execute_async(
     run: RunContext, parameters: dict[str, Any], results: Results
 ) -> State[Any]:
     """Brings a run that is RUNNING to its final state, in this loop."""
+    if nearly_full():
+        state: State[Any] = await in_fresh_task(_execute_async(run, parameters, results))
+        return state
+    return await _execute_async(run, parameters, results)
+
+
+async def _execute_async(
+    run: RunContext, parameters: dict[str, Any], results: Results
+) -> State[Any]:
     task: TaskDefinition = run.owner
     attempts = attempts_of(run, results)
     token = current_run.set(run)

@@ -91,6 +91,8 @@ class RunContext:
     parent: RunContext | None = field(default=None, repr=False)
     runner: Runner | None = None
     attempt: int = 1
+    level: int = 0
+    """Number of runs around it."""
     index: int = 0
     """Number of the call of its task within its parent, from 0."""
     submitted: bool = False
