@@ -4,6 +4,7 @@
     ├── ConfigurationError        a setting is wrong
     ├── DefinitionError           a flow or task is declared wrongly
     ├── ParameterError            arguments don't fit a flow's signature
+    ├── EventLoopError            async code runs under another library than asyncio
     ├── MissingContextError       called outside a flow or task run
     ├── NestingError              runs are nested too deeply
     ├── UnhashableInputError      an argument has no stable hash, so there is no cache key
@@ -31,6 +32,7 @@ __all__ = [
     "ConfigurationError",
     "Conflict",
     "DefinitionError",
+    "EventLoopError",
     "FlowRunFailed",
     "InvalidRequest",
     "MissingContextError",
@@ -66,6 +68,10 @@ class DefinitionError(TowpathError):
 
 class ParameterError(TowpathError, TypeError):
     """Arguments don't fit a flow's or task's signature."""
+
+
+class EventLoopError(TowpathError, RuntimeError):
+    """An async flow or task is awaited under another library than asyncio, such as trio."""
 
 
 class MissingContextError(TowpathError, RuntimeError):

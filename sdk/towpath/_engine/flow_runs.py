@@ -19,6 +19,7 @@ from towpath._engine.generators import Driver
 from towpath._engine.run_logging import set_up
 from towpath._engine.traced_attempts import attempts_of
 from towpath._redaction.live import LiveSecrets
+from towpath._runs.async_library import check_async_library
 from towpath._runs.children import Child, Children, failure_of
 from towpath._runs.context import RunContext, current_run, current_tags, leave_run
 from towpath._runs.futures import Future, wait, wait_async
@@ -296,6 +297,7 @@ async def stream_async(
     flow: FlowDefinition, parameters: dict[str, Any]
 ) -> AsyncGenerator[Any, Any]:
     """Runs a flow of an async generator function, from the first item asked for."""
+    check_async_library(flow.name)
     async with aclosing(FlowRun(flow, parameters).stream_async()) as items:
         async for item in items:
             yield item
@@ -303,6 +305,7 @@ async def stream_async(
 
 async def run_async(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:
     """Runs a flow of a coroutine function; one that is never awaited has no run."""
+    check_async_library(flow.name)
     if nearly_full():
         child: Child = await in_fresh_task(FlowRun(flow, parameters).to_end_async())
         return child

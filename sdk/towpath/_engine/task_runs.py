@@ -20,6 +20,7 @@ from towpath._engine.generators import Driver
 from towpath._engine.run_logging import set_up
 from towpath._engine.skipping import skipped, upstream_failures
 from towpath._redaction.live import LiveSecrets
+from towpath._runs.async_library import check_async_library
 from towpath._runs.children import Child, Children
 from towpath._runs.context import RunContext, current_run, current_tags, leave_run
 from towpath._runs.futures import wait, wait_async
@@ -340,6 +341,7 @@ async def call_async(
     wait_for: Sequence[Future[Any]] = (),
 ) -> Child:
     """Runs a task of a coroutine function here and now."""
+    check_async_library(task.name)
     arguments, waits = _waits(task, args, kwargs, wait_for)
     if waits:
         await wait_async(future for future, _, _ in waits)
@@ -377,6 +379,7 @@ async def stream_async(
     wait_for: Sequence[Future[Any]] = (),
 ) -> AsyncGenerator[Any, Any]:
     """Runs a task of an async generator function, item by item."""
+    check_async_library(task.name)
     arguments, waits = _waits(task, args, kwargs, wait_for)
     await wait_async(future for future, _, _ in waits)
     called = _begin(task, arguments, waits)

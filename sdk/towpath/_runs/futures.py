@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from towpath._forks import generation
+from towpath._runs.async_library import check_async_library
 from towpath._runs.slots import giving_way
 from towpath._runs.waiting import Wait
 from towpath._state_type import StateType
@@ -67,6 +68,7 @@ class Future(Generic[R]):
         if self._done:
             return
         self._check_process()
+        check_async_library(f"the future of {self.child.name}")
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
 
