@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.planted.async_bugs import ASYNC_BUGS
 from tests.planted.planting import PlantedBug
 
 _SECRETS = "tests/contract/values/test_secrets.py"
@@ -299,4 +300,5 @@ BUGS = (
         broken="async with asyncio.timeout(None):",
         caught_by=("tests/unit/service/rpc/test_slow_consumers.py",),
     ),
+    *ASYNC_BUGS,
 )

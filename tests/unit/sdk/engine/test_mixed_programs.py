@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from towpath import flow, task
 from towpath.task_runners import InlineTaskRunner, ThreadPoolTaskRunner
@@ -95,8 +95,18 @@ runners = st.sampled_from(
 )
 
 
+def _within(*kinds: bool) -> Node:
+    """Sync and async tasks, each submitted by the one before, below a flow that blocks its loop."""
+    node: tuple[Node, ...] = ()
+    for kind in reversed(kinds):
+        node = (Node(is_async=kind, is_flow=False, submitted=True, blocking=True, children=node),)
+    return Node(is_async=True, is_flow=True, submitted=False, blocking=True, children=node)
+
+
 @pytest.mark.timeout(60)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(node=_within(False, True), runner=ThreadPoolTaskRunner(max_workers=2))
+@example(node=_within(True, False, True), runner=ThreadPoolTaskRunner(max_workers=1))
 @given(node=nodes, runner=runners)
 def test_any_mixed_program_ends_with_the_right_value(node: Node, runner: TaskRunner) -> None:
     with harness() as recorded:

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from towpath import flow, task
+from towpath import _strikes, flow, task
 from towpath.exceptions import RunTimedOut
 from towpath.futures import as_completed, wait
 from towpath.task_runners import InlineTaskRunner, ProcessPoolTaskRunner, ThreadPoolTaskRunner
@@ -162,23 +162,24 @@ def test_waits_of_many_subflows_in_one_loop_end() -> None:
         assert asyncio.run(around()) == sum(range(150))
 
 
-def test_callbacks_that_were_ready_before_a_wait_are_run_once_each() -> None:
+def test_what_was_ready_before_a_wait_is_run_once() -> None:
     ran: list[int] = []
 
+    async def waits() -> int:
+        return echo.submit(20).result()
+
+    async def other(number: int) -> None:
+        ran.append(number)
+
     @flow
-    async def around() -> list[int]:
-        loop = asyncio.get_running_loop()
-        for number in range(20):
-            loop.call_soon(ran.append, number)
-        await asyncio.sleep(0)
-        for number in range(20, 40):
-            loop.call_soon(ran.append, number)
-        echo.submit(1).result()
-        await asyncio.sleep(0)
-        return ran
+    async def around() -> int:
+        # All are ready in one step of the loop, which counts them before the first one waits.
+        first, *_ = await asyncio.gather(waits(), *(other(number) for number in range(20)))
+        return first
 
     with harness():
-        assert asyncio.run(around()) == list(range(40))
+        assert asyncio.run(around()) == 20
+    assert ran == list(range(20))
 
 
 class _OtherLoop(asyncio.SelectorEventLoop):
@@ -236,6 +237,42 @@ def test_a_timeout_in_a_shared_loop_ends_its_own_task_only() -> None:
         assert around() == "other later"
     states = {run.name: run.state for run in recorded.runs}
     assert states["limited"] == "TIMED_OUT"
+
+
+def test_a_timeout_passes_by_what_its_loop_runs_meanwhile() -> None:
+    begun: list[Future[str]] = []
+
+    @task
+    def plain() -> str:
+        return "done"
+
+    @task
+    async def beside(strike: _strikes.Strike) -> str:
+        # The time of the task that waits in this thread is over now.
+        strike.demand()
+        return plain()
+
+    @task
+    async def waits(go_on: asyncio.Event) -> None:
+        await go_on.wait()
+
+    @task(timeout_seconds=3600)
+    def limited(go_on: asyncio.Event) -> None:
+        strike = _strikes._targets[threading.get_ident()].strikes[-1]
+        begun.append(beside.submit(strike))
+        waits.submit(go_on).result()
+
+    @flow
+    async def around() -> str:
+        go_on = asyncio.Event()
+        with pytest.raises(RunTimedOut):
+            limited(go_on)
+        go_on.set()
+        return await begun[0]
+
+    with harness() as recorded:
+        assert asyncio.run(around()) == "done"
+    assert [run.state for run in recorded.runs if run.name == "plain"] == ["COMPLETED"]
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
