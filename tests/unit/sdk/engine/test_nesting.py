@@ -163,13 +163,18 @@ def test_a_fresh_thread_has_the_context_variables_of_the_call() -> None:
 
 def test_a_cancellation_reaches_a_fresh_task() -> None:
     waits = asyncio.Event()
+    cleaned: list[int] = []
 
     @task
     async def level(left: int) -> None:
         if left:
             await level(left - 1)
         waits.set()
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            cleaned.append(left)
 
     @flow
     async def outer() -> str:
@@ -178,6 +183,7 @@ def test_a_cancellation_reaches_a_fresh_task() -> None:
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
+        assert cleaned == [0]
         return "dealt with"
 
     with harness() as recorded:

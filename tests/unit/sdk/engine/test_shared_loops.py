@@ -8,11 +8,13 @@ import logging
 import os
 import sys
 import threading
+import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from towpath import _strikes, flow, task
+from towpath._runs.loops import SharedLoop, loop_here
 from towpath.exceptions import RunTimedOut
 from towpath.futures import as_completed, wait
 from towpath.task_runners import InlineTaskRunner, ProcessPoolTaskRunner, ThreadPoolTaskRunner
@@ -180,6 +182,23 @@ def test_what_was_ready_before_a_wait_is_run_once() -> None:
     with harness():
         assert asyncio.run(around()) == 20
     assert ran == list(range(20))
+
+
+def test_work_that_comes_from_elsewhere_ends_the_rest_of_a_waiting_loop() -> None:
+    @task
+    def submits(loop: SharedLoop) -> int:
+        while not loop.waits:
+            time.sleep(0.001)
+        return echo.submit(5).result()
+
+    @flow(validate_parameters=False)
+    async def around() -> int:
+        loop = loop_here()
+        assert loop is not None
+        return submits.submit(loop).result()
+
+    with harness():
+        assert asyncio.run(around()) == 5
 
 
 class _OtherLoop(asyncio.SelectorEventLoop):
