@@ -29,8 +29,9 @@ NAMES = {
     ),
     "towpath.context": "RunContext get_run_context tags",
     "towpath.exceptions": (
-        "ConfigurationError Conflict DefinitionError FlowRunFailed InvalidRequest"
-        " MissingContextError NotATowpathServer NotFound NotSignedIn ParameterError ResultError"
+        "ConfigurationError Conflict DefinitionError EventLoopError FlowRunFailed InvalidRequest"
+        " MissingContextError NestingError NotATowpathServer NotFound NotSignedIn ParameterError"
+        " ResultError"
         " RpcError RunCancelled RunCrashed RunError RunTimedOut ServerUnreachable TowpathError"
         " UnhashableInputError UpstreamFailed"
     ),
