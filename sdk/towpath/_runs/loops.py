@@ -3,8 +3,8 @@
 What an async flow submits runs in the loop of the flow's own code. What an ordinary flow submits
 runs in a loop in a thread, and the ordinary flows within one root run have that thread in common.
 
-Invariant: a loop goes on while code in its own thread waits for runs. So nothing that runs in a
-loop waits for ever for something else that runs there; see `towpath._runs.waiting`.
+Invariant: a loop goes on while code in its own thread waits for runs, so that runs in one loop can
+wait for each other; see `towpath._runs.waiting`.
 """
 
 from __future__ import annotations
