@@ -8,9 +8,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._callables import whole_call
 from towpath._delivery.reports import Content
 from towpath._engine.identity import identity_of
-from towpath._results.cache_policies import DEFAULT, inputs_of
+from towpath._results.cache_policies import DEFAULT
 from towpath._results.store import ResultStore, StoredResult
 from towpath._settings.current import get_settings
 from towpath.exceptions import ResultError, UnhashableInputError
@@ -103,7 +104,7 @@ class ResultEntry:
     def _key_of(self, inputs: Mapping[str, Any]) -> str:
         policy = self._policy.cache
         try:
-            inputs = inputs_of(self._run.owner.fn, inputs)
+            inputs = whole_call(self._run.owner.fn, inputs)
             key = (policy or DEFAULT).compute_key(self._run, inputs)
         except UnhashableInputError as error:
             if policy is not None:

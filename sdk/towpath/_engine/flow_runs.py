@@ -15,6 +15,7 @@ from towpath._display.begin import observed
 from towpath._engine import failure_report
 from towpath._engine.attempts import interruption
 from towpath._engine.caching import ResultEntry
+from towpath._engine.coroutines import awaited, whole
 from towpath._engine.generators import Driver
 from towpath._engine.run_logging import set_up
 from towpath._engine.traced_attempts import attempts_of
@@ -65,7 +66,7 @@ class FlowRun:
         def body() -> Any:
             with self._in_runner():
                 try:
-                    return self._settled(call_exposed(self._fresh))
+                    return self._settled(call_exposed(self._whole))
                 except BaseException as error:
                     self._leave(error)
                     raise
@@ -87,7 +88,7 @@ class FlowRun:
         async def body() -> Any:
             with self._in_runner():
                 try:
-                    return await self._settled_async(await self._fresh())
+                    return await self._settled_async(await awaited(self._fresh()))
                 except Exception:
                     await self._wait_for_submitted_async()
                     raise
@@ -136,6 +137,9 @@ class FlowRun:
         """The flow's function called for another attempt."""
         self._run.children.clear()
         return self._flow.invoke(self._run.parameters)
+
+    def _whole(self) -> Any:
+        return whole(self._fresh())
 
     async def _settled_async(self, value: Any) -> Any:
         await self._wait_for_submitted_async()

@@ -17,7 +17,7 @@ from towpath._engine import traced_attempts
 from towpath._engine.arguments import search
 from towpath._engine.attempts import interruption
 from towpath._engine.caching import ResultEntry
-from towpath._engine.coroutines import run_to_end
+from towpath._engine.coroutines import awaited, run_to_end
 from towpath._engine.generators import Driver
 from towpath._engine.run_logging import set_up
 from towpath._engine.skipping import skipped, upstream_failures
@@ -318,7 +318,9 @@ async def call_async(
         return called.settle(attempts.give_up(called.results.problem))
     token = current_run.set(called.run)
     try:
-        return called.settle(await attempts.run_async(lambda: task.body(called.parameters)))
+        return called.settle(
+            await attempts.run_async(lambda: awaited(task.invoke(called.parameters)))
+        )
     except BaseException as error:
         called.raised(interruption(error))
         raise
