@@ -46,7 +46,7 @@ NAMES = {
     ),
     "towpath.extensions.transports": "Transport announce_server to_rpc_error",
     "towpath.flows": "Flow flow",
-    "towpath.futures": "Future FutureList as_completed wait",
+    "towpath.futures": "DoneAndNotDoneFutures Future FutureList as_completed wait",
     "towpath.logging": "get_run_logger",
     "towpath.runtime": "flow_run task_run",
     "towpath.runtime.flow_run": (
