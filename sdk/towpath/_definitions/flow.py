@@ -71,7 +71,7 @@ class Flow(Definition, Generic[P, R_co]):
         retry_jitter_factor: float | None = None,
         retry_condition_fn: Callable[..., bool] | None = None,
         timeout_seconds: float | None = None,
-        log_prints: bool = False,
+        log_prints: bool | None = None,
         persist_result: bool | None = None,
         result_serializer: Serializer = "json",
         task_runner: TaskRunner | None = None,
@@ -249,7 +249,7 @@ def flow(
     retry_jitter_factor: float | None = ...,
     retry_condition_fn: Callable[..., bool] | None = ...,
     timeout_seconds: float | None = ...,
-    log_prints: bool = ...,
+    log_prints: bool | None = ...,
     persist_result: bool | None = ...,
     result_serializer: Serializer = ...,
     task_runner: TaskRunner | type[TaskRunner] | None = ...,
@@ -268,12 +268,12 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         fn: The function; sync, async, or a generator of either kind.
         **options: `name`, `description`, `version`, `tags`, `flow_run_name`, `retries`,
             `retry_delay_seconds`, `retry_jitter_factor`, `retry_condition_fn`,
-            `timeout_seconds`, `log_prints`, `persist_result` (of the flow, and of its tasks
-            unless they set it themselves), `result_serializer`, `task_runner`,
-            `validate_parameters`, `final_state` ("strict": a task's failure that the flow's code
-            didn't handle fails the flow; "return_value": only its return value or exception
-            counts), and hooks: `on_completion`, `on_failure`, `on_cancellation`, `on_crashed`,
-            `on_running`.
+            `timeout_seconds`, `log_prints` (None: as the run around it), `persist_result`
+            (of the flow, and of its tasks unless they set it themselves), `result_serializer`,
+            `task_runner`, `validate_parameters`, `final_state` ("strict": a task's failure that the
+            flow's code didn't handle fails the flow; "return_value": only its return value or
+            exception counts), and hooks: `on_completion`, `on_failure`, `on_cancellation`,
+            `on_crashed`, `on_running`.
 
     Returns:
         The flow; without a function, a decorator that makes it.

@@ -76,7 +76,7 @@ class Task(Definition, Generic[P, R_co]):
         retry_jitter_factor: float | None = None,
         retry_condition_fn: Callable[..., bool] | None = None,
         timeout_seconds: float | None = None,
-        log_prints: bool = False,
+        log_prints: bool | None = None,
         persist_result: bool | None = None,
         result_serializer: Serializer = "json",
         cache_policy: CachePolicy | None = None,
@@ -365,7 +365,7 @@ def task(
     retry_jitter_factor: float | None = ...,
     retry_condition_fn: Callable[..., bool] | None = ...,
     timeout_seconds: float | None = ...,
-    log_prints: bool = ...,
+    log_prints: bool | None = ...,
     persist_result: bool | None = ...,
     result_serializer: Serializer = ...,
     cache_policy: CachePolicy | None = ...,
@@ -386,8 +386,8 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         **options: `name`, `description`, `version`, `tags`, `task_run_name` (a template over the
             parameters, or a callable), `retries`, `retry_delay_seconds` (seconds: one number, one
             for each retry, or a callable of the number of retries), `retry_jitter_factor`,
-            `retry_condition_fn`, `timeout_seconds`, `log_prints`, `persist_result`,
-            `result_serializer` ("json" or "pickle"), `cache_policy` (see
+            `retry_condition_fn`, `timeout_seconds`, `log_prints` (None: as the run around it),
+            `persist_result`, `result_serializer` ("json" or "pickle"), `cache_policy` (see
             `towpath.cache_policies`), `cache_key_fn`, `cache_expiration`, `refresh_cache`, and
             hooks: `on_completion`, `on_failure`, `on_cancellation`, `on_crashed`, `on_running`.
 

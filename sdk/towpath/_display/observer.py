@@ -83,9 +83,12 @@ class Observer:
             self._notes.append((run_id, display_name))
 
     def log(self, line: LogReport) -> None:
-        """Reports a log line, and shows it if it comes from a run's own logger."""
+        """Reports a log line, and shows it if it comes from a run's own logger.
+
+        A line that a handler of the user's writes to the terminal is not shown again.
+        """
         self._reporter.log(line)
-        if line.logger == RUN_LOGGER and not self._over:
+        if line.logger == RUN_LOGGER and not line.shown and not self._over:
             with contextlib.suppress(OSError, ValueError):
                 sys.stderr.write(log_line(line, current_run.get()))
 

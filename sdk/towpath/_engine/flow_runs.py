@@ -17,7 +17,7 @@ from towpath._engine.attempts import interruption
 from towpath._engine.caching import ResultEntry
 from towpath._engine.coroutines import awaited, whole
 from towpath._engine.generators import Driver
-from towpath._engine.run_logging import set_up
+from towpath._engine.run_logging import logs_prints, set_up
 from towpath._engine.traced_attempts import attempts_of
 from towpath._redaction.live import LiveSecrets
 from towpath._runs.children import Child, Children, failure_of
@@ -282,7 +282,7 @@ def _begin(
         owner=flow,
         parent=parent,
         runner=flow.task_runner.duplicate(),
-        log_prints=flow.log_prints,
+        log_prints=logs_prints(flow, parent),
         persist_result=(parent.persist_result if parent else False) if persist is None else persist,
         clock=clock,
         created=clock.time(),

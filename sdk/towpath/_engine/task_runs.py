@@ -19,7 +19,7 @@ from towpath._engine.attempts import interruption
 from towpath._engine.caching import ResultEntry
 from towpath._engine.coroutines import awaited, run_to_end
 from towpath._engine.generators import Driver
-from towpath._engine.run_logging import set_up
+from towpath._engine.run_logging import logs_prints, set_up
 from towpath._engine.skipping import skipped, upstream_failures
 from towpath._redaction.live import LiveSecrets
 from towpath._runs.children import Child, Children
@@ -75,7 +75,7 @@ def new_run(
         owner=task,
         parent=parent,
         runner=parent.runner if parent else None,
-        log_prints=task.log_prints or (parent.log_prints if parent else False),
+        log_prints=logs_prints(task, parent),
         persist_result=parent.persist_result if parent else False,
         clock=clock,
         created=clock.time(),
