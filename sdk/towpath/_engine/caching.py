@@ -13,7 +13,7 @@ from towpath._delivery.reports import Content
 from towpath._engine.identity import identity_of
 from towpath._results.cache_policies import DEFAULT
 from towpath._results.store import ResultStore, StoredResult
-from towpath._settings.current import get_settings
+from towpath._settings.current import settings_of_runs
 from towpath.exceptions import ResultError, UnhashableInputError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class ResultEntry:
         """
         self._policy = policy
         self._run = run
-        self._store = ResultStore(_folder.get() or get_settings().home / "results")
+        self._store = ResultStore(_folder.get() or settings_of_runs().home / "results")
         self.key = self._key_of(inputs)
 
     def look_up(self) -> Hit | None:

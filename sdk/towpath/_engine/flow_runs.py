@@ -25,7 +25,6 @@ from towpath._runs.context import RunContext, current_run, current_tags
 from towpath._runs.futures import Future, wait
 from towpath._runs.interruption import Interruption
 from towpath._runs.unended import leave_unended
-from towpath._settings.current import get_settings
 from towpath._state_type import StateType
 from towpath._strikes import Struck, call_exposed, spared
 from towpath._tracing.begin import trace_of
@@ -259,7 +258,7 @@ async def run_async(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:
 def _begin(
     flow: FlowDefinition, parameters: dict[str, Any], parent: RunContext | None
 ) -> RunContext:
-    settings = get_settings()
+    settings = failure_report.settings_for_run()
     if parent is None and settings.require_server:
         ensure_server(settings)
     set_up()

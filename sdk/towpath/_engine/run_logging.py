@@ -12,7 +12,7 @@ from towpath._delivery.reports import LogReport
 from towpath._redaction.clean import clean
 from towpath._runs.context import RUN_LOGGER, current_run
 from towpath._runs.failures import describe
-from towpath._settings.current import get_settings
+from towpath._settings.current import settings_of_runs
 from towpath._strikes import spared
 from towpath.exceptions import MissingContextError
 
@@ -96,7 +96,7 @@ def set_up() -> None:
     if not _set_up:
         _set_up = True
         for handler in (_handler, _run_handler):
-            handler.setLevel(get_settings().log_level.upper())
+            handler.setLevel(settings_of_runs().log_level.upper())
         builtins.print = _print_in_run
     _listen()
 
@@ -113,7 +113,7 @@ def _listen() -> logging.Logger:
     if _run_handler not in logger.handlers:
         logger.addHandler(_run_handler)
     if not logger.level:
-        logger.setLevel(get_settings().log_level.upper())
+        logger.setLevel(settings_of_runs().log_level.upper())
     logger.disabled = False
     return logger
 

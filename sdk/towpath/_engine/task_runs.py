@@ -13,7 +13,7 @@ import uuid_utils
 from towpath._clock import current_clock, system_clock
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter
-from towpath._engine import traced_attempts
+from towpath._engine import failure_report, traced_attempts
 from towpath._engine.arguments import search
 from towpath._engine.attempts import interruption
 from towpath._engine.caching import ResultEntry
@@ -56,6 +56,7 @@ def new_run(
     index = parent.next_index(task.task_key) if parent else 0
     run_id = str(uuid_utils.uuid7())
     if parent is None:
+        failure_report.settings_for_run()
         set_up()
     clock = parent.clock if parent else current_clock.get() or system_clock
     inherited: frozenset[str] = parent.tags if parent else frozenset()

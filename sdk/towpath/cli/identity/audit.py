@@ -10,7 +10,7 @@ import click
 
 from towpath.cli.shared.errors import USAGE, CommandError
 from towpath.cli.shared.groups import CommandGroup
-from towpath.cli.shared.output import json_object, list_output, print_list
+from towpath.cli.shared.output import json_object, list_output, print_json_line, print_list
 from towpath.cli.shared.session import note, service_client
 from towpath.cli.shared.times import local_second
 
@@ -57,7 +57,7 @@ def export() -> None:
     """Print the whole log as JSON lines, newest first."""
     with service_client() as client:
         for entry in client.audit.list():
-            click.echo(json.dumps(_as_json(entry), ensure_ascii=False))
+            print_json_line(_as_json(entry))
 
 
 @group.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ from towpath.cli.runs.run_values import (
 from towpath.cli.runs.watch import event_line, watch
 from towpath.cli.shared.errors import NOT_FOUND, CommandError
 from towpath.cli.shared.groups import CommandGroup
-from towpath.cli.shared.output import list_output, print_json, text_output
+from towpath.cli.shared.output import list_output, print_json, print_json_line, text_output
 from towpath.cli.shared.session import confirmed, connected, note, yes_option
 from towpath.cli.shared.tables import Column, print_table
 from towpath.cli.shared.times import local_time, parse_duration
@@ -181,7 +180,7 @@ def _follow(client: Client, filter_: str, limit: int, output: str) -> None:
 
 def _print_followed(run: Run, output: str) -> None:
     if output == "json":
-        click.echo(json.dumps(run_as_json(run), ensure_ascii=False))
+        print_json_line(run_as_json(run))
     elif output == "name":
         click.echo(f"run_{run.id}")
     else:

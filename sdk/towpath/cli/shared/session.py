@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from towpath._display.words import printable
 from towpath._settings.current import get_settings
 from towpath._transport.service import server_address
 from towpath.cli.shared.errors import UNREACHABLE, CommandError
@@ -93,7 +94,7 @@ def invocation() -> Invocation:
 def note(text: str) -> None:
     """Prints a message on standard error, unless --quiet."""
     if not invocation().quiet:
-        click.echo(text, err=True)
+        click.echo(printable(text, lines=True), err=True)
 
 
 def confirmed(question: str, *, yes: bool) -> bool:
