@@ -54,7 +54,7 @@ def attach(
         lines.append(f"  not run: {', '.join(skipped[:_NAMES])}{more}")
     if not ended:
         lines += _places(error)
-    lines.append("  look closer: towpath run ls --state FAILED")
+    lines.append("  look closer: towpath run ls --all --state FAILED")
     annotate(error, _MARK, said("\n".join(lines)))
     annotate(error, _REST, (flow_name, said("\n".join(_whereabouts(error, ended)))))
 
@@ -69,7 +69,7 @@ def _whereabouts(error: BaseException, ended: Sequence[Child]) -> list[str]:
     ]
     return [
         *(dict.fromkeys(found) if ended else _places(error)),
-        "  look closer: towpath run ls --state FAILED",
+        "  look closer: towpath run ls --all --state FAILED",
     ]
 
 
