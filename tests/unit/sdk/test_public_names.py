@@ -39,6 +39,7 @@ NAMES = {
         " speaks_grpc tell_by warn_once"
     ),
     "towpath.extensions.outboxes": "DeliveryReport deliver_waiting",
+    "towpath.extensions.progress": "Progress",
     "towpath.extensions.redaction": "REDACTED scrubbed",
     "towpath.extensions.spans": "FinishedSpan emit",
     "towpath.extensions.tracing": (

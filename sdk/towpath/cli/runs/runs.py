@@ -24,7 +24,7 @@ from towpath.cli.runs.watch import event_line, watch
 from towpath.cli.shared.errors import NOT_FOUND, CommandError
 from towpath.cli.shared.groups import CommandGroup
 from towpath.cli.shared.output import list_output, print_json, print_json_line, text_output
-from towpath.cli.shared.session import confirmed, connected, note, yes_option
+from towpath.cli.shared.session import confirmed, connected, note, progress, yes_option
 from towpath.cli.shared.tables import Column, print_table
 from towpath.cli.shared.times import local_time, parse_duration
 
@@ -160,9 +160,16 @@ def delete(runs: tuple[str, ...], *, yes: bool) -> None:
         if not confirmed(f"Delete {names} and all runs below?", yes=yes):
             note("no run was deleted")
             raise SystemExit(1)
-        for run in found:
-            client.delete(run.id)
-            note(f"deleted {run.short_id}")
+        deleted: list[str] = []
+        try:
+            with progress("deleting", unit="runs and all below", total=len(found)) as shown:
+                for run in found:
+                    client.delete(run.id)
+                    shown.advance()
+                    deleted.append(run.short_id)
+        finally:
+            for short_id in deleted:
+                note(f"deleted {short_id}")
 
 
 def _nothing(*, narrow: bool, filtered: bool) -> str:
