@@ -93,12 +93,18 @@ def test_prints_are_logged_as_the_run_says_or_else_as_the_one_around_it(
 
 @pytest.fixture
 def root() -> Iterator[logging.Logger]:
-    """The root logger, whose handlers are restored."""
+    """The root logger; the configuration of logging is restored."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    loggers = [
+        each for each in root.manager.loggerDict.values() if isinstance(each, logging.Logger)
+    ]
+    disabled = [each.disabled for each in loggers]
     yield root
     root.handlers[:] = handlers
     root.setLevel(level)
+    for logger, was in zip(loggers, disabled, strict=True):
+        logger.disabled = was
 
 
 @flow
