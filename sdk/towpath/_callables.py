@@ -91,6 +91,13 @@ def signature_of(function: Any) -> inspect.Signature:
         return _ANY_ARGUMENTS
 
 
+@functools.lru_cache(maxsize=1024)
+def shows_defaults(function: Any) -> bool:
+    """Whether the defaults in a callable's signature are those that it uses."""
+    plain = plain_function(function)
+    return isinstance(plain, type) or hasattr(plain, "__code__")
+
+
 def returns_coroutine(function: Any) -> bool:
     """Whether a callable declares that what it returns is a coroutine."""
     flags: Any = getattr(getattr(function, "__code__", None), "co_flags", 0)  # of mocks, too

@@ -15,7 +15,7 @@ from typing import (
     get_type_hints,
 )
 
-from towpath._callables import plain_function, signature_of
+from towpath._callables import plain_function, shows_defaults, signature_of
 from towpath._definitions.misfits import PREFIX, misfit_message, short_repr, shown_signature
 from towpath.exceptions import DefinitionError, ParameterError
 
@@ -32,6 +32,8 @@ def bind(
 ) -> dict[str, Any]:
     """The arguments by parameter, defaults included.
 
+    Those of builtins are left out: what their signatures show need not be what they take.
+
     Raises:
         ParameterError: They don't fit the signature.
     """
@@ -43,7 +45,8 @@ def bind(
     except TypeError as error:
         problem = f"{owner}: {error}; its signature is {shown_signature(function, signature)}"
     else:
-        bound.apply_defaults()
+        if shows_defaults(function):
+            bound.apply_defaults()
         return dict(bound.arguments)
     # Raised here, so that no context of it holds the arguments.
     raise ParameterError(problem)

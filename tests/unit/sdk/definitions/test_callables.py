@@ -8,6 +8,7 @@ import operator
 from typing import TYPE_CHECKING, Annotated, Any
 from unittest.mock import AsyncMock
 
+import numpy as np
 import pytest
 from towpath import flow, get_run_logger, task
 from towpath.annotations import Sensitive
@@ -138,6 +139,9 @@ def test_builtins_are_tasks() -> None:
     assert task(max)(1, 2) == 2
     assert task("a-b".split)("-") == ["a", "b"]
     assert task(len, cache_policy=INPUTS + TASK_SOURCE)([1]) == 1
+    # Its signature shows defaults that it refuses when they are given.
+    assert task(np.add)(1, 2) == 3
+    assert task(functools.partial(np.add, 1), cache_policy=TASK_SOURCE)(2) == 3
 
 
 def test_what_a_partial_binds_is_validated_as_a_default_and_named_in_errors() -> None:
