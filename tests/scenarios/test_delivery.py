@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from towpath_service.runs.domain.states import RunState
 
 from tests.chaos.history import recorded_runs, violations
 from tests.chaos.processes import Site, wait_until
+from tests.scenarios.commands import listed
+from tests.scenarios.servers import environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +57,29 @@ spanning()
 """
 
 
+TERMINATED = """
+import signal, sys, threading
+from towpath import flow, task
+
+if sys.argv[1:]:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+@task
+def waits():
+    try:
+        print("begun", flush=True)
+        threading.Event().wait(600)
+    finally:
+        print("cleaned", flush=True)
+
+@flow
+def terminated():
+    waits()
+
+terminated()
+"""
+
+
 def python(site: Site, code: str, **options: object) -> subprocess.Popen[str]:
     return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
         [sys.executable, "-c", code], env=site.environment, text=True, **options
@@ -81,6 +107,31 @@ def test_a_forked_child_reports_beside_its_parent(tmp_path: Path) -> None:
         assert len(producers) == 2
     finally:
         site.stop_server()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "printed", "reason"),
+    [((), -signal.SIGTERM, "", "PROCESS_LOST"), (("x",), 143, "cleaned\n", "PROCESS_EXIT")],
+    ids=["no handler", "a handler that exits"],
+)
+def test_sigterm_ends_a_pipeline_as_its_handler_says(
+    arguments: tuple[str, ...], code: int, printed: str, reason: str, tmp_path: Path
+) -> None:
+    home = make_site(tmp_path).home
+    process = subprocess.Popen(
+        [sys.executable, "-c", TERMINATED, *arguments],
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.terminate()
+        assert process.stdout.read() == printed
+        assert process.wait(60) == code
+    runs = listed(home)
+    assert [(run["state"], run["reason"]) for run in runs] == [("CRASHED", reason)] * 2
 
 
 def test_a_server_started_in_mid_flow_is_found_and_gets_everything(tmp_path: Path) -> None:

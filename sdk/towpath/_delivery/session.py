@@ -22,7 +22,7 @@ from towpath._delivery.outbox import Outbox
 from towpath._delivery.sender import Sender
 from towpath._delivery.unrecorded import Unrecorded
 from towpath._forks import generation, in_child
-from towpath._settings.current import get_settings
+from towpath._settings.current import settings_of_runs
 from towpath._transport.discovery import find_server
 from towpath.exceptions import ConfigurationError, ServerUnreachable
 
@@ -125,7 +125,7 @@ def _own_session() -> Session | Unrecorded:
     if session is None or session.pid != os.getpid():
         with _lock:
             if _session is None or _session.pid != os.getpid():
-                _session = _begun(get_settings(), forked=_session is not None)
+                _session = _begun(settings_of_runs(), forked=_session is not None)
                 _close_at_end(_session)
             session = _session
     return session

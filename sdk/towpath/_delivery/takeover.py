@@ -23,6 +23,7 @@ from towpath._state_type import StateType
 from towpath.api.v1 import ingest_service_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from towpath._transport.base import Transport
@@ -45,7 +46,12 @@ class DeliveryReport:
 
 
 def deliver_waiting(
-    home: Path, transport: Transport, *, include_live: bool = False, everything: bool = False
+    home: Path,
+    transport: Transport,
+    *,
+    include_live: bool = False,
+    everything: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> DeliveryReport:
     """Delivers the reports that wait in a home's outboxes.
 
@@ -54,6 +60,8 @@ def deliver_waiting(
         transport: Transport to the service.
         include_live: Also deliver the reports of living processes.
         everything: Also deliver outboxes meant for another server.
+        on_progress: Is called after each batch: with the number of reports that the batch had, and
+            with that of the outboxes that are left, its own among them.
 
     Returns:
         Counts of delivered reports, and the outboxes that were set aside.
@@ -62,7 +70,8 @@ def deliver_waiting(
         RpcError: The service didn't take a batch; the rest stays in the outboxes.
     """
     report = DeliveryReport()
-    for folder in outboxes(home):
+    folders = list(outboxes(home))
+    for number, folder in enumerate(folders):
         try:
             meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -71,22 +80,40 @@ def deliver_waiting(
         if target and target != transport.address and not everything:
             report.skipped += 1
             continue
+        batches = _Batches(on_progress, left=len(folders) - number)
         descriptor = None if meta.get("pid") == os.getpid() else lock_outbox(folder)
         if descriptor is not None:
             try:
-                _take_over(folder, meta, transport, report)
+                _take_over(folder, meta, transport, report, batches)
             finally:
                 os.close(descriptor)
         elif include_live and meta.get("pid") != os.getpid():
-            _deliver_all(folder, transport, report)
+            _deliver_all(folder, transport, report, batches)
     return report
 
 
-def _deliver_all(folder: Path, transport: Transport, report: DeliveryReport) -> Drain:
+class _Batches:
+    """Tells of the batches of one outbox."""
+
+    def __init__(self, tell: Callable[[int, int], None] | None, *, left: int) -> None:
+        self._tell = tell
+        self._left = left
+        self._before = 0
+
+    def delivered(self, reports: int) -> None:
+        """Notes how many reports of the outbox are delivered by now."""
+        if self._tell is not None:
+            self._tell(reports - self._before, self._left)
+        self._before = reports
+
+
+def _deliver_all(
+    folder: Path, transport: Transport, report: DeliveryReport, batches: _Batches
+) -> Drain:
     drain = Drain(folder)
     acked, acked_logs = drain.acked, drain.acked_logs
     while drain.deliver(transport):
-        pass
+        batches.delivered(drain.acked - acked + drain.acked_logs - acked_logs)
     report.producers += 1
     report.updates += drain.acked - acked
     report.logs += drain.acked_logs - acked_logs
@@ -95,9 +122,13 @@ def _deliver_all(folder: Path, transport: Transport, report: DeliveryReport) -> 
 
 
 def _take_over(
-    folder: Path, meta: dict[str, Any], transport: Transport, report: DeliveryReport
+    folder: Path,
+    meta: dict[str, Any],
+    transport: Transport,
+    report: DeliveryReport,
+    batches: _Batches,
 ) -> None:
-    drain = _deliver_all(folder, transport, report)
+    drain = _deliver_all(folder, transport, report, batches)
     damaged = drain.damaged or drain.torn()
     lost = _unfinished(folder)
     if lost:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import threading
 from contextlib import nullcontext
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from towpath._clock import system_clock
 from towpath._delivery.reports import StateReport
-from towpath._engine.coroutines import run_to_end
+from towpath._engine.coroutines import whole
 from towpath._engine.time_limit import time_limit, timed_out
 from towpath._redaction.patterns import scrubbed
 from towpath._runs.context import current_run
@@ -283,7 +282,7 @@ class Attempts:
         message = self._said(text_of(error))
         state: State[Any] = State(type=StateType.FAILED, message=message, exception=error)
         try:
-            return bool(condition(self._owner, self._context, state))
+            return bool(whole(condition(self._owner, self._context, state)))
         except Exception:  # noqa: BLE001 - user code may raise anything
             _log.exception("retry_condition_fn of %s failed: no retry", self._context.name)
             return False
@@ -302,9 +301,7 @@ class Attempts:
 
     def _call_hook(self, event: str, hook: Callable[..., Any], state: State[Any]) -> None:
         try:
-            outcome = hook(self._owner, self._context, state)
-            if inspect.iscoroutine(outcome):
-                run_to_end(outcome)
+            whole(hook(self._owner, self._context, state))
         except (Exception, SystemExit, asyncio.CancelledError):  # noqa: BLE001 - user code may raise anything
             # An error of a hook doesn't change the reported state.
             _log.exception("%s hook of %s failed", event, self._context.name)

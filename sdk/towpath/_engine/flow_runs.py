@@ -15,8 +15,9 @@ from towpath._display.begin import observed
 from towpath._engine import failure_report
 from towpath._engine.attempts import interruption
 from towpath._engine.caching import ResultEntry
+from towpath._engine.coroutines import awaited, whole
 from towpath._engine.generators import Driver
-from towpath._engine.run_logging import set_up
+from towpath._engine.run_logging import logs_prints, set_up
 from towpath._engine.traced_attempts import attempts_of
 from towpath._redaction.live import LiveSecrets
 from towpath._runs.async_library import check_async_library
@@ -27,7 +28,6 @@ from towpath._runs.interruption import Interruption
 from towpath._runs.loops import Loops, depth_below, enter_loop, leave_loop
 from towpath._runs.stack import in_fresh_task, in_fresh_thread, level_below, nearly_full
 from towpath._runs.unended import leave_unended
-from towpath._settings.current import get_settings
 from towpath._state_type import StateType
 from towpath._strikes import Struck, call_exposed, spared
 from towpath._tracing.begin import trace_of
@@ -68,7 +68,7 @@ class FlowRun:
         def body() -> Any:
             with self._in_runner():
                 try:
-                    return self._settled(call_exposed(self._fresh))
+                    return self._settled(call_exposed(self._whole))
                 except BaseException as error:
                     self._leave(error)
                     raise
@@ -91,7 +91,7 @@ class FlowRun:
         async def body() -> Any:
             with self._in_runner():
                 try:
-                    return await self._settled_async(await self._fresh())
+                    return await self._settled_async(await awaited(self._fresh()))
                 except BaseException as error:
                     await self._leave_async(error)
                     raise
@@ -135,6 +135,9 @@ class FlowRun:
         """The flow's function called for another attempt."""
         self._run.children.clear()
         return self._flow.invoke(self._run.parameters)
+
+    def _whole(self) -> Any:
+        return whole(self._fresh())
 
     async def _settled_async(self, value: Any) -> Any:
         await self._wait_for_submitted_async()
@@ -322,7 +325,7 @@ def _begin(
     flow: FlowDefinition, parameters: dict[str, Any], parent: RunContext | None
 ) -> RunContext:
     level = level_below(parent, flow.name)
-    settings = get_settings()
+    settings = failure_report.settings_for_run()
     if parent is None and settings.require_server:
         ensure_server(settings)
     set_up()
@@ -345,7 +348,7 @@ def _begin(
         owner=flow,
         parent=parent,
         runner=flow.task_runner.duplicate(),
-        log_prints=flow.log_prints,
+        log_prints=logs_prints(flow, parent),
         persist_result=(parent.persist_result if parent else False) if persist is None else persist,
         clock=clock,
         created=clock.time(),

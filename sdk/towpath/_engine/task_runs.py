@@ -12,12 +12,13 @@ import uuid_utils
 from towpath._clock import current_clock, system_clock
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter
-from towpath._engine import traced_attempts
+from towpath._engine import failure_report, traced_attempts
 from towpath._engine.arguments import search
 from towpath._engine.attempts import interruption
 from towpath._engine.caching import ResultEntry
+from towpath._engine.coroutines import awaited
 from towpath._engine.generators import Driver
-from towpath._engine.run_logging import set_up
+from towpath._engine.run_logging import logs_prints, set_up
 from towpath._engine.skipping import skipped, upstream_failures
 from towpath._redaction.live import LiveSecrets
 from towpath._runs.async_library import check_async_library
@@ -58,6 +59,7 @@ def new_run(
     index = parent.next_index(task.task_key) if parent else 0
     run_id = str(uuid_utils.uuid7())
     if parent is None:
+        failure_report.settings_for_run()
         set_up()
     clock = parent.clock if parent else current_clock.get() or system_clock
     inherited: frozenset[str] = parent.tags if parent else frozenset()
@@ -77,7 +79,7 @@ def new_run(
         owner=task,
         parent=parent,
         runner=parent.runner if parent else None,
-        log_prints=task.log_prints or (parent.log_prints if parent else False),
+        log_prints=logs_prints(task, parent),
         persist_result=parent.persist_result if parent else False,
         clock=clock,
         created=clock.time(),
@@ -231,7 +233,7 @@ async def _execute_async(
             return attempts.give_up(results.problem)
         interruption = _interruption_of(run)
         if interruption is None:
-            return await attempts.run_async(lambda: task.body(parameters))
+            return await attempts.run_async(lambda: awaited(task.invoke(parameters)))
         return await attempts.run_async(
             lambda: interruption.run_async(lambda: task.body(parameters))
         )

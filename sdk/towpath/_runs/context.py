@@ -8,6 +8,7 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, Self
 
+from towpath._callables import whole_call
 from towpath._clock import Clock, system_clock
 from towpath._forks import generation, in_child
 from towpath._redaction.clean import clean
@@ -136,8 +137,11 @@ class RunContext:
 
     def hide(self, parameters: dict[str, Any]) -> None:
         """Keeps its sensitive arguments from being seen."""
-        for name in sensitive_parameters(self.owner.fn):
-            self.secrets.add(parameters.get(name))
+        sensitive = sensitive_parameters(self.owner.fn)
+        if sensitive:
+            call = whole_call(self.owner.fn, parameters)
+            for name in sensitive:
+                self.secrets.add(call.get(name))
 
     @property
     def id(self) -> str:

@@ -31,6 +31,7 @@ from towpath._runs.context import RunContext, current_run, tags
 from towpath._runs.interruption import Interruption
 from towpath._runs.loops import Loops
 from towpath._runs.waiting import run_in
+from towpath._settings.current import leave_problems_to_parent
 from towpath._telemetry.switch import end_of_process
 from towpath._tracing.begin import adopted
 from towpath.states import State
@@ -134,6 +135,7 @@ def main(receive: int, send: int) -> None:
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     incoming = Connection(receive, writable=False)
     threading.Thread(target=_read, args=(incoming, calls), daemon=True).start()
+    leave_problems_to_parent()
     run_logging.set_up()
     out.send_bytes(READY)
     reporter = PipeReporter(out)

@@ -57,7 +57,7 @@ def _settings_checks() -> Iterator[Check]:
         yield Check(
             name="settings",
             verdict="warning",
-            text=problem,
+            text=str(problem),
             fix="the profile isn't in use now; fix it before you use it",
         )
     if is_exposed(resolution.config):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from towpath.cli.shared.output import print_json, text_output
-from towpath.cli.shared.session import checked_settings, note
+from towpath.cli.shared.session import checked_settings, note, progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +25,15 @@ def sync(output: str, *, everything: bool) -> None:
     from towpath.client._connect import open_client  # noqa: PLC0415 - it loads gRPC
 
     settings = checked_settings()
-    with open_client(settings) as client:
-        report = deliver_waiting(settings.home, client.transport, everything=everything)
+    with open_client(settings) as client, progress("delivering", unit="reports") as shown:
+
+        def on_progress(reports: int, left: int) -> None:
+            shown.advance(reports)
+            shown.remark = f"{left} outboxes left" if left > 1 else "1 outbox left"
+
+        report = deliver_waiting(
+            settings.home, client.transport, everything=everything, on_progress=on_progress
+        )
         address = client.transport.address
     if output == "json":
         print_json(_as_json(report, address))
