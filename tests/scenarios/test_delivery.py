@@ -117,3 +117,35 @@ def test_a_server_that_is_away_stops_nothing_and_sync_delivers_later(tmp_path: P
         assert {run.state for run in recorded_runs(site.database).values()} == {RunState.COMPLETED}
     finally:
         site.stop_server()
+
+
+def test_a_misspelt_workspace_is_told_once_and_its_reports_are_moved_to_the_right_one(
+    tmp_path: Path,
+) -> None:
+    site = make_site(tmp_path)
+    site.start_server()
+    try:
+        hello = FORKING.partition("child =")[0]
+        misspelt = site.environment | {"TOWPATH_WORKSPACE": "typo"}
+        ended = subprocess.run(
+            [sys.executable, "-c", hello],
+            env=misspelt,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert ended.stderr.count("workspaces/typo was not found") == 1
+        assert "default is the only workspace" in ended.stderr
+        assert "towpath sync --move typo NAME" in ended.stderr
+        assert "delivers them, once that is fixed" in ended.stderr
+        told = site.command("sync")
+        assert told.returncode == 1
+        assert "workspaces/typo was not found" in told.stderr
+        shown = site.command("doctor")
+        assert "workspaces/typo was not found" in shown.stdout
+        assert site.command("sync", "--move", "typo", "default").returncode == 0
+        assert len(recorded_runs(site.database)) == 6
+        assert list((site.home / "outbox").iterdir()) == []
+    finally:
+        site.stop_server()

@@ -13,11 +13,19 @@ from towpath._delivery.backoff import MOST_SECONDS, Backoff
 from towpath._delivery.couriers import Courier, StreamCourier, UnaryCourier
 from towpath._delivery.drain import Drain
 from towpath._delivery.fences import Fences
+from towpath._delivery.refusals import forget_refusal, note_refusal
 from towpath._delivery.stream import PRODUCER_AHEAD
 from towpath._delivery.takeover import deliver_waiting
 from towpath._transport import opening
 from towpath._transport.discovery import find_server
-from towpath.exceptions import ConfigurationError, NotSignedIn, RpcError, ServerUnreachable
+from towpath.exceptions import (
+    ConfigurationError,
+    NotATowpathServer,
+    NotFound,
+    NotSignedIn,
+    RpcError,
+    ServerUnreachable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +73,8 @@ class Sender:
         self._backoff = Backoff()
         self._fences = Fences()
         self._told: set[str] = set()  # said on stderr
+        self._failed_at: tuple[str, int] | None = None
+        self._refused = ""
         self._reachable = False
         self._stopping = False
         self._hurry = threading.Event()
@@ -77,6 +87,11 @@ class Sender:
     def waiting(self) -> int:
         """Number of updates that wait for their verdict."""
         return self._outbox.updates.last - self._drain.acked
+
+    @property
+    def refused(self) -> bool:
+        """Whether the process has said what keeps its reports from being taken, until they are."""
+        return bool(self._refused)
 
     def flush(self, timeout_seconds: float) -> bool:
         """Waits until all reported so far is acknowledged; False when time ran out first."""
@@ -139,8 +154,7 @@ class Sender:
                 if self._is_final(error):
                     self._give_up(error)
                     return
-                if isinstance(error, NotSignedIn) and not self._reachable:
-                    # An open stream ends so when its key is replaced; a new one's failure counts.
+                if self._is_lasting(error):
                     self._tell_once(error)
                 self._back_off(began, acked, error.retry_after_seconds)
             except ConfigurationError as error:
@@ -153,16 +167,31 @@ class Sender:
             self._backoff.reset()
         self._pause(self._backoff.pause(wanted_seconds))
 
-    def _tell_once(self, error: ConfigurationError | NotSignedIn) -> None:
+    def _is_lasting(self, error: RpcError) -> bool:
+        """Whether a refusal stays until someone changes something."""
+        before, self._failed_at = self._failed_at, (str(error), self._drain.acked)
+        if isinstance(error, ServerUnreachable) or error.quota or error.retry_after_seconds:
+            return False
+        if isinstance(error, NotSignedIn | NotFound | NotATowpathServer):
+            # An open stream ends so when its key is replaced; a new one's failure counts.
+            return not self._reachable
+        return error.reason != FENCED and before == self._failed_at
+
+    def _tell_once(self, error: ConfigurationError | RpcError) -> None:
         """Says what keeps this process from delivering, and that it will try again."""
-        if str(error) in self._told:
+        if self._refused == str(error):
             return
-        self._told.add(str(error))
-        sys.stderr.write(
-            f"towpath: reports can't be delivered: {error}. Flows go on; their reports wait in"
-            f" {self._outbox.folder}. Once this is fixed, this process or `towpath sync` delivers"
-            " them.\n"
+        self._refused = str(error)
+        refusal = note_refusal(self._outbox.folder, error)
+        self._write_once(
+            f"reports can't be delivered: {error}. Flows go on; their reports wait in"
+            f" {self._outbox.folder}. {refusal.way_out}."
         )
+
+    def _write_once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            sys.stderr.write(f"towpath: {text}\n")
 
     def _is_final(self, error: RpcError) -> bool:
         if error.reason == FENCED:
@@ -195,7 +224,7 @@ class Sender:
             while not self._stopping or self._drain.acked < self._outbox.updates.last:
                 self._outbox.reported.clear()
                 moved = courier.step()
-                self._reachable = self._reachable or courier.reached
+                self._note_reached(reached=courier.reached)
                 if courier.ended:
                     return courier.pause_seconds
                 if moved:
@@ -218,17 +247,17 @@ class Sender:
                     time.sleep(LINGER_SECONDS)
         return 0.0
 
+    def _note_reached(self, *, reached: bool) -> None:
+        if reached and not self._reachable:
+            self._reachable = True
+            if self._refused:
+                self._refused = ""
+                forget_refusal(self._outbox.folder)
+
     def _take_over(self, transport: Transport) -> None:
-        """Delivers the outboxes of ended processes; a failure doesn't affect this process."""
-        try:
-            deliver_waiting(self._settings.home, transport)
-        except ServerUnreachable:
-            raise
-        except RpcError as error:
-            sys.stderr.write(
-                f"towpath: what an ended process reported could not be delivered ({error}):"
-                " `towpath sync` tries again\n"
-            )
+        """Delivers the outboxes of ended processes; a refused one doesn't affect this process."""
+        for warning in deliver_waiting(self._settings.home, transport).warnings:
+            self._write_once(warning)
 
     def _keep_open_runs(self) -> None:
         """Notes which runs are unfinished, in case the segments that say so are gone."""

@@ -92,10 +92,11 @@ class Session:
         self._sender.stop()
         waiting = self._sender.waiting
         if waiting and self._settings.server_address:
+            when = ", once that is fixed" if self._sender.refused else ""
             sys.stderr.write(
                 f"towpath: {waiting} updates wait in the outbox, since"
                 f" {self._settings.server_address} did not take them:"
-                " `towpath sync` delivers them\n"
+                f" `towpath sync` delivers them{when}\n"
             )
         self._outbox.close(remove=done and not waiting)
 
