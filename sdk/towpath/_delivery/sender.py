@@ -13,6 +13,7 @@ from towpath._delivery.backoff import MOST_SECONDS, Backoff
 from towpath._delivery.couriers import Courier, StreamCourier, UnaryCourier
 from towpath._delivery.drain import Drain
 from towpath._delivery.fences import Fences
+from towpath._delivery.patience import Patience
 from towpath._delivery.refusals import forget_refusal, note_refusal
 from towpath._delivery.stream import PRODUCER_AHEAD
 from towpath._delivery.takeover import deliver_waiting
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 LINGER_SECONDS: Final = 0.005
 LOOK_SECONDS: Final = 1.0
 BEAT_SECONDS: Final = 10.0
-AWAY_PATIENCE_SECONDS: Final = 1.0
 HASTY_SECONDS: Final = 5.0
 """A connection that the server ends sooner is answered as a failure is."""
 FENCED: Final = "PRODUCER_FENCED"
@@ -76,6 +76,7 @@ class Sender:
         self._failed_at: tuple[str, int] | None = None
         self._refused = ""
         self._reachable = False
+        self._failing = False
         self._stopping = False
         self._hurry = threading.Event()
         self._progress = threading.Condition()
@@ -94,21 +95,26 @@ class Sender:
         return bool(self._refused)
 
     def flush(self, timeout_seconds: float) -> bool:
-        """Waits until all reported so far is acknowledged; False when time ran out first."""
+        """Waits until all reported so far is acknowledged; False when time ran out first.
+
+        A server that can't be reached gets a second. One that only hasn't answered yet, as on a
+        busy machine, gets all the time.
+        """
         updates, logs = self._outbox.updates.last, self._outbox.logs.last
-        if not self._server():
+        address = self._server()
+        if not address:
             return self._drain.acked >= updates and self._drain.acked_logs >= logs
-        deadline = time.monotonic() + timeout_seconds
         began = time.monotonic()
+        patience = Patience(address, began, began + timeout_seconds)
         self._outbox.reported.set()
         self._hurry.set()
-        with self._progress:
-            while self._drain.acked < updates or self._drain.acked_logs < logs:
-                now = time.monotonic()
-                away = not self._reachable and now - began > AWAY_PATIENCE_SECONDS
-                if now >= deadline or away or not self._thread.is_alive():
-                    return False
-                self._progress.wait(min(0.05, deadline - now))
+        while self._drain.acked < updates or self._drain.acked_logs < logs:
+            if patience.ends(reachable=self._reachable, failing=self._failing):
+                return False
+            if not self._thread.is_alive():
+                return False
+            with self._progress:
+                self._progress.wait(0.05)
         return True
 
     def stop(self) -> None:
@@ -163,6 +169,7 @@ class Sender:
 
     def _back_off(self, began: float, acked: int, wanted_seconds: float | None = None) -> None:
         self._reachable = False
+        self._failing = True
         if self._drain.acked > acked or time.monotonic() - began > MOST_SECONDS:
             self._backoff.reset()
         self._pause(self._backoff.pause(wanted_seconds))
@@ -250,6 +257,7 @@ class Sender:
     def _note_reached(self, *, reached: bool) -> None:
         if reached and not self._reachable:
             self._reachable = True
+            self._failing = False
             if self._refused:
                 self._refused = ""
                 forget_refusal(self._outbox.folder)
