@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 LINGER_SECONDS: Final = 0.005
 LOOK_SECONDS: Final = 1.0
+GATHER_SECONDS: Final = 0.05
+"""Least pause between two looks for a server, while there are reports."""
 BEAT_SECONDS: Final = 10.0
 HASTY_SECONDS: Final = 5.0
 """A connection that the server ends sooner is answered as a failure is."""
@@ -77,7 +79,7 @@ class Sender:
         self._refused = ""
         self._reachable = False
         self._failing = False
-        self._stopping = False
+        self._stopping = threading.Event()
         self._hurry = threading.Event()
         self._progress = threading.Condition()
         self._persisted_segment = 0
@@ -119,7 +121,7 @@ class Sender:
 
     def stop(self) -> None:
         """Ends the thread, or leaves it when it doesn't end soon."""
-        self._stopping = True
+        self._stopping.set()
         self._outbox.reported.set()
         self._hurry.set()
         self._thread.join(timeout=2.0)
@@ -142,13 +144,10 @@ class Sender:
         return opening.open_grpc(self._settings, address)
 
     def _run(self) -> None:
-        while not self._stopping:
+        while not self._stopping.is_set():
             address = self._server()
             if not address:
-                self._outbox.reported.clear()
-                self._outbox.reported.wait(LOOK_SECONDS)
-                if self._outbox.reported.is_set():
-                    time.sleep(0.05)
+                self._await_report()
                 continue
             acked, began = self._drain.acked, time.monotonic()
             try:
@@ -166,6 +165,13 @@ class Sender:
             except ConfigurationError as error:
                 self._tell_once(error)
                 self._back_off(began, acked)
+
+    def _await_report(self) -> None:
+        """Waits, without a server, for a report or the time to look for one."""
+        self._outbox.reported.clear()
+        # Whoever stops the thread sets the event after that, so that no stop is missed.
+        if not self._stopping.is_set() and self._outbox.reported.wait(LOOK_SECONDS):
+            self._stopping.wait(GATHER_SECONDS)
 
     def _back_off(self, began: float, acked: int, wanted_seconds: float | None = None) -> None:
         self._reachable = False
@@ -207,7 +213,7 @@ class Sender:
 
     def _pause(self, seconds: float) -> None:
         """Waits before the next connection; a flush cuts it short."""
-        if not self._stopping and self._hurry.wait(seconds):
+        if not self._stopping.is_set() and self._hurry.wait(seconds):
             self._hurry.clear()
 
     def _give_up(self, error: RpcError) -> None:
@@ -228,7 +234,7 @@ class Sender:
         beat_at = time.monotonic() + BEAT_SECONDS
         took_over = False
         with closing(self._courier(transport)) as courier:
-            while not self._stopping or self._drain.acked < self._outbox.updates.last:
+            while not self._stopping.is_set() or self._drain.acked < self._outbox.updates.last:
                 self._outbox.reported.clear()
                 moved = courier.step()
                 self._note_reached(reached=courier.reached)
@@ -239,7 +245,7 @@ class Sender:
                     with self._progress:
                         self._progress.notify_all()
                     continue
-                if self._stopping:
+                if self._stopping.is_set():
                     return 0.0
                 if not took_over and courier.reached and courier.idle and not self._forked:
                     took_over = True

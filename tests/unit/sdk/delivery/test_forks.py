@@ -18,21 +18,22 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system with fork")
 
 FORKS = 300
+EXIT_EACH = 15
+"""Of so many children, one ends by SystemExit: that takes an interpreter ten times as long."""
 
 STRESS = f"""
 import contextvars, faulthandler, os, random, signal, threading, time
 from towpath import flow, get_run_logger, task
 
 faulthandler.enable()  # A child that hangs says where, when it is aborted.
+WAITED_FOR_SECONDS = 120.0
 
-def status_of(child):
-    for _ in range(24_000):
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return status
-        time.sleep(0.005)
-    os.kill(child, signal.SIGABRT)
-    return os.waitpid(child, 0)[1]
+def guard(children, over):
+    # Aborts a child that hangs, so that the wait for it ends.
+    while not over.wait(1.0):
+        for child, since in list(children.items()):
+            if time.monotonic() - since > WAITED_FOR_SECONDS:
+                os.kill(child, signal.SIGABRT)
 
 @task
 def small(n):
@@ -41,6 +42,9 @@ def small(n):
 @flow
 def stress():
     log, over, begun = get_run_logger(), threading.Event(), threading.Barrier(5)
+    children = {{}}
+    guarding = threading.Thread(target=guard, args=(children, over))
+    guarding.start()
 
     def busy(name):
         begun.wait()
@@ -61,6 +65,16 @@ def stress():
     for thread in threads:
         thread.start()
     begun.wait()
+    try:
+        fork_often(log, children)
+    finally:
+        over.set()
+    for thread in (*threads, guarding):
+        thread.join()
+    return counts
+
+def fork_often(log, children):
+    numbers = {{}}
     for n in range({FORKS}):
         time.sleep(random.random() / 1000)
         child = os.fork()
@@ -68,15 +82,22 @@ def stress():
             log.info("child %d", n)
             if n % 3 == 0:
                 small(-n)
-            if n % 3 == 1:
+            if n % {EXIT_EACH} == 1:
                 raise SystemExit(3)
             os._exit(0)
-        status = status_of(child)
-        assert os.waitstatus_to_exitcode(status) == (3 if n % 3 == 1 else 0), (n, status)
-    over.set()
-    for thread in threads:
-        thread.join()
-    return counts
+        children[child] = time.monotonic()
+        numbers[child] = n
+        if len(children) == 8:
+            await_child(children, numbers)
+    while children:
+        await_child(children, numbers)
+
+def await_child(children, numbers):
+    child, status = os.wait()
+    del children[child]
+    n = numbers.pop(child)
+    code = 3 if n % {EXIT_EACH} == 1 else 0
+    assert os.waitstatus_to_exitcode(status) == code, (n, status)
 
 counts = stress()
 print("counts", *[f"{{name}}={{n}}" for name, n in counts.items()])
@@ -228,6 +249,46 @@ around()
     first, second = ran.stdout.splitlines()
     assert "only the parent hears of its end" in first
     assert "forked child" in second
+
+
+def test_a_child_imports_what_a_thread_of_its_parent_was_importing(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(
+        "import __main__, os, slower\n"
+        "if os.getpid() == __main__.parent: __main__.amid()\n"
+        "whole = 1\n"
+    )
+    (tmp_path / "slower.py").write_text("whole = 2\n")
+    ran = script(
+        tmp_path,
+        """
+import os, threading
+import towpath._forks
+
+parent, begun, over = os.getpid(), threading.Event(), threading.Event()
+
+def amid():
+    begun.set()
+    over.wait(60)
+
+def load():
+    import slow
+    print("parent", slow.whole, slow.slower.whole)
+
+loading = threading.Thread(target=load)
+loading.start()
+begun.wait()
+child = os.fork()
+if not child:
+    import slow
+    print("child", slow.whole, slow.slower.whole, flush=True)
+    os._exit(0)
+print("status", os.waitpid(child, 0)[1])
+over.set()
+loading.join()
+""",
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == ["child 1 2", "status 0", "parent 1 2"]
 
 
 def test_a_childs_own_flow_is_recorded_whole(tmp_path: Path) -> None:
