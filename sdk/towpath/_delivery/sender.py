@@ -71,7 +71,9 @@ class Sender:
         self._outbox = outbox
         self._forked = forked
         self._on_directive = on_directive
-        self._drain = Drain(outbox.folder, updates=outbox.updates, logs=outbox.logs)
+        self._drain = Drain(
+            outbox.folder, updates=outbox.updates, logs=outbox.logs, workspace=outbox.workspace
+        )
         self._backoff = Backoff()
         self._fences = Fences()
         self._told: set[str] = set()  # said on stderr
@@ -90,6 +92,11 @@ class Sender:
     def waiting(self) -> int:
         """Number of updates that wait for their verdict."""
         return self._outbox.updates.last - self._drain.acked
+
+    @property
+    def waiting_logs(self) -> int:
+        """Number of log lines that wait to be taken."""
+        return self._outbox.logs.last - self._drain.acked_logs
 
     @property
     def refused(self) -> bool:
@@ -198,7 +205,7 @@ class Sender:
         refusal = note_refusal(self._outbox.folder, error)
         self._write_once(
             f"reports can't be delivered: {error}. Flows go on; their reports wait in"
-            f" {self._outbox.folder}. {refusal.way_out}."
+            f" {self._outbox.place}. {refusal.way_out}."
         )
 
     def _write_once(self, text: str) -> None:
@@ -220,7 +227,7 @@ class Sender:
         self._reachable = False
         sys.stderr.write(
             f"towpath: the server takes no more reports from this process ({error}). Its flows go"
-            f" on; what they report from now on stays in {self._outbox.folder}. Start the process"
+            f" on; what they report from now on stays in {self._outbox.place}. Start the process"
             " anew to report again.\n"
         )
 
