@@ -81,7 +81,7 @@ class Session:
         Runs of the parent that the child is in report to a session of the child's own.
         """
         self._outbox.let_go()
-        own = InheritedReporter(_own_session)
+        own = InheritedReporter(own_reporter)
         self.create, self.transition, self.rename = own.create, own.transition, own.rename
         self.log, self.flush = own.log, own.flush
 
@@ -137,10 +137,11 @@ in_child(_begin_in_child)
 def current_reporter() -> Reporter:
     """The reporter of this process, made on first use; a forked child gets one of its own."""
     chosen = _override.get()
-    return _own_session() if chosen is None else chosen
+    return own_reporter() if chosen is None else chosen
 
 
-def _own_session() -> Session | Unrecorded:
+def own_reporter() -> Session | Unrecorded:
+    """The reporter of this process, whatever this context reports to."""
     global _session  # noqa: PLW0603 - one outbox a process is the point
     session = _session
     if session is None or session.pid != os.getpid():

@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
+from towpath._delivery.inherited import InheritedReporter
+from towpath._delivery.session import end_forked_child, own_reporter
 from towpath._engine import run_logging
 from towpath._engine.coroutines import run_to_end
+from towpath._forks import in_child
 from towpath._redaction.live import LiveSecrets
 from towpath._runners.inline import InlineTaskRunner
 from towpath._runners.processes.wire import (
@@ -47,6 +50,15 @@ class PipeReporter:
     def __init__(self, out: Connection) -> None:
         self._out = out
         self._lock = threading.Lock()
+        self._own: InheritedReporter | None = None
+
+    def let_go(self) -> None:
+        """In a forked child: leaves the pipe to the worker, whose messages it would break.
+
+        The child's reports go to an outbox of its own.
+        """
+        self._out.close()
+        self._own = InheritedReporter(own_reporter)
 
     def create(self, run: RunReport) -> None:
         """Reports a new run."""
@@ -66,11 +78,14 @@ class PipeReporter:
 
     def flush(self, timeout_seconds: float) -> bool:
         """Returns at once: reports don't wait here."""
-        del timeout_seconds
-        return True
+        return self._own is None or self._own.flush(timeout_seconds)
 
     def send(self, message: Any) -> None:
         """Sends a whole message; safe to call from any thread."""
+        if self._own is not None:
+            assert isinstance(message, Report)
+            getattr(self._own, message.method)(*message.arguments)
+            return
         data = dump(message)
         with self._lock:
             self._out.send_bytes(data)
@@ -81,6 +96,7 @@ class Worker:
 
     def __init__(self, reporter: PipeReporter) -> None:
         self._reporter = reporter
+        self._pid = os.getpid()
         self._tasks: dict[int, TaskDefinition] = {}
 
     def answer(self, data: bytes) -> Ended:
@@ -96,11 +112,18 @@ class Worker:
             run = _run_of(facts, parameters, task, self._reporter, children)
             run.secrets = secrets
             value = _perform(task, run, parameters, facts)
+            self._leave_child(None)
             return Ended(
                 value=dump_result(value), failed_runs=_failed(children), secrets=secrets.values
             )
         except BaseException as error:  # noqa: BLE001 - the flow's process decides what it means
+            self._leave_child(error)
             return raised(error, _failed(children), secrets.values)
+
+    def _leave_child(self, error: BaseException | None) -> None:
+        """Ends a child that was forked in the task: the worker alone answers the call."""
+        if os.getpid() != self._pid:
+            end_forked_child(error)
 
 
 def main(receive: int, send: int) -> None:
@@ -120,6 +143,8 @@ def main(receive: int, send: int) -> None:
     run_logging.set_up()
     out.send_bytes(READY)
     reporter = PipeReporter(out)
+    in_child(reporter.let_go)
+    in_child(incoming.close)
     worker = Worker(reporter)
     while True:
         reporter.send(worker.answer(calls.get()))

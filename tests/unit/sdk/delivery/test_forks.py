@@ -261,7 +261,7 @@ def test_a_child_imports_what_a_thread_of_its_parent_was_importing(tmp_path: Pat
     ran = script(
         tmp_path,
         """
-import os, threading
+import os, signal, threading
 import towpath._forks
 
 parent, begun, over = os.getpid(), threading.Event(), threading.Event()
@@ -279,6 +279,7 @@ loading.start()
 begun.wait()
 child = os.fork()
 if not child:
+    signal.alarm(30)  # Ends a child that hangs.
     import slow
     print("child", slow.whole, slow.slower.whole, flush=True)
     os._exit(0)
@@ -321,3 +322,53 @@ print(around())
     states, _ = recorded(tmp_path)
     assert len(states) == 7
     assert {each[-1] for each in states.values()} == {COMPLETED}
+
+
+IN_A_WORKER = """
+import os, sys
+from towpath import flow, get_run_logger, task
+from towpath.task_runners import ProcessPoolTaskRunner
+
+@task
+def small(n):
+    return n
+
+@task
+def forks(way):
+    log = get_run_logger()
+    child = os.fork()
+    if not child:
+        log.info("child %s", way)
+        small(1)
+        if way == "sys.exit":
+            sys.exit(5)
+        if way == "an exception":
+            raise ValueError("of the child")
+        if way == "os._exit":
+            os._exit(6)
+        return way
+    _, status = os.waitpid(child, 0)
+    log.info("worker %s", way)
+    return os.waitstatus_to_exitcode(status)
+
+@flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
+def around():
+    ways = ["sys.exit", "an exception", "os._exit", "a return"]
+    return [future.result() for future in [forks.submit(way) for way in ways]]
+
+if __name__ == "__main__":
+    print(around())
+"""
+
+
+def test_children_forked_in_a_worker_process_are_recorded_and_answer_no_call(
+    tmp_path: Path,
+) -> None:
+    ran = script(tmp_path, IN_A_WORKER)
+    assert ran.stdout == "[5, 1, 6, 0]\n", ran.stderr
+    assert "ValueError: of the child" in ran.stderr
+    states, lines = recorded(tmp_path)
+    ways = ["sys.exit", "an exception", "os._exit", "a return"]
+    assert sorted(lines) == sorted(f"{who} {way}" for who in ("child", "worker") for way in ways)
+    assert [each for each in states.values() if each[-1] != COMPLETED] == []
+    assert len(states) == 1 + 4 + 4
