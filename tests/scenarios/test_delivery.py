@@ -168,3 +168,84 @@ def test_a_server_that_is_away_stops_nothing_and_sync_delivers_later(tmp_path: P
         assert {run.state for run in recorded_runs(site.database).values()} == {RunState.COMPLETED}
     finally:
         site.stop_server()
+
+
+def test_a_misspelt_workspace_is_told_once_and_its_reports_are_moved_to_the_right_one(
+    tmp_path: Path,
+) -> None:
+    site = make_site(tmp_path)
+    site.start_server()
+    try:
+        hello = FORKING.partition("child =")[0]
+        misspelt = site.environment | {"TOWPATH_WORKSPACE": "typo"}
+        ended = subprocess.run(
+            [sys.executable, "-c", hello],
+            env=misspelt,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert ended.stderr.count("workspaces/typo was not found") == 1
+        assert "default is the only workspace" in ended.stderr
+        assert "towpath sync --move typo NAME" in ended.stderr
+        assert "delivers them, once that is fixed" in ended.stderr
+        told = site.command("sync")
+        assert told.returncode == 1
+        assert "workspaces/typo was not found" in told.stderr
+        shown = site.command("doctor")
+        assert "workspaces/typo was not found" in shown.stdout
+        assert site.command("sync", "--move", "typo", "default").returncode == 0
+        assert len(recorded_runs(site.database)) == 6
+        assert list((site.home / "outbox").iterdir()) == []
+    finally:
+        site.stop_server()
+
+
+@pytest.fixture
+def unusable(tmp_path: Path) -> str:
+    """A Towpath home that nobody can make, not even root."""
+    (tmp_path / "file").touch()
+    return str(tmp_path / "file" / "home")
+
+
+def test_with_an_unusable_home_reports_go_to_the_server_from_memory(
+    tmp_path: Path, unusable: str
+) -> None:
+    site = make_site(tmp_path)
+    site.start_server()
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", FORKING],
+            env=site.environment | {"TOWPATH_HOME": unusable},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        (warning,) = ended.stderr.splitlines()
+        assert f"the Towpath home {unusable} can't be used" in warning
+        assert f"Reports go to 127.0.0.1:{site.port} from memory" in warning
+        assert "Set TOWPATH_HOME" in warning
+        runs = recorded_runs(site.database)
+        assert [run.state for run in runs.values()] == [RunState.COMPLETED] * (6 + 21 + 21)
+        assert violations(site.database) == []
+    finally:
+        site.stop_server()
+
+
+def test_with_an_unusable_home_and_no_server_the_loss_is_counted_at_the_end(
+    tmp_path: Path, unusable: str
+) -> None:
+    site = make_site(tmp_path)
+    ended = subprocess.run(
+        [sys.executable, "-c", FORKING.partition("child =")[0]],
+        env=site.environment | {"TOWPATH_HOME": unusable},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    warning, loss = ended.stderr.splitlines()
+    assert "can't be used" in warning
+    assert loss.startswith("towpath: 12 updates and 0 log lines of this process are lost")
