@@ -20,17 +20,20 @@ NAMES = {
     ),
     "towpath.cli": "main",
     "towpath.client": (
-        "ApiKey Audit AuditEntry AuditPage Caller ClaimRule Client Decision DeviceSignIn"
-        " Failure FlowSummary GraphNode Keys LogLine Login NewApiKey NewTenant NewUser Role"
-        " RoleBinding Roles Run RunEvent SecretInfo Secrets ServerInfo ServiceAccount"
-        " ServiceAccounts SignInOptions SignIns Tenant TenantLimits TenantUsage Tenants"
-        " Transition Trust Trusts Usage User UserTrust Users WaitingSignIn Workspace"
+        "ApiKey ArchiveCode Audit AuditEntry AuditPage Caller Cancellation ClaimRule Client"
+        " CodeSource Decision DeploymentInfo DeploymentSpec Deployments DeviceSignIn Explanation"
+        " Failure FlowSummary GitCode GraphNode Keys LocalCode LogLine Login NewApiKey NewTenant"
+        " NewUser PackageCode Pools Queues Reason Role RoleBinding Roles Run RunEvent ScheduleInfo"
+        " ScheduleSlot Schedules SecretInfo Secrets ServerInfo ServiceAccount ServiceAccounts"
+        " SignInOptions SignIns Tenant TenantLimits TenantUsage Tenants Transition Trust Trusts"
+        " Usage User UserTrust Users WaitingSignIn WorkPool WorkQueue Worker Workers Workspace"
         " WorkspaceGrant Workspaces connect"
     ),
     "towpath.context": "RunContext get_run_context tags",
     "towpath.exceptions": (
-        "ConfigurationError Conflict DefinitionError FlowRunFailed InvalidRequest"
-        " MissingContextError NotATowpathServer NotFound NotSignedIn ParameterError ResultError"
+        "ConfigurationError Conflict DefinitionError EventLoopError FlowRunFailed InvalidRequest"
+        " MissingContextError NestingError NotATowpathServer NotFound NotSignedIn ParameterError"
+        " ResultError"
         " RpcError RunCancelled RunCrashed RunError RunTimedOut ServerUnreachable TowpathError"
         " UnhashableInputError UpstreamFailed"
     ),
@@ -39,6 +42,7 @@ NAMES = {
         " speaks_grpc tell_by warn_once"
     ),
     "towpath.extensions.outboxes": "DeliveryReport deliver_waiting",
+    "towpath.extensions.progress": "Progress",
     "towpath.extensions.redaction": "REDACTED scrubbed",
     "towpath.extensions.spans": "FinishedSpan emit",
     "towpath.extensions.tracing": (
@@ -46,7 +50,7 @@ NAMES = {
     ),
     "towpath.extensions.transports": "Transport announce_server to_rpc_error",
     "towpath.flows": "Flow flow",
-    "towpath.futures": "Future FutureList as_completed wait",
+    "towpath.futures": "DoneAndNotDoneFutures Future FutureList as_completed wait",
     "towpath.logging": "get_run_logger",
     "towpath.runtime": "flow_run task_run",
     "towpath.runtime.flow_run": (

@@ -16,6 +16,7 @@ from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.work.application.cancelling import is_below
 from towpath_service.work.application.enqueueing import Enqueued, enqueue
 from towpath_service.work.domain.deployment_runs import checked_parameters, run_of
+from towpath_service.work.domain.json_objects import parse_object
 from towpath_service.work.domain.names import DeploymentName, QueueName
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ MOST_QUEUED: Final = 100_000
 """Most queued runs of a tenant."""
 MOST_TAGS: Final = 64
 MOST_LABELS: Final = 64
+MOST_OVERRIDES_BYTES: Final = 64 * 1024
 _RETRY_SECONDS: Final = 10.0
 _TRIES: Final = 5
 
@@ -134,6 +136,7 @@ class Creating:
 def _checked(control: Control, asked: NewRunRequest) -> tuple[int, Mapping[str, Any]]:
     """The deployment's revision and the run's arguments, checked against its schema."""
     deployment = _deployment(control, asked, lock="")
+    parse_object(asked.job_overrides, "job_overrides_json", most_bytes=MOST_OVERRIDES_BYTES)
     return deployment.revision, checked_parameters(deployment.content, asked.parameters)
 
 
