@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING
 
 from towpath_service.database.postgres_url import PostgresUrl
 from towpath_service.database.sqlite.database import SqliteDatabase
-from towpath_service.identity.storage.limits import quotas, storage_limits
+from towpath_service.identity.storage.limits import storage_limits
 from towpath_service.identity.storage.store import SqlIdentityStore
 from towpath_service.runs.storage.contents import has_runs, stored_bytes
 from towpath_service.runs.storage.store import SqlRunStore
 from towpath_service.values.storage.contents import has_secrets
 from towpath_service.values.storage.store import SqlSecretStore
-from towpath_service.work.storage.backfills import SqlBackfillStore
 from towpath_service.work.storage.contents import has_work
 from towpath_service.work.storage.dispatching import SqlDispatchStore, is_leased
 from towpath_service.work.storage.lease_moves import move_leases
 from towpath_service.work.storage.resource_store import SqlResourceStore
 from towpath_service.work.storage.run_secrets import secrets_of_run
-from towpath_service.work.storage.slots import SqlSchedulingStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -30,10 +28,8 @@ if TYPE_CHECKING:
     from towpath_service.identity.ports.store import IdentityStore
     from towpath_service.runs.ports.store import RunStore
     from towpath_service.values.ports.secrets import SecretStore
-    from towpath_service.work.ports.backfills import BackfillStore
     from towpath_service.work.ports.dispatching import DispatchStore
     from towpath_service.work.ports.resources import ResourceStore
-    from towpath_service.work.ports.scheduling import SchedulingStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +42,6 @@ class Stores:
     secrets: SecretStore
     dispatch: DispatchStore
     work: ResourceStore
-    scheduling: SchedulingStore
-    backfills: BackfillStore
 
 
 def stores_on(database: Database) -> Stores:
@@ -64,8 +58,6 @@ def stores_on(database: Database) -> Stores:
         secrets=SqlSecretStore(database, secrets_of_run),
         dispatch=SqlDispatchStore(database, runs),
         work=SqlResourceStore(database),
-        backfills=SqlBackfillStore(database, runs),
-        scheduling=SqlSchedulingStore(database, runs, quotas),
     )
 
 

@@ -17,6 +17,7 @@ from towpath_service.work.application.backfills import BackfillLoop, NewBackfill
 from towpath_service.work.application.cancelling import Cancelling
 from towpath_service.work.domain.backfills import BackfillState
 from towpath_service.work.storage import tables
+from towpath_service.work.storage.backfills import SqlBackfillStore
 
 from tests.contract.work.site import SECOND, new_id
 from tests.contract.work.timetable import NIGHTLY, Timetable, at, cron, told
@@ -33,7 +34,8 @@ class Filling:
 
     def __init__(self, times: Timetable) -> None:
         self.times = times
-        store, bus, clock = times.site.stores.backfills, times.bus, times.clock
+        bus, clock = times.bus, times.clock
+        store = SqlBackfillStore(times.site.stores.database, times.site.stores.runs)
         self.backfills = WorkBackfills(
             store, Cancelling(times.site.control, bus, clock), bus, clock
         )

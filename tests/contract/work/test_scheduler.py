@@ -15,6 +15,7 @@ from towpath_service.runs.domain.states import RunState
 from towpath_service.work.application import deciding
 from towpath_service.work.application.revising import ScheduleChange
 from towpath_service.work.application.schedules import WorkSchedules
+from towpath_service.work.application.slot_retention import SlotRetention
 from towpath_service.work.domain.slot_policy import CatchUp, SlotOutcome
 from towpath_service.work.storage import tables
 from towpath_service.work.storage.slots import SqlScheduling
@@ -274,3 +275,18 @@ async def test_a_changed_schedule_wakes_the_scheduler(times: Timetable) -> None:
     finally:
         running.cancel()
         listening.cancel()
+
+
+async def test_decisions_are_kept_for_90_days(times: Timetable) -> None:
+    times.clock.us = at("01-01T12:00")
+    await times.add(cron("0 0 1 * *"))
+    for month in (2, 3, 4, 5):
+        times.clock.us = at(f"0{month}-01T00:00")
+        await times.tick()
+    times.clock.us = at("05-03T00:00")
+    retention = SlotRetention(times.store, times.clock)
+    assert (await retention.sweep(), await retention.sweep()) == (1, 0)
+    assert [due for due, _ in await times.slots()] == [
+        *("03-01T00:00", "04-01T00:00", "05-01T00:00")
+    ]
+    assert (await times.get()).decided_us == at("05-01T00:00")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath_service.core.bus import Bus
+from towpath_service.identity.storage.limits import quotas
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunState
 from towpath_service.runs.storage.tables import run as run_table
 from towpath_service.work.application.cancelling import Cancelling
@@ -18,6 +19,7 @@ from towpath_service.work.domain.rules import CronRule, IntervalRule
 from towpath_service.work.domain.schedules import Schedule, ScheduleContent, new_schedule
 from towpath_service.work.domain.slot_policy import SlotOutcome
 from towpath_service.work.storage import tables
+from towpath_service.work.storage.slots import SqlSchedulingStore
 
 from tests.contract.work.site import NOW_US, SECOND, TENANT, FixedClock
 
@@ -68,11 +70,15 @@ class Timetable:
     clock: FixedClock = field(default_factory=FixedClock)
     bus: Bus = field(default_factory=Bus)
 
+    @property
+    def store(self) -> SqlSchedulingStore:
+        """The schedules with their runs."""
+        return SqlSchedulingStore(self.site.stores.database, self.site.stores.runs, quotas)
+
     def scheduler(self, **options: Any) -> Scheduler:
         """Another replica's scheduler."""
         cancelling = Cancelling(self.site.control, self.bus, self.clock)
-        store = self.site.stores.scheduling
-        return Scheduler(store, cancelling, self.bus, self.clock, **options)
+        return Scheduler(self.store, cancelling, self.bus, self.clock, **options)
 
     async def deploy(self, **fields: Any) -> None:
         made = deployment(**fields)

@@ -12,7 +12,7 @@ import contextlib
 import logging
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from towpath_service.core.bus import SCHEDULES
 from towpath_service.core.errors import ServiceError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from towpath_service.work.application.cancelling import Cancelling
     from towpath_service.work.application.deciding import Decided
     from towpath_service.work.application.slot_plans import SlotPlan
-    from towpath_service.work.domain.schedules import Schedule
+    from towpath_service.work.domain.schedules import Schedule, Slot
     from towpath_service.work.ports.scheduling import (
         Due,
         DueSchedule,
@@ -50,6 +50,9 @@ CONFLICT_SECONDS: Final = 0.05
 ASIDE_US: Final = 60_000_000
 """How long a schedule that can't be decided, by a defect, is left aside."""
 ZONES: Final = 500
+
+NoteSlots: TypeAlias = "Callable[[Sequence[Slot]], None]"
+"""Takes due times that were decided."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +80,7 @@ class Scheduler:
         clock: Clock,
         *,
         poll_seconds: float = POLL_SECONDS,
-        note: Callable[[Sequence[SlotPlan], int], None] | None = None,
+        note: NoteSlots | None = None,
     ) -> None:
         """Takes its parts.
 
@@ -87,7 +90,7 @@ class Scheduler:
             bus: Tells of changed schedules, and is notified of new runs.
             clock: The clock.
             poll_seconds: Longest pause between two rounds.
-            note: Takes the plans that were carried out and their time, for telemetry.
+            note: Takes the due times that were decided, for telemetry.
         """
         self._store = store
         self._cancelling = cancelling
@@ -169,15 +172,15 @@ class Scheduler:
                 return ()
             halves = plans[: len(plans) // 2], plans[len(plans) // 2 :]
             return [plan for half in halves for plan in await self._write(half, now_us)]
-        await self._tell(decided, now_us)
+        await self._tell(decided)
         return decided.plans
 
-    async def _tell(self, decided: Decided, now_us: int) -> None:
+    async def _tell(self, decided: Decided) -> None:
         """Follows a commit."""
         for scope in {plan.seen.key.scope for plan in decided.plans if plan.requests}:
             self._bus.notify(scope)
         if self._note is not None and decided.plans:
-            self._note(decided.plans, now_us)
+            self._note([slot for plan in decided.plans for slot in plan.slots])
         for request in decided.cancelled:
             await self._cancelling.cancel_below(request)
 

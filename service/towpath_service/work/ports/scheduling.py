@@ -136,6 +136,10 @@ class Scheduling(Protocol):
         """Records decisions; fails as a whole if one of the due times is decided already."""
         ...
 
+    def remove_slots(self, before_us: int, most: int) -> int:
+        """Removes decisions of all tenants from before a time; returns how many."""
+        ...
+
     def move(self, schedules: Sequence[tuple[str, Schedule]]) -> None:
         """Writes what is decided and when schedules are due next."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, delete, func, select
 
 from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.database.sql.bulk import insert_rows, update_rows
@@ -83,6 +83,7 @@ _KEEP: Final = (
     .order_by(*_DEPLOYMENT_KEY)
     .with_for_update(read=True, key_share=True)
 )
+_SLOT_KEY: Final = tuple(schedule_slot.primary_key.columns)
 _MOVED: Final = (
     *("tenant_id", "workspace_id", "flow_id", "deployment_id", "schedule_id"),
     *("zone_version", "next_due_us", "wake_us", "decided_us"),
@@ -189,6 +190,15 @@ class SqlScheduling:
         """Records decisions; fails as a whole if one of the due times is decided already."""
         check_tenants(self._transaction.tenants, (key.tenant_id for key, _ in slots))
         insert_rows(self._connection, schedule_slot, [_slot_row(*item) for item in slots])
+
+    def remove_slots(self, before_us: int, most: int) -> int:
+        """Removes decisions of all tenants from before a time; returns how many."""
+        check_tenants(self._transaction.tenants, EVERY_TENANT)
+        old = select(*_SLOT_KEY).where(schedule_slot.c.decided_us < before_us).limit(most)
+        keys = [tuple(row) for row in self._connection.execute(old)]
+        for portion in portions(keys):
+            self._connection.execute(delete(schedule_slot).where(among(*_SLOT_KEY)), portion)
+        return len(keys)
 
     def move(self, schedules: Sequence[tuple[str, Schedule]]) -> None:
         """Writes what is decided and when schedules are due next."""
