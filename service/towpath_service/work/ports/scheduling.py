@@ -88,8 +88,6 @@ class Due:
     """The schedules that are due."""
 
     schedules: Sequence[DueSchedule] = ()
-    more: bool = False
-    """Whether others are due beside them."""
     next_us: int | None = None
     """When the next of any other schedule is due; None for none."""
 
@@ -107,7 +105,7 @@ class Scheduling(Protocol):
 
         Args:
             now_us: The time.
-            of_tenant: Most of one tenant.
+            of_tenant: Most of one tenant, where others are due, too.
             most: Most of all tenants.
         """
         ...

@@ -104,17 +104,15 @@ class SqlScheduling:
         check_tenants(self._transaction.tenants, EVERY_TENANT)
         first = {row.tenant_id: row.wake_us for row in self._connection.execute(_FIRST)}
         tenants = deque(sorted((us, key) for key, us in first.items() if us <= now_us))
+        share = max(of_tenant, most // max(1, len(tenants)))
         found: list[tuple[str, Schedule]] = []
-        more = False
         while tenants and len(found) < most:
             _, tenant_id = tenants.popleft()
-            named = {"tenant": tenant_id, "now": now_us, "most": of_tenant + 1}
-            rows = [to_schedule(row) for row in self._connection.execute(_DUE, named)]
-            more = more or len(rows) > of_tenant
-            found += [(tenant_id, row) for row in rows[:of_tenant]]
+            named = {"tenant": tenant_id, "now": now_us, "most": share}
+            rows = self._connection.execute(_DUE, named)
+            found += [(tenant_id, to_schedule(row)) for row in rows]
         return Due(
             schedules=self._with_deployments(found),
-            more=more or bool(tenants),
             next_us=min((us for us in first.values() if us > now_us), default=None),
         )
 
