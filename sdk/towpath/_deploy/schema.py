@@ -17,7 +17,7 @@ from towpath.exceptions import DefinitionError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pydantic_core import core_schema
+    from pydantic.json_schema import CoreSchemaOrField
 
     from towpath._definitions.deployments import DeployedFlow
 
@@ -31,7 +31,7 @@ class _Schema(GenerateJsonSchema):
         """Says nothing of defaults that are no JSON: they are left out."""
 
     def handle_invalid_for_json_schema(
-        self, schema: core_schema.CoreSchema, error_info: str
+        self, schema: CoreSchemaOrField, error_info: str
     ) -> dict[str, Any]:
         del schema, error_info
         return {}
