@@ -25,6 +25,8 @@ _WALL = "service/towpath_service/database/sql/row_security.py"
 _BEHIND = "tests/contract/database/test_bouncer_tenants.py"
 _STRANGERS = "tests/unit/service/identity/test_address_limits.py"
 _SHIM = "tests/unit/sdk/work/test_shim.py"
+_CANCEL = "tests/unit/sdk/engine/test_requested_cancellation.py"
+_ENVIRONMENT = "tests/unit/sdk/work/test_environment.py"
 _KIND = "tests/unit/sdk/work/test_process_kind.py"
 _MACHINE = "tests/unit/sdk/delivery/test_stream_machine.py::TestStreamMachine"
 
@@ -356,6 +358,29 @@ BUGS = (
         correct="os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC",
         broken="os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC",
         caught_by=(f"{_SHIM}::test_stops_that_were_requested_before_the_shim_began_are_followed",),
+    ),
+    PlantedBug(
+        name="a-leased-run-reports-without-its-fence",
+        file="sdk/towpath/_engine/attempts.py",
+        correct="            state = replace(state, fence=self._context.fence)\n",
+        broken="            pass\n",
+        caught_by=(f"{_CANCEL}::test_a_leased_run_reports_under_its_id_attempt_and_fence",),
+    ),
+    PlantedBug(
+        name="a-run-that-is-to-end-is-tried-again",
+        file="sdk/towpath/_engine/attempts.py",
+        correct="        if self._context.inherited or self._is_to_end():\n",
+        broken="        if self._context.inherited:\n",
+        caught_by=(
+            f"{_CANCEL}::test_a_run_past_its_deadline_times_out_and_is_not_tried_again[computes]",
+        ),
+    ),
+    PlantedBug(
+        name="runs-inherit-all-of-the-workers-environment",
+        file="sdk/towpath/_work/environment.py",
+        correct="        if name in _INHERITED or name.startswith(_LOCALE)\n",
+        broken="",
+        caught_by=(f"{_ENVIRONMENT}::test_a_run_inherits_what_is_listed_and_nothing_else",),
     ),
     *CONTROL_BUGS,
     *WORK_BUGS,

@@ -33,7 +33,7 @@ POOL: Final = "served"
 """The reserved pool, in which each served deployment has a queue of its own."""
 LIMIT: Final = 5
 """Most runs at a time, where nothing else is said."""
-_WORKER: Final = "towpath._work.worker"
+_WORKER: Final = "towpath._work.serving"
 _LEASE_VARIABLE: Final = "TOWPATH_WORK_LEASE_ID"
 
 
@@ -51,7 +51,7 @@ class Stops:
 
 
 class RunWorker(Protocol):
-    """What serving needs of a worker: `towpath._work.worker.run_worker`."""
+    """What serving needs of a worker: `towpath._work.serving.run_worker`."""
 
     def __call__(
         self, settings: Settings, *, pool: str, queues: Sequence[str], limit: int, stops: Any

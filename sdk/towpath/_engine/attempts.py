@@ -111,7 +111,7 @@ class Attempts:
                     return self.give_up(error)
                 try:
                     self._sleep(delay)
-                except RunCancelled as cancelled:
+                except (RunCancelled, RunTimedOut) as cancelled:
                     return self.give_up(cancelled)
                 self.again()
             else:
@@ -163,7 +163,7 @@ class Attempts:
                     return self.give_up(error)
                 try:
                     await self._sleep_async(delay)
-                except RunCancelled as cancelled:
+                except (RunCancelled, RunTimedOut) as cancelled:
                     return self.give_up(cancelled)
                 self.again()
             else:
@@ -183,7 +183,7 @@ class Attempts:
         attempt = self._context.attempt
         if attempt > self._policy.retries or isinstance(error, _FINAL) or due():
             return None
-        if self._context.inherited:
+        if self._context.inherited or self._is_to_end():
             return None
         if not self._wants_retry(error):
             return None
@@ -304,6 +304,10 @@ class Attempts:
         self._context.reporter.transition(self._context.run_id, state)
         if state.state.terminal:
             self._context.ended = True
+
+    def _is_to_end(self) -> bool:
+        cancellation = self._context.cancellation
+        return cancellation is not None and cancellation.requested
 
     def _wants_retry(self, error: Exception) -> bool:
         condition = self._policy.condition

@@ -20,11 +20,12 @@ from towpath._engine.generators import Driver
 from towpath._engine.run_logging import set_up
 from towpath._engine.traced_attempts import attempts_of
 from towpath._redaction.live import LiveSecrets
-from towpath._runs.cancellation import Cancellation, follow, forget
+from towpath._runs.cancellation import Cancellation
 from towpath._runs.children import Child, Children, failure_of
 from towpath._runs.context import RunContext, current_run, current_tags
 from towpath._runs.futures import Future, wait
 from towpath._runs.interruption import Interruption
+from towpath._runs.open_runs import follow, forget
 from towpath._runs.unended import leave_unended
 from towpath._settings.current import get_settings
 from towpath._state_type import StateType
@@ -241,7 +242,7 @@ class FlowRun:
         """What was submitted needs the runner until its last run has ended."""
         if self._run.inherited:
             return
-        if self._cancellation.requested or not isinstance(error, Exception | GeneratorExit):
+        if not isinstance(error, Exception | GeneratorExit):
             assert self._run.interruption is not None
             self._run.interruption.request()
             self._runner.interrupt()

@@ -1,28 +1,20 @@
-"""Requests to cancel flow runs of this process, by its server or by whoever ends the process.
+"""The request to cancel a flow run, and how it reaches the run's code.
 
-A request reaches the code of a run in the way that a timeout does: a coroutine gets CancelledError,
-other code is ended at its next step of Python code, and waits for other runs end at once. The run
-ends CANCELLED, and its hooks are called.
+A coroutine gets CancelledError, other code is ended at its next step of Python code, and waits for
+other runs end at once: as with a timeout. The run ends CANCELLED, and its hooks are called.
 """
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from towpath._delivery.directives import listen
-from towpath._forks import in_child
 from towpath._runs.interruption import Interruption
-from towpath.exceptions import RunCancelled
+from towpath.exceptions import RunCancelled, RunTimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from towpath._delivery.directives import Directive
-    from towpath._runs.context import RunContext
-
-_open: Final[dict[str, RunContext]] = {}
 
 
 class Cancellation(Interruption):
@@ -30,22 +22,32 @@ class Cancellation(Interruption):
 
     def __init__(self) -> None:
         super().__init__("its cancellation was requested")
+        self._timed_out = False
 
-    def demand(self, message: str) -> None:
+    def demand(self, message: str, *, timed_out: bool) -> None:
         """Stops the run's code; any thread may call it, and it returns at once.
 
         Args:
             message: The reason, for people; empty for none.
+            timed_out: Whether the run ends TIMED_OUT.
         """
-        if message and not self.requested:
-            self.why = f"its cancellation was requested: {message}"
+        if not self.requested:
+            self._timed_out = timed_out
+            if message:
+                self.why = message if timed_out else f"{self.why}: {message}"
         self.request()
+
+    def check(self) -> None:
+        """Raises the error of the request if there is one: code that would go on does not."""
+        if self.requested:
+            raise self.error("stopped")
 
     async def run_async(self, body: Callable[[], Awaitable[Any]]) -> Any:
         """Awaits code of the run.
 
         Raises:
             RunCancelled: Its cancellation was requested before or while it ran.
+            RunTimedOut: So was its end, since it took too long.
         """
         running = asyncio.current_task()
         assert running is not None
@@ -71,51 +73,8 @@ class Cancellation(Interruption):
         finally:
             self._forget(key)
 
-    def error(self, did: str) -> RunCancelled:
+    def error(self, did: str) -> RunCancelled | RunTimedOut:
         """The error that ends the run's code."""
+        if self._timed_out:
+            return RunTimedOut(f"{did}, since {self.why}")
         return RunCancelled(f"{did}, since {self.why}", reason="REQUESTED")
-
-
-def follow(run: RunContext) -> None:
-    """Has a flow run cancelled when that is requested, until it is forgotten."""
-    _open[run.run_id] = run
-
-
-def forget(run: RunContext) -> None:
-    """Ends what `follow` began."""
-    if _open.get(run.run_id) is run:
-        del _open[run.run_id]
-
-
-def cancel(run_id: str, message: str) -> bool:
-    """Cancels a flow run of this process; any thread may call it, and it returns at once.
-
-    Args:
-        run_id: The run.
-        message: The reason, for people; empty for none.
-
-    Returns:
-        Whether the run is one of this process that has not ended.
-    """
-    run = _open.get(run_id)
-    if run is None or run.cancellation is None:
-        return False
-    if run.interruption is not None:
-        run.interruption.request()
-    run.cancellation.demand(message)
-    if run.runner is not None:
-        run.runner.interrupt()
-    return True
-
-
-def obey(directive: Directive) -> None:
-    """Follows a directive of the server; it may come again."""
-    run = _open.get(directive.run_id)
-    if run is None or directive.kind not in {"cancel", "abandon"}:
-        return
-    run.abandoned = run.abandoned or directive.kind == "abandon"
-    cancel(directive.run_id, directive.message)
-
-
-listen(obey)
-in_child(_open.clear)

@@ -13,7 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from towpath._strikes import Strike, Struck, exposed
-from towpath.exceptions import RunCancelled
+from towpath.exceptions import RunCancelled, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -39,7 +39,7 @@ class Interruption:
         if self.requested:
             raise self.error("not begun")
 
-    def error(self, did: str) -> RunCancelled:
+    def error(self, did: str) -> RunError:
         """The error of a body, "stopped" or "not begun"."""
         return RunCancelled(f"{did}, since {self.why}")
 

@@ -15,6 +15,7 @@ from towpath._settings.readers import (
     one_of,
     read_address,
     read_api_key,
+    read_count,
     read_file,
     read_flag,
     read_home,
@@ -23,13 +24,14 @@ from towpath._settings.readers import (
     read_tenant,
     read_trace_url,
     read_web_address,
+    read_worker,
     read_workspace,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-Value = str | bool | float | Path | None
+Value = str | bool | int | float | Path | None
 """The types of settings' values."""
 
 Scope = Literal["project", "profile", "process"]
@@ -310,6 +312,46 @@ class Settings:
             read_flag,
             "Pause what a script serves when the script ends.",
             page="guides/serve.md",
+        ),
+    )
+    worker_pool: str = field(
+        default="",
+        metadata=_setting(
+            "worker.pool",
+            "TOWPATH_WORKER_POOL",
+            read_pool,
+            "Work pool that `towpath worker start` serves.",
+            page="guides/workers.md",
+        ),
+    )
+    worker_name: str = field(
+        default="",
+        metadata=_setting(
+            "worker.name",
+            "TOWPATH_WORKER_NAME",
+            read_worker,
+            "Id of the worker; empty for one that follows from the machine and the pool.",
+            page="guides/workers.md",
+        ),
+    )
+    worker_limit: int = field(
+        default=8,
+        metadata=_setting(
+            "worker.limit",
+            "TOWPATH_WORKER_LIMIT",
+            read_count,
+            "Most runs that a worker executes at a time.",
+            page="guides/workers.md",
+        ),
+    )
+    worker_grace_seconds: float = field(
+        default=30.0,
+        metadata=_setting(
+            "worker.grace_seconds",
+            "TOWPATH_WORKER_GRACE_SECONDS",
+            read_seconds,
+            "Time that runs have to end once their worker is told to.",
+            page="guides/workers.md",
         ),
     )
     join_caller_trace: bool = field(

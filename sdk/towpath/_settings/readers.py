@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _MAX_PORT: Final = 65535
 _SLUG: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-"""The id of a tenant, a workspace or a work pool; the contract's own rule for them."""
+"""The id of a tenant, a workspace, a work pool or a worker; the contract's own rule for them."""
 
 
 def read_text(written: object) -> str:
@@ -124,6 +124,28 @@ def read_seconds(written: object) -> float:
     if not math.isfinite(seconds) or seconds < 0:
         raise ValueError(problem)
     return seconds
+
+
+def read_count(written: object) -> int:
+    """A whole number, 1 or more."""
+    problem = "must be a whole number, 1 or more"
+    if isinstance(written, bool) or not isinstance(written, str | int):
+        raise TypeError(problem)
+    try:
+        number = int(written)
+    except ValueError:
+        raise ValueError(problem) from None
+    if number < 1:
+        raise ValueError(problem)
+    return number
+
+
+def read_worker(written: object) -> str:
+    """The id of a worker; empty for none."""
+    text = read_text(written)
+    if text and not _SLUG.fullmatch(text):
+        raise ValueError("must be the id of a worker: a-z, 0-9 and -, such as w-1")
+    return text
 
 
 def read_home(written: object) -> Path:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from towpath._definitions.leased import arguments_of, run_leased
 from towpath._engine.flow_runs import RunLease
 from towpath._redaction.live import LiveSecrets
-from towpath._runs.cancellation import cancel
+from towpath._runs.open_runs import cancel
 from towpath._settings.current import get_settings
 from towpath._state_type import StateType
 from towpath._values.secret import Secret
@@ -41,6 +41,14 @@ _EXIT_CODES: Final = {
     StateType.TIMED_OUT: proof.TIMED_OUT,
 }
 _TRY_AGAIN_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
+_DEADLINE: Final = "DEADLINE"
+_REASONS: Final = {
+    "STOP_REQUESTED": "its worker stopped its process",
+    _DEADLINE: "its process took longer than its deadline",
+    "LOST_CONTACT": "its worker had no contact to the service",
+    "SHUTDOWN": "its machine shuts down, or its supervisor was told to end",
+}
+"""What a run says of the reasons for which the shim sends SIGTERM."""
 _TOLD_TO_END: Final = "its process was told to end"
 
 
@@ -78,15 +86,17 @@ class Values:
 
 
 class Termination:
-    """SIGTERM: before the run begins it ends the process, from then on it cancels the run."""
+    """SIGTERM: before the run begins it ends the process, from then on it ends the run."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, folder: RunFolder) -> None:
         """Takes the signal from now on.
 
         Args:
             run_id: The run.
+            folder: Its folder, in which the shim says why.
         """
         self._run_id = run_id
+        self._folder = folder
         self._begun = False
         signal.signal(signal.SIGTERM, self._take)
 
@@ -102,14 +112,16 @@ class Termination:
         threading.Thread(target=self._cancel, name="towpath-sigterm", daemon=True).start()
 
     def _cancel(self) -> None:
-        while not cancel(self._run_id, _TOLD_TO_END):
+        reason = self._folder.stop_reason()
+        message = _REASONS.get(reason, _TOLD_TO_END)
+        while not cancel(self._run_id, message, timed_out=reason == _DEADLINE):
             time.sleep(0.01)  # It is about to begin, or has ended.
 
 
 def execute(folder: RunFolder) -> int:
     """Executes the run of a folder; returns the exit code of its process."""
     job = folder.job()
-    termination = Termination(job.run_id)
+    termination = Termination(job.run_id, folder)
     values = Values()
     try:
         code = prepare(
@@ -169,7 +181,7 @@ def _replace_process(python: Path, folder: RunFolder) -> NoReturn:
 
 
 def _not_loaded(error: Exception, hidden: LiveSecrets) -> int:
-    sys.stderr.write(hidden.redacted(f"towpath: the run can't start: {error}\n"))
+    sys.stderr.write(hidden.redacted(f"{proof.CANNOT_START}{error}\n"))
     return proof.START_FAILED
 
 

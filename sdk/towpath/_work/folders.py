@@ -7,6 +7,7 @@
 | `lock` | shim | locked for as long as the shim lives |
 | `control` | worker | fifo on which the shim takes messages |
 | `stops` | worker | requests to stop, a line each: time since the boot, grace |
+| `stopping.json` | shim | why it has sent SIGTERM |
 | `shim.json` | shim | its process and the run's |
 | `output` | shim | the last MiB of stdout and stderr |
 | `shim.log` | shim | its own faults |
@@ -55,7 +56,7 @@ class ProcessJob:
         grace_seconds: Time after the timeout in which the run may end by itself.
         stop_seconds: Time between SIGTERM and SIGKILL.
         linger_seconds: Time for processes that the run leaves behind to end by themselves.
-        contact_seconds: Time without contact to the service after which the shim stops the run;
+        contact_seconds: Time without `RunFolder.note_contact` after which the shim stops the run;
             None for a run that goes on without.
     """
 
@@ -182,6 +183,8 @@ class RunFolder:
         """
         folder = cls.of(home, job.lease_id)
         folder.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if folder.path.exists() and not (folder.path / shim.JOB).exists():
+            folder.remove()  # A worker ended as it made it, so it has started nothing.
         folder.path.mkdir(mode=0o700)
         os.mkfifo(folder.path / shim.CONTROL, 0o600)
         if token:
@@ -285,6 +288,11 @@ class RunFolder:
         finally:
             os.close(descriptor)
         self._send(b"stop\n")
+
+    def stop_reason(self) -> str:
+        """Returns why the shim has sent SIGTERM; empty when it has not."""
+        value = shim.read_whole(self._file(shim.STOPPING))
+        return "" if value is None else str(value["reason"])
 
     def note_contact(self, time_since_boot: float) -> None:
         """Tells the shim when the service was last known to hold the lease for this run.

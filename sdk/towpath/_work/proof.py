@@ -15,6 +15,9 @@ LEFT: Final = 75
 """Exit code of a run that is suspended, or that another lease has taken over."""
 TIMED_OUT: Final = 124
 
+CANNOT_START: Final = "towpath: the run can't start: "
+"""Begins what the process of a run writes to stderr when its code or parameters can't be loaded."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopProof:

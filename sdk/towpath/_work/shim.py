@@ -40,10 +40,13 @@ OUTPUT: Final = "output"
 LOCK: Final = "lock"
 CONTROL: Final = "control"
 STOPS: Final = "stops"
+STOPPING: Final = "stopping.json"
 OUTPUT_BYTES: Final = 1024 * 1024
 HEADER_BYTES: Final = 8
 STARTED: Final = b"started\n"
 _PR_SET_CHILD_SUBREAPER: Final = 36
+_OF_PYTHON: Final = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
+"""Signals that Python itself ignores, to raise OSError, and restores in a subprocess."""
 _EXIT_BYTES: Final = 4096
 _READ_BYTES: Final = 256 * 1024
 _LONGEST_WAIT: Final = 3600.0
@@ -370,6 +373,8 @@ class Shim:
     def _terminate(self, stop: Stop, now: float) -> None:
         if self._fired is None:
             self._fired = stop
+            with contextlib.suppress(OSError):  # The run then doesn't know why it is to end.
+                write_whole(self._path(STOPPING), {"reason": stop.reason})
             self._signal_group(signal.SIGTERM)
             self._signal_group(signal.SIGCONT)  # A stopped process would not see it.
         kill_at = now + stop.grace_seconds
@@ -538,7 +543,7 @@ def _woken_by_signals() -> int:
     """A descriptor that gives the numbers of the signals that come."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for number in signal.valid_signals():
-        if signal.getsignal(number) is signal.SIG_IGN:
+        if number not in _OF_PYTHON and signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)  # Else the run would ignore it, too.
     wake, send = os.pipe()
     for end in (wake, send):

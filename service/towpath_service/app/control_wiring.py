@@ -47,7 +47,7 @@ def work_of_runs(foundation: Foundation) -> WorkOfRuns:
     control = SqlControlStore(database, foundation.stores.runs)
     directives = SqlDirectives(database)
     return WorkOfRuns(
-        directives=Directives(directives),
+        directives=Directives(directives, foundation.bus),
         shown=ShownRuns(SqlRunOrigins(database)),
         held_leases=HeldLeases(control),
         control=control,
@@ -69,7 +69,7 @@ def control(foundation: Foundation, parts: WorkOfRuns, queries: Queries) -> Subj
 
     handler = RunControlHandler(
         Creating(store, bus, clock),
-        Cancelling(store, bus, clock, parts.directives.ask),
+        Cancelling(store, bus, clock),
         Explaining(SqlFacts(foundation.stores.database), clock),
         queries,
         parts.shown,

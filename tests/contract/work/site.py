@@ -155,8 +155,7 @@ class Site:
             report = StateReport(state=RunState.PENDING)
             worker = Source.WORKER
             assert move(batch, SCOPE, run, report, now_us, actor="system", source=worker)
-            dispatch.queue.remove([key])
-            dispatch.leases.add([lease_of(run_id, run.fence, run.attempt, now_us, phase)])
+            dispatch.grant([lease_of(run_id, run.fence, run.attempt, now_us, phase)], [key])
             batch.commit([])
             return run.fence
 
@@ -164,7 +163,7 @@ class Site:
 
     async def cancel(self, run_id: str, **fields: Any) -> int:
         """Asks a run to end; returns the number of runs below it."""
-        cancelling = Cancelling(self.control, Bus(), FixedClock(), lambda: None)
+        cancelling = Cancelling(self.control, Bus(), FixedClock())
         return await cancelling.cancel(
             CancelRequest(scope=SCOPE, run_id=run_id, actor="users/ada", **fields)
         )

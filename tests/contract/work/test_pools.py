@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 import pytest
+from towpath_auth import LOCAL_TENANT_ID
+from towpath_service.core.bus import Topic
 from towpath_service.work.application import pools as application
 
 from tests.contract.work.resources import (
@@ -281,6 +284,21 @@ async def test_a_queue_is_changed_and_deleted_but_for_the_default_one(place: Pla
         place.owner, "WorkService/DeleteWorkQueue", name=f"{POOL}/queues/default"
     )
     assert refusal.reason == "RESOURCE_IN_USE"
+
+
+async def test_a_changed_pool_or_queue_wakes_the_workers_of_the_pool(place: Place) -> None:
+    await create_pool(place)
+    topic = Topic("pool", LOCAL_TENANT_ID, "default", "local")
+    queue = {"name": f"{POOL}/queues/default", "paused": True}
+    changes: list[tuple[str, dict[str, Any]]] = [
+        ("UpdateWorkPool", {"work_pool": {"name": POOL, "concurrency_limit": 9}}),
+        ("UpdateWorkQueue", {"work_queue": queue}),
+    ]
+    for method, fields in changes:
+        woken = asyncio.Event()
+        with place.service.bus.waking(woken, topic):
+            await place.call(place.owner, f"WorkService/{method}", **fields)
+            await asyncio.wait_for(woken.wait(), 20)
 
 
 async def test_a_worker_is_shown_drained_and_removed(place: Place) -> None:

@@ -33,8 +33,8 @@ def tenant_of(place: Place) -> str:
 async def deploy(place: Place, deployment_id: str = "nightly", **content: Any) -> str:
     """Deploys etl to the pool "local"; returns the deployment's name."""
     tenant_id, name = tenant_of(place), DeploymentName("default", "etl", deployment_id)
-    known = {"entrypoint": "etl.py:etl", "flow_name": "Etl", "pool_id": "local"}
-    made = DeploymentContent(**{**known, "queue_id": "default", **content})
+    known: dict[str, Any] = {"flow_name": "Etl", "pool_id": "local", "queue_id": "default"}
+    made = DeploymentContent(entrypoint="etl.py:etl", **{**known, **content})
 
     def work(transaction: Any) -> None:
         resources = SqlResources(transaction, tenant_id)
@@ -146,6 +146,12 @@ async def test_what_cannot_be_run_is_refused(
     assert (await refusal(small, **fields)).reason == reason
     runs = await small.call(small.owner, "RunService/ListRuns", parent=PARENT)
     assert not runs.runs
+
+
+async def test_a_schema_that_is_not_enforced_refuses_nothing(small: Place) -> None:
+    await deploy(small, parameter_schema=json.dumps(SCHEMA))
+    made = await create(small, parameters={"data": b'{"rows": "many"}'})
+    assert json.loads(made.run.parameters.data) == {"rows": "many"}
 
 
 async def test_a_deployment_without_a_pool_runs_nowhere(small: Place) -> None:

@@ -297,10 +297,12 @@ def supervise(folder: RunFolder, environment: Mapping[str, str]) -> ProcessHandl
     """
     # The shim gets the lock as it is: a worker that looks in between doesn't find it free.
     descriptor = folder.lock()
+    supervisor = None
     try:
-        supervisor = _supervisor(folder, descriptor, environment)
+        # Another worker of this name may have adopted the folder meanwhile, as never started.
+        if folder.end() is None:
+            supervisor = _supervisor(folder, descriptor, environment)
     except OSError as error:
-        supervisor = None
         folder.write_end(_not_started(folder.lease_id, f"its shim can't be started: {error}"))
     finally:
         os.close(descriptor)

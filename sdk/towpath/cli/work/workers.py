@@ -11,6 +11,7 @@ from towpath.cli.shared.output import json_object, list_output, print_list
 from towpath.cli.shared.session import confirmed, note, service_client, yes_option
 from towpath.cli.shared.times import local_minute
 from towpath.cli.work.names import split_worker
+from towpath.cli.work.worker_start import start
 
 if TYPE_CHECKING:
     from towpath.client import Worker
@@ -20,7 +21,10 @@ _worker = click.argument("worker", metavar="POOL/WORKER")
 
 @click.group(cls=CommandGroup)
 def group() -> None:
-    """Manage workers, which execute the runs of a pool."""
+    """Start and manage workers, which execute the runs of a pool."""
+
+
+group.add_command(start)
 
 
 @group.command("ls")

@@ -133,8 +133,9 @@ class PostgresDatabase:
 
     def _wake(self, topics: Collection[Topic]) -> None:
         """Notifies this replica, which may have no connection for notices."""
-        for topic in topics if self._bus is not None else ():
-            self._bus.notify(topic)
+        if self._bus is not None:
+            for topic in topics:
+                self._bus.notify(topic)
 
 
 async def _listen(dsn: str, bus: Bus) -> None:

@@ -90,8 +90,9 @@ class SqliteDatabase:
             return work(transaction), transaction.topics
 
         result, topics = await self._connections.write(run)
-        for topic in topics if self._bus is not None else ():
-            self._bus.notify(topic)
+        if self._bus is not None:
+            for topic in topics:
+                self._bus.notify(topic)
         return result
 
     async def read(

@@ -12,16 +12,18 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from towpath_service.core.bus import Topic
 from towpath_service.core.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from towpath_service.core.bus import Bus
     from towpath_service.runs.ports.directives import Directive, DirectiveSource
     from towpath_service.runs.ports.ingest import ProducerKey
 
 POLL_SECONDS: Final = 5.0
-"""Longest time until a directive of another replica is found."""
+"""Longest time until a directive is found whose notice was lost."""
 
 _log = logging.getLogger(__name__)
 
@@ -52,8 +54,9 @@ class Inbox:
 class Directives:
     """The directives of all producers, as last read."""
 
-    def __init__(self, source: DirectiveSource) -> None:
+    def __init__(self, source: DirectiveSource, bus: Bus) -> None:
         self._source = source
+        self._bus = bus
         self._known: Sequence[Directive] = ()
         self._inboxes: dict[ProducerKey, Inbox] = {}
         self._asked = asyncio.Event()
@@ -68,7 +71,8 @@ class Directives:
         # What the last read found may be old: the stream looks anew.
         self._asked.set()
         try:
-            yield inbox
+            with self._bus.waking(self._asked, Topic("directives", *key)):
+                yield inbox
         finally:
             if self._inboxes.get(key) is inbox:
                 del self._inboxes[key]
@@ -77,12 +81,8 @@ class Directives:
         """The directives of a producer, as last read."""
         return [item for item in self._known if item.producer == key]
 
-    def ask(self) -> None:
-        """Has `run` read the directives at once."""
-        self._asked.set()
-
     async def run(self) -> None:
-        """Reads the directives periodically and when asked to; never returns."""
+        """Reads the directives periodically, and when there are new ones; never returns."""
         while True:
             self._asked.clear()
             try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from towpath.api.v1 import ingest_service_pb2 as pb
 
+from towpath_service.core.bus import Bus
 from towpath_service.core.errors import ServiceError, invalid
 from towpath_service.core.names import is_uuid
 from towpath_service.core.tenant_limits import TenantLimits, limits_storage, storage_is_full
@@ -74,7 +75,7 @@ class IngestHandler:
         directives: Directives | None = None,
     ) -> None:
         self._producers = producers
-        self._directives = directives or Directives(no_directives)
+        self._directives = directives or Directives(no_directives, Bus())
         self._draining = draining
         self._times = times or StreamTimes()
         self._tenant_limits = tenant_limits or TenantLimits()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from towpath_service.core.names import Scope
     from towpath_service.runs.domain.runs import Run, RunDetail
-    from towpath_service.runs.ports.origins import RunOrigins
+    from towpath_service.runs.ports.origins import RunOrigin, RunOrigins
 
 
 class ShownRuns:
@@ -34,7 +34,9 @@ class ShownRuns:
             details: Details by run id, for RUN_VIEW_FULL.
         """
         created = [run.run_id for run in runs if _is_of_deployment(run)]
-        origins = await self._origins(scope, created) if created else {}
+        origins: Mapping[str, RunOrigin] = {}
+        if created:
+            origins = await self._origins(scope, created)
         return [to_run(run, details.get(run.run_id), origins.get(run.run_id)) for run in runs]
 
 

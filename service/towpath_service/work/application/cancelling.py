@@ -22,7 +22,7 @@ from towpath_service.work.domain.stopping import cancellation_of
 from towpath_service.work.ports.control import DirectiveRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from towpath_service.core.bus import Bus
     from towpath_service.core.clock import Clock
@@ -54,21 +54,10 @@ class CancelRequest:
 class Cancelling:
     """Cancels runs."""
 
-    def __init__(
-        self, store: ControlStore, bus: Bus, clock: Clock, directed: Callable[[], None]
-    ) -> None:
-        """Takes its parts.
-
-        Args:
-            store: Runs and their work.
-            bus: Wakes watches.
-            clock: The time.
-            directed: Is called after a directive was committed.
-        """
+    def __init__(self, store: ControlStore, bus: Bus, clock: Clock) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
-        self._directed = directed
 
     async def cancel(self, request: CancelRequest) -> int:
         """Asks a run to end, and the flow runs below it.
@@ -96,7 +85,6 @@ class Cancelling:
         while some := await self._store.write(tenants, next_below):
             below += some
         self._bus.notify(request.scope)
-        self._directed()
         return below
 
     def _cancel(self, control: Control, request: CancelRequest, run_ids: Sequence[str]) -> None:
@@ -144,6 +132,8 @@ class Cancelling:
                         grace_us=None if lease is None else grace_us,
                         actor=request.actor,
                         created_us=now_us,
+                        producer_id=run.producer_id,
+                        pool_id="" if lease is None else lease.pool_id,
                     )
                 )
             else:

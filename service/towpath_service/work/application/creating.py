@@ -136,7 +136,7 @@ def _checked(control: Control, asked: NewRunRequest) -> tuple[int, Mapping[str, 
     deployment = _deployment(control, asked, lock="")
     content = deployment.content
     parameters = content.merged_parameters(asked.parameters)
-    schema = content.schema
+    schema = content.enforced_schema
     if schema is not None:
         check_parameters(schema, parameters)
     return deployment.revision, parameters

@@ -49,6 +49,10 @@ class DirectiveRow:
     """Time until the process is stopped; None if nobody stops it."""
     actor: str
     created_us: int
+    producer_id: str | None = None
+    """The producer that reported the run last; it is woken."""
+    pool_id: str = ""
+    """The pool of the worker that has leased the run, which is woken; empty for none."""
 
 
 class Control(Protocol):
@@ -81,7 +85,10 @@ class Control(Protocol):
         ...
 
     def put_directives(self, directives: Sequence[DirectiveRow]) -> None:
-        """Keeps directives; each takes the place of an earlier one of its run."""
+        """Keeps directives, and wakes their producers and workers.
+
+        Each takes the place of an earlier one of its run.
+        """
         ...
 
 

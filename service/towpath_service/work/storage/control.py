@@ -118,7 +118,7 @@ class SqlControl:
         return list(self._connection.execute(asked).scalars())
 
     def put_directives(self, directives: Sequence[DirectiveRow]) -> None:
-        """Keeps directives; each takes the place of an earlier one of its run."""
+        """Keeps directives, and wakes their producers and workers."""
         check_tenants(self._tenants, (item.scope.tenant_id for item in directives))
         upsert_rows(
             self._connection,
@@ -127,20 +127,11 @@ class SqlControl:
             [_directive_row(item) for item in directives],
             replacing=_DIRECTIVE_COLUMNS[2:],
         )
-        for tenant_id in {item.scope.tenant_id for item in directives}:
-            run_ids = [item.run_id for item in directives if item.scope.tenant_id == tenant_id]
-            self._wake_workers(tenant_id, run_ids)
-
-    def _wake_workers(self, tenant_id: str, run_ids: Collection[str]) -> None:
-        """Wakes the replicas that workers with leases of runs are attached to."""
-        columns = work_lease.c
-        for chunk in chunks(run_ids):
-            pools = self._connection.execute(
-                select(columns.workspace_id, columns.pool_id).where(
-                    columns.tenant_id == tenant_id, columns.run_id.in_(chunk)
-                )
-            )
-            self._topics.update(Topic("workers", tenant_id, *pool) for pool in pools)
+        for item in directives:
+            if item.producer_id is not None:
+                self._topics.add(Topic("directives", *item.scope, item.producer_id))
+            if item.pool_id:
+                self._topics.add(Topic("workers", *item.scope, item.pool_id))
 
 
 class SqlControlStore:

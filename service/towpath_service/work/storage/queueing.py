@@ -41,6 +41,9 @@ _QUEUED_COLUMNS: Final = tuple(_queued.keys())
 _PICKED: Final = ("run_id", "flow_id", "deployment_id", "priority", "due_us")
 
 # All places in one statement: a row for each priority of each place, then the first runs of it.
+# A run that waits has at most a lease that doesn't count. Those are hashed once: looked up for each
+# run, PostgreSQL may read all leases of the tenant each time, as it knows little of a table whose
+# rows come and go.
 _PICK_SQL: Final = """
 WITH RECURSIVE place AS (
   SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[])
@@ -67,9 +70,10 @@ FROM level CROSS JOIN LATERAL (
   SELECT run_id, flow_id, deployment_id, queued.priority, due_us FROM queued
   WHERE tenant_id = tenant AND workspace_id = workspace AND pool_id = pool AND queue_id = queue
     AND queued.priority = level.priority AND parked_by IS NULL AND due_us <= $6
-    AND (deadline_us IS NULL OR deadline_us >= $6) AND NOT EXISTS (
-      SELECT 1 FROM work_lease
-      WHERE work_lease.tenant_id = queued.tenant_id AND work_lease.run_id = queued.run_id
+    AND (deadline_us IS NULL OR deadline_us >= $6)
+    AND (queued.tenant_id, queued.run_id) NOT IN (
+      SELECT work_lease.tenant_id, work_lease.run_id FROM work_lease
+      WHERE work_lease.tenant_id = ANY ($1) AND NOT counts
     )
   ORDER BY due_us, run_id LIMIT most FOR UPDATE OF queued SKIP LOCKED
 ) AS picked
@@ -163,12 +167,11 @@ _JOBS: Final = (
         *(_run.traceparent, _run.tracestate),
     )
     .join(run, and_(_run.tenant_id == _origin.tenant_id, _run.run_id == _origin.run_id))
-    .join(tables.work_lease, and_(_lease.tenant_id == _run.tenant_id, _lease.run_id == _run.run_id))
     .join(
         tables.work_pool,
         and_(
             *(
-                tables.work_pool.c[name] == _lease[name]
+                tables.work_pool.c[name] == _origin[name]
                 for name in ("tenant_id", "workspace_id", "pool_id")
             )
         ),

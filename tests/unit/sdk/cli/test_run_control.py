@@ -15,7 +15,7 @@ from towpath.client import Client
 from tests.unit.sdk.cli.answering import AnsweringTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     import pytest
 
@@ -42,7 +42,7 @@ def invoke(
     monkeypatch: pytest.MonkeyPatch, answer: Callable[[str, Any], Any], *arguments: str
 ) -> Any:
     @contextmanager
-    def connected(**_: Any) -> Iterator[Client]:
+    def connected(**_: Any) -> Generator[Client]:
         yield Client(AnsweringTransport(answer))
 
     monkeypatch.setattr(control, "connected", connected)

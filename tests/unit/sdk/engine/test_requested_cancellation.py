@@ -14,8 +14,8 @@ from towpath._delivery import messages
 from towpath._delivery.directives import Directive, hand_on
 from towpath._delivery.reports import StateReport
 from towpath._engine.flow_runs import RunLease
-from towpath._runs.cancellation import cancel
 from towpath._runs.context import get_run_context
+from towpath._runs.open_runs import cancel
 from towpath._state_type import StateType
 from towpath.exceptions import RunCancelled
 
@@ -143,6 +143,25 @@ def test_a_requested_cancellation_ends_any_flow(body: Any, reporter: RecordingRe
     assert heard[-1] == "CANCELLED REQUESTED"
     assert all(states[-1].state is StateType.CANCELLED for states in reporter.states.values())
     assert not cancel(LEASE.run_id, "again")
+
+
+@pytest.mark.parametrize("body", [computes, awaits, awaits_its_next_attempt])
+def test_a_run_past_its_deadline_times_out_and_is_not_tried_again(
+    body: Any, reporter: RecordingReporter
+):
+    begun.clear()
+
+    def end() -> None:
+        begun.wait()
+        assert cancel(LEASE.run_id, "too long", timed_out=True)
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    run = run_leased(body, {}, RunLease(run_id=LEASE.run_id, fence=5))
+    thread.join()
+    last = reporter.states[LEASE.run_id][-1]
+    assert (last.state, last.message) == (StateType.TIMED_OUT, "stopped, since too long")
+    assert run.state.type is StateType.TIMED_OUT
 
 
 def test_the_caller_in_a_script_gets_the_cancellation(reporter: RecordingReporter):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from towpath._delivery.segments import SegmentReader
 from towpath._settings.declared import Settings
 from towpath._state_type import StateType
 from towpath._values.secret import Secret, variable_of
-from towpath._work import entry
+from towpath._work import entry, shim
 from towpath._work.entry import Values
 from towpath._work.kinds.process import ProcessKind
 from towpath._work.leases import Lease
@@ -116,6 +117,7 @@ def test_a_secret_is_seen_by_the_code_alone(worker: Worker):
     os.mkfifo(fifo)
     code = f"""
 import os
+import signal
 from towpath import flow, get_run_logger
 
 @flow(log_prints=True)
@@ -180,17 +182,26 @@ def hear(flow, run, state):
     assert worker.reported() == states("RUNNING", "RUNNING", "CANCELLED REQUESTED")
 
 
-def test_a_run_that_takes_too_long_says_so(worker: Worker):
-    code = """
+@pytest.mark.parametrize("limit", ["flow", "process"])
+def test_a_run_that_takes_too_long_says_so(worker: Worker, limit: str):
+    # The flow's own timeout, or the deadline of the process: what the shim does then.
+    code = f"""
 import time
 from towpath import flow
 
-@flow(timeout_seconds=0.01)
+@flow(timeout_seconds={0.01 if limit == "flow" else 3600})
 def main():
+    open({str(worker.project / "begun")!r}, "w").close()
     while True:
         time.sleep(0.001)
 """
+    os.mkfifo(worker.project / "begun")
     handle = worker.start(code)
+    (worker.project / "begun").open().close()
+    if limit == "process":
+        assert handle.pid is not None
+        shim.write_whole(str(handle.folder.path / shim.STOPPING), {"reason": "DEADLINE"})
+        os.kill(handle.pid, signal.SIGTERM)
     assert end_of(handle).proof.exit_code == 124
     assert worker.reported() == states("RUNNING", "RUNNING", "TIMED_OUT")
 

@@ -62,6 +62,13 @@ def test_a_lease_is_started_once(tmp_path: Path):
         RunFolder.create(tmp_path, job_of("l", "true"))
 
 
+def test_a_folder_that_its_worker_never_finished_is_made_anew(tmp_path: Path):
+    half = RunFolder.of(tmp_path, "l")
+    half.path.mkdir(parents=True)
+    os.mkfifo(half.path / shim.CONTROL)
+    assert RunFolder.create(tmp_path, job_of("l", "true")).job().lease_id == "l"
+
+
 def test_an_end_is_read_as_it_was_written(tmp_path: Path):
     folder = RunFolder.create(tmp_path, job_of("l", "true"))
     assert folder.end() is None

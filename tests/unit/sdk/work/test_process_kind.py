@@ -133,6 +133,14 @@ def test_a_run_whose_shim_never_began_was_never_started(stage: Stage):
     assert (end_of(handle).proof.kind, end_of(handle).reason) == ("NEVER_STARTED", "START_FAILED")
 
 
+def test_a_run_that_another_worker_found_unstarted_is_not_started(stage: Stage):
+    folder = stage.folder("/bin/sleep", "100")
+    (handle,) = adopted(stage)
+    assert end_of(handle).proof.kind == "NEVER_STARTED"
+    assert end_of(stage.supervise(folder)) == handle.end
+    assert folder.shim_state() is None
+
+
 def stranger(**environment: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(["/bin/sleep", "100"], start_new_session=True, env=environment)
 

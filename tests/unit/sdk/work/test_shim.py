@@ -148,8 +148,10 @@ def test_output_stays_within_its_ring(stage: Stage):
 
 
 def test_a_run_past_its_deadline_is_stopped(stage: Stage):
-    end = end_of(stage.shell("sleep 100", timeout_seconds=0.02, grace_seconds=0.03))
+    handle = stage.shell("sleep 100", timeout_seconds=0.02, grace_seconds=0.03)
+    end = end_of(handle)
     assert (end.proof.signal, end.reason) == (signal.SIGTERM, "DEADLINE")
+    assert handle.folder.stop_reason() == "DEADLINE"
 
 
 def test_a_run_without_contact_is_stopped_if_it_is_to(stage: Stage):
@@ -173,6 +175,18 @@ def test_a_second_shim_finds_the_folder_locked(stage: Stage):
     assert second.returncode == 1
     assert "BlockingIOError" in second.stderr
     assert handle.end is None
+
+
+def test_a_worker_that_died_before_it_heard_of_the_start_changes_nothing(stage: Stage):
+    folder = stage.folder("/bin/sh", "-c", "exit 5")
+    receive, send = os.pipe()
+    os.close(receive)
+    command = [sys.executable, "-I", "-S", shim.__file__, str(folder.path)]
+    subprocess.run(command, stdout=send, check=True)
+    os.close(send)
+    end = folder.end()
+    assert end is not None
+    assert end.proof.exit_code == 5
 
 
 def test_the_run_gets_signals_as_a_shell_would_give_them(stage: Stage):

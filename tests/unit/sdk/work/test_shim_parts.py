@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -118,3 +119,28 @@ def test_each_request_to_stop_is_taken_once(watching: shim.Shim, monkeypatch: py
         (40.0, 10.0),
         (15.0, 5.0),
     ]
+
+
+@pytest.mark.parametrize(("subreaper", "escaped"), [(True, 0), (False, None)])
+def test_a_system_without_subreapers_gives_no_count_of_children(
+    watching: shim.Shim, subreaper: bool, escaped: int | None
+):
+    watching._status, watching._subreaper = 0, subreaper
+    watching._write_end()
+    end = shim.read_whole(f"{watching._folder}/{shim.EXIT}")
+    assert end is not None
+    assert end["escaped_children"] == escaped
+
+
+def test_a_system_without_proc_tells_processes_apart_by_the_time_of_their_start(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        assert command == ["ps", "-o", "lstart=", "-p", "4711"]
+        return subprocess.CompletedProcess(command, 0, "Tue Dec  1 12:00:00 2026\n")
+
+    monkeypatch.setattr(shim, "stat_of", lambda _: None)
+    monkeypatch.setattr(shim.subprocess, "run", run)
+    assert shim.start_of(4711) == ""
+    monkeypatch.setattr(shim.sys, "platform", "darwin")
+    assert shim.start_of(4711) == "Tue Dec  1 12:00:00 2026"

@@ -142,45 +142,47 @@ def test_a_reference_to_nothing_is_refused() -> None:
     assert raised.value.violations[0].field == "parameter_schema_json"
 
 
+Json = dict[str, Any]
 _names = st.sampled_from("abc")
-_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([1.0, 0.5, "a", "ab", ""]),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
-    ),
-    max_leaves=6,
+
+
+def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(inner, max_size=3) | st.dictionaries(_names, inner, max_size=3)
+
+
+def _wrapped(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Schemas that contain others."""
+    objects = st.fixed_dictionaries(
+        {
+            "properties": st.fixed_dictionaries({"a": inner}),
+            "patternProperties": st.fixed_dictionaries({"^b": inner}),
+            "additionalProperties": inner | st.booleans(),
+        }
+    )
+    return st.one_of(
+        st.fixed_dictionaries({"items": inner}),
+        st.fixed_dictionaries({"anyOf": st.lists(inner, min_size=1, max_size=2)}),
+        st.fixed_dictionaries({"not": inner}),
+        objects,
+    )
+
+
+_plain: list[Json] = [
+    {},
+    {"type": "integer"},
+    {"type": ["string", "null"]},
+    {"minimum": 1},
+    {"pattern": "^a"},
+    {"enum": [1, "a", None]},
+    {"uniqueItems": True},
+    {"const": 1},
+    {"required": ["a"]},
+]
+_leaves: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([1.0, 0.5, "a", "ab", ""])
 )
-_schemas = st.recursive(
-    st.sampled_from(
-        [
-            {},
-            {"type": "integer"},
-            {"type": ["string", "null"]},
-            {"minimum": 1},
-            {"pattern": "^a"},
-            {"enum": [1, "a", None]},
-            {"uniqueItems": True},
-            {"const": 1},
-            {"required": ["a"]},
-        ]
-    ),
-    lambda inner: st.one_of(
-        st.builds(lambda a: {"items": a}, inner),
-        st.builds(lambda a, b: {"anyOf": [a, b]}, inner, inner),
-        st.builds(lambda a: {"not": a}, inner),
-        st.builds(
-            lambda a, b, c: {
-                "properties": {"a": a},
-                "patternProperties": {"^b": b},
-                "additionalProperties": c,
-            },
-            inner,
-            inner,
-            inner | st.booleans(),
-        ),
-    ),
-    max_leaves=6,
-)
+_values = st.recursive(_leaves, _containers, max_leaves=6)
+_schemas: st.SearchStrategy[Any] = st.recursive(st.sampled_from(_plain), _wrapped, max_leaves=6)
 
 
 @settings(max_examples=examples(200), deadline=None)
@@ -188,5 +190,6 @@ _schemas = st.recursive(
 def test_the_bounded_check_finds_what_the_library_finds(
     schema: dict[str, Any], parameters: dict[str, Any]
 ) -> None:
-    expected = jsonschema.Draft202012Validator(schema).is_valid(parameters)
+    library: Any = jsonschema.Draft202012Validator(schema)
+    expected = library.is_valid(parameters)
     assert (misfits(schema, parameters) == {}) is expected

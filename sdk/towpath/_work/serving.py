@@ -1,0 +1,144 @@
+"""Runs a worker of processes on this machine, for the command and for scripts that serve."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+import platform
+import re
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from towpath._work.kinds.process import ProcessKind
+from towpath._work.worker import Worker, WorkerEvent, WorkerOptions
+from towpath.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from towpath._settings.declared import Settings
+
+_NOT_IN_IDS: Final = re.compile(r"[^a-z0-9]+")
+_HOST_LENGTH: Final = 40
+_QUIET: Final = frozenset({"granted"})
+_WARNED: Final = frozenset({"away", "lost"})
+
+_log: Final = logging.getLogger("towpath.worker")
+
+
+class Stops(Protocol):
+    """How a worker is told to end."""
+
+    @property
+    def drain(self) -> threading.Event:
+        """Take no more runs, and end when those under way have ended, or after the grace."""
+        ...
+
+    @property
+    def stop_runs(self) -> threading.Event:
+        """End those under way, too."""
+        ...
+
+
+def run_worker(
+    settings: Settings,
+    *,
+    pool: str,
+    queues: Sequence[str] = (),
+    limit: int,
+    stops: Stops,
+    name: str = "",
+    labels: Mapping[str, str] | None = None,
+    grace_seconds: float = 30.0,
+    stop_runs: bool = False,
+    on_event: Callable[[WorkerEvent], object] | None = None,
+) -> None:
+    """Executes runs of a pool as processes on this machine, until the worker is told to end.
+
+    Args:
+        settings: The settings of the process.
+        pool: Id of the pool.
+        queues: Ids of the queues; empty for all.
+        limit: Most runs at a time.
+        stops: The events by which it is told to end.
+        name: Id of the worker, the same after a restart; empty for one that follows from the
+            machine, the pool and the queues.
+        labels: Labels of the worker.
+        grace_seconds: Time that runs have to end once the worker is told to.
+        stop_runs: Whether runs that haven't ended by then are cancelled.
+        on_event: Called with what happens; None to log it.
+
+    Raises:
+        ConfigurationError: Another worker of that name runs on this home.
+        RpcError: The service refuses the worker.
+    """
+    worker_name = name or default_name(pool, queues)
+    options = WorkerOptions(
+        pool=pool,
+        name=worker_name,
+        slots=limit,
+        queues=tuple(queues),
+        labels=dict(labels or {}),
+        grace_seconds=grace_seconds,
+        stop_runs=stop_runs,
+    )
+    with _only_one(settings.home, pool, worker_name):
+        kind = ProcessKind(settings, f"{pool}/{worker_name}", directory=Path.cwd())
+        kind.clean_up()
+        worker = Worker(options, settings, kind, on_event=on_event or _logged)
+        threading.Thread(
+            target=_follow, args=(stops, worker), name="towpath-worker-stop", daemon=True
+        ).start()
+        worker.run()
+
+
+def default_name(pool: str, queues: Sequence[str] = ()) -> str:
+    """The id of a worker that follows from its machine and what it serves.
+
+    Args:
+        pool: Id of the pool.
+        queues: Ids of the queues.
+
+    Returns:
+        1 to 63 of a-z, 0-9 and -.
+    """
+    host = _NOT_IN_IDS.sub("-", platform.node().lower()).strip("-")[:_HOST_LENGTH] or "worker"
+    if not queues:
+        return f"{host.strip('-')}-{pool}"[:63].strip("-")
+    digest = hashlib.sha256("/".join((pool, *sorted(queues))).encode()).hexdigest()[:8]
+    return f"{host.strip('-')}-{digest}"
+
+
+def _follow(stops: Stops, worker: Worker) -> None:
+    stops.drain.wait()
+    worker.stop()
+    stops.stop_runs.wait()
+    worker.stop()
+
+
+@contextmanager
+def _only_one(home: Path, pool: str, name: str) -> Generator[None]:
+    """Holds the lock of a worker's name on its home."""
+    folder = home / "workers"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(folder / f"{pool}.{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(
+                f"a worker named {name!r} of pool {pool!r} runs on the home {home} already:"
+                " give this one another name with --name"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _logged(event: WorkerEvent) -> None:
+    level = logging.WARNING if event.kind in _WARNED else logging.INFO
+    _log.log(logging.DEBUG if event.kind in _QUIET else level, "%s", event.message)
