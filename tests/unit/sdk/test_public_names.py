@@ -10,7 +10,8 @@ import towpath
 
 NAMES = {
     "towpath": (
-        "Flow Secret Sensitive State Task allow_failure flow get_run_logger quote tags task"
+        "Flow Secret Sensitive State Task allow_failure deploy flow get_run_logger quote serve"
+        " tags task"
         " unmapped"
     ),
     "towpath.annotations": "Sensitive allow_failure quote unmapped",
@@ -28,8 +29,13 @@ NAMES = {
         " WorkspaceGrant Workspaces connect"
     ),
     "towpath.context": "RunContext get_run_context tags",
+    "towpath.deployments": (
+        "ArchiveCode DeploymentOptions GitCode LocalCode PackageCode RunnerDeployment"
+        " arun_deployment deploy run_deployment serve"
+    ),
     "towpath.exceptions": (
-        "ConfigurationError Conflict DefinitionError FlowRunFailed InvalidRequest"
+        "ConfigurationError Conflict DefinitionError FlowRunFailed"
+        " FlowRunWaitTimeout InvalidRequest"
         " MissingContextError NotATowpathServer NotFound NotSignedIn ParameterError ResultError"
         " RpcError RunCancelled RunCrashed RunError RunTimedOut ServerUnreachable TowpathError"
         " UnhashableInputError UpstreamFailed"
@@ -45,6 +51,7 @@ NAMES = {
         "Carrier attempt_span_id current_tracer guarded names root_span_id trace_id_of"
     ),
     "towpath.extensions.transports": "Transport announce_server to_rpc_error",
+    "towpath.flow_runs": "wait_for_flow_run",
     "towpath.flows": "Flow flow",
     "towpath.futures": "Future FutureList as_completed wait",
     "towpath.logging": "get_run_logger",

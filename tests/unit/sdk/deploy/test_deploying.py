@@ -32,7 +32,7 @@ def test_deploying_again_changes_nothing(
     assert client.deployments.get("hello/nightly") == first
     assert deploy(parameters={"name": "you"}).startswith("hello/nightly   updated, revision 2")
     assert "JST (" in deploy(schedules=[rule])
-    assert deploy(schedules=[]) == "hello/nightly   updated, revision 2\n"
+    assert deploy(schedules=[]) == "hello/nightly   updated, revision 3\n"
     assert client.deployments.get("hello/nightly").schedules == ()
 
 
@@ -91,5 +91,7 @@ def test_a_deployment_is_found_by_its_names_and_by_its_ids(client: Client) -> No
     assert by_any_name(made.name, client.deployments.get).name == made.name
     with pytest.raises(NotFound):
         by_any_name("Sends: mails/other", client.deployments.get)
+    with pytest.raises(NotFound):
+        by_any_name("hello/other", client.deployments.get)
     with pytest.raises(DefinitionError, match="'flow/deployment', not 'x'"):
         by_any_name("x", client.deployments.get)

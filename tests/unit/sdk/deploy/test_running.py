@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ import towpath
 from towpath import flow
 from towpath._deploy import running
 from towpath._state_type import StateType
+from towpath.context import get_run_context
 from towpath.deployments import arun_deployment, run_deployment
 from towpath.exceptions import (
     DefinitionError,
@@ -21,6 +24,7 @@ from towpath.exceptions import (
     ServerUnreachable,
 )
 from towpath.flow_runs import wait_for_flow_run
+from towpath.testing import harness
 
 from tests.unit.sdk.deploy.sample_flows import hello
 
@@ -93,11 +97,22 @@ def test_in_async_code_the_call_is_awaited(client: Client) -> None:
     assert [run.state for run in asyncio.run(both())] == [StateType.SCHEDULED] * 2
 
 
-def test_an_awaited_call_that_is_cancelled_ends_its_wait(client: Client) -> None:
+def test_an_awaited_call_that_is_cancelled_ends_its_wait(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def cancelled() -> None:
-        waiting = asyncio.ensure_future(arun_deployment("hello/x", flow_run_name="left"))
-        while not any(run.name == "left" for run in client.runs()):
-            await asyncio.sleep(0)
+        created = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        create = client.create_run
+
+        def creating(_: Client, deployment: str, **request: Any) -> Run:
+            made = create(deployment, **request)
+            loop.call_soon_threadsafe(created.set)
+            return made
+
+        monkeypatch.setattr(type(client), "create_run", creating)
+        waiting = asyncio.ensure_future(arun_deployment("hello/x"))
+        await created.wait()
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
@@ -121,50 +136,40 @@ def test_wrong_calls_are_refused(name: str, options: Any, error: type[Exception]
         run_deployment(name, timeout=0, **options)
 
 
-def test_within_a_flow_the_run_is_its_child(client: Client) -> None:
-    seen: dict[str, Any] = {}
+@dataclass
+class Recorded:
+    """A client that notes what it is asked to create, and creates a run without a parent."""
 
-    class Recorded:
-        """A client that only notes what it is asked to create."""
+    client: Client
+    request: dict[str, Any] = field(default_factory=dict[str, Any])
 
-        def create_run(self, name: str, **request: Any) -> Run:
-            seen.update(request, name=name)
-            return client.create_run("hello/x")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "connect", lambda *_, **__: _Context(Recorded()))
-
-        @towpath.task
-        def starts() -> None:
-            run_deployment("hello/x", timeout=0)
-
-        @flow
-        def parent(*, alone: bool) -> str:
-            if alone:
-                run_deployment("hello/x", timeout=0, as_subflow=False)
-            else:
-                starts()
-            return towpath.context.get_run_context().run_id
-
-        import towpath.context  # noqa: PLC0415 - used above
-        from towpath.testing import harness  # noqa: PLC0415 - of this test alone
-
-        with harness():
-            assert parent(alone=False) == seen["parent_run_id"]
-            seen.clear()
-            parent(alone=True)
-            assert "parent_run_id" not in seen
+    def create_run(self, deployment: str, **request: Any) -> Run:
+        self.request = request
+        return self.client.create_run(deployment)
 
 
-class _Context:
-    def __init__(self, value: Any) -> None:
-        self._value = value
+def test_within_a_flow_the_run_is_its_child(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = Recorded(client)
+    monkeypatch.setattr(running, "connect", lambda *_, **__: nullcontext(recorded))
 
-    def __enter__(self) -> Any:
-        return self._value
+    @towpath.task
+    def starts() -> None:
+        run_deployment("hello/x", timeout=0)
 
-    def __exit__(self, *_: object) -> None:
-        pass
+    @flow
+    def parent(*, alone: bool) -> str:
+        if alone:
+            run_deployment("hello/x", timeout=0, as_subflow=False)
+        else:
+            starts()
+        return get_run_context().run_id
+
+    with harness():
+        assert parent(alone=False) == recorded.request["parent_run_id"]
+        parent(alone=True)
+        assert "parent_run_id" not in recorded.request
 
 
 def test_a_server_that_is_away_for_a_moment_is_asked_again_for_the_same_run(
@@ -173,14 +178,14 @@ def test_a_server_that_is_away_for_a_moment_is_asked_again_for_the_same_run(
     asked: list[str] = []
     create = client.create_run
 
-    def answering_later(name: str, **request: Any) -> Run:
+    def answering_later(_: Client, deployment: str, **request: Any) -> Run:
         asked.append(request["run_id"])
-        made = create(name, **request)
+        made = create(deployment, **request)
         if len(asked) < 3:
             raise ServerUnreachable("it has gone after the commit", code="UNAVAILABLE")
         return made
 
-    monkeypatch.setattr(type(client), "create_run", lambda _, *a, **k: answering_later(*a, **k))
+    monkeypatch.setattr(type(client), "create_run", answering_later)
     monkeypatch.setattr(running, "_AGAIN_SECONDS", (0.0, 0.0))
     run = run_deployment("hello/x", flow_run_name="once", timeout=0)
     assert asked == [run.id] * 3

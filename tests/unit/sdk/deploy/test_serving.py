@@ -130,7 +130,7 @@ def test_another_thread_can_serve(worker: FakeWorker) -> None:
 @pytest.mark.parametrize(
     ("call", "problem"),
     [
-        (lambda: towpath.serve(), r"serve\(\) takes deployments"),
+        (towpath.serve, r"serve\(\) takes deployments"),
         (lambda: hello.serve("x", limit=0), "limit is a number of runs, at least 1, not 0"),
         (lambda: towpath.serve(*[hello.to_deployment("x")] * 2), "two deployments are named"),
         (
