@@ -93,7 +93,8 @@ def test_a_file_of_prefect_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "collision_strategy": "cancel_new",
         "job_variables": {"env": {"STAGE": "test"}},
     }
-    daily, hourly = nightly.schedules.values() if nightly.schedules else ()
+    assert nightly.schedules is not None
+    daily, hourly = nightly.schedules.values()
     assert daily == Cron(
         "0 2 * * *", timezone="Europe/London", slug="daily", parameters={"n": 4}, active=False
     )

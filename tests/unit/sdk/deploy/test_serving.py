@@ -17,7 +17,7 @@ from towpath.exceptions import ConfigurationError, DefinitionError
 from tests.unit.sdk.deploy.sample_flows import hello, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from towpath.client import Client
@@ -38,7 +38,7 @@ class FakeWorker:
 @pytest.fixture
 def worker(client: Client, monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
     fake = FakeWorker()
-    monkeypatch.setattr(serving, "_worker", lambda: fake)
+    monkeypatch.setattr("towpath._work.serving.run_worker", fake)
     monkeypatch.setattr(serving, "server_address", lambda _: "127.0.0.1:4200")
     return fake
 
@@ -52,7 +52,7 @@ def test_what_is_served_has_a_queue_of_its_own_in_the_reserved_pool(
     )
     queues = [client.deployments.get(name).spec.queue for name in ("hello/a", "load/b")]
     [call] = worker.calls
-    assert (call["pool"], call["limit"], call["queues"]) == ("served", 5, queues)
+    assert (call["pool"], call["limit"], call["queues"]) == ("served", 8, queues)
     assert len(set(queues)) == 2
     assert client.deployments.get("hello/a").spec.pool == "served"
     told = capsys.readouterr().out.splitlines()
@@ -156,7 +156,7 @@ def test_the_process_of_a_run_serves_nothing(
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TOWPATH_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 
@@ -166,7 +166,7 @@ def test_without_a_server_one_runs_in_the_process(
 ) -> None:
     found: list[Any] = []
     fake = FakeWorker(lambda: found.append(find_server(home)))
-    monkeypatch.setattr(serving, "_worker", lambda: fake)
+    monkeypatch.setattr("towpath._work.serving.run_worker", fake)
     hello.serve("x", cron="@daily")
     assert found[0] is not None
     assert find_server(home) is None
@@ -182,7 +182,7 @@ def test_without_the_service_the_message_says_how_to_get_it(
     def none(**_: str) -> list[Any]:
         return []
 
-    monkeypatch.setattr(serving, "_worker", FakeWorker)
+    monkeypatch.setattr("towpath._work.serving.run_worker", FakeWorker())
     monkeypatch.setattr(embedded, "entry_points", none)
     with pytest.raises(ConfigurationError, match=r"pip install 'towpath\[service\]'"):
         hello.serve("x")
