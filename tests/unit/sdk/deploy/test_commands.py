@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
-from towpath._deploy.describe import FlowDescription
+from towpath._definitions.code_sources import LocalCode
+from towpath._deploy.describe import FlowDescription, describe
 from towpath.cli.shared.errors import ending
 from towpath.cli.work.create_schedule import create
 from towpath.cli.work.deploy import deploy, init
@@ -17,6 +18,7 @@ from towpath.cli.work.run_deployment import run_deployment
 from towpath.exceptions import DefinitionError, InvalidRequest, NotFound
 from towpath.schedules import Cron
 
+from tests.examples.places import EXAMPLES
 from tests.unit.sdk.deploy.sample_flows import hello
 
 if TYPE_CHECKING:
@@ -44,11 +46,11 @@ def described(client: Client, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str
     """Has each entrypoint be of the same flow, without a process that loads it."""
     asked: list[tuple[str, Path]] = []
 
-    def describe(entrypoint: str, directory: Path) -> FlowDescription:
+    def described_at_once(entrypoint: str, directory: Path) -> FlowDescription:
         asked.append((entrypoint, directory))
         return ETL
 
-    monkeypatch.setattr("towpath._deploy.plans.describe", describe)
+    monkeypatch.setattr("towpath._deploy.plans.describe", described_at_once)
     return asked
 
 
@@ -170,6 +172,15 @@ def test_a_file_elsewhere_is_of_a_project_elsewhere(
     assert described == [("flows/etl.py:etl", tmp_path / "p")]
 
 
+def test_the_example_is_deployed(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("towpath._deploy.plans.describe", describe)
+    ended = run(deploy, "--file", str(EXAMPLES / "towpath.yaml"))
+    assert ended.stdout.startswith("report/lima   created, revision 1   next: ")
+    made = client.deployments.get("report/lima")
+    assert made.spec.code == LocalCode(path=str(EXAMPLES))
+    assert made.spec.parameter_schema["properties"]["city"]["default"] == "Oslo"
+
+
 def test_init_writes_a_file_once(tmp_path: Path) -> None:
     assert "fill it in" in run(init).stderr
     assert "deployments:" in Path("towpath.yaml").read_text("utf-8")
@@ -238,10 +249,7 @@ def test_a_schedule_is_created_with_the_slug_of_its_rule(client: Client) -> None
 def test_code_that_cannot_be_loaded_ends_with_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from towpath._deploy import plans  # noqa: PLC0415 - of this test alone
-    from towpath._deploy.describe import describe  # noqa: PLC0415 - of this test alone
-
-    monkeypatch.setattr(plans, "describe", describe)
+    monkeypatch.setattr("towpath._deploy.plans.describe", describe)
     (tmp_path / "etl.py").write_text("x = 1\nimport no_such_module\n", "utf-8")
     problem = refused(deploy, "etl.py:etl", "-n", "x", "--pool", "local")
     assert problem.startswith(f"{tmp_path / 'etl.py'}:2: ModuleNotFoundError")
