@@ -21,7 +21,7 @@ def greet(name: str = "world", goodbye: bool = False):
     print(f"hello {name}")
 
 if __name__ == "__main__":
-    greet.serve(name="first-deployment", tags=["onboarding"], parameters={"goodbye": True}, interval=60)
+    greet.serve(name="first-deployment", tags=["onboarding"], parameters={"name": "me"}, interval=60)
 """
 SEVERAL = """
 from datetime import timedelta
@@ -35,7 +35,7 @@ def slow(seconds: int = 60): ...
 def fast(): ...
 
 if __name__ == "__main__":
-    slow_deploy = slow.to_deployment(name="sleeper", interval=45, description="Sleeps.", version="1")
+    slow_deploy = slow.to_deployment(name="sleeper", interval=45, description="Sleeps", version="1")
     fast_deploy = fast.to_deployment(
         name="fast",
         schedules=[
@@ -94,7 +94,7 @@ def test_a_flow_serves_itself(
 ) -> None:
     run_script(tmp_path, SERVE)
     made = client.deployments.get("greet/first-deployment")
-    assert (made.spec.tags, made.spec.parameters) == (("onboarding",), {"goodbye": True})
+    assert (made.spec.tags, made.spec.parameters) == (("onboarding",), {"name": "me"})
     assert len(made.schedules) == 1
     assert as_a_script[0]["pool"] == "served"
 
@@ -104,7 +104,7 @@ def test_several_flows_are_served(
 ) -> None:
     run_script(tmp_path, SEVERAL)
     slow, fast = (client.deployments.get(name) for name in ("slow/sleeper", "fast/fast"))
-    assert (slow.spec.description, slow.spec.code_version) == ("Sleeps.", "1")
+    assert (slow.spec.description, slow.spec.code_version) == ("Sleeps", "1")
     assert fast.paused
     assert "chicago-midnight" in {each.id for each in fast.schedules}
     assert as_a_script[0]["limit"] == 3
