@@ -15,8 +15,6 @@ from towpath.exceptions import DefinitionError
 from towpath.schedules import Cron, Interval, RRule, Schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from towpath._definitions.code_sources import CodeSource
 
 T = TypeVar("T")
@@ -111,7 +109,8 @@ class DeployedFlow(Protocol):
     description: str
     tags: frozenset[str]
     validate_parameters: bool
-    fn: Callable[..., Any]
+    fn: Any
+    """The function."""
     code: CodeSource | None
     entrypoint: str
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from towpath import flow
@@ -23,21 +23,25 @@ ROOT = Path(__file__).resolve().parents[4]
 HERE = "tests/unit/sdk/deploy/sample_flows.py"
 
 
+def place_of(flow: Any, root: Path) -> str:
+    return entrypoint_of(flow, root)
+
+
 def test_a_flow_of_the_project_has_the_path_of_its_file() -> None:
-    assert entrypoint_of(sample_flows.hello, ROOT) == f"{HERE}:hello"
+    assert place_of(sample_flows.hello, ROOT) == f"{HERE}:hello"
 
 
 def test_a_flow_of_a_class_has_its_qualified_name() -> None:
-    assert entrypoint_of(sample_flows.Jobs.clean, ROOT) == f"{HERE}:Jobs.clean"
+    assert place_of(sample_flows.Jobs.clean, ROOT) == f"{HERE}:Jobs.clean"
 
 
 def test_a_copy_with_other_options_has_the_name_that_it_was_given() -> None:
-    assert entrypoint_of(sample_flows.another_name, ROOT) == f"{HERE}:another_name"
+    assert place_of(sample_flows.another_name, ROOT) == f"{HERE}:another_name"
 
 
 def test_a_flow_of_another_folder_has_the_name_of_its_module(tmp_path: Path) -> None:
     module = sample_flows.__name__
-    assert entrypoint_of(sample_flows.hello, tmp_path) == f"{module}:hello"
+    assert place_of(sample_flows.hello, tmp_path) == f"{module}:hello"
 
 
 def test_a_flow_that_no_name_stands_for_is_refused() -> None:
@@ -47,14 +51,14 @@ def test_a_flow_that_no_name_stands_for_is_refused() -> None:
 
     for nameless in (local, sample_flows.hello.with_options(name="x")):
         with pytest.raises(DefinitionError, match="no name of a module stands for it"):
-            entrypoint_of(nameless, ROOT)
+            place_of(nameless, ROOT)
 
 
 def test_a_flow_from_a_source_keeps_its_place_there() -> None:
     loaded: Flow[..., object] = sample_flows.hello.with_options()
     loaded.code, loaded.entrypoint = LocalCode(path="/opt/flows"), "etl.py:etl"
     copied = loaded.with_options(retries=3)
-    assert entrypoint_of(copied, ROOT) == "etl.py:etl"
+    assert place_of(copied, ROOT) == "etl.py:etl"
     assert copied.code == LocalCode(path="/opt/flows")
 
 

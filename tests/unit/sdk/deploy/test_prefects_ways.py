@@ -21,7 +21,7 @@ def greet(name: str = "world", goodbye: bool = False):
     print(f"hello {name}")
 
 if __name__ == "__main__":
-    greet.serve(name="first-deployment", tags=["onboarding"], parameters={"name": "me"}, interval=60)
+    greet.serve(name="first", tags=["onboarding"], parameters={"name": "me"}, interval=60)
 """
 SEVERAL = """
 from datetime import timedelta
@@ -68,6 +68,10 @@ if __name__ == "__main__":
 """
 
 
+def address(_: object) -> str:
+    return "127.0.0.1:4200"
+
+
 def run_script(folder: Path, text: str) -> None:
     script = folder / "script.py"
     script.write_text(text, "utf-8")
@@ -80,11 +84,16 @@ def as_a_script(
 ) -> list[dict[str, Any]]:
     """Has scripts find themselves as `__main__`, and serve by a worker that only notes."""
     served: list[dict[str, Any]] = []
-    monkeypatch.setattr("towpath._work.serving.run_worker", lambda _, **given: served.append(given))
-    monkeypatch.setattr("towpath._deploy.serving.server_address", lambda _: "127.0.0.1:4200")
-    monkeypatch.setattr(
-        "towpath._deploy.specs.entrypoint_of", lambda flow, _: f"script.py:{flow.fn.__name__}"
-    )
+
+    def run_worker(_: Any, **given: Any) -> None:
+        served.append(given)
+
+    def entrypoint(deployed: Any, _: Path) -> str:
+        return f"script.py:{deployed.fn.__name__}"
+
+    monkeypatch.setattr("towpath._work.serving.run_worker", run_worker)
+    monkeypatch.setattr("towpath._deploy.serving.server_address", address)
+    monkeypatch.setattr("towpath._deploy.specs.entrypoint_of", entrypoint)
     monkeypatch.setattr(sys, "argv", ["script.py"])
     return served
 
@@ -93,7 +102,7 @@ def test_a_flow_serves_itself(
     client: Client, tmp_path: Path, as_a_script: list[dict[str, Any]]
 ) -> None:
     run_script(tmp_path, SERVE)
-    made = client.deployments.get("greet/first-deployment")
+    made = client.deployments.get("greet/first")
     assert (made.spec.tags, made.spec.parameters) == (("onboarding",), {"name": "me"})
     assert len(made.schedules) == 1
     assert as_a_script[0]["pool"] == "served"

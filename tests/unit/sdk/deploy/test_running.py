@@ -30,6 +30,7 @@ from tests.unit.sdk.deploy.sample_flows import hello
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from towpath.client import Client, Run
 
@@ -152,7 +153,11 @@ def test_within_a_flow_the_run_is_its_child(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded = Recorded(client)
-    monkeypatch.setattr(running, "connect", lambda *_, **__: nullcontext(recorded))
+
+    def connect(*_: Any, **__: Any) -> AbstractContextManager[Recorded]:
+        return nullcontext(recorded)
+
+    monkeypatch.setattr(running, "connect", connect)
 
     @towpath.task
     def starts() -> None:

@@ -20,12 +20,17 @@ class Opaque:
     """No JSON Schema says what this is."""
 
 
+def schema_of(flow: Any) -> dict[str, Any]:
+    return parameter_schema(flow)
+
+
 def accepts(schema: dict[str, Any], arguments: dict[str, Any]) -> bool:
-    return bool(jsonschema.Draft202012Validator(schema).is_valid(arguments))
+    validator: Any = jsonschema.Draft202012Validator(schema)
+    return bool(validator.is_valid(arguments))
 
 
 def test_a_schema_has_types_defaults_and_descriptions() -> None:
-    schema = parameter_schema(sample_flows.load)
+    schema = schema_of(sample_flows.load)
     properties = schema["properties"]
     assert schema["required"] == ["day"]
     assert properties["day"] == {
@@ -42,7 +47,7 @@ def test_a_schema_has_types_defaults_and_descriptions() -> None:
 
 
 def test_a_sensitive_parameter_is_write_only_and_its_default_is_not_shown() -> None:
-    schema = parameter_schema(sample_flows.load)
+    schema = schema_of(sample_flows.load)
     assert schema["properties"]["password"] == {
         "title": "password",
         "type": "string",
@@ -52,7 +57,7 @@ def test_a_sensitive_parameter_is_write_only_and_its_default_is_not_shown() -> N
 
 
 def test_a_schema_refuses_what_does_not_fit() -> None:
-    schema = parameter_schema(sample_flows.load)
+    schema = schema_of(sample_flows.load)
     assert accepts(schema, {"day": "2026-12-01", "window": {"days": 1}})
     assert not accepts(schema, {})
     assert not accepts(schema, {"day": "2026-12-01", "dya": 1})
@@ -60,11 +65,11 @@ def test_a_schema_refuses_what_does_not_fit() -> None:
 
 
 def test_keyword_arguments_of_any_name_are_taken() -> None:
-    assert parameter_schema(sample_flows.send)["additionalProperties"] is True
+    assert schema_of(sample_flows.send)["additionalProperties"] is True
 
 
 def test_a_flow_without_validation_takes_any_values_of_its_names() -> None:
-    schema = parameter_schema(sample_flows.anything)
+    schema = schema_of(sample_flows.anything)
     assert accepts(schema, {"x": "text"})
     assert not accepts(schema, {"y": 1})
 
@@ -74,7 +79,7 @@ def test_types_that_json_cannot_express_take_any_value() -> None:
     def opaque(x: Opaque, y: list[Opaque]) -> None:
         """Takes what only Python has."""
 
-    schema = parameter_schema(opaque)
+    schema = schema_of(opaque)
     assert accepts(schema, {"x": 1, "y": ["two"]})
 
 
@@ -83,7 +88,7 @@ def test_names_that_models_reserve_are_parameters_like_others() -> None:
     def odd(model_config: int, _hidden: str, schema: str = "x") -> None:
         """Has such names."""
 
-    schema = parameter_schema(odd)
+    schema = schema_of(odd)
     assert set(schema["properties"]) == {"model_config", "_hidden", "schema"}
     assert schema["required"] == ["model_config", "_hidden"]
 
@@ -94,7 +99,7 @@ def test_a_positional_parameter_without_default_is_refused() -> None:
         """Can't be called by name."""
 
     with pytest.raises(DefinitionError, match="'x' is positional-only"):
-        parameter_schema(positional)
+        schema_of(positional)
 
 
 @given(st.dictionaries(st.sampled_from("abc"), st.integers() | st.text() | st.none()))
@@ -104,7 +109,7 @@ def test_the_schema_and_the_call_agree_on_names(arguments: dict[str, Any]) -> No
         """Takes two."""
 
     fits = "a" in arguments and "c" not in arguments
-    assert accepts(parameter_schema(taking), arguments) is fits
+    assert accepts(schema_of(taking), arguments) is fits
 
 
 GOOGLE = """Does.

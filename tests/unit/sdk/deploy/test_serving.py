@@ -35,11 +35,15 @@ class FakeWorker:
         self.meanwhile()
 
 
+def address(_: object) -> str:
+    return "127.0.0.1:4200"
+
+
 @pytest.fixture
 def worker(client: Client, monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
     fake = FakeWorker()
     monkeypatch.setattr("towpath._work.serving.run_worker", fake)
-    monkeypatch.setattr(serving, "server_address", lambda _: "127.0.0.1:4200")
+    monkeypatch.setattr(serving, "server_address", address)
     return fake
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,8 +149,7 @@ def test_a_source_is_a_repository_or_a_folder(source: Any, code: Any) -> None:
 def test_a_flow_from_a_folder_is_deployed_from_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.path", [])
-    monkeypatch.syspath_prepend(ROOT)
+    monkeypatch.setattr("sys.path", [*sys.path])
     (tmp_path / "from_folder.py").write_text("from towpath import flow\n@flow\ndef etl(): ...\n")
     loaded = type(hello).from_source(str(tmp_path), "from_folder.py:etl")
     spec = spec_of(loaded.to_deployment("x"), ROOT)
