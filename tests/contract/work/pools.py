@@ -16,7 +16,7 @@ from towpath_service.core.bus import Bus
 from towpath_service.core.names import Scope
 from towpath_service.core.tenancy import EVERY_TENANT
 from towpath_service.runs.application.commit import Batch
-from towpath_service.runs.application.submissions import Submission
+from towpath_service.runs.application.submissions import Outcome, Submission
 from towpath_service.runs.domain.reports import Creation, StateReport, Update
 from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.runs.ports.ingest import ProducerKey
@@ -31,8 +31,8 @@ from towpath_service.work.application.lease_work import (
     end,
     keep,
 )
+from towpath_service.work.domain import leases
 from towpath_service.work.domain.dispatching import FreeWorker, PoolKey, WorkerKey
-from towpath_service.work.domain.leases import Lease, Outcome
 from towpath_service.work.storage import tables
 
 from tests.in_process.empty_database import copy_empty_database
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from towpath_service.app.stores import Stores
     from towpath_service.database.port import SqlTransaction
     from towpath_service.database.postgres_url import PostgresUrl
+    from towpath_service.work.domain.leases import Lease
 
 TENANT = "00000000-0000-7000-8000-000000000001"
 SCOPE = Scope(TENANT, "default")
@@ -109,7 +110,8 @@ class Pools:
         self, pool_id: str = "local", scope: Scope = SCOPE, *, limit: int = 0, **queues: int
     ) -> PoolKey:
         """A pool with its default queue of rank 100, and others with their limits."""
-        named = scope._asdict() | {"pool_id": pool_id, "description": "", "paused": False}
+        named: dict[str, Any] = scope._asdict()
+        named |= {"pool_id": pool_id, "description": "", "paused": False}
         named |= {"revision": 1, "created_us": NOW_US, "updated_us": NOW_US}
         await self.insert(
             tables.work_pool,
@@ -191,7 +193,7 @@ class Pools:
             scope=scope,
             producer_id=new_id(),
         )
-        where = {"pool_id": pool_id, "queue_id": queue_id, "flow_id": "etl"}
+        where: dict[str, Any] = {"pool_id": pool_id, "queue_id": queue_id, "flow_id": "etl"}
         where |= {"deployment_id": deployment_id, "schedule_id": "", "priority": priority}
         due_us = self.clock.at_us + int(due * SECOND)
         deadline_us = None if deadline is None else self.clock.at_us + int(deadline * SECOND)
@@ -246,6 +248,7 @@ class Pools:
         [outcome] = await self.stores.runs.write(
             {scope.tenant_id}, lambda runs: Batch(runs, now_us).commit([submission])
         )
+        assert isinstance(outcome, Outcome)
         return [refusal.rule for refusal in outcome.refusals]
 
     async def state_of(self, run_id: str, state: RunState, fence: int) -> list[str]:
@@ -315,7 +318,11 @@ class Pools:
         return await self.say(hand, renewed=frozenset(lease.lease_id for lease in leases))
 
     async def end(
-        self, hand: Hand, lease: Lease, outcome: Outcome = Outcome.EXITED, **fields: Any
+        self,
+        hand: Hand,
+        lease: Lease,
+        outcome: leases.Outcome = leases.Outcome.EXITED,
+        **fields: Any,
     ) -> None:
         """A worker's word that a lease has ended; raises what it is answered."""
         one = LeaseEnded(lease_id=lease.lease_id, outcome=outcome, **fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import insert
@@ -17,6 +18,15 @@ PARENT: Final = "workspaces/default"
 FLOW: Final = f"{PARENT}/flows/etl"
 POOL: Final = f"{PARENT}/workPools/local"
 NIGHTLY: Final = f"{FLOW}/deployments/nightly"
+SCHEMA: Final = json.dumps(
+    {
+        "type": "object",
+        "properties": {"day": {"type": "string"}, "size": {"type": "integer"}},
+        "required": ["day"],
+        "additionalProperties": False,
+    }
+)
+"""A JSON Schema of arguments."""
 
 
 async def create_pool(place: Place, pool_id: str = "local", **fields: Any) -> Any:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from towpath_auth import RunGrant
+from towpath_service.core.transactions import LeasedMove
+from towpath_service.identity.storage.limits import storage_limits
 from towpath_service.runs.domain.reports import Creation, StateReport
 from towpath_service.runs.domain.states import RunKind, RunState
+from towpath_service.runs.storage.store import SqlRunStore
 from towpath_service.work.domain.leases import Phase
 from towpath_service.work.storage import tables
 
 from tests.contract.work.site import NOW_US, SCOPE, SECOND, request
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from towpath_service.core.transactions import Transaction
+
     from tests.contract.work.site import Site
 
 
@@ -116,3 +124,20 @@ async def test_the_lease_follows_its_run(site: Site) -> None:
     await site.report(run_id, state(RunState.FAILED, fence=fence), now_us=last)
     [lease] = await site.rows(tables.work_lease)
     assert (lease.phase, lease.counts, lease.phase_us) == (Phase.ENDING, False, last)
+
+
+async def test_runs_without_a_fence_cost_nothing_of_leases(site: Site) -> None:
+    asked: list[LeasedMove] = []
+
+    def move(transaction: Transaction, moves: Sequence[LeasedMove], now_us: int) -> None:
+        asked.extend(moves)
+
+    store = SqlRunStore(site.stores.database, storage_limits, leases=move)
+    site.stores = replace(site.stores, runs=store)
+    script = request().run_id
+    await site.report(script, creation())
+    await site.report(script, state(RunState.COMPLETED))
+    assert asked == []
+    run_id, fence = await leased(site)
+    await site.report(run_id, creation(fence=fence), state(RunState.FAILED, fence=fence))
+    assert asked == [LeasedMove(SCOPE.tenant_id, run_id, fence, ended=True)]

@@ -29,8 +29,13 @@ async def test_a_worker_attaches_with_its_key_and_is_recorded_once(place: Place)
     name, key = await place.account("worker")
     token = await place.token(key)
     endpoint = place.endpoint("WorkService/AttachWorker")
-    hello: dict[str, Any] = {"worker_id": "w1", "kind": "process", "slots": 1}
-    hello |= {"parent": f"{PARENT}/workPools/local", "instance_id": str(uuid4())}
+    hello = pb.WorkerHello(
+        parent=f"{PARENT}/workPools/local",
+        worker_id="w1",
+        instance_id=str(uuid4()),
+        kind="process",
+        slots=1,
+    )
 
     async def once() -> AsyncIterator[Any]:
         yield pb.AttachWorkerRequest(hello=hello)

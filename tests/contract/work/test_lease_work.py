@@ -294,14 +294,14 @@ async def test_crashed_runs_are_handed_to_the_retries_within_the_transaction(
         await pools.accept(hand, lease)
         await pools.state_of(lease.run_id, RunState.RUNNING, lease.fence)
     pools.clock.move(31)
-    crashed: list[Crashed] = []
+    seen: list[Crashed] = []
 
-    def retry(dispatch: Any, batch: Any, found: Sequence[Crashed], now_us: int) -> None:
-        crashed.extend(found)
+    def retry(dispatch: Any, batch: Any, crashed: Sequence[Crashed], now_us: int) -> None:
+        seen.extend(crashed)
 
     await pools.within(
         partial(expire, retry_after_crash=retry),
         silent_since_us=pools.clock.at_us,
     )
-    assert sorted(item.run.run_id for item in crashed) == runs
-    assert not any(item.proven for item in crashed)
+    assert sorted(item.run.run_id for item in seen) == runs
+    assert not any(item.proven for item in seen)

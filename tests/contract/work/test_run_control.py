@@ -131,6 +131,7 @@ async def test_a_leased_run_shows_its_worker(place: Place) -> None:
         ({"parameters": {"data": b"[1]"}}, "INVALID_REQUEST"),
         ({"parameters": {"uri": "s3://x/y"}}, "INVALID_REQUEST"),
         ({"parameters": {"data": b'{"day": "%s"}' % (b"x" * 70_000)}}, "PAYLOAD_TOO_LARGE"),
+        ({"job_overrides_json": "[]"}, "INVALID_REQUEST"),
         ({"work_queue": "gpu"}, "RESOURCE_NOT_FOUND"),
         ({"parent_run_id": str(uuid4())}, "RESOURCE_NOT_FOUND"),
         ({"run_id": "x"}, "INVALID_REQUEST"),
@@ -146,6 +147,27 @@ async def test_what_cannot_be_run_is_refused(
     assert (await refusal(small, **fields)).reason == reason
     runs = await small.call(small.owner, "RunService/ListRuns", parent=PARENT)
     assert not runs.runs
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"display_name": "a\0b"},
+        {"idempotency_key": "a\0b"},
+        {"tags": ["a\0b"]},
+        {"labels": {"k": "a\0b"}},
+        {"work_queue": "a\0b"},
+        {"job_overrides_json": '{"a": "\0"}'},
+        {"trace_context": {"traceparent": "a\0b"}},
+        {"parameters": {"data": b'{"a": "\0"}'}},
+    ],
+)
+async def test_texts_that_no_database_holds_are_refused(
+    place: Place, fields: dict[str, Any]
+) -> None:
+    await deploy(place)
+    refused = await refusal(place, **fields)
+    assert refused.reason in {"INVALID_REQUEST", "RESOURCE_NOT_FOUND"}
 
 
 async def test_a_schema_that_is_not_enforced_refuses_nothing(small: Place) -> None:

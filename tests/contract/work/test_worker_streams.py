@@ -9,8 +9,8 @@ import grpc
 import pytest
 import pytest_asyncio
 from sqlalchemy import insert
+from towpath.api.v1 import work_pb2, work_service_pb2_grpc
 from towpath.api.v1 import work_service_pb2 as pb
-from towpath.api.v1 import work_service_pb2_grpc
 from towpath_service.core.bus import Topic
 from towpath_service.core.errors import ServiceError
 from towpath_service.runs.domain.states import RunState
@@ -294,8 +294,8 @@ async def test_a_worker_attaches_over_grpc(site: Site) -> None:
         await stream.write(pb.AttachWorkerRequest(hello=hello))
         assert (await stream.read()).attached.work_pool.kind == "process"
         [lease] = (await stream.read()).granted.leases
-        end = pb.EndedLeases(ends=[{"lease_id": lease.lease_id, "outcome": 4}])
-        await stream.write(pb.AttachWorkerRequest(ended=end))
+        end = work_pb2.LeaseEnd(lease_id=lease.lease_id, outcome=work_pb2.LEASE_OUTCOME_RETURNED)
+        await stream.write(pb.AttachWorkerRequest(ended=pb.EndedLeases(ends=[end])))
         assert list((await stream.read()).ended.lease_ids) == [lease.lease_id]
         await stream.done_writing()
         assert await stream.read() is grpc.aio.EOF

@@ -21,11 +21,13 @@ NAMES = {
     ),
     "towpath.cli": "main",
     "towpath.client": (
-        "ApiKey Audit AuditEntry AuditPage Caller ClaimRule Client Decision DeviceSignIn"
-        " Failure FlowSummary GraphNode Keys LogLine Login NewApiKey NewTenant NewUser Role"
-        " RoleBinding Roles Run RunEvent SecretInfo Secrets ServerInfo ServiceAccount"
-        " ServiceAccounts SignInOptions SignIns Tenant TenantLimits TenantUsage Tenants"
-        " Transition Trust Trusts Usage User UserTrust Users WaitingSignIn Workspace"
+        "ApiKey ArchiveCode Audit AuditEntry AuditPage Caller Cancellation ClaimRule Client"
+        " CodeSource Decision DeploymentInfo DeploymentSpec Deployments DeviceSignIn Explanation"
+        " Failure FlowSummary GitCode GraphNode Keys LocalCode LogLine Login NewApiKey NewTenant"
+        " NewUser PackageCode Pools Queues Reason Role RoleBinding Roles Run RunEvent ScheduleInfo"
+        " ScheduleSlot Schedules SecretInfo Secrets ServerInfo ServiceAccount ServiceAccounts"
+        " SignInOptions SignIns Tenant TenantLimits TenantUsage Tenants Transition Trust Trusts"
+        " Usage User UserTrust Users WaitingSignIn WorkPool WorkQueue Worker Workers Workspace"
         " WorkspaceGrant Workspaces connect"
     ),
     "towpath.context": "RunContext get_run_context tags",

@@ -414,7 +414,8 @@ class TransitionReport(_message.Message):
     """Human-readable explanation. At most 8192 characters."""
     fence: _builtins.int
     """Fence of the lease under which the run executes (WorkLease.fence); 0 for runs that no worker
-    dispatched. A lower fence than the run's current one is rejected with LEASE_LOST.
+    dispatched. A lower fence than the run's current one is rejected with LEASE_LOST, as is none for
+    a dispatched run. The fence of a run's own token replaces this one.
     """
     @_builtins.property
     def failure(self) -> _common_pb2.Failure:

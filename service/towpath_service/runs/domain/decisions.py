@@ -43,7 +43,10 @@ RULES: Final[Mapping[str, str]] = {
     "NOT_YOURS": "The table allows the transition, but not from this source.",
     "REASON_MISSING": "The table allows the transition only with a certain reason.",
     "STALE_ATTEMPT": "A later attempt of the run has begun.",
-    "LEASE_LOST": "The run's lease has passed to another worker.",
+    "LEASE_LOST": (
+        "The run's lease has passed to another worker, or the report of a run that a worker"
+        " executes has no fence."
+    ),
     "RUN_UNKNOWN": "The run has not been created.",
     "RUN_CONFLICT": "A run of that id exists with other immutable fields.",
     "INVALID_REQUEST": "The update breaks a rule of the contract.",
@@ -229,7 +232,11 @@ def _fenced(run: RunStatus, report: StateReport, source: Source) -> Refused | No
         return Refused(
             reason="LEASE_LOST",
             rule="LEASE_LOST",
-            message=f"the lease of run {run.run_id} has passed to another worker: stop the work",
+            message=(
+                f"the lease of run {run.run_id} has passed to another worker: stop the work"
+                if report.fence
+                else f"run {run.run_id} is executed by a worker: only its own process reports it"
+            ),
             metadata={
                 "run": run.run_id,
                 "fence": str(report.fence),

@@ -15,6 +15,7 @@ from towpath_service.runs.domain.states import TERMINAL_STATES, RunState
 from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.work.application.cancelling import is_below
 from towpath_service.work.application.enqueueing import Enqueued, enqueue
+from towpath_service.work.domain.json_objects import parse_object
 from towpath_service.work.domain.names import DeploymentName, QueueName
 from towpath_service.work.domain.parameters import check_parameters
 from towpath_service.work.domain.requests import RunRequest, payload_text
@@ -36,6 +37,7 @@ MOST_QUEUED: Final = 100_000
 """Most queued runs of a tenant."""
 MOST_TAGS: Final = 64
 MOST_LABELS: Final = 64
+MOST_OVERRIDES_BYTES: Final = 64 * 1024
 _RETRY_SECONDS: Final = 10.0
 _TRIES: Final = 5
 
@@ -136,6 +138,7 @@ def _checked(control: Control, asked: NewRunRequest) -> tuple[int, Mapping[str, 
     deployment = _deployment(control, asked, lock="")
     content = deployment.content
     parameters = content.merged_parameters(asked.parameters)
+    parse_object(asked.job_overrides, "job_overrides_json", most_bytes=MOST_OVERRIDES_BYTES)
     schema = content.enforced_schema
     if schema is not None:
         check_parameters(schema, parameters)

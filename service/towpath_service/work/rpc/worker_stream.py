@@ -198,7 +198,9 @@ class _Stream:
         told_to_move = False
         try:
             while not self._half_closed:
-                waiting = self._waiting() | {fencing} | (set() if told_to_move else {draining})
+                waiting = self._waiting() | {fencing}
+                if not told_to_move:
+                    waiting.add(draining)
                 await asyncio.wait(
                     waiting,
                     timeout=max(0.0, moves_at - loop.time()),

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from towpath_service.database.port import SqlTransaction
 
-_pool = tables.work_pool.c
-_queue = tables.work_queue.c
-_deployment = tables.deployment.c
-_lease = tables.work_lease.c
+_pool: Final[Any] = tables.work_pool.c
+_queue: Final[Any] = tables.work_queue.c
+_deployment: Final[Any] = tables.deployment.c
+_lease: Final[Any] = tables.work_lease.c
 
 _QUEUES: Final = (
     select(
@@ -49,9 +49,9 @@ class _Kind:
     """One kind of limit: its rows, and the leases that count."""
 
     name: str
-    limits: Select[Any]
-    locked: Select[Any]
-    counts: Select[Any]
+    limits: Any
+    locked: Any
+    counts: Any
 
 
 def _kind(name: str, table: Any, *ids: str) -> _Kind:
@@ -83,7 +83,7 @@ class SqlLimitRows:
     """Pools, queues and deployments with their limits, within a transaction."""
 
     def __init__(self, transaction: SqlTransaction) -> None:
-        self._connection = transaction.connection
+        self._connection: Any = transaction.connection
         self._tenants = transaction.tenants
 
     def queues(self, pools: Collection[PoolKey]) -> list[Queue]:

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from towpath_service.runs.domain.decisions import RunStatus
     from towpath_service.work.domain.dispatching import WorkerKey
 
-_lease = tables.work_lease.c
-_pool = tables.work_pool.c
-_run = run.c
-_producer = producer.c
+_lease: Final[Any] = tables.work_lease.c
+_pool: Final[Any] = tables.work_pool.c
+_run: Final[Any] = run.c
+_producer: Final[Any] = producer.c
 
 _CHANGED: Final = (
     *("tenant_id", "run_id", "instance_id", "phase", "counts", "pid", "phase_us", "expires_us"),
@@ -93,7 +93,7 @@ class SqlLeaseRows:
     """Leases, within a transaction."""
 
     def __init__(self, transaction: SqlTransaction) -> None:
-        self._connection = transaction.connection
+        self._connection: Any = transaction.connection
         self._tenants = transaction.tenants
 
     def add_by(self, executor: Executor, leases: Sequence[Lease]) -> None:

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from towpath_service.database.port import SqlTransaction
     from towpath_service.database.sql.one_statement import Executor
 
-_queued = tables.queued.c
-_origin = tables.run_origin.c
-_lease = tables.work_lease.c
-_run = run.c
+_queued: Final[Any] = tables.queued.c
+_origin: Final[Any] = tables.run_origin.c
+_lease: Final[Any] = tables.work_lease.c
+_run: Final[Any] = run.c
 
 _QUEUED_COLUMNS: Final = tuple(_queued.keys())
 _PICKED: Final = ("run_id", "flow_id", "deployment_id", "priority", "due_us")
@@ -199,7 +199,7 @@ class SqlQueueRows:
 
     def __init__(self, transaction: SqlTransaction) -> None:
         self._transaction = transaction
-        self._connection = transaction.connection
+        self._connection: Any = transaction.connection
 
     def pick(self, places: Sequence[Place], now_us: int) -> list[Candidate]:
         """Reads and locks the first runs of queues that are due and not parked."""
@@ -211,10 +211,9 @@ class SqlQueueRows:
         return [run for place in places for run in self._pick_of(place, now_us)]
 
     def _pick_locked(self, places: Sequence[Place], now_us: int) -> list[Candidate]:
-        columns = zip(*((*place.pool, place.queue_id, place.most) for place in places), strict=True)
-        rows = self._connection.exec_driver_sql(
-            _PICK_SQL, (*(list(column) for column in columns), now_us)
-        )
+        asked = [(*place.pool, place.queue_id, place.most) for place in places]
+        columns: list[list[Any]] = [list(column) for column in zip(*asked, strict=True)]
+        rows = self._connection.exec_driver_sql(_PICK_SQL, (*columns, now_us))
         return [_candidate(places[number - 1], row) for number, *row in rows]
 
     def _pick_of(self, place: Place, now_us: int) -> Iterator[Candidate]:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from towpath_service.database.port import SqlTransaction
 
-_worker = tables.worker.c
-_pool = tables.work_pool.c
-_lease = tables.work_lease.c
-_directive = tables.run_directive.c
-_alive = tables.service_alive.c
+_worker: Final[Any] = tables.worker.c
+_pool: Final[Any] = tables.work_pool.c
+_lease: Final[Any] = tables.work_lease.c
+_directive: Final[Any] = tables.run_directive.c
+_alive: Final[Any] = tables.service_alive.c
 
 _COLUMNS: Final = tuple(_worker.keys())
 _KEY: Final = (_worker.tenant_id, _worker.workspace_id, _worker.pool_id, _worker.worker_id)
@@ -73,7 +73,7 @@ class SqlWorkerRows:
     """Workers, and the pools that they attach to, within a transaction."""
 
     def __init__(self, transaction: SqlTransaction) -> None:
-        self._connection = transaction.connection
+        self._connection: Any = transaction.connection
         self._tenants = transaction.tenants
 
     def confirm(

@@ -157,3 +157,35 @@ def test_no_sequence_of_reports_makes_an_illegal_history(
             assert run.attempt >= attempt_before
         else:
             assert (run.state, run.revision) == (before, revision)
+
+
+@given(
+    state=st.sampled_from(RunState),
+    reported=st.sampled_from(RunState),
+    fence=st.integers(1, 3),
+    given=st.integers(0, 3),
+    attempt=st.integers(0, 2),
+    inferred=st.booleans(),
+)
+def test_a_dispatched_run_changes_under_its_fence_only(
+    state: RunState, reported: RunState, fence: int, given: int, attempt: int, *, inferred: bool
+) -> None:
+    run = run_in(state, inferred=inferred)
+    run.fence = fence
+    report = StateReport(state=reported, attempt=attempt, fence=given)
+    creation = Creation(kind=run.kind, flow_id="f", display_name="x", initial=report)
+    for verdict in (decide_transition(run, report, "r"), decide_creation(run, creation, "r")):
+        if given < fence:
+            assert not isinstance(verdict, Accepted)
+        if isinstance(verdict, Accepted):
+            advance(run, verdict, report, 0, inferred=False)
+            assert run.fence == max(fence, given)
+            return
+
+
+def test_the_service_needs_no_fence() -> None:
+    run = run_in(RunState.RUNNING)
+    run.fence = 4
+    report = StateReport(state=RunState.CANCELLING)
+    verdict = decide_transition(run, report, "r", source=Source.CALLER)
+    assert isinstance(verdict, Accepted)

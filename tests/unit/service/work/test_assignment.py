@@ -161,11 +161,11 @@ def test_no_limit_and_no_worker_is_ever_overfilled(situation: tuple[Any, ...]) -
     for key, count in by_limit.items():
         assert used[key] + count <= limits[key]
     free = {item.key: item for item in workers}
-    for key, count in Counter(key for _, key in made.granted).items():
-        assert count <= free[key].free
-    for candidate, key in made.granted:
-        assert key.pool == candidate.pool
-        assert free[key].serves(candidate.queue_id)
+    for taker, count in Counter(taker for _, taker in made.granted).items():
+        assert count <= free[taker].free
+    for candidate, taker in made.granted:
+        assert taker.pool == candidate.pool
+        assert free[taker].serves(candidate.queue_id)
     for candidate, key in made.parked:
         assert candidate not in granted
         assert used[key] + by_limit[key] == max(limits[key], used[key])
