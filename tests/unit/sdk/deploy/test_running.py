@@ -142,9 +142,11 @@ class Recorded:
     """A client that notes what it is asked to create, and creates a run without a parent."""
 
     client: Client
+    flushed: bool = False
     request: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def create_run(self, deployment: str, **request: Any) -> Run:
+        assert self.flushed, "the service may not know the parent yet"
         self.request = request
         return self.client.create_run(deployment)
 
@@ -171,7 +173,13 @@ def test_within_a_flow_the_run_is_its_child(
             starts()
         return get_run_context().run_id
 
-    with harness():
+    with harness() as reporter:
+
+        def flush(_: object, seconds: float) -> bool:
+            recorded.flushed = seconds > 0
+            return True
+
+        monkeypatch.setattr(type(reporter), "flush", flush)
         assert parent(alone=False) == recorded.request["parent_run_id"]
         parent(alone=True)
         assert "parent_run_id" not in recorded.request
