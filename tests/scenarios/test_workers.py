@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +23,6 @@ from tests.scenarios.servers import Server, environment, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from towpath.client import Run, Transition
 
@@ -72,14 +73,14 @@ class Site:
         self.folder = server.home / "project"
         self.folder.mkdir()
         (self.folder / "flows.py").write_text(FLOWS)
-        (self.folder / "broken.py").write_text("from towpath import flow\n\nimport nothing_like_it\n")
+        (self.folder / "broken.py").write_text(
+            "from towpath import flow\n\nimport nothing_like_it\n"
+        )
         self.workers: list[subprocess.Popen[bytes]] = []
         settings = get_settings().__class__(home=server.home)
         self.transport = open_grpc(settings, server.address)
         self.client = Client(self.transport)
-        self.client.pools.create(
-            "local", kind="process", job_template={"stop_seconds": 0.2}
-        )
+        self.client.pools.create("local", kind="process", job_template={"stop_seconds": 0.2})
 
     @property
     def log(self) -> str:
@@ -92,9 +93,7 @@ class Site:
                 subprocess.Popen(
                     [sys.executable, "-m", "towpath", "worker", "start", "--pool", "local"],
                     cwd=self.folder,
-                    env=environment(
-                        self.server.home, TOWPATH_SERVER_ADDRESS=self.server.address
-                    ),
+                    env=environment(self.server.home, TOWPATH_SERVER_ADDRESS=self.server.address),
                     stdout=log,
                     stderr=log,
                 )
@@ -129,8 +128,6 @@ class Site:
         for folder in (self.server.home / "work").glob("*/shim.json"):
             # Of a test that failed half-way: no shim outlives it.
             with contextlib.suppress(OSError, ValueError, KeyError):
-                import json
-
                 if not (folder.parent / "exit.json").exists():
                     os.kill(json.loads(folder.read_text())["pid"], signal.SIGTERM)
 
@@ -189,7 +186,7 @@ def test_a_run_that_ignores_all_requests_is_killed_and_cancelled_with_evidence(
     assert "killed (SIGKILL" in last.message
     assert f"pid {pid} on " in last.message
     assert "0 children left" in last.message
-    assert not os.path.exists(f"/proc/{pid}")
+    assert not (Path("/proc") / str(pid)).exists()
 
 
 def test_a_run_outlives_its_worker_and_the_next_one_takes_it_over(

@@ -36,9 +36,9 @@ NAMES = {
         " arun_deployment deploy run_deployment serve"
     ),
     "towpath.exceptions": (
-        "ConfigurationError Conflict DefinitionError FlowRunFailed"
-        " FlowRunWaitTimeout InvalidRequest"
-        " MissingContextError NotATowpathServer NotFound NotSignedIn ParameterError ResultError"
+        "ConfigurationError Conflict DefinitionError EventLoopError FlowRunFailed"
+        " FlowRunWaitTimeout InvalidRequest MissingContextError NestingError NotATowpathServer"
+        " NotFound NotSignedIn ParameterError ResultError"
         " RpcError RunCancelled RunCrashed RunError RunTimedOut ServerUnreachable TowpathError"
         " UnhashableInputError UpstreamFailed"
     ),
@@ -47,6 +47,7 @@ NAMES = {
         " speaks_grpc tell_by warn_once"
     ),
     "towpath.extensions.outboxes": "DeliveryReport deliver_waiting",
+    "towpath.extensions.progress": "Progress",
     "towpath.extensions.redaction": "REDACTED scrubbed",
     "towpath.extensions.spans": "FinishedSpan emit",
     "towpath.extensions.tracing": (
@@ -55,7 +56,7 @@ NAMES = {
     "towpath.extensions.transports": "Transport announce_server to_rpc_error",
     "towpath.flow_runs": "wait_for_flow_run",
     "towpath.flows": "Flow flow",
-    "towpath.futures": "Future FutureList as_completed wait",
+    "towpath.futures": "DoneAndNotDoneFutures Future FutureList as_completed wait",
     "towpath.logging": "get_run_logger",
     "towpath.runtime": "flow_run task_run",
     "towpath.runtime.flow_run": (
