@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from pydantic import ConfigDict, Field, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
+from towpath._callables import signature_of
 from towpath._definitions.misfits import PREFIX
-from towpath._definitions.parameters import checked_types, names_of, signature_of
+from towpath._definitions.parameters import checked_types, names_of
 from towpath._deploy.docstrings import descriptions_of
 from towpath._redaction.marking import sensitive_parameters
 from towpath.exceptions import DefinitionError
