@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _COMMANDS: Final = {
     "audit": ("towpath.cli.identity.audit:group", "Read and verify the audit log."),
+    "backfill": ("towpath.cli.work.backfills:group", "Manage backfills of deployments."),
     "completion": ("towpath.cli.local.completion:completion", "Print a completion script."),
     "config": ("towpath.cli.local.config:group", "Show and change settings."),
     "deploy": ("towpath.cli.work.deploy:deploy", "Deploy flows, so that workers run them."),
