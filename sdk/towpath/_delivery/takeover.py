@@ -127,7 +127,8 @@ def deliver_lease(home: Path, transport: Transport, lease_id: str, run_id: str) 
         TowpathError: The service didn't take a batch; the rest stays in the outboxes.
     """
     delivery = _Delivery(transport, told_by_worker=run_id)
-    return all([delivery.take_ended(folder) for folder in _of_lease(home, lease_id)])
+    delivered = [delivery.take_ended(folder) for folder in _of_lease(home, lease_id)]
+    return all(delivered)
 
 
 def _of_lease(home: Path, lease_id: str) -> Iterator[Path]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from towpath._definitions.deployments import RunnerDeployment
     from towpath._deploy.deploying import Deployed
     from towpath._settings.declared import Settings
-    from towpath._work.worker import WorkerEvent
+    from towpath._work.worker_events import WorkerEvent
     from towpath.client import DeploymentSpec
 
 POOL: Final = "served"
