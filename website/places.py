@@ -30,6 +30,8 @@ PUBLIC_MODULES: Final = (
     "towpath.task_runners",
     "towpath.cache_policies",
     "towpath.schedules",
+    "towpath.deployments",
+    "towpath.flow_runs",
     "towpath.tasks",
     "towpath.flows",
     "towpath.annotations",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.planted.async_bugs import ASYNC_BUGS
 from tests.planted.control_bugs import CONTROL_BUGS
+from tests.planted.deploy_bugs import DEPLOY_BUGS
 from tests.planted.planting import PlantedBug
 from tests.planted.work_bugs import WORK_BUGS
 
@@ -443,6 +444,7 @@ BUGS = (
         caught_by=(f"{_ENVIRONMENT}::test_a_run_inherits_what_is_listed_and_nothing_else",),
     ),
     *CONTROL_BUGS,
+    *DEPLOY_BUGS,
     *WORK_BUGS,
     *ASYNC_BUGS,
 )

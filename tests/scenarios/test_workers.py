@@ -2,134 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import signal
-import subprocess
-import sys
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from towpath._settings.current import get_settings
 from towpath._state_type import StateType
-from towpath._transport.opening import open_grpc
-from towpath.client import Client, DeploymentSpec
 
+from tests.scenarios.clients import Client, init_auth
 from tests.scenarios.conftest import on_both_databases
-from tests.scenarios.servers import Server, environment, wait_until
+from tests.scenarios.servers import Server, wait_until
+from tests.scenarios.work_sites import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from towpath.client import Run, Transition
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.subject("work")
-
-FLOWS = """
-import signal, time
-from pathlib import Path
-from towpath import flow, task
-
-@task
-def double(number: int) -> int:
-    return 2 * number
-
-@flow
-def completes(number: int) -> int:
-    return double(number)
-
-@flow
-def fails() -> None:
-    raise ValueError("no such day")
-
-@flow
-def waits(place: str) -> str:
-    folder = Path(place)
-    (folder / "begun").touch()
-    while not (folder / "go").exists():
-        time.sleep(0.02)
-    return "went"
-
-@flow
-def stubborn(place: str) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    (Path(place) / "begun").touch()
-    while True:
-        try:
-            time.sleep(0.02)
-        except BaseException:
-            pass
-"""
-
-
-class Site:
-    """A server, a folder with flows, and a worker that executes them."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.folder = server.home / "project"
-        self.folder.mkdir()
-        (self.folder / "flows.py").write_text(FLOWS)
-        (self.folder / "broken.py").write_text(
-            "from towpath import flow\n\nimport nothing_like_it\n"
-        )
-        self.workers: list[subprocess.Popen[bytes]] = []
-        settings = get_settings().__class__(home=server.home)
-        self.transport = open_grpc(settings, server.address)
-        self.client = Client(self.transport)
-        self.client.pools.create("local", kind="process", job_template={"stop_seconds": 0.2})
-
-    @property
-    def log(self) -> str:
-        return (self.server.home / "worker.log").read_text(encoding="utf-8")
-
-    def start_worker(self) -> None:
-        lives = self.log.count("is attached") if self.workers else 0
-        with (self.server.home / "worker.log").open("ab") as log:
-            self.workers.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "towpath", "worker", "start", "--pool", "local"],
-                    cwd=self.folder,
-                    env=environment(self.server.home, TOWPATH_SERVER_ADDRESS=self.server.address),
-                    stdout=log,
-                    stderr=log,
-                )
-            )
-        wait_until(lambda: self.log.count("is attached") > lives, "the worker is attached")
-
-    def deploy(self, flow: str, *, file: str = "flows.py", **options: Any) -> None:
-        spec = DeploymentSpec(entrypoint=f"{file}:{flow}", flow_name=flow, pool="local", **options)
-        self.client.deployments.deploy(f"{flow}/it", spec)
-
-    def begin(self, flow: str, **parameters: Any) -> str:
-        return self.client.create_run(f"{flow}/it", parameters=parameters).id
-
-    def ended(self, run_id: str) -> Run:
-        wait_until(lambda: self.client.run(run_id).state.terminal, f"run {run_id} ends")
-        return self.client.run(run_id)
-
-    def last(self, run_id: str) -> Transition:
-        return list(self.client.transitions(run_id))[-1]
-
-    def pid_of(self, run_id: str) -> int:
-        marker = f"run {run_id} has process "
-        wait_until(lambda: marker in self.log, f"the worker says that run {run_id} has a process")
-        return int(self.log.partition(marker)[2].split()[0])
-
-    def close(self) -> None:
-        self.transport.close()
-        for worker in self.workers:
-            if worker.poll() is None:
-                worker.kill()
-            worker.wait()
-        for folder in (self.server.home / "work").glob("*/shim.json"):
-            # Of a test that failed half-way: no shim outlives it.
-            with contextlib.suppress(OSError, ValueError, KeyError):
-                if not (folder.parent / "exit.json").exists():
-                    os.kill(json.loads(folder.read_text())["pid"], signal.SIGTERM)
 
 
 @pytest.fixture
@@ -186,7 +77,7 @@ def test_a_run_that_ignores_all_requests_is_killed_and_cancelled_with_evidence(
     assert "killed (SIGKILL" in last.message
     assert f"pid {pid} on " in last.message
     assert "0 children left" in last.message
-    assert not (Path("/proc") / str(pid)).exists()
+    assert not Path(f"/proc/{pid}").exists()
 
 
 def test_a_run_outlives_its_worker_and_the_next_one_takes_it_over(
@@ -245,3 +136,62 @@ def test_a_worker_that_is_told_to_stop_leaves_what_goes_on(site: Site, tmp_path:
     (tmp_path / "go").touch()
     assert worker.wait(60) == 0
     assert site.ended(run_id).state is StateType.COMPLETED
+
+
+def test_a_crashed_run_is_tried_again_as_often_as_its_deployment_says(
+    site: Site, tmp_path: Path
+) -> None:
+    site.deploy("crashes_once", max_crash_retries=1)
+    run_id = site.begin("crashes_once", place=str(tmp_path))
+    assert site.ended(run_id).state is StateType.COMPLETED
+    assert (tmp_path / "attempts").read_text() == "xx"
+    path = [(item.after, item.attempt) for item in site.client.transitions(run_id)]
+    assert (StateType.CRASHED, 1) in path
+    assert path[-1] == (StateType.COMPLETED, 2)
+
+
+def test_a_run_that_holds_the_interpreter_longer_than_its_lease_lives(
+    make_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = make_server()
+    server.start()
+    with closing(Site(server)) as site:
+        site.client.pools.update("local", lease_duration=timedelta(seconds=5))
+        site.start_worker()
+        site.deploy("holds_the_lock")
+        run_id = site.begin("holds_the_lock", place=str(tmp_path))
+        assert site.ended(run_id).state is StateType.COMPLETED
+
+
+def test_with_identity_a_killed_run_is_reported_with_its_own_token(
+    make_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = make_server()
+    key = init_auth(server.home)
+    server.start()
+    owner = Client(
+        tmp_path / "owner", {"TOWPATH_SERVER_ADDRESS": server.address, "TOWPATH_API_KEY": key}
+    )
+    owner.says("service-account", "create", "w", "--role", "worker")
+    worker_key = owner.says("key", "create", "--for", "w")
+    with closing(Site(server, key=key, worker_key=worker_key)) as site:
+        site.start_worker()
+        site.deploy("completes")
+        completed = site.ended(site.begin("completes", number=21))
+        assert completed.state is StateType.COMPLETED
+        site.deploy("reports_and_waits")
+        run_id = site.begin("reports_and_waits", place=str(tmp_path))
+        wait_for(tmp_path / "begun")
+        pid = site.pid_of(run_id)
+        # The service doesn't hear of the task before the process is gone.
+        os.kill(site.server.pid, signal.SIGSTOP)
+        (tmp_path / "go").touch()
+        wait_for(tmp_path / "reported")
+        os.kill(pid, signal.SIGKILL)
+        os.kill(site.server.pid, signal.SIGCONT)
+        ended = site.ended(run_id)
+        assert (ended.state, ended.reason) == (StateType.CRASHED, "PROCESS_KILLED")
+        assert f"pid {pid} on " in site.last(run_id).message
+        [child] = site.client.runs(filter_=f'parent_run = "{run_id}"')
+        assert child.state is StateType.COMPLETED
+        wait_until(lambda: not list((server.home / "outbox").glob("*/*")), "nothing waits")

@@ -35,7 +35,7 @@ from towpath.api.v1 import ingest_service_pb2
 from towpath.exceptions import RpcError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from towpath._transport.base import Transport
@@ -98,6 +98,46 @@ def deliver_waiting(
     return delivery.report
 
 
+def waits_for_delivery(home: Path, lease_id: str) -> bool:
+    """Whether processes of a worker's run have left an outbox.
+
+    Args:
+        home: The Towpath home.
+        lease_id: Lease under which they ran.
+    """
+    return any(_of_lease(home, lease_id))
+
+
+def deliver_lease(home: Path, transport: Transport, lease_id: str, run_id: str) -> bool:
+    """Delivers the outboxes that the processes of a worker's run have left.
+
+    Runs below it that have not ended are reported CRASHED. The run itself is not: its worker
+    reports how its process ended.
+
+    Args:
+        home: The Towpath home.
+        transport: Transport to the service, with the run's token where there is identity.
+        lease_id: Lease under which they ran; none of them is alive.
+        run_id: The run.
+
+    Returns:
+        Whether all is delivered; not while another process delivers an outbox of them.
+
+    Raises:
+        TowpathError: The service didn't take a batch; the rest stays in the outboxes.
+    """
+    delivery = _Delivery(transport, told_by_worker=run_id)
+    delivered = [delivery.take_ended(folder) for folder in _of_lease(home, lease_id)]
+    return all(delivered)
+
+
+def _of_lease(home: Path, lease_id: str) -> Iterator[Path]:
+    for folder in outboxes(home):
+        meta = _read_description(folder)
+        if meta is not None and meta.get("lease_id") == lease_id:
+            yield folder
+
+
 class _Batches:
     """Tells of the batches of one outbox."""
 
@@ -120,10 +160,13 @@ class _Delivery:
         self,
         transport: Transport,
         *,
-        include_live: bool,
-        everything: bool,
-        moves: Mapping[str, str] | None,
+        include_live: bool = False,
+        everything: bool = False,
+        moves: Mapping[str, str] | None = None,
+        told_by_worker: str = "",
     ) -> None:
+        self._told_by_worker = told_by_worker
+        """The run whose end its worker reports; empty for none."""
         self.report = DeliveryReport()
         self._transport = transport
         self._include_live = include_live
@@ -147,6 +190,23 @@ class _Delivery:
             # Another process may have delivered and removed it meanwhile.
             if (folder / META).exists():
                 self.report.refused.append(note_refusal(folder, error))
+
+    def take_ended(self, folder: Path) -> bool:
+        """Delivers an outbox of an ended process; False while another process does.
+
+        Raises:
+            TowpathError: It can't be delivered.
+        """
+        descriptor = lock_outbox(folder)
+        if descriptor is None:
+            return not folder.exists()
+        try:
+            meta = self._description(folder)
+            if not self._is_for_another(meta):
+                self._take_over(folder, meta, _Batches(None, left=1))
+        finally:
+            os.close(descriptor)
+        return True
 
     def _take(self, folder: Path, batches: _Batches) -> None:
         # The own outbox is locked, too: a lock is one of an open file, not of a process.
@@ -217,6 +277,7 @@ class _Delivery:
         drain = self._deliver_all(folder, batches)
         damaged = drain.damaged or drain.torn()
         lost = _unfinished(folder)
+        lost.pop(self._told_by_worker, None)
         if lost:
             end = _end_of(meta, damaged=damaged)
             _report_lost(folder, end, lost, drain.acked, self._transport)

@@ -13,15 +13,13 @@ import asyncio
 import threading
 from contextlib import suppress
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from towpath._forks import in_child
 from towpath._strikes import set_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-
-    from towpath._runs.context import RunContext
 
     _Make = Callable[[], Coroutine[Any, Any, object]]
     _Ended = Callable[[], object]
@@ -290,7 +288,20 @@ def leave_loop(shared: SharedLoop | None) -> None:
         del _in_use[shared.loop]
 
 
-def loop_for(flow_run: RunContext) -> SharedLoop:
+class InLoops(Protocol):
+    """A run, as far as the loops go that its tasks run in; see `RunContext`."""
+
+    loop: SharedLoop | None
+    loops: Loops | None
+    loop_depth: int
+
+    @property
+    def flow_run(self) -> InLoops | None:
+        """The flow run that it is, or that its tasks belong to."""
+        ...
+
+
+def loop_for(flow_run: InLoops) -> SharedLoop:
     """The loop of what a flow run submits."""
     own = flow_run.loop
     if own is not None and own.waits < DEEPEST:
@@ -299,7 +310,7 @@ def loop_for(flow_run: RunContext) -> SharedLoop:
     return flow_run.loops.at(flow_run.loop_depth)
 
 
-def depth_below(parent: RunContext | None) -> int:
+def depth_below(parent: InLoops | None) -> int:
     """The least depth of a loop in a thread for a flow run that begins here."""
     here = loop_here()
     inherited = parent.flow_run if parent is not None else None

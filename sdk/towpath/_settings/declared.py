@@ -413,6 +413,8 @@ TOLERATED: Final = frozenset(
     {
         *("display", "log.level", "outbox.fsync", "flush_timeout_seconds"),
         *("telemetry.join_caller", "telemetry.trace_url"),
+        *("deploy.pool", "serve.pause_on_shutdown"),
+        *("worker.pool", "worker.name", "worker.limit", "worker.grace_seconds"),
     }
 )
 """Settings of which a wrong value stops no run: the default does, which is said once.

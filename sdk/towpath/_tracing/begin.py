@@ -27,7 +27,9 @@ def trace_of(run: RunContext) -> Trace | None:
     from towpath._tracing.runs import trace_of_root  # noqa: PLC0415 - loads OpenTelemetry's API
 
     with guarded("runs"):
-        return trace_of_root(run, tracer, join=settings_of_runs().join_caller_trace)
+        # What created a dispatched run is its caller, in one trace with it.
+        join = bool(run.fence) or settings_of_runs().join_caller_trace
+        return trace_of_root(run, tracer, join=join)
     return None
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from towpath._transport.discovery import find_server
 from towpath._transport.embedded import open_embedded_transport
 from towpath._transport.opening import open_grpc
+from towpath.exceptions import ServerUnreachable
 
 if TYPE_CHECKING:
     from towpath._settings.declared import Settings
@@ -22,6 +23,26 @@ def server_address(settings: Settings) -> str:
         return settings.server_address
     found = find_server(settings.home)
     return found.grpc if found else ""
+
+
+def open_server(settings: Settings) -> Transport:
+    """Opens a transport to the server of the settings, or to the one on the home; never embedded.
+
+    Args:
+        settings: The current settings.
+
+    Raises:
+        ConfigurationError: A setting is wrong.
+        ServerUnreachable: No server is configured, and none runs on the home.
+    """
+    address = server_address(settings)
+    if not address:
+        raise ServerUnreachable(
+            f"no server runs on the home {settings.home}: start it with `towpath server start`,"
+            " or set `server.address`",
+            code="UNAVAILABLE",
+        )
+    return open_grpc(settings, address)
 
 
 def open_transport(settings: Settings, *, anonymous: bool = False) -> Transport:

@@ -7,15 +7,17 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
-from towpath._transport.duplex import ThreadedDuplex
 from towpath._work import attach_messages as messages
 from towpath._work import shim
 from towpath.api.v1 import ingest_service_pb2
+from towpath.exceptions import RpcError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from google.protobuf.timestamp_pb2 import Timestamp
 
-    from towpath._transport.base import Transport
+    from towpath._transport.base import Duplex, Transport
     from towpath._work.lease_book import LeaseBook
     from towpath.api.v1 import work_pb2, work_service_pb2
 
@@ -39,7 +41,7 @@ class Owner(Protocol):
         """Wakes the loop; from any thread."""
         ...
 
-    def attached(self, name: str) -> None:
+    def attached(self, pool: str) -> None:
         """Notes that the service has answered."""
         ...
 
@@ -71,9 +73,14 @@ class Owner(Protocol):
 class Attachment:
     """One stream of a worker to the service."""
 
-    def __init__(self, worker: Owner, transport: Transport) -> None:
+    def __init__(
+        self,
+        worker: Owner,
+        transport: Transport,
+        connect: Callable[[Transport, str, Callable[[], object]], Duplex],
+    ) -> None:
         self._worker = worker
-        self._duplex = ThreadedDuplex(transport, messages.ATTACH, worker.wake)
+        self._duplex = connect(transport, messages.ATTACH, worker.wake)
         self._renew_seconds = 10.0
         self._lease_seconds = 30.0
         self._renew_at = float("inf")
@@ -91,6 +98,11 @@ class Attachment:
         for start in range(0, len(ends), 1000):
             self.send(messages.ended(ends[start : start + 1000]))
 
+    def renew_tokens(self, lease_ids: Collection[str]) -> None:
+        """Asks for new tokens of leases."""
+        if lease_ids:
+            self.send(messages.token_request(lease_ids))
+
     def close(self) -> None:
         """Ends the stream; leases stay as they are."""
         self._duplex.half_close()
@@ -105,8 +117,7 @@ class Attachment:
             assert isinstance(message, messages.Response)
             self._handle(message, now)
         if self._duplex.ended:
-            self._worker.moved(0.0)
-            return 0.0
+            raise RpcError("the server has ended the stream", code="UNAVAILABLE")
         if now >= self._renew_at:
             self._renew(now)
         return min(_IDLE_SECONDS, self._renew_at - now)
@@ -146,6 +157,7 @@ class Attachment:
         for held in self._worker.book:
             if held.pid and held.end is None and not held.lost:
                 self.send(messages.started(held.lease_id, held.pid))
+            if held.handle is not None and held.handle.token_path is not None:
                 held.token_renewal = min(held.token_renewal, now)
         self.send_ends()
         self._renew(now)
@@ -165,13 +177,7 @@ class Attachment:
         self._renewed.append((shim.since_boot(), lease_ids))
         # Also without a lease: it is the worker's sign of life.
         self.send(messages.renewal(lease_ids))
-        due = [
-            held.lease_id
-            for held in self._worker.book
-            if held.token_renewal <= now and held.end is None and not held.lost
-        ]
-        if due:
-            self.send(messages.token_request(due))
+        self.renew_tokens(self._worker.book.with_old_tokens(now))
 
     def _kept(self, lost: set[str]) -> None:
         sent_at, lease_ids = self._renewed.popleft() if self._renewed else (0.0, [])

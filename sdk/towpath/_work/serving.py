@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from towpath._work.kinds.process import ProcessKind
-from towpath._work.worker import Worker, WorkerEvent, WorkerOptions
+from towpath._work.worker import Worker
+from towpath._work.worker_events import WorkerEvent, WorkerOptions
 from towpath.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _NOT_IN_IDS: Final = re.compile(r"[^a-z0-9]+")
 _HOST_LENGTH: Final = 40
 _QUIET: Final = frozenset({"granted"})
-_WARNED: Final = frozenset({"away", "lost"})
+_WARNED: Final = frozenset({"away", "fault", "lost"})
 
 _log: Final = logging.getLogger("towpath.worker")
 

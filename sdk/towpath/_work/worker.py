@@ -1,9 +1,15 @@
 """A worker: it attaches to a pool and executes the runs that the service leases to it.
 
 One thread, that of `Worker.run`, talks to the service and keeps the book of leases. Starting a run
-and finding out how it ended take time, so other threads do that and hand the outcome to the loop.
+and delivering what it left take time, so other threads do that and hand the outcome to the loop.
 No run ends because the service is away or the worker stops: the shims of runs outlive it, and the
 next worker of the same name adopts them.
+
+Invariants, each of which a test names:
+  - an end is told after all that the run's processes reported, and again at each attach until the
+    service knows it;
+  - nothing is told of a lease that is lost, and its process is stopped;
+  - a run whose lease is cancelled, lost or given back before its start is never started.
 """
 
 from __future__ import annotations
@@ -14,23 +20,31 @@ import uuid
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from towpath._delivery.backoff import Backoff
 from towpath._delivery.messages import producer_info
-from towpath._delivery.takeover import deliver_waiting
-from towpath._transport.service import open_transport
+from towpath._transport.duplex import ThreadedDuplex
+from towpath._transport.service import open_server
 from towpath._work import attach_messages as messages
 from towpath._work.attachment import Attachment
-from towpath._work.lease_book import HeldLease, LeaseBook
-from towpath.exceptions import RpcError, TowpathError
+from towpath._work.lease_book import NEVER, HeldLease, LeaseBook
+from towpath._work.remains import Remains
+from towpath._work.worker_events import (
+    WorkerEvent,
+    WorkerOptions,
+    ending,
+    name_of,
+    name_of_granted,
+)
+from towpath.exceptions import RpcError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+    from concurrent.futures import Executor
 
     from towpath._settings.declared import Settings
-    from towpath._transport.base import Transport
+    from towpath._transport.base import Duplex, Transport
     from towpath._work.kinds.base import Handle, Kind
     from towpath._work.leases import Lease
     from towpath._work.proof import RunEnd
@@ -39,54 +53,19 @@ if TYPE_CHECKING:
 FINAL_CODES: Final = frozenset(
     {"UNAUTHENTICATED", "PERMISSION_DENIED", "NOT_FOUND", "INVALID_ARGUMENT", "UNIMPLEMENTED"}
 )
-FINAL_REASONS: Final = frozenset({"WORKER_FENCED", "CLIENT_TOO_OLD", "INVALID_REQUEST"})
+FINAL_REASONS: Final = frozenset(
+    {"WORKER_FENCED", "CLIENT_TOO_OLD", "INVALID_REQUEST", "NOT_DISPATCHABLE"}
+)
 """A service that refuses for one of these refuses the next try as well."""
 TELL_SECONDS: Final = 60.0
-"""Pause between two lines about a service that is away."""
+"""Least pause between two lines about a service that is away."""
+DELIVER_SECONDS: Final = 10.0
+"""Longest wait for the delivery of what a run left, while the service is there."""
+ACK_SECONDS: Final = 5.0
+"""Longest wait for the service's word on ends, of a worker that has ended all its runs."""
+_AGAIN_SECONDS: Final = 1.0
 _STARTERS: Final = 8
 _OUTPUT_BYTES: Final = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerOptions:
-    """What a worker serves, and how.
-
-    Attributes:
-        pool: Id of its pool.
-        name: Its id, the same after a restart.
-        slots: Most runs that it executes at once.
-        queues: Ids of the queues that it serves; empty for all of the pool.
-        labels: Its labels.
-        grace_seconds: Time that runs have to end once the worker is told to.
-        stop_runs: Cancel the runs that haven't ended after that time, instead of leaving them to
-            their shims.
-    """
-
-    pool: str
-    name: str
-    slots: int = 8
-    queues: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict[str, str])
-    grace_seconds: float = 30.0
-    stop_runs: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerEvent:
-    """Something that happened at a worker, for people.
-
-    Attributes:
-        kind: "attached", "away", "granted", "started", "ended", "adopted", "cancelling", "lost",
-            "draining" or "left".
-        message: The sentence about it.
-        run_id: The run; empty for an event of the worker itself.
-        end: How the run's process ended, for "ended".
-    """
-
-    kind: str
-    message: str
-    run_id: str = ""
-    end: RunEnd | None = None
 
 
 class Worker:
@@ -99,7 +78,10 @@ class Worker:
         kind: Kind,
         *,
         on_event: Callable[[WorkerEvent], object],
-        opener: Callable[[Settings], Transport] = open_transport,
+        opener: Callable[[Settings], Transport] = open_server,
+        connect: Callable[[Transport, str, Callable[[], object]], Duplex] = ThreadedDuplex,
+        executor: Executor | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Starts nothing yet.
 
@@ -108,31 +90,40 @@ class Worker:
             settings: The settings of the process.
             kind: How it starts runs.
             on_event: Called in the loop's thread with what happens.
-            opener: Opens a transport to the service; may raise TowpathError.
+            opener: Opens a transport to the service; may raise RpcError.
+            connect: Begins a bidirectional call, as `ThreadedDuplex` does.
+            executor: Starts runs, and delivers what they left; None for threads of its own.
+            monotonic: The loop's clock, in seconds.
         """
         self._options = options
         self._settings = settings
         self._kind = kind
         self._on_event = on_event
         self._opener = opener
+        self._connect = connect
+        self._monotonic = monotonic
+        self._remains = Remains(settings, opener)
         self._instance = str(uuid.uuid4())
         self._book = LeaseBook()
         self._wake = threading.Event()
         self._todo: deque[Callable[[], None]] = deque()
-        self._starters = ThreadPoolExecutor(_STARTERS, thread_name_prefix="towpath-start")
+        self._executor = executor or ThreadPoolExecutor(_STARTERS, "towpath-start")
         self._attachment: Attachment | None = None
         self._transport: Transport | None = None
         self._backoff = Backoff()
         self._retry_at = 0.0
         self._told_away_at = float("-inf")
+        self._told_attached = False
         self._draining = False
+        self._leave_at = NEVER
+        self._wait_until = NEVER
         self._stopping = threading.Event()
         self._stop_now = threading.Event()
 
     def stop(self) -> None:
         """Has the worker take no more runs and leave; the second call cancels its runs.
 
-        Safe in a signal handler and from any thread.
+        From any thread but the loop's, so not from a signal handler in that.
         """
         if self._stopping.is_set():
             self._stop_now.set()
@@ -146,69 +137,105 @@ class Worker:
             RpcError: The service refuses the worker for a reason that stays.
             ConfigurationError: A setting is wrong.
         """
-        self._adopt()
+        self.adopt()
         try:
-            self._loop()
+            while (pause := self.turn()) is not None:
+                self._wake.wait(pause)
         finally:
-            self._starters.shutdown(wait=False, cancel_futures=True)
+            self._executor.shutdown(wait=False, cancel_futures=True)
             self._leave()
 
-    def _loop(self) -> None:
-        leave_at = float("inf")
-        while True:
-            self._wake.clear()
-            while self._todo:
-                self._todo.popleft()()
-            now = time.monotonic()
-            if self._stopping.is_set() and leave_at == float("inf"):
-                leave_at = now + self._options.grace_seconds
-                self._drain("told to stop")
-            if self._stopping.is_set() and self._is_done(now, leave_at):
-                return
-            if self._stop_now.is_set() or (self._options.stop_runs and now >= leave_at):
-                self._cancel_all()
-            pause = self._talk(now)
-            self._wake.wait(max(0.0, min(pause, leave_at - now)) if leave_at > now else 0.2)
+    def turn(self) -> float | None:
+        """Does what is due; returns the seconds until more is, None when the worker leaves.
 
-    def _is_done(self, now: float, leave_at: float) -> bool:
+        Raises:
+            RpcError: The service refuses the worker for a reason that stays.
+        """
+        self._wake.clear()
+        while self._todo:
+            self._todo.popleft()()
+        now = self._monotonic()
+        self._heed_stop(now)
+        if self._is_done(now):
+            return None
+        pause = self._talk(now)
+        self._deliver_remains(now)
+        return max(0.0, min([pause, *self._due(now)]))
+
+    def _due(self, now: float) -> list[float]:
+        """Seconds until what is to be done besides talking to the service."""
+        times = [item.deliver_at for item in self._book] if self._is_attached else []
+        if any(item.stop_failed for item in self._book):
+            times.append(now + _AGAIN_SECONDS)
+        times += [at for at in (self._leave_at, self._wait_until) if at > now]
+        return [at - now for at in times]
+
+    @property
+    def _is_attached(self) -> bool:
+        return self._attachment is not None and self._attachment.is_open
+
+    def _heed_stop(self, now: float) -> None:
+        """Follows what the worker itself is told: to leave, and to end its runs."""
+        if self._stopping.is_set() and not self._draining:
+            self._drain("told to stop")
+        if self._stopping.is_set() and self._leave_at == NEVER:
+            self._leave_at = now + self._options.grace_seconds
+        if self._stop_now.is_set():
+            self._leave_at = min(self._leave_at, now)
+        for held in self._book:
+            if self._ends_runs and now >= self._leave_at and held.executes and held.cancel != 0:
+                held.cancel = 0.0
+                self._stop_run(held)
+            elif held.stop_failed:
+                self._stop_run(held)
+
+    @property
+    def _ends_runs(self) -> bool:
+        return self._stop_now.is_set() or self._options.stop_runs
+
+    def _is_done(self, now: float) -> bool:
         """Whether a worker that is told to stop may leave."""
+        if not self._stopping.is_set():
+            return False
         if not len(self._book):
             return True
-        waits_for_ends = self._stop_now.is_set() or self._options.stop_runs
-        return now >= leave_at and not waits_for_ends
+        if now < self._leave_at:
+            return False
+        if not self._ends_runs:
+            return True
+        if self._book.executing:
+            return False
+        # What the service doesn't hear of now, the next worker of this name tells it.
+        self._wait_until = min(self._wait_until, now + ACK_SECONDS)
+        return not self._is_attached or now >= self._wait_until
 
     def _talk(self, now: float) -> float:
         """Talks to the service; returns the seconds until there is something to do."""
-        if self._attachment is None:
-            if now < self._retry_at:
-                return self._retry_at - now
-            self._attach()
-        attachment = self._attachment
-        if attachment is None:
-            return self._retry_at - now
         try:
-            return attachment.step(now)
+            if self._attachment is None and now < self._retry_at:
+                return self._retry_at - now
+            if self._attachment is None:
+                self._attach()
+            assert self._attachment is not None
+            return self._attachment.step(now)
         except RpcError as error:
-            self._broken(error)
-            return 0.0
+            self._broken(error, now)
+            return self._retry_at - now
 
     def _attach(self) -> None:
-        try:
-            if self._transport is None:
-                self._transport = self._opener(self._settings)
-            self._attachment = Attachment(self, self._transport)
-        except RpcError as error:
-            self._broken(error)
+        if self._transport is None:
+            self._transport = self._opener(self._settings)
+        self._attachment = Attachment(self, self._transport, self._connect)
 
-    def _broken(self, error: RpcError) -> None:
+    def _broken(self, error: RpcError, now: float) -> None:
         """Takes down the attachment, and plans the next one unless the service's refusal stays."""
         self._leave()
         if error.code in FINAL_CODES or error.reason in FINAL_REASONS:
             raise error
-        now = time.monotonic()
         self._retry_at = now + self._backoff.pause(error.retry_after_seconds)
         if now - self._told_away_at >= TELL_SECONDS:
             self._told_away_at = now
+            self._told_attached = False
             self._tell("away", f"the service is away, and runs go on without it: {error}")
 
     def _leave(self) -> None:
@@ -245,65 +272,67 @@ class Worker:
         """The leases of the worker."""
         return self._book
 
-    @property
-    def is_draining(self) -> bool:
-        """Whether it takes no more runs."""
-        return self._draining
-
     def wake(self) -> None:
         """Wakes the loop; from any thread."""
         self._wake.set()
 
-    def attached(self, name: str) -> None:
+    def attached(self, pool: str) -> None:
         """Notes that the service has answered."""
         self._backoff.reset()
-        self._told_away_at = float("-inf")
-        self._tell("attached", f"worker {self._options.name} is attached to pool {name}")
+        if not self._told_attached:
+            self._told_attached = True
+            self._tell("attached", f"worker {self._options.name} is attached to pool {pool}")
 
     def moved(self, pause_seconds: float) -> None:
         """Notes that the service wants the worker to attach anew."""
         if self._attachment is not None:
             self._attachment.close()
             self._attachment = None
-        self._retry_at = time.monotonic() + pause_seconds
+        self._retry_at = self._monotonic() + pause_seconds
 
     def grant(self, granted: work_pb2.WorkLease, lease_seconds: float) -> bool:
         """Takes a lease on; False when it is there already."""
-        held = HeldLease(granted.lease_id, granted.run_id)
+        held = HeldLease(granted.lease_id, granted.run_id, name_of_granted(granted))
         if not self._book.add(held):
             return False
+        if self._draining:
+            self._return(held, f"worker {self._options.name} takes no more runs")
+            return True
         try:
             lease = messages.lease_of(granted, lease_seconds)
         except ValueError as error:
-            self._not_started(held.lease_id, f"the worker can't read the job: {error}")
+            self._return(held, f"worker {self._options.name} can't read its job: {error}")
             return True
-        self._tell("granted", f"run {held.run_id} is leased", held.run_id)
-        self._starters.submit(self._start, lease)
+        self._tell("granted", f"{held.name} is leased", held)
+        self._executor.submit(self._start, held, lease)
         return True
 
     def cancel(self, lease_id: str, grace_seconds: float, message: str) -> None:
-        """Has a run end."""
+        """Has a run end; a request that comes again counts if it leaves less time."""
         held = self._book.get(lease_id)
-        if held is None or held.cancel is not None:
+        if held is None or held.lost or not held.executes:
+            return
+        if held.cancel is None:
+            why = f": {message}" if message else ""
+            self._tell("cancelling", f"{held.name} is cancelled{why}", held)
+        elif grace_seconds >= held.cancel:
             return
         held.cancel = grace_seconds
-        self._tell("cancelling", message or f"run {held.run_id} is cancelled", held.run_id)
-        if held.handle is not None:
-            held.handle.request_stop(delay_seconds=grace_seconds)
+        self._stop_run(held)
 
     def lose(self, lease_id: str) -> None:
         """Stops a run whose lease is no longer this worker's; nothing of it is told."""
         held = self._book.get(lease_id)
         if held is None or held.lost:
             return
+        is_over = not held.executes
         held.lost, held.told = True, None
-        self._tell("lost", f"run {held.run_id} has passed to another worker", held.run_id)
-        if held.handle is None:
-            return
-        if held.end is None:
-            held.handle.request_stop()
-        else:
+        self._tell("lost", f"{held.name} is no longer this worker's", held)
+        if is_over:
             self._forget(held)
+        else:
+            held.cancel = 0.0
+            self._stop_run(held)
 
     def known(self, lease_id: str) -> None:
         """Notes that the service knows the end of a lease."""
@@ -313,7 +342,7 @@ class Worker:
 
     def drain(self, message: str) -> None:
         """Takes no more runs, as the service asks."""
-        self._drain(message)
+        self._drain(message or "the service asks to drain")
 
     def _forget(self, held: HeldLease) -> None:
         self._book.remove(held.lease_id)
@@ -328,52 +357,60 @@ class Worker:
             if self._attachment is not None:
                 self._attachment.send(messages.draining())
 
-    def _cancel_all(self) -> None:
-        for held in self._book:
-            if held.handle is not None and held.end is None and held.cancel is None:
-                held.cancel = 0.0
-                held.handle.request_stop()
+    def _stop_run(self, held: HeldLease) -> None:
+        """Asks for the end of a run; one that can't be asked now is asked again later."""
+        if held.handle is None:
+            return
+        try:
+            held.handle.request_stop(delay_seconds=held.cancel or 0.0)
+        except OSError as error:
+            if not held.stop_failed:
+                self._tell("fault", f"{held.name} can't be stopped yet: {error}", held)
+            held.stop_failed = True
+        else:
+            held.stop_failed = False
 
     # What happens to runs. These are in other threads, and hand on to the loop.
-
-    def _start(self, lease: Lease) -> None:
-        try:
-            handle = self._kind.start(lease)
-        except Exception as error:  # noqa: BLE001 - a full disk, a template that can't be used
-            message = f"worker {self._options.name} can't start it: {error}"
-            self._do(lambda: self._not_started(lease.lease_id, message))
-        else:
-            self._do(lambda: self._began(handle))
 
     def _do(self, call: Callable[[], None]) -> None:
         self._todo.append(call)
         self._wake.set()
 
-    def _not_started(self, lease_id: str, message: str) -> None:
-        held = self._book.get(lease_id)
-        if held is not None:
-            held.told = messages.returned(lease_id, message)
-            self._tell("ended", message, held.run_id)
-            self._send_ends()
-
-    def _adopt(self) -> None:
-        for handle in self._kind.adopt():
-            held = HeldLease(handle.lease_id)
-            if self._book.add(held):
-                self._tell("adopted", f"lease {handle.lease_id} of an earlier worker")
-                self._began(handle)
-
-    def _began(self, handle: Handle) -> None:
-        held = self._book.get(handle.lease_id)
-        if held is None:
+    def _start(self, held: HeldLease, lease: Lease) -> None:
+        if held.lost or held.cancel is not None:
+            self._do(lambda: self._return(held, "it was cancelled before its start"))
             return
-        held.handle = handle
+        try:
+            handle = self._kind.start(lease)
+        except Exception as error:  # noqa: BLE001 - a full disk, a template that can't be used
+            message = f"worker {self._options.name} can't start it: {error}"
+            self._do(lambda: self._return(held, message))
+        else:
+            self._do(lambda: self._began(held, handle))
+
+    def _return(self, held: HeldLease, message: str) -> None:
+        """Gives a lease back unstarted."""
         if held.lost:
-            handle.request_stop()
-        elif held.cancel is not None:
-            handle.request_stop(delay_seconds=held.cancel)
-        if held.pid:
-            self._tell("started", f"run {held.run_id} has process {held.pid}", held.run_id)
+            self._book.remove(held.lease_id)
+            return
+        held.told = messages.returned(held.lease_id, message)
+        self._tell("ended", f"{held.name} is given back: {message}", held)
+        self._send_ends()
+
+    def adopt(self) -> None:
+        """Takes over the runs of the worker's earlier incarnations."""
+        for handle in self._kind.adopt():
+            held = HeldLease(handle.lease_id, handle.run_id, name_of(handle.run_id))
+            if self._book.add(held):
+                self._tell("adopted", f"{held.name} of an earlier worker is taken over", held)
+                self._began(held, handle)
+
+    def _began(self, held: HeldLease, handle: Handle) -> None:
+        held.handle = handle
+        if held.lost or held.cancel is not None:
+            self._stop_run(held)
+        if held.pid and not held.lost:
+            self._tell("started", f"{held.name} runs as process {held.pid}", held)
             if self._attachment is not None and self._attachment.is_open:
                 self._attachment.send(messages.started(held.lease_id, held.pid))
         handle.add_done_callback(lambda end: self._do(lambda: self._over(held, end)))
@@ -383,48 +420,55 @@ class Worker:
         if held.lost:
             self._forget(held)
             return
-        # What the process reported itself comes before what the worker says of its end.
-        self._starters.submit(self._settle, held, end)
+        # What the processes reported comes before what the worker says of their end.
+        held.deliver_at = self._monotonic()
 
-    def _settle(self, held: HeldLease, end: RunEnd) -> None:
-        output = ""
-        if held.handle is not None and end.start_failed:
-            with suppress(OSError):
-                output = held.handle.output(_OUTPUT_BYTES).data.decode(errors="replace")
-        self._deliver_rest()
-        told = messages.lease_end(held.lease_id, end, output)
-        self._do(lambda: self._settled(held, end, told))
-
-    def _deliver_rest(self) -> None:
-        """Delivers what processes of this home left in their outboxes, if the service takes it."""
-        transport = self._transport
-        if transport is not None:
-            with suppress(TowpathError, OSError):
-                deliver_waiting(self._settings.home, transport)
-
-    def _settled(self, held: HeldLease, end: RunEnd, told: work_pb2.LeaseEnd) -> None:
-        if held.lost:
-            self._forget(held)
+    def _deliver_remains(self, now: float) -> None:
+        """Has the remains of ended runs delivered, as soon as the service is there for them."""
+        if not self._is_attached:
             return
-        held.told = told
-        self._tell("ended", _ending(held, end), held.run_id, end)
+        for held in self._book:
+            if held.deliver_at <= now and held.handle is not None and held.end is not None:
+                held.deliver_at = NEVER
+                held.deliver_until = min(held.deliver_until, now + DELIVER_SECONDS)
+                self._executor.submit(self._deliver, held, held.handle, held.end)
+
+    def _deliver(self, held: HeldLease, handle: Handle, end: RunEnd) -> None:
+        try:
+            is_whole = self._remains.deliver(handle)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the end is to be told
+            is_whole, why = False, str(error)
+        else:
+            why = "another process delivers it"
+        output = ""
+        if end.start_failed:
+            with suppress(OSError):
+                output = handle.output(_OUTPUT_BYTES).data.decode(errors="replace")
+        self._do(lambda: self._delivered(held, end, output, None if is_whole else why))
+
+    def _delivered(self, held: HeldLease, end: RunEnd, output: str, missing: str | None) -> None:
+        if held.lost:
+            self._book.remove(held.lease_id)
+            return
+        now = self._monotonic()
+        if missing is not None and now < held.deliver_until:
+            held.deliver_at = now + _AGAIN_SECONDS
+            if self._attachment is not None and self._attachment.is_open:
+                # The run's token may have ended, of a run that was adopted late.
+                self._attachment.renew_tokens([held.lease_id])
+            return
+        if missing is not None:
+            self._tell("fault", f"reports of {held.name} wait in its outbox: {missing}", held)
+        held.told = messages.lease_end(held.lease_id, end, output)
+        self._tell("ended", ending(held.name, end), held, end)
         self._send_ends()
 
     def _send_ends(self) -> None:
         if self._attachment is not None and self._attachment.is_open:
             self._attachment.send_ends()
 
-    def _tell(self, kind: str, message: str, run_id: str = "", end: RunEnd | None = None) -> None:
+    def _tell(
+        self, kind: str, message: str, held: HeldLease | None = None, end: RunEnd | None = None
+    ) -> None:
+        run_id = "" if held is None else held.run_id
         self._on_event(WorkerEvent(kind=kind, message=message, run_id=run_id, end=end))
-
-
-def _ending(held: HeldLease, end: RunEnd) -> str:
-    proof = end.proof
-    how = (
-        f"exited with {proof.exit_code}"
-        if proof.kind == "EXITED"
-        else "never started"
-        if proof.kind == "NEVER_STARTED"
-        else f"was killed by signal {proof.signal or '?'}"
-    )
-    return f"run {held.run_id or held.lease_id} {how}{end.message and f': {end.message}'}"

@@ -10,7 +10,8 @@ import towpath
 
 NAMES = {
     "towpath": (
-        "Flow Secret Sensitive State Task allow_failure flow get_run_logger quote tags task"
+        "Flow Secret Sensitive State Task allow_failure deploy flow get_run_logger quote serve"
+        " tags task"
         " unmapped"
     ),
     "towpath.annotations": "Sensitive allow_failure quote unmapped",
@@ -31,10 +32,14 @@ NAMES = {
         " WorkspaceGrant Workspaces connect"
     ),
     "towpath.context": "RunContext get_run_context tags",
+    "towpath.deployments": (
+        "ArchiveCode DeploymentOptions GitCode LocalCode PackageCode RunnerDeployment"
+        " arun_deployment deploy run_deployment serve"
+    ),
     "towpath.exceptions": (
-        "ConfigurationError Conflict DefinitionError EventLoopError FlowRunFailed InvalidRequest"
-        " MissingContextError NestingError NotATowpathServer NotFound NotSignedIn ParameterError"
-        " ResultError"
+        "ConfigurationError Conflict DefinitionError EventLoopError FlowRunFailed"
+        " FlowRunWaitTimeout InvalidRequest MissingContextError NestingError NotATowpathServer"
+        " NotFound NotSignedIn ParameterError ResultError"
         " RpcError RunCancelled RunCrashed RunError RunTimedOut ServerUnreachable TowpathError"
         " UnhashableInputError UpstreamFailed"
     ),
@@ -50,6 +55,7 @@ NAMES = {
         "Carrier attempt_span_id current_tracer guarded names root_span_id trace_id_of"
     ),
     "towpath.extensions.transports": "Transport announce_server to_rpc_error",
+    "towpath.flow_runs": "wait_for_flow_run",
     "towpath.flows": "Flow flow",
     "towpath.futures": "DoneAndNotDoneFutures Future FutureList as_completed wait",
     "towpath.logging": "get_run_logger",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from towpath._work.folders import Output
     from towpath._work.leases import Lease
@@ -18,6 +19,16 @@ class Handle(Protocol):
     @property
     def lease_id(self) -> str:
         """The lease that it executes under."""
+        ...
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        ...
+
+    @property
+    def token_path(self) -> Path | None:
+        """File of the run's token; None without identity."""
         ...
 
     @property

@@ -71,6 +71,7 @@ class ProcessHandle:
             supervisor: Its shim, if this process started that.
         """
         self.folder = folder
+        self._run_id = folder.job().run_id
         self._supervisor = supervisor
         self._future: Future[RunEnd] = Future()
         threading.Thread(
@@ -84,6 +85,17 @@ class ProcessHandle:
     def lease_id(self) -> str:
         """The lease that it executes under."""
         return self.folder.lease_id
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        return self._run_id
+
+    @property
+    def token_path(self) -> Path | None:
+        """File of the run's token; None without identity."""
+        path = self.folder.token_path
+        return path if path.exists() else None
 
     @property
     def pid(self) -> int | None:

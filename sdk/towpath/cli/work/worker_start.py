@@ -12,10 +12,10 @@ import click
 
 from towpath.cli.shared.errors import FORBIDDEN, USAGE, CommandError
 from towpath.cli.shared.session import checked_settings, note, service_client
-from towpath.exceptions import NotFound, NotSignedIn
+from towpath.exceptions import NotFound, NotSignedIn, ServerUnreachable
 
 if TYPE_CHECKING:
-    from towpath._work.worker import WorkerEvent
+    from towpath._work.worker_events import WorkerEvent
 
 _KIND: Final = "process"
 
@@ -87,7 +87,16 @@ def start(
 
 
 def _check_pool(pool: str, *, create: bool) -> None:
-    """Says how to create a pool that isn't there, or creates it."""
+    """Says how to create a pool that isn't there, or creates it, if the server is there."""
+    try:
+        _check_pool_now(pool, create=create)
+    except ServerUnreachable as error:
+        if create:
+            raise
+        note(f"{error}; the worker goes on trying")
+
+
+def _check_pool_now(pool: str, *, create: bool) -> None:
     with service_client() as client:
         try:
             found = client.pools.get(pool)

@@ -1,0 +1,53 @@
+"""What the processes of a run leave behind: reports in their outboxes."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from towpath._delivery.takeover import deliver_lease, waits_for_delivery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from towpath._settings.declared import Settings
+    from towpath._transport.base import Transport
+    from towpath._work.kinds.base import Handle
+
+
+class Remains:
+    """Delivers what the processes of runs have reported to their outboxes; for any thread.
+
+    With identity it is delivered by the run's own token: a worker's key may not report.
+    """
+
+    def __init__(self, settings: Settings, opener: Callable[[Settings], Transport]) -> None:
+        """Delivers nothing yet.
+
+        Args:
+            settings: The worker's settings.
+            opener: Opens a transport to the service.
+        """
+        self._settings = settings
+        self._opener = opener
+
+    def deliver(self, handle: Handle) -> bool:
+        """Delivers what a run has left; returns whether all of it is delivered.
+
+        Args:
+            handle: The run, which has ended.
+
+        Raises:
+            TowpathError: The service didn't take it.
+            OSError: An outbox can't be read.
+        """
+        home = self._settings.home
+        if not waits_for_delivery(home, handle.lease_id):
+            return True
+        token = handle.token_path
+        settings = self._settings
+        if token is not None:
+            settings = replace(settings, run_token_file=token)
+        with closing(self._opener(settings)) as transport:
+            return deliver_lease(home, transport, handle.lease_id, handle.run_id)
