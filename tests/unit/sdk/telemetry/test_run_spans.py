@@ -7,11 +7,14 @@ import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from towpath import flow, task
+from towpath._definitions.leased import run_leased
+from towpath._engine.flow_runs import RunLease
 from towpath._telemetry.ids import attempt_span_id, root_span_id, trace_id_of
 from towpath.context import get_run_context
 from towpath.task_runners import InlineTaskRunner, ThreadPoolTaskRunner
@@ -289,6 +292,22 @@ def test_a_flow_in_a_subprocess_links_to_what_started_it(
 
     etl()
     assert links_of(recorded.one("RUN etl")) == [("creator", request.get_span_context().span_id)]
+
+
+def test_a_run_of_a_worker_is_in_the_trace_of_what_created_it(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with recorded.tracer.start_as_current_span("create"):
+        monkeypatch.setenv("TRACEPARENT", environment({})["TRACEPARENT"])
+
+    @flow
+    def etl() -> None:
+        pass
+
+    run_leased(etl, {}, RunLease(run_id=str(uuid4()), fence=1))
+    assert recorded.tree() == [
+        ("create", [("RUN etl", [("attempt", [("flow etl", [])])])]),
+    ]
 
 
 def test_a_carrier_takes_context_to_threads_of_the_users(recorded: Recorded) -> None:
