@@ -30,6 +30,8 @@ PUBLIC_MODULES: Final = (
     "towpath.task_runners",
     "towpath.cache_policies",
     "towpath.schedules",
+    "towpath.deployments",
+    "towpath.flow_runs",
     "towpath.tasks",
     "towpath.flows",
     "towpath.annotations",
@@ -49,6 +51,7 @@ PUBLIC_MODULES: Final = (
     "towpath.extensions.spans",
     "towpath.extensions.exporting",
     "towpath.extensions.redaction",
+    "towpath.extensions.progress",
 )
 """Modules whose names users import, those that readers look up most first."""
 

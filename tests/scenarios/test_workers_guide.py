@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.scenarios.clients import init_auth
-from tests.scenarios.guides import Terminal, commands_of, key_in
+from tests.scenarios.guides import Terminal, commands_of
 from tests.scenarios.servers import wait_until
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def worker(terminal: Terminal, command: str) -> Iterator[None]:
     file = terminal.home / "worker.log"
     with file.open("ab") as log:
         process = subprocess.Popen(
-            ["bash", "-c", f"exec {command}"],
+            ["bash", "-c", f"exec env {command}"],
             env=terminal._environment(),
             cwd=terminal.home,
             stdout=log,
@@ -80,9 +80,8 @@ def test_a_worker_of_a_server_with_identity_attaches_by_its_key(terminal: Termin
     terminal.settings["TOWPATH_API_KEY"] = key
     terminal.runs("towpath pool create local")
     terminal.types("towpath service-account create w --role worker")
-    terminal.typed.append("export TOWPATH_API_KEY=$(towpath key create --for w)")
-    shown = terminal.runs("towpath key create --for w")
-    terminal.settings["TOWPATH_API_KEY"] = key_in(shown)
-    with worker(terminal, "towpath worker start --pool local"):
+    terminal.types("towpath key create --for w > key")
+    del terminal.settings["TOWPATH_API_KEY"]
+    with worker(terminal, "TOWPATH_API_KEY_FILE=key towpath worker start --pool local"):
         pass
     assert terminal.typed == commands_of("workers")["With identity"]

@@ -26,6 +26,8 @@ SELDOM = {
     "towpath.commit.failures",
     "towpath.ingest.log_lines",
     "towpath.rpc.open_streams",
+    "towpath.schedule.lag",
+    "towpath.schedule.slots",
     "towpath.watch.lag",
 }
 SELDOM_ATTRIBUTES = {

@@ -83,7 +83,7 @@ class Deployable:
 
         Args:
             name: Name of the deployment; None for the flow's name.
-            limit: Most runs at a time; None for no limit.
+            limit: Most runs at a time; None for the setting `worker.limit`.
             pause_on_shutdown: Whether to pause the deployment at the end; None for the setting
                 `serve.pause_on_shutdown`.
             print_starting_message: Whether to print what is served and when it is due.

@@ -15,8 +15,6 @@ from towpath.exceptions import DefinitionError
 from towpath.schedules import Cron, Interval, RRule, Schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from towpath._definitions.code_sources import CodeSource
 
 T = TypeVar("T")
@@ -111,7 +109,8 @@ class DeployedFlow(Protocol):
     description: str
     tags: frozenset[str]
     validate_parameters: bool
-    fn: Callable[..., Any]
+    fn: Any
+    """The function."""
     code: CodeSource | None
     entrypoint: str
 
@@ -175,7 +174,7 @@ def check_options(options: DeploymentOptions) -> None:
             close = difflib.get_close_matches(option, known, 1)
             hint = f": did you mean {close[0]!r}?" if close else ""
             raise DefinitionError(f"a deployment has no option {option!r}{hint}")
-        if options.get(option) is not None and _IGNORED.get(option):
+        if options.get(option) and _IGNORED.get(option):
             warnings.warn(f"{option} is ignored: {_IGNORED[option]}", stacklevel=4)
     limit: Any = options.get("concurrency_limit")
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):

@@ -46,17 +46,19 @@ def by_slug(schedules: Iterable[Schedule]) -> Mapping[str, Schedule]:
         DefinitionError: Two schedules have the same slug, or the same rule and arguments.
     """
     found: dict[str, Schedule] = {}
-    given = [*schedules]
-    for schedule in sorted(given, key=lambda each: each.slug is None):
+    whole: set[str] = set()
+    for schedule in sorted(schedules, key=lambda each: each.slug is None):
         slug = schedule.slug or slug_of(schedule)
+        whole_slug = schedule.slug or slug_of(schedule, with_parameters=True)
         if slug in found and schedule.slug is None:
-            slug = slug_of(schedule, with_parameters=True)
-        if slug in found:
+            slug = whole_slug
+        if slug in found or whole_slug in whole:
             raise DefinitionError(
                 f"two schedules have the slug {slug!r}: give each a slug= of its own, or leave one"
                 " out"
             )
         found[slug] = schedule
+        whole.add(whole_slug)
     return found
 
 

@@ -82,8 +82,8 @@ def describe(entrypoint: str, directory: Path, *, seconds: float = _SECONDS) -> 
         content = json.loads(answer.read_text("utf-8"))
     if "error" in content:
         raise DefinitionError(content["error"])
-    lists = {name: tuple(content[name]) for name in ("tags", "sensitive")}
-    return FlowDescription(**{**content, **lists})
+    names: dict[str, Any] = {name: tuple(content[name]) for name in ("tags", "sensitive")}
+    return FlowDescription(**{**content, **names})
 
 
 def _ended(entrypoint: str, code: int, errors: bytes) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath._definitions.slugs import by_slug
@@ -68,11 +68,6 @@ def _made(kind: str, rule: Any, options: dict[str, Any]) -> Schedule:
 
 
 def _moment(written: Any, line: int) -> datetime:
-    """A moment, which YAML may have read as one."""
-    if isinstance(written, datetime):
-        return written
-    if isinstance(written, date):
-        return datetime(written.year, written.month, written.day)  # noqa: DTZ001 - of the rule's zone
     try:
         return datetime.fromisoformat(written)
     except (TypeError, ValueError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import re
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from towpath._definitions.flow_ids import flow_id_of
 from towpath._definitions.slugs import deployment_id_of
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+
+_IDS: Final = re.compile(r"[a-z0-9-]+/[a-z0-9-]+")
 
 
 def by_any_name(name: str, call: Callable[[str], T]) -> T:
@@ -33,6 +36,7 @@ def by_any_name(name: str, call: Callable[[str], T]) -> T:
     try:
         return call(by_names)
     except NotFound as error:
-        if name == by_names or "/deployments/" not in error.metadata.get("resource", ""):
+        could_be_ids = name != by_names and _IDS.fullmatch(name)
+        if not could_be_ids or "/deployments/" not in error.metadata.get("resource", ""):
             raise
     return call(name)

@@ -15,7 +15,7 @@ from towpath._deploy.steps import pull_of
 from towpath.exceptions import DefinitionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 FILES: Final = ("towpath.yaml", "prefect.yaml")
@@ -44,12 +44,11 @@ def read_project_file(path: Path) -> Sequence[WrittenDeployment]:
     """
     try:
         content = yaml.load(path.read_text("utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+        return _deployments(path, content)
     except OSError as error:
         raise DefinitionError(f"{path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DefinitionError(_yaml_problem(path, error)) from None
-    try:
-        return _deployments(path, content)
     except EntryError as error:
         raise DefinitionError(f"{path}:{error.line}: {error}") from None
 
@@ -151,22 +150,29 @@ def _plain(value: Any) -> Any:
     """A value without the lines of its entries."""
     if isinstance(value, Entry):
         return {name: _plain(each) for name, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        items: list[Any] = [*value]
+        return [_plain(each) for each in items]
+    return value
 
 
 class _Loader(yaml.SafeLoader):
     """Keeps the line of each mapping, and resolves placeholders."""
 
 
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> Any:
+def _mapping(loader: Any, node: yaml.MappingNode) -> Iterator[Entry]:
     entry = Entry(node.start_mark.line + 1)
     yield entry
+    own = [str(key.value) for key, _ in node.value]
+    for index, (key, _) in enumerate(node.value):
+        name = own[index]
+        if name in own[:index]:
+            raise EntryError(f"{name} is given twice", key.start_mark.line + 1)
     loader.flatten_mapping(node)
     for key, value in node.value:
-        name = str(loader.construct_object(key, deep=True))
-        if name in entry and name != "<<":
-            raise EntryError(f"{name} is given twice", key.start_mark.line + 1)
-        entry[name] = loader.construct_object(value, deep=True)
+        entry[str(loader.construct_object(key, deep=True))] = loader.construct_object(
+            value, deep=True
+        )
 
 
 def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
@@ -177,6 +183,8 @@ def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
 
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 _Loader.add_constructor("tag:yaml.org,2002:str", _text)
+# Arguments are JSON, which has no times.
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _text)
 
 
 def _resolved(place: str, line: int) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import uuid_utils
@@ -17,7 +18,7 @@ from towpath.client import connect
 from towpath.exceptions import DefinitionError, FlowRunWaitTimeout, ServerUnreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from towpath._runs.context import RunContext
     from towpath.client import Client, Run
@@ -127,7 +128,7 @@ def wait_for_flow_run(
     """
     del poll_interval
     if _in_event_loop():
-        waiting: Any = _in_thread(lambda stop: _wait(flow_run_id, timeout, stop))
+        waiting: Any = _in_thread(partial(_wait, flow_run_id, timeout))
         return waiting  # type: ignore[no-any-return] # as Prefect's function
     return _wait(flow_run_id, timeout, threading.Event())
 
@@ -183,14 +184,14 @@ def _created(client: Client, name: str, request: Mapping[str, Any], stop: thread
 def _run_async(
     name: str, request: Mapping[str, Any], parent: RunContext | None, timeout: float | None
 ) -> Coroutine[Any, Any, Run]:
-    return _in_thread(lambda stop: _run(name, request, parent, timeout, stop))
+    return _in_thread(partial(_run, name, request, parent, timeout))
 
 
-async def _in_thread(work: Any) -> Run:
+async def _in_thread(work: Callable[[threading.Event], Run]) -> Run:
     """Works on a thread; when this is cancelled, the thread's wait ends, too."""
     stop = threading.Event()
     try:
-        run: Run = await asyncio.to_thread(work, stop)
+        run = await asyncio.to_thread(work, stop)
     except asyncio.CancelledError:
         stop.set()
         raise

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from pydantic import ConfigDict, Field, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
+from towpath._callables import signature_of
 from towpath._definitions.misfits import PREFIX
-from towpath._definitions.parameters import checked_types, names_of, signature_of
+from towpath._definitions.parameters import checked_types, names_of
 from towpath._deploy.docstrings import descriptions_of
 from towpath._redaction.marking import sensitive_parameters
 from towpath.exceptions import DefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from pydantic_core import core_schema
 
     from towpath._definitions.deployments import DeployedFlow
 
@@ -30,9 +29,7 @@ class _Schema(GenerateJsonSchema):
     def emit_warning(self, kind: Any, detail: str) -> None:
         """Says nothing of defaults that are no JSON: they are left out."""
 
-    def handle_invalid_for_json_schema(
-        self, schema: core_schema.CoreSchema, error_info: str
-    ) -> dict[str, Any]:
+    def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> dict[str, Any]:
         del schema, error_info
         return {}
 

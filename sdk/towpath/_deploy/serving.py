@@ -8,9 +8,9 @@ import sys
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from importlib import import_module
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from towpath._definitions.slugs import queue_id_of
 from towpath._deploy.deploying import deployed
@@ -19,7 +19,7 @@ from towpath._settings.current import get_settings
 from towpath._transport.embedded import open_embedded_server
 from towpath._transport.service import server_address
 from towpath.client import connect
-from towpath.exceptions import ConfigurationError, DefinitionError, TowpathError
+from towpath.exceptions import DefinitionError, TowpathError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -27,13 +27,11 @@ if TYPE_CHECKING:
     from towpath._definitions.deployments import RunnerDeployment
     from towpath._deploy.deploying import Deployed
     from towpath._settings.declared import Settings
+    from towpath._work.worker_events import WorkerEvent
     from towpath.client import DeploymentSpec
 
 POOL: Final = "served"
 """The reserved pool, in which each served deployment has a queue of its own."""
-LIMIT: Final = 5
-"""Most runs at a time, where nothing else is said."""
-_WORKER: Final = "towpath._work.serving"
 _LEASE_VARIABLE: Final = "TOWPATH_WORK_LEASE_ID"
 
 
@@ -50,24 +48,6 @@ class Stops:
     stop_runs: threading.Event = field(default_factory=threading.Event)
 
 
-class RunWorker(Protocol):
-    """What serving needs of a worker: `towpath._work.serving.run_worker`."""
-
-    def __call__(
-        self, settings: Settings, *, pool: str, queues: Sequence[str], limit: int, stops: Any
-    ) -> None:
-        """Executes runs until it is told to end.
-
-        Args:
-            settings: The settings of the process.
-            pool: Id of the pool.
-            queues: Ids of the queues.
-            limit: Most runs at a time.
-            stops: The events by which it is told to end; see `Stops`.
-        """
-        ...
-
-
 def serve(
     *deployments: RunnerDeployment,
     limit: int | None = None,
@@ -81,7 +61,7 @@ def serve(
 
     Args:
         *deployments: The deployments, made by `flow.to_deployment`.
-        limit: Most runs at a time; None for 5.
+        limit: Most runs at a time; None for the setting `worker.limit`.
         pause_on_shutdown: Whether to pause the deployments at the end; None for the setting
             `serve.pause_on_shutdown`.
         print_starting_message: Whether to print what is served and when it is due.
@@ -91,10 +71,9 @@ def serve(
         ConfigurationError: There is no server, and the service isn't installed.
         RpcError: The service refuses.
     """
-    most = _checked(deployments, limit)
     settings = get_settings()
+    most = _checked(deployments, settings.worker_limit if limit is None else limit)
     pausing = settings.pause_on_shutdown if pause_on_shutdown is None else pause_on_shutdown
-    run_worker = _worker()
     specs = [_served(each, pausing=pausing) for each in deployments]
     stops = Stops()
     with ExitStack() as stack:
@@ -105,8 +84,7 @@ def serve(
             _tell(made, own or server_address(settings), own=bool(own))
         if pausing:
             stack.callback(_pause, settings, made)
-        queues = [spec.queue for spec in specs]
-        run_worker(settings, pool=POOL, queues=queues, limit=most, stops=stops)
+        _execute(settings, specs, most, stops)
 
 
 def _checked(deployments: Sequence[RunnerDeployment], limit: Any) -> int:
@@ -123,8 +101,6 @@ def _checked(deployments: Sequence[RunnerDeployment], limit: Any) -> int:
     for name in names:
         if names.count(name) > 1:
             raise DefinitionError(f"two deployments are named {name}: give each its own name")
-    if limit is None:
-        return LIMIT
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
         raise DefinitionError(f"limit is a number of runs, at least 1, not {limit!r}")
     return limit
@@ -154,12 +130,24 @@ def _served(deployment: RunnerDeployment, *, pausing: bool) -> DeploymentSpec:
     return replace(spec, pool=POOL, queue=queue, paused=paused)
 
 
-def _worker() -> RunWorker:
-    try:
-        found: RunWorker = import_module(_WORKER).run_worker
-    except ModuleNotFoundError as error:
-        raise ConfigurationError("this version of Towpath has no worker yet") from error
-    return found
+def _execute(settings: Settings, specs: Sequence[DeploymentSpec], limit: int, stops: Stops) -> None:
+    from towpath._work.serving import run_worker  # noqa: PLC0415 - scripts that deploy need no worker
+
+    run_worker(
+        settings,
+        pool=POOL,
+        queues=[spec.queue for spec in specs],
+        limit=limit,
+        stops=stops,
+        grace_seconds=settings.worker_grace_seconds,
+        on_event=_show,
+    )
+
+
+def _show(event: WorkerEvent) -> None:
+    if event.kind != "granted":
+        now = datetime.now().astimezone()
+        print(f"{now:%m-%d %H:%M:%S}  {event.message}", file=sys.stderr, flush=True)  # noqa: T201 - a script tells what it runs
 
 
 @contextmanager

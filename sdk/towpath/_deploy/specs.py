@@ -64,7 +64,8 @@ def with_options(
     parameters = dict(options.get("parameters") or {})
     given = [parameters, *(each.parameters for each in (schedules or {}).values())]
     check_parameters(spec.flow_name, spec.parameter_schema, sensitive, *given)
-    if options.get("enforce_parameter_schema", True):
+    enforced = bool(spec.parameter_schema) and options.get("enforce_parameter_schema", True)
+    if enforced:
         check_schedules(spec.flow_name, spec.parameter_schema, parameters, schedules)
     return dataclasses.replace(
         spec,
@@ -76,7 +77,7 @@ def with_options(
         queue=options.get("work_queue_name") or "",
         job_overrides=dict(options.get("job_variables") or {}),
         parameters=parameters,
-        enforce_parameter_schema=options.get("enforce_parameter_schema", True),
+        enforce_parameter_schema=enforced,
         paused=options.get("paused"),
         concurrency_limit=options.get("concurrency_limit"),
         collision_strategy=options.get("collision_strategy", "enqueue"),

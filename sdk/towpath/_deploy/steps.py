@@ -48,7 +48,8 @@ def pull_of(steps: Any, root: Path, line: int) -> Pull:
         return pull
     if not isinstance(steps, list):
         raise EntryError("pull is a list of steps", line)
-    for step in steps:
+    given_steps: list[Any] = [*steps]
+    for step in given_steps:
         if not isinstance(step, Entry) or len(step) != 1:
             raise EntryError("a step of pull is a name with options below it", line)
         [(name, options)] = step.items()

@@ -6,7 +6,7 @@ from typing import Final
 
 TEMPLATE: Final = """\
 # Deployments of this project. `towpath deploy --all` makes them what this file says.
-# Guide: docs/guides/deployments.md
+# `towpath deploy --help` lists what a command can give instead.
 
 # Where workers find the code. Without it: in this folder, for workers on this machine.
 # pull:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from towpath._settings.current import get_settings
+from towpath._settings.current import settings_of_runs
 from towpath._telemetry import switch
 from towpath._telemetry.guarded import guarded
 
@@ -28,7 +28,7 @@ def trace_of(run: RunContext) -> Trace | None:
 
     with guarded("runs"):
         # What created a dispatched run is its caller, in one trace with it.
-        join = bool(run.fence) or get_settings().join_caller_trace
+        join = bool(run.fence) or settings_of_runs().join_caller_trace
         return trace_of_root(run, tracer, join=join)
     return None
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from towpath.client._audit import Audit, AuditEntry, AuditPage
+    from towpath.client._backfills import Backfill, Backfills
     from towpath.client._caller import Caller, WorkspaceGrant
     from towpath.client._client import Client
     from towpath.client._code_sources import (
@@ -53,6 +54,8 @@ __all__ = [
     "Audit",
     "AuditEntry",
     "AuditPage",
+    "Backfill",
+    "Backfills",
     "Caller",
     "Cancellation",
     "ClaimRule",
@@ -122,6 +125,8 @@ _HOMES: Final = {
     "Audit": "_audit",
     "AuditEntry": "_audit",
     "AuditPage": "_audit",
+    "Backfill": "_backfills",
+    "Backfills": "_backfills",
     "Caller": "_caller",
     "Cancellation": "_run_control",
     "ClaimRule": "_trusts",

@@ -13,6 +13,7 @@ from towpath.client._server import fetch_server_info
 
 if TYPE_CHECKING:
     from towpath.client._audit import Audit
+    from towpath.client._backfills import Backfills
     from towpath.client._caller import Caller
     from towpath.client._deployments import Deployments
     from towpath.client._keys import Keys
@@ -41,6 +42,7 @@ class Client(NewRuns, RunControl, Logs):
         transport: The connection to the service; its owner closes it.
         workspace: Id of the workspace whose runs, deployments and secrets it works with.
         audit: The audit log.
+        backfills: Runs of deployments for due times of the past.
         deployments: Deployments of flows in the client's workspace.
         keys: API keys.
         pools: Work pools of the client's workspace.
@@ -58,6 +60,7 @@ class Client(NewRuns, RunControl, Logs):
     """
 
     audit: Loaded[Audit] = Loaded("towpath.client._audit:Audit")
+    backfills: Loaded[Backfills] = Loaded("towpath.client._backfills:Backfills")
     deployments: Loaded[Deployments] = Loaded("towpath.client._deployments:Deployments")
     keys: Loaded[Keys] = Loaded("towpath.client._keys:Keys")
     pools: Loaded[Pools] = Loaded("towpath.client._pools:Pools")

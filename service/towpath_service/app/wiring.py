@@ -129,7 +129,7 @@ async def open_service(
         )
         layer = await _identity(foundation, sealing, parts.held_leases, identity)
         values = _values(foundation, sealing, operated_by_callers=layer is None)
-        resources = work(foundation, parts)
+        resources = work(foundation, parts, wrapping.slots())
         controls = control(foundation, parts, runs.queries)
         dispatching = open_dispatch(foundation, times or StreamTimes(), layer)
         dispatch = await stack.enter_async_context(dispatching)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 class Topic(NamedTuple):
     """A thing beside the changes of a workspace that tasks wait for."""
 
-    kind: Literal["pool", "workers", "directives"]
+    kind: Literal["pool", "workers", "directives", "schedules"]
     """"pool": runs of a work pool may have become ready; "workers": there are directives for
-    workers of a pool; "directives": there are directives for a producer."""
+    workers of a pool; "directives": there are directives for a producer; "schedules": a schedule or
+    a backfill of any tenant has changed, see `SCHEDULES`."""
     tenant_id: str
     workspace_id: str
     name: str
     """Id of the pool or the producer."""
+
+
+SCHEDULES: Final = Topic("schedules", "", "", "")
+"""A schedule or a backfill has changed; of all tenants, so that one task waits for all."""
 
 
 class Settable(Protocol):

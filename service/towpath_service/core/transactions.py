@@ -30,6 +30,16 @@ class StorageLimits(Protocol):
         ...
 
 
+class Quotas(Protocol):
+    """Reads a quota of tenants within a transaction."""
+
+    def __call__(
+        self, transaction: Transaction, tenant_ids: Collection[str], name: str
+    ) -> Mapping[str, int]:
+        """The quota by tenant id; a tenant without it is left out."""
+        ...
+
+
 class StoredBytes(Protocol):
     """Reads the stored bytes of a tenant within a transaction."""
 
@@ -57,12 +67,12 @@ class RunSecrets(Protocol):
 
 
 class LeasedMove(NamedTuple):
-    """A change of the state of a run that was dispatched to a worker."""
+    """A change of the state of a run that was, or was to be, dispatched to a worker."""
 
     tenant_id: str
     run_id: str
     fence: int
-    """Fence of the lease that the run executes under."""
+    """Fence of the lease that the run executes under; 0 for a run that ended before it had one."""
     ended: bool
     """Whether the state is terminal; False for RUNNING."""
 
@@ -71,5 +81,5 @@ class LeaseMoves(Protocol):
     """Moves the leases of runs within the transaction that has changed the runs."""
 
     def __call__(self, transaction: Transaction, moves: Sequence[LeasedMove], now_us: int) -> None:
-        """Follows runs that are RUNNING or have ended; a run without that lease is left out."""
+        """Follows runs that are RUNNING or have ended, with or without a lease."""
         ...

@@ -33,6 +33,8 @@ class Instruments:
     system_errors: Counter
     transitions: Counter
     time_in_state: Counter
+    slots: Counter
+    schedule_lag: Histogram
     loop_failures: Counter
     statement_duration: Histogram
 
@@ -81,6 +83,12 @@ def make_instruments(meter: Meter) -> Instruments:
         ),
         time_in_state=meter.create_counter(
             "towpath.run.time_in_state", "s", "Time that runs spent in states they left."
+        ),
+        slots=meter.create_counter(
+            "towpath.schedule.slots", "{slot}", "Due times of schedules by what was decided."
+        ),
+        schedule_lag=seconds(
+            "towpath.schedule.lag", "From a due time to the creation of its run.", RUN_SECONDS
         ),
         loop_failures=meter.create_counter(
             "towpath.background.failures", "{failure}", "Background loops that failed."

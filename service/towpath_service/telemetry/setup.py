@@ -33,13 +33,22 @@ from towpath_service.telemetry.transactions import ObservedDatabase, current_loo
 from towpath_service.telemetry.wrapping import Wrapping
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
+    from collections.abc import (
+        AsyncGenerator,
+        Awaitable,
+        Callable,
+        Generator,
+        Iterable,
+        Sequence,
+    )
 
     from towpath_service.database.port import Database
     from towpath_service.rpc.dispatcher import Dispatching
     from towpath_service.runs.application.committer import Submitting
     from towpath_service.runs.ports.store import RunStore
     from towpath_service.telemetry.wanted import Wanted
+    from towpath_service.work.application.scheduler import NoteSlots
+    from towpath_service.work.domain.schedules import Slot
 
 SERVICE_NAME: Final = "towpath-service"
 
@@ -100,6 +109,19 @@ class Telemetry(Wrapping):
     def dispatcher(self, dispatcher: Dispatching) -> Dispatching:
         """Wraps the dispatcher."""
         return ObservedDispatcher(dispatcher, self._tracer, self._instruments)
+
+    def slots(self) -> NoteSlots:
+        """Counts the decided due times of schedules."""
+
+        def note(slots: Sequence[Slot]) -> None:
+            for slot in slots:
+                outcome = {"towpath.schedule.outcome": slot.outcome.name}
+                self._instruments.slots.add(slot.count, outcome)
+                if slot.run_id is not None:
+                    lag_us = slot.decided_us - slot.slot_us
+                    self._instruments.schedule_lag.record(max(0.0, lag_us / 1e6))
+
+        return note
 
     def loop(self, name: str, run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         """Wraps a background loop."""

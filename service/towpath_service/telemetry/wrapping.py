@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from towpath_service.rpc.dispatcher import Dispatching
     from towpath_service.runs.application.committer import Submitting
     from towpath_service.runs.ports.store import RunStore
+    from towpath_service.work.application.scheduler import NoteSlots
 
 
 class Wrapping:
@@ -33,6 +34,10 @@ class Wrapping:
     def dispatcher(self, dispatcher: Dispatching) -> Dispatching:
         """Wraps the dispatcher."""
         return dispatcher
+
+    def slots(self) -> NoteSlots | None:
+        """Takes the due times of schedules that were decided; None for none."""
+        return None
 
     def loop(self, name: str, run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         """Wraps a background loop."""

@@ -183,6 +183,8 @@ def test_every_rpc_that_changes_something_of_these_services_is_audited() -> None
         and not method.split("/")[1].startswith(("List", "Get", "Test", "Preview"))
     }
     others = {
+        "BackfillService/CancelBackfill",
+        "BackfillService/CreateBackfill",
         "RunService/CancelRun",
         "RunService/CreateRun",
         "RunService/DeleteRun",

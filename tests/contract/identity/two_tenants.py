@@ -24,6 +24,12 @@ FLOW: Final = f"{PARENT}/flows/f-N"
 DEPLOYMENT: Final = f"{FLOW}/deployments/d-N"
 SCHEDULE: Final = f"{DEPLOYMENT}/schedules/s-N"
 RULE: Final[dict[str, Any]] = {"cron": {"expression": "0 2 * * *"}, "label": "NAME"}
+BACKFILL_ID: Final = "BACKFILL"
+BACKFILL: Final[dict[str, Any]] = {
+    "deployment": DEPLOYMENT,
+    "start_time": {"seconds": 1_700_000_000},
+    "end_time": {"seconds": 1_700_100_000},
+}
 
 Asking = tuple[str, dict[str, Any]]
 
@@ -173,6 +179,19 @@ ASKING: Final[dict[str, Asking]] = {
     "schedules": ("DeploymentService/ListSchedules", {"parent": f"{PARENT}/flows/-/deployments/-"}),
     "slots": ("DeploymentService/ListScheduleSlots", {"parent": SCHEDULE}),
     "preview": ("DeploymentService/PreviewSchedule", {"parent": PARENT, "schedule": RULE}),
+    "backfill": (
+        "BackfillService/CreateBackfill",
+        {"parent": PARENT, "backfill": BACKFILL, "request_id": BACKFILL_ID},
+    ),
+    "show backfill": (
+        "BackfillService/GetBackfill",
+        {"name": f"{PARENT}/backfills/{BACKFILL_ID}"},
+    ),
+    "backfills": ("BackfillService/ListBackfills", {"parent": PARENT}),
+    "drop backfill": (
+        "BackfillService/CancelBackfill",
+        {"name": f"{PARENT}/backfills/{BACKFILL_ID}"},
+    ),
     "drop schedule": ("DeploymentService/DeleteSchedule", {"name": SCHEDULE}),
     "drop deployment": ("DeploymentService/DeleteDeployment", {"name": DEPLOYMENT}),
     "drop queue": ("WorkService/DeleteWorkQueue", {"name": f"{POOL}/queues/q-N"}),
@@ -252,7 +271,9 @@ class Actor:
             return f"{PARENT}/runs/{RUNS[number]}"
         if value == "NAME":
             return self.name
-        return re.sub(r"-N\b", f"-{number}", value) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return re.sub(r"-N\b", f"-{number}", value).replace(BACKFILL_ID, RUNS[number])
 
     async def _report(self, update: Any) -> Any:
         self.sequence += 1

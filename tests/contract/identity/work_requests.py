@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 if TYPE_CHECKING:
     from tests.in_process.place import Place
 
 RULE: dict[str, Any] = {"cron": {"expression": "0 2 * * *"}}
+REQUEST_ID: Final = "00000000-0000-4000-8000-0000000000bf"
 
 
 def work_request(method: str, workspace: str, id_: str) -> dict[str, Any]:
@@ -57,6 +58,18 @@ def work_request(method: str, workspace: str, id_: str) -> dict[str, Any]:
         "DeploymentService/ListDeployments": {"parent": flow},
         "DeploymentService/ListSchedules": {"parent": deployment},
         "DeploymentService/ListScheduleSlots": {"parent": schedule},
+        "BackfillService/CreateBackfill": {
+            "parent": parent,
+            "backfill": {
+                "deployment": deployment,
+                "start_time": {"seconds": 1_700_000_000},
+                "end_time": {"seconds": 1_700_100_000},
+            },
+            "request_id": REQUEST_ID,
+        },
+        "BackfillService/ListBackfills": {"parent": parent},
+        "BackfillService/GetBackfill": {"name": f"{parent}/backfills/{REQUEST_ID}"},
+        "BackfillService/CancelBackfill": {"name": f"{parent}/backfills/{REQUEST_ID}"},
         "DeploymentService/PreviewSchedule": {
             "parent": parent,
             "schedule": RULE,

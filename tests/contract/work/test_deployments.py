@@ -357,3 +357,17 @@ async def test_deployments_and_schedules_are_bounded(
         )
     # One that replaces another fits.
     await deploy(place, schedules=[cron("@daily", name=name) for name in "cd"])
+
+
+async def test_a_deployment_leaves_required_arguments_to_its_runs(small: Place) -> None:
+    lacking = {
+        "entrypoint": "etl.py:etl",
+        "parameter_schema_json": SCHEMA,
+        "enforce_parameter_schema": True,
+    }
+    asked = {"parent": FLOW, "deployment_id": "nightly"}
+    by_itself = {**lacking, "schedules": [cron("@daily", name="a")]}
+    method = "DeploymentService/CreateDeployment"
+    refusal = await small.refusal(small.owner, method, **asked, deployment=by_itself)
+    assert refusal.violations[0].field.startswith("schedules[a].parameters")
+    await small.call(small.owner, method, **asked, deployment=lacking)

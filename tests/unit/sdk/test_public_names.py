@@ -10,7 +10,8 @@ import towpath
 
 NAMES = {
     "towpath": (
-        "Flow Secret Sensitive State Task allow_failure flow get_run_logger quote tags task"
+        "Flow Secret Sensitive State Task allow_failure deploy flow get_run_logger quote serve"
+        " tags task"
         " unmapped"
     ),
     "towpath.annotations": "Sensitive allow_failure quote unmapped",
@@ -20,9 +21,10 @@ NAMES = {
     ),
     "towpath.cli": "main",
     "towpath.client": (
-        "ApiKey ArchiveCode Audit AuditEntry AuditPage Caller Cancellation ClaimRule Client"
-        " CodeSource Decision DeploymentInfo DeploymentSpec Deployments DeviceSignIn Explanation"
-        " Failure FlowSummary GitCode GraphNode Keys LocalCode LogLine Login NewApiKey NewTenant"
+        "ApiKey ArchiveCode Audit AuditEntry AuditPage Backfill Backfills Caller Cancellation"
+        " ClaimRule Client CodeSource Decision DeploymentInfo DeploymentSpec Deployments"
+        " DeviceSignIn Explanation Failure"
+        " FlowSummary GitCode GraphNode Keys LocalCode LogLine Login NewApiKey NewTenant"
         " NewUser PackageCode Pools Queues Reason Role RoleBinding Roles Run RunEvent ScheduleInfo"
         " ScheduleSlot Schedules SecretInfo Secrets ServerInfo ServiceAccount ServiceAccounts"
         " SignInOptions SignIns Tenant TenantLimits TenantUsage Tenants Transition Trust Trusts"
@@ -30,9 +32,14 @@ NAMES = {
         " WorkspaceGrant Workspaces connect"
     ),
     "towpath.context": "RunContext get_run_context tags",
+    "towpath.deployments": (
+        "ArchiveCode DeploymentOptions GitCode LocalCode PackageCode RunnerDeployment"
+        " arun_deployment deploy run_deployment serve"
+    ),
     "towpath.exceptions": (
-        "ConfigurationError Conflict DefinitionError FlowRunFailed InvalidRequest"
-        " MissingContextError NotATowpathServer NotFound NotSignedIn ParameterError ResultError"
+        "ConfigurationError Conflict DefinitionError EventLoopError FlowRunFailed"
+        " FlowRunWaitTimeout InvalidRequest MissingContextError NestingError NotATowpathServer"
+        " NotFound NotSignedIn ParameterError ResultError"
         " RpcError RunCancelled RunCrashed RunError RunTimedOut ServerUnreachable TowpathError"
         " UnhashableInputError UpstreamFailed"
     ),
@@ -41,14 +48,16 @@ NAMES = {
         " speaks_grpc tell_by warn_once"
     ),
     "towpath.extensions.outboxes": "DeliveryReport deliver_waiting",
+    "towpath.extensions.progress": "Progress",
     "towpath.extensions.redaction": "REDACTED scrubbed",
     "towpath.extensions.spans": "FinishedSpan emit",
     "towpath.extensions.tracing": (
         "Carrier attempt_span_id current_tracer guarded names root_span_id trace_id_of"
     ),
     "towpath.extensions.transports": "Transport announce_server to_rpc_error",
+    "towpath.flow_runs": "wait_for_flow_run",
     "towpath.flows": "Flow flow",
-    "towpath.futures": "Future FutureList as_completed wait",
+    "towpath.futures": "DoneAndNotDoneFutures Future FutureList as_completed wait",
     "towpath.logging": "get_run_logger",
     "towpath.runtime": "flow_run task_run",
     "towpath.runtime.flow_run": (

@@ -19,6 +19,7 @@ from towpath.cli.shared.output import (
 )
 from towpath.cli.shared.session import confirmed, note, service_client, yes_option
 from towpath.cli.shared.times import local_minute
+from towpath.cli.work.create_backfill import backfill
 from towpath.cli.work.names import (
     LABEL_WIDTH,
     check_deployment,
@@ -41,6 +42,7 @@ def group() -> None:
 
 
 group.add_command(run_deployment)
+group.add_command(backfill)
 
 
 @group.command("ls")

@@ -1,4 +1,4 @@
-"""Storage limits of tenants, for other subjects to read within their transaction."""
+"""Quotas of tenants, for other subjects to read within their transaction."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ _QUOTAS: Final = select(tenant.c.tenant_id, tenant.c.quotas).where(
 
 def storage_limits(transaction: Transaction, tenant_ids: Collection[str]) -> dict[str, int]:
     """Limits in bytes, by tenant id; a tenant without a limit is left out."""
+    return quotas(transaction, tenant_ids, "stored_bytes")
+
+
+def quotas(transaction: Transaction, tenant_ids: Collection[str], name: str) -> dict[str, int]:
+    """A quota by tenant id; a tenant without it is left out."""
     rows = sql_of(transaction).connection.execute(_QUOTAS, {"tenants": list(tenant_ids)})
-    limits = {row.tenant_id: int(json.loads(row.quotas).get("stored_bytes") or 0) for row in rows}
+    limits = {row.tenant_id: int(json.loads(row.quotas).get(name) or 0) for row in rows}
     return {tenant_id: limit for tenant_id, limit in limits.items() if limit}

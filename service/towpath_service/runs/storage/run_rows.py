@@ -167,11 +167,15 @@ def new_row(new: NewRun, now_us: int, position: int) -> Row:
 
 
 def leased_moves(changes: ChangeSet) -> list[LeasedMove]:
-    """The changed runs whose leases follow: dispatched runs that are RUNNING or have ended."""
+    """The changed runs whose leases follow: dispatched runs that are RUNNING or have ended.
+
+    A run without a producer has ended before it was dispatched: others may have waited for it.
+    """
     return [
         LeasedMove(key.tenant_id, key.run_id, run.fence, run.state in TERMINAL_STATES)
         for key, (_, run) in changes.changed_runs.items()
-        if run.fence and (run.state is RunState.RUNNING or run.state in TERMINAL_STATES)
+        if (run.fence and run.state is RunState.RUNNING)
+        or (run.state in TERMINAL_STATES and (run.fence or run.producer_id is None))
     ]
 
 

@@ -68,26 +68,41 @@ class Cancelling:
         Raises:
             ServiceError: RESOURCE_NOT_FOUND, or TRANSITION_NOT_ALLOWED: the run has ended.
         """
-        below = 0
 
         def first(control: Control) -> None:
-            self._cancel(control, request, [request.run_id])
-
-        def next_below(control: Control) -> int:
-            found = control.unfinished_below(request.scope, request.run_id, LIMIT)
-            self._cancel(control, request, found)
-            return len(found)
+            self.within(control, request, [request.run_id])
 
         tenants = {request.scope.tenant_id}
         if request.within:
             await self._store.write(tenants, lambda control: _check_within(control, request))
         await self._store.write(tenants, first)
-        while some := await self._store.write(tenants, next_below):
+        return await self.cancel_below(request)
+
+    async def cancel_below(self, request: CancelRequest) -> int:
+        """Asks the flow runs below a run to end, which was asked itself; returns how many."""
+        below = 0
+
+        def next_below(control: Control) -> int:
+            found = control.unfinished_below(request.scope, request.run_id, LIMIT)
+            self.within(control, request, found)
+            return len(found)
+
+        while some := await self._store.write({request.scope.tenant_id}, next_below):
             below += some
         self._bus.notify(request.scope)
         return below
 
-    def _cancel(self, control: Control, request: CancelRequest, run_ids: Sequence[str]) -> None:
+    def within(self, control: Control, request: CancelRequest, run_ids: Sequence[str]) -> None:
+        """Asks runs to end, within a transaction.
+
+        Args:
+            control: The transaction.
+            request: The request; its run, if it is the only one, must not have ended.
+            run_ids: The runs; those that have ended are left as they are.
+
+        Raises:
+            ServiceError: RESOURCE_NOT_FOUND, or TRANSITION_NOT_ALLOWED.
+        """
         scope, now_us = request.scope, self._clock.now_us()
         control.queue.lock_entries(scope.tenant_id, run_ids)
         keys = {RunKey(scope.tenant_id, run_id) for run_id in run_ids}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import uuid_utils
@@ -15,10 +15,9 @@ from towpath_service.runs.domain.states import TERMINAL_STATES, RunState
 from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.work.application.cancelling import is_below
 from towpath_service.work.application.enqueueing import Enqueued, enqueue
+from towpath_service.work.domain.deployment_runs import checked_parameters, run_of
 from towpath_service.work.domain.json_objects import parse_object
 from towpath_service.work.domain.names import DeploymentName, QueueName
-from towpath_service.work.domain.parameters import check_parameters
-from towpath_service.work.domain.requests import RunRequest, payload_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from towpath_service.core.names import Scope
     from towpath_service.runs.domain.decisions import RunStatus
     from towpath_service.work.domain.deployments import Deployment
+    from towpath_service.work.domain.requests import RunRequest
     from towpath_service.work.ports.control import Control, ControlStore
     from towpath_service.work.ports.resources import Lock
 
@@ -136,13 +136,8 @@ class Creating:
 def _checked(control: Control, asked: NewRunRequest) -> tuple[int, Mapping[str, Any]]:
     """The deployment's revision and the run's arguments, checked against its schema."""
     deployment = _deployment(control, asked, lock="")
-    content = deployment.content
-    parameters = content.merged_parameters(asked.parameters)
     parse_object(asked.job_overrides, "job_overrides_json", most_bytes=MOST_OVERRIDES_BYTES)
-    schema = content.enforced_schema
-    if schema is not None:
-        check_parameters(schema, parameters)
-    return deployment.revision, parameters
+    return deployment.revision, checked_parameters(deployment.content, asked.parameters)
 
 
 def _deployment(control: Control, asked: NewRunRequest, *, lock: Lock) -> Deployment:
@@ -225,38 +220,31 @@ def _request(
     actor: str,
     now_us: int,
 ) -> RunRequest:
-    content = deployment.content
-    due_us = now_us if asked.scheduled_us is None else asked.scheduled_us
-    deadline = content.start_deadline_us
-    tags = tuple(dict.fromkeys((*content.tags, *asked.tags)))
-    labels = {**content.labels, **asked.labels}
+    run = run_of(
+        deployment,
+        asked.scope,
+        run_id=asked.run_id or str(uuid_utils.uuid7()),
+        actor=actor,
+        due_us=now_us if asked.scheduled_us is None else asked.scheduled_us,
+        parameters=parameters,
+    )
+    tags = tuple(dict.fromkeys((*run.tags, *asked.tags)))
+    labels = {**run.labels, **asked.labels}
     if len(tags) > MOST_TAGS:
         raise invalid("tags", f"with the deployment's, at most {MOST_TAGS}")
     if len(labels) > MOST_LABELS:
         raise invalid("labels", f"with the deployment's, at most {MOST_LABELS}")
-    return RunRequest(
-        scope=asked.scope,
-        run_id=asked.run_id or str(uuid_utils.uuid7()),
-        flow_id=asked.deployment.flow_id,
-        flow_name=content.flow_name,
-        deployment_id=asked.deployment.deployment_id,
-        deployment_revision=deployment.revision,
-        pool_id=content.pool_id,
-        queue_id=asked.queue_id or content.queue_id,
-        actor=actor,
-        due_us=due_us,
-        priority=asked.priority or content.priority,
+    return replace(
+        run,
+        queue_id=asked.queue_id or run.queue_id,
+        priority=asked.priority or run.priority,
         key=asked.key,
-        start_deadline_us=None if deadline is None else due_us + deadline,
         display_name=asked.display_name,
-        parameters=payload_text(parameters),
         tags=tags,
         labels=labels,
-        code_version=content.code_version,
         job_overrides=asked.job_overrides,
         parent_run_id=None if parent is None else parent.run_id,
         root_run_id="" if parent is None else parent.root_run_id or parent.run_id,
-        timeout_us=content.timeout_us,
         traceparent=asked.traceparent,
         tracestate=asked.tracestate,
     )

@@ -21,7 +21,7 @@ from towpath_service.runs.domain.states import RunState, Source
 from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.work.application.moving import move
 from towpath_service.work.application.settling import Ending, settle
-from towpath_service.work.domain.dispatching import WorkerKey
+from towpath_service.work.domain.dispatching import WorkerKey, schedule_of
 from towpath_service.work.domain.leases import on_expiry, phase_in
 
 if TYPE_CHECKING:
@@ -174,7 +174,9 @@ def expire(
 
 def unpark_where_room(dispatch: Dispatch, now_us: int) -> None:
     """Unparks entries whose limit has room, should that have been missed before."""
-    parked = {key for key in dispatch.queue.parked_limits() if not key.name.startswith("schedule/")}
+    waiting = set(dispatch.queue.parked_limits())
+    parked = {key for key in waiting if schedule_of(key) is None}
+    dispatch.queue.release(waiting - parked)
     limits = dispatch.limits.read(parked)
     used = dispatch.limits.used(limits.keys())
     room = {key: limits[key] - used.get(key, 0) if key in limits else LIMIT for key in parked}

@@ -234,7 +234,9 @@ def check_arguments(deployment: Deployment, seen: Seen, plan: Plan) -> None:
             check_schema(content.schema, "deployment.parameter_schema_json")
         defaults = content.merged_parameters("")
         if schema is not None:
-            check_parameters(schema, defaults, "deployment.parameters")
+            # Calls and schedules may give what is required.
+            partial = {keyword: value for keyword, value in schema.items() if keyword != "required"}
+            check_parameters(partial, defaults, "deployment.parameters")
     gone = {*plan.removed, *(schedule.name for schedule in plan.changed)}
     stay = [schedule for schedule in seen.schedules if schedule.name not in gone]
     for schedule in [*plan.added, *plan.changed, *(stay if of_all else ())]:

@@ -19,11 +19,15 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from towpath_service.work.domain.names import ScheduleName
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 AGEING_STEP: Final = 10
 AGEING_US: Final = 300_000_000
+SCHEDULE: Final = "schedule"
+"""First part of what runs are parked by that wait for earlier runs of their schedule."""
 
 
 class PoolKey(NamedTuple):
@@ -119,6 +123,17 @@ def limits_of(
         LimitKey(tenant_id, workspace_id, f"queue/{pool_id}/{queue_id}"),
         LimitKey(tenant_id, workspace_id, f"pool/{pool_id}"),
     )
+
+
+def schedule_limit(tenant_id: str, name: ScheduleName) -> LimitKey:
+    """What runs are parked by that wait for earlier runs of their schedule."""
+    return LimitKey(tenant_id, name.workspace_id, "/".join((SCHEDULE, *name[1:])))
+
+
+def schedule_of(limit: LimitKey) -> ScheduleName | None:
+    """The schedule that runs are parked by; None for a limit."""
+    kind, *ids = limit.name.split("/")
+    return ScheduleName(limit.workspace_id, *ids) if kind == SCHEDULE else None
 
 
 def aged_priority(priority: int, due_us: int, now_us: int) -> int:

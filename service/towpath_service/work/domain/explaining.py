@@ -170,7 +170,7 @@ def _paused_places(waiting: WaitingFacts) -> list[Reason]:
             Reason(
                 kind=Kind.QUEUE_PAUSED,
                 message=f"the queue {waiting.queue_id} of the pool {waiting.pool_id} is paused",
-                command=f"towpath queue resume {waiting.queue_id} --pool {waiting.pool_id}",
+                command=f"towpath queue resume {waiting.pool_id}/{waiting.queue_id}",
                 resources=(waiting.queue,),
             )
         )
@@ -186,7 +186,7 @@ def _parked(waiting: WaitingFacts) -> list[Reason]:
         return [Reason(kind=Kind.OVERLAP, message=message, resources=waiting.holders)]
     commands = {
         "pool": f"towpath pool update {waiting.pool_id} --limit N",
-        "queue": f"towpath queue update {waiting.queue_id} --pool {waiting.pool_id} --limit N",
+        "queue": f"towpath queue update {waiting.pool_id}/{waiting.queue_id} --limit N",
         "deployment": f"towpath deployment inspect {name}",
     }
     return [

@@ -103,6 +103,17 @@ class ScheduleName(NamedTuple):
         return f"{self.deployment}/schedules/{self.schedule_id}"
 
 
+class BackfillName(NamedTuple):
+    """The name of a backfill."""
+
+    workspace_id: str
+    backfill_id: str
+
+    def __str__(self) -> str:
+        """The resource name."""
+        return f"workspaces/{self.workspace_id}/backfills/{self.backfill_id}"
+
+
 _POOL: Final = "workspaces/{workspace}/workPools/{work_pool}"
 _FLOW: Final = "workspaces/{workspace}/flows/{flow}"
 _DEPLOYMENT: Final = f"{_FLOW}/deployments/{{deployment}}"
@@ -136,6 +147,11 @@ def parse_deployment(name: str, field: str = "name") -> DeploymentName:
 def parse_schedule(name: str, field: str = "name") -> ScheduleName:
     """Reads the name of a schedule; INVALID_REQUEST naming the field if it isn't one."""
     return ScheduleName(*_parts(name, f"{_DEPLOYMENT}/schedules/{{schedule}}", field))
+
+
+def parse_backfill(name: str, field: str = "name") -> BackfillName:
+    """Reads the name of a backfill; INVALID_REQUEST naming the field if it isn't one."""
+    return BackfillName(*_parts(name, "workspaces/{workspace}/backfills/{backfill}", field))
 
 
 def check_id(text: str, field: str) -> str:

@@ -153,6 +153,14 @@ class QueueRows(Protocol):
         """
         ...
 
+    def release(self, schedules: Collection[LimitKey]) -> None:
+        """Makes the first run of schedules ready that waits for earlier ones, if those have ended.
+
+        Args:
+            schedules: What the runs are parked by, see `schedule_limit`.
+        """
+        ...
+
     def overdue(self, now_us: int, limit: int) -> list[RunKey]:
         """Locks entries of all tenants whose start deadline has passed, and returns their runs."""
         ...

@@ -132,7 +132,7 @@ def deployment_message(deployment: Deployment, next_us: int | None) -> pb.Deploy
         set_span(message.start_deadline, content.start_deadline_us)
     if next_us is not None:
         set_time(message.next_run_time, next_us)
-    _fill_actor(message.owner, deployment.owner)
+    fill_actor(message.owner, deployment.owner)
     set_time(message.create_time, deployment.created_us)
     set_time(message.update_time, deployment.updated_us)
     return message
@@ -156,7 +156,8 @@ def fill_parameters(payload: Payload, text: str) -> None:
         payload.size_bytes = len(payload.data)
 
 
-def _fill_actor(actor: Actor, principal: str) -> None:
+def fill_actor(actor: Actor, principal: str) -> None:
+    """Fills an actor from its principal."""
     actor.principal, actor.display_name = principal, principal.rpartition("/")[2]
 
 

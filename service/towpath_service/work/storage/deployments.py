@@ -40,9 +40,9 @@ class SqlDeployments:
             bare = select(deployment.c.revision).where(*self._named(deployment, name))
             self._connection.execute(locked(bare, lock))
         row = self._connection.execute(
-            _with_content().where(*self._named(deployment, name))
+            with_content().where(*self._named(deployment, name))
         ).one_or_none()
-        return None if row is None else _to_deployment(row)
+        return None if row is None else to_deployment(row)
 
     def content(self, name: DeploymentName, revision: int) -> DeploymentContent | None:
         """The content of a revision; None when there is none."""
@@ -66,7 +66,7 @@ class SqlDeployments:
         """A page of deployments by flow and id; see `Deployments`."""
         columns = deployment.c
         place = tuple_(columns.flow_id, columns.deployment_id)
-        found = _with_content().where(
+        found = with_content().where(
             columns.tenant_id == self._tenant_id, columns.workspace_id == workspace_id
         )
         if after:
@@ -76,7 +76,7 @@ class SqlDeployments:
         if pool_id:
             found = found.where(columns.pool_id == pool_id)
         ordered = found.order_by(columns.flow_id, columns.deployment_id).limit(limit)
-        return list(map(_to_deployment, self._connection.execute(ordered)))
+        return list(map(to_deployment, self._connection.execute(ordered)))
 
     def count(self) -> int:
         """The number of deployments of the tenant."""
@@ -144,7 +144,8 @@ def of_deployment(table: Table, tenant_id: str, name: DeploymentName) -> tuple[A
     )
 
 
-def _with_content() -> Select[Any]:
+def with_content() -> Select[Any]:
+    """Deployments, each with its content as it is now."""
     of, revision = deployment.c, deployment_revision.c
     same = [
         of[name] == revision[name]
@@ -168,7 +169,8 @@ def _changing(item: Deployment) -> dict[str, Any]:
     }
 
 
-def _to_deployment(row: Any) -> Deployment:
+def to_deployment(row: Any) -> Deployment:
+    """The deployment of a row of `with_content`."""
     return Deployment(
         name=DeploymentName(row.workspace_id, row.flow_id, row.deployment_id),
         content=DeploymentContent.from_json(row.content),

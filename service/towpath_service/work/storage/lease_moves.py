@@ -31,8 +31,9 @@ _FORGET: Final = delete(run_directive).where(of_runs(run_directive.c))
 def move_leases(transaction: Transaction, moves: Sequence[LeasedMove], now_us: int) -> None:
     """Ends the leases of runs that have ended, and marks those of runs that execute.
 
-    The lease of an ended run takes up no slot any more, and runs that wait for one are ready again.
-    Its row stays until the worker has proved that the process is gone.
+    The lease of an ended run takes up no slot any more, and runs that wait for one are ready again;
+    so is the next run of a schedule whose runs don't overlap. The row of the lease stays until the
+    worker has proved that the process is gone.
     """
     sql = sql_of(transaction)
     check_tenants(sql.tenants, (move.tenant_id for move in moves))
@@ -52,6 +53,8 @@ def move_leases(transaction: Transaction, moves: Sequence[LeasedMove], now_us: i
         counts = lease.counts and not move.ended
         moved.append(replace(lease, phase=phase, phase_us=now_us, counts=counts))
     rows.update(moved)
-    SqlQueueRows(sql).unpark(freed_by(freed), now_us)
+    queue = SqlQueueRows(sql)
+    queue.unpark(freed_by(freed), now_us)
+    queue.release_after([RunKey(m.tenant_id, m.run_id) for m in moves if m.ended])
     for portion in run_portions({RunKey(m.tenant_id, m.run_id) for m in moves if m.ended}):
         sql.connection.execute(_FORGET, portion)

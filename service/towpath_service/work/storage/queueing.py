@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Row, and_, bindparam, delete, exists, func, or_, select, update
 
-from towpath_service.core.bus import Topic
+from towpath_service.core.bus import SCHEDULES, Topic
 from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.database.sql.bulk import update_rows, upsert_rows
 from towpath_service.runs.ports.ingest import RunKey
@@ -18,6 +18,7 @@ from towpath_service.runs.storage.tables import run, run_detail
 from towpath_service.work.domain.dispatching import (
     AGEING_STEP,
     AGEING_US,
+    SCHEDULE,
     Candidate,
     LimitKey,
     PoolKey,
@@ -25,6 +26,7 @@ from towpath_service.work.domain.dispatching import (
 from towpath_service.work.ports.dispatching import JobRow, Place
 from towpath_service.work.storage import tables
 from towpath_service.work.storage.keys import of_runs, run_portions
+from towpath_service.work.storage.unfinished import unfinished_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -194,6 +196,37 @@ _JOBS: Final = (
 )
 
 
+_WAITING_FOR: Final = (
+    select(_queued.tenant_id, _queued.workspace_id, _queued.parked_by)
+    .join(
+        tables.run_origin,
+        and_(
+            *(
+                _origin[name] == _queued[name]
+                for name in (
+                    *("tenant_id", "workspace_id", "flow_id", "deployment_id"),
+                    "schedule_id",
+                )
+            )
+        ),
+    )
+    .where(of_runs(_origin), _origin.schedule_id != "", _queued.parked_by.like(f"{SCHEDULE}/%"))
+    .distinct()
+)
+_OF_BACKFILL: Final = (
+    select(_origin.run_id).where(of_runs(_origin), _origin.backfill_id != "").limit(1)
+)
+_FIRST_PARKED: Final = (
+    select(_queued.run_id, _queued.pool_id)
+    .where(_PARKED)
+    .order_by(_queued.due_us, _queued.run_id)
+    .limit(1)
+)
+_ONE_PARKED: Final = and_(_PARKED, _queued.run_id == bindparam("run"))
+_LOCK_PARKED: Final = select(_queued.run_id).where(_ONE_PARKED).with_for_update(skip_locked=True)
+_READY: Final = update(tables.queued).where(_ONE_PARKED).values(parked_by=None)
+
+
 class SqlQueueRows:
     """The entries of runs that wait, within a transaction."""
 
@@ -264,6 +297,42 @@ class SqlQueueRows:
             [(*key, None) for key in ready],
         )
         self._wake(PoolKey(row.tenant_id, row.workspace_id, row.pool_id) for row in rows)
+
+    def release_after(self, ended: Collection[RunKey]) -> None:
+        """Makes runs ready that waited for these, or for others of their schedules, to end.
+
+        Backfills with such runs are woken.
+        """
+        self._check(key.tenant_id for key in ended)
+        waiting = {
+            LimitKey(*row)
+            for portion in run_portions(ended)
+            for row in self._connection.execute(_WAITING_FOR, portion)
+        }
+        self.release(waiting)
+        for portion in run_portions(ended):
+            if self._connection.execute(_OF_BACKFILL, portion).first() is not None:
+                self._transaction.topics.add(SCHEDULES)
+
+    def release(self, schedules: Collection[LimitKey]) -> None:
+        """Makes the first run of schedules ready that waits for earlier ones, if those have ended.
+
+        The unfinished ones are counted after the lock of the first one: of two transactions, one
+        finds it locked, or started.
+        """
+        self._check(limit.tenant_id for limit in schedules)
+        for limit in sorted(schedules):
+            named = {"tenant": limit.tenant_id, "workspace": limit.workspace_id, "name": limit.name}
+            first = self._connection.execute(_FIRST_PARKED, named).one_or_none()
+            if first is None:
+                continue
+            of_first = named | {"run": first.run_id}
+            if self._connection.execute(_LOCK_PARKED, of_first).one_or_none() is None:
+                continue
+            if any(not waits for _, waits in unfinished_of(self._connection, limit)):
+                continue
+            self._connection.execute(_READY, of_first)
+            self._wake([PoolKey(limit.tenant_id, limit.workspace_id, first.pool_id)])
 
     def overdue(self, now_us: int, limit: int) -> list[RunKey]:
         """Locks entries of all tenants whose start deadline has passed, and returns their runs."""

@@ -36,7 +36,7 @@ class SqlResources:
         self.queues = SqlQueues(transaction, tenant_id)
         self.workers = SqlWorkers(transaction, tenant_id)
         self.deployments = SqlDeployments(connection, tenant_id)
-        self.schedules = SqlSchedules(connection, tenant_id)
+        self.schedules = SqlSchedules(transaction, tenant_id)
 
     def lock_counts(self) -> None:
         """Makes other transactions that count the tenant's resources wait for this one's end."""

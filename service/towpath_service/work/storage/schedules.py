@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select, tuple_, update
 
+from towpath_service.core.bus import SCHEDULES
 from towpath_service.database.sql.statements import insert_new
 from towpath_service.work.domain.names import EVERY, DeploymentName, ScheduleName
 from towpath_service.work.domain.schedules import Schedule, ScheduleContent, Slot
@@ -17,16 +18,18 @@ from towpath_service.work.storage.tables import schedule, schedule_slot
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Connection, Table
+    from sqlalchemy import Table
 
+    from towpath_service.database.port import SqlTransaction
     from towpath_service.work.ports.resources import Lock
 
 
 class SqlSchedules:
     """The schedules of one tenant."""
 
-    def __init__(self, connection: Connection, tenant_id: str) -> None:
-        self._connection = connection
+    def __init__(self, transaction: SqlTransaction, tenant_id: str) -> None:
+        self._connection = transaction.connection
+        self._topics = transaction.topics
         self._tenant_id = tenant_id
 
     def get(self, name: ScheduleName) -> Schedule | None:
@@ -34,7 +37,7 @@ class SqlSchedules:
         row = self._connection.execute(
             select(schedule).where(*self._named(schedule, name))
         ).one_or_none()
-        return None if row is None else _to_schedule(row)
+        return None if row is None else to_schedule(row)
 
     def of_deployment(self, name: DeploymentName, *, lock: Lock = "") -> list[Schedule]:
         """The schedules of a deployment, by id."""
@@ -43,7 +46,7 @@ class SqlSchedules:
             .where(*of_deployment(schedule, self._tenant_id, name))
             .order_by(schedule.c.schedule_id)
         )
-        return list(map(_to_schedule, self._connection.execute(locked(found, lock))))
+        return list(map(to_schedule, self._connection.execute(locked(found, lock))))
 
     def page(self, parent: DeploymentName, after: tuple[str, ...], limit: int) -> list[Schedule]:
         """A page of schedules by flow, deployment and id; see `Schedules`."""
@@ -59,7 +62,7 @@ class SqlSchedules:
         if after:
             found = found.where(tuple_(*place) > after)
         ordered = found.order_by(*place).limit(limit)
-        return list(map(_to_schedule, self._connection.execute(ordered)))
+        return list(map(to_schedule, self._connection.execute(ordered)))
 
     def count(self) -> int:
         """The number of schedules of the tenant."""
@@ -93,11 +96,13 @@ class SqlSchedules:
 
     def add(self, made: Schedule) -> bool:
         """Makes a schedule; False when its id is taken."""
+        self._topics.add(SCHEDULES)
         key = {"tenant_id": self._tenant_id, **made.name._asdict()}
         return insert_new(self._connection, schedule, **key, **_changing(made))
 
     def change(self, now: Schedule) -> None:
         """Replaces a schedule, which the transaction has locked."""
+        self._topics.add(SCHEDULES)
         self._connection.execute(
             update(schedule).where(*self._named(schedule, now.name)).values(**_changing(now))
         )
@@ -168,7 +173,8 @@ def _changing(item: Schedule) -> dict[str, Any]:
     }
 
 
-def _to_schedule(row: Any) -> Schedule:
+def to_schedule(row: Any) -> Schedule:
+    """The schedule of a row of its table."""
     return Schedule(
         name=ScheduleName(row.workspace_id, row.flow_id, row.deployment_id, row.schedule_id),
         content=ScheduleContent.from_json(row.content),

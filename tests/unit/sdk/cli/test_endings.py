@@ -132,7 +132,10 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["rn"], "Did you mean 'run'?"),
         (["run", "lss"], "Did you mean 'ls'?"),
-        (["run", "frobnicate"], "Commands: delete, inspect, logs, ls, watch, why."),
+        (
+            ["run", "frobnicate"],
+            "Commands: cancel, delete, explain, inspect, logs, ls,",
+        ),
         (["config", "sett"], "Did you mean 'set'?"),
         (["run", "ls", "--stat", "FAILED"], "--state"),
         (["run", "ls", "--limit", "0"], "--limit"),

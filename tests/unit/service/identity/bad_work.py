@@ -9,6 +9,7 @@ from tests.unit.service.identity.wire import CANARY, PARENT
 
 _FLOW: Final = f"{PARENT}/flows/etl"
 _NIGHTLY: Final = f"{_FLOW}/deployments/nightly"
+_REQUEST_ID: Final = "00000000-0000-4000-8000-0000000000bf"
 
 
 def _schedule(rule: dict[str, Any]) -> Row:
@@ -26,6 +27,18 @@ def _deployment(reason: str = "INVALID_REQUEST", code: str = INVALID, **fields: 
     deployment = {"entrypoint": "etl.py:etl", **fields}
     body = {"parent": _FLOW, "deployment_id": "nightly", "deployment": deployment}
     return Row(code, reason, "DeploymentService/CreateDeployment", body)
+
+
+def _backfill(reason: str = "INVALID_REQUEST", code: str = INVALID, **fields: Any) -> Row:
+    """A backfill that is refused."""
+    backfill = {
+        "deployment": _NIGHTLY,
+        "start_time": {"seconds": 1_700_000_000},
+        "end_time": {"seconds": 1_700_100_000},
+        **fields,
+    }
+    body = {"parent": PARENT, "backfill": backfill, "request_id": _REQUEST_ID}
+    return Row(code, reason, "BackfillService/CreateBackfill", body)
 
 
 def _arguments(text: str) -> dict[str, Any]:
@@ -125,6 +138,41 @@ WORK: dict[str, Row] = {
         "INVALID_REQUEST",
         "WorkService/CreateWorkPool",
         {"parent": PARENT, "work_pool_id": "served", "work_pool": {"kind": "process"}},
+    ),
+    "75 a backfill of nobody's deployment": _backfill("RESOURCE_NOT_FOUND", "NOT_FOUND"),
+    "75 a backfill of another workspace": _backfill(
+        deployment="workspaces/theirs/flows/etl/deployments/nightly"
+    ),
+    "75 a backfill of a path": _backfill(deployment=f"{_FLOW}/deployments/../x"),
+    "75 a backfill of 1,001 at once": _backfill(max_active=1001),
+    "75 a backfill from the year 30000": _backfill(start_time={"seconds": 900_000_000_000}),
+    "75 arguments of a backfill that are no UTF-8": _backfill(parameters={"data": b"\xff"}),
+    "75 a backfill of no one's": Row(
+        "NOT_FOUND",
+        "RESOURCE_NOT_FOUND",
+        "BackfillService/CancelBackfill",
+        {"name": f"{PARENT}/backfills/{_REQUEST_ID}"},
+    ),
+    "75 a backfill's name of a path": Row(
+        INVALID,
+        "INVALID_REQUEST",
+        "BackfillService/GetBackfill",
+        {"name": f"{PARENT}/backfills/.."},
+    ),
+    "20 a viewer backfills": Row(
+        DENIED,
+        "PERMISSION_MISSING",
+        "BackfillService/CreateBackfill",
+        {
+            "parent": PARENT,
+            "backfill": {
+                "deployment": _NIGHTLY,
+                "start_time": {"seconds": 1_700_000_000},
+                "end_time": {"seconds": 1_700_100_000},
+            },
+            "request_id": _REQUEST_ID,
+        },
+        "viewer",
     ),
     "50 a pool of a path": Row(
         INVALID, "INVALID_REQUEST", "WorkService/GetWorkPool", {"name": f"{PARENT}/workPools/../x"}

@@ -61,7 +61,7 @@ def told(state: RunState, **changes: Any) -> list[tuple[str, str, str]]:
             {"queue_paused": True, "queue_id": "gpu"},
             "QUEUE_PAUSED",
             "the queue gpu of the pool local is paused",
-            "towpath queue resume gpu --pool local",
+            "towpath queue resume local/gpu",
         ),
         (
             {"parked_by": "deployment/etl/nightly"},
