@@ -29,6 +29,7 @@ from towpath._transport.service import open_server
 from towpath._work import attach_messages as messages
 from towpath._work.attachment import Attachment
 from towpath._work.lease_book import NEVER, HeldLease, LeaseBook
+from towpath._work.leaving import Leaving
 from towpath._work.remains import Remains
 from towpath._work.worker_events import (
     WorkerEvent,
@@ -61,8 +62,6 @@ TELL_SECONDS: Final = 60.0
 """Least pause between two lines about a service that is away."""
 DELIVER_SECONDS: Final = 10.0
 """Longest wait for the delivery of what a run left, while the service is there."""
-ACK_SECONDS: Final = 5.0
-"""Longest wait for the service's word on ends, of a worker that has ended all its runs."""
 _AGAIN_SECONDS: Final = 1.0
 _STARTERS: Final = 8
 _OUTPUT_BYTES: Final = 64 * 1024
@@ -115,19 +114,14 @@ class Worker:
         self._told_away_at = float("-inf")
         self._told_attached = False
         self._draining = False
-        self._leave_at = NEVER
-        self._wait_until = NEVER
-        self._stopping = threading.Event()
-        self._stop_now = threading.Event()
+        self._leaving = Leaving(options.grace_seconds, stop_runs=options.stop_runs)
 
     def stop(self) -> None:
         """Has the worker take no more runs and leave; the second call cancels its runs.
 
         From any thread but the loop's, so not from a signal handler in that.
         """
-        if self._stopping.is_set():
-            self._stop_now.set()
-        self._stopping.set()
+        self._leaving.want()
         self._wake.set()
 
     def run(self) -> None:
@@ -156,7 +150,7 @@ class Worker:
             self._todo.popleft()()
         now = self._monotonic()
         self._heed_stop(now)
-        if self._is_done(now):
+        if self._leaving.is_done(now, self._book, attached=self._is_attached):
             return None
         pause = self._talk(now)
         self._deliver_remains(now)
@@ -167,8 +161,7 @@ class Worker:
         times = [item.deliver_at for item in self._book] if self._is_attached else []
         if any(item.stop_failed for item in self._book):
             times.append(now + _AGAIN_SECONDS)
-        times += [at for at in (self._leave_at, self._wait_until) if at > now]
-        return [at - now for at in times]
+        return [at - now for at in times + self._leaving.times(now)]
 
     @property
     def _is_attached(self) -> bool:
@@ -176,38 +169,15 @@ class Worker:
 
     def _heed_stop(self, now: float) -> None:
         """Follows what the worker itself is told: to leave, and to end its runs."""
-        if self._stopping.is_set() and not self._draining:
+        if self._leaving.is_wanted and not self._draining:
             self._drain("told to stop")
-        if self._stopping.is_set() and self._leave_at == NEVER:
-            self._leave_at = now + self._options.grace_seconds
-        if self._stop_now.is_set():
-            self._leave_at = min(self._leave_at, now)
+        ends_runs = self._leaving.ends_runs(now)
         for held in self._book:
-            if self._ends_runs and now >= self._leave_at and held.executes and held.cancel != 0:
+            if ends_runs and held.executes and held.cancel != 0:
                 held.cancel = 0.0
                 self._stop_run(held)
             elif held.stop_failed:
                 self._stop_run(held)
-
-    @property
-    def _ends_runs(self) -> bool:
-        return self._stop_now.is_set() or self._options.stop_runs
-
-    def _is_done(self, now: float) -> bool:
-        """Whether a worker that is told to stop may leave."""
-        if not self._stopping.is_set():
-            return False
-        if not len(self._book):
-            return True
-        if now < self._leave_at:
-            return False
-        if not self._ends_runs:
-            return True
-        if self._book.executing:
-            return False
-        # What the service doesn't hear of now, the next worker of this name tells it.
-        self._wait_until = min(self._wait_until, now + ACK_SECONDS)
-        return not self._is_attached or now >= self._wait_until
 
     def _talk(self, now: float) -> float:
         """Talks to the service; returns the seconds until there is something to do."""

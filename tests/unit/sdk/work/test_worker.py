@@ -6,7 +6,8 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from towpath._work.worker import ACK_SECONDS, DELIVER_SECONDS, TELL_SECONDS
+from towpath._work.leaving import ACK_SECONDS
+from towpath._work.worker import DELIVER_SECONDS, TELL_SECONDS
 from towpath.api.v1 import work_pb2
 from towpath.exceptions import RpcError, ServerUnreachable
 
