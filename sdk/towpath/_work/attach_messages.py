@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from towpath._work.code_sources import CodeSource
 from towpath._work.leases import Lease
@@ -155,9 +155,7 @@ def lease_of(message: work_pb2.WorkLease, lease_seconds: float) -> Lease:
     """
     job = message.job
     template = _object(job.template_json)
-    variables = template.pop(_ENVIRONMENT, {})
-    if not isinstance(variables, dict):
-        raise ValueError(f"{_ENVIRONMENT!r} of the job template is no JSON object")  # noqa: TRY004
+    variables = _as_object(template.pop(_ENVIRONMENT, {}))
     policy: OnLostContact = (
         "stop" if job.on_lost_contact == deployment_pb2.LOST_CONTACT_POLICY_STOP else "continue"
     )
@@ -214,11 +212,13 @@ def _parameters(payload: common_pb2.Payload) -> dict[str, Any]:
 
 
 def _object(text: str) -> dict[str, Any]:
-    value = json.loads(text) if text else {}
+    return _as_object(json.loads(text)) if text else {}
+
+
+def _as_object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("a JSON object is needed")  # noqa: TRY004 - as json.loads
-    found: dict[str, Any] = value
-    return found
+    return cast("dict[str, Any]", value)
 
 
 def _seconds(span: Any) -> float:
