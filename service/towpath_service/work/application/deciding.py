@@ -21,7 +21,7 @@ from towpath_service.work.domain.slot_policy import Overlap
 from towpath_service.work.ports.scheduling import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from towpath_service.work.application.cancelling import Cancelling
     from towpath_service.work.application.slot_plans import SlotPlan
@@ -90,7 +90,7 @@ def _hold(
 def _within_quotas(scheduling: Scheduling, plans: Sequence[SlotPlan]) -> list[SlotPlan]:
     """The plans with the runs that their tenants may have queued."""
     tenants = {plan.seen.tenant_id for plan in plans if plan.requests}
-    quotas: Mapping[str, int] = scheduling.queued_most(tenants) if tenants else {}
+    quotas = scheduling.queued_most(tenants)
     room: dict[str, int] = {}
     for tenant_id in tenants:
         most = quotas.get(tenant_id, MOST_QUEUED)

@@ -209,6 +209,10 @@ class Scheduler:
                 return total
 
 
+def _with_zone_data(found: Sequence[tuple[str, Schedule]]) -> list[tuple[str, Schedule]]:
+    return [(tenant_id, with_zone_data(item)) for tenant_id, item in found]
+
+
 def _move(
     scheduling: Scheduling,
     found: Sequence[tuple[str, Schedule]],

@@ -304,7 +304,7 @@ class SqlQueueRows:
         Backfills with such runs are woken.
         """
         self._check(key.tenant_id for key in ended)
-        waiting = {
+        waiting: set[LimitKey] = {
             LimitKey(*row)
             for portion in run_portions(ended)
             for row in self._connection.execute(_WAITING_FOR, portion)
