@@ -155,10 +155,7 @@ def lease_of(message: work_pb2.WorkLease, lease_seconds: float) -> Lease:
     """
     job = message.job
     template = _object(job.template_json)
-    given: object = template.pop(_ENVIRONMENT, {})
-    if not isinstance(given, dict):
-        raise ValueError(f"{_ENVIRONMENT!r} of the job template is no JSON object")  # noqa: TRY004
-    variables = cast("dict[str, object]", given)
+    variables = _as_object(template.pop(_ENVIRONMENT, {}))
     policy: OnLostContact = (
         "stop" if job.on_lost_contact == deployment_pb2.LOST_CONTACT_POLICY_STOP else "continue"
     )
@@ -215,7 +212,10 @@ def _parameters(payload: common_pb2.Payload) -> dict[str, Any]:
 
 
 def _object(text: str) -> dict[str, Any]:
-    value: object = json.loads(text) if text else {}
+    return _as_object(json.loads(text)) if text else {}
+
+
+def _as_object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("a JSON object is needed")  # noqa: TRY004 - as json.loads
     return cast("dict[str, Any]", value)

@@ -61,14 +61,14 @@ class Filling:
 
 
 def asked_for(start_us: int, end_us: int, **fields: Any) -> NewBackfill:
-    known = {
+    known: dict[str, Any] = {
         "backfill_id": new_id(),
         "deployment": NIGHTLY,
         "schedule_id": "",
         "max_active": 2,
         "parameters": "",
     }
-    return NewBackfill(**{**known, "start_us": start_us, "end_us": end_us, **fields})
+    return NewBackfill(start_us=start_us, end_us=end_us, **{**known, **fields})
 
 
 @pytest_asyncio.fixture

@@ -21,6 +21,8 @@ from tests.contract.work.timetable import MINUTE, Timetable
 from tests.unit.service.work.test_slot_tables import OVERLAP
 
 if TYPE_CHECKING:
+    from towpath_service.database.port import SqlTransaction
+
     from tests.contract.work.site import Site
 
 START = NOW_US - NOW_US % (10 * MINUTE)
@@ -68,7 +70,7 @@ async def test_runs_of_25_minutes_each_10_minutes(times: Timetable, overlap: Ove
         if minute < 60:
             await times.tick()
         for slot in (await times.runs()).values():
-            if slot.state is RunState.CANCELLING or slot.state == RunState.CANCELLING:
+            if slot.state == RunState.CANCELLING:
                 fence, _ = running.pop(slot.run_id)
                 await end(times, slot.run_id, fence, RunState.CANCELLED)
         for run_id in await ready(times):
@@ -76,7 +78,7 @@ async def test_runs_of_25_minutes_each_10_minutes(times: Timetable, overlap: Ove
             began[run_id] = minute
     assert await ready(times) == []
     runs = await times.runs()
-    shown = []
+    shown: list[str] = []
     for minute in range(0, 60, 10):
         run = runs.get(START + minute * MINUTE)
         shown.append("-" if run is None else f"{minute:02}@{began[run.run_id]:02}")
@@ -130,9 +132,9 @@ async def test_a_sweep_finds_what_no_end_made_ready(times: Timetable) -> None:
     first, second = await two_runs(times)
     await times.site.cancel(first)
 
-    def park(transaction: object) -> None:
-        connection = transaction.connection  # type: ignore[attr-defined]
-        connection.execute(tables.queued.update().values(parked_by="schedule/etl/nightly/daily"))
+    def park(transaction: SqlTransaction) -> None:
+        parked = tables.queued.update().values(parked_by="schedule/etl/nightly/daily")
+        transaction.connection.execute(parked)
 
     await times.site.stores.database.write(park, tenants=EVERY_TENANT)
     assert await ready(times) == []

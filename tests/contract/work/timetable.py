@@ -48,15 +48,13 @@ def cron(expression: str, zone: str = "UTC", **fields: Any) -> ScheduleContent:
 
 
 def deployment(**fields: Any) -> Deployment:
-    content = DeploymentContent(
-        **{
-            "flow_name": "Etl",
-            "entrypoint": "etl.py:etl",
-            "pool_id": "local",
-            "queue_id": "default",
-            **fields,
-        }
-    )
+    known: dict[str, Any] = {
+        "flow_name": "Etl",
+        "entrypoint": "etl.py:etl",
+        "pool_id": "local",
+        "queue_id": "default",
+    }
+    content = DeploymentContent(**{**known, **fields})
     return Deployment(
         name=NIGHTLY, content=content, owner="users/ada", created_us=NOW_US, updated_us=NOW_US
     )

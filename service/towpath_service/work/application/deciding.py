@@ -90,7 +90,7 @@ def _hold(
 def _within_quotas(scheduling: Scheduling, plans: Sequence[SlotPlan]) -> list[SlotPlan]:
     """The plans with the runs that their tenants may have queued."""
     tenants = {plan.seen.tenant_id for plan in plans if plan.requests}
-    quotas = scheduling.queued_most(tenants) if tenants else {}
+    quotas = scheduling.queued_most(tenants)
     room: dict[str, int] = {}
     for tenant_id in tenants:
         most = quotas.get(tenant_id, MOST_QUEUED)

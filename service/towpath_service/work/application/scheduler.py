@@ -202,14 +202,15 @@ class Scheduler:
             found = await self._store.read(
                 EVERY_TENANT, lambda scheduling: scheduling.of_other_zone_data(version, ZONES)
             )
-            now = await asyncio.to_thread(
-                lambda items: [(tenant_id, with_zone_data(item)) for tenant_id, item in items],
-                found,
-            )
+            now = await asyncio.to_thread(_with_zone_data, found)
             moved = await self._store.write(EVERY_TENANT, partial(_move, found=found, now=now))
             total += moved
             if not moved:
                 return total
+
+
+def _with_zone_data(found: Sequence[tuple[str, Schedule]]) -> list[tuple[str, Schedule]]:
+    return [(tenant_id, with_zone_data(item)) for tenant_id, item in found]
 
 
 def _move(
@@ -223,3 +224,7 @@ def _move(
     moved = [(tenant_id, item) for tenant_id, item in now if (tenant_id, item.name) in names]
     scheduling.move(moved)
     return len(moved)
+
+
+def _with_zone_data(found: Sequence[tuple[str, Schedule]]) -> list[tuple[str, Schedule]]:
+    return [(tenant_id, with_zone_data(item)) for tenant_id, item in found]

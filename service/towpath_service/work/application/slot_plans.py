@@ -76,7 +76,10 @@ def plan_slots(seen: DueSchedule, now_us: int) -> SlotPlan:
     paused = seen.deployment.content.paused
     plan = decide(seen.schedule.state(paused=paused), seen.unfinished, now_us)
     running = [item for item in plan.decisions if item.outcome is SlotOutcome.RUN]
-    parameters, refusal = _parameters(seen) if running else ({}, "")
+    parameters: Mapping[str, Any] = {}
+    refusal = ""
+    if running:
+        parameters, refusal = _parameters(seen)
     requests = {} if refusal else {item.slot_us: _run(seen, item, parameters) for item in running}
     slots = [_slot(item, requests.get(item.slot_us), refusal, now_us) for item in plan.decisions]
     idle = paused or seen.schedule.content.paused

@@ -246,8 +246,8 @@ class SqlQueueRows:
     def _pick_locked(self, places: Sequence[Place], now_us: int) -> list[Candidate]:
         asked = [(*place.pool, place.queue_id, place.most) for place in places]
         columns: list[list[Any]] = [list(column) for column in zip(*asked, strict=True)]
-        rows = self._connection.exec_driver_sql(_PICK_SQL, (*columns, now_us))
-        return [_candidate(places[number - 1], row) for number, *row in rows]
+        rows: Any = self._connection.exec_driver_sql(_PICK_SQL, (*columns, now_us))
+        return [_candidate(places[int(row[0]) - 1], row[1:]) for row in rows]
 
     def _pick_of(self, place: Place, now_us: int) -> Iterator[Candidate]:
         here: dict[str, Any] = {
@@ -304,7 +304,7 @@ class SqlQueueRows:
         Backfills with such runs are woken.
         """
         self._check(key.tenant_id for key in ended)
-        waiting = {
+        waiting: set[LimitKey] = {
             LimitKey(*row)
             for portion in run_portions(ended)
             for row in self._connection.execute(_WAITING_FOR, portion)

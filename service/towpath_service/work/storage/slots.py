@@ -182,6 +182,8 @@ class SqlScheduling:
 
     def queued_most(self, tenant_ids: Collection[str]) -> Mapping[str, int]:
         """Most queued runs of tenants that have such a quota."""
+        if not tenant_ids:
+            return {}
         return self._quotas(self._transaction, tenant_ids, "queued_runs")
 
     def add_slots(self, slots: Sequence[tuple[ScheduleKey, Slot]]) -> None:

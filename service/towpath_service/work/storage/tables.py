@@ -244,7 +244,7 @@ queued = Table(
     Index(
         "ix_queued_ready",
         *("tenant_id", "workspace_id", "pool_id", "queue_id"),
-        column("priority").desc(),
+        column("priority", Integer).desc(),
         *("due_us", "run_id"),
         postgresql_where=column("parked_by").is_(None),
         sqlite_where=column("parked_by").is_(None),
