@@ -224,7 +224,3 @@ def _move(
     moved = [(tenant_id, item) for tenant_id, item in now if (tenant_id, item.name) in names]
     scheduling.move(moved)
     return len(moved)
-
-
-def _with_zone_data(found: Sequence[tuple[str, Schedule]]) -> list[tuple[str, Schedule]]:
-    return [(tenant_id, with_zone_data(item)) for tenant_id, item in found]
