@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.in_process.place import Place
 
 RUNS: Final = [str(UUID(int=0xA000 + number, version=4)) for number in range(3)]
+CREATED: Final = str(UUID(int=0xC000, version=4))
 PRODUCER: Final = str(UUID(int=0xB000, version=4))
 LOGS: Final = str(UUID(int=0xB001, version=4))
 PARENT: Final = "workspaces/default"
@@ -41,6 +42,12 @@ ASKING: Final[dict[str, Asking]] = {
         {"parent": PARENT, "names": [f"{PARENT}/runs/{run_id}" for run_id in RUNS]},
     ),
     "delete": ("RunService/DeleteRun", {"name": "RUN"}),
+    "create": (
+        "RunService/CreateRun",
+        {"parent": PARENT, "deployment": DEPLOYMENT, "run_id": CREATED, "idempotency_key": "N"},
+    ),
+    "cancel": ("RunService/CancelRun", {"name": "RUN"}),
+    "explain": ("RunService/ExplainRun", {"name": "RUN"}),
     "graph": ("RunService/GetRunGraph", {"name": "RUN"}),
     "history": ("RunService/ListRunTransitions", {"parent": "RUN"}),
     "decisions": ("RunService/ListRunDecisions", {"parent": "RUN"}),
@@ -206,6 +213,7 @@ NOT_DONE: Final = {
     "TenantService": "the operator's: test_members.py, test_permissions.py",
     "AccessService/RotateApiKey": "named by an id that is random: test_keys.py",
     "AccessService/RevokeApiKey": "named by an id that is random: test_keys.py",
+    "WorkService/AttachWorker": "leases have random ids: tests/contract/work/test_identity_of_workers",
 }
 
 

@@ -33,6 +33,7 @@ def work_request(method: str, workspace: str, id_: str) -> dict[str, Any]:
             "work_pool_id": "same",
             "work_pool": {"kind": "process"},
         },
+        "RunService/CreateRun": {"parent": parent, "deployment": deployment},
         "WorkService/UpdateWorkPool": {"work_pool": {"name": pool}},
         "WorkService/CreateWorkQueue": {
             "parent": pool,
