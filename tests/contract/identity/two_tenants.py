@@ -213,7 +213,7 @@ NOT_DONE: Final = {
     "TenantService": "the operator's: test_members.py, test_permissions.py",
     "AccessService/RotateApiKey": "named by an id that is random: test_keys.py",
     "AccessService/RevokeApiKey": "named by an id that is random: test_keys.py",
-    "WorkService/AttachWorker": "leases have random ids: tests/contract/work/test_identity_of_workers",
+    "WorkService/AttachWorker": "leases have random ids: test_identity_of_workers.py",
 }
 
 
