@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -61,6 +62,8 @@ class Server:
     tokens: Mapping[str, float] = field(default_factory=dict)
     """`life_seconds` of access tokens, and `notice_seconds`: how long before a token's end streams
     are asked to move. No option of the command sets them either."""
+    forked: bool = True
+    """From a process that has the imports; otherwise an interpreter is started for it."""
     process: subprocess.Popen[bytes] | Forked | None = None
 
     @property
@@ -124,6 +127,13 @@ class Server:
 
     def _launched(self, log: IO[bytes]) -> subprocess.Popen[bytes] | Forked:
         module, arguments = self._command()
+        if not self.forked:
+            return subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                env=environment(self.home),
+                stdout=log,
+                stderr=log,
+            )
         return started(
             module,
             arguments,
