@@ -48,6 +48,7 @@ PUBLIC_MODULES: Final = (
     "towpath.extensions.spans",
     "towpath.extensions.exporting",
     "towpath.extensions.redaction",
+    "towpath.extensions.progress",
 )
 """Modules whose names users import, those that readers look up most first."""
 

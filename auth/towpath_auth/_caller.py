@@ -70,7 +70,9 @@ class Caller:
     """Network address that it calls from, as the transport gives it."""
 
 
-LOCAL_CALLER: Final = Caller(tenant_id=LOCAL_TENANT_ID, principal="users/local")
+LOCAL_CALLER: Final = Caller(
+    tenant_id=LOCAL_TENANT_ID, principal="users/local", workspaces={LOCAL_WORKSPACE_ID: ""}
+)
 """The one principal of a service without identity."""
 
 ANONYMOUS: Final = Caller(tenant_id="", principal="", access=Access(), workspaces={})

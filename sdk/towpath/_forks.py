@@ -11,9 +11,10 @@ import importlib
 import logging
 import os
 import sys
+import threading
 import traceback
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,7 @@ def in_child(remake: Callable[[], object]) -> None:
 def _begin_anew() -> None:
     global _generation  # noqa: PLW0603 - a process has one
     _generation += 1
+    _give_up_imports()
     for remake in _in_child:
         try:
             remake()
@@ -49,13 +51,30 @@ def _begin_anew() -> None:
 def _wait_for_imports() -> None:
     """Waits until other threads have finished their imports of Towpath, which loads lazily.
 
-    Python's lock of a module that another thread is loading stays held in the child.
+    An import that begins after this and before the fork is given up in the child.
     """
     for name, module in list(sys.modules.items()):
         spec = getattr(module, "__spec__", None) if name.startswith("towpath") else None
         if getattr(spec, "_initializing", False):
             with suppress(Exception):  # The thread that imports it gets the error.
                 importlib.import_module(name)
+
+
+def _give_up_imports() -> None:
+    """Lets the child import what a thread of its parent was importing at the fork.
+
+    That thread is gone. Python's lock of the module would stay held, and the module half-loaded.
+    """
+    # There is no public way to these locks.
+    locks: dict[str, Any] = getattr(sys.modules.get("_frozen_importlib"), "_module_locks", {})
+    for name, found in list(locks.items()):
+        owner = getattr(found(), "owner", None)
+        if owner in {None, threading.get_ident()}:
+            continue
+        del locks[name]
+        spec = getattr(sys.modules.get(name), "__spec__", None)
+        if getattr(spec, "_initializing", False):
+            del sys.modules[name]
 
 
 # Hooks before a fork run in reverse: `logging` takes its lock in one, and a module that another

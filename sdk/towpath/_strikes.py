@@ -45,6 +45,10 @@ class Struck(BaseException):
     """Raised in a body that is to end. `except Exception` in the user's code lets it pass."""
 
 
+class Interrupted(Struck):
+    """Raised in a body to which Ctrl-C was passed on from another thread."""
+
+
 class Strike:
     """One body's end from outside: entered by the thread that runs the body, around it."""
 
@@ -56,6 +60,8 @@ class Strike:
         """
         self.due = False
         """Whether the body must end."""
+        self.kind: type[Struck] = Struck
+        """What is raised in it."""
         self._seconds = seconds
         self._target: _Target | None = None
         self._before: _Way | None = None
@@ -83,8 +89,13 @@ class Strike:
         if not target.strikes:
             _targets.pop(target.thread, None)
 
-    def demand(self) -> None:
-        """Demands the body's end; any thread may call it, and it returns at once."""
+    def demand(self, kind: type[Struck] = Struck) -> None:
+        """Demands the body's end; any thread may call it, and it returns at once.
+
+        Args:
+            kind: What is raised in the body.
+        """
+        self.kind = kind
         _hush_dropped_strikes()
         self.due = True
         if self._target is not None:
@@ -124,10 +135,15 @@ class _Target:
         """Whether one of its bodies must end."""
         return any(strike.due for strike in list(self.strikes))
 
+    @property
+    def kind(self) -> type[Struck]:
+        """What is raised in the bodies that must end."""
+        return next((strike.kind for strike in list(self.strikes) if strike.due), Struck)
+
     def raise_there(self) -> None:
         """Raises `Struck` in its Python code; the caller holds the lock."""
         self._sent = True
-        _raise_in(self.thread, Struck)
+        _raise_in(self.thread, self.kind)
 
     def switch(self, way: _Way | None) -> _Way | None:
         """Sets the way to strike it and returns the former one; called by the thread itself."""
@@ -166,7 +182,7 @@ class exposed:  # noqa: N801 - reads as a statement
         if target is None or (self._wake is not None and target.deaf):
             return
         if target.due and not _holds(sys.exception()):
-            raise Struck
+            raise target.kind
         self._target = target
         self._before = target.switch(self._wake or target.raise_there)
 
@@ -176,7 +192,7 @@ class exposed:  # noqa: N801 - reads as a statement
             return
         target.switch(self._before)
         if self._wake is not None and kind is None and target.due and not _holds(sys.exception()):
-            raise Struck
+            raise target.kind
 
 
 class spared:  # noqa: N801 - reads as a statement
@@ -212,7 +228,21 @@ class spared:  # noqa: N801 - reads as a statement
         target.deaf = self._was_deaf
         target.switch(self._before)
         if self._before is not None and kind is None and target.due and not _holds(sys.exception()):
-            raise Struck
+            raise target.kind
+
+
+class set_apart:  # noqa: N801 - reads as a statement
+    """Around code of other runs in this thread: strikes of the bodies around it pass it by."""
+
+    __slots__ = ("_target", "_thread")
+
+    def __enter__(self) -> None:
+        self._thread = threading.get_ident()
+        self._target = _targets.pop(self._thread, None)
+
+    def __exit__(self, *_: object) -> None:
+        if self._target is not None:
+            _targets[self._thread] = self._target
 
 
 def call_exposed(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -315,7 +345,7 @@ def _hush_dropped_strikes() -> None:
     earlier = sys.unraisablehook
 
     def hear(dropped: Any) -> None:
-        if dropped.exc_type is not Struck:
+        if not issubclass(dropped.exc_type, Struck):
             earlier(dropped)
 
     _hushed.append(hear)

@@ -4,7 +4,9 @@
     ├── ConfigurationError        a setting is wrong
     ├── DefinitionError           a flow or task is declared wrongly
     ├── ParameterError            arguments don't fit a flow's signature
+    ├── EventLoopError            async code runs under another library than asyncio
     ├── MissingContextError       called outside a flow or task run
+    ├── NestingError              runs are nested too deeply
     ├── UnhashableInputError      an argument has no stable hash, so there is no cache key
     ├── ResultError               a result can't be stored, or read back
     ├── RunError                  a run didn't complete
@@ -30,9 +32,11 @@ __all__ = [
     "ConfigurationError",
     "Conflict",
     "DefinitionError",
+    "EventLoopError",
     "FlowRunFailed",
     "InvalidRequest",
     "MissingContextError",
+    "NestingError",
     "NotATowpathServer",
     "NotFound",
     "NotSignedIn",
@@ -66,8 +70,16 @@ class ParameterError(TowpathError, TypeError):
     """Arguments don't fit a flow's or task's signature."""
 
 
+class EventLoopError(TowpathError, RuntimeError):
+    """An async flow or task is awaited under another library than asyncio, such as trio."""
+
+
 class MissingContextError(TowpathError, RuntimeError):
     """A function that needs a run was called outside of one."""
+
+
+class NestingError(TowpathError, RecursionError):
+    """A run would be nested in more runs than the limit that the message names."""
 
 
 class UnhashableInputError(TowpathError, TypeError):

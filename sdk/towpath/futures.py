@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from towpath._runs.futures import Future, FutureList, as_completed, wait
+from towpath._runs.futures import (
+    DoneAndNotDoneFutures,
+    Future,
+    FutureList,
+    as_completed,
+    wait,
+)
 
-__all__ = ["Future", "FutureList", "as_completed", "wait"]
+__all__ = ["DoneAndNotDoneFutures", "Future", "FutureList", "as_completed", "wait"]

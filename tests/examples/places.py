@@ -59,7 +59,9 @@ class Place:
 
     def listed(self, *filters: str) -> list[dict[str, Any]]:
         """The runs that `towpath run ls` prints."""
-        result = self.run("-m", "towpath", "run", "ls", "-o", "json", "--limit", "100", *filters)
+        result = self.run(
+            "-m", "towpath", "run", "ls", "--all", "-o", "json", "--limit", "100", *filters
+        )
         assert result.returncode == 0, result.stderr
         return list(json.loads(result.stdout))
 

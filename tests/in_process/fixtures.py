@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,6 +26,19 @@ class MovableClock:
 
     def __init__(self) -> None:
         self.ahead_us = 0
+        self._stopped_us: int | None = None
+
+    def stop(self) -> None:
+        """Lets time pass by `move` only, however long the test takes."""
+        self._stopped_us = time.time_ns() // 1000
+
+    def read_us(self, real_us: int) -> int:
+        """What a clock shows that would show this time."""
+        return (real_us if self._stopped_us is None else self._stopped_us) + self.ahead_us
+
+    def now_seconds(self) -> float:
+        """The time: seconds since the Unix epoch."""
+        return self.read_us(time.time_ns() // 1000) / 1_000_000
 
     def move(self, seconds: float) -> None:
         """Lets time pass."""
@@ -38,10 +52,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> MovableClock:
     ours, theirs = SystemClock.now_us, statements.database_now_us
 
     def now_us(self: SystemClock) -> int:
-        return ours(self) + movable.ahead_us
+        return movable.read_us(ours(self))
 
     def database_now_us(connection: Any) -> int:
-        return theirs(connection) + movable.ahead_us
+        return movable.read_us(theirs(connection))
 
     monkeypatch.setattr(SystemClock, "now_us", now_us)
     monkeypatch.setattr(statements, "database_now_us", database_now_us)

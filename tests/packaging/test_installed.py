@@ -58,6 +58,6 @@ def test_every_entry_point_is_there_and_loads(site: Path, tmp_path: Path) -> Non
 
 def test_a_run_is_recorded_and_listed(site: Path, tmp_path: Path) -> None:
     python(site, tmp_path, "-c", PIPELINE)
-    listed = json.loads(python(site, tmp_path, "-m", "towpath", "run", "ls", "-o", "json"))
+    listed = json.loads(python(site, tmp_path, "-m", "towpath", "run", "ls", "--all", "-o", "json"))
     assert {run["state"] for run in listed} == {"COMPLETED"}
     assert {run["kind"] for run in listed} == {"flow", "task"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.planted.async_bugs import ASYNC_BUGS
 from tests.planted.planting import PlantedBug
 
 _SECRETS = "tests/contract/values/test_secrets.py"
@@ -16,6 +17,7 @@ _COMMIT = "service/towpath_service/runs/application/commit.py"
 _INGEST = "tests/contract/runs/test_commit.py"
 _OUTBOX = "tests/unit/sdk/delivery/test_outbox.py"
 _DELIVERY = "tests/unit/sdk/delivery"
+_REFUSALS = f"{_DELIVERY}/test_refusals.py"
 _STREAM = "tests/unit/sdk/delivery/test_stream.py"
 _STREAMING = "tests/scenarios/test_stream_delivery.py"
 _SYNCED = "tests/chaos/test_synced_before_ack.py"
@@ -137,6 +139,64 @@ BUGS = (
             (
                 f"{_DELIVERY}/test_unusable_homes.py"
                 "::test_a_home_that_cant_be_used_is_told_once_and_the_flow_runs"
+            ),
+        ),
+    ),
+    PlantedBug(
+        name="one-refused-outbox-holds-up-the-others",
+        file="sdk/towpath/_delivery/takeover.py",
+        correct="            if concerns_all(error):\n",
+        broken="            if error:\n",
+        caught_by=(
+            f"{_REFUSALS}::test_all_but_the_refused_ones_arrive_whatever_their_order",
+            f"{_REFUSALS}::test_an_outbox_that_can_not_be_read_holds_up_none_and_is_named",
+        ),
+    ),
+    PlantedBug(
+        name="acks-into-a-removed-file",
+        file="service/towpath_service/database/sqlite/connections.py",
+        correct="                result = work(connection)\n            self._check()\n",
+        broken="                result = work(connection)\n",
+        caught_by=(
+            (
+                "tests/unit/service/database/test_same_files.py"
+                "::test_work_during_which_the_files_change_is_not_reported_done"
+            ),
+        ),
+    ),
+    PlantedBug(
+        name="slow-servers-count-as-away",
+        file="sdk/towpath/_delivery/patience.py",
+        correct="        return not self._listens\n",
+        broken="        return True\n",
+        caught_by=(
+            (
+                f"{_DELIVERY}/test_patience.py"
+                "::test_a_child_whose_first_call_is_slow_ends_with_its_reports_delivered"
+            ),
+        ),
+    ),
+    PlantedBug(
+        name="memory-has-no-bound",
+        file="sdk/towpath/_delivery/memory.py",
+        correct="                if self._size + len(frame) > self._most_bytes:\n",
+        broken="                if len(frame) > self._most_bytes:\n",
+        caught_by=(
+            (
+                f"{_DELIVERY}/test_memory.py"
+                "::test_frames_wait_in_order_without_a_gap_and_within_the_bound"
+            ),
+        ),
+    ),
+    PlantedBug(
+        name="imports-of-gone-threads-stay-locked",
+        file="sdk/towpath/_forks.py",
+        correct="    _give_up_imports()\n",
+        broken="",
+        caught_by=(
+            (
+                f"{_DELIVERY}/test_forks.py"
+                "::test_a_child_imports_what_a_thread_of_its_parent_was_importing"
             ),
         ),
     ),
@@ -299,4 +359,5 @@ BUGS = (
         broken="async with asyncio.timeout(None):",
         caught_by=("tests/unit/service/rpc/test_slow_consumers.py",),
     ),
+    *ASYNC_BUGS,
 )

@@ -78,7 +78,7 @@ class Client:
         )
 
     def runs(self) -> list[dict[str, Any]]:
-        return list(json.loads(self.says("run", "ls", "-o", "json")))
+        return list(json.loads(self.says("run", "ls", "--all", "-o", "json")))
 
     def named(self, home: Path, **more: str) -> Client:
         return Client(home, {**self.settings, **more})

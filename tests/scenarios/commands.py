@@ -81,8 +81,8 @@ def towpath(home: Path, *arguments: str, **settings: str) -> subprocess.Complete
 
 
 def listed(home: Path, *filters: str) -> list[dict[str, Any]]:
-    """The runs that a list prints."""
-    result = towpath(home, "run", "ls", "-o", "json", *filters)
+    """The runs that a list of all prints."""
+    result = towpath(home, "run", "ls", "--all", "-o", "json", *filters)
     assert result.returncode == 0, result.stderr
     return list(json.loads(result.stdout))
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.subject("redaction")
 
 COMMANDS = (
-    *(("run", "ls", "-o", how) for how in ("json", "wide")),
+    *(("run", "ls", "--all", "-o", how) for how in ("json", "wide")),
     ("run", "logs", "{run}"),
     ("run", "logs", "{run}", "-o", "json"),
     ("run", "inspect", "{run}"),

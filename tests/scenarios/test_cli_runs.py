@@ -140,7 +140,7 @@ def test_ids_are_whole_on_a_terminal_of_80_columns(
 ) -> None:
     controller, terminal = os.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "towpath", "run", "ls"],
+        [sys.executable, "-m", "towpath", "run", "ls", "--all"],
         env=environment(home, COLUMNS="80", LINES="24"),
         stdin=terminal,
         stdout=terminal,

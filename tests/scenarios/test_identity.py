@@ -293,7 +293,7 @@ def test_a_tenant_over_its_rate_is_slowed_down_and_loses_nothing(
         return sum(sum(flow["runs"].values()) for flow in found)
 
     wait_until(lambda: tasks() == 4, "all flows are there")
-    listed = json.loads(owner.says("run", "ls", "-o", "json", "--limit", "500"))
+    listed = json.loads(owner.says("run", "ls", "--all", "-o", "json", "--limit", "500"))
     names = [run["name"].partition("[")[0] for run in listed]
     assert names.count("double") == 120
     assert {run["state"] for run in listed} == {"COMPLETED"}

@@ -91,11 +91,14 @@ def test_commits_and_their_statements_are_linked_to_the_batches_they_are_of(
         told = receiver.named("orchestrate")[-1]
         [session] = told.links
         batch = by_id[session.span_id]
-        commits = [
-            s for s in receiver.named("commit") if s.links and s.links[0].span_id == batch.span_id
-        ]
+        # A commit takes several batches on a busy machine, and links to each.
+        commits = {
+            commit.span_id
+            for commit in receiver.named("commit")
+            if batch.span_id in {link.span_id for link in commit.links}
+        }
         assert commits
-        statements = [span for span in receiver.spans if span.parent_id == commits[0].span_id]
+        statements = [span for span in receiver.spans if span.parent_id in commits]
         assert statements
         assert {span.attributes["db.system.name"] for span in statements} == {"postgresql"}
         assert all(span.kind == "CLIENT" for span in statements)

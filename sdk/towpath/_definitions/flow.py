@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -27,6 +26,7 @@ from towpath._definitions.options import (
     tags_of,
 )
 from towpath._definitions.parameters import bind, validate
+from towpath._engine.coroutines import loop_runs
 from towpath._redaction.clean import clean
 from towpath._redaction.marking import shown_parameters
 from towpath._results.cache_policies import NO_CACHE
@@ -71,7 +71,7 @@ class Flow(Definition, Generic[P, R_co]):
         retry_jitter_factor: float | None = None,
         retry_condition_fn: Callable[..., bool] | None = None,
         timeout_seconds: float | None = None,
-        log_prints: bool = False,
+        log_prints: bool | None = None,
         persist_result: bool | None = None,
         result_serializer: Serializer = "json",
         task_runner: TaskRunner | None = None,
@@ -82,10 +82,10 @@ class Flow(Definition, Generic[P, R_co]):
         """Wraps a function; see `flow`."""
         self._options = options_given(locals())
         super().__init__(fn, kind="flow")
-        self.name = clean(name or self.fn.__name__)
+        self.name = clean(name or self.__name__)
         # The exact name: two that differ in what is escaped are two flows.
-        self.flow_id = flow_id_of(name or self.fn.__name__)
-        self.description = description or inspect.cleandoc(self.fn.__doc__ or "")
+        self.flow_id = flow_id_of(name or self.__name__)
+        self.description = description or self.__doc__ or ""
         self.version = None if version is None else clean(version)
         self.tags = tags_of("flow", tags)
         self.log_prints = log_prints
@@ -177,7 +177,7 @@ class Flow(Definition, Generic[P, R_co]):
                 )
             stream = flow_runs.stream if self.is_generator else flow_runs.stream_async
             return stream(self, parameters)
-        if self.is_async:
+        if self.is_async or (self.wraps_async and loop_runs()):
             return outcome_of(flow_runs.run_async(self, parameters), return_state)
         return flow_runs.run_here(self, parameters).outcome(return_state=return_state)
 
@@ -235,7 +235,7 @@ def _runner(runner: Any) -> TaskRunner:
 
 
 @overload
-def flow(fn: Callable[P, R], /) -> Flow[P, R]: ...
+def flow(fn: Callable[P, R], /, **options: Any) -> Flow[P, R]: ...
 @overload
 def flow(
     *,
@@ -249,7 +249,7 @@ def flow(
     retry_jitter_factor: float | None = ...,
     retry_condition_fn: Callable[..., bool] | None = ...,
     timeout_seconds: float | None = ...,
-    log_prints: bool = ...,
+    log_prints: bool | None = ...,
     persist_result: bool | None = ...,
     result_serializer: Serializer = ...,
     task_runner: TaskRunner | type[TaskRunner] | None = ...,
@@ -268,12 +268,12 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         fn: The function; sync, async, or a generator of either kind.
         **options: `name`, `description`, `version`, `tags`, `flow_run_name`, `retries`,
             `retry_delay_seconds`, `retry_jitter_factor`, `retry_condition_fn`,
-            `timeout_seconds`, `log_prints`, `persist_result` (of the flow, and of its tasks
-            unless they set it themselves), `result_serializer`, `task_runner`,
-            `validate_parameters`, `final_state` ("strict": a task's failure that the flow's code
-            didn't handle fails the flow; "return_value": only its return value or exception
-            counts), and hooks: `on_completion`, `on_failure`, `on_cancellation`, `on_crashed`,
-            `on_running`.
+            `timeout_seconds`, `log_prints` (None: as the run around it), `persist_result`
+            (of the flow, and of its tasks unless they set it themselves), `result_serializer`,
+            `task_runner`, `validate_parameters`, `final_state` ("strict": a task's failure that the
+            flow's code didn't handle fails the flow; "return_value": only its return value or
+            exception counts), and hooks: `on_completion`, `on_failure`, `on_cancellation`,
+            `on_crashed`, `on_running`.
 
     Returns:
         The flow; without a function, a decorator that makes it.

@@ -11,10 +11,18 @@ import re
 import sys
 from collections.abc import Callable
 from string import Formatter
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from towpath._definitions.parameters import signature_of
+from towpath._callables import (
+    Named,
+    function_of,
+    plain_function,
+    returns_coroutine,
+    signature_of,
+)
+from towpath._class_cache import class_of
+from towpath._engine.coroutines import whole
 from towpath._engine.policy import Policy
 from towpath._runs.context import clean_tags
 from towpath.exceptions import DefinitionError
@@ -46,6 +54,8 @@ class Definition:
     """The common part of flows and tasks: a function, its kind, and its hooks."""
 
     policy: Policy
+    __name__: str
+    __qualname__: str
 
     def __init__(self, fn: Any, *, kind: str) -> None:
         """Inspects the function.
@@ -56,23 +66,33 @@ class Definition:
         kind_of_fn: type[Any] = fn.__class__
         wrapped = kind_of_fn in {staticmethod, classmethod}
         self._binding: type[Any] = kind_of_fn if wrapped else MethodType
-        function: Any = fn.__func__ if wrapped else fn
-        if not callable(function):
+        given: Any = fn.__func__ if wrapped else fn
+        if not callable(given):
             raise DefinitionError(f"@{kind} decorates a function, not {fn!r}")
-        functools.update_wrapper(cast("Any", self), function)
+        self.fn = function = function_of(given)
+        self._take_names(given)
         self._original = fn
-        self.fn = function
-        code: Any = getattr(inspect.unwrap(function), "__code__", None)
+        _check_bound(kind, function)
+        code: Any = getattr(plain_function(function), "__code__", None)
         names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
         taken = [name for name in RESERVED if name in names]
         if taken:
             raise DefinitionError(
-                f"{kind} {getattr(function, '__name__', function)!r} has a parameter"
+                f"{kind} {self.__name__!r} has a parameter"
                 f" {taken[0]!r}, which calls of a {kind} use themselves: rename it"
             )
         self.is_generator = inspect.isgeneratorfunction(function)
         self.is_async_generator = inspect.isasyncgenfunction(function)
-        self.is_async = inspect.iscoroutinefunction(function)
+        self.is_async = returns_coroutine(given) or returns_coroutine(function)
+        self.wraps_async = not self.is_async and returns_coroutine(plain_function(function))
+        """Whether it looks like an ordinary function, and may return a coroutine."""
+
+    def _take_names(self, given: Any) -> None:
+        """Takes the names and the documentation of what is decorated, as wrappers do."""
+        ours = FunctionType | MethodType
+        taken = functools.WRAPPER_UPDATES if isinstance(self.fn, ours) else ()
+        functools.update_wrapper(cast("Any", self), self.fn, updated=taken)
+        self.__module__, self.__qualname__, self.__name__, self.__doc__ = Named.of(given)
 
     def on_completion(self, hook: H) -> H:
         """Decorates a function to be called when a run completes."""
@@ -108,13 +128,13 @@ class Definition:
         Those of a script are pickled by name, too, since multiprocessing loads the script again;
         cloudpickle takes them by value, for processes that can't.
         """
-        if self._has_name() and not (self.fn.__module__ == "__main__" and _cloudpickle_asks()):
-            return self.fn.__qualname__
+        if self._has_name() and not (self.__module__ == "__main__" and _cloudpickle_asks()):
+            return self.__qualname__
         return super().__reduce_ex__(protocol)
 
     def _has_name(self) -> bool:
-        found: Any = sys.modules.get(self.fn.__module__)
-        for part in self.fn.__qualname__.split("."):
+        found: Any = sys.modules.get(self.__module__)
+        for part in self.__qualname__.split("."):
             found = getattr(found, part, None)
         return found is self
 
@@ -126,7 +146,23 @@ class Definition:
         """Returns the function bound to an instance or class; None if it needs no binding."""
         if self._binding is staticmethod or (instance is None and self._binding is MethodType):
             return None
-        return MethodType(self.fn, owner if self._binding is classmethod else instance)
+        if self._binding is classmethod:
+            return MethodType(self.fn, owner)
+        # As Python does: bound methods, partials and objects with `__call__` are not bound again.
+        bind: Any = getattr(class_of(self.fn), "__get__", None)
+        if bind is None and hasattr(self.fn, "__wrapped__"):
+            return MethodType(self.fn, instance)
+        bound: Any = self.fn if bind is None else bind(self.fn, instance, owner)
+        return None if bound is self.fn else bound
+
+
+def _check_bound(kind: str, function: Any) -> None:
+    try:
+        signature_of(function)
+    except TypeError as error:
+        raise DefinitionError(
+            f"the partial of a {kind} binds what its function doesn't take: {error}"
+        ) from None
 
 
 def _cloudpickle_asks() -> bool:
@@ -196,7 +232,7 @@ def named(template: str | Callable[[], str] | None, parameters: dict[str, Any]) 
     if template is None:
         return None
     try:
-        name: Any = template() if callable(template) else template.format(**parameters)
+        name: Any = whole(template()) if callable(template) else template.format(**parameters)
     except Exception:  # noqa: BLE001 - user code may raise anything
         if not callable(template):
             _check(template, parameters)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import (
@@ -16,26 +15,24 @@ from typing import (
     get_type_hints,
 )
 
+from towpath._callables import plain_function, shows_defaults, signature_of
 from towpath._definitions.misfits import PREFIX, misfit_message, short_repr, shown_signature
 from towpath.exceptions import DefinitionError, ParameterError
 
 if TYPE_CHECKING:
+    import inspect
     from collections.abc import Callable
 
 _UNCHECKED: Final = object()
 """Stands for the type of a parameter whose values are taken as they are."""
 
 
-@lru_cache(maxsize=1024)
-def signature_of(function: Callable[..., Any]) -> inspect.Signature:
-    """The signature of a function."""
-    return inspect.signature(function)
-
-
 def bind(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, owner: str
 ) -> dict[str, Any]:
     """The arguments by parameter, defaults included.
+
+    Those of builtins are left out: what their signatures show need not be what they take.
 
     Raises:
         ParameterError: They don't fit the signature.
@@ -48,7 +45,8 @@ def bind(
     except TypeError as error:
         problem = f"{owner}: {error}; its signature is {shown_signature(function, signature)}"
     else:
-        bound.apply_defaults()
+        if shows_defaults(function):
+            bound.apply_defaults()
         return dict(bound.arguments)
     # Raised here, so that no context of it holds the arguments.
     raise ParameterError(problem)
@@ -169,5 +167,5 @@ def _annotated(function: Callable[..., Any], name: str, annotation: Any) -> Any:
 
 
 def _names_of(function: Callable[..., Any]) -> dict[str, Any]:
-    names: dict[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
+    names: dict[str, Any] = getattr(plain_function(function), "__globals__", {})
     return names

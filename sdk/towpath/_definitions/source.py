@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from towpath._callables import plain_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 def version_of(function: Callable[..., Any]) -> str:
     """Returns the first 12 hexadecimal digits of the SHA-256 of a function's file; else ""."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
+    code = getattr(plain_function(function), "__code__", None)
     return _hash_of(code.co_filename) if code is not None else ""
 
 

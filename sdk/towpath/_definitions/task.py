@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -25,6 +24,7 @@ from towpath._definitions.options import (
     tags_of,
 )
 from towpath._definitions.parameters import bind
+from towpath._engine.coroutines import loop_runs, whole
 from towpath._redaction.clean import clean
 from towpath._redaction.marking import shown_parameters
 from towpath._results.policy import policy_of_results
@@ -76,7 +76,7 @@ class Task(Definition, Generic[P, R_co]):
         retry_jitter_factor: float | None = None,
         retry_condition_fn: Callable[..., bool] | None = None,
         timeout_seconds: float | None = None,
-        log_prints: bool = False,
+        log_prints: bool | None = None,
         persist_result: bool | None = None,
         result_serializer: Serializer = "json",
         cache_policy: CachePolicy | None = None,
@@ -88,11 +88,11 @@ class Task(Definition, Generic[P, R_co]):
         """Wraps a function; see `task`."""
         self._options = options_given(locals())
         super().__init__(fn, kind="task")
-        self.name = clean(name or self.fn.__name__)
-        self.description = description or inspect.cleandoc(self.fn.__doc__ or "")
+        self.name = clean(name or self.__name__)
+        self.description = description or self.__doc__ or ""
         self.version = None if version is None else clean(version)
         self.tags = tags_of("task", tags)
-        self.task_key = clean(f"{self.fn.__module__}.{self.fn.__qualname__}")
+        self.task_key = clean(f"{self.__module__}.{self.__qualname__}")
         self.awaited: bool = self.is_async or self.is_async_generator
         """Whether `body` returns a coroutine."""
         self.log_prints = log_prints
@@ -181,7 +181,7 @@ class Task(Definition, Generic[P, R_co]):
                 )
             stream = task_runs.stream if self.is_generator else task_runs.stream_async
             return stream(self, args, kwargs, waits)
-        if self.is_async:
+        if self.is_async or (self.wraps_async and loop_runs()):
             return outcome_of(task_runs.call_async(self, args, kwargs, waits), return_state)
         return task_runs.call(self, args, kwargs, waits).outcome(return_state=return_state)
 
@@ -334,7 +334,9 @@ class Task(Definition, Generic[P, R_co]):
         # What a plain function returns is its result, also a generator.
         if self.is_generator:
             return list(cast("Generator[Any, Any, Any]", outcome))
-        return _collected(outcome) if self.is_async_generator else outcome
+        if self.is_async_generator:
+            return _collected(outcome)
+        return outcome if self.is_async else whole(outcome)
 
     def _of(self, fn: Any, options: dict[str, Any]) -> Task[..., Any]:
         hooks: dict[str, Any] = {
@@ -349,7 +351,7 @@ async def _collected(items: AsyncGenerator[Any, Any]) -> list[Any]:
 
 
 @overload
-def task(fn: Callable[P, R], /) -> Task[P, R]: ...
+def task(fn: Callable[P, R], /, **options: Any) -> Task[P, R]: ...
 @overload
 def task(
     *,
@@ -363,7 +365,7 @@ def task(
     retry_jitter_factor: float | None = ...,
     retry_condition_fn: Callable[..., bool] | None = ...,
     timeout_seconds: float | None = ...,
-    log_prints: bool = ...,
+    log_prints: bool | None = ...,
     persist_result: bool | None = ...,
     result_serializer: Serializer = ...,
     cache_policy: CachePolicy | None = ...,
@@ -384,8 +386,8 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         **options: `name`, `description`, `version`, `tags`, `task_run_name` (a template over the
             parameters, or a callable), `retries`, `retry_delay_seconds` (seconds: one number, one
             for each retry, or a callable of the number of retries), `retry_jitter_factor`,
-            `retry_condition_fn`, `timeout_seconds`, `log_prints`, `persist_result`,
-            `result_serializer` ("json" or "pickle"), `cache_policy` (see
+            `retry_condition_fn`, `timeout_seconds`, `log_prints` (None: as the run around it),
+            `persist_result`, `result_serializer` ("json" or "pickle"), `cache_policy` (see
             `towpath.cache_policies`), `cache_key_fn`, `cache_expiration`, `refresh_cache`, and
             hooks: `on_completion`, `on_failure`, `on_cancellation`, `on_crashed`, `on_running`.
 

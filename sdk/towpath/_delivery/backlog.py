@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from towpath._delivery.memory import MemoryWriter
     from towpath._delivery.segments import SegmentWriter
     from towpath.api.v1 import ingest_service_pb2
 
@@ -33,13 +34,21 @@ FRAMING_BYTES: Final = 6
 class Backlog:
     """The updates of one outbox that wait for their verdict."""
 
-    def __init__(self, folder: Path, writer: SegmentWriter | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        writer: SegmentWriter | MemoryWriter | None = None,
+        *,
+        workspace: str = "",
+    ) -> None:
         """Takes nothing yet.
 
         Args:
             folder: The outbox.
             writer: The writer of its frames, when this process owns it.
+            workspace: Id of its workspace; empty for the one that the folder names.
         """
+        self._workspace = workspace
         self.producer_id = folder.name
         self.rejected = 0
         self.restored = 0
@@ -57,7 +66,8 @@ class Backlog:
     @cached_property
     def workspace(self) -> str:
         """Name of the workspace that its runs are in."""
-        return workspace_of(self._folder)
+        # A disk that is full from the start doesn't hold the name.
+        return f"workspaces/{self._workspace}" if self._workspace else workspace_of(self._folder)
 
     @property
     def damaged(self) -> bool:

@@ -13,6 +13,7 @@ from towpath.exceptions import RpcError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from towpath._delivery.memory import MemoryWriter
     from towpath._delivery.segments import SegmentWriter
     from towpath._transport.base import Transport
     from towpath.api.v1 import ingest_service_pb2
@@ -28,8 +29,9 @@ class Drain:
         self,
         folder: Path,
         *,
-        updates: SegmentWriter | None = None,
-        logs: SegmentWriter | None = None,
+        updates: SegmentWriter | MemoryWriter | None = None,
+        logs: SegmentWriter | MemoryWriter | None = None,
+        workspace: str = "",
     ) -> None:
         """Delivers nothing yet.
 
@@ -37,8 +39,9 @@ class Drain:
             folder: The outbox.
             updates: Its writing ends, when this process owns it.
             logs: See `updates`.
+            workspace: Id of its workspace; empty for the one that the folder names.
         """
-        self.backlog = Backlog(folder, updates)
+        self.backlog = Backlog(folder, updates, workspace=workspace)
         self._folder = folder
         self._waiting_updates: list[bytes] = []
         self._log_writer = logs

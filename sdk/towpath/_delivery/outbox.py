@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import uuid_utils
 
 from towpath._delivery import messages
+from towpath._delivery.memory import MemoryWriter
 from towpath._delivery.segments import SegmentWriter
 from towpath._delivery.system_calls import force
 from towpath._strikes import spared
@@ -59,7 +60,13 @@ class Outbox:
     """The reports of this process; a Reporter whose `flush` the sender gives."""
 
     def __init__(
-        self, home: Path, *, target: str = "", workspace: str = "", sync_each: bool = False
+        self,
+        home: Path,
+        *,
+        target: str = "",
+        workspace: str = "",
+        sync_each: bool = False,
+        in_memory: bool = False,
     ) -> None:
         """Makes the outbox's folder and locks it for the life of the process.
 
@@ -70,7 +77,10 @@ class Outbox:
             target: Address of the server that it is for; empty when none was configured.
             workspace: Id of the workspace that its runs are in; empty for the default one.
             sync_each: Whether each state is forced to the disk before the user's code goes on.
+            in_memory: Keep reports in memory, where the home can't be used.
         """
+        self.in_memory = in_memory
+        self.workspace = workspace or DEFAULT_WORKSPACE
         self.producer_id = str(uuid_utils.uuid7())
         self.folder = home / "outbox" / self.producer_id
         self._meta = {
@@ -78,19 +88,28 @@ class Outbox:
             "pid": os.getpid(),
             "host": platform.node(),
             "target": target,
-            "workspace": workspace or DEFAULT_WORKSPACE,
+            "workspace": self.workspace,
             "started": time.time(),
         }
         self._lock_descriptor: int | None = None
-        self._settled = False
+        self._settled = in_memory
         self._settling = threading.Lock()
         self._settle()
         if sync_each:
             self._force_description()
-        self.updates = SegmentWriter(self.folder, UPDATES, sync_each=sync_each)
-        self.logs = SegmentWriter(self.folder, LOGS)
+        self.updates = (
+            MemoryWriter()
+            if in_memory
+            else SegmentWriter(self.folder, UPDATES, sync_each=sync_each)
+        )
+        self.logs = MemoryWriter() if in_memory else SegmentWriter(self.folder, LOGS)
         self.open_runs: dict[str, int] = {}
         self.reported = threading.Event()
+
+    @property
+    def place(self) -> str:
+        """Where reports wait, for messages."""
+        return "memory" if self.in_memory else str(self.folder)
 
     def create(self, run: RunReport) -> None:
         """Reports a new run."""

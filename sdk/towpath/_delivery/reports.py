@@ -102,6 +102,8 @@ class LogReport:
     failure: FailureReport | None = None
     trace_id: str = ""
     span_id: str = ""
+    shown: bool = False
+    """Whether a handler of the process writes it to the terminal; not sent."""
 
 
 class Reporter(Protocol):

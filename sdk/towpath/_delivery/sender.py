@@ -13,11 +13,20 @@ from towpath._delivery.backoff import MOST_SECONDS, Backoff
 from towpath._delivery.couriers import Courier, StreamCourier, UnaryCourier
 from towpath._delivery.drain import Drain
 from towpath._delivery.fences import Fences
+from towpath._delivery.patience import Patience
+from towpath._delivery.refusals import forget_refusal, note_refusal
 from towpath._delivery.stream import PRODUCER_AHEAD
 from towpath._delivery.takeover import deliver_waiting
 from towpath._transport import opening
 from towpath._transport.discovery import find_server
-from towpath.exceptions import ConfigurationError, NotSignedIn, RpcError, ServerUnreachable
+from towpath.exceptions import (
+    ConfigurationError,
+    NotATowpathServer,
+    NotFound,
+    NotSignedIn,
+    RpcError,
+    ServerUnreachable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +38,9 @@ if TYPE_CHECKING:
 
 LINGER_SECONDS: Final = 0.005
 LOOK_SECONDS: Final = 1.0
+GATHER_SECONDS: Final = 0.05
+"""Least pause between two looks for a server, while there are reports."""
 BEAT_SECONDS: Final = 10.0
-AWAY_PATIENCE_SECONDS: Final = 1.0
 HASTY_SECONDS: Final = 5.0
 """A connection that the server ends sooner is answered as a failure is."""
 FENCED: Final = "PRODUCER_FENCED"
@@ -61,12 +71,17 @@ class Sender:
         self._outbox = outbox
         self._forked = forked
         self._on_directive = on_directive
-        self._drain = Drain(outbox.folder, updates=outbox.updates, logs=outbox.logs)
+        self._drain = Drain(
+            outbox.folder, updates=outbox.updates, logs=outbox.logs, workspace=outbox.workspace
+        )
         self._backoff = Backoff()
         self._fences = Fences()
         self._told: set[str] = set()  # said on stderr
+        self._failed_at: tuple[str, int] | None = None
+        self._refused = ""
         self._reachable = False
-        self._stopping = False
+        self._failing = False
+        self._stopping = threading.Event()
         self._hurry = threading.Event()
         self._progress = threading.Condition()
         self._persisted_segment = 0
@@ -78,27 +93,42 @@ class Sender:
         """Number of updates that wait for their verdict."""
         return self._outbox.updates.last - self._drain.acked
 
+    @property
+    def waiting_logs(self) -> int:
+        """Number of log lines that wait to be taken."""
+        return self._outbox.logs.last - self._drain.acked_logs
+
+    @property
+    def refused(self) -> bool:
+        """Whether the process has said what keeps its reports from being taken, until they are."""
+        return bool(self._refused)
+
     def flush(self, timeout_seconds: float) -> bool:
-        """Waits until all reported so far is acknowledged; False when time ran out first."""
+        """Waits until all reported so far is acknowledged; False when time ran out first.
+
+        A server that can't be reached gets a second. One that only hasn't answered yet, as on a
+        busy machine, gets all the time.
+        """
         updates, logs = self._outbox.updates.last, self._outbox.logs.last
-        if not self._server():
+        address = self._server()
+        if not address:
             return self._drain.acked >= updates and self._drain.acked_logs >= logs
-        deadline = time.monotonic() + timeout_seconds
         began = time.monotonic()
+        patience = Patience(address, began, began + timeout_seconds)
         self._outbox.reported.set()
         self._hurry.set()
-        with self._progress:
-            while self._drain.acked < updates or self._drain.acked_logs < logs:
-                now = time.monotonic()
-                away = not self._reachable and now - began > AWAY_PATIENCE_SECONDS
-                if now >= deadline or away or not self._thread.is_alive():
-                    return False
-                self._progress.wait(min(0.05, deadline - now))
+        while self._drain.acked < updates or self._drain.acked_logs < logs:
+            if patience.ends(reachable=self._reachable, failing=self._failing):
+                return False
+            if not self._thread.is_alive():
+                return False
+            with self._progress:
+                self._progress.wait(0.05)
         return True
 
     def stop(self) -> None:
         """Ends the thread, or leaves it when it doesn't end soon."""
-        self._stopping = True
+        self._stopping.set()
         self._outbox.reported.set()
         self._hurry.set()
         self._thread.join(timeout=2.0)
@@ -121,13 +151,10 @@ class Sender:
         return opening.open_grpc(self._settings, address)
 
     def _run(self) -> None:
-        while not self._stopping:
+        while not self._stopping.is_set():
             address = self._server()
             if not address:
-                self._outbox.reported.clear()
-                self._outbox.reported.wait(LOOK_SECONDS)
-                if self._outbox.reported.is_set():
-                    time.sleep(0.05)
+                self._await_report()
                 continue
             acked, began = self._drain.acked, time.monotonic()
             try:
@@ -139,30 +166,52 @@ class Sender:
                 if self._is_final(error):
                     self._give_up(error)
                     return
-                if isinstance(error, NotSignedIn) and not self._reachable:
-                    # An open stream ends so when its key is replaced; a new one's failure counts.
+                if self._is_lasting(error):
                     self._tell_once(error)
                 self._back_off(began, acked, error.retry_after_seconds)
             except ConfigurationError as error:
                 self._tell_once(error)
                 self._back_off(began, acked)
 
+    def _await_report(self) -> None:
+        """Waits, without a server, for a report or the time to look for one."""
+        self._outbox.reported.clear()
+        # Whoever stops the thread sets the event after that, so that no stop is missed.
+        if not self._stopping.is_set() and self._outbox.reported.wait(LOOK_SECONDS):
+            self._stopping.wait(GATHER_SECONDS)
+
     def _back_off(self, began: float, acked: int, wanted_seconds: float | None = None) -> None:
         self._reachable = False
+        self._failing = True
         if self._drain.acked > acked or time.monotonic() - began > MOST_SECONDS:
             self._backoff.reset()
         self._pause(self._backoff.pause(wanted_seconds))
 
-    def _tell_once(self, error: ConfigurationError | NotSignedIn) -> None:
+    def _is_lasting(self, error: RpcError) -> bool:
+        """Whether a refusal stays until someone changes something."""
+        before, self._failed_at = self._failed_at, (str(error), self._drain.acked)
+        if isinstance(error, ServerUnreachable) or error.quota or error.retry_after_seconds:
+            return False
+        if isinstance(error, NotSignedIn | NotFound | NotATowpathServer):
+            # An open stream ends so when its key is replaced; a new one's failure counts.
+            return not self._reachable
+        return error.reason != FENCED and before == self._failed_at
+
+    def _tell_once(self, error: ConfigurationError | RpcError) -> None:
         """Says what keeps this process from delivering, and that it will try again."""
-        if str(error) in self._told:
+        if self._refused == str(error):
             return
-        self._told.add(str(error))
-        sys.stderr.write(
-            f"towpath: reports can't be delivered: {error}. Flows go on; their reports wait in"
-            f" {self._outbox.folder}. Once this is fixed, this process or `towpath sync` delivers"
-            " them.\n"
+        self._refused = str(error)
+        refusal = note_refusal(self._outbox.folder, error)
+        self._write_once(
+            f"reports can't be delivered: {error}. Flows go on; their reports wait in"
+            f" {self._outbox.place}. {refusal.way_out}."
         )
+
+    def _write_once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            sys.stderr.write(f"towpath: {text}\n")
 
     def _is_final(self, error: RpcError) -> bool:
         if error.reason == FENCED:
@@ -171,14 +220,14 @@ class Sender:
 
     def _pause(self, seconds: float) -> None:
         """Waits before the next connection; a flush cuts it short."""
-        if not self._stopping and self._hurry.wait(seconds):
+        if not self._stopping.is_set() and self._hurry.wait(seconds):
             self._hurry.clear()
 
     def _give_up(self, error: RpcError) -> None:
         self._reachable = False
         sys.stderr.write(
             f"towpath: the server takes no more reports from this process ({error}). Its flows go"
-            f" on; what they report from now on stays in {self._outbox.folder}. Start the process"
+            f" on; what they report from now on stays in {self._outbox.place}. Start the process"
             " anew to report again.\n"
         )
 
@@ -192,10 +241,10 @@ class Sender:
         beat_at = time.monotonic() + BEAT_SECONDS
         took_over = False
         with closing(self._courier(transport)) as courier:
-            while not self._stopping or self._drain.acked < self._outbox.updates.last:
+            while not self._stopping.is_set() or self._drain.acked < self._outbox.updates.last:
                 self._outbox.reported.clear()
                 moved = courier.step()
-                self._reachable = self._reachable or courier.reached
+                self._note_reached(reached=courier.reached)
                 if courier.ended:
                     return courier.pause_seconds
                 if moved:
@@ -203,7 +252,7 @@ class Sender:
                     with self._progress:
                         self._progress.notify_all()
                     continue
-                if self._stopping:
+                if self._stopping.is_set():
                     return 0.0
                 if not took_over and courier.reached and courier.idle and not self._forked:
                     took_over = True
@@ -218,17 +267,18 @@ class Sender:
                     time.sleep(LINGER_SECONDS)
         return 0.0
 
+    def _note_reached(self, *, reached: bool) -> None:
+        if reached and not self._reachable:
+            self._reachable = True
+            self._failing = False
+            if self._refused:
+                self._refused = ""
+                forget_refusal(self._outbox.folder)
+
     def _take_over(self, transport: Transport) -> None:
-        """Delivers the outboxes of ended processes; a failure doesn't affect this process."""
-        try:
-            deliver_waiting(self._settings.home, transport)
-        except ServerUnreachable:
-            raise
-        except RpcError as error:
-            sys.stderr.write(
-                f"towpath: what an ended process reported could not be delivered ({error}):"
-                " `towpath sync` tries again\n"
-            )
+        """Delivers the outboxes of ended processes; a refused one doesn't affect this process."""
+        for warning in deliver_waiting(self._settings.home, transport).warnings:
+            self._write_once(warning)
 
     def _keep_open_runs(self) -> None:
         """Notes which runs are unfinished, in case the segments that say so are gone."""

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from towpath._delivery.directives import ignore_directive
 from towpath._delivery.inherited import InheritedReporter
+from towpath._delivery.memory import MemoryWriter
 from towpath._delivery.outbox import Outbox
 from towpath._delivery.sender import Sender
 from towpath._delivery.unrecorded import Unrecorded
 from towpath._forks import generation, in_child
-from towpath._settings.current import get_settings
+from towpath._settings.current import settings_of_runs
 from towpath._transport.discovery import find_server
 from towpath.exceptions import ConfigurationError, ServerUnreachable
 
@@ -45,6 +46,7 @@ class Session:
         settings: Settings,
         *,
         forked: bool = False,
+        in_memory: bool = False,
         on_directive: Callable[[Directive], None] = ignore_directive,
     ) -> None:
         """Makes the outbox and starts the sender.
@@ -52,6 +54,7 @@ class Session:
         Args:
             settings: The current settings.
             forked: Whether this process was forked from one that had a session.
+            in_memory: Keep reports in memory, where the home can't be used.
             on_directive: Called in the sender's thread with each directive of the server.
         """
         self.pid = os.getpid()
@@ -62,6 +65,7 @@ class Session:
             target=settings.server_address,
             workspace=settings.workspace,
             sync_each=settings.outbox_fsync == "always",
+            in_memory=in_memory,
         )
         self._sender = Sender(settings, self._outbox, forked=forked, on_directive=on_directive)
         # The methods of a Reporter are those of its two halves: no call lies in between.
@@ -77,7 +81,7 @@ class Session:
         Runs of the parent that the child is in report to a session of the child's own.
         """
         self._outbox.let_go()
-        own = InheritedReporter(_own_session)
+        own = InheritedReporter(own_reporter)
         self.create, self.transition, self.rename = own.create, own.transition, own.rename
         self.log, self.flush = own.log, own.flush
 
@@ -86,18 +90,35 @@ class Session:
         if self._closed or os.getpid() != self.pid:
             return
         self._closed = True
-        if self._settings.outbox_fsync != "never":
+        if self._settings.outbox_fsync != "never" and not self._outbox.in_memory:
             self._outbox.sync()
         done = self.flush(self._settings.flush_timeout_seconds)
         self._sender.stop()
         waiting = self._sender.waiting
-        if waiting and self._settings.server_address:
+        if self._outbox.in_memory:
+            self._tell_lost()
+        elif waiting and self._settings.server_address:
+            when = ", once that is fixed" if self._sender.refused else ""
             sys.stderr.write(
                 f"towpath: {waiting} updates wait in the outbox, since"
                 f" {self._settings.server_address} did not take them:"
-                " `towpath sync` delivers them\n"
+                f" `towpath sync` delivers them{when}\n"
             )
         self._outbox.close(remove=done and not waiting)
+
+    def _tell_lost(self) -> None:
+        """Says what this process takes with it, where no outbox keeps it."""
+        updates, logs = self._outbox.updates, self._outbox.logs
+        assert isinstance(updates, MemoryWriter)
+        assert isinstance(logs, MemoryWriter)
+        lost = self._sender.waiting + updates.dropped
+        lost_logs = self._sender.waiting_logs + logs.dropped
+        if lost or lost_logs:
+            sys.stderr.write(
+                f"towpath: {lost} updates and {lost_logs} log lines of this process are lost, since"
+                f" {self._settings.server_address} did not take them and the Towpath home"
+                f" {self._settings.home} can't be used\n"
+            )
 
 
 _session: Session | Unrecorded | None = None
@@ -116,16 +137,17 @@ in_child(_begin_in_child)
 def current_reporter() -> Reporter:
     """The reporter of this process, made on first use; a forked child gets one of its own."""
     chosen = _override.get()
-    return _own_session() if chosen is None else chosen
+    return own_reporter() if chosen is None else chosen
 
 
-def _own_session() -> Session | Unrecorded:
+def own_reporter() -> Session | Unrecorded:
+    """The reporter of this process, whatever this context reports to."""
     global _session  # noqa: PLW0603 - one outbox a process is the point
     session = _session
     if session is None or session.pid != os.getpid():
         with _lock:
             if _session is None or _session.pid != os.getpid():
-                _session = _begun(get_settings(), forked=_session is not None)
+                _session = _begun(settings_of_runs(), forked=_session is not None)
                 _close_at_end(_session)
             session = _session
     return session
@@ -144,7 +166,21 @@ def _begun(settings: Settings, *, forked: bool) -> Session | Unrecorded:
                 f" ({error.strerror or error}): set TOWPATH_HOME to a folder that this user can"
                 " write to"
             ) from error
+        if settings.server_address:
+            return _begun_in_memory(settings, error, forked=forked)
         return Unrecorded(settings.home, error)
+
+
+def _begun_in_memory(settings: Settings, error: OSError, *, forked: bool) -> Session:
+    """Makes a session that delivers to the configured server without an outbox on disk."""
+    if not forked:
+        sys.stderr.write(
+            f"towpath: the Towpath home {settings.home} can't be used"
+            f" ({error.strerror or error}). Reports go to {settings.server_address} from memory;"
+            " those that it doesn't take before this process ends are lost. Set TOWPATH_HOME to a"
+            " folder that this user can write to.\n"
+        )
+    return Session(settings, forked=forked, in_memory=True)
 
 
 def end_forked_child(error: BaseException | None) -> NoReturn:

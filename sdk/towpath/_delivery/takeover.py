@@ -4,25 +4,38 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from towpath._delivery import messages
 from towpath._delivery.drain import RECORD_UPDATES, Drain
 from towpath._delivery.outbox import (
+    DEFAULT_WORKSPACE,
+    META,
     UPDATES,
     lock_outbox,
     outboxes,
     remove_outbox,
     workspace_of,
 )
+from towpath._delivery.refusals import (
+    Refusal,
+    concerns_all,
+    concerns_workspace,
+    described,
+    forget_refusal,
+    note_refusal,
+)
 from towpath._delivery.reports import StateReport
 from towpath._delivery.segments import SegmentReader
 from towpath._state_type import StateType
 from towpath.api.v1 import ingest_service_pb2
+from towpath.exceptions import RpcError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from towpath._transport.base import Transport
@@ -42,73 +55,191 @@ class DeliveryReport:
     set_aside: list[Path] = field(default_factory=list["Path"])
     skipped: int = 0
     """Outboxes that are for another server."""
+    refused: list[Refusal] = field(default_factory=list[Refusal])
+    """Outboxes that could not be delivered; they wait, and the others were delivered."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """A text for each reason why outboxes were refused: which, and what to do."""
+        return [f"{text}. {way_out}" for text, way_out in described(self.refused)]
 
 
 def deliver_waiting(
-    home: Path, transport: Transport, *, include_live: bool = False, everything: bool = False
+    home: Path,
+    transport: Transport,
+    *,
+    include_live: bool = False,
+    everything: bool = False,
+    moves: Mapping[str, str] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> DeliveryReport:
-    """Delivers the reports that wait in a home's outboxes.
+    """Delivers the reports that wait in a home's outboxes, each outbox by itself.
 
     Args:
         home: The Towpath home.
         transport: Transport to the service.
         include_live: Also deliver the reports of living processes.
         everything: Also deliver outboxes meant for another server.
+        moves: Ids of workspaces whose outboxes of ended processes are delivered to another one.
+        on_progress: Is called after each batch: with the number of reports that the batch had, and
+            with that of the outboxes that are left, its own among them.
 
     Returns:
-        Counts of delivered reports, and the outboxes that were set aside.
+        Counts of delivered reports, and the outboxes that were set aside or refused.
 
     Raises:
-        RpcError: The service didn't take a batch; the rest stays in the outboxes.
+        TowpathError: The service can't be reached, or doesn't know the caller: no outbox can be
+            delivered. What was not delivered stays in the outboxes.
     """
-    report = DeliveryReport()
-    for folder in outboxes(home):
+    delivery = _Delivery(transport, include_live=include_live, everything=everything, moves=moves)
+    folders = list(outboxes(home))
+    for number, folder in enumerate(folders):
+        delivery.take(folder, _Batches(on_progress, left=len(folders) - number))
+    return delivery.report
+
+
+class _Batches:
+    """Tells of the batches of one outbox."""
+
+    def __init__(self, tell: Callable[[int, int], None] | None, *, left: int) -> None:
+        self._tell = tell
+        self._left = left
+        self._before = 0
+
+    def delivered(self, reports: int) -> None:
+        """Notes how many reports of the outbox are delivered by now."""
+        if self._tell is not None:
+            self._tell(reports - self._before, self._left)
+        self._before = reports
+
+
+class _Delivery:
+    """One pass over the outboxes of a home."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        include_live: bool,
+        everything: bool,
+        moves: Mapping[str, str] | None,
+    ) -> None:
+        self.report = DeliveryReport()
+        self._transport = transport
+        self._include_live = include_live
+        self._everything = everything
+        self._moves = moves or {}
+        self._shut: dict[str, RpcError] = {}
+        """The refusals of whole workspaces, which are not asked for again in this pass."""
+
+    def take(self, folder: Path, batches: _Batches) -> None:
+        """Delivers an outbox; one that is refused is noted in the report.
+
+        Raises:
+            TowpathError: No outbox can be delivered.
+        """
         try:
-            meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
+            self._take(folder, batches)
+        except Exception as error:
+            # One outbox must not hold up the others, whatever is wrong with it.
+            if concerns_all(error):
+                raise
+            # Another process may have delivered and removed it meanwhile.
+            if (folder / META).exists():
+                self.report.refused.append(note_refusal(folder, error))
+
+    def _take(self, folder: Path, batches: _Batches) -> None:
+        # The own outbox is locked, too: a lock is one of an open file, not of a process.
+        descriptor = lock_outbox(folder)
+        if descriptor is None:
+            if self._include_live:
+                self._deliver_live(folder, batches)
+            return
+        try:
+            meta = self._description(folder)
+            if self._is_for_another(meta):
+                self.report.skipped += 1
+                return
+            self._move(folder, meta)
+            self._take_over(folder, meta, batches)
+        finally:
+            os.close(descriptor)
+
+    def _deliver_live(self, folder: Path, batches: _Batches) -> None:
+        meta = _read_description(folder)
+        if not (meta is None or _is_own(meta) or self._is_for_another(meta)):
+            self._deliver_all(folder, batches)
+
+    def _description(self, folder: Path) -> dict[str, Any]:
+        meta = _read_description(folder)
+        if meta is None and not self._everything:
+            raise ValueError(
+                f"{META} can't be read, so its server and workspace are unknown; `towpath sync"
+                f" --everything` delivers it to the workspace {DEFAULT_WORKSPACE}"
+            )
+        return meta or {}
+
+    def _is_for_another(self, meta: dict[str, Any]) -> bool:
         target = meta.get("target", "")
-        if target and target != transport.address and not everything:
-            report.skipped += 1
-            continue
-        descriptor = None if meta.get("pid") == os.getpid() else lock_outbox(folder)
-        if descriptor is not None:
-            try:
-                _take_over(folder, meta, transport, report)
-            finally:
-                os.close(descriptor)
-        elif include_live and meta.get("pid") != os.getpid():
-            _deliver_all(folder, transport, report)
-    return report
+        return bool(target) and target != self._transport.address and not self._everything
+
+    def _move(self, folder: Path, meta: dict[str, Any]) -> None:
+        """Changes the workspace of an outbox, if it is to be delivered to another one."""
+        workspace = self._moves.get(str(meta.get("workspace", "")))
+        if workspace is not None:
+            meta["workspace"] = workspace
+            written = folder / "meta.new"
+            written.write_text(json.dumps(meta), encoding="utf-8")
+            written.replace(folder / META)
+
+    def _deliver_all(self, folder: Path, batches: _Batches) -> Drain:
+        drain = Drain(folder)
+        workspace = drain.backlog.workspace.removeprefix("workspaces/")
+        if workspace in self._shut:
+            raise self._shut[workspace]
+        acked, acked_logs = drain.acked, drain.acked_logs
+        try:
+            while drain.deliver(self._transport):
+                batches.delivered(drain.acked - acked + drain.acked_logs - acked_logs)
+        except RpcError as error:
+            if concerns_workspace(error, workspace):
+                self._shut[workspace] = error
+            raise
+        finally:
+            self.report.updates += drain.acked - acked
+            self.report.logs += drain.acked_logs - acked_logs
+            self.report.rejected += drain.rejected
+        self.report.producers += 1
+        forget_refusal(folder)
+        return drain
+
+    def _take_over(self, folder: Path, meta: dict[str, Any], batches: _Batches) -> None:
+        drain = self._deliver_all(folder, batches)
+        damaged = drain.damaged or drain.torn()
+        lost = _unfinished(folder)
+        if lost:
+            end = _end_of(meta, damaged=damaged)
+            _report_lost(folder, end, lost, drain.acked, self._transport)
+        if damaged:
+            aside = folder.parent.parent / "outbox-set-aside"
+            aside.mkdir(exist_ok=True)
+            folder.rename(aside / folder.name)
+            self.report.set_aside.append(aside / folder.name)
+        else:
+            remove_outbox(folder)
 
 
-def _deliver_all(folder: Path, transport: Transport, report: DeliveryReport) -> Drain:
-    drain = Drain(folder)
-    acked, acked_logs = drain.acked, drain.acked_logs
-    while drain.deliver(transport):
-        pass
-    report.producers += 1
-    report.updates += drain.acked - acked
-    report.logs += drain.acked_logs - acked_logs
-    report.rejected += drain.rejected
-    return drain
+def _read_description(folder: Path) -> dict[str, Any] | None:
+    try:
+        meta: Any = json.loads((folder / META).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return cast("dict[str, Any]", meta) if isinstance(meta, dict) else None
 
 
-def _take_over(
-    folder: Path, meta: dict[str, Any], transport: Transport, report: DeliveryReport
-) -> None:
-    drain = _deliver_all(folder, transport, report)
-    damaged = drain.damaged or drain.torn()
-    lost = _unfinished(folder)
-    if lost:
-        _report_lost(folder, _end_of(meta, damaged=damaged), lost, drain.acked, transport)
-    if damaged:
-        aside = folder.parent.parent / "outbox-set-aside"
-        aside.mkdir(exist_ok=True)
-        folder.rename(aside / folder.name)
-        report.set_aside.append(aside / folder.name)
-    else:
-        remove_outbox(folder)
+def _is_own(meta: dict[str, Any]) -> bool:
+    """Whether a locked outbox is this process's; containers have equal process ids."""
+    return meta.get("pid") == os.getpid() and meta.get("host") == platform.node()
 
 
 def _unfinished(folder: Path) -> dict[str, int]:

@@ -12,7 +12,7 @@ from towpath._display.live import LiveView
 from towpath._display.observer import Observer
 from towpath._display.plain import PlainView
 from towpath._forks import in_child
-from towpath._settings.current import get_settings
+from towpath._settings.current import settings_of_runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ def observed(reporter: Reporter) -> Reporter:
     """
     if _forked or not isinstance(reporter, Session):
         return reporter
-    mode = mode_of(get_settings().display, sys.stderr, os.environ)
+    mode = mode_of(settings_of_runs().display, sys.stderr, os.environ)
     if mode == "quiet":
         return reporter
     hub = _hubs.get(mode)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._display.model import TROUBLES, Tree
-from towpath._display.words import log_line
+from towpath._display.words import encodable, log_line
 from towpath._runs.context import RUN_LOGGER, current_run
 from towpath._state_type import TERMINAL_STATES, StateType
 
@@ -83,11 +83,15 @@ class Observer:
             self._notes.append((run_id, display_name))
 
     def log(self, line: LogReport) -> None:
-        """Reports a log line, and shows it if it comes from a run's own logger."""
+        """Reports a log line, and shows it if it comes from a run's own logger.
+
+        A line that a handler of the user's writes to the terminal is not shown again.
+        """
         self._reporter.log(line)
-        if line.logger == RUN_LOGGER and not self._over:
+        if line.logger == RUN_LOGGER and not line.shown and not self._over:
             with contextlib.suppress(OSError, ValueError):
-                sys.stderr.write(log_line(line, current_run.get()))
+                shown = log_line(line, current_run.get())
+                sys.stderr.write(encodable(shown, sys.stderr.encoding))
 
     def take_notes(self) -> None:
         """Brings the tree up to date; called by one thread at a time."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from towpath._display.model import TROUBLES, outcome
 from towpath._display.summary import end_line
-from towpath._display.words import counted, printable, span
+from towpath._display.words import counted, encodable, printable, span
 from towpath._state_type import StateType
 
 if TYPE_CHECKING:
@@ -132,5 +132,5 @@ def _sentence(run: OpenRun, state: StateReport) -> str:
 def _write(when: float, text: str) -> None:
     stream = sys.stderr
     clock = time.strftime("%H:%M:%S", time.localtime(when))
-    stream.write(f"{clock}  {text}\n")
+    stream.write(encodable(f"{clock}  {text}\n", stream.encoding))
     stream.flush()

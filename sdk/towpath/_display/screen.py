@@ -14,6 +14,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._display.words import encodable
+
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
@@ -23,7 +25,6 @@ _CLEAR_BELOW: Final = "\x1b[J"
 _AS_ONE: Final = ("\x1b[?2026h", "\x1b[?2026l")
 """Escape sequences around a frame: terminals that know them show it at once, others ignore them."""
 _REDRAW_SECONDS: Final = 0.03
-_ASCII: Final = str.maketrans("✓✗●↻■·…", "+x*r#..")
 
 
 class Screen:
@@ -147,8 +148,7 @@ class Screen:
         self._put(f"{begin}{_CLEAR_BELOW}{self._frame}{up}{end}")
 
     def _put(self, text: str) -> None:
-        if "utf" not in (self._stream.encoding or "").lower():
-            text = text.translate(_ASCII)
+        text = encodable(text, self._stream.encoding)
         with contextlib.suppress(OSError, ValueError):
             self._write(text)
             self._stream.flush()

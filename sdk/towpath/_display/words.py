@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 import time
-import unicodedata
 from typing import TYPE_CHECKING, Final
 
 from towpath._state_type import StateType
@@ -39,11 +40,18 @@ _SYMBOLS: Final = {
 }
 _WAITING: Final = "·"
 _SEVERITIES: Final = ((21, "FATAL"), (17, "ERROR"), (13, "WARNING"), (9, "INFO"), (0, "DEBUG"))
+_CONTROLS: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Controls of terminals (C0, C1), line breaks of Unicode, changes of direction, lone surrogates."""
+_ASCII: Final = {"✓": "+", "✗": "x", "●": "*", "↻": "r", "■": "#", "·": ".", "…": "."}
 _SPOKEN: Final = {StateType.SKIPPED: "not run"}
 
 
 def printable(text: str, *, lines: bool = False) -> str:
     """Returns a text with control characters replaced, since they could change the terminal.
+
+    So are characters that change the direction of text: what is shown would differ from the name.
 
     Args:
         text: From anywhere.
@@ -51,10 +59,30 @@ def printable(text: str, *, lines: bool = False) -> str:
     """
     if not lines:
         text = " ".join(text.split())
-    return "".join(
-        char if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cs"} else "\ufffd"
-        for char in text
-    )
+    return _CONTROLS.sub("\ufffd", text)
+
+
+def escaped_controls(text: str) -> str:
+    """Returns JSON whose texts have the same controls as escapes, which mean the same."""
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def encodable(text: str, encoding: str | None) -> str:
+    """Returns a text as a stream of some encoding can hold it; None stands for UTF-8."""
+    name = encoding or "utf-8"
+    return text.encode(name, PLAIN_SYMBOLS).decode(name)
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lost = error.object[error.start : error.end]
+    return "".join(_ASCII.get(char, "?") for char in lost), error.end
+
+
+PLAIN_SYMBOLS: Final = "towpath.plain"
+"""Handler of encoding errors: the display's symbols become ASCII, others a question mark."""
+codecs.register_error(PLAIN_SYMBOLS, _plain)
 
 
 def state_colour(state: StateType) -> str | None:

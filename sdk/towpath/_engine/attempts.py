@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import threading
 from contextlib import nullcontext
@@ -11,16 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from towpath._clock import system_clock
 from towpath._delivery.reports import StateReport
-from towpath._engine.coroutines import run_to_end
+from towpath._engine.coroutines import whole
 from towpath._engine.time_limit import time_limit, timed_out
 from towpath._redaction.patterns import scrubbed
 from towpath._runs.context import current_run
 from towpath._runs.failures import describe, headline, text_of
 from towpath._runs.unended import end_unended
 from towpath._state_type import StateType
-from towpath._strikes import Struck, due, wait
+from towpath._strikes import Interrupted, Struck, due, wait
 from towpath.exceptions import (
     FlowRunFailed,
+    NestingError,
     ResultError,
     RunCancelled,
     RunCrashed,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     Keep = Callable[[Any], Content | None]
 
 _log: Final = logging.getLogger("towpath.engine")
-_FINAL: Final = (FlowRunFailed, RunCancelled, ResultError, UnhashableInputError)
+_FINAL: Final = (FlowRunFailed, NestingError, ResultError, RunCancelled, UnhashableInputError)
 """Errors that another attempt would not change."""
 
 
@@ -282,7 +282,7 @@ class Attempts:
         message = self._said(text_of(error))
         state: State[Any] = State(type=StateType.FAILED, message=message, exception=error)
         try:
-            return bool(condition(self._owner, self._context, state))
+            return bool(whole(condition(self._owner, self._context, state)))
         except Exception:  # noqa: BLE001 - user code may raise anything
             _log.exception("retry_condition_fn of %s failed: no retry", self._context.name)
             return False
@@ -301,9 +301,7 @@ class Attempts:
 
     def _call_hook(self, event: str, hook: Callable[..., Any], state: State[Any]) -> None:
         try:
-            outcome = hook(self._owner, self._context, state)
-            if inspect.iscoroutine(outcome):
-                run_to_end(outcome)
+            whole(hook(self._owner, self._context, state))
         except (Exception, SystemExit, asyncio.CancelledError):  # noqa: BLE001 - user code may raise anything
             # An error of a hook doesn't change the reported state.
             _log.exception("%s hook of %s failed", event, self._context.name)
@@ -319,7 +317,10 @@ _HOOKS: Final = {
 
 def interruption(error: BaseException, said: Callable[[str], str] = scrubbed) -> State[Any]:
     """The state of a run that something other than an ordinary exception ended."""
-    if isinstance(error, Struck):
+    if isinstance(error, Interrupted):
+        message = "interrupted by KeyboardInterrupt"
+        kind, reason = StateType.CANCELLED, "INTERRUPTED"
+    elif isinstance(error, Struck):
         message = "stopped, since a run around it took longer than its timeout"
         kind, reason = StateType.CANCELLED, "INTERRUPTED"
     elif isinstance(error, KeyboardInterrupt | asyncio.CancelledError | RunCancelled):

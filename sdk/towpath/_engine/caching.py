@@ -8,11 +8,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._callables import whole_call
 from towpath._delivery.reports import Content
 from towpath._engine.identity import identity_of
-from towpath._results.cache_policies import DEFAULT, inputs_of
+from towpath._results.cache_policies import DEFAULT
 from towpath._results.store import ResultStore, StoredResult
-from towpath._settings.current import get_settings
+from towpath._settings.current import settings_of_runs
 from towpath.exceptions import ResultError, UnhashableInputError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class ResultEntry:
         """
         self._policy = policy
         self._run = run
-        self._store = ResultStore(_folder.get() or get_settings().home / "results")
+        self._store = ResultStore(_folder.get() or settings_of_runs().home / "results")
         self.key = self._key_of(inputs)
 
     def look_up(self) -> Hit | None:
@@ -103,7 +104,7 @@ class ResultEntry:
     def _key_of(self, inputs: Mapping[str, Any]) -> str:
         policy = self._policy.cache
         try:
-            inputs = inputs_of(self._run.owner.fn, inputs)
+            inputs = whole_call(self._run.owner.fn, inputs)
             key = (policy or DEFAULT).compute_key(self._run, inputs)
         except UnhashableInputError as error:
             if policy is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import inspect
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 
-def run_to_end(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """The result of a coroutine, run in a loop of its own in this context."""
+def loop_runs() -> bool:
+    """Whether an event loop runs in this thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return _in_loop(coroutine)
-    return _in_thread(coroutine)
+        return False
+    return True
+
+
+def run_to_end(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a coroutine, run in a loop of its own in this context."""
+    return _in_thread(coroutine) if loop_runs() else _in_loop(coroutine)
+
+
+def whole(value: Any) -> Any:
+    """What an ordinary function gave: where that is a coroutine, the result of it."""
+    return run_to_end(value) if inspect.iscoroutine(value) else value
+
+
+async def awaited(value: Any) -> Any:
+    """The same in an event loop."""
+    return await value if inspect.iscoroutine(value) else value
 
 
 def _in_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:

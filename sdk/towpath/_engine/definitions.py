@@ -16,7 +16,8 @@ class Definition(Protocol):
     name: str
     version: str | None
     tags: frozenset[str]
-    log_prints: bool
+    log_prints: bool | None
+    """None: as the run around it."""
     policy: Policy
     result_policy: ResultPolicy
 

@@ -11,14 +11,18 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath._display import summary
+from towpath._display.words import encodable, printable
 from towpath._runs.failures import annotate, annotation, place, text_of
+from towpath._settings.current import settings_of_runs
 from towpath._state_type import StateType
+from towpath.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
     from towpath._runs.children import Child
+    from towpath._settings.declared import Settings
 
 _MARK: Final = "__towpath_report__"
 _REST: Final = "__towpath_rest__"
@@ -50,7 +54,7 @@ def attach(
         lines.append(f"  not run: {', '.join(skipped[:_NAMES])}{more}")
     if not ended:
         lines += _places(error)
-    lines.append("  look closer: towpath run ls --state FAILED")
+    lines.append("  look closer: towpath run ls --all --state FAILED")
     annotate(error, _MARK, said("\n".join(lines)))
     annotate(error, _REST, (flow_name, said("\n".join(_whereabouts(error, ended)))))
 
@@ -65,8 +69,24 @@ def _whereabouts(error: BaseException, ended: Sequence[Child]) -> list[str]:
     ]
     return [
         *(dict.fromkeys(found) if ended else _places(error)),
-        "  look closer: towpath run ls --state FAILED",
+        "  look closer: towpath run ls --all --state FAILED",
     ]
+
+
+def settings_for_run() -> Settings:
+    """Returns the settings for a root run.
+
+    Raises:
+        ConfigurationError: They can't be used; uncaught, it is printed as one line.
+    """
+    try:
+        return settings_of_runs()
+    except ConfigurationError as error:
+        set_up()
+        line = f"Error: {error}\n  `towpath config validate` lists all problems"
+        annotate(error, _MARK, line)
+        annotate(error, _REST, ("", line))
+        raise
 
 
 def set_up() -> None:
@@ -84,7 +104,8 @@ def _report(kind: type[BaseException], error: BaseException, frames: TracebackTy
         _previous_hook(kind, error, frames)
     else:
         flow_name, left = rest
-        sys.stderr.write(f"{left if summary.last_shown == flow_name else report}\n")
+        shown = printable(left if summary.last_shown == flow_name else report, lines=True)
+        sys.stderr.write(encodable(f"{shown}\n", sys.stderr.encoding))
 
 
 def _headline(error: BaseException) -> str:

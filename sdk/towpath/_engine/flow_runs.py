@@ -15,16 +15,19 @@ from towpath._display.begin import observed
 from towpath._engine import failure_report
 from towpath._engine.attempts import interruption
 from towpath._engine.caching import ResultEntry
+from towpath._engine.coroutines import awaited, whole
 from towpath._engine.generators import Driver
-from towpath._engine.run_logging import set_up
+from towpath._engine.run_logging import logs_prints, set_up
 from towpath._engine.traced_attempts import attempts_of
 from towpath._redaction.live import LiveSecrets
+from towpath._runs.async_library import check_async_library
 from towpath._runs.children import Child, Children, failure_of
-from towpath._runs.context import RunContext, current_run, current_tags
-from towpath._runs.futures import Future, wait
+from towpath._runs.context import RunContext, current_run, current_tags, leave_run
+from towpath._runs.futures import Future, wait, wait_async
 from towpath._runs.interruption import Interruption
+from towpath._runs.loops import Loops, depth_below, enter_loop, leave_loop
+from towpath._runs.stack import in_fresh_task, in_fresh_thread, level_below, nearly_full
 from towpath._runs.unended import leave_unended
-from towpath._settings.current import get_settings
 from towpath._state_type import StateType
 from towpath._strikes import Struck, call_exposed, spared
 from towpath._tracing.begin import trace_of
@@ -65,21 +68,22 @@ class FlowRun:
         def body() -> Any:
             with self._in_runner():
                 try:
-                    return self._settled(call_exposed(self._fresh))
+                    return self._settled(call_exposed(self._whole))
                 except BaseException as error:
                     self._leave(error)
                     raise
 
         token: Token[RunContext | None] | None = None
-        try:
-            token = current_run.set(self._run)
-            return self._ended(self._attempts.run(body))
-        except BaseException as error:
-            self._aborted(error)
-            raise
-        finally:
-            if token is not None:
-                current_run.reset(token)
+        with _ClosingLoops(self._run):
+            try:
+                token = current_run.set(self._run)
+                return self._ended(self._attempts.run(body))
+            except BaseException as error:
+                self._aborted(error)
+                raise
+            finally:
+                if token is not None:
+                    current_run.reset(token)
 
     async def to_end_async(self) -> Child:
         """Runs a coroutine function."""
@@ -87,27 +91,25 @@ class FlowRun:
         async def body() -> Any:
             with self._in_runner():
                 try:
-                    return await self._settled_async(await self._fresh())
-                except Exception:
-                    await self._wait_for_submitted_async()
-                    raise
+                    return await self._settled_async(await awaited(self._fresh()))
                 except BaseException as error:
-                    self._leave(error)
+                    await self._leave_async(error)
                     raise
 
         token = current_run.set(self._run)
-        try:
-            return self._ended(await self._attempts.run_async(body))
-        except BaseException as error:
-            self._aborted(error)
-            raise
-        finally:
-            current_run.reset(token)
+        with _ClosingLoops(self._run), _InLoop(self._run):
+            try:
+                return self._ended(await self._attempts.run_async(body))
+            except BaseException as error:
+                self._aborted(error)
+                raise
+            finally:
+                leave_run(token)
 
     def stream(self) -> Generator[Any, Any, Any]:
         """Runs a generator function, item by item."""
         driver = Driver(self._run, self._attempts, self._ended)
-        with self._in_runner():
+        with _ClosingLoops(self._run), self._in_runner():
             try:
                 return (yield from driver.stream(self._fresh, self._settled))
             except BaseException as error:
@@ -117,16 +119,13 @@ class FlowRun:
     async def stream_async(self) -> AsyncGenerator[Any, Any]:
         """Runs an async generator function, item by item."""
         driver = Driver(self._run, self._attempts, self._ended)
-        with self._in_runner():
+        with _ClosingLoops(self._run), _InLoop(self._run), self._in_runner():
             try:
                 async with aclosing(driver.stream_async(self._fresh, self._settled_async)) as items:
                     async for item in items:
                         yield item
-            except Exception:
-                await self._wait_for_submitted_async()
-                raise
             except BaseException as error:
-                self._leave(error)
+                await self._leave_async(error)
                 raise
 
     def _keep(self, value: Any) -> Content | None:
@@ -136,6 +135,9 @@ class FlowRun:
         """The flow's function called for another attempt."""
         self._run.children.clear()
         return self._flow.invoke(self._run.parameters)
+
+    def _whole(self) -> Any:
+        return whole(self._fresh())
 
     async def _settled_async(self, value: Any) -> Any:
         await self._wait_for_submitted_async()
@@ -188,11 +190,35 @@ class FlowRun:
         if self._run.inherited:
             return
         if not isinstance(error, Exception | GeneratorExit):
-            assert self._run.interruption is not None
-            self._run.interruption.request()
-            self._runner.interrupt()
+            self._stop_submitted()
         with spared(deaf=True):
             self._wait_for_submitted()
+
+    async def _leave_async(self, error: BaseException) -> None:
+        """As `_leave`; the loop goes on, and with it what was submitted."""
+        shared = self._run.loop
+        if self._run.inherited:
+            return
+        if isinstance(error, GeneratorExit):
+            # The coroutine is closed, with its loop or instead of being awaited further.
+            if shared is not None and not shared.loop.is_running():
+                shared.abandon()
+            self._leave(error)
+            return
+        if not isinstance(error, Exception):
+            self._stop_submitted()
+        try:
+            await self._wait_for_submitted_async()
+        except asyncio.CancelledError:
+            self._stop_submitted()
+            with spared(deaf=True):
+                self._wait_for_submitted()
+            raise
+
+    def _stop_submitted(self) -> None:
+        assert self._run.interruption is not None
+        self._run.interruption.request()
+        self._runner.interrupt()
 
     def _wait_for_submitted(self) -> None:
         # What ran may have submitted more.
@@ -201,7 +227,7 @@ class FlowRun:
 
     async def _wait_for_submitted_async(self) -> None:
         while not self._run.inherited and (waiting := self._run.children.waited_for()):
-            await asyncio.to_thread(wait, waiting)
+            await wait_async(waiting)
 
 
 class _InRunner:
@@ -227,9 +253,41 @@ class _InRunner:
             self._runner.__exit__(kind, error, traceback)
 
 
+class _ClosingLoops:
+    """Until a root run has ended, which then closes the loops in threads."""
+
+    def __init__(self, run: RunContext) -> None:
+        self._run = run
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        run = self._run
+        if not run.inherited and run.loops is not _loops_around(run.parent):
+            assert run.loops is not None
+            run.loops.close()
+
+
+class _InLoop:
+    """Within the loop that an async flow run shares with what it submits."""
+
+    def __init__(self, run: RunContext) -> None:
+        self._run = run
+
+    def __enter__(self) -> None:
+        self._run.loop = enter_loop()
+
+    def __exit__(self, *_: object) -> None:
+        leave_loop(self._run.loop)
+
+
 def run_here(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:
     """Runs a flow of an ordinary function here and now."""
     with spared():
+        if nearly_full():
+            child: Child = in_fresh_thread(lambda: FlowRun(flow, parameters).to_end())
+            return child
         return FlowRun(flow, parameters).to_end()
 
 
@@ -242,6 +300,7 @@ async def stream_async(
     flow: FlowDefinition, parameters: dict[str, Any]
 ) -> AsyncGenerator[Any, Any]:
     """Runs a flow of an async generator function, from the first item asked for."""
+    check_async_library(flow.name)
     async with aclosing(FlowRun(flow, parameters).stream_async()) as items:
         async for item in items:
             yield item
@@ -249,13 +308,24 @@ async def stream_async(
 
 async def run_async(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:
     """Runs a flow of a coroutine function; one that is never awaited has no run."""
+    check_async_library(flow.name)
+    if nearly_full():
+        child: Child = await in_fresh_task(FlowRun(flow, parameters).to_end_async())
+        return child
     return await FlowRun(flow, parameters).to_end_async()
+
+
+def _loops_around(parent: RunContext | None) -> Loops | None:
+    """The loops that a flow run shares with those around it; those of a forked parent are gone."""
+    around = parent.flow_run if parent is not None else None
+    return None if around is None or around.inherited else around.loops
 
 
 def _begin(
     flow: FlowDefinition, parameters: dict[str, Any], parent: RunContext | None
 ) -> RunContext:
-    settings = get_settings()
+    level = level_below(parent, flow.name)
+    settings = failure_report.settings_for_run()
     if parent is None and settings.require_server:
         ensure_server(settings)
     set_up()
@@ -278,11 +348,14 @@ def _begin(
         owner=flow,
         parent=parent,
         runner=flow.task_runner.duplicate(),
-        log_prints=flow.log_prints,
+        log_prints=logs_prints(flow, parent),
         persist_result=(parent.persist_result if parent else False) if persist is None else persist,
         clock=clock,
         created=clock.time(),
         interruption=Interruption(),
+        level=level,
+        loops=_loops_around(parent) or Loops(),
+        loop_depth=depth_below(parent),
         secrets=parent.secrets if parent else LiveSecrets(),
     )
     run.hide(parameters)

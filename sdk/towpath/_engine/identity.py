@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import sys
 from contextlib import suppress
-from types import FunctionType, MethodType
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
+from towpath._callables import plain_function
 from towpath._class_cache import class_of
 from towpath._results.cache_policies import code_bytes
 from towpath._results.hashing import stable_hash
@@ -27,14 +29,18 @@ def identity_of(task: Any) -> str:
     Lambdas of one module share a name, and so do the tasks that a function makes: their code
     counts, and the constants that they have caught.
     """
-    function: Any = inspect.unwrap(task.fn)
-    if isinstance(function, MethodType):
-        function = inspect.unwrap(function.__func__)
+    function = plain_function(task.fn)
     key = str(task.task_key)
-    if task.fn.__module__ == "__main__":
+    if task.__module__ == "__main__":
         # Scripts all call their module __main__, so their file counts.
-        key = f"{inspect.getfile(function)}:{key}"
+        key = f"{_file_of(function)}:{key}"
     return f"{key}:{_digest_of(function)}" if "<" in key and _is_plain(function) else key
+
+
+def _file_of(function: Any) -> str:
+    with suppress(TypeError):  # of a builtin, as the method of a script's class
+        return inspect.getfile(function)
+    return str(getattr(sys.modules["__main__"], "__file__", ""))
 
 
 def _is_plain(function: Any) -> bool:

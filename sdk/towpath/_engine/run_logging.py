@@ -12,11 +12,12 @@ from towpath._delivery.reports import LogReport
 from towpath._redaction.clean import clean
 from towpath._runs.context import RUN_LOGGER, current_run
 from towpath._runs.failures import describe
-from towpath._settings.current import get_settings
+from towpath._settings.current import settings_of_runs
 from towpath._strikes import spared
 from towpath.exceptions import MissingContextError
 
 if TYPE_CHECKING:
+    from towpath._engine.definitions import Definition
     from towpath._runs.context import RunContext
 
 _SEVERITIES: Final = ((50, 21), (40, 17), (30, 13), (20, 9), (10, 5))
@@ -41,6 +42,8 @@ class RunHandler(logging.Handler):
         run = current_run.get()
         if run is None or record.name.partition(".")[0] == "grpc":
             return
+        if self is _handler and f"{record.name}.".startswith(f"{RUN_LOGGER}."):
+            return  # The logger of runs has a handler of its own.
         try:
             with spared():
                 self._report(run, record)
@@ -62,8 +65,20 @@ class RunHandler(logging.Handler):
                 failure=describe(error, run.secrets.text) if error is not None else None,
                 trace_id=trace_id,
                 span_id=span_id,
+                shown=record.name == RUN_LOGGER and _is_shown(record),
             )
         )
+
+
+def _is_shown(record: logging.LogRecord) -> bool:
+    """Whether a handler of the user's writes a record of the runs' logger to the terminal."""
+    terminals = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+    handlers = [*logging.getLogger(RUN_LOGGER).handlers, *logging.getLogger().handlers]
+    return any(
+        record.levelno >= handler.level
+        and any(getattr(handler, "stream", None) is each for each in terminals if each is not None)
+        for handler in handlers
+    )
 
 
 _print: Final = builtins.print
@@ -73,13 +88,40 @@ _set_up = False
 
 
 def set_up() -> None:
-    """Adds the handler and replaces `print`, so that output of runs is reported; acts once."""
+    """Adds the handlers and replaces `print`, so that output of runs is reported.
+
+    Handlers that code has removed, such as `logging.basicConfig(force=True)`, are added again.
+    """
     global _set_up  # noqa: PLW0603 - a process has one root logger and one print
     if not _set_up:
         _set_up = True
-        _handler.setLevel(get_settings().log_level.upper())
-        logging.getLogger().addHandler(_handler)
+        for handler in (_handler, _run_handler):
+            handler.setLevel(settings_of_runs().log_level.upper())
         builtins.print = _print_in_run
+    _listen()
+
+
+def _listen() -> logging.Logger:
+    """Adds the handlers where they are missing; returns the logger of runs.
+
+    Its lines reach the handlers of the root logger, too, as those of other loggers do.
+    """
+    root, logger = logging.getLogger(), logging.getLogger(RUN_LOGGER)
+    # Two threads may come here at once: a handler that is there already is added no more.
+    if _handler not in root.handlers:
+        root.addHandler(_handler)
+    if _run_handler not in logger.handlers:
+        logger.addHandler(_run_handler)
+    if not logger.level:
+        logger.setLevel(settings_of_runs().log_level.upper())
+    logger.disabled = False
+    return logger
+
+
+def logs_prints(definition: Definition, parent: RunContext | None) -> bool:
+    """Whether prints of a new run are logged: as its options say, else as in the run around it."""
+    around = parent is not None and parent.log_prints
+    return around if definition.log_prints is None else definition.log_prints
 
 
 def _print_in_run(*values: object, sep: str | None = " ", **options: Any) -> None:
@@ -132,11 +174,4 @@ def get_run_logger() -> logging.Logger:
             "get_run_logger() was called outside a flow or task run: call it within one, or use"
             " logging.getLogger()"
         )
-    logger = logging.getLogger(RUN_LOGGER)
-    if _run_handler not in logger.handlers:
-        _run_handler.setLevel(get_settings().log_level.upper())
-        logger.setLevel(logging.DEBUG)
-        logger.propagate = False
-        # Two threads may come here at once: a handler that is there already is added no more.
-        logger.addHandler(_run_handler)
-    return logger
+    return _listen()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextvars import copy_context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,22 @@ from towpath._engine.arguments import search
 from towpath._engine.attempts import interruption
 from towpath._engine.mapping import calls_of
 from towpath._engine.skipping import skipped, upstream_failures
-from towpath._engine.task_runs import Results, attempts_of, execute, new_run, report_new
+from towpath._engine.task_runs import (
+    Results,
+    attempts_of,
+    execute,
+    execute_async,
+    new_run,
+    report_new,
+)
 from towpath._runs.children import Child
 from towpath._runs.context import current_run
 from towpath._runs.futures import Future, FutureList
+from towpath._runs.loops import loop_for
 from towpath._state_type import StateType
 from towpath._strikes import spared
 from towpath.exceptions import MissingContextError, RunCancelled
+from towpath.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +37,6 @@ if TYPE_CHECKING:
     from towpath._engine.definitions import TaskDefinition
     from towpath._runs.context import RunContext, Runner
     from towpath._runs.futures import Waits
-    from towpath.states import State
 
 _quick = threading.local()
 
@@ -119,10 +128,11 @@ class _Submission:
         self._thread = threading.get_ident()
         self._missing = len(waits) + 1
         self._lock = threading.Lock() if waits else None
+        self._context = copy_context() if waits else None
 
     def wait(self) -> None:
         if not self._waits:
-            self._runner.run(self._work)
+            self._begin()
             return
         for future, _, _ in self._waits:
             future.when_done(self._one_less)
@@ -130,6 +140,7 @@ class _Submission:
 
     def _one_less(self) -> None:
         assert self._lock is not None
+        assert self._context is not None
         with self._lock:
             self._missing -= 1
             if self._missing:
@@ -140,26 +151,65 @@ class _Submission:
         else:
             if self._run.trace is not None:
                 self._run.trace.ready = self._run.clock.time()
-            self._runner.run(self._work)
+            # Another run's code may be around this, with context variables of its own.
+            self._context.run(self._begin)
 
-    def _work(self) -> None:
+    def _begin(self) -> None:
+        if self._runner.remote or not self._run.owner.awaited:
+            self._runner.run(self._work)
+        else:
+            self._runner.run_in_loop(self._work_async, loop_for(self._flow_run), self._lost)
+
+    @property
+    def _flow_run(self) -> RunContext:
         flow_run = self._run.flow_run
         assert flow_run is not None
-        assert flow_run.interruption is not None
+        return flow_run
+
+    def _work(self) -> None:
         try:
-            flow_run.interruption.check()
-            state = self._to_end()
+            self._check_interruption()
+            ready = self._ready()
+            state = ready if isinstance(ready, State) else execute(self._run, *ready)
         except KeyboardInterrupt as error:
             # The task ran in the thread of the flow's own code, which must get the exception.
             self._end(interruption(error))
             raise
-        except RunCancelled as error:
-            state = attempts_of(self._run, Results()).interrupted(error)
         except BaseException as error:  # noqa: BLE001 - a thread of ours must not lose it
-            state = interruption(error)
+            state = self._ended_by(error)
         if self._run.inherited:
             self._leave_child(state)
         self._end(state)
+
+    async def _work_async(self) -> None:
+        try:
+            self._check_interruption()
+            ready = self._ready()
+            state = ready if isinstance(ready, State) else await execute_async(self._run, *ready)
+        except BaseException as error:
+            state = self._ended_by(error)
+            if isinstance(error, KeyboardInterrupt) and _in_main_thread():
+                # It was meant for the code of the loop's own thread.
+                self._end(state)
+                raise
+        if self._run.inherited:
+            end_forked_child(state.exception)
+        self._end(state)
+
+    def _check_interruption(self) -> None:
+        assert self._flow_run.interruption is not None
+        self._flow_run.interruption.check()
+
+    def _ended_by(self, error: BaseException) -> State[Any]:
+        if isinstance(error, RunCancelled):
+            return attempts_of(self._run, Results()).interrupted(error)
+        return interruption(error)
+
+    def _lost(self) -> None:
+        """Ends a run whose loop was closed before its code began."""
+        if not self._future.done():
+            error = RunCancelled("its event loop was closed before it began")
+            self._end(attempts_of(self._run, Results()).interrupted(error))
 
     def _leave_child(self, state: State[Any]) -> None:
         """Ends a child that was forked in the task, and got out of its function.
@@ -172,7 +222,8 @@ class _Submission:
         elif state.exception is not None:
             raise state.exception
 
-    def _to_end(self) -> State[Any]:
+    def _ready(self) -> State[Any] | tuple[dict[str, Any], Results]:
+        """Reports the run as RUNNING; returns what to run, or the state that it has ended in."""
         run = self._run
         try:
             parameters = run.parameters = self._arguments.resolved()
@@ -186,7 +237,7 @@ class _Submission:
         place = run.trace.traceparent if run.trace is not None else ""
         running = StateReport(state=StateType.RUNNING, time=run.clock.time(), traceparent=place)
         run.reporter.transition(run.run_id, running)
-        return execute(run, parameters, results)
+        return parameters, results
 
     def _skip(self, failed: list[Future[Any]]) -> None:
         state = skipped(self._future.child, failed)
@@ -212,6 +263,10 @@ def _placed(run: RunContext, state: StateReport) -> StateReport:
     if run.trace is None or not run.trace.traceparent:
         return state
     return replace(state, traceparent=run.trace.traceparent)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _in_turn(work: Any) -> None:

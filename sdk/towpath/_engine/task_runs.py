@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,18 +12,20 @@ import uuid_utils
 from towpath._clock import current_clock, system_clock
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter
-from towpath._engine import traced_attempts
+from towpath._engine import failure_report, traced_attempts
 from towpath._engine.arguments import search
 from towpath._engine.attempts import interruption
 from towpath._engine.caching import ResultEntry
-from towpath._engine.coroutines import run_to_end
+from towpath._engine.coroutines import awaited
 from towpath._engine.generators import Driver
-from towpath._engine.run_logging import set_up
+from towpath._engine.run_logging import logs_prints, set_up
 from towpath._engine.skipping import skipped, upstream_failures
 from towpath._redaction.live import LiveSecrets
+from towpath._runs.async_library import check_async_library
 from towpath._runs.children import Child, Children
-from towpath._runs.context import RunContext, current_run, current_tags
-from towpath._runs.futures import wait
+from towpath._runs.context import RunContext, current_run, current_tags, leave_run
+from towpath._runs.futures import wait, wait_async
+from towpath._runs.stack import in_fresh_task, in_fresh_thread, level_below, nearly_full
 from towpath._runs.unended import leave_unended
 from towpath._state_type import StateType
 from towpath._strikes import call_exposed, spared
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from towpath._engine.caching import Hit
     from towpath._engine.definitions import TaskDefinition
     from towpath._runs.futures import Future, Waits
+    from towpath._runs.interruption import Interruption
     from towpath.states import State
 
 
@@ -53,9 +55,11 @@ def new_run(
 ) -> RunContext:
     """The run that a call of a task makes; not reported yet."""
     parent = current_run.get()
+    level = level_below(parent, task.name)
     index = parent.next_index(task.task_key) if parent else 0
     run_id = str(uuid_utils.uuid7())
     if parent is None:
+        failure_report.settings_for_run()
         set_up()
     clock = parent.clock if parent else current_clock.get() or system_clock
     inherited: frozenset[str] = parent.tags if parent else frozenset()
@@ -75,11 +79,12 @@ def new_run(
         owner=task,
         parent=parent,
         runner=parent.runner if parent else None,
-        log_prints=task.log_prints or (parent.log_prints if parent else False),
+        log_prints=logs_prints(task, parent),
         persist_result=parent.persist_result if parent else False,
         clock=clock,
         created=clock.time(),
         index=index,
+        level=level,
         mapped=mapped,
         secrets=parent.secrets if parent else LiveSecrets(),
     )
@@ -182,7 +187,14 @@ def attempts_of(run: RunContext, results: Results) -> Attempts:
 
 
 def execute(run: RunContext, parameters: dict[str, Any], results: Results) -> State[Any]:
-    """Brings a run that is RUNNING to its final state, in this thread."""
+    """Brings a run that is RUNNING to its final state, while this thread waits."""
+    if nearly_full():
+        state: State[Any] = in_fresh_thread(lambda: _execute(run, parameters, results))
+        return state
+    return _execute(run, parameters, results)
+
+
+def _execute(run: RunContext, parameters: dict[str, Any], results: Results) -> State[Any]:
     task: TaskDefinition = run.owner
     attempts = attempts_of(run, results)
     token = current_run.set(run)
@@ -192,22 +204,46 @@ def execute(run: RunContext, parameters: dict[str, Any], results: Results) -> St
         runner = run.runner
         if runner is not None and runner.remote and run.submitted:
             return attempts.run(lambda: runner.perform(task, run, parameters))
-        body = _body(run, parameters)
-        if task.awaited:
-            state: State[Any] = run_to_end(attempts.run_async(body))
-            return state
-        return attempts.run(body)
+        interruption = _interruption_of(run)
+        if interruption is None:
+            return attempts.run(lambda: call_exposed(task.body, parameters))
+        return attempts.run(lambda: interruption.run(lambda: task.body(parameters)))
     finally:
         current_run.reset(token)
 
 
-def _body(run: RunContext, parameters: dict[str, Any]) -> Callable[[], Any]:
+async def execute_async(
+    run: RunContext, parameters: dict[str, Any], results: Results
+) -> State[Any]:
+    """Brings a run that is RUNNING to its final state, in this loop."""
+    if nearly_full():
+        state: State[Any] = await in_fresh_task(_execute_async(run, parameters, results))
+        return state
+    return await _execute_async(run, parameters, results)
+
+
+async def _execute_async(
+    run: RunContext, parameters: dict[str, Any], results: Results
+) -> State[Any]:
     task: TaskDefinition = run.owner
-    interruption = run.flow_run.interruption if run.submitted and run.flow_run else None
-    if interruption is None:
-        return lambda: call_exposed(task.body, parameters)
-    stoppable = interruption.run_async if task.awaited else interruption.run
-    return lambda: stoppable(lambda: task.body(parameters))
+    attempts = attempts_of(run, results)
+    token = current_run.set(run)
+    try:
+        if results.problem is not None:
+            return attempts.give_up(results.problem)
+        interruption = _interruption_of(run)
+        if interruption is None:
+            return await attempts.run_async(lambda: awaited(task.invoke(parameters)))
+        return await attempts.run_async(
+            lambda: interruption.run_async(lambda: task.body(parameters))
+        )
+    finally:
+        leave_run(token)
+
+
+def _interruption_of(run: RunContext) -> Interruption | None:
+    """What stops the body of a submitted run, when its flow is interrupted."""
+    return run.flow_run.interruption if run.submitted and run.flow_run else None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -307,23 +343,18 @@ async def call_async(
     wait_for: Sequence[Future[Any]] = (),
 ) -> Child:
     """Runs a task of a coroutine function here and now."""
+    check_async_library(task.name)
     arguments, waits = _waits(task, args, kwargs, wait_for)
     if waits:
-        await asyncio.to_thread(wait, [future for future, _, _ in waits])
+        await wait_async(future for future, _, _ in waits)
     called = _begin(task, arguments, waits)
     if called.child.state is not None:
         return called.child
-    attempts = attempts_of(called.run, called.results)
-    if called.results.problem is not None:
-        return called.settle(attempts.give_up(called.results.problem))
-    token = current_run.set(called.run)
     try:
-        return called.settle(await attempts.run_async(lambda: task.body(called.parameters)))
+        return called.settle(await execute_async(called.run, called.parameters, called.results))
     except BaseException as error:
         called.raised(interruption(error))
         raise
-    finally:
-        current_run.reset(token)
 
 
 def stream(
@@ -350,8 +381,9 @@ async def stream_async(
     wait_for: Sequence[Future[Any]] = (),
 ) -> AsyncGenerator[Any, Any]:
     """Runs a task of an async generator function, item by item."""
+    check_async_library(task.name)
     arguments, waits = _waits(task, args, kwargs, wait_for)
-    await asyncio.to_thread(wait, [future for future, _, _ in waits])
+    await wait_async(future for future, _, _ in waits)
     called = _begin(task, arguments, waits)
     if called.child.state is not None:
         called.child.state.result()

@@ -11,6 +11,7 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
+from towpath._callables import plain_function
 from towpath._class_cache import cached_by_class, class_of
 from towpath._redaction.marking import is_marked, sensitive_parameters
 
@@ -29,7 +30,7 @@ def guarded_parameters(function: Callable[..., Any]) -> Mapping[str, frozenset[s
     Returns:
         For each parameter, the names within its types: of fields, aliases and classes.
     """
-    plain = inspect.unwrap(function)
+    plain = plain_function(function)
     names = getattr(plain, "__globals__", {})
     direct = sensitive_parameters(function)
     found: dict[str, frozenset[str]] = {}

@@ -7,6 +7,7 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
 
+from towpath._callables import plain_function
 from towpath._redaction.patterns import REDACTED
 from towpath.annotations import Sensitive
 
@@ -21,7 +22,7 @@ _HINTS: Final = ("Sensitive", "Secret")
 def sensitive_parameters(function: Callable[..., Any]) -> frozenset[str]:
     """Returns the names of a function's sensitive parameters."""
     try:
-        annotations = inspect.get_annotations(inspect.unwrap(function))
+        annotations = inspect.get_annotations(plain_function(function))
     except (TypeError, ValueError):
         return _NONE
     return frozenset(
@@ -66,7 +67,7 @@ def _is_sensitive(function: Callable[..., Any], name: str, annotation: Any) -> b
         return is_marked(annotation)
     if not any(hint in annotation for hint in _HINTS) and not _may_be_alias(function, annotation):
         return False
-    known: Mapping[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
+    known: Mapping[str, Any] = getattr(plain_function(function), "__globals__", {})
     alone = SimpleNamespace(__annotations__={name: annotation})
     try:
         found = get_type_hints(alone, globalns=dict(known), include_extras=True)[name]
@@ -78,7 +79,7 @@ def _is_sensitive(function: Callable[..., Any], name: str, annotation: Any) -> b
 
 def _may_be_alias(function: Callable[..., Any], annotation: str) -> bool:
     """Whether a name in the module is an alias of a marked type: `Password = Annotated[...]`."""
-    known: Mapping[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
+    known: Mapping[str, Any] = getattr(plain_function(function), "__globals__", {})
     words = "".join(each if each.isidentifier() or each.isdigit() else " " for each in annotation)
     return any(is_marked(known[word]) for word in words.split() if word in known)
 

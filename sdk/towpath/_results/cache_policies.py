@@ -11,9 +11,10 @@ import hashlib
 import inspect
 import json
 from dataclasses import dataclass, field
-from types import CodeType, MethodType
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
+from towpath._callables import Named, bound_object, plain_function, whole_call
 from towpath.exceptions import UnhashableInputError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class _Inputs(CachePolicy):
         from towpath._results.hashing import stable_hash  # noqa: PLC0415 - the same
         from towpath._results.scalars import NotEncodableError  # noqa: PLC0415 - loads with the first key
 
-        owner = getattr(getattr(run.owner, "fn", None), "__self__", None)
+        owner = bound_object(getattr(run.owner, "fn", None))
         hashes: list[str] = []
         for name in sorted(inputs):
             try:
@@ -132,7 +133,7 @@ class _FlowParameters(CachePolicy):
             return _Inputs().compute_key(run, inputs)
         # A process that runs tasks knows the parameters of their flow, not its function.
         function = getattr(flow.owner, "fn", None)
-        return _Inputs().compute_key(flow, inputs_of(function, flow.parameters))
+        return _Inputs().compute_key(flow, whole_call(function, flow.parameters))
 
     def __repr__(self) -> str:
         return "FLOW_PARAMETERS"
@@ -167,14 +168,6 @@ DEFAULT: CachePolicy = INPUTS + TASK_SOURCE + RUN_ID
 """What `persist_result=True` means: within one flow run nothing is computed twice."""
 
 
-def inputs_of(function: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """All that a call of a function depends on by name: its arguments, and what is bound to it."""
-    if isinstance(function, MethodType):
-        (name, *_) = [*inspect.signature(function.__func__).parameters, "self"]
-        return {name if name not in parameters else "self": function.__self__, **parameters}
-    return dict(parameters)
-
-
 def _joined(keys: Iterable[str]) -> str:
     return hashlib.sha256(json.dumps(list(keys)).encode()).hexdigest()
 
@@ -189,11 +182,16 @@ def task_input_hash(context: RunContext, arguments: dict[str, Any]) -> str | Non
 
 
 def _source_of(function: Callable[..., Any]) -> bytes:
-    """The source of a function; its code where there is no source."""
+    """The source of a function; its code where there is no source; the name of a builtin."""
+    plain = plain_function(function)
     try:
-        return inspect.getsource(function).encode("utf-8", "surrogatepass")
+        return inspect.getsource(plain).encode("utf-8", "surrogatepass")
     except (OSError, TypeError):
-        return code_bytes(function.__code__)
+        code = getattr(plain, "__code__", None)
+    if isinstance(code, CodeType):
+        return code_bytes(code)
+    named = Named.of(plain)
+    return f"{named.module}:{named.qualname}".encode("utf-8", "surrogatepass")
 
 
 def code_bytes(code: CodeType) -> bytes:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _HEAP_TYPE: Final = 1 << 9
-"""Flag of CPython for classes that are made by a `class` statement."""
+"""Flag of CPython for classes that are made while it runs: all those of `class` statements."""
+_POINTER: Final = tuple.__itemsize__
+"""Size of a slot, bytes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,10 @@ def is_transparent(kind: type[Any]) -> bool:
     base = kind
     while base.__flags__ & _HEAP_TYPE and base.__base__ is not None:
         base = base.__base__
-    return base is object and kind is not object
+    # Classes written in C may be made while Python runs, too: their objects have more room.
+    own = (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
+    known = object.__basicsize__ + _POINTER * (own + sum(map(len, map(_declared, kind.__mro__))))
+    return base is object is not kind and kind.__basicsize__ == known and not kind.__itemsize__
 
 
 def state_of(value: Any) -> ObjectState:
@@ -84,14 +89,20 @@ def _slots(kind: type[Any]) -> dict[str, Any]:
     """The descriptors of a class's slots by the name that the class knows them by."""
     found: dict[str, Any] = {}
     for base in reversed(kind.__mro__):
-        declared: Any = vars(base).get("__slots__", ())
-        for name in [declared] if isinstance(declared, str) else declared:
+        for name in _declared(base):
             private = name.startswith("__") and not name.endswith("__")
             own = f"_{base.__name__.lstrip('_')}{name}" if private else name
             slot = vars(base).get(own)
-            if name not in {"__dict__", "__weakref__"} and hasattr(slot, "__set__"):
+            if hasattr(slot, "__set__"):
                 found[own] = slot
     return found
+
+
+def _declared(kind: type[Any]) -> list[str]:
+    """The slots that a class declares itself, which hold attributes."""
+    declared: Any = vars(kind).get("__slots__", ())
+    names = [declared] if isinstance(declared, str) else declared
+    return [name for name in names if name not in {"__dict__", "__weakref__"}]
 
 
 @cached_by_class

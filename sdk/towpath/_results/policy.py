@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from towpath._callables import returns_coroutine
 from towpath._results.cache_policies import NO_CACHE, CacheKeyFnPolicy, CachePolicy
 from towpath.exceptions import DefinitionError
 
@@ -61,6 +62,8 @@ def policy_of_results(
     if cache_key_fn is not None:
         if cache_policy is not None and cache_policy is not NO_CACHE:
             raise DefinitionError("give cache_policy or cache_key_fn, not both")
+        if returns_coroutine(cache_key_fn):
+            raise DefinitionError("cache_key_fn is an ordinary function, not an async one")
         cache_policy = CacheKeyFnPolicy(cache_key_fn=cache_key_fn)
     caches = cache_policy is not None and cache_policy is not NO_CACHE
     if caches and persist_result is False:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from types import TracebackType
 
     from towpath._runs.context import RunContext
+    from towpath._runs.loops import SharedLoop
 
 
 class TaskRunner:
@@ -35,6 +36,29 @@ class TaskRunner:
             work: Drives a task run to its end; it doesn't raise.
         """
         raise NotImplementedError
+
+    def run_in_loop(
+        self,
+        work: Callable[[], Coroutine[Any, Any, None]],
+        loop: SharedLoop,
+        ended: Callable[[], None],
+    ) -> None:
+        """Runs async work that is ready, now or later: by `run`, whose work waits for it.
+
+        Args:
+            work: Makes the coroutine that drives a task run to its end; it doesn't raise.
+            loop: The loop of the flow's async tasks.
+            ended: Called in the end, also when the work never began, since the loop was closed.
+        """
+        from towpath._runs.waiting import run_in  # noqa: PLC0415 - loads asyncio
+
+        def wait() -> None:
+            try:
+                run_in(loop, work)
+            finally:
+                ended()
+
+        self.run(wait)
 
     def perform(self, task: Any, run: RunContext, parameters: dict[str, Any]) -> Any:
         """Calls a task's function in the place of this runner, and returns its result.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from towpath._runners.base import TaskRunner
 from towpath._runs.slots import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+
+    from towpath._runs.loops import SharedLoop
 
 
 class ThreadPoolTaskRunner(TaskRunner):
@@ -40,6 +42,16 @@ class ThreadPoolTaskRunner(TaskRunner):
         """Runs work in one of the threads, in a copy of this context."""
         assert self._slots is not None, "a task runner runs within a flow"
         self._slots.run(work)
+
+    def run_in_loop(
+        self,
+        work: Callable[[], Coroutine[Any, Any, None]],
+        loop: SharedLoop,
+        ended: Callable[[], None],
+    ) -> None:
+        """Runs async work in its loop, in a copy of this context; it counts as a thread does."""
+        assert self._slots is not None, "a task runner runs within a flow"
+        self._slots.run_in_loop(work, loop, ended)
 
     def duplicate(self) -> TaskRunner:
         """Returns a runner with the same number of threads."""

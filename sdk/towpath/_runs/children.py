@@ -26,6 +26,10 @@ class Waitable(Protocol):
         """Waits until the run has ended, at most so many seconds."""
         ...
 
+    async def wait_async(self) -> None:
+        """Waits until the run has ended, in async code."""
+        ...
+
 
 @dataclass(slots=True, eq=False)
 class Child:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ContextDecorator
+from contextlib import ContextDecorator, suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, Self
 
+from towpath._callables import whole_call
 from towpath._clock import Clock, system_clock
 from towpath._forks import generation, in_child
 from towpath._redaction.clean import clean
@@ -16,12 +17,13 @@ from towpath._redaction.marking import sensitive_parameters
 from towpath.exceptions import MissingContextError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
     from types import TracebackType
 
     from towpath._delivery.reports import Reporter
     from towpath._runs.children import Children
     from towpath._runs.interruption import Interruption
+    from towpath._runs.loops import Loops, SharedLoop
     from towpath._runs.trace import Trace
 
 RUN_LOGGER: Final = "towpath.runs"
@@ -46,6 +48,15 @@ class Runner(Protocol):
 
     def run(self, work: Callable[[], None]) -> None:
         """Runs work that waits for nothing, now or later."""
+        ...
+
+    def run_in_loop(
+        self,
+        work: Callable[[], Coroutine[Any, Any, None]],
+        loop: SharedLoop,
+        ended: Callable[[], None],
+    ) -> None:
+        """Runs async work in a loop, now or later; calls `ended` even if it never begins."""
         ...
 
     def perform(self, task: Any, run: RunContext, parameters: dict[str, Any]) -> Any:
@@ -81,6 +92,8 @@ class RunContext:
     parent: RunContext | None = field(default=None, repr=False)
     runner: Runner | None = None
     attempt: int = 1
+    level: int = 0
+    """Number of runs around it."""
     index: int = 0
     """Number of the call of its task within its parent, from 0."""
     submitted: bool = False
@@ -95,6 +108,12 @@ class RunContext:
     """Seconds since the Unix epoch."""
     interruption: Interruption | None = None
     """Of the flow run."""
+    loop: SharedLoop | None = field(default=None, repr=False)
+    """Of an async flow run: the loop that its code runs in."""
+    loops: Loops | None = field(default=None, repr=False)
+    """Of a flow run: the loops in threads of its root run."""
+    loop_depth: int = 0
+    """Of a flow run: which of these loops its submitted tasks may run in, at the least."""
     secrets: LiveSecrets = field(default_factory=LiveSecrets, repr=False)
     """The sensitive values of its root run."""
     trace: Trace | None = field(default=None, repr=False)
@@ -118,8 +137,11 @@ class RunContext:
 
     def hide(self, parameters: dict[str, Any]) -> None:
         """Keeps its sensitive arguments from being seen."""
-        for name in sensitive_parameters(self.owner.fn):
-            self.secrets.add(parameters.get(name))
+        sensitive = sensitive_parameters(self.owner.fn)
+        if sensitive:
+            call = whole_call(self.owner.fn, parameters)
+            for name in sensitive:
+                self.secrets.add(call.get(name))
 
     @property
     def id(self) -> str:
@@ -148,6 +170,15 @@ class RunContext:
 
 
 current_run: ContextVar[RunContext | None] = ContextVar("towpath_run", default=None)
+
+
+def leave_run(token: Token[RunContext | None]) -> None:
+    """Makes the run current again that was current before `token`."""
+    # Python closes a coroutine that is left for good in any context.
+    with suppress(ValueError):
+        current_run.reset(token)
+
+
 _tags: ContextVar[frozenset[str]] = ContextVar("towpath_tags", default=frozenset())
 
 

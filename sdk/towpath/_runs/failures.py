@@ -7,8 +7,10 @@ text, its attributes or its frames, and may refuse to take new ones.
 from __future__ import annotations
 
 import traceback
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath._delivery.reports import FailureReport
@@ -77,13 +79,12 @@ def place(error: BaseException) -> str:
     if remote is not None:
         return remote.place
     try:
-        frames = traceback.extract_tb(error.__traceback__, limit=-_MOST_FRAMES)
+        frames = traceback.extract_tb(_users_frames(error), limit=-1)
     except Exception:  # noqa: BLE001 - reading a line asks the module's loader
         return ""
-    users = [frame for frame in frames if not frame.filename.startswith(_OURS)]
-    if not users:
+    if not frames or _is_ours(frames[-1].filename):
         return ""
-    last = users[-1]
+    last = frames[-1]
     return f"{last.filename}:{last.lineno} in {last.name}: {last.line or ''}".rstrip(": ")
 
 
@@ -136,11 +137,32 @@ def _stack_trace(error: BaseException) -> str:
     if remote is not None:
         return remote.stack_trace
     try:
-        described = traceback.TracebackException.from_exception(error, limit=-_MOST_FRAMES)
+        described = traceback.TracebackException(
+            type(error), error, _users_frames(error), limit=-_MOST_FRAMES
+        )
         _hide_our_frames(described)
         return "".join(described.format())
     except Exception:  # noqa: BLE001 - the class may do anything, and groups may nest too deep
         return f"{headline(error)}\n"
+
+
+def _users_frames(error: BaseException) -> TracebackType | None:
+    """The user's frames among the innermost; these where there is none of the user's."""
+    # The whole of a long traceback is walked here only, since reading a frame is slow.
+    last: deque[TracebackType] = deque(maxlen=_MOST_FRAMES)
+    link = error.__traceback__
+    while link is not None:
+        last.append(link)
+        link = link.tb_next
+    shown = [one for one in last if not _is_ours(one.tb_frame.f_code.co_filename)] or last
+    users: TracebackType | None = None
+    for one in reversed(shown):
+        users = TracebackType(users, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return users
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith(_OURS)
 
 
 def _hide_our_frames(described: traceback.TracebackException) -> None:
@@ -150,7 +172,7 @@ def _hide_our_frames(described: traceback.TracebackException) -> None:
         link = chain.pop()
         if link is None:
             continue
-        users = [frame for frame in link.stack if not frame.filename.startswith(_OURS)]
+        users = [frame for frame in link.stack if not _is_ours(frame.filename)]
         if users:
             link.stack = traceback.StackSummary.from_list(users)
         chain += [link.__cause__, link.__context__]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +16,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from towpath._settings.layers import Problem
+
 
 @dataclass(frozen=True, slots=True)
 class _Cached:
     environment: tuple[object, ...]
     files: tuple[tuple[Path, object], ...]
     settings: Settings
+    """With defaults for wrong values."""
+    problems: tuple[Problem, ...]
 
 
 _flags: dict[str, str] = {}
 _profile = ""
 _cached: _Cached | None = None
+_told: set[Problem] | None = set()
+"""The problems that this process has told; None where another process tells them."""
 
 
 def get_settings() -> Settings:
@@ -36,6 +44,40 @@ def get_settings() -> Settings:
     Raises:
         ConfigurationError: A setting is wrong; the message gives the place and a valid value.
     """
+    current = _current()
+    if current.problems:
+        raise ConfigurationError(str(current.problems[0]))
+    return current.settings
+
+
+def settings_of_runs() -> Settings:
+    """Returns the settings for runs: a wrong one stops them only where no default can be used.
+
+    Raises:
+        ConfigurationError: A setting on where reports go, or as whom, is wrong.
+    """
+    current = _current()
+    for problem in current.problems:
+        if not problem.remedy:
+            raise ConfigurationError(str(problem))
+        if _told is not None and problem not in _told:
+            _told.add(problem)
+            _tell(f"towpath: {problem}; {problem.remedy}")
+    return current.settings
+
+
+def leave_problems_to_parent() -> None:
+    """Tells no problems here, since the process that started this one has told them."""
+    global _told  # noqa: PLW0603 - a process is a worker for good
+    _told = None
+
+
+def _tell(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # No stream, or a broken one.
+        sys.stderr.write(f"{text}\n")
+
+
+def _current() -> _Cached:
     global _cached  # noqa: PLW0603 - one process has one environment
     environment = _environment()
     cached = _cached
@@ -44,18 +86,16 @@ def get_settings() -> Settings:
         and cached.environment == environment
         and all(_fingerprint(path) == seen for path, seen in cached.files)
     ):
-        return cached.settings
+        return cached
     resolution = resolve_settings()
-    if resolution.problems:
-        raise ConfigurationError(resolution.problems[0])
     values: dict[str, Any] = {
         found.setting.attribute: found.value for found in resolution.found.values()
     }
     settings = Settings(**values)
     paths = [resolution.config.path, *([resolution.project.path] if resolution.project else [])]
     files = tuple((path, _fingerprint(path)) for path in paths)
-    _cached = _Cached(environment, files, settings)
-    return settings
+    _cached = _Cached(environment, files, settings, tuple(resolution.problems))
+    return _cached
 
 
 def resolve_settings() -> Resolution:

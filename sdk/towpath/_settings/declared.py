@@ -329,6 +329,17 @@ def _declared() -> tuple[Setting, ...]:
 
 SETTINGS: Final = _declared()
 
+TOLERATED: Final = frozenset(
+    {
+        *("display", "log.level", "outbox.fsync", "flush_timeout_seconds"),
+        *("telemetry.join_caller", "telemetry.trace_url"),
+    }
+)
+"""Settings of which a wrong value stops no run: the default does, which is said once.
+
+The others decide where reports go, and as whom: a default could send them elsewhere.
+"""
+
 CREDENTIALS: Final = (
     *("server.api_key", "server.api_key_file"),
     *("server.token_file", "server.sign_in_file"),

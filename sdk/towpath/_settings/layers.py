@@ -19,10 +19,12 @@ from towpath._settings.declared import (
     SERVER_VARIABLES,
     SETTINGS,
     STAND_IN_PREFIX,
+    TOLERATED,
     VARIABLES,
     Scope,
     Setting,
     Value,
+    masked,
     suggestion,
 )
 from towpath._settings.files import (
@@ -76,12 +78,25 @@ class Found:
         return f"{self.kind}: {self.place}" if self.place else self.kind
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong in a layer."""
+
+    text: str
+    """The place, what is wrong and what is right."""
+    remedy: str = ""
+    """What runs do instead; empty when none can."""
+
+    def __str__(self) -> str:
+        return self.text
+
+
 @dataclass(slots=True, kw_only=True)
 class Resolution:
     """All resolved settings, and the problems found in their layers."""
 
     found: dict[str, Found] = field(default_factory=dict[str, Found])
-    problems: list[str] = field(default_factory=list[str])
+    problems: list[Problem] = field(default_factory=list[Problem])
     config: ConfigFile
     profile: str = DEFAULT_PROFILE
     project: ProjectFile | None = None
@@ -138,16 +153,17 @@ def user_config() -> ConfigFile:
     Raises:
         ConfigurationError: It can't be read.
     """
-    return read_config(config_path(os.environ.get("TOWPATH_HOME")))
+    return read_config(config_path(_variable("TOWPATH_HOME")))
 
 
-def file_problems(config: ConfigFile) -> list[str]:
-    """Returns a line for each problem in the user's file, in any of its profiles."""
+def file_problems(config: ConfigFile) -> list[Problem]:
+    """Returns each problem in the user's file, in any of its profiles."""
     problems = [_unknown_key(config, key) for key in config.unknown]
     for name in config.profiles:
         problems += read_layer(profile_layer(config, name))[1]
     if config.profile and config.profile not in {*config.profiles, DEFAULT_PROFILE}:
-        problems.append(f"{config.path}: there is no profile {config.profile!r} to use")
+        text = f"{config.path}: there is no profile {config.profile!r} to use"
+        problems.append(Problem(text))
     return problems
 
 
@@ -157,7 +173,7 @@ def chosen_profile(config: ConfigFile, flag: str = "") -> str:
     Raises:
         ConfigurationError: There is no such profile.
     """
-    chosen = flag or os.environ.get(PROFILE_VARIABLE) or config.profile or DEFAULT_PROFILE
+    chosen = flag or _variable(PROFILE_VARIABLE) or config.profile or DEFAULT_PROFILE
     if chosen not in config.profiles and chosen != DEFAULT_PROFILE:
         close = suggestion(chosen, config.profiles)
         advice = f"did you mean {close!r}?" if close else f"`towpath profile create {chosen}`"
@@ -172,23 +188,25 @@ def profile_layer(config: ConfigFile, name: str) -> Layer:
     )
 
 
-def read_layer(layer: Layer) -> tuple[dict[str, Found], list[str]]:
-    """Returns a layer's settings by name, and a line for each problem in it."""
+def read_layer(layer: Layer) -> tuple[dict[str, Found], list[Problem]]:
+    """Returns a layer's settings by name, and each problem in it."""
     found: dict[str, Found] = {}
-    problems: list[str] = []
+    problems: list[Problem] = []
     for name, written in layer.values.items():
         setting = BY_NAME.get(name)
         place = setting.variable if setting and layer.kind == "environment" else layer.place
         if setting is None:
-            problems.append(f"{place}: {unknown_setting(name)}")
+            meant = suggestion(name, BY_NAME)
+            problems.append(Problem(f"{place}: {unknown_setting(name)}", _ignored(meant)))
         elif setting.scope not in _ALLOWED[layer.kind]:
-            problems.append(f"{place}: {_misplaced(setting, layer.kind)}")
+            problems.append(Problem(f"{place}: {_misplaced(setting, layer.kind)}"))
         else:
             try:
                 value = setting.read(written)
             except (ValueError, TypeError) as error:
                 said = "" if setting.secret else f" is {written!r}: it"
-                problems.append(f"{place}: {name}{said} {error}")
+                text = f"{place}: {name}{said} {error}"
+                problems.append(Problem(text, _replaced(setting)))
             else:
                 found[name] = Found(setting=setting, value=value, kind=layer.kind, place=place)
     return found, problems
@@ -214,22 +232,42 @@ def strange_variables() -> list[str]:
 
 
 def _environment() -> dict[str, Any]:
-    written = {setting.name: os.environ.get(setting.variable) for setting in SETTINGS}
-    # Shells and container files unset a variable by an empty text.
+    written = {setting.name: _variable(setting.variable) for setting in SETTINGS}
     return {name: value for name, value in written.items() if value}
 
 
-def _near_misses() -> list[str]:
+def _variable(name: str) -> str:
+    """The text of a variable; empty for none, and for blanks."""
+    # Shells and container files unset a variable by an empty text.
+    return os.environ.get(name, "").strip()
+
+
+def _near_misses() -> list[Problem]:
     # Kubernetes puts variables such as TOWPATH_PORT into pods beside a service of that name, so
     # only clear misspellings are refused.
-    own = [name.removeprefix(ENVIRONMENT_PREFIX) for name in VARIABLES]
-    found: list[str] = []
+    own = {each.variable.removeprefix(ENVIRONMENT_PREFIX): each.name for each in SETTINGS}
+    own[PROFILE_VARIABLE.removeprefix(ENVIRONMENT_PREFIX)] = ""
+    found: list[Problem] = []
     for name in strange_variables():
         # The common prefix would make all of them look similar.
         close = suggestion(name.removeprefix(ENVIRONMENT_PREFIX), own, cutoff=_NEAR_MISS)
         if close:
-            found.append(f"{name} is no setting: did you mean {ENVIRONMENT_PREFIX}{close}?")
+            text = f"{name} is no setting: did you mean {ENVIRONMENT_PREFIX}{close}?"
+            found.append(Problem(text, _ignored(own[close] or PROFILE_VARIABLE)))
     return found
+
+
+def _replaced(setting: Setting) -> str:
+    """What runs do with a wrong value of a setting."""
+    if setting.name not in TOLERATED:
+        return ""
+    shown = masked(setting, setting.default)
+    return f"its default is used{f', {shown}' if shown else ''}"
+
+
+def _ignored(meant: str) -> str:
+    """What runs do with an unknown name; `meant` is the setting that it resembles, if any."""
+    return "it is ignored" if not meant or meant in TOLERATED else ""
 
 
 def _misplaced(setting: Setting, kind: SourceKind) -> str:
@@ -242,11 +280,12 @@ def _misplaced(setting: Setting, kind: SourceKind) -> str:
     return f"{setting.name} can only be set by {setting.variable}"
 
 
-def _unknown_key(config: ConfigFile, key: str) -> str:
+def _unknown_key(config: ConfigFile, key: str) -> Problem:
     if key.partition(".")[0] in {name.partition(".")[0] for name in BY_NAME}:
-        return f"{config.path}: {key} belongs under [profiles.NAME]"
+        return Problem(f"{config.path}: {key} belongs under [profiles.NAME]", _ignored(key))
     close = suggestion(key, ["profile", "profiles"])
-    return f"{config.path}: there is no key {key!r}" + (f": did you mean {close!r}?" * bool(close))
+    text = f"{config.path}: there is no key {key!r}"
+    return Problem(text + (f": did you mean {close!r}?" * bool(close)), _ignored(close))
 
 
 def _default(setting: Setting) -> Found:

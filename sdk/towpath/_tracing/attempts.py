@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as contexts
@@ -180,8 +179,7 @@ class AttemptSpans:
 
 def _place_of(owner: Any) -> str:
     """Returns the qualified name of a flow's or task's function."""
-    function = inspect.unwrap(owner.fn)
-    return f"{function.__module__}.{getattr(function, '__qualname__', owner.name)}"
+    return f"{owner.__module__}.{owner.__qualname__}"
 
 
 def _result(state: StateReport) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from towpath._settings.current import get_settings
+from towpath._settings.current import settings_of_runs
 from towpath._telemetry import switch
 from towpath._telemetry.guarded import guarded
 
@@ -27,7 +27,7 @@ def trace_of(run: RunContext) -> Trace | None:
     from towpath._tracing.runs import trace_of_root  # noqa: PLC0415 - loads OpenTelemetry's API
 
     with guarded("runs"):
-        return trace_of_root(run, tracer, join=get_settings().join_caller_trace)
+        return trace_of_root(run, tracer, join=settings_of_runs().join_caller_trace)
     return None
 
 

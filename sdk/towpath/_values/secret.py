@@ -111,10 +111,10 @@ def variable_of(name: str) -> str:
 
 def _accessed(name: str) -> bytes:
     # With a variable in the environment, none of this needs to load.
-    from towpath._settings.current import get_settings  # noqa: PLC0415 - loads parsers of files
+    from towpath._settings.current import settings_of_runs  # noqa: PLC0415 - loads parsers of files
     from towpath.api.v1 import secret_service_pb2 as pb  # noqa: PLC0415 - loads protobuf
 
-    settings = get_settings()
+    settings = settings_of_runs()
     request = pb.AccessSecretRequest(name=f"workspaces/{settings.workspace}/secrets/{name}")
     with closing(_opened(settings)) as transport:
         answer = transport.unary(_METHOD, request)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import entry_points, version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from towpath._display.words import PLAIN_SYMBOLS
 from towpath.cli.shared.groups import CommandGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from towpath.cli.shared.errors import Ending
 
@@ -132,6 +134,11 @@ def run(arguments: Sequence[str]) -> int:
     Raises:
         Exception: Any error of the command, if `--debug` is among the arguments.
     """
+    with _any_encoding():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         result = cli.main(list(arguments), prog_name="towpath", standalone_mode=False)
         sys.stdout.flush()
@@ -148,6 +155,21 @@ def run(arguments: Sequence[str]) -> int:
             raise
         return _explained(error, arguments)
     return result if isinstance(result, int) else 0
+
+
+@contextmanager
+def _any_encoding() -> Generator[None]:
+    """Has characters that a terminal or pipe can't hold replaced, whatever its encoding."""
+    streams: list[Any] = [sys.stdout, sys.stderr]
+    changed = [(each, each.errors) for each in streams if hasattr(each, "reconfigure")]
+    for stream, _ in changed:
+        stream.reconfigure(errors=PLAIN_SYMBOLS)
+    try:
+        yield
+    finally:
+        for stream, errors in changed:
+            if not stream.closed:
+                stream.reconfigure(errors=errors)
 
 
 def _explained(error: Exception, arguments: Sequence[str]) -> int:

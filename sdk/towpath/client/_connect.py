@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -46,12 +47,13 @@ def connect(settings: Settings, *, following: bool = False) -> Generator[Client]
         if address:
             yield Client(transport, workspace=settings.workspace)
             return
-        deliver_waiting(settings.home, transport, include_live=True)
+        for warning in deliver_waiting(settings.home, transport, include_live=True).warnings:
+            sys.stderr.write(f"towpath: {warning}\n")
         if not following:
-            yield Client(transport)
+            yield Client(transport, workspace=settings.workspace)
             return
         with _taking_in(settings.home, transport):
-            yield Client(transport)
+            yield Client(transport, workspace=settings.workspace)
 
 
 @contextmanager

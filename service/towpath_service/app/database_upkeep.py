@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
 from alembic.util import CommandError
@@ -47,8 +48,16 @@ class DatabaseSize:
     whole_bytes: int
 
 
-def upgrade(database: Path | PostgresUrl, revision: str) -> Revisions:
+def upgrade(
+    database: Path | PostgresUrl, revision: str, on_progress: Callable[[int, int], None]
+) -> Revisions:
     """Brings the schema of a database up to a revision, which "head" may stand for.
+
+    Args:
+        database: The database.
+        revision: The revision.
+        on_progress: Is called at first, and after each migration: with how many are done, and with
+            how many there are.
 
     Raises:
         ServiceError: DATABASE_UNUSABLE, with the database's error.
@@ -56,7 +65,11 @@ def upgrade(database: Path | PostgresUrl, revision: str) -> Revisions:
 
     def work(connection: Connection) -> Revisions:
         before = schema.current_revision(connection)
-        schema.upgrade(connection, _known(revision))
+        target = schema.HEAD if revision == "head" else _known(revision)
+        total = sum((before or "") < each <= target for each in schema.revisions())
+        done = count()
+        on_progress(next(done), total)
+        schema.upgrade(connection, revision, lambda: on_progress(next(done), total))
         return Revisions(before=before, after=schema.current_revision(connection))
 
     return _at(database, work)
@@ -100,8 +113,13 @@ def measure(database: Path | PostgresUrl) -> DatabaseSize:
     )
 
 
-def prune(database: Path | PostgresUrl, keep: Keep) -> Removed:
+def prune(database: Path | PostgresUrl, keep: Keep, on_progress: Callable[[int], None]) -> Removed:
     """Removes records that are older than their retention.
+
+    Args:
+        database: The database.
+        keep: How long records are kept.
+        on_progress: Is called with the number of records that each transaction has removed.
 
     Raises:
         ServiceError: DATABASE_UNUSABLE, with the database's error.
@@ -109,7 +127,7 @@ def prune(database: Path | PostgresUrl, keep: Keep) -> Removed:
 
     async def sweep() -> Removed:
         async with open_service(database, keep=keep) as service:
-            return await service.retention.sweep(pausing=False)
+            return await service.retention.sweep(pausing=False, on_progress=on_progress)
 
     return asyncio.run(sweep())
 

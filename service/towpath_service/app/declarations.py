@@ -150,7 +150,8 @@ def value_from_environment(declared: Option) -> Any:
     Raises:
         ServiceError: INVALID_REQUEST, the variable holds no value of the option.
     """
-    text = os.environ.get(declared.variable)
+    # Shells and container files unset a variable by a blank text.
+    text = os.environ.get(declared.variable, "").strip()
     if not text:
         return declared.default
     try:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 GRACE_SECONDS: Final = 5.0
 """Longest wait for pending calls when the server stops: seconds."""
 
+DATABASE_SECONDS: Final = 1.0
+"""Pause between two looks at the database's files: seconds."""
+
 CERTIFICATE_SECONDS: Final = 2.0
 """Pause between two checks of the certificate files: seconds."""
 
@@ -72,6 +75,7 @@ class Listeners:
                 hosts=web_hosts(options, identity=service.authority is not None),
                 metrics=metrics,
                 keys=_public_keys(service, options.identity.public_url),
+                trouble=self._trouble,
             ),
             web_socket,
             grace_seconds=GRACE_SECONDS,
@@ -102,6 +106,21 @@ class Listeners:
         self._web.stop()
         assert self._serving is not None
         await asyncio.gather(self._grpc.stop(GRACE_SECONDS), self._serving)
+
+    async def report_database(self) -> None:
+        """Keeps the answers to health checks right while the database's files change.
+
+        It looks without any call: a server that nobody uses logs what is wrong, too.
+        """
+        serving = True
+        while True:
+            await asyncio.sleep(DATABASE_SECONDS)
+            if serving != (not self._trouble()):
+                serving = not serving
+                await self._grpc.report_health(serving=serving)
+
+    def _trouble(self) -> str:
+        return self._service.stores.database.trouble
 
     async def renew_certificates(self) -> None:
         """Loads changed certificates periodically; never returns.

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from towpath_service.app.in_process import InProcessTransport
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from towpath_service.rpc.dispatcher import Dispatching
+
+_log = logging.getLogger(__name__)
 
 
 class Intake:
@@ -32,6 +36,7 @@ class Intake:
         self._dispatcher = dispatcher
         self._address = address
         self._pause_seconds = pause_seconds
+        self._warned: set[str] = set()
 
     async def run(self) -> None:
         """Looks for outboxes periodically; never returns."""
@@ -44,14 +49,21 @@ class Intake:
         transport = InProcessTransport(self._dispatcher, loop, self._address)
         delivering = asyncio.ensure_future(asyncio.to_thread(_deliver, self._home, transport))
         try:
-            await asyncio.shield(delivering)
+            self._warn(await asyncio.shield(delivering))
         finally:
             # A thread can't be cancelled: it ends at its next call, and the service outlives it.
             transport.close()
             await asyncio.wait({delivering})
 
+    def _warn(self, warnings: Iterable[str]) -> None:
+        """Logs each warning once."""
+        for warning in warnings:
+            if warning not in self._warned:
+                self._warned.add(warning)
+                _log.warning("%s", warning)
 
-def _deliver(home: Path, transport: InProcessTransport) -> None:
+
+def _deliver(home: Path, transport: InProcessTransport) -> Iterable[str]:
     from towpath.extensions.outboxes import deliver_waiting  # noqa: PLC0415 - the SDK's delivery, once the server answers
 
-    deliver_waiting(home, transport)
+    return deliver_waiting(home, transport).warnings

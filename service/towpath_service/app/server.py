@@ -142,6 +142,7 @@ def _loops(
 ) -> dict[str, Callable[[], Awaitable[None]]]:
     """The background loops, by their names in metrics."""
     loops = dict(service.loops)
+    loops["database"] = listeners.report_database
     if service.authority is None:
         # With identity, the outbox of an ended process is delivered by one that has a key.
         loops["intake"] = intake.run

@@ -12,6 +12,7 @@ from towpath.settings import get_settings
 from towpath_service.app.options import DatabaseOptions
 from towpath_service.cli.database_option import existing_database, parsed_database
 from towpath_service.cli.options import takes
+from towpath_service.cli.progress import progress
 from towpath_service.cli.retention import prune
 from towpath_service.core.errors import ServiceError
 
@@ -37,8 +38,12 @@ def upgrade(database: DatabaseOptions, revision: str) -> None:
     target = parsed_database(database, get_settings().home)
     from towpath_service.app import database_upkeep  # noqa: PLC0415 - Alembic and SQLAlchemy, 1 s
 
-    with _errors_shown():
-        revisions = database_upkeep.upgrade(target, revision)
+    with _errors_shown(), progress("upgrading", unit="migrations") as shown:
+
+        def on_progress(done: int, total: int) -> None:
+            shown.done, shown.total = done, total
+
+        revisions = database_upkeep.upgrade(target, revision, on_progress)
     if revisions.before == revisions.after:
         click.echo(f"The schema is {revisions.after} already.")
     else:

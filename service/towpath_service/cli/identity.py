@@ -21,6 +21,7 @@ from towpath_service.app.identity.secret_keys import sealing_of
 from towpath_service.app.options import DatabaseOptions, IdentityOptions
 from towpath_service.cli.database_option import parsed_database
 from towpath_service.cli.options import ParsedText, takes, takes_one
+from towpath_service.cli.progress import progress
 from towpath_service.core.errors import ServiceError
 from towpath_service.identity.domain.principals import KEY_LIFE_SECONDS
 
@@ -140,7 +141,12 @@ def rotate_keys(
     sealing = sealing_of(home, key or file_source(key_file))
     following = new_key or file_source(new_key_file)
     if data_keys:
-        done = _run(key_rotation.rotate_data_keys(target, sealing, _show_progress))
+        with progress("sealing", unit="values") as shown:
+
+            def on_progress(moved: int) -> None:
+                shown.done = moved
+
+            done = _run(key_rotation.rotate_data_keys(target, sealing, on_progress))
         click.echo(f"{done} values are sealed with new data keys; the old data keys are destroyed.")
     elif pepper:
         version = _run(key_rotation.rotate_pepper(target, sealing))
@@ -164,10 +170,6 @@ def _restart(key: KeySource) -> str:
         "hook": "where that hook is installed, and without --key-file",
     }
     return f"restart every server {how[key.kind]}, then remove the old key."
-
-
-def _show_progress(done: int) -> None:
-    click.echo(f"{done} values are sealed anew", err=True)
 
 
 def show_first_key(made: MadeTenant) -> None:

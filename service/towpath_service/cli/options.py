@@ -43,6 +43,15 @@ class ParsedText(click.ParamType[Any]):
             self.fail(f"{error}.", param, ctx)
 
 
+class _Option(click.Option):
+    """An option whose variable isn't set when it is blank, as shells and container files do it."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Returns the text of the variable."""
+        text = super().resolve_envvar_value(ctx)
+        return text if text and text.strip() else None
+
+
 def takes(part: type[Any], name: str) -> Callable[[Command], Command]:
     """Adds the options that a dataclass declares to a command.
 
@@ -84,6 +93,7 @@ def click_option(declared: Option) -> Callable[[Command], Command]:
     return click.option(
         declared.flag,
         declared.name,
+        cls=_Option,
         help=help_text,
         envvar=declared.variable or None,
         show_default=shown,

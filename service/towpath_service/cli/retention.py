@@ -7,6 +7,7 @@ import click
 from towpath_service.app.options import DatabaseOptions, RetentionOptions
 from towpath_service.cli.database_option import existing_database
 from towpath_service.cli.options import takes
+from towpath_service.cli.progress import progress
 from towpath_service.core.errors import ServiceError
 
 
@@ -19,7 +20,8 @@ def prune(database: DatabaseOptions, retention: RetentionOptions) -> None:
 
     target = existing_database(database)
     try:
-        removed = database_upkeep.prune(target, retention.keep)
+        with progress("removing", unit="records") as shown:
+            removed = database_upkeep.prune(target, retention.keep, shown.advance)
     except ServiceError as error:
         raise click.ClickException(error.message) from None
     click.echo(

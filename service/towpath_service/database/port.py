@@ -46,6 +46,14 @@ class Database(Protocol):
         """The engines that its statements run on."""
         ...
 
+    @property
+    def trouble(self) -> str:
+        """Why it can't be used before the service is started again; empty when it can.
+
+        A database that is away for a while isn't in trouble. Cheap, and safe from any thread.
+        """
+        ...
+
     async def open(self) -> None:
         """Makes the database ready.
 

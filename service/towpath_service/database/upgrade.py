@@ -16,6 +16,7 @@ from towpath_service.core.errors import ServiceError
 from towpath_service.database.sql.row_security import SAY_EVERY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from io import StringIO
 
     from alembic.config import Config
@@ -61,12 +62,22 @@ def ensure_schema(connection: Connection, where: str, *, automatic: bool) -> Non
         raise _too_old(where, revision)
 
 
-def upgrade(connection: Connection, revision: str) -> None:
-    """Runs the migrations up to a revision; concurrent upgrades are serialised by a lock."""
+def upgrade(
+    connection: Connection, revision: str, on_step: Callable[[], None] | None = None
+) -> None:
+    """Runs the migrations up to a revision; concurrent upgrades are serialised by a lock.
+
+    Args:
+        connection: A connection in a transaction.
+        revision: The revision, or "head".
+        on_step: Is called after each migration.
+    """
     from alembic import command  # noqa: PLC0415 - 0.2 s that an up-to-date database saves
 
     _take_turns(connection)
-    command.upgrade(_config(connection), revision)
+    config = _config(connection)
+    config.attributes["on_step"] = on_step
+    command.upgrade(config, revision)
 
 
 def downgrade(connection: Connection, revision: str) -> None:

@@ -115,7 +115,12 @@ class GrpcServer:
 
     async def announce_drain(self) -> None:
         """Reports NOT_SERVING to health checks."""
-        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self.report_health(serving=False)
+
+    async def report_health(self, *, serving: bool) -> None:
+        """Changes what health checks are answered: SERVING or NOT_SERVING."""
+        status = health_pb2.HealthCheckResponse
+        await self._set_health(status.SERVING if serving else status.NOT_SERVING)
 
     async def stop(self, grace_seconds: float) -> None:
         """Refuses new calls, and stops when the present ones have ended or the time is over."""

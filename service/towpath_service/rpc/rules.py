@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from towpath.api.v1 import access_rule_pb2 as pb
-from towpath_auth import ALL_ACCESS, PERMISSIONS, WORKSPACE_PERMISSIONS
+from towpath_auth import (
+    ALL_ACCESS,
+    LOCAL_WORKSPACE_ID,
+    PERMISSIONS,
+    WORKSPACE_PERMISSIONS,
+)
 
-from towpath_service.core.errors import denied, not_found
+from towpath_service.core.errors import ServiceError, denied, not_found
 from towpath_service.core.names import SLUG
 
 if TYPE_CHECKING:
@@ -30,6 +35,7 @@ _COSTS: Final[dict[int, Cost]] = {
     5: "exchange",
     6: "report",
 }
+_MOST_NAMED: Final = 10
 _WORKSPACE: Final = re.compile(rf"workspaces/({SLUG})(?:/.*)?")
 
 
@@ -116,7 +122,21 @@ def check_workspace(permission: str, caller: Caller, name: str) -> None:
     if permission not in access.in_workspace(workspace_id):
         raise denied(permission, f"workspaces/{workspace_id}")
     if caller.workspaces is not None and workspace_id not in caller.workspaces:
-        raise not_found(f"workspaces/{workspace_id}")
+        raise _no_workspace(permission, caller, workspace_id)
+
+
+def _no_workspace(permission: str, caller: Caller, workspace_id: str) -> ServiceError:
+    """The error for a workspace that isn't there; it names those that there are for the caller."""
+    error = not_found(f"workspaces/{workspace_id}")
+    allowed = caller.access.in_workspace
+    names = sorted(name for name in caller.workspaces or {} if permission in allowed(name))
+    if not caller.tenant:
+        error.message += f": without identity, {LOCAL_WORKSPACE_ID} is the only workspace"
+    elif names:
+        further = len(names) - _MOST_NAMED
+        named = ", ".join(names[:_MOST_NAMED]) + (f" and {further} more" if further > 0 else "")
+        error.message += f": you may enter {named}"
+    return error
 
 
 def field_of(message: Message, path: str) -> str:

@@ -74,6 +74,11 @@ class ObservedDatabase:
         """The engines that its statements run on."""
         return self._inner.engines
 
+    @property
+    def trouble(self) -> str:
+        """Why it can't be used before the service is started again; empty when it can."""
+        return self._inner.trouble
+
     async def open(self) -> None:
         """Makes the database ready."""
         await self._inner.open()

@@ -48,6 +48,7 @@ def web_application(
     hosts: Collection[str] | None,
     metrics: Callable[[], tuple[bytes, str]] | None = None,
     keys: Keys | None = None,
+    trouble: Callable[[], str] = str,
     body_seconds: float = BODY_SECONDS,
 ) -> Starlette:
     """The application of the web port.
@@ -58,12 +59,15 @@ def web_application(
         hosts: Names, beside those of loopback, that requests may be addressed to; None for any.
         metrics: All metrics and their content type; None when nothing is measured.
         keys: Public keys and issuer of access tokens; None without identity.
+        trouble: Returns why the service can't work before it is started again; empty when it can.
         body_seconds: How long a request may take to be complete.
     """
 
     async def health(_: Request) -> JSONResponse:
         if draining.begun:
             return JSONResponse({"status": "draining"}, status_code=503)
+        if trouble():
+            return JSONResponse({"status": "unusable"}, status_code=503)
         return JSONResponse({"status": "serving"})
 
     def measured(_: Request) -> Response:

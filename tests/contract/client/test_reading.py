@@ -72,6 +72,18 @@ def test_lists_go_over_pages_up_to_the_limit(client: Client, producer: Producer)
     assert (flow.id, flow.name) == ("nightly-etl", "nightly_etl")
 
 
+def test_an_empty_parent_selects_the_runs_that_no_run_started(
+    client: Client, producer: Producer
+) -> None:
+    root = producer.run("nightly", StateType.RUNNING)
+    child = producer.run("load", kind="task", parent=root)
+    alone = producer.run("alone", kind="task")
+    assert {run.id for run in client.runs(filter_='parent_run = ""')} == {root, alone}
+    assert {run.id for run in client.runs(filter_='parent_run != ""')} == {child}
+    outermost = 'kind = flow AND parent_run = ""'
+    assert {run.id for run in client.runs(filter_=outermost)} == {root}
+
+
 def test_a_deleted_run_is_gone_and_a_running_one_is_kept(
     client: Client, producer: Producer
 ) -> None:

@@ -29,7 +29,7 @@ from tests.postgres.bouncer import CONNECTIONS, Through, through
 from tests.postgres.roles import owned_by_no_superuser
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tests.in_process.replicas import Replica
 
@@ -45,7 +45,36 @@ def bouncer(request: pytest.FixtureRequest, postgres_dsn: str) -> Iterator[Throu
         yield way
 
 
-async def produce(all_: list[Replica], batches: int, *, patient: bool = False) -> list[str]:
+class Progress:
+    """How many batches have been taken."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self._more = asyncio.Event()
+
+    def take(self) -> None:
+        """Counts a batch."""
+        self.taken += 1
+        self._more.set()
+
+    async def more(self, batches: int, producing: Sequence[asyncio.Task[Any]]) -> None:
+        """Waits until so many more were taken, or all producers have ended."""
+        wanted = self.taken + batches
+        ended = asyncio.gather(*producing)
+        while self.taken < wanted and not ended.done():
+            self._more.clear()
+            more = asyncio.create_task(self._more.wait())
+            await asyncio.wait({more, ended}, return_when=asyncio.FIRST_COMPLETED)
+            more.cancel()
+
+
+async def produce(
+    all_: list[Replica],
+    batches: int,
+    *,
+    patient: bool = False,
+    taking: Callable[[], object] = lambda: None,
+) -> list[str]:
     """Sends batches of a producer to one replica after the other; if patient, until it is taken."""
     producer = new_producer()
     runs = [new_id() for _ in range(batches)]
@@ -59,6 +88,7 @@ async def produce(all_: list[Replica], batches: int, *, patient: bool = False) -
             except ServiceError as error:
                 if not patient or error.reason != "OVERLOADED":
                     raise
+        taking()
     return runs
 
 
@@ -93,16 +123,18 @@ async def test_a_bouncer_that_is_restarted_loses_and_doubles_nothing(
     bouncer: Through, postgres_dsn: str
 ) -> None:
     async with replicas(bouncer.url(), 2) as all_, asyncio.timeout(180):
-        producing = [asyncio.create_task(produce(all_, 40, patient=True)) for _ in range(4)]
-        times = 0
-        while not all(task.done() for task in producing):
+        progress = Progress()
+        producing = [
+            asyncio.create_task(produce(all_, 40, patient=True, taking=progress.take))
+            for _ in range(4)
+        ]
+        while progress.taken < 160:
             await asyncio.to_thread(bouncer.bouncer.stop)
             await asyncio.to_thread(bouncer.bouncer.start)
-            times += 1
-            # Longer each time: a slow machine needs more of it to connect and commit anything.
-            await asyncio.sleep(0.2 * times)
+            # Some are taken between two restarts, however slow the machine is.
+            await progress.more(20, producing)
         await asyncio.gather(*producing)
-    assert times > 0
+    assert progress.taken == 160
     assert await ask(postgres_dsn, "SELECT count(*) FROM run WHERE state = 7") == [(160,)]
     await check(postgres_dsn)
 

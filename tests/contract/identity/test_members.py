@@ -7,6 +7,7 @@ import pytest
 from towpath.api.v1 import tenant_service_pb2
 from towpath_auth import LOCAL_TENANT_ID
 from towpath_service.app.identity.bootstrap import recover_owner
+from towpath_service.core.errors import ServiceError
 from towpath_service.identity.domain.principals import Principal, Tenant, new_id
 
 from tests.in_process.place import SEALING, open_place
@@ -209,7 +210,10 @@ async def test_a_workspace_with_runs_isnt_deleted_and_an_empty_one_is(place: Pla
 
 
 async def test_a_workspace_that_nobody_made_takes_no_runs(place: Place) -> None:
-    with pytest.raises(Exception, match="workspaces/typo was not found"):
+    await place.call(place.owner, "AccessService/CreateWorkspace", workspace_id="team-a")
+    with pytest.raises(
+        ServiceError, match="workspaces/typo was not found: you may enter default, team-a"
+    ):
         await place.run(place.owner, workspace="typo")
 
 

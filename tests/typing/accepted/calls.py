@@ -59,7 +59,10 @@ def pipeline(count: int) -> str:
     assert_type(add.fn(1, 2), int)
     assert_type(add.with_options(retries=1)(1), int)
     futures = [add.submit(number) for number in range(count)]
-    wait(futures)
+    done, not_done = wait(futures)
+    assert_type(done, set[Future[int]])
+    assert_type(not_done, set[Future[int]])
+    futures[0].add_done_callback(lambda future: assert_type(future, Future[int]))
     for future in as_completed(futures):
         assert_type(future, Future[int])
     with tags("nightly"):

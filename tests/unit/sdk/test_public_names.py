@@ -29,8 +29,9 @@ NAMES = {
     ),
     "towpath.context": "RunContext get_run_context tags",
     "towpath.exceptions": (
-        "ConfigurationError Conflict DefinitionError FlowRunFailed InvalidRequest"
-        " MissingContextError NotATowpathServer NotFound NotSignedIn ParameterError ResultError"
+        "ConfigurationError Conflict DefinitionError EventLoopError FlowRunFailed InvalidRequest"
+        " MissingContextError NestingError NotATowpathServer NotFound NotSignedIn ParameterError"
+        " ResultError"
         " RpcError RunCancelled RunCrashed RunError RunTimedOut ServerUnreachable TowpathError"
         " UnhashableInputError UpstreamFailed"
     ),
@@ -39,6 +40,7 @@ NAMES = {
         " speaks_grpc tell_by warn_once"
     ),
     "towpath.extensions.outboxes": "DeliveryReport deliver_waiting",
+    "towpath.extensions.progress": "Progress",
     "towpath.extensions.redaction": "REDACTED scrubbed",
     "towpath.extensions.spans": "FinishedSpan emit",
     "towpath.extensions.tracing": (
@@ -46,7 +48,7 @@ NAMES = {
     ),
     "towpath.extensions.transports": "Transport announce_server to_rpc_error",
     "towpath.flows": "Flow flow",
-    "towpath.futures": "Future FutureList as_completed wait",
+    "towpath.futures": "DoneAndNotDoneFutures Future FutureList as_completed wait",
     "towpath.logging": "get_run_logger",
     "towpath.runtime": "flow_run task_run",
     "towpath.runtime.flow_run": (

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
+from towpath._delivery.inherited import InheritedReporter
+from towpath._delivery.session import end_forked_child, own_reporter
 from towpath._engine import run_logging
-from towpath._engine.coroutines import run_to_end
+from towpath._forks import in_child
 from towpath._redaction.live import LiveSecrets
 from towpath._runners.inline import InlineTaskRunner
 from towpath._runners.processes.wire import (
@@ -30,6 +32,9 @@ from towpath._runners.processes.wire import (
 from towpath._runs.children import Children
 from towpath._runs.context import RunContext, current_run, tags
 from towpath._runs.interruption import Interruption
+from towpath._runs.loops import Loops
+from towpath._runs.waiting import run_in
+from towpath._settings.current import leave_problems_to_parent
 from towpath._telemetry.switch import end_of_process
 from towpath._tracing.begin import adopted
 from towpath.states import State
@@ -47,6 +52,15 @@ class PipeReporter:
     def __init__(self, out: Connection) -> None:
         self._out = out
         self._lock = threading.Lock()
+        self._own: InheritedReporter | None = None
+
+    def let_go(self) -> None:
+        """In a forked child: leaves the pipe to the worker, whose messages it would break.
+
+        The child's reports go to an outbox of its own.
+        """
+        self._out.close()
+        self._own = InheritedReporter(own_reporter)
 
     def create(self, run: RunReport) -> None:
         """Reports a new run."""
@@ -66,11 +80,14 @@ class PipeReporter:
 
     def flush(self, timeout_seconds: float) -> bool:
         """Returns at once: reports don't wait here."""
-        del timeout_seconds
-        return True
+        return self._own is None or self._own.flush(timeout_seconds)
 
     def send(self, message: Any) -> None:
         """Sends a whole message; safe to call from any thread."""
+        if self._own is not None:
+            assert isinstance(message, Report)
+            getattr(self._own, message.method)(*message.arguments)
+            return
         data = dump(message)
         with self._lock:
             self._out.send_bytes(data)
@@ -81,7 +98,10 @@ class Worker:
 
     def __init__(self, reporter: PipeReporter) -> None:
         self._reporter = reporter
+        self._pid = os.getpid()
         self._tasks: dict[int, TaskDefinition] = {}
+        self._loops = Loops()
+        """Of all calls: clients that stay in the process's memory belong to a loop."""
 
     def answer(self, data: bytes) -> Ended:
         """Runs a call to its end; an exception of the function is part of the answer."""
@@ -94,13 +114,34 @@ class Worker:
             facts, parameters = cloudpickle.loads(call.work)
             secrets.add_texts(facts.secrets)
             run = _run_of(facts, parameters, task, self._reporter, children)
+            if run.parent is not None:
+                run.parent.loops = self._loops
             run.secrets = secrets
-            value = _perform(task, run, parameters, facts)
+            value = self._perform(task, run, parameters, facts)
+            self._leave_child(None)
             return Ended(
                 value=dump_result(value), failed_runs=_failed(children), secrets=secrets.values
             )
         except BaseException as error:  # noqa: BLE001 - the flow's process decides what it means
+            self._leave_child(error)
             return raised(error, _failed(children), secrets.values)
+
+    def _perform(
+        self, task: TaskDefinition, run: RunContext, parameters: dict[str, Any], facts: RunFacts
+    ) -> Any:
+        token = current_run.set(run)
+        try:
+            around = run.trace.executing(run) if run.trace is not None else nullcontext()
+            with tags(*facts.inner_tags), around:
+                outcome = task.body(parameters)
+                return run_in(self._loops.at(0), lambda: outcome) if task.awaited else outcome
+        finally:
+            current_run.reset(token)
+
+    def _leave_child(self, error: BaseException | None) -> None:
+        """Ends a child that was forked in the task: the worker alone answers the call."""
+        if os.getpid() != self._pid:
+            end_forked_child(error)
 
 
 def main(receive: int, send: int) -> None:
@@ -117,9 +158,12 @@ def main(receive: int, send: int) -> None:
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     incoming = Connection(receive, writable=False)
     threading.Thread(target=_read, args=(incoming, calls), daemon=True).start()
+    leave_problems_to_parent()
     run_logging.set_up()
     out.send_bytes(READY)
     reporter = PipeReporter(out)
+    in_child(reporter.let_go)
+    in_child(incoming.close)
     worker = Worker(reporter)
     while True:
         reporter.send(worker.answer(calls.get()))
@@ -134,19 +178,6 @@ def _read(incoming: Connection, calls: queue.SimpleQueue[bytes]) -> None:
     except (EOFError, OSError):
         end_of_process()
         os._exit(0)
-
-
-def _perform(
-    task: TaskDefinition, run: RunContext, parameters: dict[str, Any], facts: RunFacts
-) -> Any:
-    token = current_run.set(run)
-    try:
-        around = run.trace.executing(run) if run.trace is not None else nullcontext()
-        with tags(*facts.inner_tags), around:
-            outcome = task.body(parameters)
-            return run_to_end(outcome) if task.awaited else outcome
-    finally:
-        current_run.reset(token)
 
 
 def _run_of(

@@ -240,6 +240,7 @@ class ListRunsRequest(_message.Message):
     `labels.KEY` and `tags` (`tags:nightly` has), with = != < <= > >= : (has, prefix with a trailing *), AND, OR, NOT and
     parentheses. For example
     `state = FAILED AND start_time > "2026-11-01T00:00:00Z" AND labels.team = "data"`.
+    `parent_run = ""` selects the runs that no run started.
     """
     order_by: _builtins.str
     """Order: one of `create_time`, `scheduled_time`, `start_time`, `end_time`, `run_duration` or

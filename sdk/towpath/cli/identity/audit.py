@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,12 @@ import click
 
 from towpath.cli.shared.errors import USAGE, CommandError
 from towpath.cli.shared.groups import CommandGroup
-from towpath.cli.shared.output import json_object, list_output, print_list
-from towpath.cli.shared.session import note, service_client
+from towpath.cli.shared.output import json_object, list_output, print_json_line, print_list
+from towpath.cli.shared.session import note, progress, service_client
 from towpath.cli.shared.times import local_second
 
 if TYPE_CHECKING:
-    from towpath.client import AuditEntry
+    from towpath.client import AuditEntry, AuditPage, Client
 
 
 @click.group(cls=CommandGroup)
@@ -55,9 +56,14 @@ def list_entries(limit: int, output: str) -> None:
 @group.command()
 def export() -> None:
     """Print the whole log as JSON lines, newest first."""
-    with service_client() as client:
-        for entry in client.audit.list():
-            click.echo(json.dumps(_as_json(entry), ensure_ascii=False))
+    # Lines on the terminal show by themselves how far it is.
+    shown = progress("exporting", unit="entries", hidden=sys.stdout.isatty())
+    with service_client() as client, shown:
+        for page in client.audit.pages():
+            shown.total = shown.total or page.head_sequence
+            for entry in page.entries:
+                print_json_line(_as_json(entry))
+            shown.advance(len(page.entries))
 
 
 @group.command()
@@ -73,7 +79,7 @@ def verify(against: Path | None) -> None:
 
     exported = {} if against is None else _exported(against)
     with service_client() as client:
-        pages = list(client.audit.pages())
+        pages = _read(client)
         tenant_id = client.whoami().tenant_id
     entries = {entry.sequence: entry.hash for page in pages for entry in page.entries}
     problem = audit_chain.problem_of_log(pages, tenant_id) or audit_chain.difference(
@@ -88,6 +94,17 @@ def verify(against: Path | None) -> None:
         )
     among = "" if against is None else f"; {len(exported)} of them equal those of {against}"
     note(f"all {len(entries)} entries are as they were written{among}")
+
+
+def _read(client: Client) -> list[AuditPage]:
+    """The whole log, newest first."""
+    pages: list[AuditPage] = []
+    with progress("reading", unit="entries") as shown:
+        for page in client.audit.pages():
+            shown.total = shown.total or page.head_sequence
+            shown.advance(len(page.entries))
+            pages.append(page)
+    return pages
 
 
 def _exported(file: Path) -> dict[int, str]:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING, Final
 
-from towpath._delivery.outbox import lock_outbox, outboxes
 from towpath._display.words import span
 from towpath._settings.current import get_settings, resolve_settings
 from towpath._settings.layers import file_problems, strange_variables
@@ -16,6 +15,7 @@ from towpath._transport.discovery import find_server
 from towpath._transport.service import server_address
 from towpath.cli.local.check import TIMEOUT_SECONDS, Check
 from towpath.cli.local.check_identity import identity_check
+from towpath.cli.local.check_outboxes import outbox_checks
 from towpath.cli.shared.profile_key import is_exposed
 from towpath.client._connect import open_client
 from towpath.exceptions import ConfigurationError, RpcError, TowpathError
@@ -47,7 +47,7 @@ def all_checks() -> Iterator[Check]:
     yield from _settings_checks()
     yield from _home_checks(settings.home)
     yield from _server_checks(settings)
-    yield from _outbox_checks(settings)
+    yield from outbox_checks(settings.home)
 
 
 def _settings_checks() -> Iterator[Check]:
@@ -57,7 +57,7 @@ def _settings_checks() -> Iterator[Check]:
         yield Check(
             name="settings",
             verdict="warning",
-            text=problem,
+            text=str(problem),
             fix="the profile isn't in use now; fix it before you use it",
         )
     if is_exposed(resolution.config):
@@ -209,51 +209,6 @@ def _skew_check(server: datetime, own: datetime) -> Check:
         text=f"this machine is {span(abs(skew))} {behind} the server: times of runs will be wrong",
         fix="synchronize both clocks with a time service",
     )
-
-
-def _outbox_checks(settings: Settings) -> Iterator[Check]:
-    waiting = outboxes(settings.home)
-    living = sum(_has_owner(folder) for folder in waiting)
-    left = len(waiting) - living
-    size = sum(file.stat().st_size for folder in waiting for file in _files(folder))
-    text = f"{left} wait for delivery, {living} belong to running processes"
-    yield Check(
-        name="outboxes",
-        verdict="warning" if left else "ok",
-        text=f"{text}; {size / 1024:.0f} KB" if waiting else "no outbox waits",
-        fix="`towpath sync` delivers them" if left else "",
-    )
-    aside = settings.home / "outbox-set-aside"
-    damaged = sorted(aside.iterdir()) if aside.is_dir() else []
-    if damaged:
-        yield Check(
-            name="outboxes",
-            verdict="warning",
-            text=f"{len(damaged)} were damaged and moved to {aside}",
-            fix="their readable part was delivered; delete them when you no longer need the rest",
-        )
-    rejected = settings.home / "outbox" / "rejected.jsonl"
-    if rejected.exists():
-        with rejected.open(encoding="utf-8") as file:
-            count = sum(1 for _ in file)
-        yield Check(
-            name="outboxes",
-            verdict="warning",
-            text=f"{count} updates were refused permanently",
-            fix=f"read {rejected} for the updates and reasons, then delete it",
-        )
-
-
-def _has_owner(folder: Path) -> bool:
-    descriptor = lock_outbox(folder)
-    if descriptor is None:
-        return True
-    os.close(descriptor)
-    return False
-
-
-def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.glob("*.frames") if path.exists()]
 
 
 def _free_bytes(folder: Path) -> int:

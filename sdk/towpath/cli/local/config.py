@@ -89,7 +89,7 @@ def set_(name: str, value: str, profile: str | None) -> None:
     layer = Layer(kind="profile", place=f"`config set`, profile {chosen}", values={name: value})
     found, problems = read_layer(layer)
     if problems:
-        raise click.UsageError(problems[0].partition(": ")[2])
+        raise click.UsageError(str(problems[0]).partition(": ")[2])
     config.profiles.setdefault(chosen, {})[name] = found[name].value
     write_config(config)
     note(f"{name} = {masked(setting, found[name].value)} in profile {chosen}, {config.path}")
@@ -135,19 +135,18 @@ def validate(file: Path | None) -> None:
 
 def _all_problems() -> list[str]:
     resolution = resolve_settings()
-    problems = list(resolution.problems)
-    problems += [line for line in file_problems(resolution.config) if line not in problems]
-    return problems
+    problems = [*resolution.problems, *file_problems(resolution.config)]
+    return list(dict.fromkeys(map(str, problems)))
 
 
 def _problems_of(file: Path) -> list[str]:
     if not file.exists():
         raise click.UsageError(f"there is no file {file}")
     if file.name == CONFIG_NAME:
-        return file_problems(read_config(file))
+        return [*map(str, file_problems(read_config(file)))]
     project = read_project(file)
     values = project.values if project else {}
-    return read_layer(Layer(kind="project", place=str(file), values=values))[1]
+    return [*map(str, read_layer(Layer(kind="project", place=str(file), values=values))[1])]
 
 
 def _as_json(found: Found) -> dict[str, object]:
@@ -171,7 +170,7 @@ def _refuse_broken(config: ConfigFile) -> None:
     problems = file_problems(config)
     if problems:
         raise CommandError(
-            problems[0],
+            str(problems[0]),
             hint="fix the file first: this command would overwrite it",
             code="CONFIGURATION",
             exit_code=USAGE,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +9,7 @@ import click
 
 from towpath._display.words import printable
 from towpath.cli.runs.run_values import log_line_as_json
-from towpath.cli.shared.output import print_json, text_output
+from towpath.cli.shared.output import print_json, print_json_line, text_output
 from towpath.cli.shared.session import connected, note
 from towpath.cli.shared.times import local_time
 
@@ -43,7 +42,7 @@ def logs(run: str, level: str, output: str, *, follow: bool) -> None:
         lines = (client.tail if follow else client.logs)(found.id, level=level)
         if output == "json" and follow:
             for line in lines:
-                click.echo(json.dumps(log_line_as_json(line), ensure_ascii=False))
+                print_json_line(log_line_as_json(line))
         elif output == "json":
             print_json([log_line_as_json(line) for line in lines])
         elif not _print(client, lines, chunk=1 if follow else _CHUNK):

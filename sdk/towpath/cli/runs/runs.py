@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import json
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -24,13 +23,17 @@ from towpath.cli.runs.run_values import (
 from towpath.cli.runs.watch import event_line, watch
 from towpath.cli.shared.errors import NOT_FOUND, CommandError
 from towpath.cli.shared.groups import CommandGroup
-from towpath.cli.shared.output import list_output, print_json, text_output
-from towpath.cli.shared.session import confirmed, connected, note, yes_option
+from towpath.cli.shared.output import list_output, print_json, print_json_line, text_output
+from towpath.cli.shared.session import confirmed, connected, note, progress, yes_option
 from towpath.cli.shared.tables import Column, print_table
 from towpath.cli.shared.times import local_time, parse_duration
 
 if TYPE_CHECKING:
     from towpath.client import Client, Run, Transition
+
+
+_OUTERMOST: Final = ("kind = flow", 'parent_run = ""')
+"""The condition for flow runs that no other run started."""
 
 
 @click.group(cls=CommandGroup)
@@ -46,7 +49,10 @@ group.add_command(watch)
 
 
 @group.command("ls")
-@click.option("--kind", type=click.Choice(["flow", "task"]), help="Kind of the runs.")
+@click.option("--all", "everything", is_flag=True, help="List runs within flow runs, too.")
+@click.option(
+    "--kind", type=click.Choice(["flow", "task"]), help="Kind of the runs, also within flow runs."
+)
 @click.option(
     "--state",
     "states",
@@ -75,23 +81,27 @@ def list_runs(
     limit: int,
     output: str,
     *,
+    everything: bool,
     follow: bool,
 ) -> None:
-    """List runs, newest first.
+    """List flow runs, newest first.
 
-    With --follow, -o json prints one object per line.
+    --kind, --parent and --all list what runs within them, too: subflows and tasks. With --follow,
+    -o json prints one object per line.
     """
-    terms = [f"kind = {kind}"] if kind else []
+    narrow = not (everything or kind or parent)
+    terms = [f"kind = {kind}"] if kind else list(_OUTERMOST) if narrow else []
     terms += [_any_state(states)] if states else []
     terms += [f'create_time >= "{_since(since)}"'] if since else []
     with connected(following=follow) as client:
         terms += [f'flow = "{_flow_id(client, flow)}"'] if flow else []
         terms += [f'parent_run = "{client.run(parent).id}"'] if parent else []
         filter_ = " AND ".join(terms)
+        none = _nothing(narrow=narrow, filtered=len(terms) > len(_OUTERMOST) * narrow)
         if follow:
-            _follow(client, filter_, limit, output)
+            _follow(client, filter_, limit, output, none=none)
         else:
-            _print(list(client.runs(filter_=filter_, limit=limit)), output, filtered=bool(terms))
+            _print(list(client.runs(filter_=filter_, limit=limit)), output, none=none)
 
 
 @group.command()
@@ -150,12 +160,27 @@ def delete(runs: tuple[str, ...], *, yes: bool) -> None:
         if not confirmed(f"Delete {names} and all runs below?", yes=yes):
             note("no run was deleted")
             raise SystemExit(1)
-        for run in found:
-            client.delete(run.id)
-            note(f"deleted {run.short_id}")
+        deleted: list[str] = []
+        try:
+            with progress("deleting", unit="runs and all below", total=len(found)) as shown:
+                for run in found:
+                    client.delete(run.id)
+                    shown.advance()
+                    deleted.append(run.short_id)
+        finally:
+            for short_id in deleted:
+                note(f"deleted {short_id}")
 
 
-def _print(runs: list[Run], output: str, *, filtered: bool) -> None:
+def _nothing(*, narrow: bool, filtered: bool) -> str:
+    """What a list without runs says."""
+    if narrow:
+        what = "No flow run matches" if filtered else "There are no flow runs"
+        return f"{what}: run a script with a @flow, or list subflows and tasks with --all."
+    return "No run matches." if filtered else "There are no runs yet: run a script with a @flow."
+
+
+def _print(runs: list[Run], output: str, *, none: str) -> None:
     if output == "json":
         print_json([run_as_json(run) for run in runs])
     elif output == "name":
@@ -164,13 +189,13 @@ def _print(runs: list[Run], output: str, *, filtered: bool) -> None:
     elif runs:
         print_runs(runs, wide=output == "wide")
     else:
-        note("No run matches." if filtered else "There are no runs yet: run a script with a @flow.")
+        note(none)
 
 
-def _follow(client: Client, filter_: str, limit: int, output: str) -> None:
+def _follow(client: Client, filter_: str, limit: int, output: str, *, none: str) -> None:
     runs, events = client.runs_then_changes(filter_=filter_, limit=min(limit, 500))
     if output in {"table", "wide"}:
-        _print(runs, output, filtered=bool(filter_))
+        _print(runs, output, none=none)
     else:
         for run in reversed(runs):
             _print_followed(run, output)
@@ -181,7 +206,7 @@ def _follow(client: Client, filter_: str, limit: int, output: str) -> None:
 
 def _print_followed(run: Run, output: str) -> None:
     if output == "json":
-        click.echo(json.dumps(run_as_json(run), ensure_ascii=False))
+        print_json_line(run_as_json(run))
     elif output == "name":
         click.echo(f"run_{run.id}")
     else:
@@ -193,24 +218,30 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     state = f"{run.state} {run.reason}".strip()
     facts = [
         ("run", f"{printable(run.name)} · {run.short_id}"),
-        ("id", f"run_{run.id}"),
-        ("kind", run.kind),
         ("state", state + (f": {printable(run.message)}" if run.message else "")),
+        ("started", local_time(run.started) if run.started else ""),
+        ("ran", ran(run)),
+        ("ended", local_time(run.ended) if run.ended else ""),
+        ("attempt", str(run.attempt)),
+        ("arguments", printable(run.parameters)),
+        ("children", children),
         ("flow", printable(run.flow)),
         ("task", printable(run.task)),
-        ("parent", f"run_{run.parent_id}" if run.parent_id else ""),
-        ("attempt", str(run.attempt)),
-        ("created", local_time(run.created) + (" (observed late)" * run.observed_late)),
-        ("started", local_time(run.started) if run.started else ""),
-        ("ended", local_time(run.ended) if run.ended else ""),
-        ("ran", ran(run)),
-        ("children", children),
+        ("kind", run.kind),
         ("tags", ", ".join(map(printable, run.tags))),
         ("version", printable(run.code_version)),
+        ("parent", f"run_{run.parent_id}" if run.parent_id else ""),
+        ("id", f"run_{run.id}"),
+        (_creation(run), local_time(run.created)),
         ("trace", _trace(run.trace_id)),
-        ("arguments", printable(run.parameters)),
     ]
     return [(title, text) for title, text in facts if text]
+
+
+def _creation(run: Run) -> str:
+    """The title of the time when the service made the record of a run."""
+    late = run.ended is not None and run.created > run.ended
+    return "recorded" if late or run.observed_late else "created"
 
 
 def _trace(trace_id: str) -> str:
@@ -222,7 +253,6 @@ def _trace(trace_id: str) -> str:
 def _print_history(history: list[Transition]) -> None:
     print_table(
         [
-            Column(title="#", cells=[str(item.revision) for item in history]),
             Column(title="WHEN", cells=[local_time(item.occurred) for item in history]),
             Column(title="STATE", cells=[item.after for item in history]),
             Column(title="ATTEMPT", cells=[str(item.attempt) for item in history], rank=1),

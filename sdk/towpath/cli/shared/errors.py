@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from towpath._display.words import printable
 from towpath.exceptions import (
     ConfigurationError,
     Conflict,
@@ -124,9 +125,9 @@ def show(end: Ending, *, as_json: bool) -> None:
         content = {"code": end.code, "message": end.message, "hint": end.hint}
         click.echo(json.dumps(content), err=True)
         return
-    click.echo(f"Error: {' '.join(end.message.split())}", err=True)
+    click.echo(f"Error: {printable(end.message)}", err=True)
     if end.hint and end.hint not in end.message:
-        click.echo(f"  {end.hint}", err=True)
+        click.echo(f"  {printable(end.hint)}", err=True)
 
 
 def _hint(error: TowpathError, usual: str) -> str:

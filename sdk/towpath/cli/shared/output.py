@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from towpath._display.words import escaped_controls, printable
 from towpath.cli.shared.tables import Column, print_table
 from towpath.cli.shared.times import rfc3339
 
@@ -56,7 +58,7 @@ def print_list(
     elif output == "name":
         name = next(iter(columns.values()))
         for item in items:
-            click.echo(name(item))
+            click.echo(printable(name(item)))
     else:
         table = [
             Column(title=title, cells=[cell(item) or "-" for item in items])
@@ -73,12 +75,23 @@ def print_facts(facts: Iterable[tuple[str, str]], *, width: int) -> None:
         width: Characters from the start of a label to that of its text.
     """
     for label, text in facts:
-        click.echo(f"{label:<{width}}{text}")
+        click.echo(f"{label:<{width}}{printable(text)}")
 
 
 def print_json(content: Any) -> None:
     """Prints one JSON document."""
-    click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    click.echo(_json_text(content, indent=2))
+
+
+def print_json_line(content: Any) -> None:
+    """Prints a value as JSON in one line."""
+    click.echo(_json_text(content))
+
+
+def _json_text(content: Any, *, indent: int | None = None) -> str:
+    """JSON without controls of terminals, in characters that standard output can hold."""
+    unicode = "utf" in (sys.stdout.encoding or "utf-8").lower()
+    return escaped_controls(json.dumps(content, indent=indent, ensure_ascii=not unicode))
 
 
 def json_object(**fields: Any) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from towpath._display.progress import Progress
+from towpath._display.words import printable
 from towpath._settings.current import get_settings
 from towpath._transport.service import server_address
 from towpath.cli.shared.errors import UNREACHABLE, CommandError
@@ -93,7 +95,13 @@ def invocation() -> Invocation:
 def note(text: str) -> None:
     """Prints a message on standard error, unless --quiet."""
     if not invocation().quiet:
-        click.echo(text, err=True)
+        click.echo(printable(text, lines=True), err=True)
+
+
+def progress(what: str, *, unit: str, total: int | None = None, hidden: bool = False) -> Progress:
+    """Shows progress on standard error; see `Progress`. Shows none with --quiet, or if hidden."""
+    shown = not (hidden or invocation().quiet)
+    return Progress(what, unit=unit, total=total, stream=sys.stderr if shown else None)
 
 
 def confirmed(question: str, *, yes: bool) -> bool:

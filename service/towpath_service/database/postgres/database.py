@@ -55,6 +55,11 @@ class PostgresDatabase:
         """The engines that its statements run on."""
         return [pool.engine.sync_engine for pool in (self._writers, self._readers)]
 
+    @property
+    def trouble(self) -> str:
+        """Empty: connections are opened again as they are needed."""
+        return ""
+
     async def open(self) -> None:
         """Checks that the database has a schema that this version works with.
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from towpath_service.core.errors import ServiceError
+from towpath_service.database.sqlite.same_files import SameFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,8 @@ class SqliteConnections:
         Args:
             path: The database file; None for one in memory, which has a single thread.
         """
-        self.engine = _engine(path)
+        self.files = None if path is None else SameFiles(path)
+        self.engine = _engine(path, self.files)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="towpath-writer")
         self._readers = (
             self._writer
@@ -79,19 +81,33 @@ class SqliteConnections:
             self._opened.append(connection)
             if threading.current_thread().name.startswith("towpath-writer"):
                 connection.info["writes"] = True
+            connection.info["new"] = True
         return connection
 
     def _transact(self, work: Callable[[Connection], Result]) -> Result:
         try:
+            self._check()
             connection = self._connection()
             with connection.begin():
-                return work(connection)
+                self._note_logs(connection)
+                result = work(connection)
+            self._check()
         except OperationalError as error:
             raise unavailable(error) from error
         except DBAPIError as error:
             if isinstance(error.orig, sqlite3.DatabaseError) and "malformed" in str(error.orig):
                 raise unavailable(error) from error
             raise
+        return result
+
+    def _check(self) -> None:
+        if self.files is not None:
+            self.files.check()
+
+    def _note_logs(self, connection: Connection) -> None:
+        """Notes the write-ahead log, which is there once the first transaction has begun."""
+        if self.files is not None and connection.info.pop("new", False):
+            self.files.begun(anew=bool(connection.info.get("writes")))
 
 
 def unavailable(error: DBAPIError) -> ServiceError:
@@ -104,16 +120,17 @@ def unavailable(error: DBAPIError) -> ServiceError:
     )
 
 
-def _engine(path: Path | None) -> Engine:
-    target = ":memory:" if path is None else str(path)
+def _engine(path: Path | None, files: SameFiles | None) -> Engine:
+    file = "" if path is None else path.absolute().as_uri()
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(
-            target,
+            _target(file, files),
             timeout=BUSY_TIMEOUT_SECONDS,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
+            uri=True,
         )
         if path is not None:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -121,6 +138,8 @@ def _engine(path: Path | None) -> Engine:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute("PRAGMA cache_size=-16000")
+        if files is not None:
+            files.opened()
         return connection
 
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
@@ -131,3 +150,10 @@ def _engine(path: Path | None) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _target(file: str, files: SameFiles | None) -> str:
+    if files is None:
+        return ":memory:"
+    # A file that was removed under this process must not be made anew by a further connection.
+    return f"{file}?mode={'rw' if files.known else 'rwc'}"

@@ -50,6 +50,12 @@ class SqliteDatabase:
         """The engines that its statements run on."""
         return [self._connections.engine]
 
+    @property
+    def trouble(self) -> str:
+        """What has happened to a file of the database while it was open; empty for nothing."""
+        files = self._connections.files
+        return "" if files is None else files.trouble()
+
     async def open(self) -> None:
         """Makes or upgrades the tables.
 

@@ -31,7 +31,8 @@ def write_log_again(database: Path, connection: Connection) -> None:
     """
     assert connection.in_transaction()
     try:
-        descriptor = os.open(f"{database}-wal", os.O_RDWR | os.O_CLOEXEC)
+        # SQLite's logs lie beside the file that a link leads to.
+        descriptor = os.open(f"{database.resolve()}-wal", os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return
     try:

@@ -63,6 +63,8 @@ class _Sweep:
     now_us: int
     deadline: float
     pausing: bool
+    tell: Callable[[int], None]
+    """Takes the number of rows that a transaction has removed."""
     removed: Removed = field(default_factory=Removed)
 
     @property
@@ -98,7 +100,13 @@ class Retention:
                     _log.info("removed old records: %s", removed)
             await asyncio.sleep(EVERY_SECONDS)
 
-    async def sweep(self, *, seconds: float = float("inf"), pausing: bool = True) -> Removed:
+    async def sweep(
+        self,
+        *,
+        seconds: float = float("inf"),
+        pausing: bool = True,
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> Removed:
         """Removes all old records, unless another replica is doing so.
 
         After the clock has jumped ahead by more than a day, nothing is removed for a day, since
@@ -107,11 +115,15 @@ class Retention:
         Args:
             seconds: Longest time of the sweep; the next one continues.
             pausing: Whether to pause after each transaction, so that others can write.
+            on_progress: Is called with the number of records that each transaction has removed.
         """
         if self._mistrusts_clock():
             return Removed()
         sweep = _Sweep(
-            now_us=self._clock.now_us(), deadline=time.monotonic() + seconds, pausing=pausing
+            now_us=self._clock.now_us(),
+            deadline=time.monotonic() + seconds,
+            pausing=pausing,
+            tell=on_progress,
         )
         try:
             for scope in await self._store.prune(lambda pruning: pruning.scopes()):
@@ -167,6 +179,7 @@ class Retention:
         while not (is_all or sweep.over):
             removed, is_all = await self._step(sweep, work)
             sweep.removed.runs += removed
+            sweep.tell(removed)
             if removed:
                 self._bus.notify(scope)
 
@@ -179,6 +192,7 @@ class Retention:
                 partial(_prune, kind=kind, scope=scope, before_us=before_us, after=after),
             )
             removed += window.removed
+            sweep.tell(window.removed)
             after = window.next
             if after is None:
                 break

@@ -103,6 +103,10 @@ def is_flow_run() -> Any:
 
 
 def _compare_id(column: Any, operator_: str, value: str) -> Any:
+    if not value and operator_ != ":":
+        # As a text, so that SQLite goes by the order of the list, not by an index of all roots.
+        text = cast(column, Text)
+        return text.is_(None) if operator_ == "=" else text.is_not(None)
     if operator_ in {"=", "!="} and is_uuid(value):
         return _compare(column, operator_, value)
     # PostgreSQL stores ids as UUIDs; a part of an id, or an invalid one, compares with their texts.

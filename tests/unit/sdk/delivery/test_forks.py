@@ -18,21 +18,22 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system with fork")
 
 FORKS = 300
+EXIT_EACH = 15
+"""Of so many children, one ends by SystemExit: that takes an interpreter ten times as long."""
 
 STRESS = f"""
 import contextvars, faulthandler, os, random, signal, threading, time
 from towpath import flow, get_run_logger, task
 
 faulthandler.enable()  # A child that hangs says where, when it is aborted.
+WAITED_FOR_SECONDS = 120.0
 
-def status_of(child):
-    for _ in range(24_000):
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return status
-        time.sleep(0.005)
-    os.kill(child, signal.SIGABRT)
-    return os.waitpid(child, 0)[1]
+def guard(children, over):
+    # Aborts a child that hangs, so that the wait for it ends.
+    while not over.wait(1.0):
+        for child, since in list(children.items()):
+            if time.monotonic() - since > WAITED_FOR_SECONDS:
+                os.kill(child, signal.SIGABRT)
 
 @task
 def small(n):
@@ -41,6 +42,9 @@ def small(n):
 @flow
 def stress():
     log, over, begun = get_run_logger(), threading.Event(), threading.Barrier(5)
+    children = {{}}
+    guarding = threading.Thread(target=guard, args=(children, over))
+    guarding.start()
 
     def busy(name):
         begun.wait()
@@ -61,6 +65,16 @@ def stress():
     for thread in threads:
         thread.start()
     begun.wait()
+    try:
+        fork_often(log, children)
+    finally:
+        over.set()
+    for thread in (*threads, guarding):
+        thread.join()
+    return counts
+
+def fork_often(log, children):
+    numbers = {{}}
     for n in range({FORKS}):
         time.sleep(random.random() / 1000)
         child = os.fork()
@@ -68,15 +82,22 @@ def stress():
             log.info("child %d", n)
             if n % 3 == 0:
                 small(-n)
-            if n % 3 == 1:
+            if n % {EXIT_EACH} == 1:
                 raise SystemExit(3)
             os._exit(0)
-        status = status_of(child)
-        assert os.waitstatus_to_exitcode(status) == (3 if n % 3 == 1 else 0), (n, status)
-    over.set()
-    for thread in threads:
-        thread.join()
-    return counts
+        children[child] = time.monotonic()
+        numbers[child] = n
+        if len(children) == 8:
+            await_child(children, numbers)
+    while children:
+        await_child(children, numbers)
+
+def await_child(children, numbers):
+    child, status = os.wait()
+    del children[child]
+    n = numbers.pop(child)
+    code = 3 if n % {EXIT_EACH} == 1 else 0
+    assert os.waitstatus_to_exitcode(status) == code, (n, status)
 
 counts = stress()
 print("counts", *[f"{{name}}={{n}}" for name, n in counts.items()])
@@ -167,30 +188,28 @@ def forks():
     _, status = os.waitpid(child, 0)
     print("status", os.waitstatus_to_exitcode(status), flush=True)
 
-@flow(task_runner=RUNNER)
-def around():
-    CALL
+def around(submits):
+    forks.submit().result() if submits else forks()
     return forks.with_options(name="second")
 
-assert around() is not None
+for runner in (InlineTaskRunner(), ThreadPoolTaskRunner()):
+    for submits in (False, True):
+        assert flow(around, task_runner=runner)(submits) is not None
 """
 
 
-@pytest.mark.parametrize("call", ["forks()", "forks.submit().result()"])
-@pytest.mark.parametrize("runner", ["InlineTaskRunner()", "ThreadPoolTaskRunner()"])
 @pytest.mark.parametrize("way", WAYS)
 def test_a_child_that_leaves_a_task_ends_neither_it_nor_the_flow_of_its_parent(
-    way: str, runner: str, call: str, tmp_path: Path
+    way: str, tmp_path: Path
 ) -> None:
     leave, code = WAYS[way]
-    filled = LEAVING.replace("LEAVE", leave).replace("RUNNER", runner).replace("CALL", call)
-    ran = script(tmp_path, filled)
+    ran = script(tmp_path, LEAVING.replace("LEAVE", leave))
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.splitlines() == [f"status {code}", "hook of True"]
+    assert ran.stdout.splitlines() == [f"status {code}", "hook of True"] * 4
     states, lines = recorded(tmp_path)
-    assert lines == ["of the child"]
+    assert lines == ["of the child"] * 4
     assert all(each[-1] == COMPLETED for each in states.values())
-    assert len(states) == 2
+    assert len(states) == 4 * 2
     assert ("of the child" in ran.stderr) == (way == "an exception")
 
 
@@ -230,6 +249,47 @@ around()
     assert "forked child" in second
 
 
+def test_a_child_imports_what_a_thread_of_its_parent_was_importing(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(
+        "import __main__, os, slower\n"
+        "if os.getpid() == __main__.parent: __main__.amid()\n"
+        "whole = 1\n"
+    )
+    (tmp_path / "slower.py").write_text("whole = 2\n")
+    ran = script(
+        tmp_path,
+        """
+import os, signal, threading
+import towpath._forks
+
+parent, begun, over = os.getpid(), threading.Event(), threading.Event()
+
+def amid():
+    begun.set()
+    over.wait(60)
+
+def load():
+    import slow
+    print("parent", slow.whole, slow.slower.whole)
+
+loading = threading.Thread(target=load)
+loading.start()
+begun.wait()
+child = os.fork()
+if not child:
+    signal.alarm(30)  # Ends a child that hangs.
+    import slow
+    print("child", slow.whole, slow.slower.whole, flush=True)
+    os._exit(0)
+print("status", os.waitpid(child, 0)[1])
+over.set()
+loading.join()
+""",
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == ["child 1 2", "status 0", "parent 1 2"]
+
+
 def test_a_childs_own_flow_is_recorded_whole(tmp_path: Path) -> None:
     ran = script(
         tmp_path,
@@ -260,3 +320,53 @@ print(around())
     states, _ = recorded(tmp_path)
     assert len(states) == 7
     assert {each[-1] for each in states.values()} == {COMPLETED}
+
+
+IN_A_WORKER = """
+import os, sys
+from towpath import flow, get_run_logger, task
+from towpath.task_runners import ProcessPoolTaskRunner
+
+@task
+def small(n):
+    return n
+
+@task
+def forks(way):
+    log = get_run_logger()
+    child = os.fork()
+    if not child:
+        log.info("child %s", way)
+        small(1)
+        if way == "sys.exit":
+            sys.exit(5)
+        if way == "an exception":
+            raise ValueError("of the child")
+        if way == "os._exit":
+            os._exit(6)
+        return way
+    _, status = os.waitpid(child, 0)
+    log.info("worker %s", way)
+    return os.waitstatus_to_exitcode(status)
+
+@flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
+def around():
+    ways = ["sys.exit", "an exception", "os._exit", "a return"]
+    return [future.result() for future in [forks.submit(way) for way in ways]]
+
+if __name__ == "__main__":
+    print(around())
+"""
+
+
+def test_children_forked_in_a_worker_process_are_recorded_and_answer_no_call(
+    tmp_path: Path,
+) -> None:
+    ran = script(tmp_path, IN_A_WORKER)
+    assert ran.stdout == "[5, 1, 6, 0]\n", ran.stderr
+    assert "ValueError: of the child" in ran.stderr
+    states, lines = recorded(tmp_path)
+    ways = ["sys.exit", "an exception", "os._exit", "a return"]
+    assert sorted(lines) == sorted(f"{who} {way}" for who in ("child", "worker") for way in ways)
+    assert [each for each in states.values() if each[-1] != COMPLETED] == []
+    assert len(states) == 1 + 4 + 4

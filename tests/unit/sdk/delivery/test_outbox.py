@@ -228,12 +228,14 @@ def test_a_disk_that_is_full_to_the_last_file_holds_no_delivery_up(tmp_path: Pat
 def test_without_a_server_the_local_database_takes_in_the_outbox(tmp_path: Path) -> None:
     assert run_pipeline(tmp_path, "end") == 0
     transport = open_embedded_transport(tmp_path)
-    report = deliver_waiting(tmp_path, transport)
+    batches: list[tuple[int, int]] = []
+    report = deliver_waiting(tmp_path, transport, on_progress=lambda *each: batches.append(each))
     runs = list(Client(transport).runs())
     logs = list(Client(transport).logs(next(run for run in runs if run.kind == "flow").id))
     again = deliver_waiting(tmp_path, transport)
     transport.close()
     assert (report.producers, report.updates, report.logs) == (1, 12, 5)
+    assert (sum(reports for reports, _ in batches), {left for _, left in batches}) == (17, {1})
     assert again.producers == 0
     assert len(runs) == 6
     assert {run.state for run in runs} == {"COMPLETED"}

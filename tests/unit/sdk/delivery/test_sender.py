@@ -1,18 +1,25 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from towpath._delivery.backoff import Backoff
 from towpath._delivery.directives import ignore_directive
 from towpath._delivery.outbox import Outbox
+from towpath._delivery.refusals import noted_refusal
 from towpath._delivery.reports import StateReport
 from towpath._delivery.sender import Sender
 from towpath._state_type import StateType
 from towpath._transport import opening
 from towpath.exceptions import (
     ConfigurationError,
+    InvalidRequest,
+    NotATowpathServer,
+    NotFound,
     NotSignedIn,
+    RpcError,
     ServerUnreachable,
     TowpathError,
 )
@@ -125,3 +132,69 @@ def test_whatever_is_wrong_the_thread_lives_and_says_so(
     assert "twpu_x" not in told
     assert "twpr_x" not in told
     assert sender.waiting == 1
+
+
+def no_workspace() -> NotFound:
+    resource = {"resource": "workspaces/typo"}
+    return NotFound("workspaces/typo was not found", code="NOT_FOUND", metadata=resource)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (no_workspace, 1),
+        (lambda: NotATowpathServer("something else answers", code="UNIMPLEMENTED"), 1),
+        (lambda: NotSignedIn("you may not", code="PERMISSION_DENIED"), 1),
+        (lambda: InvalidRequest("a broken rule", code="INVALID_ARGUMENT"), 1),
+        (lambda: RpcError("internal error", code="INTERNAL"), 1),
+        (lambda: ServerUnreachable("away", code="UNAVAILABLE"), 0),
+        (lambda: RpcError("too large", code="RESOURCE_EXHAUSTED"), 1),
+        (lambda: RpcError("slower", code="RESOURCE_EXHAUSTED", retry_after_seconds=1e-3), 0),
+        (lambda: RpcError("full", code="RESOURCE_EXHAUSTED", metadata={"quota": "runs"}), 0),
+    ],
+    ids=[
+        "workspace",
+        "address",
+        "permission",
+        "request",
+        "internal",
+        "away",
+        "size",
+        "rate",
+        "full",
+    ],
+)
+def test_a_refusal_that_lasts_is_told_once_and_ends_when_its_cause_does(
+    outbox: Outbox,
+    start: Callable[..., Sender],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    error: Callable[[], RpcError],
+    told: int,
+) -> None:
+    service, refusals, cured = FakeService(), threading.Semaphore(0), threading.Event()
+
+    class Refusing(FakeUnaryTransport):
+        def unary(self, method: str, request: Any, *, timeout_seconds: float = 10.0) -> Any:
+            if not cured.is_set():
+                refusals.release()
+                raise error()
+            return super().unary(method, request, timeout_seconds=timeout_seconds)
+
+    monkeypatch.setattr(opening, "open_connect", lambda *_: Refusing(service))
+    monkeypatch.setattr(Backoff, "pause", lambda *_: 0.0)
+    sender = start()
+    report(outbox, 1)
+    for _ in range(5):
+        assert refusals.acquire(timeout=DEADLINE_SECONDS)
+    assert sender.refused == bool(told)
+    assert (noted_refusal(outbox.folder) is not None) == bool(told)
+    cured.set()
+    while not sender.flush(DEADLINE_SECONDS):
+        pass
+    assert service.applied == [1]
+    while sender.refused:  # The thread notes it after the answer.
+        time.sleep(0.001)
+    while noted_refusal(outbox.folder) is not None:
+        time.sleep(0.001)
+    assert capfd.readouterr().err.count("reports can't be delivered") == told

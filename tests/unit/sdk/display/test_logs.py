@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,24 @@ def talk() -> None:
 @flow
 def talk_flow() -> None:
     talk.submit()
+
+
+def test_a_line_that_the_users_handler_writes_is_not_shown_twice(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    handler, root = logging.StreamHandler(), logging.getLogger()
+    handler.setFormatter(logging.Formatter("mine: %(message)s"))
+    root.addHandler(handler)
+    try:
+        with use_reporter(Observer(RecordingReporter(), Nobody())):
+            talk_flow()
+            handler.setLevel(logging.ERROR)
+            talk_flow()
+    finally:
+        root.removeHandler(handler)
+    first, *second = capfd.readouterr().err.split("lines")
+    assert first == "mine: two\n"
+    assert "WARNING  talk  two" in second[0]
 
 
 def test_a_runs_logger_is_heard_in_the_terminal_and_prints_are_not_doubled(

@@ -6,6 +6,7 @@ import copy
 import datetime as dt
 import functools
 import operator
+import random
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
@@ -146,6 +147,16 @@ def test_an_object_of_any_class_is_taken_by_its_attributes_if_asked() -> None:
     for value in (Plain(Plain(1)), [Plain(1)], object(), OrderedDict(), ValueError()):
         with pytest.raises(NotEncodableError):
             key(value)
+
+
+class Dice(random.Random):
+    pass
+
+
+@pytest.mark.parametrize("value", [operator.itemgetter(1), functools.partial(twice), Dice(1)])
+def test_an_object_with_state_that_no_attribute_shows_has_no_key(value: Any) -> None:
+    with pytest.raises(NotEncodableError):
+        stable_hash(value, any_class=True)
 
 
 def test_arrays_are_told_apart_by_content_shape_and_dtype() -> None:

@@ -162,7 +162,7 @@ def test_a_secret_is_neither_shown_nor_quoted_in_errors(monkeypatch: pytest.Monk
     found, problems = read_layer(layer)
     assert not found
     assert len(problems) == 1
-    assert "hunter2" not in problems[0]
+    assert "hunter2" not in str(problems[0])
 
 
 def test_every_setting_is_an_attribute_and_the_other_way_round() -> None:

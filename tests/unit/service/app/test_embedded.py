@@ -70,6 +70,17 @@ def test_a_watch_sees_what_is_reported_meanwhile(transport: Transport) -> None:
     watch.close()
 
 
+def test_without_identity_there_is_one_workspace(transport: Transport) -> None:
+    with pytest.raises(NotFound, match="default is the only workspace") as missing:
+        transport.unary(LIST, run_service_pb2.ListRunsRequest(parent="workspaces/typo"))
+    assert missing.value.metadata == {"resource": "workspaces/typo"}
+    request = ingest_service_pb2.RecordUpdatesRequest(
+        workspace="workspaces/typo", producer_id=PRODUCER, batch={"first_sequence": 1}
+    )
+    with pytest.raises(NotFound, match="workspaces/typo was not found"):
+        transport.unary("towpath.api.v1.IngestService/RecordUpdates", request)
+
+
 def test_errors_are_the_ones_of_any_transport(transport: Transport) -> None:
     name = f"{WORKSPACE}/runs/{RUN}"
     with pytest.raises(NotFound) as missing:

@@ -56,6 +56,19 @@ def test_a_command_without_words_takes_the_defaults(part: Any) -> None:
     assert taken(part, **names) == part()
 
 
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("blank", ["", " ", "\t\n"])
+def test_a_blank_variable_is_one_that_is_not_set(
+    part: Any, blank: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blanks = {each.variable: blank for each in options_of(part) if each.variable}
+    assert taken(part, **blanks) == taken(part)
+    for each in options_of(part):
+        if each.variable:
+            monkeypatch.setenv(each.variable, blank)
+            assert value_from_environment(each) == each.default
+
+
 def test_a_word_wins_over_a_variable() -> None:
     variables = {"TOWPATH_SERVER_KEEP_LOGS": "12h", "TOWPATH_SERVER_KEEP_RUNS": "forever"}
     made = taken(RetentionOptions, "--keep-logs", "2d", **variables)

@@ -100,3 +100,9 @@ def test_rows_of_a_run_are_found_by_the_run(read: Callable[[SqlReads], object], 
         and "created_us" not in plan
     ]
     assert whole == []
+
+
+def test_outermost_flow_runs_are_read_by_the_index_of_flow_runs() -> None:
+    outermost = parse_filter('kind = flow AND parent_run = ""', RUN_FIELDS)
+    (plan,) = plans_of(lambda reads: reads.runs(RunQuery(scope=SCOPE, filter=outermost)))
+    assert "ix_run_flow_runs (" in plan
