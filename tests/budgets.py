@@ -12,9 +12,11 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 VARIABLE: Final = "TOWPATH_TEST_PROFILE"
+PLANTED: Final = "TOWPATH_PLANTED"
+"""Set where tests run against a bug: any failure will do there, the least example isn't sought."""
 BY_DEFAULT: Final = 100
 _FACTORS: Final = {"dev": 0.2, "ci": 1.0, "thorough": 10.0}
 _PROFILE: Final = os.environ.get(VARIABLE, "ci")
@@ -34,3 +36,7 @@ def load_profile() -> None:
     for name, factor in _FACTORS.items():
         settings.register_profile(name, max_examples=round(BY_DEFAULT * factor), deadline=None)
     settings.load_profile(_PROFILE)
+    if PLANTED in os.environ:
+        searching = (Phase.explicit, Phase.generate, Phase.target)
+        settings.register_profile("planted", settings(), phases=searching, database=None)
+        settings.load_profile("planted")

@@ -6,6 +6,7 @@ As a script: altered.py HOME PORT WEB_PORT CHECKPOINT_PAGES SILENCE_SECONDS.
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +17,11 @@ from towpath_service.app.server import serve
 from towpath_service.database.sqlite import connections
 from towpath_service.runs.rpc.ingest_handler import StreamTimes
 
-from tests.scenarios.servers import Server
+from tests.scenarios.servers import Server, environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import IO
 
 
 ROTATION_SECONDS = 6 * 3600.0
@@ -39,10 +41,11 @@ class AlteredServer(Server):
         """Its SQLite file."""
         return self.home / "towpath.db"
 
-    def _command(self) -> list[str]:
+    def _launched(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
         where = (str(self.home), str(self.port), str(self.web_port))
         altered = (str(self.checkpoint_pages), str(self.silence_seconds))
-        return [*self.wrapper, sys.executable, "-m", __name__, *where, *altered]
+        command = [*self.wrapper, sys.executable, "-m", __name__, *where, *altered]
+        return subprocess.Popen(command, env=environment(self.home), stdout=log, stderr=log)
 
 
 def main(home: str, port: str, web_port: str, checkpoint_pages: str, silence: str) -> None:

@@ -13,8 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.forkserver.processes import ran, started
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.forkserver.client import Forked
 
 PIPELINE = Path(__file__).with_name("pipeline.py")
 DEADLINE_SECONDS = 180.0
@@ -50,7 +54,7 @@ class Site:
     home: Path
     port: int = field(default_factory=free_port)
     web_port: int = field(default_factory=free_port)
-    server: subprocess.Popen[bytes] | None = None
+    server: subprocess.Popen[bytes] | Forked | None = None
     use_server: bool = True
 
     @property
@@ -62,7 +66,12 @@ class Site:
     def environment(self) -> dict[str, str]:
         """What processes of this site get."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("TOWPATH_")}
-        chosen = {"TOWPATH_HOME": str(self.home), "NO_COLOR": "1", "TOWPATH_DISPLAY": "quiet"}
+        chosen = {
+            "TOWPATH_HOME": str(self.home),
+            "TOWPATH_DISPLAY": "quiet",
+            "NO_COLOR": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
         if self.use_server:
             chosen["TOWPATH_SERVER_ADDRESS"] = f"127.0.0.1:{self.port}"
             chosen["TOWPATH_SERVER_WEB_ADDRESS"] = f"http://127.0.0.1:{self.web_port}"
@@ -71,14 +80,12 @@ class Site:
     def start_server(self) -> None:
         """Starts the server and waits until it answers."""
         with (self.home / "server.log").open("ab") as log:
-            self.server = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "towpath", "server", "start"),
-                    *("--port", str(self.port), "--web-port", str(self.web_port)),
-                ],
-                env=self.environment,
-                stdout=log,
-                stderr=log,
+            ports = ("--port", str(self.port), "--web-port", str(self.web_port))
+            self.server = started(
+                "towpath",
+                ["server", "start", *ports],
+                environment=self.environment,
+                files=(subprocess.DEVNULL, log, log),
             )
         wait_until(lambda: answers(self.port), "the server answers")
 
@@ -108,11 +115,10 @@ class Site:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs one `towpath` command."""
-        return subprocess.run(
-            [sys.executable, "-m", "towpath", *arguments],
-            env=self.environment,
-            capture_output=True,
-            text=True,
+        return ran(
+            "towpath",
+            arguments,
+            environment=self.environment,
+            folder=self.home,
             timeout=DEADLINE_SECONDS,
-            check=False,
         )

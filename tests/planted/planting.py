@@ -8,15 +8,55 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
+from tests.budgets import PLANTED
+from tests.forkserver.processes import ran
 from tests.postgres.server import DSN_VARIABLE
+
+if TYPE_CHECKING:
+    import subprocess
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("sdk", "service", "auth")
+
+_OPTIONS: Final = (
+    *("-q", "-x", "-p", "no:cacheprovider", "--hypothesis-seed=1"),
+    # What is imported before the plugins are loaded has no assertions of ours.
+    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
+)
+_IMPORTS: Final = (
+    "alembic.command",
+    "anyio",
+    "asyncpg",
+    "click",
+    "cloudpickle",
+    "connectrpc.server",
+    "cryptography.x509",
+    "cryptography.hazmat.primitives.ciphers.aead",
+    "google.protobuf.descriptor_pool",
+    "google.protobuf.internal.python_message",
+    "grpc.aio",
+    "hypothesis.stateful",
+    "hypothesis.strategies",
+    "jwt",
+    "opentelemetry.trace",
+    "platformdirs",
+    "protobuf",
+    "protovalidate",
+    "psutil",
+    "pydantic",
+    "pytest",
+    "rich.console",
+    "sqlalchemy.dialects.postgresql.asyncpg",
+    "sqlalchemy.dialects.sqlite",
+    "sqlalchemy.ext.asyncio",
+    "starlette.applications",
+    "uvicorn",
+)
+"""What tests and sources import and no bug is planted in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,22 +104,12 @@ def run_tests(
         postgres: DSN of a server on which the tests make databases.
     """
     path = os.pathsep.join(str(sources / source) for source in SOURCES)
-    return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-x",
-            "-p",
-            "no:cacheprovider",
-            "--hypothesis-seed=1",
-            *node_ids,
-        ],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": path, "TOWPATH_PLANTED": "1", DSN_VARIABLE: postgres},
-        capture_output=True,
-        text=True,
+    return ran(
+        "pytest",
+        [*_OPTIONS, *node_ids],
+        environment=os.environ
+        | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", PLANTED: "1", DSN_VARIABLE: postgres},
+        folder=ROOT,
         timeout=300,
-        check=False,
+        imports=_IMPORTS,
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from tests.forkserver.processes import ran, started
 from tests.scenarios.servers import DEADLINE_SECONDS, environment, wait_until
 
 if TYPE_CHECKING:
@@ -69,15 +71,12 @@ gated(sys.argv[1], return_state=True)
 
 def towpath(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Runs a command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "towpath", *arguments],
-        env=environment(home, **settings),
-        cwd=home,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
+    return ran(
+        "towpath",
+        arguments,
+        environment=environment(home, **settings),
+        folder=home,
         timeout=DEADLINE_SECONDS,
-        check=False,
     )
 
 
@@ -104,15 +103,16 @@ class Following:
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "towpath", *self.arguments],
-            env=environment(self.home, **self.settings),
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+        read, write = os.pipe()
+        self.process = started(
+            "towpath",
+            self.arguments,
+            environment=environment(self.home, **self.settings),
+            folder=self.home,
+            files=(subprocess.DEVNULL, write, write),
         )
+        os.close(write)
+        self._output = os.fdopen(read)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -134,11 +134,9 @@ class Following:
         """Waits for the end and returns the exit code."""
         code = self.process.wait(DEADLINE_SECONDS)
         self._reader.join()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        self._output.close()
         return code
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in self._output:
             self.lines.append(line.rstrip())

@@ -7,8 +7,8 @@ import os
 import pty
 import re
 import select
+import shlex
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING
 
 from towpath_auth.credentials import KEY_PATTERN
 
+from tests.forkserver.processes import command_line, started
 from tests.scenarios.servers import DEADLINE_SECONDS, environment, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tests.forkserver.client import Forked
 
 GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"
 _PARTS = re.compile(
@@ -69,11 +72,11 @@ class Terminal:
     """What the guide leaves to its reader, such as a key, and what it is here."""
     typed: list[str] = field(default_factory=list[str])
     """Commands of the guide so far, as it has them."""
-    server: subprocess.Popen[bytes] | None = None
+    server: subprocess.Popen[bytes] | Forked | None = None
 
     def __post_init__(self) -> None:
         self.home.mkdir(exist_ok=True)
-        self.program("towpath", f'exec {sys.executable} -m towpath "$@"')
+        self.program("towpath", f'exec {shlex.join(command_line("towpath"))} "$@"')
 
     @property
     def address(self) -> str:
@@ -142,13 +145,15 @@ class Terminal:
         if typed:
             self.typed.append(command)
         words = " ".join([self._meant(command), _FREE_PORTS, *options])
+        program, *arguments = self.runs(f"printf '%s\\n' {words}").splitlines()
+        assert program == "towpath"
         with (self.home / "server.log").open("ab") as log:
-            self.server = subprocess.Popen(
-                ["bash", "-c", f"exec {words}"],
-                env=self._environment(),
-                cwd=self.home,
-                stdout=log,
-                stderr=log,
+            self.server = started(
+                program,
+                arguments,
+                environment=self._environment(),
+                folder=self.home,
+                files=(subprocess.DEVNULL, log, log),
             )
         pid = self.server.pid
         wait_until(lambda: self._announced().get("pid") == pid, "the server answers")

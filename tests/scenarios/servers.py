@@ -14,34 +14,16 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from tests.forkserver.processes import started
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+    from typing import IO
+
+    from tests.forkserver.client import Forked
 
 DEADLINE_SECONDS = 90.0
-
-_WITH_TIMES = """
-import asyncio, json, sys
-from pathlib import Path
-from towpath_service.app.server import serve
-from towpath_service.app.options import ListenerOptions, ServerOptions
-from towpath_service.identity.application.authority import Authority
-from towpath_service.runs.rpc import ingest_handler
-from towpath_service.runs.rpc.ingest_handler import StreamTimes
-from towpath_service.database.database_urls import parse_database
-
-home, database, port, web_port, times, tokens = sys.argv[1:]
-if tokens := json.loads(tokens):
-    Authority.__init__.__kwdefaults__["token_seconds"] = tokens["life_seconds"]
-    ingest_handler.TOKEN_ENDS_SECONDS = tokens["notice_seconds"]
-options = ServerOptions(
-    home=Path(home),
-    database=parse_database(database, Path(home)),
-    listener=ListenerOptions(port=int(port), web_port=int(web_port)),
-    times=StreamTimes(**json.loads(times)),
-)
-asyncio.run(serve(options, lambda grpc, web: None))
-"""
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
@@ -80,7 +62,9 @@ class Server:
     tokens: Mapping[str, float] = field(default_factory=dict)
     """`life_seconds` of access tokens, and `notice_seconds`: how long before a token's end streams
     are asked to move. No option of the command sets them either."""
-    process: subprocess.Popen[bytes] | None = None
+    forked: bool = True
+    """From a process that has the imports; otherwise an interpreter is started for it."""
+    process: subprocess.Popen[bytes] | Forked | None = None
 
     @property
     def address(self) -> str:
@@ -112,9 +96,7 @@ class Server:
         """Starts the process and returns at once."""
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                self._command(), env=environment(self.home), stdout=log, stderr=log
-            )
+            self.process = self._launched(log)
 
     def start(self) -> None:
         """Starts the process and waits until both ports answer."""
@@ -143,15 +125,31 @@ class Server:
         """A new channel to the gRPC port; close it."""
         return grpc.insecure_channel(self.address)
 
-    def _command(self) -> list[str]:
+    def _launched(self, log: IO[bytes]) -> subprocess.Popen[bytes] | Forked:
+        module, arguments = self._command()
+        if not self.forked:
+            return subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                env=environment(self.home),
+                stdout=log,
+                stderr=log,
+            )
+        return started(
+            module,
+            arguments,
+            environment=environment(self.home),
+            files=(subprocess.DEVNULL, log, log),
+        )
+
+    def _command(self) -> tuple[str, list[str]]:
+        """The module that runs, and its arguments."""
         if not self.times and not self.tokens:
             ports = ("--port", str(self.port), "--web-port", str(self.web_port))
             database = ("--database", self.dsn) if self.dsn else ()
-            command = (sys.executable, "-m", "towpath_service", "start")
-            return [*command, *ports, *database, *self.options]
-        ports = (str(self.port), str(self.web_port))
+            return "towpath_service", ["start", *ports, *database, *self.options]
+        where = (str(self.home), self.dsn, str(self.port), str(self.web_port))
         changed = (json.dumps(self.times), json.dumps(self.tokens))
-        return [sys.executable, "-c", _WITH_TIMES, str(self.home), self.dsn, *ports, *changed]
+        return "tests.scenarios.timed", [*where, *changed]
 
     def _answers(self) -> bool:
         assert self.process is not None

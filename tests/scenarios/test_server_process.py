@@ -45,6 +45,14 @@ def start(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.fixture
+def server(make_server: Callable[..., Server]) -> Server:
+    """A running server whose interpreter was started for it, as users start it."""
+    made = make_server(forked=False)
+    made.start()
+    return made
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_server_with_exit_code_0(server: Server, number: int) -> None:
     assert server.process is not None
@@ -56,7 +64,7 @@ def test_a_signal_ends_the_server_with_exit_code_0(server: Server, number: int) 
 def test_a_signal_during_the_start_ends_the_server_cleanly(
     make_server: Callable[..., Server],
 ) -> None:
-    server = make_server()
+    server = make_server(forked=False)
     server.launch()
     wait_until((server.home / "towpath.db").exists, "the server opens its database")
     assert server.stop() == 0

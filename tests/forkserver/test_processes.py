@@ -1,0 +1,139 @@
+"""What a fork server starts is a process as any other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.forkserver.client import Forked
+from tests.forkserver.processes import FORKS, command_line, ran, started
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(not FORKS, reason="there are no fork servers here")
+LIGHT = ("json",)
+SHOWS = """
+import os, sys
+print(os.getpid(), os.getcwd(), os.environ.get("OF_A_TEST"), sys.argv[1:], __name__)
+print("said", file=sys.stderr)
+"""
+
+
+def _environment(**more: str) -> dict[str, str]:
+    return os.environ | {"PYTHONUNBUFFERED": "1"} | more
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    def run(code: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "of_a_test.py").write_text(code)
+        return ran(
+            "of_a_test",
+            arguments,
+            environment=_environment(**more),
+            folder=tmp_path,
+            timeout=60,
+            imports=LIGHT,
+        )
+
+    return run
+
+
+def test_it_has_its_own_pid_folder_variables_and_output(
+    run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    ended = run(SHOWS, "a", "b c", OF_A_TEST="one")
+    pid, shown = ended.stdout.split(" ", 1)
+    assert int(pid) != os.getpid()
+    assert shown == f"{tmp_path} one ['a', 'b c'] __main__\n"
+    assert (ended.returncode, ended.stderr) == (0, "said\n")
+    again = run(SHOWS)
+    assert again.stdout.split(" ", 1)[1] == f"{tmp_path} None [] __main__\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "ends"),
+    [
+        ("raise SystemExit(3)", 3),
+        ("raise SystemExit('no')", 1),
+        ("1 / 0", 1),
+        ("import os; os._exit(7)", 7),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
+    ],
+)
+def test_its_exit_code_is_that_of_the_module(
+    run: Callable[..., subprocess.CompletedProcess[str]], code: str, ends: int
+) -> None:
+    assert run(code).returncode == ends
+
+
+def test_what_runs_at_exit_runs(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    assert run("import atexit; atexit.register(print, 'left')").stdout == "left\n"
+
+
+def test_it_is_signalled_and_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "of_a_test.py").write_text("import sys, time; print('up'); time.sleep(600)")
+    read, write = os.pipe()
+    process = started(
+        "of_a_test",
+        (),
+        environment=_environment(),
+        folder=tmp_path,
+        files=(subprocess.DEVNULL, write, write),
+        imports=LIGHT,
+    )
+    os.close(write)
+    assert isinstance(process, Forked)
+    with os.fdopen(read) as output:
+        assert output.readline() == "up\n"
+        assert process.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.01)
+        process.terminate()
+        assert process.wait(60) == process.poll() == process.returncode == -signal.SIGTERM
+        # No other process holds its output.
+        assert output.read() == ""
+    process.kill()  # Nothing is left to end.
+
+
+@pytest.mark.parametrize("name", ["PYTHONHASHSEED", "OTEL_TRACES_EXPORTER"])
+def test_what_is_read_at_the_start_needs_an_interpreter(tmp_path: Path, name: str) -> None:
+    process = started(
+        "platform",
+        (),
+        environment=_environment(**{name: "1"}),
+        folder=tmp_path,
+        files=(subprocess.DEVNULL, subprocess.DEVNULL, subprocess.DEVNULL),
+        imports=LIGHT,
+    )
+    assert isinstance(process, subprocess.Popen)
+    assert process.wait(60) == 0
+
+
+def test_other_sources_come_first(
+    run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "chosen.py").write_text("print('of the path')")
+    assert run("import chosen", PYTHONPATH=str(tmp_path / "more")).stdout == "of the path\n"
+    assert run("import chosen").returncode == 1
+
+
+def test_a_shell_runs_it_as_it_would_run_python(tmp_path: Path) -> None:
+    towpath = command_line("towpath")
+    home = _environment(TOWPATH_HOME=str(tmp_path))
+    version = [
+        subprocess.run([*command, "--version"], env=home, capture_output=True, check=True).stdout
+        for command in (towpath, [sys.executable, "-m", "towpath"])
+    ]
+    assert version[0] == version[1]
+    wrong = subprocess.run([*towpath, "nothing"], env=home, capture_output=True, check=False)
+    assert wrong.returncode == 2
+    assert b"nothing" in wrong.stderr
