@@ -119,7 +119,7 @@ def become(request: dict[str, object]) -> None:
         before = getattr(sys, name)
         raw = io.FileIO(number, "w" if number else "r", closefd=False)
         buffer = raw if number else io.BufferedReader(raw)
-        new = io.TextIOWrapper(buffer, before.encoding, before.errors, write_through=number > 0)  # type: ignore[type-var]
+        new = io.TextIOWrapper(buffer, before.encoding, before.errors, write_through=number > 0)
         setattr(sys, name, new)
         setattr(sys, f"__{name}__", new)
     environment, arguments = request["environment"], request["arguments"]
