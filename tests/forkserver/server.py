@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import io
 import json
 import os
 import pkgutil
@@ -113,6 +114,14 @@ class Forks:
 
 def become(request: dict[str, object]) -> None:
     """Runs the module of a request as `python -m` does."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        # The one of before knows whether its file could be sought in.
+        before = getattr(sys, name)
+        raw = io.FileIO(number, "w" if number else "r", closefd=False)
+        buffer = raw if number else io.BufferedReader(raw)
+        new = io.TextIOWrapper(buffer, before.encoding, before.errors, write_through=number > 0)
+        setattr(sys, name, new)
+        setattr(sys, f"__{name}__", new)
     environment, arguments = request["environment"], request["arguments"]
     assert isinstance(environment, dict)
     assert isinstance(arguments, list)
