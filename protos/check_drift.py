@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-GENERATED = ROOT / "sdk" / "towpath" / "api"
+from generate import TARGET, generate
+
+PACKAGE = Path("towpath") / "api"
 
 
-def contents() -> dict[str, bytes]:
-    """The generated files, by path."""
+def contents(root: Path) -> dict[str, bytes]:
+    """The generated files, by path.
+
+    Args:
+        root: Folder that the package `towpath` is in.
+    """
     return {
-        str(path.relative_to(ROOT)): path.read_bytes()
-        for path in sorted(GENERATED.rglob("*.py*"))
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted((root / PACKAGE).rglob("*.py*"))
         if path.suffix in {".py", ".pyi"}
     }
 
 
 def main() -> int:
-    """Generates anew and compares."""
-    before = contents()
-    subprocess.run(
-        [sys.executable, str(ROOT / "protos" / "generate.py")], check=True, capture_output=True
-    )
-    after = contents()
+    """Generates into another folder, since tests may import what is there, and compares."""
+    before = contents(TARGET)
+    with tempfile.TemporaryDirectory() as scratch:
+        generate(Path(scratch))
+        after = contents(Path(scratch))
     changed = sorted(name for name in before | after if before.get(name) != after.get(name))
     for name in changed:
-        print(f"{name} was not what protos/ generates; it is now: commit it")
+        print(f"{name} is not what protos/ generates: run `poe protos` and commit it")
     return 1 if changed else 0
 
 

@@ -24,11 +24,15 @@ RULES_IMPORT = "buf/validate/validate.proto"
 HEADER = "# Generated from protos/ by protos/generate.py. Do not edit.\n"
 
 
-def main() -> int:
-    """Writes the generated files, replacing those of before."""
+def generate(root: Path = TARGET) -> None:
+    """Writes the generated files, replacing those of before.
+
+    Args:
+        root: Folder that the package `towpath` is in.
+    """
     sources = sorted(str(p.relative_to(PROTOS)) for p in (PROTOS / PACKAGE).glob("*.proto"))
     services = [name for name in sources if name.endswith("_service.proto")]
-    target = TARGET / PACKAGE
+    target = root / PACKAGE
     target.mkdir(parents=True, exist_ok=True)
     for stale in target.glob("*_pb2*"):
         stale.unlink()
@@ -45,18 +49,17 @@ def main() -> int:
         image.write_bytes(without_rules_import(image.read_bytes()))
         _run(
             f"--descriptor_set_in={image}",
-            f"--python_out={TARGET}",
-            f"--mypy_out={TARGET}",
+            f"--python_out={root}",
+            f"--mypy_out={root}",
             *sources,
         )
         _run(
             f"--descriptor_set_in={image}",
-            f"--grpc_python_out={TARGET}",
-            f"--mypy_grpc_out={TARGET}",
+            f"--grpc_python_out={root}",
+            f"--mypy_grpc_out={root}",
             *services,
         )
     _finish(target)
-    return 0
 
 
 def without_rules_import(image: bytes) -> bytes:
@@ -89,4 +92,4 @@ def _run(*arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    generate()
