@@ -128,7 +128,7 @@ BUGS = (
     PlantedBug(
         name="children-call-the-hooks-of-their-parents-runs",
         file="sdk/towpath/_engine/attempts.py",
-        correct="        if not hooks or self._context.inherited:",
+        correct="        if not hooks or self._context.silent:",
         broken="        if not hooks:",
         caught_by=(
             (

@@ -57,7 +57,7 @@ WORK_BUGS = (
     PlantedBug(
         name="parked-runs-stay-parked",
         file=f"{_WORK}/storage/lease_moves.py",
-        correct="    SqlQueueRows(sql).unpark(freed_by(freed), now_us)\n",
+        correct="    queue.unpark(freed_by(freed), now_us)\n",
         broken="",
         caught_by=(f"{_LEASES}::test_a_report_of_the_end_gives_the_slot_to_the_next_at_once",),
     ),
