@@ -432,9 +432,7 @@ BUGS = (
         file="sdk/towpath/_engine/attempts.py",
         correct="        if self._context.inherited or self._is_to_end():\n",
         broken="        if self._context.inherited:\n",
-        caught_by=(
-            f"{_CANCEL}::test_a_run_past_its_deadline_times_out_and_is_not_tried_again[computes]",
-        ),
+        caught_by=(f"{_CANCEL}::test_a_run_that_fails_when_it_is_to_end_is_not_tried_again",),
     ),
     PlantedBug(
         name="runs-inherit-all-of-the-workers-environment",

@@ -61,6 +61,16 @@ def computes() -> None:
         time.sleep(0.001)
 
 
+@flow(retries=2, on_cancellation=[hear])
+def fails_when_it_is_to_end() -> None:
+    begun.set()
+    try:
+        while True:
+            time.sleep(0.001)
+    except BaseException:  # noqa: BLE001 - cleanup of a careless author
+        raise ValueError("could not clean up") from None
+
+
 @flow(on_cancellation=[hear])
 def waits_for_tasks() -> None:
     for future in [endless.submit(), endless.submit()]:
@@ -162,6 +172,17 @@ def test_a_run_past_its_deadline_times_out_and_is_not_tried_again(
     last = reporter.states[LEASE.run_id][-1]
     assert (last.state, last.message) == (StateType.TIMED_OUT, "stopped, since too long")
     assert run.state.type is StateType.TIMED_OUT
+
+
+def test_a_run_that_fails_when_it_is_to_end_is_not_tried_again(reporter: RecordingReporter):
+    begun.clear()
+    thread = cancelled_once(begun)
+    run = run_leased(fails_when_it_is_to_end, {}, RunLease(run_id=LEASE.run_id, fence=5))
+    thread.join()
+    states = [each.state for each in reporter.states[LEASE.run_id]]
+    assert StateType.RETRYING not in states
+    assert states[-1].terminal
+    assert run.state.type is states[-1]
 
 
 def test_the_caller_in_a_script_gets_the_cancellation(reporter: RecordingReporter):
