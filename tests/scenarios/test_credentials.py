@@ -196,7 +196,7 @@ def test_tokens_are_renewed_under_a_flow_that_outlives_many(
     known = {"TOWPATH_SERVER_ADDRESS": server.address, "TOWPATH_API_KEY_FILE": str(file.path)}
     talker.tell("5")
     wait_until(lambda: completed(server) == 5, "the first tasks are recorded")
-    with Following(server.home, ("run", "ls", "--follow"), settings=known) as following:
+    with Following(server.home, ("run", "ls", "--all", "--follow"), settings=known) as following:
         for turn in range(2, 5):
             seen = streams(server)
             wait_until(lambda seen=seen: streams(server) > seen, "another stream is open")  # type: ignore[misc]
