@@ -70,6 +70,9 @@ def test_no_guide_has_commands_that_nobody_walks() -> None:
         if file.stem not in ALONE
     }
     assert sections == {
+        # They need a run that waits or executes: unit/sdk/cli/test_run_control.py.
+        ("control", "Cancel"),
+        ("control", "Explain"),
         ("database", "The database"),
         ("database", "Behind PgBouncer"),  # tests/contract/database/test_bouncer.py has one.
         ("delivery", "Without a server"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,11 @@ def worker(terminal: Terminal, command: str) -> Iterator[None]:
     file = terminal.home / "worker.log"
     with file.open("ab") as log:
         process = subprocess.Popen(
-            ["bash", "-c", f"exec env {command}"],
+            # An interpreter of its own, which gets the signal.
+            [
+                *("bash", "-c"),
+                f"exec env {command.replace('towpath ', f'{sys.executable} -m towpath ', 1)}",
+            ],
             env=terminal._environment(),
             cwd=terminal.home,
             stdout=log,
