@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from towpath._definitions.flow import Flow
-    from towpath._engine.flow_runs import RunLease
+    from towpath._engine.flow_run_start import RunLease
 
 
 def arguments_of(flow: Flow[..., Any], parameters: Mapping[str, Any]) -> dict[str, Any]:

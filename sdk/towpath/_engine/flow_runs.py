@@ -4,36 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import uuid_utils
-
-from towpath._clock import current_clock, system_clock
-from towpath._delivery.reports import RunReport, StateReport
-from towpath._delivery.session import current_reporter, ensure_server
-from towpath._display.begin import observed
 from towpath._engine import failure_report
 from towpath._engine.attempts import interruption
 from towpath._engine.caching import ResultEntry
 from towpath._engine.coroutines import awaited, whole
+from towpath._engine.flow_run_start import RunLease, begin, loops_around
 from towpath._engine.generators import Driver
-from towpath._engine.run_logging import logs_prints, set_up
 from towpath._engine.traced_attempts import attempts_of
-from towpath._redaction.live import LiveSecrets
 from towpath._runs.async_library import check_async_library
 from towpath._runs.cancellation import Cancellation
-from towpath._runs.children import Child, Children, failure_of
-from towpath._runs.context import RunContext, current_run, current_tags, leave_run
+from towpath._runs.children import Child, failure_of
+from towpath._runs.context import RunContext, current_run, leave_run
 from towpath._runs.futures import Future, wait, wait_async
-from towpath._runs.interruption import Interruption
-from towpath._runs.loops import Loops, depth_below, enter_loop, leave_loop
+from towpath._runs.loops import enter_loop, leave_loop
 from towpath._runs.open_runs import follow, forget
-from towpath._runs.stack import in_fresh_task, in_fresh_thread, level_below, nearly_full
+from towpath._runs.stack import in_fresh_task, in_fresh_thread, nearly_full
 from towpath._runs.unended import leave_unended
-from towpath._state_type import StateType
 from towpath._strikes import Struck, call_exposed, spared
-from towpath._tracing.begin import trace_of
 from towpath.states import State
 
 if TYPE_CHECKING:
@@ -44,29 +33,6 @@ if TYPE_CHECKING:
     from towpath._delivery.reports import Content
     from towpath._engine.definitions import FlowDefinition
     from towpath._runs.context import Runner
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunLease:
-    """A run that exists before its code begins.
-
-    Attributes:
-        run_id: Id of the run.
-        attempt: Attempt that begins, from 1.
-        fence: Fence of the lease that it executes under; 0 without.
-        parent_run_id: Run that it is a child of; empty for none.
-        root_run_id: Outermost run around it; empty when it is itself.
-        code_version: Version of its code where that isn't in the code; empty for the flow's own.
-        secrets: Values among its parameters that must not be shown.
-    """
-
-    run_id: str
-    attempt: int = 1
-    fence: int = 0
-    parent_run_id: str = ""
-    root_run_id: str = ""
-    code_version: str = ""
-    secrets: LiveSecrets = field(default_factory=LiveSecrets)
 
 
 class FlowRun:
@@ -85,7 +51,7 @@ class FlowRun:
         self._flow = flow
         self._parent = current_run.get()
         self._cancellation = Cancellation()
-        self._run = _begin(flow, parameters, self._parent, self._cancellation, lease)
+        self._run = begin(flow, parameters, self._parent, self._cancellation, lease)
         follow(self._run)
         try:
             self._child = Child(self._run.name)
@@ -319,7 +285,7 @@ class _ClosingLoops:
 
     def __exit__(self, *_: object) -> None:
         run = self._run
-        if not run.inherited and run.loops is not _loops_around(run.parent):
+        if not run.inherited and run.loops is not loops_around(run.parent):
             assert run.loops is not None
             run.loops.close()
 
@@ -368,90 +334,3 @@ async def run_async(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:
         child: Child = await in_fresh_task(FlowRun(flow, parameters).to_end_async())
         return child
     return await FlowRun(flow, parameters).to_end_async()
-
-
-def _loops_around(parent: RunContext | None) -> Loops | None:
-    """The loops that a flow run shares with those around it; those of a forked parent are gone."""
-    around = parent.flow_run if parent is not None else None
-    return None if around is None or around.inherited else around.loops
-
-
-def _begin(
-    flow: FlowDefinition,
-    parameters: dict[str, Any],
-    parent: RunContext | None,
-    cancellation: Cancellation,
-    lease: RunLease | None,
-) -> RunContext:
-    level = level_below(parent, flow.name)
-    settings = failure_report.settings_for_run()
-    if parent is None and settings.require_server:
-        ensure_server(settings)
-    set_up()
-    failure_report.set_up()
-    clock = parent.clock if parent else current_clock.get() or system_clock
-    persist = flow.result_policy.persist
-    lease = lease or RunLease(
-        run_id=str(uuid_utils.uuid7()),
-        parent_run_id=parent.run_id if parent else "",
-        root_run_id=parent.root_run_id if parent else "",
-    )
-    run = RunContext(
-        run_id=lease.run_id,
-        kind="flow",
-        name="",
-        flow_id=flow.flow_id,
-        flow_name=flow.name,
-        root_run_id=lease.root_run_id or lease.run_id,
-        parent_run_id=lease.parent_run_id,
-        attempt=lease.attempt,
-        fence=lease.fence,
-        reporter=parent.reporter if parent else observed(current_reporter()),
-        parameters=parameters,
-        tags=flow.tags | current_tags(),
-        children=Children(),
-        owner=flow,
-        parent=parent,
-        runner=flow.task_runner.duplicate(),
-        log_prints=logs_prints(flow, parent),
-        persist_result=(parent.persist_result if parent else False) if persist is None else persist,
-        clock=clock,
-        created=clock.time(),
-        interruption=Interruption(),
-        cancellation=cancellation,
-        level=level,
-        loops=_loops_around(parent) or Loops(),
-        loop_depth=depth_below(parent),
-        secrets=parent.secrets if parent else lease.secrets,
-    )
-    run.hide(parameters)
-    run.name = run.secrets.text(flow.run_name(parameters))
-    run.trace = trace_of(run)
-    state = StateReport(
-        state=StateType.RUNNING, time=run.created, attempt=run.attempt, fence=run.fence
-    )
-    try:
-        run.reporter.create(
-            RunReport(
-                run_id=run.run_id,
-                kind="flow",
-                state=state,
-                display_name=run.name,
-                flow_id=flow.flow_id,
-                flow_name=flow.name,
-                parent_run_id=run.parent_run_id,
-                root_run_id=lease.root_run_id,
-                tags=sorted(run.tags),
-                max_attempts=flow.policy.retries + 1,
-                timeout_seconds=flow.policy.timeout_seconds,
-                code_version=lease.code_version or flow.code_version,
-                traceparent=run.trace.traceparent if run.trace is not None else "",
-            )
-        )
-        if lease.fence:
-            # The service made the run, so its creation changes nothing.
-            run.reporter.transition(run.run_id, state)
-    except BaseException as error:
-        leave_unended(run, error)
-        raise
-    return run

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from towpath._definitions.leased import arguments_of, run_leased
-from towpath._engine.flow_runs import RunLease
+from towpath._engine.flow_run_start import RunLease
 from towpath._redaction.live import LiveSecrets
 from towpath._runs.open_runs import cancel
 from towpath._settings.current import get_settings

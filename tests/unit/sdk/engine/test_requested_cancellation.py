@@ -13,7 +13,7 @@ from towpath._definitions.leased import arguments_of, run_leased
 from towpath._delivery import messages
 from towpath._delivery.directives import Directive, hand_on
 from towpath._delivery.reports import StateReport
-from towpath._engine.flow_runs import RunLease
+from towpath._engine.flow_run_start import RunLease
 from towpath._runs.context import get_run_context
 from towpath._runs.open_runs import cancel
 from towpath._state_type import StateType

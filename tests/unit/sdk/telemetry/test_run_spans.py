@@ -14,7 +14,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from towpath import flow, task
 from towpath._definitions.leased import run_leased
-from towpath._engine.flow_runs import RunLease
+from towpath._engine.flow_run_start import RunLease
 from towpath._telemetry.ids import attempt_span_id, root_span_id, trace_id_of
 from towpath.context import get_run_context
 from towpath.task_runners import InlineTaskRunner, ThreadPoolTaskRunner
