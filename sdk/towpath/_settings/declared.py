@@ -428,28 +428,6 @@ CREDENTIALS: Final = (
 )
 """Settings that give credentials: only those of the strongest layer count."""
 
-SERVER_VARIABLES: Final = frozenset(
-    f"TOWPATH_SERVER_{name}"
-    for name in (
-        *("DATABASE", "KEY_FILE", "KEY_ENCRYPTION_KEY", "PUBLIC_URL"),
-        *("TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA"),
-        *("KEEP_RUNS", "KEEP_TRANSITIONS", "KEEP_LOGS"),
-    )
-)
-"""Variables of the service's own options: no settings of its clients.
-
-`towpath_service.app.options` declares them. A client has to know their names where the service
-isn't installed, to distinguish them from misspelled settings; a test compares the two.
-"""
-
-RUN_VARIABLES: Final = frozenset(
-    (
-        *("TOWPATH_RUN_ID", "TOWPATH_RUN_ATTEMPT", "TOWPATH_RUN_FENCE"),
-        "TOWPATH_WORK_LEASE_ID",
-    )
-)
-"""Variables by which a worker's run knows who it is: no settings."""
-
 BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 VARIABLES: Final = (PROFILE_VARIABLE, *(setting.variable for setting in SETTINGS))
 

@@ -16,8 +16,6 @@ from towpath._settings.declared import (
     CREDENTIALS,
     ENVIRONMENT_PREFIX,
     PROFILE_VARIABLE,
-    RUN_VARIABLES,
-    SERVER_VARIABLES,
     SETTINGS,
     STAND_IN_PREFIX,
     TOLERATED,
@@ -36,6 +34,7 @@ from towpath._settings.files import (
     find_project,
     read_config,
 )
+from towpath._settings.other_variables import RUN_VARIABLES, SERVER_VARIABLES
 from towpath.exceptions import ConfigurationError
 
 if TYPE_CHECKING:

@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
-from towpath._settings.declared import SERVER_VARIABLES, VARIABLES
+from towpath._settings.declared import VARIABLES
+from towpath._settings.other_variables import SERVER_VARIABLES
 from towpath_service.app.identity.key_sources import KEY_VARIABLE
 from towpath_service.cli.server import server
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from towpath._settings.declared import RUN_VARIABLES, Settings
+from towpath._settings.declared import Settings
+from towpath._settings.other_variables import RUN_VARIABLES
 from towpath._work.environment import environment_of, inherited
 from towpath._work.leases import Lease
 
