@@ -1,4 +1,4 @@
-"""Deployments: flows that workers run, by themselves or when they are told to."""
+"""Deployments: flows that workers run, by schedule or on request."""
 
 from towpath._definitions.code_sources import ArchiveCode, GitCode, LocalCode, PackageCode
 from towpath._definitions.deployments import DeploymentOptions, RunnerDeployment

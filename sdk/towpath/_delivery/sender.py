@@ -182,7 +182,7 @@ class Sender:
     def _await_report(self) -> None:
         """Waits, without a server, for a report or the time to look for one."""
         self._outbox.reported.clear()
-        # Whoever stops the thread sets the event after that, so that no stop is missed.
+        # A stop sets the event after this, so no stop is missed.
         if not self._stopping.is_set() and self._outbox.reported.wait(LOOK_SECONDS):
             self._stopping.wait(GATHER_SECONDS)
 

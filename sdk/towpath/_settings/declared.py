@@ -350,7 +350,7 @@ class Settings:
             "worker.grace_seconds",
             "TOWPATH_WORKER_GRACE_SECONDS",
             read_seconds,
-            "Time that runs have to end once their worker is told to.",
+            "Time that runs have to end after their worker is asked to stop.",
             page="guides/workers.md",
         ),
     )

@@ -69,7 +69,7 @@ def run_worker(
         name: Id of the worker, the same after a restart; empty for one that follows from the
             machine, the pool and the queues.
         labels: Labels of the worker.
-        grace_seconds: Time that runs have to end once the worker is told to.
+        grace_seconds: Time that runs have to end after the worker is asked to stop.
         stop_runs: Whether runs that haven't ended by then are cancelled.
         on_event: Called with what happens; None to log it.
 

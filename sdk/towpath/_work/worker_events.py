@@ -27,7 +27,7 @@ class WorkerOptions:
         slots: Most runs that it executes at once.
         queues: Ids of the queues that it serves; empty for all of the pool.
         labels: Its labels.
-        grace_seconds: Time that runs have to end once the worker is told to.
+        grace_seconds: Time that runs have to end after the worker is asked to stop.
         stop_runs: Cancel the runs that haven't ended after that time, instead of leaving them to
             their shims.
     """

@@ -134,7 +134,7 @@ class _ExplanationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Expla
     EXPLANATION_KIND_STOPPING: _ExplanationKind.ValueType  # 12
     """It is asked to end, and its process has not ended."""
     EXPLANATION_KIND_STOP_NOT_CONFIRMED: _ExplanationKind.ValueType  # 13
-    """It is asked to end, and nobody can stop its process."""
+    """It is asked to end, and no worker can stop its process."""
     EXPLANATION_KIND_SILENT: _ExplanationKind.ValueType  # 14
     """Its process has not been heard from."""
     EXPLANATION_KIND_UPSTREAM_FAILED: _ExplanationKind.ValueType  # 15
@@ -180,7 +180,7 @@ EXPLANATION_KIND_NEXT_ATTEMPT: ExplanationKind.ValueType  # 11
 EXPLANATION_KIND_STOPPING: ExplanationKind.ValueType  # 12
 """It is asked to end, and its process has not ended."""
 EXPLANATION_KIND_STOP_NOT_CONFIRMED: ExplanationKind.ValueType  # 13
-"""It is asked to end, and nobody can stop its process."""
+"""It is asked to end, and no worker can stop its process."""
 EXPLANATION_KIND_SILENT: ExplanationKind.ValueType  # 14
 """Its process has not been heard from."""
 EXPLANATION_KIND_UPSTREAM_FAILED: ExplanationKind.ValueType  # 15

@@ -292,7 +292,7 @@ def _cancelling(facts: Facts) -> list[Reason]:
     return [
         Reason(
             kind=Kind.STOP_NOT_CONFIRMED,
-            message=f"not confirmed: nobody can kill {_process(process)}; it ends at its next safe"
+            message=f"not confirmed: no worker can stop {_process(process)}; it ends at its next safe"
             " point",
             command=command,
         ),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SUSPENDED: Final = "SUSPENDED"
 NOT_CONFIRMED: Final = "NOT_CONFIRMED"
-"""Reason of an end that nobody has seen."""
+"""Reason of an end that was not observed."""
 
 _SIGNALS: Final = {
     1: "SIGHUP",
