@@ -5,21 +5,26 @@ By the index of a workspace it would read all of that, however few rows are aske
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import create_engine, event
 from towpath_service.core.names import Scope
 from towpath_service.database.port import SqlTransaction
-from towpath_service.database.tables import metadata
 from towpath_service.runs.domain.filters import RUN_FIELDS, parse_filter
 from towpath_service.runs.ports.reads import RunQuery, RunTree
 from towpath_service.runs.storage import tables
 from towpath_service.runs.storage.graph import graph_nodes
 from towpath_service.runs.storage.reads import SqlReads
 
+from tests.in_process.empty_database import copy_empty_database
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sqlalchemy import Engine
 
 SCOPE = Scope("00000000-0000-7000-8000-000000000001", "default")
 RUN = "01978d2a-7c1e-7aaa-8bbb-00000000000a"
@@ -30,10 +35,21 @@ CHILDREN = "ix_run_tenant_id_parent_run_id_state"
 
 
 def plans_of(read: Callable[[SqlReads], object]) -> list[str]:
-    """What SQLite says of each table that a read looks at."""
-    engine = create_engine("sqlite://")
-    metadata.create_all(engine)
+    """What SQLite says of each table that a read looks at.
+
+    The database is a migrated one: between indexes that seem alike, SQLite takes the newest.
+    """
     found: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "towpath.db"
+        copy_empty_database(file)
+        engine = create_engine(f"sqlite:///{file}")
+        _explain(engine, read, found)
+        engine.dispose()
+    return [step for step in found if step.startswith(("SEARCH", "SCAN run", "SCAN log"))]
+
+
+def _explain(engine: Engine, read: Callable[[SqlReads], object], found: list[str]) -> None:
     with engine.connect() as connection:
         connection.exec_driver_sql(f"INSERT INTO run SELECT {', '.join(_values())}")
 
@@ -44,7 +60,6 @@ def plans_of(read: Callable[[SqlReads], object]) -> list[str]:
             found.extend(step[3] for step in steps)
 
         read(SqlReads(SqlTransaction(connection, {SCOPE.tenant_id}), SCOPE.tenant_id))
-    return [step for step in found if step.startswith(("SEARCH", "SCAN run", "SCAN log"))]
 
 
 def _values() -> list[str]:
