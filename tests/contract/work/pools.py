@@ -32,6 +32,7 @@ from towpath_service.work.application.lease_work import (
     keep,
 )
 from towpath_service.work.domain import leases
+from towpath_service.work.domain.deployments import CollisionStrategy
 from towpath_service.work.domain.dispatching import FreeWorker, PoolKey, WorkerKey
 from towpath_service.work.storage import tables
 
@@ -134,7 +135,12 @@ class Pools:
         return PoolKey(*scope, pool_id)
 
     async def deployment(
-        self, deployment_id: str = "nightly", scope: Scope = SCOPE, *, limit: int = 0
+        self,
+        deployment_id: str = "nightly",
+        scope: Scope = SCOPE,
+        *,
+        limit: int = 0,
+        strategy: CollisionStrategy = CollisionStrategy.ENQUEUE,
     ) -> None:
         named = scope._asdict() | {"flow_id": "etl", "deployment_id": deployment_id}
         await self.insert(
@@ -144,7 +150,7 @@ class Pools:
             queue_id="default",
             paused=False,
             concurrency_limit=limit,
-            collision_strategy=1,
+            collision_strategy=int(strategy),
             revision=1,
             owner="users/ada",
             created_us=NOW_US,

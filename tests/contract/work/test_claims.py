@@ -10,6 +10,7 @@ import pytest_asyncio
 from towpath_service.runs.domain.states import RunState
 from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.work.application.lease_expiry import end_overdue, unpark_where_room
+from towpath_service.work.domain.deployments import CollisionStrategy
 from towpath_service.work.domain.leases import Outcome, Phase
 
 from tests.contract.work.pools import SCOPE, SECOND, Hand, Pools, open_pools
@@ -135,6 +136,21 @@ async def test_full_limits_park_runs_and_their_slots_are_given_on(pools: Pools) 
     await pools.end(hand, leases[0])
     assert await pools.parked() == {runs[2]: None, runs[3]: name}
     assert [lease.run_id for lease in await pools.claim(hand)] == [runs[2]]
+
+
+async def test_a_run_that_meets_a_full_limit_is_cancelled_where_its_deployment_says_so(
+    pools: Pools,
+) -> None:
+    await pools.deployment("strict", limit=1, strategy=CollisionStrategy.CANCEL_NEW)
+    first, second = await pools.enqueue(2, deployment_id="strict")
+    hand, _ = await pools.worker(slots=9)
+    [lease] = await pools.claim(hand)
+    assert lease.run_id == first
+    assert (await pools.history(second))[-1] == ("CANCELLED", "COLLISION")
+    assert await pools.queued() == []
+    await pools.end(hand, lease)
+    [third] = await pools.enqueue(deployment_id="strict")
+    assert [lease.run_id for lease in await pools.claim(hand)] == [third]
 
 
 async def test_limits_of_queue_and_pool_hold_together(pools: Pools) -> None:

@@ -5,20 +5,23 @@ Invariants, each of which a test names:
     from attaching elsewhere until it ends;
   - the entry of a run is removed by the transaction that writes its lease, and by no other step;
   - limits are locked before leases are counted, in a statement of its own;
-  - the fence of a run is that of its newest lease.
+  - the fence of a run is that of its newest lease;
+  - a run that meets the full limit of its deployment is cancelled where the deployment says so.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
+from towpath_service.core.names import Scope
 from towpath_service.runs.application.commit import Batch
 from towpath_service.runs.domain.decisions import Accepted, RunStatus, decide_transition
 from towpath_service.runs.domain.reports import StateReport, Update
 from towpath_service.runs.domain.states import RunState, Source
 from towpath_service.runs.ports.ingest import RunKey
+from towpath_service.work.application.moving import move
 from towpath_service.work.domain.dispatching import FreeWorker, PoolKey, WorkerKey, assign
 from towpath_service.work.domain.leases import ACCEPT_US, Lease, Phase
 from towpath_service.work.ports.dispatching import JobRow, Place
@@ -29,7 +32,12 @@ if TYPE_CHECKING:
     from towpath_service.work.domain.dispatching import Candidate
     from towpath_service.work.ports.dispatching import Dispatch, Queue, WorkerRow
 
-from towpath_service.core.names import Scope
+_COLLISION: Final = StateReport(
+    state=RunState.CANCELLED,
+    reason="COLLISION",
+    message="the concurrency limit of its deployment was full, and its collision strategy is to"
+    " cancel new runs",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +58,8 @@ class Claimed:
     )
     workers: Mapping[WorkerKey, WorkerRow] = field(default_factory=dict[WorkerKey, "WorkerRow"])
     """The workers that asked, as they are stored; none of them if no run is ready."""
+    scopes: set[Scope] = field(default_factory=set["Scope"])
+    """The workspaces of runs that the claim has moved."""
     removed: int = 0
     """Entries that are ready no more: granted, parked, or of runs that don't wait any more."""
 
@@ -88,8 +98,12 @@ def claim(
         most=most,
         tenants=order({item.pool.tenant_id for item in candidates}),
     )
-    dispatch.queue.park((_key(item), limit) for item, limit in made.parked)
-    _grant(dispatch, claimed, made.granted, now_us)
+    cancelling = dispatch.limits.cancelling({limit for _, limit in made.parked})
+    dispatch.queue.park(
+        (_key(item), limit) for item, limit in made.parked if limit not in cancelling
+    )
+    collided = [item for item, limit in made.parked if limit in cancelling]
+    _grant(dispatch, claimed, made.granted, collided, now_us)
     claimed.removed = len(made.granted) + len(made.parked)
     return claimed
 
@@ -119,10 +133,12 @@ def _grant(
     dispatch: Dispatch,
     claimed: Claimed,
     granted: Sequence[tuple[Candidate, WorkerKey]],
+    collided: Sequence[Candidate],
     now_us: int,
 ) -> None:
     workers = {_key(candidate): (candidate, worker) for candidate, worker in granted}
-    runs, _ = dispatch.runs.standing(workers.keys(), ())
+    cancelled = {_key(candidate): candidate for candidate in collided}
+    runs, _ = dispatch.runs.standing(workers.keys() | cancelled.keys(), ())
     batch = Batch(dispatch.runs, now_us)
     leases: list[Lease] = []
     for key, (candidate, worker) in workers.items():
@@ -130,8 +146,15 @@ def _grant(
         if run is not None and _begin(batch, candidate, run, worker, now_us):
             instance_id = claimed.workers[worker].instance_id
             leases.append(_lease(candidate, run, worker, instance_id, now_us))
+    for key, candidate in cancelled.items():
+        run = runs.get(key)
+        if run is not None and run.state is RunState.SCHEDULED:
+            scope = _scope(candidate)
+            move(batch, scope, run, _COLLISION, now_us, actor="system", source=Source.SYSTEM)
+            claimed.scopes.add(scope)
+    claimed.scopes |= {lease.scope for lease in leases}
     # Entries of runs that don't wait any more go, too.
-    dispatch.grant(leases, workers.keys())
+    dispatch.grant(leases, workers.keys() | cancelled.keys())
     jobs = dispatch.queue.jobs([RunKey(item.scope.tenant_id, item.run_id) for item in leases])
     claimed.granted = [
         (lease, jobs.get(RunKey(lease.scope.tenant_id, lease.run_id))) for lease in leases
@@ -141,6 +164,10 @@ def _grant(
 
 def _key(candidate: Candidate) -> RunKey:
     return RunKey(candidate.pool.tenant_id, candidate.run_id)
+
+
+def _scope(candidate: Candidate) -> Scope:
+    return Scope(candidate.pool.tenant_id, candidate.pool.workspace_id)
 
 
 def _begin(
@@ -154,7 +181,7 @@ def _begin(
     verdict = decide_transition(run, report, run.run_id, source=Source.WORKER)
     assert isinstance(verdict, Accepted), verdict
     batch.transition(
-        Scope(candidate.pool.tenant_id, candidate.pool.workspace_id),
+        _scope(candidate),
         run,
         verdict,
         report,
@@ -170,7 +197,7 @@ def _lease(
     candidate: Candidate, run: RunStatus, worker: WorkerKey, instance_id: str, now_us: int
 ) -> Lease:
     return Lease(
-        scope=Scope(candidate.pool.tenant_id, candidate.pool.workspace_id),
+        scope=_scope(candidate),
         run_id=run.run_id,
         lease_id=str(uuid4()),
         fence=run.fence,

@@ -133,7 +133,7 @@ class Dispatcher:
                 order=lambda tenants: self._turns.order(tenants, now),
             ),
         )
-        for scope in {lease.scope for lease, _ in claimed.granted}:
+        for scope in claimed.scopes:
             self._bus.notify(scope)
         if claimed.workers:
             attachments = {bidder.worker.key: bidder.attachment for bidder in bidders}

@@ -292,8 +292,8 @@ def _cancelling(facts: Facts) -> list[Reason]:
     return [
         Reason(
             kind=Kind.STOP_NOT_CONFIRMED,
-            message=f"not confirmed: no worker can stop {_process(process)}; it ends at its next safe"
-            " point",
+            message=f"not confirmed: no worker can stop {_process(process)}; it ends at its next"
+            " safe point",
             command=command,
         ),
         *_silent(facts),

@@ -203,6 +203,10 @@ class LimitRows(Protocol):
         """Locks the limited rows among those of the keys, and returns their limits."""
         ...
 
+    def cancelling(self, keys: Collection[LimitKey]) -> set[LimitKey]:
+        """The limits among the keys that cancel runs which meet them full: of deployments."""
+        ...
+
     def read(self, keys: Collection[LimitKey]) -> dict[LimitKey, int]:
         """The limits in force among the keys, without a lock."""
         ...

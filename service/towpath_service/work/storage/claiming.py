@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import and_, func, select
 
 from towpath_service.core.tenancy import check_tenants
+from towpath_service.work.domain.deployments import CollisionStrategy
 from towpath_service.work.domain.dispatching import LimitKey, PoolKey
 from towpath_service.work.ports.dispatching import Queue
 from towpath_service.work.storage import tables
@@ -54,13 +55,13 @@ class _Kind:
     counts: Any
 
 
-def _kind(name: str, table: Any, *ids: str) -> _Kind:
+def _kind(name: str, table: Any, *ids: str, where: Any = ()) -> _Kind:
     key = ("tenant_id", "workspace_id", *ids)
     rows = tuple(table.c[name] for name in key)
     leases = tuple(_lease[name] for name in key)
     limits = (
         select(*rows, table.c.concurrency_limit)
-        .where(among(*rows), table.c.concurrency_limit > 0)
+        .where(among(*rows), table.c.concurrency_limit > 0, *where)
         .order_by(*rows)
     )
     return _Kind(
@@ -76,6 +77,12 @@ _KINDS: Final = (
     _kind("deployment", tables.deployment, "flow_id", "deployment_id"),
     _kind("pool", tables.work_pool, "pool_id"),
     _kind("queue", tables.work_queue, "pool_id", "queue_id"),
+)
+_CANCELLING: Final = _kind(
+    "deployment",
+    tables.deployment,
+    *("flow_id", "deployment_id"),
+    where=(_deployment.collision_strategy == int(CollisionStrategy.CANCEL_NEW),),
 )
 
 
@@ -105,6 +112,11 @@ class SqlLimitRows:
         """Locks the limited rows among those of the keys, and returns their limits."""
         return self._of_each(keys, lambda kind: kind.locked)
 
+    def cancelling(self, keys: Collection[LimitKey]) -> set[LimitKey]:
+        """The limits among the keys that cancel runs which meet them full: of deployments."""
+        deployments = [key for key in keys if key.name.startswith(f"{_CANCELLING.name}/")]
+        return set(self._of_each(deployments, lambda kind: kind.limits, (_CANCELLING,)))
+
     def read(self, keys: Collection[LimitKey]) -> dict[LimitKey, int]:
         """The limits in force among the keys, without a lock."""
         return self._of_each(keys, lambda kind: kind.limits)
@@ -114,7 +126,10 @@ class SqlLimitRows:
         return self._of_each(keys, lambda kind: kind.counts)
 
     def _of_each(
-        self, keys: Iterable[LimitKey], statement: Callable[[_Kind], Select[Any]]
+        self,
+        keys: Iterable[LimitKey],
+        statement: Callable[[_Kind], Select[Any]],
+        kinds: Iterable[_Kind] = _KINDS,
     ) -> dict[LimitKey, int]:
         by_kind: dict[str, set[tuple[str, ...]]] = {}
         for key in keys:
@@ -122,7 +137,7 @@ class SqlLimitRows:
             by_kind.setdefault(name, set()).add((key.tenant_id, key.workspace_id, *ids))
         check_tenants(self._tenants, {key[0] for keys in by_kind.values() for key in keys})
         found: dict[LimitKey, int] = {}
-        for kind in _KINDS:
+        for kind in kinds:
             for portion in portions(by_kind.get(kind.name, ())):
                 for tenant_id, workspace_id, *ids, number in self._connection.execute(
                     statement(kind), portion

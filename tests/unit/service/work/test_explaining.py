@@ -138,7 +138,10 @@ def test_nobody_can_kill_the_process_of_a_script() -> None:
     assert told(RunState.CANCELLING, process=process) == [
         (
             "STOP_NOT_CONFIRMED",
-            "not confirmed: no worker can stop process 12 on laptop; it ends at its next safe point",
+            (
+                "not confirmed: no worker can stop process 12 on laptop; it ends at its next safe"
+                " point"
+            ),
             "kill 12",
         ),
         ("SILENT", "process 12 on laptop was last heard from 45 s ago", ""),
