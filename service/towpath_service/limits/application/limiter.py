@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from towpath_service.limits.ports.limits import Limits, LimitStore
 
 POLL_SECONDS: Final = 1.0
+SHORT_SECONDS: Final = 0.2
+"""Pause between two sweeps of a caller that waits in an embedded service."""
 MOST_SWEPT: Final = 500
 MOST_ROUNDS: Final = 8
 """Transactions that follow from one another before the sweep takes over."""
@@ -79,6 +81,7 @@ class Limiter:
         self._draining = draining
         self._poll_seconds = poll_seconds
         self._waiting: dict[AcquisitionKey, asyncio.Event] = {}
+        self._sweeping = False
         self._settling = GroupCommit[Item, Answer](self._settle, name="towpath-limiter")
         self._renewing = GroupCommit["AcquisitionKey", bool](self._renew, name="towpath-renewals")
         self._reserving = GroupCommit["Request", Reserved](self._reserve, name="towpath-rates")
@@ -107,8 +110,7 @@ class Limiter:
             answer = await self._settling.submit(request)
             try:
                 while not answer.acquired and not self._draining.event.is_set():
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(woken.wait(), deadline - loop.time())
+                    await self._wait(woken, deadline - loop.time())
                     if not woken.is_set():
                         break
                     woken.clear()
@@ -141,6 +143,7 @@ class Limiter:
 
     async def run(self) -> None:
         """Ends what is beyond its time; never returns."""
+        self._sweeping = True
         for count in range(2**62):
             await asyncio.sleep(self._poll_seconds)
             try:
@@ -202,6 +205,17 @@ class Limiter:
         finally:
             if self._waiting.get(key) is event:
                 del self._waiting[key]
+
+    async def _wait(self, woken: asyncio.Event, seconds: float) -> None:
+        """Waits for an event; where no loop sweeps, as in an embedded service, this does."""
+        rest = seconds
+        while not woken.is_set() and rest > 0:
+            pause = rest if self._sweeping else min(rest, SHORT_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(woken.wait(), pause)
+            if not woken.is_set() and not self._sweeping:
+                await self.sweep(thorough=False)
+            rest -= pause
 
     async def _looked(self, request: Request, before: Answer, rest_seconds: float) -> Answer:
         """The state of an acquisition after a notice; one that is gone asks anew."""

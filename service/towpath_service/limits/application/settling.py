@@ -199,9 +199,8 @@ def _reserve(
     for key, limit in limits.items():
         tat_us = rates.tat_after(limit, needs[key], go_us)
         ledger.limits[key] = moved[key] = replace(limit, tat_us=tat_us, fence=limit.fence + 1)
-        parts[key.limit_id] = _reservation(
-            request, moved[key], needs[key], len(needs), now_us, go_us
-        )
+        part = _reservation(request, moved[key], needs[key], now_us, go_us)
+        parts[key.limit_id] = replace(part, parts=len(needs))
     if parts:
         ledger.parts[request.acquisition] = parts
         made += parts.values()
