@@ -228,7 +228,7 @@ def _holder_json(holder: LimitHolder) -> dict[str, Any]:
         run=holder.run,
         holder=holder.holder,
         slots=holder.slots,
-        waiting=holder.waiting,
+        state="waits" if holder.waiting else "holds",
         priority=holder.priority,
         since=holder.since,
         expires=holder.expires,

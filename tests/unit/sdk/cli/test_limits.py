@@ -84,9 +84,9 @@ def test_holders_and_waiters_are_shown_with_what_they_are(client: Client) -> Non
     second = acquire(client, "narrow", holder="load, w-8")
     shown = json.loads(run("show", "narrow", "-o", "json"))
     assert (shown["held"], shown["waiting"]) == (1, 1)
-    assert [(it["id"], it["waiting"], it["holder"]) for it in shown["holders"]] == [
-        (first, False, "load, w-7"),
-        (second, True, "load, w-8"),
+    assert [(it["id"], it["state"], it["holder"]) for it in shown["holders"]] == [
+        (first, "holds", "load, w-7"),
+        (second, "waits", "load, w-8"),
     ]
     text = run("show", "narrow")
     assert re.search(rf"{first} +holds +1 .* load, w-7", text)
