@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.planted.async_bugs import ASYNC_BUGS
 from tests.planted.control_bugs import CONTROL_BUGS
 from tests.planted.deploy_bugs import DEPLOY_BUGS
+from tests.planted.limit_bugs import LIMIT_BUGS
 from tests.planted.planting import PlantedBug
 from tests.planted.work_bugs import WORK_BUGS
 
@@ -444,5 +445,6 @@ BUGS = (
     *CONTROL_BUGS,
     *DEPLOY_BUGS,
     *WORK_BUGS,
+    *LIMIT_BUGS,
     *ASYNC_BUGS,
 )
