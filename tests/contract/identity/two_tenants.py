@@ -213,12 +213,15 @@ ASKING: Final[dict[str, Asking]] = {
     "acquire": ("LimitService/AcquireSlots", {"parent": PARENT, **SLOTS, "holder": "NAME"}),
     "reserve": ("LimitService/ReserveSlots", {"parent": PARENT, **SLOTS}),
     "renew": ("LimitService/RenewSlots", {"parent": PARENT, "acquisition_ids": [BACKFILL_ID]}),
-    "release": ("LimitService/ReleaseSlots", {"parent": PARENT, "acquisition_ids": [BACKFILL_ID]}),
-    "end holder": (
+    "drop holder": (
         "LimitService/EndHolder",
         {"name": f"{PARENT}/limits/l-N/holders/{BACKFILL_ID}"},
     ),
     "tags": ("LimitService/GetLimitedTags", {"parent": PARENT}),
+    "drop slots": (
+        "LimitService/ReleaseSlots",
+        {"parent": PARENT, "acquisition_ids": [BACKFILL_ID]},
+    ),
     "drop limit": ("LimitService/DeleteLimit", {"name": f"{PARENT}/limits/l-N"}),
     "drop schedule": ("DeploymentService/DeleteSchedule", {"name": SCHEDULE}),
     "drop deployment": ("DeploymentService/DeleteDeployment", {"name": DEPLOYMENT}),

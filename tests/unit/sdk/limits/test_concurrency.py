@@ -320,3 +320,9 @@ def test_a_forked_child_leaves_the_slots_of_its_parent(client: Client) -> None:
         _, status = os.waitpid(child, 0)
         assert os.waitstatus_to_exitcode(status) == 0
         assert states(client, "db") == [False]
+
+
+def test_slots_are_renewed_as_often_as_the_shortest_lease_asks_for() -> None:
+    held = [keeping.Slots(hold_seconds=seconds) for seconds in (60.0, 6.0, 300.0)]
+    assert keeping.pause_seconds(held) == 2.0
+    assert keeping.pause_seconds(held[:1]) == 20.0
