@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from towpath._class_cache import class_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+_signature: Callable[[Any], inspect.Signature]
+_annotations: Callable[[Any], Mapping[str, Any]]
+if sys.version_info >= (3, 14):
+    from annotationlib import Format
+
+    # By default, a name that isn't defined is an error there.
+    _signature = functools.partial(inspect.signature, annotation_format=Format.FORWARDREF)
+    _annotations = functools.partial(inspect.get_annotations, format=Format.FORWARDREF)
+else:
+    _signature, _annotations = inspect.signature, inspect.get_annotations
 
 _PARTIAL: Final[Any] = functools.partial
 _PLACEHOLDER: Final[Any] = getattr(functools, "Placeholder", None)
@@ -86,9 +98,21 @@ def signature_of(function: Any) -> inspect.Signature:
         room = tuple(each for each in function.args if each is not _PLACEHOLDER)
         signature_of(function.func).bind_partial(*room, **function.keywords)
     try:
-        return inspect.signature(function)
+        return _signature(function)
     except ValueError:  # of builtins
         return _ANY_ARGUMENTS
+
+
+def annotations_of(thing: Any) -> dict[str, Any]:
+    """Returns the annotations of a function or class itself.
+
+    Where Python evaluates annotations late, as it does from 3.14 on, a name that isn't defined
+    is a `typing.ForwardRef`.
+
+    Raises:
+        TypeError: It can't have annotations.
+    """
+    return dict(_annotations(thing))
 
 
 @functools.lru_cache(maxsize=1024)
