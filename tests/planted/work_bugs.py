@@ -8,6 +8,7 @@ _WORK = "service/towpath_service/work"
 _CLAIMING = f"{_WORK}/application/claiming.py"
 _CLAIMS = "tests/contract/work/test_claims.py"
 _LEASES = "tests/contract/work/test_lease_work.py"
+_RETURNS = "tests/contract/work/test_returned_runs.py"
 
 WORK_BUGS = (
     PlantedBug(
@@ -81,5 +82,12 @@ WORK_BUGS = (
         correct="                dispatch.leases.shift(now_us - before)\n",
         broken="",
         caught_by=(f"{_LEASES}::test_time_in_which_no_service_lived_is_made_up_for",),
+    ),
+    PlantedBug(
+        name="workers-that-cannot-start-runs-get-the-next-at-once",
+        file=f"{_WORK}/application/workers.py",
+        correct=" and worker.rests_until <= now\n",
+        broken="\n",
+        caught_by=(f"{_RETURNS}::test_a_worker_that_cannot_start_runs_rests_and_others_get_them",),
     ),
 )

@@ -28,6 +28,8 @@ _STOP_KINDS: Final = {
     "NEVER_STARTED": state_pb2.STOP_KIND_NEVER_STARTED,
 }
 _ENVIRONMENT: Final = "env"
+WORKER_FAULT: Final = "WORKER_FAULT"
+"""Reason for which a run is given back when processes can't be started here."""
 _MESSAGE: Final = 8000
 _EVIDENCE_MESSAGE: Final = 1000
 
@@ -106,9 +108,10 @@ def ended(ends: Iterable[work_pb2.LeaseEnd]) -> Request:
     return Request(ended=work_service_pb2.EndedLeases(ends=list(ends)))
 
 
-def returned(lease_id: str, message: str) -> work_pb2.LeaseEnd:
+def returned(lease_id: str, message: str, reason: str = "") -> work_pb2.LeaseEnd:
     """The end of a lease that is given back unstarted."""
-    end = work_pb2.LeaseEnd(lease_id=lease_id, outcome=work_pb2.LEASE_OUTCOME_RETURNED)
+    outcome = work_pb2.LEASE_OUTCOME_RETURNED
+    end = work_pb2.LeaseEnd(lease_id=lease_id, outcome=outcome, reason=reason)
     end.failure.message = message[:_MESSAGE]
     return end
 

@@ -30,6 +30,7 @@ from towpath._work import attach_messages as messages
 from towpath._work.attachment import Attachment
 from towpath._work.lease_book import NEVER, HeldLease, LeaseBook
 from towpath._work.leaving import Leaving
+from towpath._work.proof import not_started
 from towpath._work.remains import Remains
 from towpath._work.worker_events import (
     WorkerEvent,
@@ -271,7 +272,7 @@ class Worker:
         try:
             lease = messages.lease_of(granted, lease_seconds)
         except ValueError as error:
-            self._return(held, f"worker {self._options.name} can't read its job: {error}")
+            self._refuse(held, f"worker {self._options.name} can't read its job: {error}")
             return True
         self._tell("granted", f"{held.name} is leased", held)
         self._executor.submit(self._start, held, lease)
@@ -352,19 +353,31 @@ class Worker:
             return
         try:
             handle = self._kind.start(lease)
-        except Exception as error:  # noqa: BLE001 - a full disk, a template that can't be used
+        except OSError as error:  # A full disk: another worker may have room.
             message = f"worker {self._options.name} can't start it: {error}"
-            self._do(lambda: self._return(held, message))
+            self._do(lambda: self._return(held, message, messages.WORKER_FAULT))
+        except Exception as error:  # noqa: BLE001 - a template that no worker can use
+            unusable = f"worker {self._options.name} can't use its job: {error}"
+            self._do(lambda: self._refuse(held, unusable))
         else:
             self._do(lambda: self._began(held, handle))
 
-    def _return(self, held: HeldLease, message: str) -> None:
+    def _return(self, held: HeldLease, message: str, reason: str = "") -> None:
         """Gives a lease back unstarted."""
+        told = messages.returned(held.lease_id, message, reason)
+        self._end_unstarted(held, told, f"{held.name} is given back: {message}")
+
+    def _refuse(self, held: HeldLease, message: str) -> None:
+        """Ends a lease whose job can't be carried out anywhere."""
+        told = messages.lease_end(held.lease_id, not_started(held.lease_id, message), "")
+        self._end_unstarted(held, told, f"{held.name} can't be started: {message}")
+
+    def _end_unstarted(self, held: HeldLease, told: work_pb2.LeaseEnd, message: str) -> None:
         if held.lost:
             self._book.remove(held.lease_id)
             return
-        held.told = messages.returned(held.lease_id, message)
-        self._tell("ended", f"{held.name} is given back: {message}", held)
+        held.told = told
+        self._tell("ended", message, held)
         self._send_ends()
 
     def adopt(self) -> None:

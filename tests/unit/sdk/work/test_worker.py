@@ -169,15 +169,26 @@ def test_a_request_that_a_full_disk_refuses_is_made_again(running: Bench) -> Non
     assert running.run("a").stops == [0.0]
 
 
-def test_what_cannot_be_started_is_given_back(bench: Bench) -> None:
+def test_a_run_that_a_full_disk_keeps_from_starting_is_given_back(bench: Bench) -> None:
     bench.attach()
     bench.kind.fault = OSError(28, "No space left on device")
     bench.grant("a")
-    bench.grant("b", template_json="[")
-    ends = [end for said in bench.stream.all_of("ended") for end in said.ends]
-    assert {end.outcome for end in ends} == {work_pb2.LEASE_OUTCOME_RETURNED}
-    assert "No space left" in ends[0].failure.message
-    assert "can't read its job" in ends[-1].failure.message
+    [end] = bench.stream.all_of("ended")[0].ends
+    assert (end.outcome, end.reason) == (work_pb2.LEASE_OUTCOME_RETURNED, "WORKER_FAULT")
+    assert "No space left" in end.failure.message
+
+
+def test_a_job_that_no_worker_can_use_is_not_given_back(bench: Bench) -> None:
+    bench.attach()
+    bench.grant("a", template_json="[")
+    bench.kind.fault = TypeError("stop_seconds is a text")
+    bench.grant("b")
+    told = bench.stream.all_of("ended")[-1].ends
+    assert [(end.lease_id, end.outcome, end.reason) for end in told] == [
+        (lease_id, work_pb2.LEASE_OUTCOME_START_FAILED, "START_FAILED") for lease_id in ("a", "b")
+    ]
+    assert "can't read its job" in told[0].failure.message
+    assert "stop_seconds is a text" in told[1].failure.message
 
 
 def test_a_lease_that_is_sent_again_is_started_once(running: Bench) -> None:
@@ -336,7 +347,8 @@ def test_a_draining_worker_gives_back_what_was_under_way_to_it(running: Bench) -
     assert running.told("draining") == ["ada drains it: no more runs are taken, 1 to end"]
     assert "draining" in running.stream.kinds()
     running.grant("b")
-    assert [item.lease_id for item in running.stream.all_of("ended")[0].ends] == ["b"]
+    [end] = running.stream.all_of("ended")[0].ends
+    assert (end.lease_id, end.reason) == ("b", "")
     running.answer(ended={"lease_ids": ["b"]})
     assert [held.lease_id for held in running.worker.book] == ["a"]
     running.break_off()
