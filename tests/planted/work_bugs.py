@@ -8,7 +8,6 @@ _WORK = "service/towpath_service/work"
 _CLAIMING = f"{_WORK}/application/claiming.py"
 _CLAIMS = "tests/contract/work/test_claims.py"
 _LEASES = "tests/contract/work/test_lease_work.py"
-_RETURNS = "tests/contract/work/test_returned_runs.py"
 
 WORK_BUGS = (
     PlantedBug(
@@ -88,6 +87,9 @@ WORK_BUGS = (
         file=f"{_WORK}/application/workers.py",
         correct=" and worker.rests_until <= now\n",
         broken="\n",
-        caught_by=(f"{_RETURNS}::test_a_worker_that_cannot_start_runs_rests_and_others_get_them",),
+        caught_by=(
+            "tests/unit/service/work/test_resting_workers.py"
+            "::test_a_resting_worker_bids_for_nothing_until_its_pause_is_over",
+        ),
     ),
 )
