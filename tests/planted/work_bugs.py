@@ -8,6 +8,7 @@ _WORK = "service/towpath_service/work"
 _CLAIMING = f"{_WORK}/application/claiming.py"
 _CLAIMS = "tests/contract/work/test_claims.py"
 _LEASES = "tests/contract/work/test_lease_work.py"
+_RESTING = "tests/unit/service/work/test_resting_workers.py"
 
 WORK_BUGS = (
     PlantedBug(
@@ -87,9 +88,6 @@ WORK_BUGS = (
         file=f"{_WORK}/application/workers.py",
         correct=" and worker.rests_until <= now\n",
         broken="\n",
-        caught_by=(
-            "tests/unit/service/work/test_resting_workers.py"
-            "::test_a_resting_worker_bids_for_nothing_until_its_pause_is_over",
-        ),
+        caught_by=(f"{_RESTING}::test_a_resting_worker_bids_for_nothing_until_its_pause_is_over",),
     ),
 )
