@@ -74,11 +74,17 @@ class PlantedBug:
     """pytest node ids, at least one of which must fail, and all of which pass without it."""
 
 
-def plant(bug: PlantedBug, into: Path) -> Path:
-    """Copies the sources to a folder and plants the bug there."""
+def copy_sources(into: Path) -> Path:
+    """Copies the sources to a folder."""
     for source in SOURCES:
         # With what is compiled, which holds for copies: they are of the same time and size.
         shutil.copytree(ROOT / source, into / source)
+    return into
+
+
+def plant(bug: PlantedBug, into: Path) -> Path:
+    """Copies the sources to a folder and plants the bug there."""
+    copy_sources(into)
     target = into / bug.file
     for compiled in target.parent.glob(f"__pycache__/{target.stem}.*"):
         compiled.unlink()

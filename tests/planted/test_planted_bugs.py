@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.planted.bugs import BUGS
-from tests.planted.planting import PlantedBug, plant, run_tests
+from tests.planted.planting import PlantedBug, copy_sources, plant, run_tests
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,16 @@ def test_a_planted_bug_is_caught(bug: PlantedBug, tmp_path: Path, postgres: Data
         f"{outcome.stdout[-4000:]}\n{outcome.stderr[-2000:]}"
     )
     assert " failed" in outcome.stdout
+
+
+@pytest.mark.timeout(600)
+def test_the_guards_pass_where_no_bug_is_planted(tmp_path: Path, postgres: Databases) -> None:
+    """The control of the others: a guard fails by its bug, not by the way in which it is run."""
+    sources = copy_sources(tmp_path / "unbroken")
+    one_of_each_file = {guard.partition("::")[0]: guard for bug in BUGS for guard in bug.caught_by}
+    outcome = run_tests(tuple(one_of_each_file.values()), sources=sources, postgres=postgres.dsn)
+    assert outcome.returncode == 0, f"{outcome.stdout[-4000:]}\n{outcome.stderr[-2000:]}"
+    assert " passed" in outcome.stdout
 
 
 def test_bugs_have_distinct_names_and_guards() -> None:

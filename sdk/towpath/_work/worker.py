@@ -30,7 +30,6 @@ from towpath._work import attach_messages as messages
 from towpath._work.attachment import Attachment
 from towpath._work.lease_book import NEVER, HeldLease, LeaseBook
 from towpath._work.leaving import Leaving
-from towpath._work.proof import not_started
 from towpath._work.remains import Remains
 from towpath._work.worker_events import (
     WorkerEvent,
@@ -272,7 +271,7 @@ class Worker:
         try:
             lease = messages.lease_of(granted, lease_seconds)
         except ValueError as error:
-            self._refuse(held, f"worker {self._options.name} can't read its job: {error}")
+            self._fail(held, error)
             return True
         self._tell("granted", f"{held.name} is leased", held)
         self._executor.submit(self._start, held, lease)
@@ -353,31 +352,25 @@ class Worker:
             return
         try:
             handle = self._kind.start(lease)
-        except OSError as error:  # A full disk: another worker may have room.
-            message = f"worker {self._options.name} can't start it: {error}"
-            self._do(lambda: self._return(held, message, messages.WORKER_FAULT))
-        except Exception as error:  # noqa: BLE001 - a template that no worker can use
-            unusable = f"worker {self._options.name} can't use its job: {error}"
-            self._do(lambda: self._refuse(held, unusable))
+        except Exception as error:  # noqa: BLE001 - a full disk, a template that can't be used
+            fault = error
+            self._do(lambda: self._fail(held, fault))
         else:
             self._do(lambda: self._began(held, handle))
 
-    def _return(self, held: HeldLease, message: str, reason: str = "") -> None:
+    def _fail(self, held: HeldLease, error: Exception) -> None:
+        self._end_unstarted(held, messages.unstarted(held.lease_id, self._options.name, error))
+
+    def _return(self, held: HeldLease, message: str) -> None:
         """Gives a lease back unstarted."""
-        told = messages.returned(held.lease_id, message, reason)
-        self._end_unstarted(held, told, f"{held.name} is given back: {message}")
+        self._end_unstarted(held, messages.returned(held.lease_id, message))
 
-    def _refuse(self, held: HeldLease, message: str) -> None:
-        """Ends a lease whose job can't be carried out anywhere."""
-        told = messages.lease_end(held.lease_id, not_started(held.lease_id, message), "")
-        self._end_unstarted(held, told, f"{held.name} can't be started: {message}")
-
-    def _end_unstarted(self, held: HeldLease, told: work_pb2.LeaseEnd, message: str) -> None:
+    def _end_unstarted(self, held: HeldLease, told: work_pb2.LeaseEnd) -> None:
         if held.lost:
             self._book.remove(held.lease_id)
             return
         held.told = told
-        self._tell("ended", message, held)
+        self._tell("ended", f"{held.name} is not started: {told.failure.message}", held)
         self._send_ends()
 
     def adopt(self) -> None:
@@ -418,7 +411,7 @@ class Worker:
 
     def _deliver(self, held: HeldLease, handle: Handle, end: RunEnd) -> None:
         try:
-            is_whole = self._remains.deliver(handle)
+            is_whole = self._remains.deliver(handle, end)
         except Exception as error:  # noqa: BLE001 - whatever it is, the end is to be told
             is_whole, why = False, str(error)
         else:

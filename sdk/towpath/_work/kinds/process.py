@@ -71,7 +71,8 @@ class ProcessHandle:
             supervisor: Its shim, if this process started that.
         """
         self.folder = folder
-        self._run_id = folder.job().run_id
+        job = folder.job()
+        self._run_id, self._attempt = job.run_id, job.attempt
         self._supervisor = supervisor
         self._future: Future[RunEnd] = Future()
         threading.Thread(
@@ -90,6 +91,11 @@ class ProcessHandle:
     def run_id(self) -> str:
         """The run."""
         return self._run_id
+
+    @property
+    def attempt(self) -> int:
+        """The attempt of the run."""
+        return self._attempt
 
     @property
     def token_path(self) -> Path | None:

@@ -26,6 +26,7 @@ from tests.unit.sdk.work.stubs import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from towpath._work.proof import RunEnd
     from towpath._work.worker_events import WorkerEvent
 
 pytestmark = pytest.mark.subject("work")
@@ -187,7 +188,7 @@ def test_a_job_that_no_worker_can_use_is_not_given_back(bench: Bench) -> None:
     assert [(end.lease_id, end.outcome, end.reason) for end in told] == [
         (lease_id, work_pb2.LEASE_OUTCOME_START_FAILED, "START_FAILED") for lease_id in ("a", "b")
     ]
-    assert "can't read its job" in told[0].failure.message
+    assert "can't use its job: " in told[0].failure.message
     assert "stop_seconds is a text" in told[1].failure.message
 
 
@@ -238,7 +239,7 @@ def test_remains_are_delivered_before_the_end_is_told(
     running: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = [False, True]
-    monkeypatch.setattr(running.worker._remains, "deliver", lambda handle: left.pop(0))
+    monkeypatch.setattr(running.worker._remains, "deliver", lambda handle, end: left.pop(0))
     running.run("a").finish()
     running.turn()
     assert running.stream.all_of("ended") == []
@@ -251,7 +252,8 @@ def test_remains_are_delivered_before_the_end_is_told(
 def test_the_end_is_told_although_the_remains_cannot_be_delivered(
     running: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(handle: Run) -> bool:
+    def refuse(handle: Run, end: RunEnd) -> bool:
+        del end
         raise ValueError(f"no way for {handle.lease_id}")
 
     monkeypatch.setattr(running.worker._remains, "deliver", refuse)
