@@ -315,6 +315,29 @@ def test_a_service_that_is_away_is_tried_again_and_people_read_so_once_a_minute(
     assert len(bench.told("attached")) == 1
 
 
+def test_a_worker_and_its_runs_stay_while_the_service_is_away_for_ten_minutes(
+    running: Bench,
+) -> None:
+    running.away = ServerUnreachable("connection refused", code="UNAVAILABLE")
+    running.break_off()
+    begun, tries = running.now, 0
+    while running.now < begun + 600:
+        pause = running.turn()
+        assert pause is not None
+        assert pause <= 31
+        tries += 1
+        running.turn(max(pause, 0.01))
+    assert tries < 60
+    assert len(running.told("away")) == pytest.approx(10, abs=1)
+    assert running.run("a").stops == []
+    running.run("a").finish()
+    running.away = None
+    running.turn(31)
+    running.attach()
+    assert [item.lease_id for item in running.stream.sent[0].hello.held] == ["a"]
+    assert [item.lease_id for item in running.stream.all_of("ended")[0].ends] == ["a"]
+
+
 def test_a_stream_that_breaks_at_once_is_no_flood_of_lines(bench: Bench) -> None:
     bench.attach()
     for _ in range(5):
