@@ -36,6 +36,15 @@ def test_a_planted_bug_is_caught(bug: PlantedBug, sources: Path, postgres: Datab
     assert " failed" in outcome.stdout
 
 
+@pytest.mark.timeout(600)
+def test_the_guards_pass_where_no_bug_is_planted(sources: Path, postgres: Databases) -> None:
+    """The control of the others: a guard fails by its bug, not by the way in which it is run."""
+    one_of_each_file = {guard.partition("::")[0]: guard for bug in BUGS for guard in bug.caught_by}
+    outcome = run_tests(tuple(one_of_each_file.values()), sources=sources, postgres=postgres.dsn)
+    assert outcome.returncode == 0, f"{outcome.stdout[-4000:]}\n{outcome.stderr[-2000:]}"
+    assert " passed" in outcome.stdout
+
+
 def test_bugs_have_distinct_names_and_guards() -> None:
     assert len({bug.name for bug in BUGS}) == len(BUGS) >= 8
     assert all(bug.caught_by for bug in BUGS)
