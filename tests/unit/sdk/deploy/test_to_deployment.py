@@ -160,9 +160,12 @@ def test_a_flow_from_a_folder_is_deployed_from_there(
     assert spec_of(again, ROOT) == spec
 
 
-def test_a_flow_that_can_not_be_loaded_from_a_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "from_folder.py").write_text("from towpath import flow\n@flow\ndef etl(): ...\n")
+def test_a_flow_that_can_not_be_loaded_from_a_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.path", [*sys.path])
+    (tmp_path / "another.py").write_text("from towpath import flow\n@flow\ndef etl(): ...\n")
     with pytest.raises(DefinitionError, match="no flow other; flows in it: etl"):
-        flow_from_source(tmp_path, "from_folder.py:other")
+        flow_from_source(tmp_path, "another.py:other")
     with pytest.raises(DefinitionError, match="there is no folder"):
         flow_from_source(tmp_path / "missing", "etl.py:etl")
