@@ -300,7 +300,7 @@ def _carry_out(
     there = resources.deployments.get(item.deployment, lock="keep")
     if (there and there.revision) != (seen.deployment and seen.deployment.revision):
         return 0
-    if requests and control.queue.queued_count(seen.tenant_id, MOST_QUEUED) >= MOST_QUEUED:
+    if requests and not control.queue.room(seen.tenant_id, MOST_QUEUED, 1):
         return 0
     if requests:
         batch = Batch(control.runs, now_us)
