@@ -233,3 +233,14 @@ async def test_many_that_wait_are_served_in_order(slots: Slots) -> None:
     await slots.limiter._settle(items)
     await slots.set("db", 201)
     assert await slots.held("db") == [number(count) for count in range(1, 202)]
+
+
+async def test_holders_get_time_to_renew_when_a_server_starts(slots: Slots) -> None:
+    await slots.set("db", 1)
+    await slots.ask("db", id_=number(1))
+    slots.clock.us += 300 * SECOND
+    await slots.limiter.resume()
+    await slots.pass_time(9)
+    assert await slots.limiter.renew([slots.acquisition(number(1))]) == []
+    await slots.pass_time(59)
+    assert await slots.held("db") == [number(1)]

@@ -30,6 +30,7 @@ from towpath_service.limits.application.settling import (
     reserve,
     settle,
 )
+from towpath_service.limits.domain.limits import PLACE_US
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Sequence
@@ -145,12 +146,21 @@ class Limiter:
     async def run(self) -> None:
         """Ends what is beyond its time; never returns."""
         self._sweeping = True
+        try:
+            await self.resume()
+        except ServiceError as error:
+            _log.warning("held slots could not be prolonged: %s", error)
         for count in range(2**62):
             await asyncio.sleep(self._poll_seconds)
             try:
                 await self.sweep(thorough=count % _SWEEPS == 0)
             except ServiceError as error:
                 _log.warning("acquisitions beyond their time could not be ended: %s", error)
+
+    async def resume(self) -> None:
+        """Gives holders time to renew their slots, which they couldn't while no server lived."""
+        until_us = self._clock.now_us() + PLACE_US
+        await self._store.write(EVERY_TENANT, lambda rows: rows.holds.prolong(until_us))
 
     async def sweep(self, *, thorough: bool = True) -> int:
         """Ends acquisitions beyond their time; returns how many.
