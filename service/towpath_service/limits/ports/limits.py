@@ -158,9 +158,20 @@ class HoldRows(Protocol):
 class Limits(Protocol):
     """One transaction over limits."""
 
-    limits: LimitRows
-    holds: HoldRows
-    transaction: Transaction
+    @property
+    def limits(self) -> LimitRows:
+        """Limits."""
+        ...
+
+    @property
+    def holds(self) -> HoldRows:
+        """Acquisitions."""
+        ...
+
+    @property
+    def transaction(self) -> Transaction:
+        """The transaction, for the stores of other subjects."""
+        ...
 
 
 class LimitStore(Protocol):
