@@ -241,8 +241,10 @@ def test_a_run_that_waits_for_slots_is_told_who_holds_them_and_what_frees_them()
     [reason] = explain(facts(RunState.RUNNING, slot_waits=[wait]))
     assert (reason.kind.name, reason.message, reason.command) == (
         "LIMIT_FULL",
-        "it has waited 40 s for the limit db: 5 of 5 slots are held, the first by load, w-7,"
-        " pid 4711",
+        (
+            "it has waited 40 s for the limit db: 5 of 5 slots are held, the first by load, w-7,"
+            " pid 4711"
+        ),
         "towpath limit release db 0a1b",
     )
     assert reason.resources == (
