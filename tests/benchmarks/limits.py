@@ -65,8 +65,13 @@ class Cycles:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._released: deque[float] = deque()
+        self.counting = False
         self.took: list[float] = []
         self.count = 0
+
+    def begin(self) -> None:
+        """Counts from now on; releases before stay known."""
+        self.counting = True
 
     def released(self) -> None:
         """A release begins."""
@@ -77,9 +82,11 @@ class Cycles:
         """A slot was acquired."""
         now = time.perf_counter()
         with self._lock:
-            self.count += 1
-            if self._released:
-                self.took.append((now - self._released.popleft()) * 1e3)
+            released = self._released.popleft() if self._released else None
+            if self.counting:
+                self.count += 1
+                if released is not None:
+                    self.took.append((now - released) * 1e3)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -114,15 +121,15 @@ def _run(options: argparse.Namespace) -> None:
 def _cycle(calls: Sequence[LimitCalls], callers: int, seconds: float) -> tuple[float, Cycles]:
     """Lets callers acquire and release; the seconds that count, and what was seen in them."""
     ended = threading.Event()
-    cycles = [Cycles()]
+    cycles = Cycles()
 
     def call(own: LimitCalls) -> None:
         while not ended.is_set():
             id_ = str(uuid4())
             while not own.acquire(id_, Wanted(needs={"bench": 1}), 5.0).acquired:
                 pass
-            cycles[-1].granted()
-            cycles[-1].released()
+            cycles.granted()
+            cycles.released()
             own.release([id_])
 
     threads = [
@@ -132,16 +139,15 @@ def _cycle(calls: Sequence[LimitCalls], callers: int, seconds: float) -> tuple[f
     for thread in threads:
         thread.start()
     time.sleep(WARM_UP_SECONDS)
-    cycles.append(Cycles())
     begun = time.perf_counter()
+    cycles.begin()
     time.sleep(seconds)
-    ended.set()
     took = time.perf_counter() - begun
-    counted = cycles[-1]
-    cycles.append(Cycles())
+    cycles.counting = False
+    ended.set()
     for thread in threads:
         thread.join()
-    return took, counted
+    return took, cycles
 
 
 def _tagged(server: Server) -> float:

@@ -168,6 +168,10 @@ class Limits(Protocol):
         """Acquisitions."""
         ...
 
+    def write(self, added: Sequence[Hold], changed: Sequence[Hold], noted: Sequence[Limit]) -> None:
+        """Adds and changes parts, and stores what `LimitRows.note` does, in one step."""
+        ...
+
     @property
     def transaction(self) -> Transaction:
         """The transaction, for the stores of other subjects."""
