@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from towpath._work.code_sources import CodeSource
+from towpath._work.kinds.template import ENVIRONMENT
 from towpath._work.leases import Lease
 from towpath._work.proof import CANNOT_START, not_started
 from towpath.api.v1 import deployment_pb2, state_pb2, work_pb2, work_service_pb2
@@ -27,7 +28,6 @@ _STOP_KINDS: Final = {
     "CONTAINER_GONE": state_pb2.STOP_KIND_CONTAINER_GONE,
     "NEVER_STARTED": state_pb2.STOP_KIND_NEVER_STARTED,
 }
-_ENVIRONMENT: Final = "env"
 WORKER_FAULT: Final = "WORKER_FAULT"
 """Reason for which a run is given back when processes can't be started here."""
 _MESSAGE: Final = 8000
@@ -173,7 +173,7 @@ def lease_of(message: work_pb2.WorkLease, lease_seconds: float) -> Lease:
     """
     job = message.job
     template = _object(job.template_json)
-    variables = _as_object(template.pop(_ENVIRONMENT, {}))
+    variables = _as_object(template.pop(ENVIRONMENT, {}))
     policy: OnLostContact = (
         "stop" if job.on_lost_contact == deployment_pb2.LOST_CONTACT_POLICY_STOP else "continue"
     )
@@ -195,6 +195,7 @@ def lease_of(message: work_pb2.WorkLease, lease_seconds: float) -> Lease:
         lease_seconds=lease_seconds,
         token=message.run_token,
         traceparent=job.trace_context.traceparent,
+        due=job.scheduled_time.ToMicroseconds() / 1e6,
     )
 
 

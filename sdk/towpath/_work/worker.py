@@ -31,6 +31,7 @@ from towpath._work.attachment import Attachment
 from towpath._work.lease_book import NEVER, HeldLease, LeaseBook
 from towpath._work.leaving import Leaving
 from towpath._work.remains import Remains
+from towpath._work.starting import start
 from towpath._work.worker_events import (
     WorkerEvent,
     WorkerOptions,
@@ -351,7 +352,7 @@ class Worker:
             self._do(lambda: self._return(held, "it was cancelled before its start"))
             return
         try:
-            handle = self._kind.start(lease)
+            handle = start(self._kind, lease, self._options.name)
         except Exception as error:  # noqa: BLE001 - a full disk, a template that can't be used
             fault = error
             self._do(lambda: self._fail(held, fault))

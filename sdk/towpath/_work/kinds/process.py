@@ -23,6 +23,7 @@ from towpath._work.folders import (
     remove_unfinished,
     run_folders,
 )
+from towpath._work.kinds.template import PROCESS
 from towpath._work.proof import RunEnd, StopProof, not_started
 from towpath._work.sessions import end_session
 
@@ -38,26 +39,6 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("towpath.worker")
 _KEEP_SECONDS: Final = 24 * 3600.0
 _SHIM_LOG: Final = "shim.log"
-_TEMPLATE: Final[Mapping[str, Any]] = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {
-        "python": {
-            "type": "string",
-            "description": "Python interpreter of the run, which has Towpath; else the worker's.",
-        },
-        "working_directory": {
-            "type": "string",
-            "description": "Folder to start in; else the worker's own.",
-        },
-        "stop_seconds": {
-            "type": "number",
-            "minimum": 0,
-            "default": STOP_SECONDS,
-            "description": "Seconds between SIGTERM and SIGKILL.",
-        },
-    },
-}
 
 
 class ProcessHandle:
@@ -190,7 +171,7 @@ class ProcessKind:
     """Runs as processes on this machine."""
 
     name: ClassVar[str] = "process"
-    template_schema: ClassVar[Mapping[str, Any]] = _TEMPLATE
+    template_schema: ClassVar[Mapping[str, Any]] = PROCESS
 
     def __init__(
         self,

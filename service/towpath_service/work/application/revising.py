@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from towpath_service.core.errors import busy, not_found
 from towpath_service.identity.domain.principals import exists
+from towpath_service.work.application.job_templates import check_template
 from towpath_service.work.application.pools import add_pool, add_queue
 from towpath_service.work.domain.deployments import (
     MOST_DEPLOYMENTS,
@@ -232,7 +233,7 @@ def check_arguments(deployment: Deployment, seen: Seen, plan: Plan) -> None:
         check_content(content)
         if content.parameter_schema:
             check_schema(content.schema, "deployment.parameter_schema_json")
-        defaults = content.merged_parameters("")
+        defaults = content.merged_parameters()
         if schema is not None:
             # Calls and schedules may give what is required.
             partial = {keyword: value for keyword, value in schema.items() if keyword != "required"}
@@ -241,7 +242,7 @@ def check_arguments(deployment: Deployment, seen: Seen, plan: Plan) -> None:
     stay = [schedule for schedule in seen.schedules if schedule.name not in gone]
     for schedule in [*plan.added, *plan.changed, *(stay if of_all else ())]:
         field_name = f"schedules[{schedule.name.schedule_id}].parameters"
-        merged = content.merged_parameters(schedule.content.parameters, field_name)
+        merged = content.merged_parameters(schedule.content.parameters, where=field_name)
         if schema is not None:
             check_parameters(schema, merged, field_name)
 
@@ -310,8 +311,11 @@ def _keep_queue(resources: Resources, deployment: Deployment) -> None:
     queue = QueueName(*pool, deployment.content.queue_id)
     if pool.pool_id == SERVED:
         _serve(resources, queue, deployment.updated_us)
-    if resources.pools.get(pool, lock="keep") is None:
+    found = resources.pools.get(pool, lock="keep")
+    if found is None:
         raise no_pool(pool)
+    overrides = deployment.content.job_overrides
+    check_template(found.settings.kind, overrides, "deployment.job_overrides_json")
     if resources.queues.get(queue, lock="keep") is None:
         raise not_found(str(queue))
 
