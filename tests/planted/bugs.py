@@ -441,7 +441,10 @@ BUGS = (
     PlantedBug(
         name="runs-inherit-all-of-the-workers-environment",
         file="sdk/towpath/_work/environment.py",
-        correct="        if name in _INHERITED or name.startswith(_LOCALE)\n",
+        correct=(
+            "        if name in _INHERITED or (name.startswith(_PREFIXES)"
+            " and name not in _WORKERS_OWN)\n"
+        ),
         broken="",
         caught_by=(f"{_ENVIRONMENT}::test_a_run_inherits_what_is_listed_and_nothing_else",),
     ),
