@@ -9,6 +9,8 @@
     ├── NestingError              runs are nested too deeply
     ├── UnhashableInputError      an argument has no stable hash, so there is no cache key
     ├── ResultError               a result can't be stored, or read back
+    ├── ConcurrencySlotAcquisitionError  slots of a limit can't be acquired
+    ├── AcquireConcurrencySlotTimeoutError  none came free in time
     ├── FlowRunWaitTimeout        a run that was waited for hasn't ended in time
     ├── RunError                  a run didn't complete
     │   ├── FlowRunFailed         a flow ended FAILED by its tasks, not by an exception of its own
@@ -30,6 +32,8 @@ Errors say what to do, carry what they know as fields, and survive pickling.
 from __future__ import annotations
 
 __all__ = [
+    "AcquireConcurrencySlotTimeoutError",
+    "ConcurrencySlotAcquisitionError",
     "ConfigurationError",
     "Conflict",
     "DefinitionError",
@@ -90,6 +94,14 @@ class UnhashableInputError(TowpathError, TypeError):
 
 class ResultError(TowpathError):
     """A result can't be stored, or can't be read back."""
+
+
+class ConcurrencySlotAcquisitionError(TowpathError):
+    """Slots of a limit can't be acquired, or were lost while they were held."""
+
+
+class AcquireConcurrencySlotTimeoutError(TowpathError, TimeoutError):
+    """No slots of a limit came free within the time that the caller would wait."""
 
 
 class FlowRunWaitTimeout(TowpathError, TimeoutError):

@@ -254,6 +254,7 @@ class FlowDecorator:
     @overload
     def __call__(
         self,
+        /,
         *,
         name: str | None = ...,
         description: str | None = ...,

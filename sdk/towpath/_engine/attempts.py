@@ -13,6 +13,7 @@ from towpath._clock import system_clock
 from towpath._delivery.reports import StateReport
 from towpath._engine.coroutines import whole
 from towpath._engine.time_limit import time_limit, timed_out
+from towpath._limits.tags import tag_slots, tag_slots_async
 from towpath._redaction.patterns import scrubbed
 from towpath._runs.context import current_run
 from towpath._runs.failures import describe, headline, text_of
@@ -102,7 +103,7 @@ class Attempts:
         self.begin()
         while True:
             try:
-                with time_limit(self._seconds):
+                with tag_slots(self._context), time_limit(self._seconds):
                     value = body()
                 content = self._kept(value)
             except Exception as error:  # noqa: BLE001 - user code may raise anything
@@ -150,9 +151,11 @@ class Attempts:
     async def _run_async(self, body: Callable[[], Awaitable[Any]]) -> State[Any]:
         self.begin()
         while True:
-            limit = asyncio.timeout(self._seconds)
+            limit = asyncio.timeout(None)
             try:
-                async with limit:
+                async with tag_slots_async(self._context), limit:
+                    if self._seconds is not None:
+                        limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
                     value = await body()
                 content = self._kept(value)
             except Exception as error:  # noqa: BLE001 - user code may raise anything

@@ -294,6 +294,17 @@ class Settings:
             page="guides/display.md",
         ),
     )
+    limits_on_unreachable: Literal["wait", "proceed"] = field(
+        default="wait",
+        metadata=_setting(
+            "limits.on_unreachable",
+            "TOWPATH_LIMITS_ON_UNREACHABLE",
+            one_of("wait", "proceed"),
+            "What code does that needs slots of a limit while the service is away: wait, or proceed"
+            " without them.",
+            page="guides/limits.md",
+        ),
+    )
     deploy_pool: str = field(
         default="",
         metadata=_setting(

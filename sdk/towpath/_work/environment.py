@@ -57,8 +57,8 @@ def environment_of(
     Returns:
         The variables to start with, and those that name secrets, which the run resolves itself.
     """
-    # What a killed process has printed is there to be read.
-    chosen = {**inherited(environment), "PYTHONUNBUFFERED": "1"}
+    # What a killed process has printed is there to be read, without what it has reported.
+    chosen = {**inherited(environment), "PYTHONUNBUFFERED": "1", "TOWPATH_DISPLAY": "quiet"}
     for layer in lease.environments:
         chosen |= layer
     own = {**_of_settings(settings), **_of_lease(lease)}

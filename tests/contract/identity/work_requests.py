@@ -59,6 +59,13 @@ def work_request(method: str, workspace: str, id_: str) -> dict[str, Any]:
         "DeploymentService/ListDeployments": {"parent": flow},
         "DeploymentService/ListSchedules": {"parent": deployment},
         "DeploymentService/ListScheduleSlots": {"parent": schedule},
+        "LimitService/SetLimit": {"parent": parent, "limit_id": "same", "limit": {"slots": 1}},
+        "LimitService/AcquireSlots": _slots(parent, id_),
+        "LimitService/ReserveSlots": _slots(parent, id_),
+        "LimitService/RenewSlots": {"parent": parent, "acquisition_ids": [REQUEST_ID]},
+        "LimitService/ReleaseSlots": {"parent": parent, "acquisition_ids": [REQUEST_ID]},
+        "LimitService/ListHolders": {"parent": f"{parent}/limits/{id_}"},
+        "LimitService/EndHolder": {"name": f"{parent}/limits/{id_}/holders/{REQUEST_ID}"},
         "BackfillService/CreateBackfill": {
             "parent": parent,
             "backfill": {
