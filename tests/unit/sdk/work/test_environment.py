@@ -31,13 +31,16 @@ def test_a_run_inherits_what_is_listed_and_nothing_else():
         "LC_TIME": "C",
         "https_proxy": "p",
         "SSL_CERT_FILE": "c",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317",
+        "OTEL_SERVICE_NAME": "worker",
         "TOWPATH_API_KEY": "twpu_secret",
         "TOWPATH_PROFILE": "p",
         "AWS_SECRET_ACCESS_KEY": "s",
         "PYTHONPATH": "/tmp",
         "LD_PRELOAD": "x.so",
     }
-    assert set(inherited(worker)) == {"PATH", "HOME", "LC_TIME", "https_proxy", "SSL_CERT_FILE"}
+    plain = {"PATH", "HOME", "LC_TIME", "https_proxy", "SSL_CERT_FILE"}
+    assert set(inherited(worker)) == {*plain, "OTEL_EXPORTER_OTLP_ENDPOINT"}
 
 
 def test_pool_deployment_and_run_replace_one_another_in_that_order():
