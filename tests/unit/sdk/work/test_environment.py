@@ -19,7 +19,13 @@ def variables(
     *layers: dict[str, str], worker: dict[str, str] | None = None, **options: Any
 ) -> tuple[dict[str, str], dict[str, str]]:
     lease = Lease(
-        lease_id="l", run_id="r", attempt=2, fence=7, entrypoint="m:f", environments=layers
+        lease_id="l",
+        run_id="r",
+        attempt=2,
+        fence=7,
+        entrypoint="m:f",
+        environments=layers,
+        due=1_796_000_000.5,
     )
     return environment_of(lease, SETTINGS, worker or {}, token_path=None, **options)
 
@@ -75,6 +81,7 @@ def test_towpaths_own_variables_are_the_strongest():
         "TOWPATH_RUN_ID": "r",
         "TOWPATH_RUN_ATTEMPT": "2",
         "TOWPATH_RUN_FENCE": "7",
+        "TOWPATH_RUN_DUE": "1796000000.5",
     }
     assert secret == {}
     assert set(own) > RUN_VARIABLES

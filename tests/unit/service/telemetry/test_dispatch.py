@@ -86,13 +86,18 @@ def context_of(span: ReadableSpan) -> Any:
     return span.context
 
 
+def run_of(span: ReadableSpan) -> str:
+    assert span.attributes is not None
+    return str(span.attributes["towpath.run.id"])
+
+
 def test_each_run_of_a_claim_has_a_wait_below_its_root_and_both_are_linked() -> None:
     told = Told()
     watch, instruments = watcher(told)
     claimed = claim("", CALLER.traceparent)
     watch.claimed(claimed, NOW_US - SECOND)
     [span] = told.named("claim")
-    waits = {str(wait.attributes["towpath.run.id"]): wait for wait in told.named("queue wait")}
+    waits = {run_of(wait): wait for wait in told.named("queue wait")}
     (alone, _), (called, _) = claimed.granted
     assert context_of(waits[alone.run_id]).trace_id == trace_id_of(alone.run_id)
     assert context_of(waits[called.run_id]).trace_id == CALLER.trace_id
