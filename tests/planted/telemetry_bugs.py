@@ -46,8 +46,8 @@ TELEMETRY_BUGS = (
     PlantedBug(
         name="backfills-know-no-quota",
         file=f"{_WORK}/backfills.py",
-        correct="        if control.queue.queued_count(seen.tenant_id, most) >= most:\n",
-        broken="        if control.queue.queued_count(seen.tenant_id, most) > most:\n",
+        correct="        if not control.queue.room(seen.tenant_id, most, 1):\n",
+        broken="        if not control.queue.room(seen.tenant_id, most + 1, 1):\n",
         caught_by=("tests/contract/work/test_backfills.py::test_a_full_queue_holds_a_backfill_up",),
     ),
     PlantedBug(
