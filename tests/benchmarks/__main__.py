@@ -21,6 +21,7 @@ BENCHMARKS: Final = {
     "fairness": "tests.benchmarks.fairness",
     "telemetry": "tests.benchmarks.telemetry",
     "reads": "tests.benchmarks.reads",
+    "limits": "tests.benchmarks.limits",
     "compare": "tests.benchmarks.compared.compare",
 }
 
