@@ -1,0 +1,123 @@
+import { runs } from "../api/clients";
+import { quoted, runName, workspace } from "../api/workspace";
+import { ms } from "../format";
+import type { Run } from "../gen/towpath/api/v1/run_pb";
+import { RunEventKind, RunView, type RunEvent } from "../gen/towpath/api/v1/run_service_pb";
+import { TimelineModel } from "../timeline/model";
+import { Store } from "./store";
+import { follow } from "./stream";
+
+const DEPTH = 10;
+const MOST_NODES = 10_000;
+
+/** One run and all below it, kept up to date. */
+export class RunData extends Store {
+  run: Run | null = null;
+  model = new TimelineModel();
+  error: unknown = null;
+  /** Whether the runs below it have been read. */
+  filled = false;
+  gone = false;
+  private details = new Map<string, Run>();
+  private control = new AbortController();
+
+  constructor(readonly id: string) {
+    super();
+  }
+
+  start = (): (() => void) => {
+    this.control = new AbortController();
+    void this.load(this.control.signal);
+    return () => this.control.abort();
+  };
+
+  private async load(signal: AbortSignal): Promise<void> {
+    try {
+      const head = this.loadRun(signal);
+      const token = await this.loadTimeline(signal);
+      await head;
+      this.filled = true;
+      this.changed();
+      void this.watch(token, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.error = error;
+      this.changed();
+    }
+  }
+
+  private async loadRun(signal: AbortSignal): Promise<void> {
+    const answer = await runs.getRun({ name: runName(this.id) }, { signal });
+    this.run = answer.run ?? null;
+    this.changed();
+  }
+
+  /** Reads the runs below; the answer is where to watch from. */
+  private async loadTimeline(signal: AbortSignal): Promise<string> {
+    const graph = await runs.getRunGraph({ name: runName(this.id), depth: DEPTH, maxNodes: MOST_NODES }, { signal });
+    for (const node of graph.nodes) {
+      if (node.runId === this.id) continue;
+      this.model.upsert({
+        id: node.runId, name: node.displayName, group: "", state: node.state, revision: Number(node.revision),
+        created: NaN, start: ms(node.startTime), end: ms(node.endTime), attempt: 1, upstream: node.upstreamRunIds,
+      });
+    }
+    return graph.truncated ? "" : graph.resumeToken;
+  }
+
+  private watch(token: string, signal: AbortSignal): Promise<void> {
+    const request = {
+      parent: workspace(), filter: `root_run = ${quoted(this.rootId())}`, view: RunView.BASIC,
+      minInterval: { seconds: 0n, nanos: 200e6 },
+    };
+    return follow({
+      token,
+      open: (resumeToken, stop) => runs.watchRuns({ ...request, resumeToken }, { signal: stop }),
+      take: (message) => this.take(message.events),
+      expired: () => void this.load(signal),
+    }, signal);
+  }
+
+  private rootId(): string {
+    return this.run?.rootRun.split("/").at(-1) ?? this.id;
+  }
+
+  private take(events: RunEvent[]): void {
+    for (const { kind, run } of events) {
+      if (!run) continue;
+      if (run.runId === this.id) this.takeOwn(kind, run);
+      else if (kind !== RunEventKind.REMOVED) this.takeBelow(run);
+    }
+    if (events.length) this.changed();
+  }
+
+  private takeOwn(kind: RunEventKind, run: Run): void {
+    if (kind === RunEventKind.REMOVED) {
+      this.gone = true;
+      return;
+    }
+    if (this.run && run.revision < this.run.revision) return;
+    // The watch leaves out what is heavy: that stays, until it is read again at the end.
+    const ended = run.endTime && !this.run?.endTime;
+    this.run = { ...run, parameters: this.run?.parameters, dependencies: this.run?.dependencies ?? [] };
+    if (ended) void this.loadRun(this.control.signal).catch(() => {});
+  }
+
+  private takeBelow(run: Run): void {
+    this.details.delete(run.runId);
+    this.model.upsert({
+      id: run.runId, name: run.displayName, group: run.taskName || run.flowName, state: run.state,
+      revision: Number(run.revision), created: ms(run.createTime), start: ms(run.startTime), end: ms(run.endTime),
+      attempt: run.attempt,
+    });
+  }
+
+  /** All of a run below. */
+  async detail(id: string): Promise<Run | undefined> {
+    const known = this.details.get(id);
+    if (known) return known;
+    const { run } = await runs.getRun({ name: runName(id) }, { signal: this.control.signal });
+    if (run) this.details.set(id, run);
+    return run;
+  }
+}
