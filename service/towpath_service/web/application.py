@@ -1,4 +1,4 @@
-"""The web application: rpcs, the UI, health, metrics, public keys, and a check of the Host header."""
+"""The web application: rpcs, UI, health, metrics, public keys, and a check of the Host header."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ asked for again each time, and so names the files of the running version.
 from __future__ import annotations
 
 import gzip
-import mimetypes
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,11 +23,12 @@ STATIC: Final = Path(__file__).with_name("static")
 
 PAGE: Final = "/index.html"
 POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:;"
-    " connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none';"
-    " frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self';"
+    " img-src 'self' data:; connect-src 'self'; worker-src 'self'; base-uri 'none';"
+    " form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script';"
+    " trusted-types 'none'"
 )
-"""What the page may load and do: nothing of other hosts, and no code or style but its own files."""
+"""What the page may do: load its own files and call its own server."""
 
 _HEADERS: Final = {
     "content-security-policy": POLICY,
@@ -40,7 +40,7 @@ _HEADERS: Final = {
 _FOR_GOOD: Final = "public, max-age=31536000, immutable"
 _ASK_AGAIN: Final = "no-cache"
 _LEAST_PACKED_BYTES: Final = 1_024
-# The registry of the machine may know other types, or none.
+# All kinds of files of a build.
 _TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -111,19 +111,18 @@ def built_files(folder: Path = STATIC) -> dict[str, File]:
     Returns:
         The files by path; none when the UI was not built.
     """
-    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    found = sorted(path for path in folder.rglob("*") if path.suffix in _TYPES)
     files = {f"/{path.relative_to(folder).as_posix()}": _read(path, folder) for path in found}
     return files if PAGE in files else {}
 
 
 def _read(path: Path, folder: Path) -> File:
     content = path.read_bytes()
-    kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
     named_by_hash = path.parent == folder / "assets"
     headers = {
         **_HEADERS,
         "cache-control": _FOR_GOOD if named_by_hash else _ASK_AGAIN,
-        "content-type": kind or "application/octet-stream",
+        "content-type": _TYPES[path.suffix],
     }
     packs = path.suffix in _PACKED and len(content) >= _LEAST_PACKED_BYTES
     packed = gzip.compress(content, mtime=0) if packs else None

@@ -6,9 +6,9 @@ import { RunEventKind, RunView, type RunEvent } from "../gen/towpath/api/v1/run_
 import { TimelineModel } from "../timeline/model";
 import { Store } from "./store";
 import { follow } from "./stream";
+import { TimelineReader } from "./timeline";
 
-const DEPTH = 10;
-const MOST_NODES = 10_000;
+const MOST_RUNS = 20_000;
 
 /** One run and all below it, kept up to date. */
 export class RunData extends Store {
@@ -18,6 +18,8 @@ export class RunData extends Store {
   /** Whether the runs below it have been read. */
   filled = false;
   gone = false;
+  /** Whether there are more runs than a page draws. */
+  truncated = false;
   private details = new Map<string, Run>();
   private control = new AbortController();
 
@@ -54,15 +56,16 @@ export class RunData extends Store {
 
   /** Reads the runs below; the answer is where to watch from. */
   private async loadTimeline(signal: AbortSignal): Promise<string> {
-    const graph = await runs.getRunGraph({ name: runName(this.id), depth: DEPTH, maxNodes: MOST_NODES }, { signal });
-    for (const node of graph.nodes) {
-      if (node.runId === this.id) continue;
-      this.model.upsert({
-        id: node.runId, name: node.displayName, group: "", state: node.state, revision: Number(node.revision),
-        created: NaN, start: ms(node.startTime), end: ms(node.endTime), attempt: 1, upstream: node.upstreamRunIds,
-      });
+    // A segment of an earlier reading would come twice.
+    this.model.segments.clear();
+    const reader = new TimelineReader(this.model);
+    for await (const message of runs.streamRunTimeline({ name: runName(this.id), maxRuns: MOST_RUNS }, { signal })) {
+      reader.take(message);
+      this.changed();
     }
-    return graph.truncated ? "" : graph.resumeToken;
+    reader.end();
+    this.truncated = reader.truncated;
+    return reader.resumeToken;
   }
 
   private watch(token: string, signal: AbortSignal): Promise<void> {

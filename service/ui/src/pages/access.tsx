@@ -4,7 +4,7 @@ import { access } from "../api/resources";
 import { useRights } from "../api/rights";
 import { away, lastPart, ms } from "../format";
 import type { ApiKey, Role, ServiceAccount, Trust, User } from "../gen/towpath/api/v1/access_service_pb";
-import { Answer, Empty } from "../parts/Answer";
+import { Answer, Empty, Skeleton } from "../parts/Answer";
 import { CopyCommand } from "../parts/Copy";
 import { Page } from "../parts/Page";
 import { Table, type Column } from "../parts/Table";
@@ -47,7 +47,8 @@ export function Access() {
   const { tab = "members" } = route.useSearch();
   const navigate = useNavigate();
   const { caller, identity } = useRights();
-  if (caller && !identity) {
+  if (!caller) return <Page title="Access"><Skeleton /></Page>;
+  if (!identity) {
     return (
       <Page title="Access">
         <Empty title="Identity is off on this server">
@@ -65,7 +66,7 @@ export function Access() {
     { key: "trusts", word: "Trusts", panel: () => <List name="trusts" label="Trusts" columns={TRUSTS} ask={async (signal) => (await access.listTrusts({ pageSize: PAGE }, { signal })).trusts} /> },
   ];
   return (
-    <Page title="Access" note={caller?.tenantDisplayName} actions={<CopyCommand command="towpath member list" />}>
+    <Page title="Access" note={caller.tenantDisplayName} actions={<CopyCommand command="towpath member list" />}>
       <div className="body"><Tabs tabs={tabs} value={tab} choose={(next) => void navigate({ to: "/access", search: { tab: next }, replace: true })} /></div>
     </Page>
   );

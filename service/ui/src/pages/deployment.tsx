@@ -16,6 +16,7 @@ import { Table, type Column } from "../parts/Table";
 import { Ticks } from "../parts/Ticks";
 import { useLive } from "../parts/use";
 import { payloadText } from "./run/payload";
+import { partsOf } from "./deployments";
 import { RunForm } from "./RunForm";
 import { ruleText } from "./rules";
 
@@ -59,8 +60,10 @@ function Pause({ deployment }: { deployment: Deployment }) {
 }
 
 function Content({ deployment }: { deployment: Deployment }) {
-  const filter = `deployment = ${quoted(deployment.name)} AND kind = FLOW`;
+  // No filter knows deployments: the newest runs of the flow are looked through.
+  const filter = `flow = ${quoted(partsOf(deployment.name).flow)} AND kind = FLOW`;
   const list = useLive(`${workspace()} ${filter}`, () => new RunList(filter));
+  const shown = list.rows.filter((run) => run.deployment === deployment.name);
   const parameters = payloadText(deployment.parameters);
   return (
     <>
@@ -73,9 +76,9 @@ function Content({ deployment }: { deployment: Deployment }) {
       </dl>
       <section className="card" aria-labelledby="runs-of">
         <h2 id="runs-of">Last runs</h2>
-        {list.rows.length ? <Ticks runs={list.rows.slice(0, LAST)} tall /> : <p className="muted">{list.loading ? "Loading" : "It has not run yet."}</p>}
+        {shown.length ? <Ticks runs={shown.slice(0, LAST)} tall /> : <p className="muted">{list.loading ? "Loading" : "It has not run yet."}</p>}
         <ul className="list">
-          {list.rows.slice(0, 6).map((run) => (
+          {shown.slice(0, 6).map((run) => (
             <li key={run.runId}><StateMark state={run.state} bare /><p className="clip"><Link to="/runs/$id" params={{ id: run.runId }}>{run.displayName}</Link> <code className="muted">{run.shortId}</code> <span className="muted">{run.stateMessage}</span></p><span className="num muted">{when(ms(run.startTime ?? run.scheduledTime ?? run.createTime))}</span></li>
           ))}
         </ul>

@@ -7,6 +7,7 @@ import { RunList } from "../live/runlist";
 import type { Run } from "../gen/towpath/api/v1/run_pb";
 import { Empty, Problem, Skeleton } from "../parts/Answer";
 import { CopyCommand } from "../parts/Copy";
+import { Name } from "../parts/Name";
 import { Page } from "../parts/Page";
 import { StateMark } from "../parts/StateMark";
 import { Table, type Column } from "../parts/Table";
@@ -21,18 +22,17 @@ const route = getRouteApi("/flows/$flow");
 
 const COLUMNS: readonly Column<Run>[] = [
   { name: "State", cell: (run) => <StateMark state={run.state} /> },
-  { name: "Run", cell: (run) => <span className="run-name"><Link className="strong" to="/runs/$id" params={{ id: run.runId }}>{run.displayName}</Link> <code>{run.shortId}</code></span> },
+  { name: "Run", cell: (run) => <span className="run-name"><Link className="strong" to="/runs/$id" params={{ id: run.runId }}><Name text={run.displayName} /></Link> <code>{run.shortId}</code></span> },
   { name: "Started", cell: (run) => <span className="muted num">{when(ms(run.startTime ?? run.createTime))}</span> },
   { name: "Duration", cell: (run) => <span className="num">{TERMINAL.has(run.state) ? span(durationMs(run.runDuration)) : ""}</span> },
   { name: "Code", wide: true, cell: (run) => <code className="muted">{run.codeVersion.slice(0, 8)}</code> },
-  { name: "Why", wide: true, cell: (run) => <span className={BAD.has(run.state) ? "" : "muted"}>{whyOf(run)}</span> },
+  { name: "Why", wide: true, cell: (run) => <span className={BAD.has(run.state) ? "" : "muted"}><Name text={whyOf(run)} /></span> },
 ];
 
 /** One flow: its last runs, how long they take, and how they end. */
 export function FlowPage() {
   const { flow } = route.useParams();
-  const name = `${workspace()}/flows/${flow}`;
-  const filter = `flow = ${quoted(name)} AND kind = FLOW`;
+  const filter = `flow = ${quoted(flow)} AND kind = FLOW`;
   const list = useLive(`${workspace()} ${filter}`, () => new RunList(filter));
   const totals = useTotals(filter);
   const shown = list.rows.slice(0, SHOWN);
@@ -50,7 +50,7 @@ export function FlowPage() {
             <div><dt>Ended badly</dt><dd className="num">{totals ? `${count(totals.bad)} of ${count(totals.all)}` : "–"}</dd></div>
           </dl>
           <section className="card" aria-labelledby="last"><h2 id="last">Last {shown.length} runs</h2><Ticks runs={shown} tall /><Versions runs={shown} /></section>
-          <Grid flow={name} newest={shown[0]?.runId ?? ""} />
+          <Grid flow={flow} newest={shown[0]?.runId ?? ""} />
           <Table label="Runs" rows={shown} columns={COLUMNS} rowKey={(run) => run.runId} empty={null} />
         </>
       )}

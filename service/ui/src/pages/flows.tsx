@@ -1,12 +1,13 @@
 import { useQueries } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { flows, runs } from "../api/clients";
-import { workspace } from "../api/workspace";
+import { quoted, workspace } from "../api/workspace";
 import { away, count, lastPart, ms } from "../format";
 import type { Flow } from "../gen/towpath/api/v1/flow_service_pb";
 import { Empty, Problem, Skeleton } from "../parts/Answer";
 import { CopyCommand } from "../parts/Copy";
 import { More } from "../parts/More";
+import { Name } from "../parts/Name";
 import { Page } from "../parts/Page";
 import { StateMark } from "../parts/StateMark";
 import { Table, type Column } from "../parts/Table";
@@ -25,11 +26,11 @@ export function Flows() {
     queries: rows.slice(0, MOST_TICKED).map((flow) => ({
       queryKey: ["ticks", flow.name, flow.lastRun?.runId],
       queryFn: async ({ signal }: { signal: AbortSignal }) =>
-        (await runs.listRuns({ parent: workspace(), filter: `flow = "${flow.name}" AND kind = FLOW`, pageSize: TICKS }, { signal })).runs,
+        (await runs.listRuns({ parent: workspace(), filter: `flow = ${quoted(lastPart(flow.name))} AND kind = FLOW`, pageSize: TICKS }, { signal })).runs,
     })),
   });
   const columns: Column<Flow>[] = [
-    { name: "Flow", cell: (flow) => <Link className="strong" to="/flows/$flow" params={{ flow: lastPart(flow.name) }}>{flow.displayName}</Link> },
+    { name: "Flow", cell: (flow) => <Link className="strong" to="/flows/$flow" params={{ flow: lastPart(flow.name) }}><Name text={flow.displayName} /></Link> },
     { name: "Last run", cell: (flow) => flow.lastRun && <Link to="/runs/$id" params={{ id: flow.lastRun.runId }}><StateMark state={flow.lastRun.state} /></Link> },
     { name: "When", cell: (flow) => <span className="muted num">{away(ms(flow.lastRun?.createTime))}</span> },
     { name: `Last ${TICKS}`, wide: true, cell: (flow) => <Ticks runs={ticks[rows.indexOf(flow)]?.data ?? []} /> },

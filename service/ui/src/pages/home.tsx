@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { useMemo, type ReactNode } from "react";
 import { flows, runs } from "../api/clients";
 import { deployments } from "../api/resources";
-import { workspace } from "../api/workspace";
+import { quoted, workspace } from "../api/workspace";
 import { away, count, durationMs, lastPart, ms, plural, span, when } from "../format";
 import type { Flow } from "../gen/towpath/api/v1/flow_service_pb";
 import type { Run } from "../gen/towpath/api/v1/run_pb";
@@ -11,10 +11,11 @@ import { RunState } from "../gen/towpath/api/v1/state_pb";
 import { RunList } from "../live/runlist";
 import { Activity } from "../parts/Activity";
 import { Answer, Empty } from "../parts/Answer";
+import { Name } from "../parts/Name";
 import { Page } from "../parts/Page";
 import { StateMark } from "../parts/StateMark";
 import { useLive, useSeconds } from "../parts/use";
-import { BAD } from "../states";
+import { BAD, lookOf, ORDER } from "../states";
 import { whyOf } from "./runs";
 
 const DAY = 86_400_000;
@@ -87,8 +88,8 @@ function Item({ run, note, children }: { run: Run; note: string; children: React
     <li>
       <StateMark state={run.state} bare />
       <div>
-        <p className="clip"><Link to="/runs/$id" params={{ id: run.runId }}>{run.displayName}</Link> <code className="muted">{run.shortId}</code></p>
-        {children && <p className="muted clip">{children}</p>}
+        <p className="clip"><Link to="/runs/$id" params={{ id: run.runId }}><Name text={run.displayName} /></Link> <code className="muted">{run.shortId}</code></p>
+        {children && <p className="muted clip">{typeof children === "string" ? <Name text={children} /> : children}</p>}
       </div>
       <span className="num muted">{note}</span>
     </li>
@@ -110,7 +111,7 @@ function useLate(open: Run[]): { run: Run; usual: number }[] {
     queries: names.map((flow) => ({
       queryKey: ["usual", flow], staleTime: 10 * 60e3,
       queryFn: async ({ signal }: { signal: AbortSignal }) => {
-        const filter = `flow = "${flow}" AND kind = FLOW AND state = COMPLETED`;
+        const filter = `flow = ${quoted(lastPart(flow))} AND kind = FLOW AND state = COMPLETED`;
         const answer = await runs.aggregateRuns({ parent: workspace(), filter, timeRange: {} }, { signal });
         return durationMs(answer.buckets[0]?.runDurationP95);
       },
@@ -134,7 +135,19 @@ function Day() {
       return (await runs.aggregateRuns({ parent: workspace(), filter, timeRange, bucket: { seconds: BigInt(BUCKET) } }, { signal })).buckets;
     },
   });
-  return <Activity buckets={day.data ?? []} from={from} seconds={BUCKET} now={Date.now()} />;
+  const counts = new Map<number, number>();
+  for (const one of (day.data ?? []).flatMap((bucket) => bucket.counts)) counts.set(one.state, (counts.get(one.state) ?? 0) + Number(one.count));
+  return (
+    <>
+      <Activity buckets={day.data ?? []} from={from} seconds={BUCKET} now={Date.now()} />
+      <div className="filters">
+        <span className="muted">Last 24 hours</span>
+        {ORDER.filter((state) => counts.get(state)).map((state) => (
+          <Link key={state} className="chip" to="/runs" search={{ state: lookOf(state).key }}><StateMark state={state} /> <span className="num">{count(counts.get(state) ?? 0)}</span></Link>
+        ))}
+      </div>
+    </>
+  );
 }
 
 /** What is due next. */
@@ -178,7 +191,7 @@ function Worst({ known }: { known: Flow[] }) {
       <ul className="shares">
         {rows.map(({ flow, bad, all }) => (
           <li key={flow.name}>
-            <Link to="/flows/$flow" params={{ flow: lastPart(flow.name) }} className="clip">{flow.displayName}</Link>
+            <Link to="/flows/$flow" params={{ flow: lastPart(flow.name) }} className="clip"><Name text={flow.displayName} /></Link>
             <span className="share" aria-hidden="true"><i style={{ width: `${(100 * bad) / all}%` }} /></span>
             <span className="num muted">{plural(bad, "run")} of {count(all)}</span>
           </li>

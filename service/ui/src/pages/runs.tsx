@@ -11,6 +11,7 @@ import { RunList } from "../live/runlist";
 import { Activity } from "../parts/Activity";
 import { Empty, Problem, Skeleton } from "../parts/Answer";
 import { CopyCommand } from "../parts/Copy";
+import { Name } from "../parts/Name";
 import { Page } from "../parts/Page";
 import { StateMark } from "../parts/StateMark";
 import { useLive, useSeconds } from "../parts/use";
@@ -37,7 +38,7 @@ const route = getRouteApi("/runs");
 /** The filter without states; the counts of the states follow it. */
 function filterOf(search: RunsSearch, from: number): string {
   const parts = [KIND_FILTERS[search.kind ?? "flow"] ?? KIND_FILTERS.flow];
-  if (search.flow) parts.push(`flow = ${quoted(`${workspace()}/flows/${search.flow}`)}`);
+  if (search.flow) parts.push(`flow = ${quoted(search.flow)}`);
   if (from) parts.push(`create_time >= ${quoted(new Date(from).toISOString())}`);
   if (search.q) parts.push(textFilter(search.q));
   return parts.join(" AND ");
@@ -234,7 +235,7 @@ function RunRow({ run, index, top, chosen, longest, showFlow }: { run: Run; inde
     <div id={`row-${index}`} role="row" aria-rowindex={index + 2} className={chosen ? "row at" : "row"} style={{ transform: `translateY(${top}px)` }}>
       <div role="gridcell"><StateMark state={run.state} /></div>
       <div role="gridcell" className="run-name">
-        <Link to="/runs/$id" params={{ id: run.runId }} dir="auto">{run.displayName}</Link> <code>{run.shortId}</code>
+        <Link to="/runs/$id" params={{ id: run.runId }}><Name text={run.displayName} /></Link> <code>{run.shortId}</code>
         {run.parentRun && run.kind === RunKind.FLOW && <span className="tag" title="Called by another flow">subflow</span>}
         {run.attempt > 1 && <span className="tag" title={`Attempt ${run.attempt}`}>#{run.attempt}</span>}
         {run.tags.slice(0, 2).map((tag) => <span className="tag" key={tag}>{tag}</span>)}
@@ -242,7 +243,7 @@ function RunRow({ run, index, top, chosen, longest, showFlow }: { run: Run; inde
       <div role="gridcell" className="muted clip">{showFlow ? run.flowName : <code>{run.codeVersion.slice(0, 8)}</code>}</div>
       <div role="gridcell" className="num muted" title={Number.isFinite(start) ? new Date(start).toISOString() : ""}>{when(Number.isFinite(start) ? start : ms(run.scheduledTime ?? run.createTime))}</div>
       <div role="gridcell" className="dur"><span className="num">{span(took)}</span>{took > 0 && <i style={{ width: `${share * 100}%`, background: `var(--s-${lookOf(run.state).key})` }} />}</div>
-      <div role="gridcell" className={bad ? "clip why" : "clip why muted"} title={run.failure?.message || run.stateMessage}>{whyOf(run)}</div>
+      <div role="gridcell" className={bad ? "clip why" : "clip why muted"} title={run.failure?.message || run.stateMessage}><Name text={whyOf(run)} /></div>
     </div>
   );
 }

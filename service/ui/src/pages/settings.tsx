@@ -4,7 +4,7 @@ import { server } from "../api/clients";
 import { access } from "../api/resources";
 import { useRights } from "../api/rights";
 import { chooseWorkspace, workspace } from "../api/workspace";
-import { away, count, lastPart, ms } from "../format";
+import { away, count, lastPart, ms, span } from "../format";
 import { Answer } from "../parts/Answer";
 import { Copy } from "../parts/Copy";
 import { Page } from "../parts/Page";
@@ -25,7 +25,7 @@ export function Settings() {
             <dl className="pairs">
               <div><dt>Version</dt><dd>{found.version}{found.commit && ` (${found.commit.slice(0, 8)})`}</dd></div>
               <div><dt>Address</dt><dd><code>{location.origin}</code></dd></div>
-              <div><dt>Its clock</dt><dd className="num">{Math.abs(ms(found.serverTime) - Date.now()) < 2000 ? "agrees with this machine's" : `differs: ${away(ms(found.serverTime))}`}</dd></div>
+              <div><dt>Its clock</dt><dd className="num">{clockText(ms(found.serverTime) - info.dataUpdatedAt)}</dd></div>
               <div><dt>Largest message</dt><dd className="num">{count(Number(found.limits?.maxMessageBytes ?? 0n) / 1024)} KiB</dd></div>
             </dl>
           )}
@@ -46,11 +46,17 @@ export function Settings() {
       <section className="card" aria-labelledby="shell">
         <h2 id="shell">Use it from a program</h2>
         <p className="muted">Flows report here once they know the address of the gRPC port:</p>
-        <p><code>export TOWPATH_SERVER={location.hostname}:4200</code> <Copy text={`export TOWPATH_SERVER=${location.hostname}:4200`} label="Copy" className="link" /></p>
+        <p><code>export TOWPATH_SERVER_ADDRESS={location.hostname}:4200</code> <Copy text={`export TOWPATH_SERVER_ADDRESS=${location.hostname}:4200`} label="Copy" className="link" /></p>
       </section>
     </Page>
   );
 }
+
+const MOST_DELAY = 10_000;
+
+/** How the server's clock stands to this machine's; an answer takes its time. */
+const clockText = (ahead: number): string =>
+  Math.abs(ahead) < MOST_DELAY ? "agrees with this machine's" : `${span(Math.abs(ahead))} ${ahead > 0 ? "ahead" : "behind"}`;
 
 function Theme() {
   const [theme, setTheme] = useState(() => localStorage.getItem(THEME) ?? "system");

@@ -6,6 +6,7 @@ import { workspace } from "../api/workspace";
 import { lastPart, ms, when } from "../format";
 import { textFilter } from "../pages/filters";
 import { Dialog } from "./Dialog";
+import { Name } from "./Name";
 import { PAGES } from "./pages";
 import { StateMark } from "./StateMark";
 
@@ -46,7 +47,7 @@ export function Find({ close }: { close: () => void }) {
         {hits.map((hit, i) => (
           <li key={hit.key} id={`hit-${i}`} role="option" aria-selected={i === at} onMouseEnter={() => setAt(i)} onClick={() => open(hit)}>
             {hit.state ? <StateMark state={hit.state} bare /> : <span className="kind" aria-hidden="true">→</span>}
-            <span className="clip">{hit.name}</span><code className="muted">{hit.code}</code><span className="muted note">{hit.note}</span>
+            <span className="clip"><Name text={hit.name} /></span><code className="muted">{hit.code}</code><span className="muted note">{hit.note}</span>
           </li>
         ))}
       </ul>

@@ -23,6 +23,8 @@ const levelOf = (severity: number) => LEVELS.find(([least]) => severity >= least
 /** The last lines of a run and of all below it, as they come. */
 class Tail extends Store {
   lines: LogRecord[] = [];
+  /** Whether the server has said what there is. */
+  heard = false;
 
   constructor(private run: string, private ended: () => boolean) {
     super();
@@ -37,13 +39,19 @@ class Tail extends Store {
         take: (message) => this.take(message.records),
         expired: begin,
         done: this.ended,
-      }, control.signal);
+      }, control.signal).finally(() => this.hear());
     };
     begin();
     return () => control.abort();
   };
 
+  private hear(): void {
+    this.heard = true;
+    this.changed();
+  }
+
   private take(records: LogRecord[]): void {
+    if (!this.heard) this.hear();
     if (!records.length) return;
     this.lines = this.lines.concat(records);
     if (this.lines.length > KEPT_LINES) this.lines = this.lines.slice(-KEPT_LINES);
@@ -96,7 +104,7 @@ export function Logs({ run, only, nameOf, ended, choose }: Props) {
         <div style={{ height: rows.getTotalSize(), position: "relative" }}>
           {rows.getVirtualItems().map((item) => <Line key={item.key} line={shown[item.index]} top={item.start} nameOf={nameOf} choose={choose} />)}
         </div>
-        {!shown.length && <p className="empty">{lines.length ? "No line matches." : ended ? "This run logged nothing." : "No lines yet. They appear here as they are written."}</p>}
+        {!shown.length && <p className="empty">{lines.length ? "No line matches." : !tail.heard ? "Loading" : ended ? "This run logged nothing." : "No lines yet. They appear here as they are written."}</p>}
       </div>
     </div>
   );

@@ -139,6 +139,12 @@ class OpenBand {
     });
   }
 
+  /** The state whose colour the beginning of a run has. */
+  private underName(row: number): number {
+    const { model } = this.frame;
+    return model.segments.has(row) ? RunState.RETRYING : model.state[row];
+  }
+
   private path(state: number): Path2D {
     let path = this.paths.get(state);
     if (!path) this.paths.set(state, (path = new Path2D()));
@@ -169,7 +175,7 @@ class OpenBand {
       const from = Math.max(x, 0);
       const text = fitted(c, model.names[row], x + width - from - 10);
       if (!text) continue;
-      c.fillStyle = ink.onFill[model.state[row]] ?? ink.text;
+      c.fillStyle = ink.onFill[this.underName(row)] ?? ink.text;
       c.fillText(text, from + 5, y + this.bar / 2 + 0.5);
     }
   }

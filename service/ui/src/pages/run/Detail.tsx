@@ -7,6 +7,7 @@ import type { RunTransition } from "../../gen/towpath/api/v1/state_pb";
 import type { RunData } from "../../live/rundata";
 import { Problem, Skeleton } from "../../parts/Answer";
 import { Copy } from "../../parts/Copy";
+import { Name } from "../../parts/Name";
 import { StateMark } from "../../parts/StateMark";
 import { causeOf, causesOf } from "./cause";
 import { payloadText } from "./payload";
@@ -28,7 +29,7 @@ export function Detail({ data, id, close, choose }: Props) {
   return (
     <aside className="detail" aria-label="Task run" tabIndex={0} onKeyDown={(e) => e.key === "Escape" && close()}>
       <header>
-        <h2>{run?.displayName ?? (row >= 0 ? data.model.names[row] : id.slice(-8))}</h2>
+        <h2><Name text={run?.displayName ?? (row >= 0 ? data.model.names[row] : id.slice(-8))} /></h2>
         <button className="icon" onClick={close} aria-label="Close">×</button>
       </header>
       {answer.error ? <Problem error={answer.error} /> : run ? <Facts run={run} data={data} choose={choose} /> : <Skeleton lines={6} />}

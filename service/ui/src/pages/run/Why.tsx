@@ -5,6 +5,7 @@ import { runName } from "../../api/workspace";
 import { away, lastPart, ms } from "../../format";
 import type { Run } from "../../gen/towpath/api/v1/run_pb";
 import type { RunData } from "../../live/rundata";
+import { plainLine } from "../../parts/ansi";
 import { Copy } from "../../parts/Copy";
 import { StateMark } from "../../parts/StateMark";
 import { BAD, TERMINAL } from "../../states";
@@ -36,7 +37,7 @@ export function WhyFailed({ run, data, choose }: { run: Run; data: RunData; choo
 export function Said({ cause }: { cause: Cause }) {
   return (
     <>
-      <p className="said" dir="auto"><b>{cause.type}</b> {cause.message}</p>
+      <p className="said"><b>{cause.type}</b> <bdi>{plainLine(cause.message, 8192)}</bdi></p>
       {cause.place && <p className="frame"><code>{cause.code || cause.place}</code>{cause.code && <span className="muted mono">{cause.place}</span>}</p>}
     </>
   );

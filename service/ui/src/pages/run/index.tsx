@@ -7,6 +7,7 @@ import { Graph } from "../../graph/Graph";
 import { Problem, Skeleton } from "../../parts/Answer";
 import { Copy, CopyCommand } from "../../parts/Copy";
 import { Logs } from "../../parts/Logs";
+import { Name } from "../../parts/Name";
 import { StateMark } from "../../parts/StateMark";
 import { Tabs } from "../../parts/Tabs";
 import { useLive, useSeconds, useTitle } from "../../parts/use";
@@ -49,6 +50,7 @@ export function RunPage() {
     <main className="page run">
       <Head run={run} />
       {data.gone && <p className="note" role="alert">This run was deleted.</p>}
+      {data.truncated && <p className="note" role="status">Only the first {count(model.n)} runs below are shown.</p>}
       <WhyFailed run={run} data={data} choose={choose} />
       <WhatNext run={run} />
       {model.n > 0 && <States model={model} search={search} set={set} />}
@@ -64,10 +66,10 @@ function Head({ run }: { run: Run }) {
   return (
     <div className="top">
       <nav aria-label="Breadcrumb" className="crumbs">
-        {flow ? <Link to="/flows/$flow" params={{ flow }}>{run.flowName}</Link> : <Link to="/runs">Runs</Link>}<span aria-hidden="true">/</span>
+        {flow ? <Link to="/flows/$flow" params={{ flow }} className="clip"><Name text={run.flowName} /></Link> : <Link to="/runs">Runs</Link>}<span aria-hidden="true">/</span>
         {run.parentRun && <><Link to="/runs/$id" params={{ id: lastPart(run.parentRun) }}>caller</Link><span aria-hidden="true">/</span></>}
       </nav>
-      <h1 dir="auto">{run.displayName}</h1>
+      <h1><Name text={run.displayName} /></h1>
       <Copy className="id" text={run.runId} label={run.shortId} title="Copy the id" />
       <StateMark state={run.state} big />
       <dl className="facts">
