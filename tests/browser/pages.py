@@ -65,7 +65,7 @@ def pages(base: str) -> Sequence[Shown]:
         Shown("run-values", f"/runs/{failed}?tab=values", timeline),
         Shown("run-hostile", f"/runs/{run_of(base, 'odd')}", line),
         Shown("flows", "/flows"),
-        Shown("flow", "/flows/orders-nightly"),
+        Shown("flow", "/flows/orders--nightly"),
         Shown("deployments", "/deployments"),
         Shown("pools", "/pools"),
         Shown("secrets", "/secrets"),

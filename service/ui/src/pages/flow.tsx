@@ -15,7 +15,6 @@ import { Ticks } from "../parts/Ticks";
 import { useLive } from "../parts/use";
 import { BAD, TERMINAL } from "../states";
 import { whyOf } from "./runs";
-import { Grid } from "./grid";
 
 const SHOWN = 50;
 const route = getRouteApi("/flows/$flow");
@@ -50,7 +49,6 @@ export function FlowPage() {
             <div><dt>Ended badly</dt><dd className="num">{totals ? `${count(totals.bad)} of ${count(totals.all)}` : "–"}</dd></div>
           </dl>
           <section className="card" aria-labelledby="last"><h2 id="last">Last {shown.length} runs</h2><Ticks runs={shown} tall /><Versions runs={shown} /></section>
-          <Grid flow={flow} newest={shown[0]?.runId ?? ""} />
           <Table label="Runs" rows={shown} columns={COLUMNS} rowKey={(run) => run.runId} empty={null} />
         </>
       )}
