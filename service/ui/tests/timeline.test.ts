@@ -96,6 +96,17 @@ describe("the model", () => {
     expect([model.open, model.counts[RunState.RUNNING], model.counts[RunState.FAILED]]).toEqual([0, 0, 1]);
   });
 
+  it("keeps the attempts of a run that is tried again", () => {
+    const model = new TimelineModel();
+    model.upsert(run(0, 10, NaN, RunState.RETRYING));
+    model.noteState(0, RunState.RETRYING, 20);
+    model.noteState(0, RunState.RETRYING, 20);
+    model.noteState(0, RunState.RUNNING, 30);
+    expect(model.segments.get(0)).toEqual([
+      { state: RunState.RUNNING, time: 10 }, { state: RunState.RETRYING, time: 20 }, { state: RunState.RUNNING, time: 30 },
+    ]);
+  });
+
   it("grows beyond its first columns", () => {
     const model = filled(1, 5000);
     expect(model.n).toBe(5000);

@@ -1,6 +1,6 @@
 import { runs } from "../api/clients";
 import { quoted, runName, workspace } from "../api/workspace";
-import { ms } from "../format";
+import { lastPart, ms } from "../format";
 import type { Run } from "../gen/towpath/api/v1/run_pb";
 import { RunEventKind, RunView, type RunEvent } from "../gen/towpath/api/v1/run_service_pb";
 import { TimelineModel } from "../timeline/model";
@@ -103,16 +103,35 @@ export class RunData extends Store {
     // The watch leaves out what is heavy: that stays, until it is read again at the end.
     const ended = run.endTime && !this.run?.endTime;
     this.run = { ...run, parameters: this.run?.parameters, dependencies: this.run?.dependencies ?? [] };
-    if (ended) void this.loadRun(this.control.signal).catch(() => {});
+    if (ended) void this.reload(this.control.signal);
+  }
+
+  /** Reads what the watch leaves out: dependencies, and values. */
+  private async reload(signal: AbortSignal): Promise<void> {
+    try {
+      await this.loadRun(signal);
+      await this.loadTimeline(signal);
+      this.changed();
+    } catch {
+      // What the watch has brought stays.
+    }
+  }
+
+  /** The watch is of the whole tree, and the page may be of a run within it. */
+  private isBelow(run: Run): boolean {
+    const parent = lastPart(run.parentRun);
+    return parent === this.id || this.model.rowOf(parent) >= 0 || this.model.rowOf(run.runId) >= 0;
   }
 
   private takeBelow(run: Run): void {
+    if (!this.isBelow(run)) return;
     this.details.delete(run.runId);
-    this.model.upsert({
+    const changed = this.model.upsert({
       id: run.runId, name: run.displayName, group: run.taskName || run.flowName, state: run.state,
       revision: Number(run.revision), created: ms(run.createTime), start: ms(run.startTime), end: ms(run.endTime),
       attempt: run.attempt,
     });
+    if (changed && run.attempt > 1) this.model.noteState(this.model.rowOf(run.runId), run.state, ms(run.stateTime));
   }
 
   /** All of a run below. */

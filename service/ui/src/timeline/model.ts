@@ -1,3 +1,4 @@
+import { RunState } from "../gen/towpath/api/v1/state_pb";
 import { TERMINAL } from "../states";
 
 /** A run below the shown one, as it comes from the server. Times are milliseconds, NaN when unset. */
@@ -88,6 +89,14 @@ export class TimelineModel {
     this.stretch(this.groupOf(row), run);
     this.version++;
     return true;
+  }
+
+  /** Adds a change of state to the attempts of a run that is tried again. */
+  noteState(row: number, state: number, time: number): void {
+    const known = this.segments.get(row) ?? [{ state: RunState.RUNNING, time: this.start[row] }];
+    this.segments.set(row, known);
+    const last = known[known.length - 1];
+    if (last.state !== state || last.time < time) known.push({ state, time });
   }
 
   private add(run: TaskRun): number {
