@@ -77,6 +77,7 @@ BUGS = (
         correct="_transition.position > after\n",
         broken="_transition.position > after + 5\n",
         caught_by=(f"{_INGEST}::test_a_watch_resumed_anywhere_has_no_gap_and_no_repeat",),
+        hangs=True,
     ),
     PlantedBug(
         name="stale-attempts-are-taken",
@@ -206,6 +207,7 @@ BUGS = (
                 "::test_a_child_imports_what_a_thread_of_its_parent_was_importing"
             ),
         ),
+        hangs=True,
     ),
     PlantedBug(
         name="damaged-frames-are-delivered",
@@ -247,6 +249,7 @@ BUGS = (
         correct="last_acked=backlog.first_kept - 1 if backlog.past_gap else 0",
         broken="last_acked=backlog.acked",
         caught_by=(f"{_STREAMING}::test_a_server_restored_from_a_backup_gets_again_what_is_kept",),
+        hangs=True,
     ),
     PlantedBug(
         name="sqlite-acknowledges-before-the-sync",
@@ -365,6 +368,7 @@ BUGS = (
         correct="async with asyncio.timeout(seconds):",
         broken="async with asyncio.timeout(None):",
         caught_by=("tests/unit/service/rpc/test_slow_consumers.py",),
+        hangs=True,
     ),
     PlantedBug(
         name="cronsim-gets-the-zone",
@@ -373,7 +377,7 @@ BUGS = (
         broken=(
             "    found: list[datetime] = []\n"
             "    for at in CronSim(expression, after.astimezone(zone)):\n"
-            "        if at >= until or len(found) > 9999:\n"
+            "        if at >= until or len(found) > 99:\n"
             "            break\n"
             "        found.append(at)\n"
             "    return iter(found)\n"

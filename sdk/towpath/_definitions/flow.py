@@ -6,6 +6,7 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Concatenate,
+    Final,
     Generic,
     Literal,
     ParamSpec,
@@ -38,7 +39,9 @@ from towpath.exceptions import DefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from pathlib import Path
 
+    from towpath._definitions.code_sources import CodeSource
     from towpath._results.policy import Serializer
     from towpath.states import State
 
@@ -237,57 +240,87 @@ def _runner(runner: Any) -> TaskRunner:
     )
 
 
-@overload
-def flow(fn: Callable[P, R], /, **options: Any) -> Flow[P, R]: ...
-@overload
-def flow(
-    *,
-    name: str | None = ...,
-    description: str | None = ...,
-    version: str | None = ...,
-    tags: Iterable[str] = ...,
-    flow_run_name: str | Callable[[], str] | None = ...,
-    retries: int = ...,
-    retry_delay_seconds: float | Sequence[float] | Callable[[int], Sequence[float]] = ...,
-    retry_jitter_factor: float | None = ...,
-    retry_condition_fn: Callable[..., bool] | None = ...,
-    timeout_seconds: float | None = ...,
-    log_prints: bool | None = ...,
-    persist_result: bool | None = ...,
-    result_serializer: Serializer = ...,
-    task_runner: TaskRunner | type[TaskRunner] | None = ...,
-    validate_parameters: bool = ...,
-    final_state: FinalState = ...,
-    on_completion: Sequence[Callable[..., Any]] = ...,
-    on_failure: Sequence[Callable[..., Any]] = ...,
-    on_cancellation: Sequence[Callable[..., Any]] = ...,
-    on_crashed: Sequence[Callable[..., Any]] = ...,
-    on_running: Sequence[Callable[..., Any]] = ...,
-) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
-def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Makes a function a flow.
+class FlowDecorator:
+    """The type of `flow`, which makes flows of functions, and loads flows from sources."""
 
-    Args:
-        fn: The function; sync, async, or a generator of either kind.
-        **options: `name`, `description`, `version`, `tags`, `flow_run_name`, `retries`,
-            `retry_delay_seconds`, `retry_jitter_factor`, `retry_condition_fn`,
-            `timeout_seconds`, `log_prints` (None: as the run around it), `persist_result`
-            (of the flow, and of its tasks unless they set it themselves), `result_serializer`,
-            `task_runner`, `validate_parameters`, `final_state` ("strict": a task's failure that the
-            flow's code didn't handle fails the flow; "return_value": only its return value or
-            exception counts), and hooks: `on_completion`, `on_failure`, `on_cancellation`,
-            `on_crashed`, `on_running`.
+    __slots__ = ()
 
-    Returns:
-        The flow; without a function, a decorator that makes it.
+    def __reduce__(self) -> str:
+        """Pickles as the name of the only one."""
+        return "flow"
 
-    Raises:
-        DefinitionError: An option is unknown or has an invalid value.
-    """
-    if fn is not None:
-        return Flow(fn, **options)
+    @overload
+    def __call__(self, fn: Callable[P, R], /, **options: Any) -> Flow[P, R]: ...
+    @overload
+    def __call__(
+        self,
+        *,
+        name: str | None = ...,
+        description: str | None = ...,
+        version: str | None = ...,
+        tags: Iterable[str] = ...,
+        flow_run_name: str | Callable[[], str] | None = ...,
+        retries: int = ...,
+        retry_delay_seconds: float | Sequence[float] | Callable[[int], Sequence[float]] = ...,
+        retry_jitter_factor: float | None = ...,
+        retry_condition_fn: Callable[..., bool] | None = ...,
+        timeout_seconds: float | None = ...,
+        log_prints: bool | None = ...,
+        persist_result: bool | None = ...,
+        result_serializer: Serializer = ...,
+        task_runner: TaskRunner | type[TaskRunner] | None = ...,
+        validate_parameters: bool = ...,
+        final_state: FinalState = ...,
+        on_completion: Sequence[Callable[..., Any]] = ...,
+        on_failure: Sequence[Callable[..., Any]] = ...,
+        on_cancellation: Sequence[Callable[..., Any]] = ...,
+        on_crashed: Sequence[Callable[..., Any]] = ...,
+        on_running: Sequence[Callable[..., Any]] = ...,
+    ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+    def __call__(self, fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """Makes a function a flow, or a decorator that does; `flow` lists the options."""
+        if fn is not None:
+            return Flow(fn, **options)
 
-    def decorate(function: Callable[..., Any]) -> Flow[..., Any]:
-        return Flow(function, **options)
+        def decorate(function: Callable[..., Any]) -> Flow[..., Any]:
+            return Flow(function, **options)
 
-    return decorate
+        return decorate
+
+    @staticmethod
+    def from_source(source: str | Path | CodeSource, entrypoint: str) -> Flow[..., Any]:
+        """Loads a flow from a repository or a folder, to be deployed or called.
+
+        Args:
+            source: Address of a git repository, a folder, or a source of `towpath.client`.
+            entrypoint: Place of the flow in it, "path/file.py:flow".
+
+        Returns:
+            The flow. Workers load it from the same source.
+
+        Raises:
+            DefinitionError: It can't be loaded.
+        """
+        return Flow.from_source(source, entrypoint)
+
+
+flow: Final = FlowDecorator()
+"""Makes a function a flow.
+
+Args:
+    fn: The function; sync, async, or a generator of either kind.
+    **options: `name`, `description`, `version`, `tags`, `flow_run_name`, `retries`,
+        `retry_delay_seconds`, `retry_jitter_factor`, `retry_condition_fn`,
+        `timeout_seconds`, `log_prints` (None: as the run around it), `persist_result`
+        (of the flow, and of its tasks unless they set it themselves), `result_serializer`,
+        `task_runner`, `validate_parameters`, `final_state` ("strict": a task's failure that the
+        flow's code didn't handle fails the flow; "return_value": only its return value or
+        exception counts), and hooks: `on_completion`, `on_failure`, `on_cancellation`,
+        `on_crashed`, `on_running`.
+
+Returns:
+    The flow; without a function, a decorator that makes it.
+
+Raises:
+    DefinitionError: An option is unknown or has an invalid value.
+"""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from towpath._callables import (
     Named,
     function_of,
+    is_partial,
     plain_function,
     returns_coroutine,
     signature_of,
@@ -148,7 +149,9 @@ class Definition:
             return None
         if self._binding is classmethod:
             return MethodType(self.fn, owner)
-        # As Python does: bound methods, partials and objects with `__call__` are not bound again.
+        if is_partial(self.fn):
+            return None  # On every Python; from 3.14 on, Python itself binds plain partials.
+        # As Python does: bound methods and objects with `__call__` are not bound again.
         bind: Any = getattr(class_of(self.fn), "__get__", None)
         if bind is None and hasattr(self.fn, "__wrapped__"):
             return MethodType(self.fn, instance)

@@ -168,8 +168,9 @@ def _annotated(function: Callable[..., Any], name: str, annotation: Any) -> Any:
         alone = SimpleNamespace(__annotations__={name: annotation})
         return get_type_hints(alone, globalns=names_of(function), include_extras=True)[name]
     except NameError as error:
+        written = getattr(annotation, "__forward_arg__", annotation)
         raise DefinitionError(
-            f"parameter {name!r} is annotated {annotation!r}, which can't be looked up when the"
+            f"parameter {name!r} is annotated {written!r}, which can't be looked up when the"
             f" flow runs: {error}. Import it outside of TYPE_CHECKING, or leave arguments as they"
             " are with validate_parameters=False"
         ) from None

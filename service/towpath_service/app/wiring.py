@@ -40,6 +40,7 @@ from towpath_service.telemetry.wrapping import Wrapping
 from towpath_service.values.application.data_keys import DataKeys
 from towpath_service.values.application.secrets import WorkspaceSecrets
 from towpath_service.values.rpc.secret_handler import SecretHandler
+from towpath_service.work.storage.figures import SqlWorkFigures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -132,8 +133,10 @@ async def open_service(
         values = _values(foundation, sealing, operated_by_callers=layer is None)
         resources = work(foundation, parts, wrapping.slots())
         controls = control(foundation, parts, runs.queries)
-        dispatching = open_dispatch(foundation, times or StreamTimes(), layer)
+        dispatching = open_dispatch(foundation, times or StreamTimes(), layer, wrapping.dispatch())
         dispatch = await stack.enter_async_context(dispatching)
+        figures = SqlWorkFigures(foundation.stores.database)
+        stack.enter_context(wrapping.figures(figures, foundation.clock))
         further = [await stack.enter_async_context(opened(foundation)) for opened in subjects]
         all_subjects = (runs, values, resources, controls, dispatch, *further)
         handlers = [handler for subject in all_subjects for handler in subject.handlers]

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from towpath_auth import LOCAL_CALLER
 from towpath_service.core.errors import ServiceError
+from towpath_service.identity.storage.limits import quotas
 from towpath_service.runs.domain.reports import StateReport
 from towpath_service.runs.domain.states import RunState
 from towpath_service.work.application.backfills import BackfillLoop, NewBackfill, WorkBackfills
@@ -35,7 +36,7 @@ class Filling:
     def __init__(self, times: Timetable) -> None:
         self.times = times
         bus, clock = times.bus, times.clock
-        store = SqlBackfillStore(times.site.stores.database, times.site.stores.runs)
+        store = SqlBackfillStore(times.site.stores.database, times.site.stores.runs, quotas)
         self.backfills = WorkBackfills(
             store, Cancelling(times.site.control, bus, clock), bus, clock
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
 from towpath.api.v1 import run_pb2, run_service_pb2, state_pb2
+from towpath_service.core.tenant_limits import DEFAULTS
 from towpath_service.work.domain.deployments import Deployment, DeploymentContent
 from towpath_service.work.domain.names import DeploymentName, PoolName, QueueName
 from towpath_service.work.domain.pools import Pool, PoolSettings, Queue, QueueSettings
@@ -195,7 +196,7 @@ async def test_a_repeated_request_is_answered_with_the_first_run(place: Place) -
 
 
 async def test_a_tenant_queues_so_many_runs(small: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("towpath_service.work.application.creating.MOST_QUEUED", 2)
+    monkeypatch.setitem(cast("dict[str, int]", DEFAULTS), "queued_runs", 2)
     await deploy(small)
     first = await create(small, idempotency_key="k")
     await create(small)

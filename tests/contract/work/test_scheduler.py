@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import pytest_asyncio
 from towpath_auth import LOCAL_CALLER
+from towpath_service.core.tenant_limits import DEFAULTS
 from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.runs.domain.states import RunState
-from towpath_service.work.application import deciding, scheduler
+from towpath_service.work.application import scheduler
 from towpath_service.work.application.revising import ScheduleChange
 from towpath_service.work.application.schedules import WorkSchedules
 from towpath_service.work.application.slot_retention import SlotRetention
@@ -217,7 +218,7 @@ async def test_a_deployment_without_a_pool_runs_nothing(site: Site) -> None:
 async def test_a_full_quota_refuses_the_due_times_that_find_no_room(
     times: Timetable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deciding, "MOST_QUEUED", 2)
+    monkeypatch.setitem(cast("dict[str, int]", DEFAULTS), "queued_runs", 2)
     times.clock.us = at("12-01T12:00")
     await times.add(cron("0 * * * *", catch_up=CatchUp.ALL))
     times.clock.us = at("12-01T15:00")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
 from datetime import timedelta
-from typing import assert_type
+from typing import Any, assert_type
 
 from towpath import Flow, Secret, State, Task, flow, get_run_logger, tags, task, unmapped
 from towpath.cache_policies import INPUTS, TASK_SOURCE
@@ -99,3 +99,8 @@ def administer(client: Client) -> None:
     assert_type(client.tenants.get("acme").limits.stored_bytes, int)
     assert_type(next(client.runs()), Run)
     assert_type(client.whoami().tenant_permissions, tuple[str, ...])
+
+
+loaded = flow.from_source("https://git.example.org/t/p.git", entrypoint="etl.py:etl")
+assert_type(loaded, Flow[..., Any])
+assert_type(pipeline.from_source("flows", "etl.py:etl"), Flow[[int], str])

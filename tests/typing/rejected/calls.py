@@ -34,6 +34,9 @@ pipeline("three")  # wrong
 pipeline(3).missing  # wrong
 task(retrys=3)(len)  # wrong
 flow(timeout_seconds="soon")(len)  # wrong
+flow.from_source("flows")  # wrong
+flow.from_source(3, entrypoint="etl.py:etl")  # wrong
+flow.deploy("nightly")  # wrong
 state: int = pipeline(3, return_state=True)  # wrong
 
 

@@ -149,6 +149,8 @@ class _ExplanationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Expla
     """It took too long, or started too late."""
     EXPLANATION_KIND_PAUSED: _ExplanationKind.ValueType  # 20
     """It is paused."""
+    EXPLANATION_KIND_RETURNED: _ExplanationKind.ValueType  # 21
+    """A worker gave it back: it could not start it, or takes no more runs."""
 
 class ExplanationKind(_ExplanationKind, metaclass=_ExplanationKindEnumTypeWrapper):
     """The kind of a reason for a run's state."""
@@ -195,6 +197,8 @@ EXPLANATION_KIND_TIMED_OUT: ExplanationKind.ValueType  # 19
 """It took too long, or started too late."""
 EXPLANATION_KIND_PAUSED: ExplanationKind.ValueType  # 20
 """It is paused."""
+EXPLANATION_KIND_RETURNED: ExplanationKind.ValueType  # 21
+"""A worker gave it back: it could not start it, or takes no more runs."""
 Global___ExplanationKind: _TypeAlias = ExplanationKind  # noqa: Y015
 
 @_typing.final

@@ -27,6 +27,8 @@ class RunDetail:
     retry_policy: str | None = None
     timeout_us: int | None = None
     child_counts: Mapping[RunState, int] = field(default_factory=dict["RunState", int])
+    creator: str = ""
+    """Principal that it was created for; empty once the first change of state was removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from towpath_service.runs.domain.states import RunKind, RunState
+from towpath_service.work.domain.leases import WORKER_FAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,6 +44,7 @@ class Kind(IntEnum):
     CANCELLED = 18
     TIMED_OUT = 19
     PAUSED = 20
+    RETURNED = 21
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +141,7 @@ def _scheduled(facts: Facts) -> list[Reason]:
     if waiting is None:
         return _not_yet_due(facts.scheduled_us, facts.now_us)
     return [
-        *_not_yet_due(waiting.due_us, facts.now_us),
+        *(_returned(facts) or _not_yet_due(waiting.due_us, facts.now_us)),
         *_paused_places(waiting),
         *_parked(waiting),
         *_workers(waiting, facts.now_us),
@@ -152,6 +154,21 @@ def _not_yet_due(due_us: int | None, now_us: int) -> list[Reason]:
         return []
     message = f"it is due in {_span(due_us - now_us)}"
     return [Reason(kind=Kind.NOT_YET_DUE, message=message, end_us=due_us)]
+
+
+def _returned(facts: Facts) -> list[Reason]:
+    """Why a worker gave the run back, which puts its due time off for a moment."""
+    if facts.waiting is None or facts.state_reason not in {WORKER_FAULT, "RETURNED"}:
+        return []
+    is_fault = facts.state_reason == WORKER_FAULT
+    return [
+        Reason(
+            kind=Kind.RETURNED,
+            message=facts.state_message or "its worker gave it back",
+            command=f"towpath worker ls {facts.waiting.pool_id}" if is_fault else "",
+            end_us=facts.waiting.due_us if facts.waiting.due_us > facts.now_us else None,
+        )
+    ]
 
 
 def _paused_places(waiting: WaitingFacts) -> list[Reason]:

@@ -63,6 +63,7 @@ def test_towpaths_own_variables_are_the_strongest():
     plain, secret = variables({"TOWPATH_RUN_ID": "x", "TOWPATH_WORKSPACE": "{{ secrets.w }}"})
     own = {name: value for name, value in plain.items() if name.startswith("TOWPATH_")}
     assert own == {
+        "TOWPATH_DISPLAY": "quiet",
         "TOWPATH_HOME": "/home/towpath",
         "TOWPATH_SERVER_ADDRESS": "server:4200",
         "TOWPATH_SERVER_TLS": "auto",
