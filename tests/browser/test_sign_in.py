@@ -49,7 +49,7 @@ def test_a_key_signs_in_for_as_long_as_the_tab_is_open(browser: Browser, server:
         page.run(
             "[...document.querySelectorAll('.nav')].find(b => b.innerText === 'Audit').click()"
         )
-        page.wait("document.querySelector('.table')?.innerText.includes('token')")
+        page.wait("document.querySelector('.table')?.innerText.includes('identity.init')")
         page.run(
             "[...document.querySelectorAll('.nav')].find(b => b.innerText === 'Sign out').click()"
         )

@@ -13,7 +13,7 @@ const COLUMNS: readonly Column<AuditEntry>[] = [
   { name: "Time", cell: (entry) => <span className="num muted">{when(Number(entry.recordTimeUs) / 1000)}</span> },
   { name: "Who", cell: (entry) => entry.actor },
   { name: "Action", cell: (entry) => <code>{entry.action}</code> },
-  { name: "Outcome", cell: (entry) => <span className={entry.outcome === "ok" || entry.outcome === "allowed" ? "" : "refused"}>{entry.outcome}{entry.reason && ` (${entry.reason})`}</span> },
+  { name: "Outcome", cell: (entry) => <span className={entry.outcome === "OK" ? "" : "refused"}>{entry.outcome}{entry.reason && ` (${entry.reason})`}</span> },
   { name: "Resource", wide: true, cell: (entry) => <span className="muted mono">{entry.resource}</span> },
   { name: "From", wide: true, cell: (entry) => <span className="muted mono">{entry.clientAddress}</span> },
 ];

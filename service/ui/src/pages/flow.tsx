@@ -6,6 +6,7 @@ import { count, durationMs, ms, plural, span, when } from "../format";
 import { RunList } from "../live/runlist";
 import type { Run } from "../gen/towpath/api/v1/run_pb";
 import { Empty, Problem, Skeleton } from "../parts/Answer";
+import { plainLine } from "../parts/ansi";
 import { CopyCommand } from "../parts/Copy";
 import { Name } from "../parts/Name";
 import { Page } from "../parts/Page";
@@ -37,7 +38,7 @@ export function FlowPage() {
   const shown = list.rows.slice(0, SHOWN);
   const title = shown[0]?.flowName || flow;
   return (
-    <Page title={title} scrolls crumbs={<Link to="/flows">Flows</Link>} note={totals && plural(totals.all, "run")}
+    <Page title={plainLine(title, 255)} scrolls crumbs={<Link to="/flows">Flows</Link>} note={totals && plural(totals.all, "run")}
       actions={<><Link className="small" to="/runs" search={{ flow, since: "all" }}>All runs</Link><CopyCommand command={`towpath run list --flow ${flow}`} /></>}>
       {list.loading ? <Skeleton /> : list.error && !shown.length ? <Problem error={list.error} /> : !shown.length ? (
         <Empty title="This flow has no runs"><p>They were deleted, or are older than what is kept.</p></Empty>

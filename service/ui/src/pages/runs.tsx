@@ -10,6 +10,7 @@ import type { RunAggregate } from "../gen/towpath/api/v1/run_service_pb";
 import { RunList } from "../live/runlist";
 import { Activity } from "../parts/Activity";
 import { Empty, Problem, Skeleton } from "../parts/Answer";
+import { plainLine } from "../parts/ansi";
 import { CopyCommand } from "../parts/Copy";
 import { Name } from "../parts/Name";
 import { Page } from "../parts/Page";
@@ -156,7 +157,7 @@ function FlowChoice({ value, set }: { value: string; set: (flow: string) => void
   return (
     <select aria-label="Flow" value={value} onChange={(e) => set(e.target.value)}>
       <option value="">All flows</option>
-      {all.data?.flows.map((flow) => <option key={flow.name} value={lastPart(flow.name)}>{flow.displayName}</option>)}
+      {all.data?.flows.map((flow) => <option key={flow.name} value={lastPart(flow.name)}>{plainLine(flow.displayName, 60)}</option>)}
     </select>
   );
 }
@@ -240,7 +241,7 @@ function RunRow({ run, index, top, chosen, longest, showFlow }: { run: Run; inde
         {run.attempt > 1 && <span className="tag" title={`Attempt ${run.attempt}`}>#{run.attempt}</span>}
         {run.tags.slice(0, 2).map((tag) => <span className="tag" key={tag}>{tag}</span>)}
       </div>
-      <div role="gridcell" className="muted clip">{showFlow ? run.flowName : <code>{run.codeVersion.slice(0, 8)}</code>}</div>
+      <div role="gridcell" className="muted clip">{showFlow ? <Name text={run.flowName} /> : <code>{run.codeVersion.slice(0, 8)}</code>}</div>
       <div role="gridcell" className="num muted" title={Number.isFinite(start) ? new Date(start).toISOString() : ""}>{when(Number.isFinite(start) ? start : ms(run.scheduledTime ?? run.createTime))}</div>
       <div role="gridcell" className="dur"><span className="num">{span(took)}</span>{took > 0 && <i style={{ width: `${share * 100}%`, background: `var(--s-${lookOf(run.state).key})` }} />}</div>
       <div role="gridcell" className={bad ? "clip why" : "clip why muted"} title={run.failure?.message || run.stateMessage}><Name text={whyOf(run)} /></div>

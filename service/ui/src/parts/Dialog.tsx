@@ -1,10 +1,12 @@
 import { useEffect, useRef, type ReactNode } from "react";
 
-/** A native modal dialog: the browser keeps the focus within, and Escape closes it. */
+/** A native modal dialog: the browser keeps the focus within, and Escape closes it. `data-focus` marks what has the focus first. */
 export function Dialog({ title, close, children, wide }: { title: string; close: () => void; children: ReactNode; wide?: boolean }) {
   const box = useRef<HTMLDialogElement>(null);
   useEffect(() => {
-    if (!box.current?.open) box.current?.showModal();
+    if (!box.current || box.current.open) return;
+    box.current.showModal();
+    box.current.querySelector<HTMLElement>("[data-focus]")?.focus();
   }, []);
   return (
     <dialog ref={box} className={wide ? "dialog wide" : "dialog"} aria-label={title} onClose={close}

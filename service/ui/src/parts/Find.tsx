@@ -41,13 +41,13 @@ export function Find({ close }: { close: () => void }) {
   };
   return (
     <Dialog title="Find" close={close} wide>
-      <input className="find-input" autoFocus role="combobox" aria-expanded="true" aria-controls="hits" aria-activedescendant={hits[at] ? `hit-${at}` : undefined}
+      <input className="find-input" data-focus role="combobox" aria-expanded="true" aria-controls="hits" aria-activedescendant={hits[at] ? `hit-${at}` : undefined}
         aria-label="Find a run, a flow or a page" placeholder="A run by name or short id, a flow, a page" value={text} onChange={(e) => setText(e.target.value)} onKeyDown={onKey} />
       <ul id="hits" role="listbox" aria-label="Found" className="hits">
         {hits.map((hit, i) => (
           <li key={hit.key} id={`hit-${i}`} role="option" aria-selected={i === at} onMouseEnter={() => setAt(i)} onClick={() => open(hit)}>
             {hit.state ? <StateMark state={hit.state} bare /> : <span className="kind" aria-hidden="true">→</span>}
-            <span className="clip"><Name text={hit.name} /></span><code className="muted">{hit.code}</code><span className="muted note">{hit.note}</span>
+            <span className="clip"><Name text={hit.name} /></span><code className="muted">{hit.code}</code><span className="muted note"><Name text={hit.note} /></span>
           </li>
         ))}
       </ul>

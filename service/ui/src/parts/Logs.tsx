@@ -113,7 +113,7 @@ export function Logs({ run, only, nameOf, ended, choose }: Props) {
 function Line({ line, top, nameOf, choose }: { line: LogRecord; top: number; nameOf: (id: string) => string; choose: (id: string) => void }) {
   const [, word, key] = levelOf(line.severity);
   const body = plainLine(line.body, SHOWN_LETTERS);
-  const name = nameOf(line.runId);
+  const name = plainLine(nameOf(line.runId), 255);
   return (
     <div className="line" data-level={key} style={{ transform: `translateY(${top}px)` }}>
       <time>{atMs(ms(line.occurTime))}</time>

@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import type { Store } from "../live/store";
+import { plainLine } from "./ansi";
 
 /** Draws the component again with each change of a store. */
 export function useStore(store: Store): number {
@@ -27,6 +28,6 @@ export function useSeconds(running: boolean): void {
 /** The title of the tab. */
 export function useTitle(title: string): void {
   useEffect(() => {
-    document.title = title ? `${title} · Towpath` : "Towpath";
+    document.title = title ? `${plainLine(title, 120)} · Towpath` : "Towpath";
   }, [title]);
 }

@@ -1,4 +1,5 @@
 import { RunState } from "../gen/towpath/api/v1/state_pb";
+import { plainLine } from "../parts/ansi";
 import { TERMINAL } from "../states";
 
 /** A run below the shown one, as it comes from the server. Times are milliseconds, NaN when unset. */
@@ -34,6 +35,7 @@ export interface Group {
 }
 
 const STATES = 16;
+const MOST_LETTERS = 255;
 const NEW = 255;
 
 /** "extract" of "extract[17]". */
@@ -104,7 +106,7 @@ export class TimelineModel {
     if (row >= this.start.length) this.grow();
     this.index.set(run.id, row);
     this.ids[row] = run.id;
-    this.names[row] = run.name;
+    this.names[row] = plainLine(run.name, MOST_LETTERS);
     this.revision[row] = -1;
     this.state[row] = NEW;
     this.created[row] = run.created;
