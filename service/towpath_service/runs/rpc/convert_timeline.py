@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from towpath_service.runs.application.timelines import RunTimeline
     from towpath_service.runs.domain.runs import StateChange, TimelineRun
+    from towpath_service.runs.domain.states import RunState
 
 CHUNK_RUNS: Final = 2_000
 """Most runs of a message: some 50 KB, so that a page draws before all have arrived."""
@@ -36,6 +37,11 @@ def to_chunks(timeline: RunTimeline) -> Iterator[run_timeline_pb2.StreamRunTimel
         yield message
 
 
+def _state(state: RunState) -> Any:
+    """The state as the type that stubs ask for."""
+    return int(state)
+
+
 class _Columns:
     """The rows and groups of a whole stream."""
 
@@ -48,18 +54,19 @@ class _Columns:
 
     def chunk(self, runs: Sequence[TimelineRun]) -> run_timeline_pb2.StreamRunTimelineResponse:
         """The message of some runs."""
-        message: Any = run_timeline_pb2.StreamRunTimelineResponse(
-            run_ids=b"".join(UUID(run.run_id).bytes for run in runs),
-            display_names=[run.display_name for run in runs],
-            kinds=[int(run.kind) for run in runs],
-            states=[int(run.state) for run in runs],
-            revisions=[run.revision for run in runs],
-            attempts=[run.attempt for run in runs],
-            create_times=[self._ms(run.created_us) for run in runs],
-            start_times=[self._ms(run.started_us) for run in runs],
-            end_times=[self._ms(run.ended_us) for run in runs],
-            parent_rows=[self._rows.get(run.parent_run_id or "", _NO_ROW) for run in runs],
-        )
+        columns: dict[str, Any] = {
+            "run_ids": b"".join(UUID(run.run_id).bytes for run in runs),
+            "display_names": [run.display_name for run in runs],
+            "kinds": [int(run.kind) for run in runs],
+            "states": [int(run.state) for run in runs],
+            "revisions": [run.revision for run in runs],
+            "attempts": [run.attempt for run in runs],
+            "create_times": [self._ms(run.created_us) for run in runs],
+            "start_times": [self._ms(run.started_us) for run in runs],
+            "end_times": [self._ms(run.ended_us) for run in runs],
+            "parent_rows": [self._rows.get(run.parent_run_id or "", _NO_ROW) for run in runs],
+        }
+        message = run_timeline_pb2.StreamRunTimelineResponse(**columns)
         set_time(message.base_time, self._start_us)
         for run in runs:
             if run.group not in self._groups:
@@ -71,9 +78,9 @@ class _Columns:
             message.upstream_rows.extend(upstream)
             for change in self._changes.get(run.run_id, ()):
                 message.change_rows.append(self._rows[run.run_id])
-                message.change_states.append(int(change.state))
+                message.change_states.append(_state(change.state))
                 message.change_times.append(self._ms(change.occurred_us))
-        return message  # type: ignore[no-any-return]
+        return message
 
     def _upstream(self, run: TimelineRun) -> list[int]:
         if not run.dependencies:
