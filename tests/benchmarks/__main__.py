@@ -22,6 +22,7 @@ BENCHMARKS: Final = {
     "telemetry": "tests.benchmarks.telemetry",
     "reads": "tests.benchmarks.reads",
     "limits": "tests.benchmarks.limits",
+    "work": "tests.benchmarks.work.rows",
     "compare": "tests.benchmarks.compared.compare",
 }
 

@@ -29,8 +29,8 @@ LIMIT_BUGS = (
     PlantedBug(
         name="waiters-are-passed-without-end",
         file=_GRANTING,
-        correct="passed = lacking and now_us - waiter.asked_us < PASS_US",
-        broken="passed = bool(lacking)",
+        correct="lacking if lacking and now_us - waiter.asked_us < PASS_US else set(known)",
+        broken="lacking or set(known)",
         caught_by=(f"{_LIMITER}::test_of_several_limits_all_slots_are_taken_or_none",),
     ),
     PlantedBug(

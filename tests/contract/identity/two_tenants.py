@@ -53,6 +53,7 @@ ASKING: Final[dict[str, Asking]] = {
     "cancel": ("RunService/CancelRun", {"name": "RUN"}),
     "explain": ("RunService/ExplainRun", {"name": "RUN"}),
     "graph": ("RunService/GetRunGraph", {"name": "RUN"}),
+    "timeline": ("RunService/StreamRunTimeline", {"name": "RUN"}),
     "history": ("RunService/ListRunTransitions", {"parent": "RUN"}),
     "decisions": ("RunService/ListRunDecisions", {"parent": "RUN"}),
     "list": ("RunService/ListRuns", {"parent": PARENT}),
