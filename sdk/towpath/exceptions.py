@@ -13,7 +13,9 @@
     ├── AcquireConcurrencySlotTimeoutError  none came free in time
     ├── FlowRunWaitTimeout        a run that was waited for hasn't ended in time
     ├── RunError                  a run didn't complete
-    │   ├── FlowRunFailed         a flow ended FAILED by its tasks, not by an exception of its own
+    │   ├── FailedRun             a run ended FAILED without an exception of its own
+    │   │   └── FlowRunFailed     a flow ended FAILED by its tasks, not by an exception of its own
+    │   ├── UnfinishedRun         a result was asked for before the run has ended
     │   ├── UpstreamFailed        a run was skipped, since one upstream of it did not complete
     │   ├── RunTimedOut           an attempt took longer than its timeout
     │   ├── RunCrashed            the process that ran it ended
@@ -26,27 +28,37 @@
         ├── NotSignedIn           unauthenticated or forbidden
         └── InvalidRequest
 
-Errors say what to do, carry what they know as fields, and survive pickling.
+Errors say what to do, carry what they know as fields, and survive pickling. At the end stand other
+names of some, which Prefect has for them.
 """
 
 from __future__ import annotations
 
 __all__ = [
     "AcquireConcurrencySlotTimeoutError",
+    "CancelledRun",
     "ConcurrencySlotAcquisitionError",
     "ConfigurationError",
     "Conflict",
+    "CrashedRun",
     "DefinitionError",
     "EventLoopError",
+    "FailedRun",
     "FlowRunFailed",
     "FlowRunWaitTimeout",
     "InvalidRequest",
+    "MappingLengthMismatch",
+    "MappingMissingIterable",
     "MissingContextError",
+    "MissingResult",
     "NestingError",
     "NotATowpathServer",
     "NotFound",
     "NotSignedIn",
+    "ParameterBindError",
     "ParameterError",
+    "ParameterTypeError",
+    "ReservedArgumentError",
     "ResultError",
     "RpcError",
     "RunCancelled",
@@ -54,9 +66,12 @@ __all__ = [
     "RunError",
     "RunTimedOut",
     "ServerUnreachable",
+    "SignatureMismatchError",
     "TowpathError",
+    "UnfinishedRun",
     "UnhashableInputError",
     "UpstreamFailed",
+    "UpstreamTaskError",
 ]
 
 
@@ -68,7 +83,7 @@ class ConfigurationError(TowpathError):
     """A setting is wrong; the message names it and a valid value."""
 
 
-class DefinitionError(TowpathError):
+class DefinitionError(TowpathError, TypeError, ValueError):
     """A flow, task or schedule is declared wrongly."""
 
 
@@ -112,7 +127,15 @@ class RunError(TowpathError):
     """A run didn't complete."""
 
 
-class FlowRunFailed(RunError):
+class FailedRun(RunError):
+    """A run ended FAILED without an exception of its own."""
+
+
+class UnfinishedRun(RunError):
+    """A result was asked for before the run has ended."""
+
+
+class FlowRunFailed(FailedRun):
     """A flow ended FAILED because of its tasks, not by an exception of its own."""
 
 
@@ -216,3 +239,15 @@ class NotSignedIn(RpcError):
 
 class InvalidRequest(RpcError):
     """The request breaks a rule of the contract."""
+
+
+CancelledRun = RunCancelled
+CrashedRun = RunCrashed
+MissingResult = ResultError
+MappingLengthMismatch = ParameterError
+MappingMissingIterable = ParameterError
+ParameterBindError = ParameterError
+ParameterTypeError = ParameterError
+ReservedArgumentError = DefinitionError
+SignatureMismatchError = ParameterError
+UpstreamTaskError = UpstreamFailed

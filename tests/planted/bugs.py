@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.planted.async_bugs import ASYNC_BUGS
 from tests.planted.control_bugs import CONTROL_BUGS
 from tests.planted.deploy_bugs import DEPLOY_BUGS
+from tests.planted.limit_bugs import LIMIT_BUGS
 from tests.planted.planting import PlantedBug
 from tests.planted.telemetry_bugs import TELEMETRY_BUGS
 from tests.planted.work_bugs import WORK_BUGS
@@ -453,5 +454,6 @@ BUGS = (
     *DEPLOY_BUGS,
     *WORK_BUGS,
     *TELEMETRY_BUGS,
+    *LIMIT_BUGS,
     *ASYNC_BUGS,
 )
