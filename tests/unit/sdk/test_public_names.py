@@ -23,13 +23,25 @@ NAMES = {
     "towpath.client": (
         "ApiKey ArchiveCode Audit AuditEntry AuditPage Backfill Backfills Caller Cancellation"
         " ClaimRule Client CodeSource Decision DeploymentInfo DeploymentSpec Deployments"
-        " DeviceSignIn Explanation Failure"
-        " FlowSummary GitCode GraphNode Keys LocalCode LogLine Login NewApiKey NewTenant"
+        " DeviceSignIn Explanation Failure FlowSummary GitCode GraphNode Keys Limit LimitHolder"
+        " Limits LocalCode LogLine Login NewApiKey NewTenant"
         " NewUser PackageCode Pools Queues Reason Role RoleBinding Roles Run RunEvent ScheduleInfo"
         " ScheduleSlot Schedules SecretInfo Secrets ServerInfo ServiceAccount ServiceAccounts"
         " SignInOptions SignIns Tenant TenantLimits TenantUsage Tenants Transition Trust Trusts"
         " Usage User UserTrust Users WaitingSignIn WorkPool WorkQueue Worker Workers Workspace"
         " WorkspaceGrant Workspaces connect"
+    ),
+    "towpath.concurrency": (
+        "AcquireConcurrencySlotTimeoutError ConcurrencySlotAcquisitionError Slots concurrency"
+        " rate_limit"
+    ),
+    "towpath.concurrency.asyncio": (
+        "AcquireConcurrencySlotTimeoutError ConcurrencySlotAcquisitionError Slots concurrency"
+        " rate_limit"
+    ),
+    "towpath.concurrency.sync": (
+        "AcquireConcurrencySlotTimeoutError ConcurrencySlotAcquisitionError Slots concurrency"
+        " rate_limit"
     ),
     "towpath.context": "FlowRunContext RunContext TaskRunContext get_run_context tags",
     "towpath.deployments": (
@@ -37,7 +49,8 @@ NAMES = {
         " arun_deployment deploy run_deployment serve"
     ),
     "towpath.exceptions": (
-        "CancelledRun CrashedRun FailedRun MappingLengthMismatch MappingMissingIterable"
+        "AcquireConcurrencySlotTimeoutError ConcurrencySlotAcquisitionError"
+        " CancelledRun CrashedRun FailedRun MappingLengthMismatch MappingMissingIterable"
         " MissingResult ParameterBindError ParameterTypeError ReservedArgumentError"
         " SignatureMismatchError UnfinishedRun UpstreamTaskError"
         " ConfigurationError Conflict DefinitionError EventLoopError FlowRunFailed"
