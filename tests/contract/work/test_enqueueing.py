@@ -118,7 +118,8 @@ async def test_a_tenant_has_room_for_as_many_runs_as_its_queue_lacks(
 ) -> None:
     """Runs that are SCHEDULED without being queued, such as for a retry, take no room."""
     await site.enqueue(request(), request(), request())
-    waiting = Creation(kind=RunKind.FLOW, initial=StateReport(state=RunState.SCHEDULED))
+    initial = StateReport(state=RunState.SCHEDULED)
+    waiting = Creation(kind=RunKind.FLOW, initial=initial, display_name="etl")
     for _ in range(3):
         await site.report(new_id(), waiting)
     found = await site.control.write(

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import Connection
 
     from towpath_service.runs.ports.ingest import RunKey
 
@@ -49,7 +49,7 @@ def run_portions(keys: Collection[RunKey]) -> Iterator[dict[str, Any]]:
 class Keyed:
     """A query for the rows of given keys, as each database reads many of them fastest."""
 
-    def __init__(self, query: Callable[[Any], Select[Any]], *columns: Any) -> None:
+    def __init__(self, query: Callable[[Any], Any], *columns: Any) -> None:
         """Builds the statements.
 
         Args:
@@ -65,7 +65,7 @@ class Keyed:
         )
         self._unnested = query(tuple_(*columns).in_(select(*arrays)))
 
-    def rows(self, connection: Connection, keys: Collection[tuple[Any, ...]]) -> Iterator[Row[Any]]:
+    def rows(self, connection: Connection, keys: Collection[tuple[Any, ...]]) -> Iterator[Any]:
         """The rows of keys, each key in the order of the columns."""
         if connection.dialect.name != "postgresql":
             for portion in portions(keys):
