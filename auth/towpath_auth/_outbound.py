@@ -10,14 +10,13 @@ import ipaddress
 import socket
 from typing import TYPE_CHECKING, Final
 
+from towpath_auth._addresses import Address, is_loopback
 from towpath_auth._errors import AddressBlocked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     Resolver = Callable[[str, int], Sequence[str]]
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _METADATA: Final = frozenset(
     ipaddress.ip_address(each)
@@ -97,7 +96,7 @@ def _allowed(text: str, *, allow_private: bool, allow_loopback: bool) -> bool:
         return False
     if address in _METADATA:
         return False
-    if address.is_loopback:
+    if is_loopback(address):
         return allow_loopback
     if any(address.version == site.version and address in site for site in _SITE):
         return allow_private

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from towpath._class_cache import class_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+_signature: Callable[[Any], inspect.Signature]
+_annotations: Callable[[Any], Mapping[str, Any]]
+if sys.version_info >= (3, 14):
+    from annotationlib import Format
+
+    # By default, a name that isn't defined is an error there.
+    _signature = functools.partial(inspect.signature, annotation_format=Format.FORWARDREF)
+    _annotations = functools.partial(inspect.get_annotations, format=Format.FORWARDREF)
+else:
+    _signature, _annotations = inspect.signature, inspect.get_annotations
 
 _PARTIAL: Final[Any] = functools.partial
 _PLACEHOLDER: Final[Any] = getattr(functools, "Placeholder", None)
@@ -23,18 +35,24 @@ def function_of(given: Any) -> Any:
     An object of a class with `__call__` becomes that method, bound to it. An object that wraps a
     function, as decorators make them, stays as it is.
     """
-    if _is_partial(given):
+    if is_partial(given):
         return functools.partial(function_of(given.func), *given.args, **given.keywords)
     if _is_object(given) and not (hasattr(given, "__wrapped__") and _has_hash(given)):
         return given.__call__
     return given
 
 
+def is_partial(thing: Any) -> bool:
+    """Whether a callable is a partial that calls its function as `functools.partial` does."""
+    kind = class_of(thing)
+    return issubclass(kind, _PARTIAL) and kind.__call__ is _PARTIAL.__call__
+
+
 def plain_function(function: Any) -> Any:
     """Returns the innermost function: of a partial, of a method, and below wrappers."""
     while True:
         function = inspect.unwrap(function)
-        inner = function.func if _is_partial(function) else getattr(function, "__func__", None)
+        inner = function.func if is_partial(function) else getattr(function, "__func__", None)
         if inner is None:
             return function
         function = inner
@@ -42,7 +60,7 @@ def plain_function(function: Any) -> Any:
 
 def bound_object(function: Any) -> Any:
     """Returns the object that a method, or a partial of one, is bound to; None without one."""
-    while _is_partial(function):
+    while is_partial(function):
         function = function.func
     owner = getattr(function, "__self__", None)
     return None if isinstance(owner, ModuleType) else owner
@@ -59,7 +77,7 @@ def whole_call(function: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
         The arguments, what partials bind, and the object of a method under the name of its first
         parameter, or as `self`.
     """
-    if _is_partial(function):
+    if is_partial(function):
         given = inspect.BoundArguments(signature_of(function), dict(parameters))
         call = signature_of(function.func).bind(
             *_filled(function.args, given.args), **{**function.keywords, **given.kwargs}
@@ -82,13 +100,25 @@ def signature_of(function: Any) -> inspect.Signature:
     Raises:
         TypeError: It is a partial that binds arguments which its function doesn't take.
     """
-    if _is_partial(function):
+    if is_partial(function):
         room = tuple(each for each in function.args if each is not _PLACEHOLDER)
         signature_of(function.func).bind_partial(*room, **function.keywords)
     try:
-        return inspect.signature(function)
+        return _signature(function)
     except ValueError:  # of builtins
         return _ANY_ARGUMENTS
+
+
+def annotations_of(thing: Any) -> dict[str, Any]:
+    """Returns the annotations of a function or class itself.
+
+    Where Python evaluates annotations late, as it does from 3.14 on, a name that isn't defined
+    is a `typing.ForwardRef`.
+
+    Raises:
+        TypeError: It can't have annotations.
+    """
+    return dict(_annotations(thing))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -136,15 +166,10 @@ def _text(thing: Any, name: str) -> str:
 
 def _called_by(given: Any) -> Any:
     """What a partial calls, or a method that is one; None for others."""
-    if _is_partial(given):
+    if is_partial(given):
         return given.func
     method: Any = getattr(given, "__func__", None)
-    return method.func if _is_partial(method) else None
-
-
-def _is_partial(thing: Any) -> bool:
-    kind = class_of(thing)
-    return issubclass(kind, _PARTIAL) and kind.__call__ is _PARTIAL.__call__
+    return method.func if is_partial(method) else None
 
 
 def _is_object(thing: Any) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.budgets import patience
 from tests.forkserver.processes import ran, started
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tests.forkserver.client import Forked
 
 PIPELINE = Path(__file__).with_name("pipeline.py")
-DEADLINE_SECONDS = 180.0
+DEADLINE_SECONDS = patience(180.0)
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:

@@ -138,7 +138,7 @@ class Streaming:
         self._thread.start()
 
     def wait_progress(self) -> None:
-        goal = self.producer.ledger.acked + 50
+        goal = self.producer.ledger.acked + 10
         wait_until(lambda: self.producer.ledger.acked >= goal, "the producer gets acks")
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,18 +19,22 @@ from tests.postgres.server import DSN_VARIABLE
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Generator
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("sdk", "service", "auth")
 
+HANG_SECONDS: Final = 8
 _OPTIONS: Final = (
-    *("-q", "-x", "-p", "no:cacheprovider", "--hypothesis-seed=1"),
+    # Failures are what is wanted: nobody reads their tracebacks.
+    *("-q", "-x", "--tb=no", "-p", "no:cacheprovider", "--hypothesis-seed=1"),
     # What is imported before the plugins are loaded has no assertions of ours.
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
 )
 _IMPORTS: Final = (
     "alembic.command",
-    "anyio",
+    "anyio.pytest_plugin",
+    "anyio._backends._trio",
     "asyncpg",
     "click",
     "cloudpickle",
@@ -43,18 +48,21 @@ _IMPORTS: Final = (
     "hypothesis.strategies",
     "jwt",
     "opentelemetry.trace",
-    "platformdirs",
     "protobuf",
     "protovalidate",
     "psutil",
     "pydantic",
-    "pytest",
+    "platformdirs.pytest_plugin",
+    "pytest_asyncio.plugin",
+    "pytest_cov.plugin",
+    "pytest_timeout",
     "rich.console",
     "sqlalchemy.dialects.postgresql.asyncpg",
     "sqlalchemy.dialects.sqlite",
     "sqlalchemy.ext.asyncio",
     "starlette.applications",
     "uvicorn",
+    "xdist.looponfail",
 )
 """What tests and sources import and no bug is planted in."""
 
@@ -72,16 +80,33 @@ class PlantedBug:
     """What it is replaced by."""
     caught_by: tuple[str, ...]
     """pytest node ids, at least one of which must fail, and all of which pass without it."""
+    hangs: bool = False
+    """Whether its tests wait for what never comes: they get `HANG_SECONDS` each."""
 
 
-def plant(bug: PlantedBug, into: Path) -> Path:
-    """Copies the sources to a folder and plants the bug there."""
+def copy_sources(into: Path) -> Path:
+    """Copies the sources to a folder, with what is compiled: copies are of the same time and size.
+
+    Args:
+        into: The folder, which isn't there yet.
+    """
     for source in SOURCES:
-        # With what is compiled, which holds for copies: they are of the same time and size.
         shutil.copytree(ROOT / source, into / source)
-    target = into / bug.file
-    for compiled in target.parent.glob(f"__pycache__/{target.stem}.*"):
-        compiled.unlink()
+    return into
+
+
+@contextmanager
+def planted(bug: PlantedBug, sources: Path) -> Generator[None]:
+    """Has a copy of the sources hold a bug.
+
+    Args:
+        bug: The bug.
+        sources: The folder of the copy.
+
+    Raises:
+        AssertionError: The text to break doesn't stand in its file exactly once.
+    """
+    target = sources / bug.file
     text = target.read_text(encoding="utf-8")
     found = text.count(bug.correct)
     if found != 1:
@@ -89,24 +114,35 @@ def plant(bug: PlantedBug, into: Path) -> Path:
             f"{bug.name}: the text to break stands {found} times in {bug.file}, not once: "
             "bring tests/planted/bugs.py up to date with the code"
         )
-    target.write_text(text.replace(bug.correct, bug.broken), encoding="utf-8")
-    return into
+    _write(target, text.replace(bug.correct, bug.broken))
+    try:
+        yield
+    finally:
+        _write(target, text)
+
+
+def _write(target: Path, text: str) -> None:
+    """Writes a module, without what was compiled of it."""
+    for compiled in target.parent.glob(f"__pycache__/{target.stem}.*"):
+        compiled.unlink()
+    target.write_text(text, encoding="utf-8")
 
 
 def run_tests(
-    node_ids: tuple[str, ...], *, sources: Path, postgres: str
+    node_ids: tuple[str, ...], *options: str, sources: Path, postgres: str
 ) -> subprocess.CompletedProcess[str]:
     """Runs tests of this checkout against the sources of another folder.
 
     Args:
         node_ids: Those of pytest.
+        options: Further ones of pytest.
         sources: Where the sources are.
         postgres: DSN of a server on which the tests make databases.
     """
     path = os.pathsep.join(str(sources / source) for source in SOURCES)
     return ran(
         "pytest",
-        [*_OPTIONS, *node_ids],
+        [*_OPTIONS, *options, *node_ids],
         environment=os.environ
         | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", PLANTED: "1", DSN_VARIABLE: postgres},
         folder=ROOT,

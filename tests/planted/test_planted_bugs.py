@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.planted.bugs import BUGS
-from tests.planted.planting import PlantedBug, plant, run_tests
+from tests.planted.planting import HANG_SECONDS, PlantedBug, copy_sources, planted, run_tests
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.postgres.server import Databases
 
 TESTS_FAILED = 1
 
 
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources."""
+    return copy_sources(tmp_path_factory.mktemp("planted") / "sources")
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
-def test_a_planted_bug_is_caught(bug: PlantedBug, tmp_path: Path, postgres: Databases) -> None:
-    sources = plant(bug, tmp_path / "planted")
-    outcome = run_tests(bug.caught_by, sources=sources, postgres=postgres.dsn)
+def test_a_planted_bug_is_caught(bug: PlantedBug, sources: Path, postgres: Databases) -> None:
+    options = [f"--timeout={HANG_SECONDS}"] if bug.hangs else []
+    with planted(bug, sources):
+        outcome = run_tests(bug.caught_by, *options, sources=sources, postgres=postgres.dsn)
     assert outcome.returncode == TESTS_FAILED, (
         f"{bug.name} went unnoticed (pytest exit {outcome.returncode}):\n"
         f"{outcome.stdout[-4000:]}\n{outcome.stderr[-2000:]}"
     )
     assert " failed" in outcome.stdout
+
+
+def _guards() -> list[str]:
+    return [guard for bug in BUGS for guard in bug.caught_by]
+
+
+@pytest.mark.timeout(600)
+def test_the_guards_pass_where_no_bug_is_planted(sources: Path, postgres: Databases) -> None:
+    """The control of the others, with a guard of each folder: they fail by the bug alone."""
+    guards = {str(Path(guard.partition("::")[0]).parent): guard for guard in _guards()}
+    outcome = run_tests(tuple(guards.values()), sources=sources, postgres=postgres.dsn)
+    assert outcome.returncode == 0, f"{outcome.stdout[-4000:]}\n{outcome.stderr[-2000:]}"
+    assert " passed" in outcome.stdout
 
 
 def test_bugs_have_distinct_names_and_guards() -> None:

@@ -8,6 +8,9 @@ _WORK = "service/towpath_service/work"
 _CLAIMING = f"{_WORK}/application/claiming.py"
 _CLAIMS = "tests/contract/work/test_claims.py"
 _LEASES = "tests/contract/work/test_lease_work.py"
+_REMAINS = "tests/unit/sdk/work/test_remains.py"
+_SCHEDULER = "tests/contract/work/test_scheduler.py"
+_RESTING = "tests/unit/service/work/test_resting_workers.py"
 
 WORK_BUGS = (
     PlantedBug(
@@ -81,5 +84,44 @@ WORK_BUGS = (
         correct="                dispatch.leases.shift(now_us - before)\n",
         broken="",
         caught_by=(f"{_LEASES}::test_time_in_which_no_service_lived_is_made_up_for",),
+    ),
+    PlantedBug(
+        name="workers-that-cannot-start-runs-get-the-next-at-once",
+        file=f"{_WORK}/application/workers.py",
+        correct=" and worker.rests_until <= now\n",
+        broken="\n",
+        caught_by=(f"{_RESTING}::test_a_resting_worker_bids_for_nothing_until_its_pause_is_over",),
+    ),
+    PlantedBug(
+        name="used-slots-are-a-number-that-is-kept",
+        file=f"{_WORK}/storage/claiming.py",
+        correct="        return self._of_each(keys, lambda kind: kind.counts)\n",
+        broken=(
+            "        kept = vars(tables).setdefault('kept', {})\n"
+            "        for key, used in self._of_each(keys, lambda kind: kind.counts).items():\n"
+            "            kept[key] = max(used, kept.get(key, 0))\n"
+            "        return dict(kept)\n"
+        ),
+        caught_by=(f"{_CLAIMS}::test_full_limits_park_runs_and_their_slots_are_given_on",),
+    ),
+    PlantedBug(
+        name="the-output-of-a-killed-run-is-recorded-by-each-worker-anew",
+        file="sdk/towpath/_work/last_output.py",
+        correct='uuid.uuid5(uuid.NAMESPACE_URL, f"towpath:output:{lease_id}")',
+        broken="uuid.uuid4()",
+        caught_by=(
+            f"{_REMAINS}::test_the_last_output_of_a_killed_run_is_recorded_in_order_and_once",
+        ),
+    ),
+    PlantedBug(
+        name="due-times-are-decided-without-their-key",
+        file=f"{_WORK}/storage/slots.py",
+        correct="        insert_rows(self._connection, schedule_slot, [_slot_row",
+        broken=(
+            "        from towpath_service.database.sql.bulk import upsert_rows\n"
+            "        names = tuple(schedule_slot.c.keys())\n"
+            "        upsert_rows(self._connection, schedule_slot, names, [_slot_row"
+        ),
+        caught_by=(f"{_SCHEDULER}::test_a_due_time_that_is_decided_gets_no_second_run",),
     ),
 )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from tests.budgets import patience
 from tests.forkserver.processes import started
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.forkserver.client import Forked
 
-DEADLINE_SECONDS = 90.0
+DEADLINE_SECONDS = patience(90.0)
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:

@@ -108,6 +108,8 @@ def test_a_killed_run_has_crashed_with_evidence(site: Site, tmp_path: Path) -> N
     os.kill(pid, signal.SIGKILL)
     assert site.ended(run_id).state is StateType.CRASHED
     assert f"pid {pid} on " in site.last(run_id).message
+    told = [line.body for line in site.client.logs(run_id) if line.logger == "towpath.output"]
+    assert told == ["first it waits", "then it goes"]
 
 
 @on_both_databases

@@ -40,6 +40,8 @@ def fails() -> None:
 @flow
 def waits(place: str) -> str:
     folder = Path(place)
+    print("first it waits")
+    print("then it goes")
     (folder / "begun").touch()
     while not (folder / "go").exists():
         time.sleep(0.02)

@@ -21,6 +21,10 @@ BESIDE = PAGE.parent / "observability"
 # Emitted when something goes wrong, or takes longer than these tests have.
 SELDOM = {
     "cicd.system.errors",
+    "towpath.cancel.duration",
+    "towpath.queue.wait",
+    "towpath.work.claims",
+    "towpath.work.lease_expired",
     "db.client.connection.count",
     "towpath.background.failures",
     "towpath.commit.failures",
@@ -39,12 +43,17 @@ SELDOM_ATTRIBUTES = {
     "towpath.background.loop",
     "towpath.batch.rejected",
     "towpath.batch.updates",
+    "towpath.claim.runs",
     "towpath.commit.log_lines",
+    "towpath.deployment.name",
     "towpath.error.reason",
     "towpath.sampling",
     "towpath.tags",
     "towpath.task_run.map_index",
     "towpath.wait.slot_seconds",
+    "towpath.work.pool",
+    "towpath.work.queue",
+    "towpath.work.worker",
 }
 PROMETHEUS = re.compile(r"\b((?:cicd|towpath|rpc|db)_[a-z_]+)\b")
 SUFFIXES = ("_total", "_seconds", "_bucket", "_sum", "_count", "_ratio")
@@ -107,6 +116,12 @@ LABELS = {
     "rpc.status_code",
     "towpath.update.outcome",
     "towpath.background.loop",
+    "cicd.worker.state",
+    "towpath.cancel.proof",
+    "towpath.lease.phase",
+    "towpath.queue.state",
+    "towpath.schedule.outcome",
+    "towpath.worker.slot_state",
 }
 
 

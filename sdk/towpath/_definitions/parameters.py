@@ -28,9 +28,14 @@ _UNCHECKED: Final = object()
 
 
 def bind(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, owner: str
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    owner: str,
+    defaults: bool = True,
 ) -> dict[str, Any]:
-    """The arguments by parameter, defaults included.
+    """The arguments by parameter, defaults included unless `defaults` is False.
 
     Those of builtins are left out: what their signatures show need not be what they take.
 
@@ -45,7 +50,7 @@ def bind(
     except TypeError as error:
         problem = f"{owner}: {error}; its signature is {shown_signature(function, signature)}"
     else:
-        if shows_defaults(function):
+        if defaults and shows_defaults(function):
             bound.apply_defaults()
         return dict(bound.arguments)
     # Raised here, so that no context of it holds the arguments.
@@ -168,8 +173,9 @@ def _annotated(function: Callable[..., Any], name: str, annotation: Any) -> Any:
         alone = SimpleNamespace(__annotations__={name: annotation})
         return get_type_hints(alone, globalns=names_of(function), include_extras=True)[name]
     except NameError as error:
+        written = getattr(annotation, "__forward_arg__", annotation)
         raise DefinitionError(
-            f"parameter {name!r} is annotated {annotation!r}, which can't be looked up when the"
+            f"parameter {name!r} is annotated {written!r}, which can't be looked up when the"
             f" flow runs: {error}. Import it outside of TYPE_CHECKING, or leave arguments as they"
             " are with validate_parameters=False"
         ) from None

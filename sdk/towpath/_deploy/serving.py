@@ -9,12 +9,14 @@ import threading
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath._definitions.slugs import queue_id_of
 from towpath._deploy.deploying import deployed
 from towpath._deploy.specs import spec_of
+from towpath._deploy.upcoming import Upcoming
 from towpath._settings.current import get_settings
 from towpath._transport.embedded import open_embedded_server
 from towpath._transport.service import server_address
@@ -22,7 +24,7 @@ from towpath.client import connect
 from towpath.exceptions import DefinitionError, TowpathError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from towpath._definitions.deployments import RunnerDeployment
     from towpath._deploy.deploying import Deployed
@@ -64,7 +66,8 @@ def serve(
         limit: Most runs at a time; None for the setting `worker.limit`.
         pause_on_shutdown: Whether to pause the deployments at the end; None for the setting
             `serve.pause_on_shutdown`.
-        print_starting_message: Whether to print what is served and when it is due.
+        print_starting_message: Whether to print what is served and when it is due, also after each
+            run.
 
     Raises:
         DefinitionError: A flow can't be loaded by another process, or an option is wrong.
@@ -84,7 +87,12 @@ def serve(
             _tell(made, own or server_address(settings), own=bool(own))
         if pausing:
             stack.callback(_pause, settings, made)
-        _execute(settings, specs, most, stops)
+        show: Callable[[WorkerEvent], object] = _show
+        if print_starting_message:
+            upcoming = Upcoming(settings, [each.info for each in made], _line)
+            stack.enter_context(upcoming.looking())
+            show = partial(_show_with, upcoming)
+        _execute(settings, specs, most, stops, show)
 
 
 def _checked(deployments: Sequence[RunnerDeployment], limit: Any) -> int:
@@ -130,7 +138,13 @@ def _served(deployment: RunnerDeployment, *, pausing: bool) -> DeploymentSpec:
     return replace(spec, pool=POOL, queue=queue, paused=paused)
 
 
-def _execute(settings: Settings, specs: Sequence[DeploymentSpec], limit: int, stops: Stops) -> None:
+def _execute(
+    settings: Settings,
+    specs: Sequence[DeploymentSpec],
+    limit: int,
+    stops: Stops,
+    show: Callable[[WorkerEvent], object],
+) -> None:
     from towpath._work.serving import run_worker  # noqa: PLC0415 - scripts that deploy need no worker
 
     run_worker(
@@ -140,14 +154,25 @@ def _execute(settings: Settings, specs: Sequence[DeploymentSpec], limit: int, st
         limit=limit,
         stops=stops,
         grace_seconds=settings.worker_grace_seconds,
-        on_event=_show,
+        on_event=show,
     )
 
 
 def _show(event: WorkerEvent) -> None:
     if event.kind != "granted":
-        now = datetime.now().astimezone()
-        print(f"{now:%m-%d %H:%M:%S}  {event.message}", file=sys.stderr, flush=True)  # noqa: T201 - a script tells what it runs
+        _line(event.message)
+
+
+def _show_with(upcoming: Upcoming, event: WorkerEvent) -> None:
+    """Shows an event, and after the end of a run what is due next."""
+    _show(event)
+    if event.kind == "ended":
+        upcoming.look_soon()
+
+
+def _line(text: str) -> None:
+    now = datetime.now().astimezone()
+    print(f"{now:%m-%d %H:%M:%S}  {text}", file=sys.stderr, flush=True)  # noqa: T201 - a script tells what it runs
 
 
 @contextmanager

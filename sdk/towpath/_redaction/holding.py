@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
-from towpath._callables import plain_function
+from towpath._callables import annotations_of, plain_function
 from towpath._class_cache import cached_by_class, class_of
 from towpath._redaction.marking import is_marked, sensitive_parameters
 
@@ -65,8 +65,9 @@ def _is_sensitive_class(kind: type[Any]) -> bool:
 
 
 def _is_sensitive(annotation: Any) -> bool:
-    if isinstance(annotation, str):
-        return any(hint in annotation for hint in _HINTS)
+    text = getattr(annotation, "__forward_arg__", annotation)
+    if isinstance(text, str):
+        return any(hint in text for hint in _HINTS)
     return is_marked(annotation) or annotation is _TOO_MANY
 
 
@@ -113,7 +114,8 @@ def _types_of_fields(kind: type[Any]) -> Iterator[Any]:
         yield from field.metadata
     for base in kind.__mro__:
         own = _annotations_of(base)
-        names = {**vars(inspect.getmodule(base)), **vars(base)} if own else {}
+        module = inspect.getmodule(base) if own else None  # None for one that was executed
+        names = {**(vars(module) if module else {}), **vars(base)}
         for annotation in own.values():
             yield _looked_up(annotation, names)
 
@@ -134,7 +136,7 @@ def _labels(annotation: Any) -> Iterator[str]:
 
 def _annotations_of(thing: Any) -> dict[str, Any]:
     with suppress(Exception):
-        return dict(inspect.get_annotations(thing))
+        return annotations_of(thing)
     return {}
 
 

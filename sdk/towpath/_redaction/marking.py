@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
 
-from towpath._callables import plain_function
+from towpath._callables import annotations_of, plain_function
 from towpath._redaction.patterns import REDACTED
 from towpath.annotations import Sensitive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _NONE: Final[frozenset[str]] = frozenset()
 _HINTS: Final = ("Sensitive", "Secret")
@@ -22,7 +21,7 @@ _HINTS: Final = ("Sensitive", "Secret")
 def sensitive_parameters(function: Callable[..., Any]) -> frozenset[str]:
     """Returns the names of a function's sensitive parameters."""
     try:
-        annotations = inspect.get_annotations(plain_function(function))
+        annotations = annotations_of(plain_function(function))
     except (TypeError, ValueError):
         return _NONE
     return frozenset(
@@ -63,18 +62,30 @@ _HIDDEN: Final = _Hidden()
 
 
 def _is_sensitive(function: Callable[..., Any], name: str, annotation: Any) -> bool:
-    if not isinstance(annotation, str):
+    texts = list(_texts_in(annotation))
+    if not any(map(_hints, texts)) and not any(_may_be_alias(function, text) for text in texts):
         return is_marked(annotation)
-    if not any(hint in annotation for hint in _HINTS) and not _may_be_alias(function, annotation):
-        return False
     known: Mapping[str, Any] = getattr(plain_function(function), "__globals__", {})
     alone = SimpleNamespace(__annotations__={name: annotation})
     try:
         found = get_type_hints(alone, globalns=dict(known), include_extras=True)[name]
     except Exception:  # noqa: BLE001 - what can't be looked up may be anything
         # Hiding too much does less harm than hiding too little.
-        return any(hint in annotation for hint in _HINTS)
+        return is_marked(annotation) or any(map(_hints, texts))
     return is_marked(found)
+
+
+def _texts_in(annotation: Any) -> Iterator[str]:
+    """Yields what an annotation says in words: all of it, or names that aren't defined."""
+    text = getattr(annotation, "__forward_arg__", annotation)
+    if isinstance(text, str):
+        yield text
+    for part in get_args(annotation):
+        yield from _texts_in(part)
+
+
+def _hints(text: str) -> bool:
+    return any(hint in text for hint in _HINTS)
 
 
 def _may_be_alias(function: Callable[..., Any], annotation: str) -> bool:

@@ -29,6 +29,43 @@ def attempt_span_id(run_id: str, attempt: int) -> int:
     return _hashed(f"attempt:{run_id}:{attempt}", 8)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootPlace:
+    """The place of a dispatched run's root span.
+
+    Attributes:
+        trace_id: The trace.
+        span_id: The root span.
+        parent_span_id: The span that the run was created in; None if it is in no trace, or unknown.
+        sampled: Whether what created it is sampled; True if nothing says otherwise.
+    """
+
+    trace_id: int
+    span_id: int
+    parent_span_id: int | None
+    sampled: bool
+
+    @classmethod
+    def of(cls, run_id: str, traceparent: str) -> Self:
+        """Returns the place of a run.
+
+        Args:
+            run_id: The run.
+            traceparent: Header kept with it: of the span that it was created in, or of its own
+                root; empty for none.
+        """
+        carrier = Carrier.parse(traceparent)
+        own = root_span_id(run_id)
+        if carrier is None:
+            return cls(trace_id=trace_id_of(run_id), span_id=own, parent_span_id=None, sampled=True)
+        return cls(
+            trace_id=carrier.trace_id,
+            span_id=own,
+            parent_span_id=None if carrier.span_id == own else carrier.span_id,
+            sampled=carrier.sampled,
+        )
+
+
 def _hashed(text: str, size: int) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=size).digest()) or 1
 

@@ -34,12 +34,25 @@ RUN: Final = "RUN"
 """The action of a run's root span, which is named by it and by the flow."""
 ATTEMPT_SPAN: Final = "attempt"
 
+ENQUEUE_SPAN: Final = "enqueue"
+QUEUE_WAIT_SPAN: Final = "queue wait"
+CLAIM_SPAN: Final = "claim"
+START_SPAN: Final = "start"
+
+DEPLOYMENT: Final = "towpath.deployment.name"
+POOL: Final = "towpath.work.pool"
+QUEUE: Final = "towpath.work.queue"
+WORKER: Final = "towpath.work.worker"
+CLAIMED_RUNS: Final = "towpath.claim.runs"
+
 WAIT_DEPENDENCIES: Final = "dependencies"
 WAIT_BACK_OFF: Final = "back-off"
 
 LINK_CREATOR: Final = "creator"
 LINK_PREVIOUS_ATTEMPT: Final = "previous_attempt"
 LINK_UPSTREAM: Final = "upstream"
+LINK_CLAIM: Final = "claim"
+LINK_RUN: Final = "run"
 
 KEPT_FAILURE: Final = "failure"
 """Reason to keep a span although the sampler had dropped its run."""

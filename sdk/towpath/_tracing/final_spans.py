@@ -31,6 +31,8 @@ class Ending:
     parent_span_id: int | None
     """Id of the caller's span, when the run is part of its trace."""
     links: Sequence[Link]
+    began: float
+    """Start of the run: when it was due, or its creation if no worker executes it."""
     started: float
     """Start of the attempt."""
     sampled: bool
@@ -89,7 +91,7 @@ class Ending:
             trace_id=self.trace_id,
             span_id=root_span_id(self.run.run_id),
             parent_span_id=self.parent_span_id,
-            start_ns=_ns(self.run.created),
+            start_ns=_ns(self.began),
             end_ns=_ns(self.state.time),
             kind=SpanKind.SERVER,
             attributes=attributes,

@@ -15,10 +15,18 @@ from opentelemetry import trace
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 
 from towpath._telemetry import names
-from towpath._telemetry.ids import Carrier, attempt_span_id, root_span_id, trace_id_of
+from towpath._telemetry.ids import (
+    Carrier,
+    RootPlace,
+    attempt_span_id,
+    root_span_id,
+    trace_id_of,
+)
 from towpath._tracing.places import RootTrace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from opentelemetry.context import Context
     from opentelemetry.trace import Tracer, TraceState
 
@@ -42,12 +50,22 @@ class OwnedTrace(RootTrace):
             join: Whether the run is part of its caller's trace, not only linked to it.
         """
         caller = _caller()
-        self._parent = caller if join else None
+        # A later attempt of a dispatched run gets its own root as the caller.
+        is_own = caller is not None and caller.span_id == root_span_id(run.run_id)
+        self._parent = caller if join and not is_own else None
         self._links: list[Link] = []
         if caller is not None and not join:
             self._links.append(Link(caller, {names.LINK_TYPE: names.LINK_CREATOR}))
-        self._trace_id = self._parent.trace_id if self._parent else trace_id_of(run.run_id)
-        sampled, self._state = _asked(tracer, run, self._trace_id, self._parent, self._links)
+        joined = caller if join else None
+        self._trace_id = joined.trace_id if joined else trace_id_of(run.run_id)
+        sampled, self._state = _asked(
+            tracer,
+            f"{names.RUN} {run.flow_name}",
+            {names.PIPELINE_NAME: run.flow_name},
+            self._trace_id,
+            self._parent,
+            self._links,
+        )
         super().__init__(tracer, sampled=sampled)
         self._run = run
         self._pid = os.getpid()
@@ -103,10 +121,21 @@ class OwnedTrace(RootTrace):
             trace_id=self._trace_id,
             parent_span_id=self._parent.span_id if self._parent else None,
             links=self._links,
+            began=_due(run),
             started=self._started,
             sampled=self.sampled,
         )
         ending.emit(self.tracer, self._failed)
+
+
+def _due(run: TracedRun) -> float:
+    """Returns when a dispatched run was due, as its worker says; the creation of any other run."""
+    if os.environ.get("TOWPATH_RUN_ID") != run.run_id:
+        return run.created
+    try:
+        return min(run.created, float(os.environ.get("TOWPATH_RUN_DUE", "")))
+    except ValueError:
+        return run.created
 
 
 def _caller() -> SpanContext | None:
@@ -120,6 +149,30 @@ def _caller() -> SpanContext | None:
     return remote_span(carrier)
 
 
+def below_root(tracer: Tracer, run_id: str, traceparent: str) -> Context:
+    """Returns the context of spans below the root of a dispatched run, sampled as that will be.
+
+    Args:
+        tracer: Tracer of OpenTelemetry's SDK.
+        run_id: The run.
+        traceparent: Header kept with the run; empty for none.
+    """
+    place = RootPlace.of(run_id, traceparent)
+    flags = TraceFlags(int(place.sampled))
+    above = None
+    if place.parent_span_id is not None:
+        above = SpanContext(place.trace_id, place.parent_span_id, is_remote=True, trace_flags=flags)
+    sampled, state = _asked(tracer, names.RUN, {}, place.trace_id, above, [])
+    root = SpanContext(
+        place.trace_id,
+        place.span_id,
+        is_remote=True,
+        trace_flags=TraceFlags(int(sampled)),
+        trace_state=state,
+    )
+    return trace.set_span_in_context(NonRecordingSpan(root), contexts.Context())
+
+
 def remote_span(carrier: Carrier) -> SpanContext:
     """Returns the context of a span of another process, or of one that is made at its end."""
     return SpanContext(
@@ -131,7 +184,12 @@ def remote_span(carrier: Carrier) -> SpanContext:
 
 
 def _asked(
-    tracer: Any, run: TracedRun, trace_id: int, parent: SpanContext | None, links: list[Link]
+    tracer: Any,
+    name: str,
+    attributes: Mapping[str, str],
+    trace_id: int,
+    parent: SpanContext | None,
+    links: list[Link],
 ) -> tuple[bool, TraceState | None]:
     """Returns whether the sampler keeps the run, and the trace state that it sets."""
     sampler = getattr(tracer, "sampler", None)
@@ -141,9 +199,9 @@ def _asked(
     result = sampler.should_sample(
         context,
         trace_id,
-        f"{names.RUN} {run.flow_name}",
+        name,
         kind=SpanKind.SERVER,
-        attributes={names.PIPELINE_NAME: run.flow_name},
+        attributes=attributes,
         links=links,
     )
     return result.decision.is_sampled(), result.trace_state

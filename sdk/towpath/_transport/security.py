@@ -120,9 +120,11 @@ def is_local(address: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ip_address(host).is_loopback
+        found = ip_address(host)
     except ValueError:
         return False
+    # Before Python 3.13, a mapped address doesn't have the properties of the one that it carries.
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
 
 
 def _read(path: Path | None, setting: str) -> bytes | None:

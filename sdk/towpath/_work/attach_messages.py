@@ -6,8 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from towpath._work.code_sources import CodeSource
+from towpath._work.job_template import ENVIRONMENT
 from towpath._work.leases import Lease
-from towpath._work.proof import CANNOT_START
+from towpath._work.proof import CANNOT_START, not_started
 from towpath.api.v1 import deployment_pb2, state_pb2, work_pb2, work_service_pb2
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ _STOP_KINDS: Final = {
     "CONTAINER_GONE": state_pb2.STOP_KIND_CONTAINER_GONE,
     "NEVER_STARTED": state_pb2.STOP_KIND_NEVER_STARTED,
 }
-_ENVIRONMENT: Final = "env"
+WORKER_FAULT: Final = "WORKER_FAULT"
+"""Reason for which a run is given back when processes can't be started here."""
 _MESSAGE: Final = 8000
 _EVIDENCE_MESSAGE: Final = 1000
 
@@ -106,11 +108,27 @@ def ended(ends: Iterable[work_pb2.LeaseEnd]) -> Request:
     return Request(ended=work_service_pb2.EndedLeases(ends=list(ends)))
 
 
-def returned(lease_id: str, message: str) -> work_pb2.LeaseEnd:
+def returned(lease_id: str, message: str, reason: str = "") -> work_pb2.LeaseEnd:
     """The end of a lease that is given back unstarted."""
-    end = work_pb2.LeaseEnd(lease_id=lease_id, outcome=work_pb2.LEASE_OUTCOME_RETURNED)
+    outcome = work_pb2.LEASE_OUTCOME_RETURNED
+    end = work_pb2.LeaseEnd(lease_id=lease_id, outcome=outcome, reason=reason)
     end.failure.message = message[:_MESSAGE]
     return end
+
+
+def unstarted(lease_id: str, worker: str, error: Exception) -> work_pb2.LeaseEnd:
+    """The end of a lease that a worker couldn't start.
+
+    Args:
+        lease_id: The lease.
+        worker: Id of the worker.
+        error: Why it couldn't. After an OSError, of a full disk, another worker may; any other one
+            is the job's.
+    """
+    if isinstance(error, OSError):
+        return returned(lease_id, f"worker {worker} can't start it: {error}", WORKER_FAULT)
+    message = f"worker {worker} can't use its job: {error}"
+    return lease_end(lease_id, not_started(lease_id, message), "")
 
 
 def lease_end(lease_id: str, end: RunEnd, output: str) -> work_pb2.LeaseEnd:
@@ -155,7 +173,7 @@ def lease_of(message: work_pb2.WorkLease, lease_seconds: float) -> Lease:
     """
     job = message.job
     template = _object(job.template_json)
-    variables = _as_object(template.pop(_ENVIRONMENT, {}))
+    variables = _as_object(template.pop(ENVIRONMENT, {}))
     policy: OnLostContact = (
         "stop" if job.on_lost_contact == deployment_pb2.LOST_CONTACT_POLICY_STOP else "continue"
     )
@@ -177,6 +195,7 @@ def lease_of(message: work_pb2.WorkLease, lease_seconds: float) -> Lease:
         lease_seconds=lease_seconds,
         token=message.run_token,
         traceparent=job.trace_context.traceparent,
+        due=job.scheduled_time.ToMicroseconds() / 1e6,
     )
 
 

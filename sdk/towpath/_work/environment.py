@@ -23,7 +23,9 @@ _INHERITED: Final = frozenset(
         "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
     )
 )
-_LOCALE: Final = "LC_"
+# The locale, and the exporters of telemetry.
+_PREFIXES: Final = ("LC_", "OTEL_")
+_WORKERS_OWN: Final = frozenset({"OTEL_SERVICE_NAME"})
 SECRET: Final = re.compile(r"\{\{\s*secrets\.([a-z0-9-]+)\s*\}\}")
 """What stands for the value of a secret, in parameters and variables."""
 
@@ -33,7 +35,7 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if name in _INHERITED or name.startswith(_LOCALE)
+        if name in _INHERITED or (name.startswith(_PREFIXES) and name not in _WORKERS_OWN)
     }
 
 
@@ -55,8 +57,8 @@ def environment_of(
     Returns:
         The variables to start with, and those that name secrets, which the run resolves itself.
     """
-    # What a killed process has printed is there to be read.
-    chosen = {**inherited(environment), "PYTHONUNBUFFERED": "1"}
+    # What a killed process has printed is there to be read, without what it has reported.
+    chosen = {**inherited(environment), "PYTHONUNBUFFERED": "1", "TOWPATH_DISPLAY": "quiet"}
     for layer in lease.environments:
         chosen |= layer
     own = {**_of_settings(settings), **_of_lease(lease)}
@@ -88,6 +90,8 @@ def _of_lease(lease: Lease) -> dict[str, str]:
         "TOWPATH_RUN_ATTEMPT": str(lease.attempt),
         "TOWPATH_RUN_FENCE": str(lease.fence),
     }
+    if lease.due:
+        variables["TOWPATH_RUN_DUE"] = str(lease.due)
     if lease.traceparent:
         variables["TRACEPARENT"] = lease.traceparent
     return variables

@@ -35,6 +35,7 @@ class Lease:
         lease_seconds: Duration of the lease: the longest time without contact, for "stop".
         token: The run's token; empty without identity.
         traceparent: Header of the span that it belongs to; empty for none.
+        due: When it was due, seconds since the Unix epoch; 0 if the service didn't say.
     """
 
     lease_id: str
@@ -54,3 +55,4 @@ class Lease:
     lease_seconds: float = 30.0
     token: str = field(default="", repr=False)
     traceparent: str = ""
+    due: float = 0.0

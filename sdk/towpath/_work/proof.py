@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -63,3 +65,23 @@ class RunEnd:
     def start_failed(self) -> bool:
         """Whether the run's code never began."""
         return self.proof.kind == "NEVER_STARTED" or self.proof.exit_code == START_FAILED
+
+
+def not_started(lease_id: str, message: str) -> RunEnd:
+    """The end of a run whose process never began.
+
+    Args:
+        lease_id: Its lease.
+        message: Why it didn't.
+    """
+    return RunEnd(
+        proof=StopProof(
+            kind="NEVER_STARTED",
+            lease_id=lease_id,
+            host=os.uname().nodename,
+            observed_time=time.time(),
+            escaped_children=0,
+        ),
+        reason="START_FAILED",
+        message=message,
+    )

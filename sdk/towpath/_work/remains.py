@@ -1,4 +1,4 @@
-"""What the processes of a run leave behind: reports in their outboxes."""
+"""What the processes of a run leave behind: reports in their outboxes, and their last output."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from towpath._delivery.takeover import deliver_lease, waits_for_delivery
+from towpath._work.last_output import last_lines, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from towpath._settings.declared import Settings
     from towpath._transport.base import Transport
     from towpath._work.kinds.base import Handle
+    from towpath._work.proof import RunEnd
 
 
 class Remains:
@@ -32,22 +34,30 @@ class Remains:
         self._settings = settings
         self._opener = opener
 
-    def deliver(self, handle: Handle) -> bool:
+    def deliver(self, handle: Handle, end: RunEnd) -> bool:
         """Delivers what a run has left; returns whether all of it is delivered.
 
+        The last output of a killed run becomes log lines of it, once.
+
         Args:
-            handle: The run, which has ended.
+            handle: The run.
+            end: How it has ended.
 
         Raises:
             TowpathError: The service didn't take it.
             OSError: An outbox can't be read.
         """
         home = self._settings.home
-        if not waits_for_delivery(home, handle.lease_id):
+        lines = last_lines(handle, end)
+        waits = waits_for_delivery(home, handle.lease_id)
+        if not waits and not lines:
             return True
         token = handle.token_path
         settings = self._settings
         if token is not None:
             settings = replace(settings, run_token_file=token)
         with closing(self._opener(settings)) as transport:
-            return deliver_lease(home, transport, handle.lease_id, handle.run_id)
+            if waits and not deliver_lease(home, transport, handle.lease_id, handle.run_id):
+                return False
+            record(transport, settings.workspace, handle.lease_id, lines)
+        return True

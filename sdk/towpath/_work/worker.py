@@ -31,6 +31,7 @@ from towpath._work.attachment import Attachment
 from towpath._work.lease_book import NEVER, HeldLease, LeaseBook
 from towpath._work.leaving import Leaving
 from towpath._work.remains import Remains
+from towpath._work.starting import start
 from towpath._work.worker_events import (
     WorkerEvent,
     WorkerOptions,
@@ -271,7 +272,7 @@ class Worker:
         try:
             lease = messages.lease_of(granted, lease_seconds)
         except ValueError as error:
-            self._return(held, f"worker {self._options.name} can't read its job: {error}")
+            self._fail(held, error)
             return True
         self._tell("granted", f"{held.name} is leased", held)
         self._executor.submit(self._start, held, lease)
@@ -351,20 +352,25 @@ class Worker:
             self._do(lambda: self._return(held, "it was cancelled before its start"))
             return
         try:
-            handle = self._kind.start(lease)
+            handle = start(self._kind, lease, self._options.name)
         except Exception as error:  # noqa: BLE001 - a full disk, a template that can't be used
-            message = f"worker {self._options.name} can't start it: {error}"
-            self._do(lambda: self._return(held, message))
+            fault = error
+            self._do(lambda: self._fail(held, fault))
         else:
             self._do(lambda: self._began(held, handle))
 
+    def _fail(self, held: HeldLease, error: Exception) -> None:
+        self._end_unstarted(held, messages.unstarted(held.lease_id, self._options.name, error))
+
     def _return(self, held: HeldLease, message: str) -> None:
-        """Gives a lease back unstarted."""
+        self._end_unstarted(held, messages.returned(held.lease_id, message))
+
+    def _end_unstarted(self, held: HeldLease, told: work_pb2.LeaseEnd) -> None:
         if held.lost:
             self._book.remove(held.lease_id)
             return
-        held.told = messages.returned(held.lease_id, message)
-        self._tell("ended", f"{held.name} is given back: {message}", held)
+        held.told = told
+        self._tell("ended", f"{held.name} is not started: {told.failure.message}", held)
         self._send_ends()
 
     def adopt(self) -> None:
@@ -405,7 +411,7 @@ class Worker:
 
     def _deliver(self, held: HeldLease, handle: Handle, end: RunEnd) -> None:
         try:
-            is_whole = self._remains.deliver(handle)
+            is_whole = self._remains.deliver(handle, end)
         except Exception as error:  # noqa: BLE001 - whatever it is, the end is to be told
             is_whole, why = False, str(error)
         else:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from towpath.api.v1 import common_pb2, flow_service_pb2, state_pb2
 
 _STATES: Final = {state.number: state for state in StateType}
+_PAIR_PARTS: Final = 6
 _SOURCES: Final[tuple[Source, ...]] = ("", "producer", "worker", "caller", "system")
 
 
@@ -61,7 +62,27 @@ def to_run(message: run_pb2.Run) -> Run:
         parameters=payload.data.decode("utf-8", "replace") if readable else "",
         child_counts=_counts(message.child_counts),
         trace_id=_trace_id(message.trace_context.traceparent),
+        creator=message.creator.principal,
+        deployment=_pair(message.deployment),
+        deployment_revision=message.deployment_revision,
+        schedule=_schedule(message),
+        slot=to_optional_time(message, "slot_time"),
+        scheduled=to_optional_time(message, "scheduled_time"),
+        queue=_pair(message.work_queue),
+        worker=last_segment(message.worker),
     )
+
+
+def _schedule(message: run_pb2.Run) -> str:
+    """The id of the schedule that created a run."""
+    created = message.trigger == run_pb2.TRIGGER_KIND_SCHEDULE
+    return last_segment(message.triggered_by) if created else ""
+
+
+def _pair(name: str) -> str:
+    """The name of a deployment as "flow/deployment", or of a queue as "pool/queue"."""
+    parts = name.split("/")
+    return f"{parts[3]}/{parts[5]}" if len(parts) == _PAIR_PARTS else ""
 
 
 def to_transition(message: state_pb2.RunTransition) -> Transition:

@@ -64,6 +64,29 @@ class Run:
     child_counts: Mapping[StateType, int] = field(default_factory=dict["StateType", int])
     trace_id: str = ""
     """Id of the trace with its spans, 32 hexadecimal digits; empty when it isn't traced."""
+    creator: str = ""
+    """Principal that it was created for, "users/ada"; for a schedule, the deployment's owner."""
+    deployment: str = ""
+    """Deployment that it is a run of, "flow/deployment". This and the following fields are empty
+    for a run of a script."""
+    deployment_revision: int = 0
+    schedule: str = ""
+    """Id of the schedule that created it; empty if none did."""
+    slot: datetime | None = None
+    """Due time of the schedule that it stands for."""
+    scheduled: datetime | None = None
+    """When it was due; the time of its creation if it was due at once."""
+    queue: str = ""
+    """Queue that it waits or waited in, "pool/queue"."""
+    worker: str = ""
+    """Name of the worker that executes it; empty while none does."""
+
+    @property
+    def late_seconds(self) -> float | None:
+        """Seconds from when it was due to the start of its code; None before that."""
+        if self.scheduled is None or self.started is None:
+            return None
+        return max(0.0, (self.started - self.scheduled).total_seconds())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,8 @@ class TenantLimits:
     """Bytes that its runs and log lines may take; by default there is no limit."""
     open_watches: int = 0
     """Watches and tails of logs that are open at once on one replica."""
+    queued_runs: int = 0
+    """Runs of deployments that wait in queues at once."""
 
 
 LIMITS: Final = tuple(item.name for item in fields(TenantLimits))

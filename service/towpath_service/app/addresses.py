@@ -11,7 +11,8 @@ def seen_from_here(host: str) -> str:
         address = ip_address(host)
     except ValueError:
         return host
-    if not address.is_unspecified:
+    # `is_unspecified` is true of a mapped 0.0.0.0, too, in some versions of Python.
+    if int(address):
         return host
     return "127.0.0.1" if address.version == 4 else "::1"  # noqa: PLR2004 - IP's
 
@@ -21,6 +22,8 @@ def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ip_address(host).is_loopback
+        found = ip_address(host)
     except ValueError:
         return False
+    # Before Python 3.13, a mapped address doesn't have the properties of the one that it carries.
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback

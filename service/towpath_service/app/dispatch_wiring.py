@@ -11,6 +11,7 @@ from towpath_service.work.application.crash_retries import retry_after_crash
 from towpath_service.work.application.dispatcher import Dispatcher
 from towpath_service.work.application.lease_expiry import LeaseExpiry
 from towpath_service.work.application.lease_work import LeaseWork
+from towpath_service.work.application.noting import DispatchNotes
 from towpath_service.work.application.workers import Workers
 from towpath_service.work.rpc.worker_stream import WorkerStreamHandler
 
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_dispatch(
-    foundation: Foundation, times: StreamTimes, identity: Identity | None = None
+    foundation: Foundation,
+    times: StreamTimes,
+    identity: Identity | None = None,
+    notes: DispatchNotes | None = None,
 ) -> AsyncGenerator[Subject]:
     """Opens the dispatch of runs.
 
@@ -34,9 +38,10 @@ async def open_dispatch(
         foundation: What it is built on.
         times: Lifetimes of streams and timeouts of producers.
         identity: The identity layer; None for a service without.
+        notes: Take the events of dispatch, for telemetry; None for none.
     """
     if identity is None:
-        async with dispatch(foundation, times) as subject:
+        async with dispatch(foundation, times, notes=notes) as subject:
             yield subject
         return
     # Brings cryptography, of which a service without identity needs nothing.
@@ -47,7 +52,7 @@ async def open_dispatch(
 
     tokens = IdentityRunTokens(identity.authority, foundation.clock)
     note_attached = AuditAttachments(identity.trail)
-    async with dispatch(foundation, times, tokens, note_attached) as subject:
+    async with dispatch(foundation, times, tokens, note_attached, notes) as subject:
         yield subject
 
 
@@ -57,6 +62,7 @@ async def dispatch(
     times: StreamTimes,
     tokens: RunTokens | None = None,
     note_attached: NoteAttached | None = None,
+    notes: DispatchNotes | None = None,
 ) -> AsyncGenerator[Subject]:
     """Puts the parts of dispatch together.
 
@@ -65,7 +71,9 @@ async def dispatch(
         times: Lifetimes of streams and timeouts of producers.
         tokens: Makes tokens for the processes of runs; None for none.
         note_attached: Records attached workers in the audit log; None without one.
+        notes: Take the events of dispatch, for telemetry; None for none.
     """
+    notes = notes or DispatchNotes()
     store, bus, clock = foundation.stores.dispatch, foundation.bus, foundation.clock
     workers = Workers(bus)
     expiry = LeaseExpiry(
@@ -75,9 +83,10 @@ async def dispatch(
         clock,
         silence_seconds=times.heartbeat_timeout_seconds,
         retry_after_crash=retry_after_crash,
+        note=notes.expired,
     )
     async with LeaseWork(store, workers, bus, clock, retry_after_crash) as lease_work:
-        dispatcher = Dispatcher(store, workers, lease_work, bus, clock, tokens)
+        dispatcher = Dispatcher(store, workers, lease_work, bus, clock, tokens, note=notes.claimed)
         attachments = Attachments(store, workers, dispatcher, clock, note_attached)
         handler = WorkerStreamHandler(
             attachments, workers, dispatcher, lease_work, clock, foundation.draining, times

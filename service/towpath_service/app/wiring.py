@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from towpath_service.app.control_wiring import control, work_of_runs
 from towpath_service.app.dispatch_wiring import open_dispatch
 from towpath_service.app.identity.secret_keys import sealing_in_memory, without_key
+from towpath_service.app.limit_wiring import limits
 from towpath_service.app.stores import database_at, has_identity, stores_on
 from towpath_service.app.subjects import Foundation, Subject
 from towpath_service.app.work_wiring import work
@@ -29,6 +30,7 @@ from towpath_service.runs.application.producers import Producers
 from towpath_service.runs.application.queries import Queries
 from towpath_service.runs.application.reaper import Reaper
 from towpath_service.runs.application.retention import Retention
+from towpath_service.runs.application.timelines import Timelines
 from towpath_service.runs.application.watch import Watches
 from towpath_service.runs.domain.retention import Keep
 from towpath_service.runs.rpc.ingest_handler import IngestHandler, StreamTimes
@@ -39,6 +41,7 @@ from towpath_service.telemetry.wrapping import Wrapping
 from towpath_service.values.application.data_keys import DataKeys
 from towpath_service.values.application.secrets import WorkspaceSecrets
 from towpath_service.values.rpc.secret_handler import SecretHandler
+from towpath_service.work.storage.figures import SqlWorkFigures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -131,10 +134,13 @@ async def open_service(
         values = _values(foundation, sealing, operated_by_callers=layer is None)
         resources = work(foundation, parts, wrapping.slots())
         controls = control(foundation, parts, runs.queries)
-        dispatching = open_dispatch(foundation, times or StreamTimes(), layer)
+        dispatching = open_dispatch(foundation, times or StreamTimes(), layer, wrapping.dispatch())
         dispatch = await stack.enter_async_context(dispatching)
+        figures = SqlWorkFigures(foundation.stores.database)
+        stack.enter_context(wrapping.figures(figures, foundation.clock))
+        limiting = await stack.enter_async_context(limits(foundation))
         further = [await stack.enter_async_context(opened(foundation)) for opened in subjects]
-        all_subjects = (runs, values, resources, controls, dispatch, *further)
+        all_subjects = (runs, values, resources, controls, dispatch, limiting, *further)
         handlers = [handler for subject in all_subjects for handler in subject.handlers]
         yield Service(
             dispatcher=wrapping.dispatcher(_dispatcher(handlers, layer)),
@@ -205,7 +211,7 @@ async def _runs(
             retention=retention,
             handlers=(
                 IngestHandler(producers, draining, times, limits, parts.directives),
-                RunHandler(queries, watches, parts.shown),
+                RunHandler(queries, watches, Timelines(store), parts.shown),
                 FlowHandler(queries),
                 LogHandler(producers, queries, watches, limits),
                 ServerHandler(metadata.version("towpath")),

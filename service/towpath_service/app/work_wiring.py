@@ -41,7 +41,7 @@ def work(foundation: Foundation, parts: WorkOfRuns, note_slots: NoteSlots | None
     waiting = DeploymentRuns(parts.control, bus, clock)
     cancelling = Cancelling(parts.control, bus, clock)
     scheduling = SqlSchedulingStore(stores.database, stores.runs, quotas)
-    filling = SqlBackfillStore(stores.database, stores.runs)
+    filling = SqlBackfillStore(stores.database, stores.runs, quotas)
     backfills = WorkBackfills(filling, cancelling, bus, clock)
     return Subject(
         handlers=(*_resources(foundation, waiting), BackfillHandler(backfills)),

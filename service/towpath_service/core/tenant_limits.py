@@ -28,6 +28,7 @@ Quota = Literal[
     "log_bytes_per_second",
     "open_streams",
     "open_watches",
+    "queued_runs",
     "stored_bytes",
 ]
 
@@ -39,6 +40,7 @@ DEFAULTS: Final[Mapping[Quota, int]] = {
     "log_bytes_per_second": 10_000_000,
     "open_streams": 200,
     "open_watches": 100,
+    "queued_runs": 100_000,
     "stored_bytes": 0,  # No limit.
 }
 SHARE_OF_WATCHES: Final = 5

@@ -35,6 +35,10 @@ class Instruments:
     time_in_state: Counter
     slots: Counter
     schedule_lag: Histogram
+    claims: Counter
+    queue_wait: Histogram
+    lease_expired: Counter
+    cancel_duration: Histogram
     loop_failures: Counter
     statement_duration: Histogram
 
@@ -89,6 +93,18 @@ def make_instruments(meter: Meter) -> Instruments:
         ),
         schedule_lag=seconds(
             "towpath.schedule.lag", "From a due time to the creation of its run.", RUN_SECONDS
+        ),
+        claims=meter.create_counter("towpath.work.claims", "{run}", "Runs given to workers."),
+        queue_wait=seconds(
+            "towpath.queue.wait", "From when a run was ready to its claim.", RUN_SECONDS
+        ),
+        lease_expired=meter.create_counter(
+            "towpath.work.lease_expired", "{lease}", "Leases that ended by silence."
+        ),
+        cancel_duration=seconds(
+            "towpath.cancel.duration",
+            "From the request to cancel a flow run to its end.",
+            RUN_SECONDS,
         ),
         loop_failures=meter.create_counter(
             "towpath.background.failures", "{failure}", "Background loops that failed."

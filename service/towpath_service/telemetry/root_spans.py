@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import SpanKind
 from towpath.extensions.spans import FinishedSpan, emit
-from towpath.extensions.tracing import Carrier, attempt_span_id, names, root_span_id, trace_id_of
+from towpath.extensions.tracing import (
+    Carrier,
+    RootPlace,
+    attempt_span_id,
+    names,
+    root_span_id,
+)
 
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunState
 
@@ -37,24 +43,65 @@ class Story:
 def tell(story: Story, tracer: Tracer, sampler: ServiceSampler) -> None:
     """Makes the spans of a run; none when the run's own process has made them."""
     run = story.run
-    carrier = Carrier.parse(run.traceparent)
     crashed = run.state is RunState.CRASHED and (run.inferred or run.reason in _GONE)
-    if run.state not in TERMINAL_STATES or (carrier is not None and not crashed):
+    traced = _is_traced(story)
+    if run.state not in TERMINAL_STATES or (traced and not crashed):
         return
-    trace_id = carrier.trace_id if carrier else trace_id_of(run.run_id)
-    taken = sampler.takes(trace_id) and (carrier is None or carrier.sampled)
+    place = _place(run)
+    taken = sampler.takes(place.trace_id) and place.sampled
     failed = run.state.name in names.FAILURES
     if not taken and not failed:
         return
     extra = {} if taken else {names.SAMPLING: names.KEPT_FAILURE}
-    attempts = list(_attempts(story, trace_id, extra))
+    attempts = list(_attempts(story, place, extra))
     # The process exported each earlier attempt's span when it began the next attempt.
-    for span in attempts[-1:] if carrier is not None else attempts:
+    for span in attempts[-1:] if traced else attempts:
         emit(tracer, span)
-    emit(tracer, _root(story, trace_id, carrier, extra))
+    emit(tracer, _root(story, place, extra))
 
 
-def _attempts(story: Story, trace_id: int, extra: dict[str, Any]) -> Iterable[FinishedSpan]:
+def _is_dispatched(run: Run) -> bool:
+    """Whether the service has created the run, so that its header may be of what asked for it."""
+    return run.fence > 0 or run.producer_id is None
+
+
+def _is_traced(story: Story) -> bool:
+    """Whether the run's own process makes its spans.
+
+    The header of a dispatched run may be of the span that it was created in. Its own process is
+    taken for traced then, too, if it has reported the end.
+    """
+    run = story.run
+    carrier = Carrier.parse(run.traceparent)
+    if carrier is None:
+        return False
+    if not _is_dispatched(run) or carrier.span_id == root_span_id(run.run_id):
+        return True
+    return bool(story.transitions) and story.transitions[-1].producer_id is not None
+
+
+def _place(run: Run) -> RootPlace:
+    """The place of the run's root."""
+    carrier = Carrier.parse(run.traceparent)
+    if carrier is None or _is_dispatched(run):
+        return RootPlace.of(run.run_id, run.traceparent)
+    return RootPlace(
+        trace_id=carrier.trace_id,
+        span_id=carrier.span_id,
+        parent_span_id=None,
+        sampled=carrier.sampled,
+    )
+
+
+def _began_us(run: Run) -> int:
+    """The begin of the run: a dispatched one's is when it was due."""
+    if run.scheduled_us is None or not _is_dispatched(run):
+        return run.occurred_us
+    ended_us = run.ended_us or run.state_us
+    return min(max(run.occurred_us, run.scheduled_us), ended_us)
+
+
+def _attempts(story: Story, place: RootPlace, extra: dict[str, Any]) -> Iterable[FinishedSpan]:
     run = story.run
     began_us = run.created_us if run.started_us is None else run.started_us
     for item in story.transitions:
@@ -64,9 +111,9 @@ def _attempts(story: Story, trace_id: int, extra: dict[str, Any]) -> Iterable[Fi
         elif state is RunState.RETRYING or state in TERMINAL_STATES:
             yield FinishedSpan(
                 name=names.ATTEMPT_SPAN,
-                trace_id=trace_id,
+                trace_id=place.trace_id,
                 span_id=attempt_span_id(run.run_id, item.attempt),
-                parent_span_id=_root_id(run),
+                parent_span_id=place.span_id,
                 start_ns=began_us * 1000,
                 end_ns=item.occurred_us * 1000,
                 kind=SpanKind.CONSUMER,
@@ -82,17 +129,15 @@ def _attempts(story: Story, trace_id: int, extra: dict[str, Any]) -> Iterable[Fi
             )
 
 
-def _root(
-    story: Story, trace_id: int, carrier: Carrier | None, extra: dict[str, Any]
-) -> FinishedSpan:
+def _root(story: Story, place: RootPlace, extra: dict[str, Any]) -> FinishedSpan:
     run = story.run
     name = run.flow_name or run.flow_id
     return FinishedSpan(
         name=f"{names.RUN} {name}",
-        trace_id=trace_id,
-        span_id=carrier.span_id if carrier else root_span_id(run.run_id),
-        parent_span_id=None,
-        start_ns=run.occurred_us * 1000,
+        trace_id=place.trace_id,
+        span_id=place.span_id,
+        parent_span_id=place.parent_span_id,
+        start_ns=_began_us(run) * 1000,
         end_ns=(run.ended_us or run.state_us) * 1000,
         kind=SpanKind.SERVER,
         attributes={
@@ -108,11 +153,6 @@ def _root(
         },
         error=_text(run.state, run.message),
     )
-
-
-def _root_id(run: Run) -> int:
-    carrier = Carrier.parse(run.traceparent)
-    return carrier.span_id if carrier else root_span_id(run.run_id)
 
 
 def _error(state: RunState, reason: str) -> dict[str, str]:

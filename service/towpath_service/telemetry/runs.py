@@ -8,26 +8,29 @@ both cases they are made here, with the ids that the run carries or that derive 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections import Counter
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from opentelemetry import trace
 from towpath.extensions.tracing import guarded
 
 from towpath_service.core.errors import ServiceError
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunKind, RunState
 from towpath_service.telemetry import root_spans
+from towpath_service.telemetry.dispatch import enqueued
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Mapping, Sequence
 
     from opentelemetry.trace import Tracer
 
     from towpath_service.core.names import Scope
     from towpath_service.runs.domain.decisions import RunStatus
-    from towpath_service.runs.ports.ingest import ChangeSet, TransitionRow
+    from towpath_service.runs.ports.ingest import ChangeSet, NewRun, TransitionRow
     from towpath_service.runs.ports.reads import Reads, ReadStore
     from towpath_service.telemetry.metrics import Instruments
     from towpath_service.telemetry.sampling import ServiceSampler
@@ -38,6 +41,7 @@ KIND: Final = "towpath.run.kind"
 NAME: Final = "cicd.pipeline.name"
 RESULT: Final = "cicd.pipeline.result"
 RUN_STATE: Final = "cicd.pipeline.run.state"
+PROOF: Final = "towpath.cancel.proof"
 COMPONENT: Final = "cicd.system.component"
 MOST_WAITING: Final = 1000
 SETTLE_SECONDS: Final = 1.0
@@ -101,10 +105,27 @@ class RunWatcher:
             counts[kind, before, after] += 1
             if before is not None:
                 times[kind, before] += max(0, at_us - since.get(run_id, at_us))
+            was_us = since.get(run_id, at_us)
             since[run_id] = at_us
             if kind is RunKind.FLOW and after in TERMINAL_STATES:
                 self._end(row, status)
+            if kind is RunKind.FLOW and before is RunState.CANCELLING:
+                self._cancelled(row, at_us - was_us)
         self._measure(counts, times)
+        self._tell_enqueued(changes.new_runs)
+
+    def _tell_enqueued(self, new_runs: Sequence[NewRun]) -> None:
+        """Makes the spans of flow runs that the service has created and queued."""
+        if self._making is None:
+            return
+        creator = trace.get_current_span().get_span_context()
+        for new in new_runs:
+            if new.status.kind is RunKind.FLOW and new.status.producer_id is None:
+                enqueued(new, creator, self._tracer, self._sampler)
+
+    def _cancelled(self, row: TransitionRow, took_us: int) -> None:
+        attributes = {PROOF: _proof(row), STATE: row.to_state.name}
+        self._instruments.cancel_duration.record(max(0, took_us) / 1e6, attributes)
 
     def _measure(
         self,
@@ -156,6 +177,14 @@ class RunWatcher:
                     if story is not None:
                         root_spans.tell(story, self._tracer, self._sampler)
             self._ended.task_done()
+
+
+def _proof(row: TransitionRow) -> str:
+    """How it is known that a run has ended which was asked to."""
+    if row.evidence is not None:
+        kind: str = json.loads(row.evidence)["kind"]
+        return kind.removeprefix("STOP_KIND_").lower()
+    return "inferred" if row.inferred else "reported"
 
 
 def _read(scope: Scope, run_id: str, reads: Reads) -> root_spans.Story | None:

@@ -21,6 +21,7 @@ from towpath.extensions.exporting import (
 )
 
 from towpath_service.telemetry.active import ActiveRuns
+from towpath_service.telemetry.dispatch import DispatchWatcher
 from towpath_service.telemetry.ingestion import Flights, ObservedCommitter
 from towpath_service.telemetry.measuring import readers_for
 from towpath_service.telemetry.metrics import make_instruments
@@ -30,7 +31,9 @@ from towpath_service.telemetry.runs import RunWatcher
 from towpath_service.telemetry.sampling import ServiceSampler, ratio_from_environment
 from towpath_service.telemetry.statements import StatementObserver
 from towpath_service.telemetry.transactions import ObservedDatabase, current_loop
+from towpath_service.telemetry.work_gauges import WorkGauges
 from towpath_service.telemetry.wrapping import Wrapping
+from towpath_service.work.application.noting import DispatchNotes
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
         Sequence,
     )
 
+    from towpath_service.core.clock import Clock
     from towpath_service.database.port import Database
     from towpath_service.rpc.dispatcher import Dispatching
     from towpath_service.runs.application.committer import Submitting
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
     from towpath_service.telemetry.wanted import Wanted
     from towpath_service.work.application.scheduler import NoteSlots
     from towpath_service.work.domain.schedules import Slot
+    from towpath_service.work.ports.figures import ReadFigures
 
 SERVICE_NAME: Final = "towpath-service"
 
@@ -77,6 +82,7 @@ class Telemetry(Wrapping):
         self._watcher = RunWatcher(self._instruments, self._tracer, self._sampler)
         self._flights = Flights()
         self._active = ActiveRuns(self._meter) if wanted.metrics else None
+        self._gauges = WorkGauges(self._meter) if wanted.metrics else None
         self._statements: StatementObserver | None = None
 
     def database(self, database: Database) -> Database:
@@ -122,6 +128,18 @@ class Telemetry(Wrapping):
                     self._instruments.schedule_lag.record(max(0.0, lag_us / 1e6))
 
         return note
+
+    def dispatch(self) -> DispatchNotes:
+        """Makes spans of claims, and measures them and expired leases."""
+        watcher = DispatchWatcher(self._instruments, self._tracer, self._sampler)
+        return DispatchNotes(claimed=watcher.claimed, expired=watcher.expired)
+
+    @contextmanager
+    def figures(self, read: ReadFigures, clock: Clock) -> Generator[None]:
+        """Reports numbers of waiting runs, leases and workers, while the database is open."""
+        gauges = self._gauges
+        with nullcontext() if gauges is None else gauges.reading(read, clock):
+            yield
 
     def loop(self, name: str, run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         """Wraps a background loop."""

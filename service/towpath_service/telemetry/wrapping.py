@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
+    from towpath_service.core.clock import Clock
     from towpath_service.database.port import Database
     from towpath_service.rpc.dispatcher import Dispatching
     from towpath_service.runs.application.committer import Submitting
     from towpath_service.runs.ports.store import RunStore
+    from towpath_service.work.application.noting import DispatchNotes
     from towpath_service.work.application.scheduler import NoteSlots
+    from towpath_service.work.ports.figures import ReadFigures
 
 
 class Wrapping:
@@ -38,6 +41,16 @@ class Wrapping:
     def slots(self) -> NoteSlots | None:
         """Takes the due times of schedules that were decided; None for none."""
         return None
+
+    def dispatch(self) -> DispatchNotes | None:
+        """Takes the events of dispatch; None for none."""
+        return None
+
+    @contextmanager
+    def figures(self, read: ReadFigures, clock: Clock) -> Generator[None]:
+        """Reports numbers of waiting runs, leases and workers, while the database is open."""
+        del read, clock
+        yield
 
     def loop(self, name: str, run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         """Wraps a background loop."""

@@ -217,7 +217,7 @@ def test_the_commands_say_what_they_did(empty: Path | PostgresUrl) -> None:
     def run(*words: str) -> str:
         result = CliRunner().invoke(server, ["db", *words, "--database", option(empty)])
         assert result.exit_code == 0, result.output
-        return result.output
+        return result.stdout
 
     assert run("upgrade") == f"The schema was empty and is {HEAD} now.\n"
     assert run("upgrade") == f"The schema is {HEAD} already.\n"

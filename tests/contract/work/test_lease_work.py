@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from towpath_service.database.postgres_url import PostgresUrl
     from towpath_service.work.application.settling import Crashed
 
+INSTANCE = "00000000-0000-4000-8000-0000000000aa"
+
 
 @pytest_asyncio.fixture
 async def pools(either: Path | PostgresUrl) -> AsyncIterator[Pools]:
@@ -258,6 +260,27 @@ async def test_time_in_which_no_service_lived_is_made_up_for(pools: Pools) -> No
         await looking.note_life()
     assert await looking.look() == 1
     assert await pools.queued() == [run_id]
+
+
+async def test_a_run_goes_on_while_the_service_is_away_for_ten_minutes(pools: Pools) -> None:
+    [run_id] = await pools.enqueue()
+    hand, _ = await pools.worker(instance_id=INSTANCE)
+    looking = expiry(pools)
+    await looking.look()
+    [lease] = await pools.claim(hand)
+    await pools.accept(hand, lease)
+    await pools.state_of(run_id, RunState.RUNNING, lease.fence)
+    pools.clock.move(600)
+    # The first thing that a replica does, before any worker can have attached.
+    assert await looking.look() == 0
+    again, attached = await pools.worker(instance_id=INSTANCE, held={lease.lease_id: 4711})
+    assert (attached.lost, attached.leases) == (frozenset(), {lease.lease_id})
+    assert (await pools.renew(again, lease)).lost == frozenset()
+    assert await pools.state_of(run_id, RunState.COMPLETED, lease.fence) == []
+    await pools.end(again, lease)
+    assert [state for state, _ in await pools.history(run_id)] == [
+        *("SCHEDULED", "PENDING", "RUNNING", "COMPLETED")
+    ]
 
 
 async def test_many_expiries_at_once_end_each_lease_once(pools: Pools) -> None:

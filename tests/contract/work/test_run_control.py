@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
 from towpath.api.v1 import run_pb2, run_service_pb2, state_pb2
+from towpath_service.core.tenant_limits import DEFAULTS
 from towpath_service.work.domain.deployments import Deployment, DeploymentContent
 from towpath_service.work.domain.names import DeploymentName, PoolName, QueueName
 from towpath_service.work.domain.pools import Pool, PoolSettings, Queue, QueueSettings
@@ -195,7 +196,7 @@ async def test_a_repeated_request_is_answered_with_the_first_run(place: Place) -
 
 
 async def test_a_tenant_queues_so_many_runs(small: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("towpath_service.work.application.creating.MOST_QUEUED", 2)
+    monkeypatch.setitem(cast("dict[str, int]", DEFAULTS), "queued_runs", 2)
     await deploy(small)
     first = await create(small, idempotency_key="k")
     await create(small)
@@ -206,6 +207,30 @@ async def test_a_tenant_queues_so_many_runs(small: Place, monkeypatch: pytest.Mo
     assert (await create(small, idempotency_key="k")).run.run_id == first.run.run_id
     runs = await small.call(small.owner, "RunService/ListRuns", parent=PARENT)
     assert len(runs.runs) == 2
+
+
+async def test_the_operator_sets_how_many_runs_a_tenant_queues(small: Place) -> None:
+    await deploy(small)
+    quotas = {"queued_runs": 1}
+    limit = "TenantService/SetTenantQuotas"
+    await small.call(small.owner, limit, name="tenants/main", quotas=quotas)
+    await create(small)
+    assert (await refusal(small)).metadata == {"quota": "queued_runs", "limit": "1"}
+
+
+async def test_a_run_tells_who_created_it_and_job_variables_fit_the_pool(small: Place) -> None:
+    await deploy(small)
+    made = (await create(small)).run
+    found = await small.call(small.owner, "RunService/GetRun", name=made.name)
+    assert made.creator.principal == found.run.creator.principal == "users/owner@example.org"
+    refused = await refusal(small, job_overrides_json='{"image": "etl:1"}')
+    [violation] = refused.violations
+    assert violation.field == "job_overrides_json.image"
+    assert "env, python, stop_seconds, working_directory" in violation.description
+    script = await small.run(small.owner)
+    name = f"{PARENT}/runs/{script}"
+    told = await small.call(small.owner, "RunService/GetRun", name=name)
+    assert told.run.creator.principal == "users/owner@example.org"
 
 
 async def test_a_run_creates_and_cancels_below_itself_only(place: Place) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import pytest_asyncio
 from towpath_auth import LOCAL_CALLER
 from towpath_service.core.errors import ServiceError
+from towpath_service.core.tenant_limits import DEFAULTS
 from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.runs.domain.states import RunState
-from towpath_service.work.application import deciding, scheduler
+from towpath_service.work.application import scheduler
 from towpath_service.work.application.revising import ScheduleChange
 from towpath_service.work.application.schedules import WorkSchedules
 from towpath_service.work.application.slot_retention import SlotRetention
@@ -58,6 +59,20 @@ async def test_a_due_time_becomes_a_run(times: Timetable) -> None:
     assert (schedule.decided_us, schedule.wake_us) == (times.clock.us, at("12-03T02:00"))
     await times.tick()
     assert await times.ran() == ["12-02T02:00"]
+
+
+async def test_a_due_time_that_is_decided_gets_no_second_run(times: Timetable) -> None:
+    """Also where the schedule has forgotten it: the key of the decision holds."""
+    times.clock.us = at("12-01T12:00")
+    await times.add(cron("0 2 * * *"))
+    before = await times.get()
+    times.clock.us = at("12-02T02:00")
+    await times.tick()
+    await times.change(decided_us=before.decided_us, wake_us=before.wake_us)
+    times.clock.us += SECOND
+    await times.tick()
+    assert len(await times.site.rows(tables.run_origin)) == 1
+    assert len(await times.site.rows(tables.schedule_slot)) == 1
 
 
 @pytest.mark.parametrize(
@@ -147,7 +162,7 @@ async def test_a_portion_that_fails_leaves_the_portions_before_it(
     for number in range(5):
         await times.add(EVERY_MINUTE, f"s{number}")
     times.clock.us += MINUTE
-    write, written = deciding.write_plans, 0
+    write, written = scheduler.write_plans, 0
 
     def fail_second(*given: Any, **named: Any) -> Any:
         nonlocal written
@@ -257,7 +272,7 @@ async def test_a_deployment_without_a_pool_runs_nothing(site: Site) -> None:
 async def test_a_full_quota_refuses_the_due_times_that_find_no_room(
     times: Timetable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deciding, "MOST_QUEUED", 2)
+    monkeypatch.setitem(cast("dict[str, int]", DEFAULTS), "queued_runs", 2)
     times.clock.us = at("12-01T12:00")
     await times.add(cron("0 * * * *", catch_up=CatchUp.ALL))
     times.clock.us = at("12-01T15:00")

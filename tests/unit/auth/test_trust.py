@@ -25,6 +25,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"issuer": "http://127.0.0.1:8080"}, "Use https"),
     ({"issuer": "http://10.0.0.1", "allow_loopback": True}, "Use https"),
     ({"issuer": "http://localhost.evil.example", "allow_loopback": True}, "Use https"),
+    ({"issuer": "http://[::ffff:127.0.0.1]", "allow_loopback": True}, "Use https"),
     ({"issuer": "ftp://issuer.example"}, "Use https"),
     ({"issuer": "issuer.example"}, "Write issuer"),
     ({"issuer": ""}, "Write issuer"),

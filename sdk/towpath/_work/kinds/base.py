@@ -27,6 +27,11 @@ class Handle(Protocol):
         ...
 
     @property
+    def attempt(self) -> int:
+        """The attempt of the run, from 1."""
+        ...
+
+    @property
     def token_path(self) -> Path | None:
         """File of the run's token; None without identity."""
         ...

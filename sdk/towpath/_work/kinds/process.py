@@ -23,7 +23,8 @@ from towpath._work.folders import (
     remove_unfinished,
     run_folders,
 )
-from towpath._work.proof import RunEnd, StopProof
+from towpath._work.job_template import PROCESS
+from towpath._work.proof import RunEnd, StopProof, not_started
 from towpath._work.sessions import end_session
 
 if TYPE_CHECKING:
@@ -38,26 +39,6 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("towpath.worker")
 _KEEP_SECONDS: Final = 24 * 3600.0
 _SHIM_LOG: Final = "shim.log"
-_TEMPLATE: Final[Mapping[str, Any]] = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {
-        "python": {
-            "type": "string",
-            "description": "Python interpreter of the run, which has Towpath; else the worker's.",
-        },
-        "working_directory": {
-            "type": "string",
-            "description": "Folder to start in; else the worker's own.",
-        },
-        "stop_seconds": {
-            "type": "number",
-            "minimum": 0,
-            "default": STOP_SECONDS,
-            "description": "Seconds between SIGTERM and SIGKILL.",
-        },
-    },
-}
 
 
 class ProcessHandle:
@@ -71,7 +52,8 @@ class ProcessHandle:
             supervisor: Its shim, if this process started that.
         """
         self.folder = folder
-        self._run_id = folder.job().run_id
+        job = folder.job()
+        self._run_id, self._attempt = job.run_id, job.attempt
         self._supervisor = supervisor
         self._future: Future[RunEnd] = Future()
         threading.Thread(
@@ -90,6 +72,11 @@ class ProcessHandle:
     def run_id(self) -> str:
         """The run."""
         return self._run_id
+
+    @property
+    def attempt(self) -> int:
+        """The attempt of the run."""
+        return self._attempt
 
     @property
     def token_path(self) -> Path | None:
@@ -160,7 +147,7 @@ class ProcessHandle:
         """Ends a run whose shim is gone, and says so in its place; the folder is locked."""
         state = self.folder.shim_state()
         if state is None:
-            end = _not_started(self.lease_id, f"no shim began: see {self.folder.path / _SHIM_LOG}")
+            end = not_started(self.lease_id, f"no shim began: see {self.folder.path / _SHIM_LOG}")
         else:
             killed = end_session(state, self.lease_id)
             end = RunEnd(
@@ -184,7 +171,7 @@ class ProcessKind:
     """Runs as processes on this machine."""
 
     name: ClassVar[str] = "process"
-    template_schema: ClassVar[Mapping[str, Any]] = _TEMPLATE
+    template_schema: ClassVar[Mapping[str, Any]] = PROCESS
 
     def __init__(
         self,
@@ -315,7 +302,7 @@ def supervise(folder: RunFolder, environment: Mapping[str, str]) -> ProcessHandl
         if folder.end() is None:
             supervisor = _supervisor(folder, descriptor, environment)
     except OSError as error:
-        folder.write_end(_not_started(folder.lease_id, f"its shim can't be started: {error}"))
+        folder.write_end(not_started(folder.lease_id, f"its shim can't be started: {error}"))
     finally:
         os.close(descriptor)
     return ProcessHandle(folder, supervisor)
@@ -339,17 +326,3 @@ def _supervisor(
     with supervisor.stdout as said:
         said.read()
     return supervisor
-
-
-def _not_started(lease_id: str, message: str) -> RunEnd:
-    return RunEnd(
-        proof=StopProof(
-            kind="NEVER_STARTED",
-            lease_id=lease_id,
-            host=os.uname().nodename,
-            observed_time=time.time(),
-            escaped_children=0,
-        ),
-        reason="START_FAILED",
-        message=message,
-    )

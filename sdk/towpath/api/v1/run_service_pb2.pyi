@@ -149,6 +149,8 @@ class _ExplanationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Expla
     """It took too long, or started too late."""
     EXPLANATION_KIND_PAUSED: _ExplanationKind.ValueType  # 20
     """It is paused."""
+    EXPLANATION_KIND_RETURNED: _ExplanationKind.ValueType  # 21
+    """A worker gave it back: it could not start it, or takes no more runs."""
 
 class ExplanationKind(_ExplanationKind, metaclass=_ExplanationKindEnumTypeWrapper):
     """The kind of a reason for a run's state."""
@@ -195,6 +197,8 @@ EXPLANATION_KIND_TIMED_OUT: ExplanationKind.ValueType  # 19
 """It took too long, or started too late."""
 EXPLANATION_KIND_PAUSED: ExplanationKind.ValueType  # 20
 """It is paused."""
+EXPLANATION_KIND_RETURNED: ExplanationKind.ValueType  # 21
+"""A worker gave it back: it could not start it, or takes no more runs."""
 Global___ExplanationKind: _TypeAlias = ExplanationKind  # noqa: Y015
 
 @_typing.final
@@ -883,8 +887,8 @@ class WatchRunsRequest(_message.Message):
     filter: _builtins.str
     """Filter of runs; see ListRunsRequest.filter."""
     resume_token: _builtins.str
-    """The last token that a WatchRunsResponse, ListRunsResponse or GetRunGraphResponse
-    had for the same parent and filter. Opaque, at most 1024 characters, valid for at least an
+    """The last token that a WatchRunsResponse, ListRunsResponse, GetRunGraphResponse or
+    StreamRunTimelineResponse had for the same parent and filter. Opaque, at most 1024 characters, valid for at least an
     hour.
     """
     skip_initial: _builtins.bool

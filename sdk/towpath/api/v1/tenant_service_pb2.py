@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from towpath.api.v1 import access_rule_pb2 as towpath_dot_api_dot_v1_dot_access__rule__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#towpath/api/v1/tenant_service.proto\x12\x0etowpath.api.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a towpath/api/v1/access_rule.proto\"\x81\x02\n\x06Tenant\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n\x03uid\x18\x02 \x01(\tR\x03uid\x12+\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x0b\x64isplayName\x12\x31\n\x05state\x18\x04 \x01(\x0e\x32\x1b.towpath.api.v1.TenantStateR\x05state\x12\x34\n\x06quotas\x18\x05 \x01(\x0b\x32\x1c.towpath.api.v1.TenantQuotasR\x06quotas\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\"\xb6\x02\n\x0cTenantQuotas\x12\x35\n\x12updates_per_second\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x10updatesPerSecond\x12\x38\n\x14log_bytes_per_second\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00R\x11logBytesPerSecond\x12\x31\n\x10\x63\x61lls_per_second\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x0e\x63\x61llsPerSecond\x12*\n\x0copen_streams\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x0bopenStreams\x12*\n\x0cstored_bytes\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00R\x0bstoredBytes\x12*\n\x0copen_watches\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x0bopenWatches\"\xb2\x02\n\x13\x43reateTenantRequest\x12H\n\ttenant_id\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x08tenantId\x12+\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x0b\x64isplayName\x12n\n\x0bowner_email\x18\x03 \x01(\tBM\xbaHJrH2F^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\\.[A-Za-z0-9-]{1,63}){0,8}$R\nownerEmail\x12\x34\n\x06quotas\x18\x04 \x01(\x0b\x32\x1c.towpath.api.v1.TenantQuotasR\x06quotas\"\xc9\x01\n\x14\x43reateTenantResponse\x12.\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.towpath.api.v1.TenantR\x06tenant\x12+\n\rowner_api_key\x18\x02 \x01(\tB\x07\x80\x01\x01\xb0\xbb\x18\x01R\x0bownerApiKey\x12T\n\x19owner_api_key_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x15ownerApiKeyExpireTime\"c\n\x12ListTenantsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\tpageToken\"o\n\x13ListTenantsResponse\x12\x30\n\x07tenants\x18\x01 \x03(\x0b\x32\x16.towpath.api.v1.TenantR\x07tenants\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"1\n\x10GetTenantRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x04name\"C\n\x11GetTenantResponse\x12.\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.towpath.api.v1.TenantR\x06tenant\"\xaa\x01\n\x16SetTenantQuotasRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x04name\x12\x34\n\x06quotas\x18\x02 \x01(\x0b\x32\x1c.towpath.api.v1.TenantQuotasR\x06quotas\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"I\n\x17SetTenantQuotasResponse\x12.\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.towpath.api.v1.TenantR\x06tenant\"5\n\x14SuspendTenantRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x04name\"G\n\x15SuspendTenantResponse\x12.\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.towpath.api.v1.TenantR\x06tenant\"4\n\x13ResumeTenantRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x04name\"F\n\x14ResumeTenantResponse\x12.\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.towpath.api.v1.TenantR\x06tenant*`\n\x0bTenantState\x12\x1c\n\x18TENANT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13TENANT_STATE_ACTIVE\x10\x01\x12\x1a\n\x16TENANT_STATE_SUSPENDED\x10\x02\x32\xc0\x06\n\rTenantService\x12\x8e\x01\n\x0c\x43reateTenant\x12#.towpath.api.v1.CreateTenantRequest\x1a$.towpath.api.v1.CreateTenantResponse\"3\xaa\xbb\x18/\x08\x03\x12\x0fplatform.manage\"\rtenant.create*\ttenant_id0\x02\x12t\n\x0bListTenants\x12\".towpath.api.v1.ListTenantsRequest\x1a#.towpath.api.v1.ListTenantsResponse\"\x1c\x90\x02\x01\xaa\xbb\x18\x15\x08\x03\x12\x0fplatform.manage0\x03\x12n\n\tGetTenant\x12 .towpath.api.v1.GetTenantRequest\x1a!.towpath.api.v1.GetTenantResponse\"\x1c\x90\x02\x01\xaa\xbb\x18\x15\x08\x03\x12\x0fplatform.manage0\x01\x12\x95\x01\n\x0fSetTenantQuotas\x12&.towpath.api.v1.SetTenantQuotasRequest\x1a\'.towpath.api.v1.SetTenantQuotasResponse\"1\x90\x02\x02\xaa\xbb\x18*\x08\x03\x12\x0fplatform.manage\"\rtenant.quotas*\x04name0\x02\x12\x90\x01\n\rSuspendTenant\x12$.towpath.api.v1.SuspendTenantRequest\x1a%.towpath.api.v1.SuspendTenantResponse\"2\x90\x02\x02\xaa\xbb\x18+\x08\x03\x12\x0fplatform.manage\"\x0etenant.suspend*\x04name0\x02\x12\x8c\x01\n\x0cResumeTenant\x12#.towpath.api.v1.ResumeTenantRequest\x1a$.towpath.api.v1.ResumeTenantResponse\"1\x90\x02\x02\xaa\xbb\x18*\x08\x03\x12\x0fplatform.manage\"\rtenant.resume*\x04name0\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#towpath/api/v1/tenant_service.proto\x12\x0etowpath.api.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a towpath/api/v1/access_rule.proto\"\x81\x02\n\x06Tenant\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n\x03uid\x18\x02 \x01(\tR\x03uid\x12+\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x0b\x64isplayName\x12\x31\n\x05state\x18\x04 \x01(\x0e\x32\x1b.towpath.api.v1.TenantStateR\x05state\x12\x34\n\x06quotas\x18\x05 \x01(\x0b\x32\x1c.towpath.api.v1.TenantQuotasR\x06quotas\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\"\xe0\x02\n\x0cTenantQuotas\x12\x35\n\x12updates_per_second\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x10updatesPerSecond\x12\x38\n\x14log_bytes_per_second\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00R\x11logBytesPerSecond\x12\x31\n\x10\x63\x61lls_per_second\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x0e\x63\x61llsPerSecond\x12*\n\x0copen_streams\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x0bopenStreams\x12*\n\x0cstored_bytes\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00R\x0bstoredBytes\x12*\n\x0copen_watches\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x0bopenWatches\x12(\n\x0bqueued_runs\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\nqueuedRuns\"\xb2\x02\n\x13\x43reateTenantRequest\x12H\n\ttenant_id\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x08tenantId\x12+\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x0b\x64isplayName\x12n\n\x0bowner_email\x18\x03 \x01(\tBM\xbaHJrH2F^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\\.[A-Za-z0-9-]{1,63}){0,8}$R\nownerEmail\x12\x34\n\x06quotas\x18\x04 \x01(\x0b\x32\x1c.towpath.api.v1.TenantQuotasR\x06quotas\"\xc9\x01\n\x14\x43reateTenantResponse\x12.\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.towpath.api.v1.TenantR\x06tenant\x12+\n\rowner_api_key\x18\x02 \x01(\tB\x07\x80\x01\x01\xb0\xbb\x18\x01R\x0bownerApiKey\x12T\n\x19owner_api_key_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x15ownerApiKeyExpireTime\"c\n\x12ListTenantsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\tpageToken\"o\n\x13ListTenantsResponse\x12\x30\n\x07tenants\x18\x01 \x03(\x0b\x32\x16.towpath.api.v1.TenantR\x07tenants\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"1\n\x10GetTenantRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x04name\"C\n\x11GetTenantResponse\x12.\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.towpath.api.v1.TenantR\x06tenant\"\xaa\x01\n\x16SetTenantQuotasRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x04name\x12\x34\n\x06quotas\x18\x02 \x01(\x0b\x32\x1c.towpath.api.v1.TenantQuotasR\x06quotas\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"I\n\x17SetTenantQuotasResponse\x12.\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.towpath.api.v1.TenantR\x06tenant\"5\n\x14SuspendTenantRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x04name\"G\n\x15SuspendTenantResponse\x12.\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.towpath.api.v1.TenantR\x06tenant\"4\n\x13ResumeTenantRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x04name\"F\n\x14ResumeTenantResponse\x12.\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.towpath.api.v1.TenantR\x06tenant*`\n\x0bTenantState\x12\x1c\n\x18TENANT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13TENANT_STATE_ACTIVE\x10\x01\x12\x1a\n\x16TENANT_STATE_SUSPENDED\x10\x02\x32\xc0\x06\n\rTenantService\x12\x8e\x01\n\x0c\x43reateTenant\x12#.towpath.api.v1.CreateTenantRequest\x1a$.towpath.api.v1.CreateTenantResponse\"3\xaa\xbb\x18/\x08\x03\x12\x0fplatform.manage\"\rtenant.create*\ttenant_id0\x02\x12t\n\x0bListTenants\x12\".towpath.api.v1.ListTenantsRequest\x1a#.towpath.api.v1.ListTenantsResponse\"\x1c\x90\x02\x01\xaa\xbb\x18\x15\x08\x03\x12\x0fplatform.manage0\x03\x12n\n\tGetTenant\x12 .towpath.api.v1.GetTenantRequest\x1a!.towpath.api.v1.GetTenantResponse\"\x1c\x90\x02\x01\xaa\xbb\x18\x15\x08\x03\x12\x0fplatform.manage0\x01\x12\x95\x01\n\x0fSetTenantQuotas\x12&.towpath.api.v1.SetTenantQuotasRequest\x1a\'.towpath.api.v1.SetTenantQuotasResponse\"1\x90\x02\x02\xaa\xbb\x18*\x08\x03\x12\x0fplatform.manage\"\rtenant.quotas*\x04name0\x02\x12\x90\x01\n\rSuspendTenant\x12$.towpath.api.v1.SuspendTenantRequest\x1a%.towpath.api.v1.SuspendTenantResponse\"2\x90\x02\x02\xaa\xbb\x18+\x08\x03\x12\x0fplatform.manage\"\x0etenant.suspend*\x04name0\x02\x12\x8c\x01\n\x0cResumeTenant\x12#.towpath.api.v1.ResumeTenantRequest\x1a$.towpath.api.v1.ResumeTenantResponse\"1\x90\x02\x02\xaa\xbb\x18*\x08\x03\x12\x0fplatform.manage\"\rtenant.resume*\x04name0\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,6 +49,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TENANTQUOTAS'].fields_by_name['stored_bytes']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_TENANTQUOTAS'].fields_by_name['open_watches']._loaded_options = None
   _globals['_TENANTQUOTAS'].fields_by_name['open_watches']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_TENANTQUOTAS'].fields_by_name['queued_runs']._loaded_options = None
+  _globals['_TENANTQUOTAS'].fields_by_name['queued_runs']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_CREATETENANTREQUEST'].fields_by_name['tenant_id']._loaded_options = None
   _globals['_CREATETENANTREQUEST'].fields_by_name['tenant_id']._serialized_options = b'\272H(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'
   _globals['_CREATETENANTREQUEST'].fields_by_name['display_name']._loaded_options = None
@@ -81,36 +83,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TENANTSERVICE'].methods_by_name['SuspendTenant']._serialized_options = b'\220\002\002\252\273\030+\010\003\022\017platform.manage\"\016tenant.suspend*\004name0\002'
   _globals['_TENANTSERVICE'].methods_by_name['ResumeTenant']._loaded_options = None
   _globals['_TENANTSERVICE'].methods_by_name['ResumeTenant']._serialized_options = b'\220\002\002\252\273\030*\010\003\022\017platform.manage\"\rtenant.resume*\004name0\002'
-  _globals['_TENANTSTATE']._serialized_start=2078
-  _globals['_TENANTSTATE']._serialized_end=2174
+  _globals['_TENANTSTATE']._serialized_start=2120
+  _globals['_TENANTSTATE']._serialized_end=2216
   _globals['_TENANT']._serialized_start=157
   _globals['_TENANT']._serialized_end=414
   _globals['_TENANTQUOTAS']._serialized_start=417
-  _globals['_TENANTQUOTAS']._serialized_end=727
-  _globals['_CREATETENANTREQUEST']._serialized_start=730
-  _globals['_CREATETENANTREQUEST']._serialized_end=1036
-  _globals['_CREATETENANTRESPONSE']._serialized_start=1039
-  _globals['_CREATETENANTRESPONSE']._serialized_end=1240
-  _globals['_LISTTENANTSREQUEST']._serialized_start=1242
-  _globals['_LISTTENANTSREQUEST']._serialized_end=1341
-  _globals['_LISTTENANTSRESPONSE']._serialized_start=1343
-  _globals['_LISTTENANTSRESPONSE']._serialized_end=1454
-  _globals['_GETTENANTREQUEST']._serialized_start=1456
-  _globals['_GETTENANTREQUEST']._serialized_end=1505
-  _globals['_GETTENANTRESPONSE']._serialized_start=1507
-  _globals['_GETTENANTRESPONSE']._serialized_end=1574
-  _globals['_SETTENANTQUOTASREQUEST']._serialized_start=1577
-  _globals['_SETTENANTQUOTASREQUEST']._serialized_end=1747
-  _globals['_SETTENANTQUOTASRESPONSE']._serialized_start=1749
-  _globals['_SETTENANTQUOTASRESPONSE']._serialized_end=1822
-  _globals['_SUSPENDTENANTREQUEST']._serialized_start=1824
-  _globals['_SUSPENDTENANTREQUEST']._serialized_end=1877
-  _globals['_SUSPENDTENANTRESPONSE']._serialized_start=1879
-  _globals['_SUSPENDTENANTRESPONSE']._serialized_end=1950
-  _globals['_RESUMETENANTREQUEST']._serialized_start=1952
-  _globals['_RESUMETENANTREQUEST']._serialized_end=2004
-  _globals['_RESUMETENANTRESPONSE']._serialized_start=2006
-  _globals['_RESUMETENANTRESPONSE']._serialized_end=2076
-  _globals['_TENANTSERVICE']._serialized_start=2177
-  _globals['_TENANTSERVICE']._serialized_end=3009
+  _globals['_TENANTQUOTAS']._serialized_end=769
+  _globals['_CREATETENANTREQUEST']._serialized_start=772
+  _globals['_CREATETENANTREQUEST']._serialized_end=1078
+  _globals['_CREATETENANTRESPONSE']._serialized_start=1081
+  _globals['_CREATETENANTRESPONSE']._serialized_end=1282
+  _globals['_LISTTENANTSREQUEST']._serialized_start=1284
+  _globals['_LISTTENANTSREQUEST']._serialized_end=1383
+  _globals['_LISTTENANTSRESPONSE']._serialized_start=1385
+  _globals['_LISTTENANTSRESPONSE']._serialized_end=1496
+  _globals['_GETTENANTREQUEST']._serialized_start=1498
+  _globals['_GETTENANTREQUEST']._serialized_end=1547
+  _globals['_GETTENANTRESPONSE']._serialized_start=1549
+  _globals['_GETTENANTRESPONSE']._serialized_end=1616
+  _globals['_SETTENANTQUOTASREQUEST']._serialized_start=1619
+  _globals['_SETTENANTQUOTASREQUEST']._serialized_end=1789
+  _globals['_SETTENANTQUOTASRESPONSE']._serialized_start=1791
+  _globals['_SETTENANTQUOTASRESPONSE']._serialized_end=1864
+  _globals['_SUSPENDTENANTREQUEST']._serialized_start=1866
+  _globals['_SUSPENDTENANTREQUEST']._serialized_end=1919
+  _globals['_SUSPENDTENANTRESPONSE']._serialized_start=1921
+  _globals['_SUSPENDTENANTRESPONSE']._serialized_end=1992
+  _globals['_RESUMETENANTREQUEST']._serialized_start=1994
+  _globals['_RESUMETENANTREQUEST']._serialized_end=2046
+  _globals['_RESUMETENANTRESPONSE']._serialized_start=2048
+  _globals['_RESUMETENANTRESPONSE']._serialized_end=2118
+  _globals['_TENANTSERVICE']._serialized_start=2219
+  _globals['_TENANTSERVICE']._serialized_end=3051
 # @@protoc_insertion_point(module_scope)

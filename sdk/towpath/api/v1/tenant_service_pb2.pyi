@@ -104,6 +104,7 @@ class TenantQuotas(_message.Message):
     OPEN_STREAMS_FIELD_NUMBER: _builtins.int
     STORED_BYTES_FIELD_NUMBER: _builtins.int
     OPEN_WATCHES_FIELD_NUMBER: _builtins.int
+    QUEUED_RUNS_FIELD_NUMBER: _builtins.int
     updates_per_second: _builtins.int
     """Updates taken in per second, over all its producers."""
     log_bytes_per_second: _builtins.int
@@ -121,6 +122,8 @@ class TenantQuotas(_message.Message):
     """Watches and tails of logs open at once on one replica. One principal has a fifth of them at
     most, and five at least.
     """
+    queued_runs: _builtins.int
+    """Runs of deployments that wait in queues at once."""
     def __init__(
         self,
         *,
@@ -130,10 +133,11 @@ class TenantQuotas(_message.Message):
         open_streams: _builtins.int = ...,
         stored_bytes: _builtins.int = ...,
         open_watches: _builtins.int = ...,
+        queued_runs: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_per_second", b"calls_per_second", "log_bytes_per_second", b"log_bytes_per_second", "open_streams", b"open_streams", "open_watches", b"open_watches", "stored_bytes", b"stored_bytes", "updates_per_second", b"updates_per_second"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_per_second", b"calls_per_second", "log_bytes_per_second", b"log_bytes_per_second", "open_streams", b"open_streams", "open_watches", b"open_watches", "queued_runs", b"queued_runs", "stored_bytes", b"stored_bytes", "updates_per_second", b"updates_per_second"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -68,7 +68,9 @@ class _LeaseOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LeaseOut
     LEASE_OUTCOME_START_FAILED: _LeaseOutcome.ValueType  # 3
     """The process couldn't be started."""
     LEASE_OUTCOME_RETURNED: _LeaseOutcome.ValueType  # 4
-    """The worker gives the run back unstarted: it is SCHEDULED again."""
+    """The worker gives the run back unstarted: it is SCHEDULED again. With the reason WORKER_FAULT
+    the worker can't start processes: it gets no run for 1 s, doubled each time up to 64 s.
+    """
     LEASE_OUTCOME_SUSPENDED: _LeaseOutcome.ValueType  # 5
     """The process ended because the run is suspended."""
 
@@ -84,7 +86,9 @@ LEASE_OUTCOME_KILLED: LeaseOutcome.ValueType  # 2
 LEASE_OUTCOME_START_FAILED: LeaseOutcome.ValueType  # 3
 """The process couldn't be started."""
 LEASE_OUTCOME_RETURNED: LeaseOutcome.ValueType  # 4
-"""The worker gives the run back unstarted: it is SCHEDULED again."""
+"""The worker gives the run back unstarted: it is SCHEDULED again. With the reason WORKER_FAULT
+the worker can't start processes: it gets no run for 1 s, doubled each time up to 64 s.
+"""
 LEASE_OUTCOME_SUSPENDED: LeaseOutcome.ValueType  # 5
 """The process ended because the run is suspended."""
 Global___LeaseOutcome: _TypeAlias = LeaseOutcome  # noqa: Y015

@@ -150,6 +150,7 @@ def _as_json(item: Tenant) -> dict[str, Any]:
             open_streams=limits.open_streams,
             stored_bytes=limits.stored_bytes and str(limits.stored_bytes),
             open_watches=limits.open_watches,
+            queued_runs=limits.queued_runs,
         ),
         create_time=item.created,
     )

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from towpath._display.words import span
+from towpath._display.words import printable, span
 from towpath._state_type import StateType
 from towpath.cli.shared.tables import Column, print_table
 from towpath.cli.shared.times import local_time, rfc3339
@@ -48,6 +48,15 @@ def detail_as_json(run: Run, transitions: Sequence[Transition]) -> dict[str, Any
         "parameters": _parsed(run.parameters),
         "children": {str(state): count for state, count in run.child_counts.items()},
         "trace_id": run.trace_id,
+        "creator": run.creator or None,
+        "deployment": run.deployment or None,
+        "deployment_revision": run.deployment_revision or None,
+        "schedule": run.schedule or None,
+        "slot_time": rfc3339(run.slot),
+        "scheduled": rfc3339(run.scheduled),
+        "late_seconds": run.late_seconds,
+        "work_queue": run.queue or None,
+        "worker": run.worker or None,
         "failure": failure_as_json(run.failure),
         "transitions": [_transition_as_json(item) for item in transitions],
     }
@@ -113,6 +122,31 @@ def print_runs(runs: Sequence[Run], *, wide: bool) -> None:
         ]
     why = [f"{run.reason} {run.message}".strip() for run in runs]
     print_table([*shown, Column(title="WHY", cells=why)], wide=wide)
+
+
+def origin_facts(run: Run) -> list[tuple[str, str]]:
+    """Lines about what a run was created from, each with its title; empty ones for none."""
+    revision = f"{printable(run.deployment)}, revision {run.deployment_revision}"
+    return [
+        ("due", _due(run)),
+        ("schedule", printable(run.schedule) if run.schedule else ""),
+        ("deployed", revision if run.deployment else ""),
+        ("queue", printable(run.queue)),
+        ("worker", printable(run.worker)),
+        ("creator", printable(run.creator)),
+    ]
+
+
+def _due(run: Run) -> str:
+    """When a run of a deployment was due, with the due time of its schedule and its delay."""
+    if run.scheduled is None or not run.deployment:
+        return ""
+    text = local_time(run.scheduled)
+    if run.slot is not None and run.slot != run.scheduled:
+        text += f", for {local_time(run.slot)}"
+    if run.late_seconds is None:
+        return text
+    return f"{text}, began {span(run.late_seconds)} later"
 
 
 def ran(run: Run, now: datetime | None = None) -> str:

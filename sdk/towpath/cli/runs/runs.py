@@ -17,6 +17,7 @@ from towpath.cli.runs.logs import logs
 from towpath.cli.runs.run_values import (
     decision_as_json,
     detail_as_json,
+    origin_facts,
     print_runs,
     ran,
     run_as_json,
@@ -225,6 +226,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("started", local_time(run.started) if run.started else ""),
         ("ran", ran(run)),
         ("ended", local_time(run.ended) if run.ended else ""),
+        *origin_facts(run),
         ("attempt", str(run.attempt)),
         ("arguments", printable(run.parameters)),
         ("children", children),

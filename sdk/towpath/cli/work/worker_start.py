@@ -12,7 +12,7 @@ import click
 
 from towpath.cli.shared.errors import FORBIDDEN, USAGE, CommandError
 from towpath.cli.shared.session import checked_settings, note, service_client
-from towpath.exceptions import NotFound, NotSignedIn, ServerUnreachable
+from towpath.exceptions import NotFound, NotSignedIn, RpcError
 
 if TYPE_CHECKING:
     from towpath._work.worker_events import WorkerEvent
@@ -88,10 +88,13 @@ def start(
 
 def _check_pool(pool: str, *, create: bool) -> None:
     """Says how to create a pool that isn't there, or creates it, if the server is there."""
+    from towpath._work.worker import FINAL_CODES  # noqa: PLC0415 - as `start`
+
     try:
         _check_pool_now(pool, create=create)
-    except ServerUnreachable as error:
-        if create:
+    except RpcError as error:
+        # What a server says that has no database, or a load balancer without servers, may pass.
+        if create or error.code in FINAL_CODES:
             raise
         note(f"{error}; the worker goes on trying")
 

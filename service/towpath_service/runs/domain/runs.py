@@ -27,6 +27,8 @@ class RunDetail:
     retry_policy: str | None = None
     timeout_us: int | None = None
     child_counts: Mapping[RunState, int] = field(default_factory=dict["RunState", int])
+    creator: str = ""
+    """Principal that it was created for; empty once the first change of state was removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,33 @@ class GraphNode(NamedTuple):
     ended_us: int | None
     dependencies: str | None
     """JSON text."""
+
+
+class TimelineRun(NamedTuple):
+    """The fields of a run that a timeline needs."""
+
+    run_id: str
+    parent_run_id: str | None
+    kind: RunKind
+    display_name: str
+    group: str
+    """Name of its task, or of its flow for a flow run."""
+    state: RunState
+    revision: int
+    attempt: int
+    created_us: int
+    started_us: int | None
+    ended_us: int | None
+    dependencies: str | None
+    """JSON text."""
+
+
+class StateChange(NamedTuple):
+    """A change of a run's state, for its timeline."""
+
+    run_id: str
+    state: RunState
+    occurred_us: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

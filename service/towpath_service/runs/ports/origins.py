@@ -21,6 +21,8 @@ class RunOrigin:
     schedule: str
     """Resource name; empty for a run that no schedule created."""
     slot_us: int | None
+    creator: str
+    """Principal that it was created for; of a schedule, the deployment's owner."""
     trigger: int
     """Numbered as in the contract."""
     queue: str

@@ -100,6 +100,7 @@ def to_run(
 
 def _add_origin(message: run_pb2.Run, origin: RunOrigin) -> None:
     trigger: Any = origin.trigger
+    _set_creator(message, origin.creator)
     message.deployment = origin.deployment
     message.deployment_revision = origin.deployment_revision
     message.trigger = trigger
@@ -108,6 +109,12 @@ def _add_origin(message: run_pb2.Run, origin: RunOrigin) -> None:
     message.worker = origin.worker
     message.priority = origin.priority
     set_time(message.slot_time, origin.slot_us)
+
+
+def _set_creator(message: run_pb2.Run, principal: str) -> None:
+    if principal:
+        message.creator.principal = principal
+        message.creator.display_name = principal.rpartition("/")[2]
 
 
 def _set_times(message: run_pb2.Run, run: Run) -> None:
@@ -121,6 +128,7 @@ def _set_times(message: run_pb2.Run, run: Run) -> None:
 
 
 def _add_detail(message: run_pb2.Run, detail: RunDetail) -> None:
+    _set_creator(message, detail.creator)
     if detail.parameters:
         parse_into(message.parameters, detail.parameters)
     if detail.result:

@@ -76,6 +76,7 @@ class SqlRunReads(TenantReads):
     def details(self, scope: Scope, run_ids: Collection[str]) -> dict[str, RunDetail]:
         """Reads the bulky parts of runs, with the counts of their children."""
         counts: dict[str, dict[RunState, int]] = {}
+        creators: dict[str, str] = {}
         details: dict[str, RunDetail] = {}
         table = tables.run_detail.c
         for chunk in chunks(run_ids):
@@ -86,6 +87,7 @@ class SqlRunReads(TenantReads):
             )
             for parent, state, count in self._connection.execute(children):
                 counts.setdefault(parent, {})[RunState(state)] = count
+            creators |= self._creators(scope, chunk)
             rows = select(tables.run_detail).where(
                 table.tenant_id == scope.tenant_id, table.run_id.in_(chunk)
             )
@@ -98,10 +100,22 @@ class SqlRunReads(TenantReads):
                     retry_policy=row.retry_policy,
                     timeout_us=row.timeout_us,
                     child_counts=counts.get(row.run_id, {}),
+                    creator=creators.get(row.run_id, ""),
                 )
         for run_id in run_ids:
-            details.setdefault(run_id, RunDetail(child_counts=counts.get(run_id, {})))
+            detail = RunDetail(
+                child_counts=counts.get(run_id, {}), creator=creators.get(run_id, "")
+            )
+            details.setdefault(run_id, detail)
         return details
+
+    def _creators(self, scope: Scope, run_ids: Collection[str]) -> dict[str, str]:
+        """The actors of the first changes of runs."""
+        table = tables.transition.c
+        first = select(table.run_id, table.actor).where(
+            table.tenant_id == scope.tenant_id, table.run_id.in_(run_ids), table.revision == 1
+        )
+        return {row.run_id: row.actor for row in self._connection.execute(first)}
 
     def descendants(self, scope: Scope, run_id: str, *, depth: int, limit: int) -> list[Run]:
         """Reads a run and its descendants, parents before children."""

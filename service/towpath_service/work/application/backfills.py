@@ -20,9 +20,9 @@ from towpath_service.core.bus import SCHEDULES
 from towpath_service.core.errors import ServiceError, invalid, not_found
 from towpath_service.core.names import Scope
 from towpath_service.core.tenancy import EVERY_TENANT
+from towpath_service.core.tenant_limits import DEFAULTS
 from towpath_service.runs.application.commit import Batch
 from towpath_service.work.application.cancelling import CancelRequest
-from towpath_service.work.application.creating import MOST_QUEUED
 from towpath_service.work.application.enqueueing import enqueue
 from towpath_service.work.application.slot_plans import NO_POOL
 from towpath_service.work.domain.backfills import (
@@ -300,9 +300,10 @@ def _carry_out(
     there = resources.deployments.get(item.deployment, lock="keep")
     if (there and there.revision) != (seen.deployment and seen.deployment.revision):
         return 0
-    if requests and not control.queue.room(seen.tenant_id, MOST_QUEUED, 1):
-        return 0
     if requests:
+        most = backfills.queued_most(seen.tenant_id) or DEFAULTS["queued_runs"]
+        if not control.queue.room(seen.tenant_id, most, 1):
+            return 0
         batch = Batch(control.runs, now_us)
         enqueue(control.queue, control.runs, batch, requests, now_us)
         batch.commit([])

@@ -61,6 +61,8 @@ class Claimed:
     """The workers that asked, as they are stored; none of them if no run is ready."""
     scopes: set[Scope] = field(default_factory=set["Scope"])
     """The workspaces of runs that the claim has moved."""
+    since_us: dict[str, int] = field(default_factory=dict[str, int])
+    """When each granted run began to wait, by lease id."""
     removed: int = 0
     """Entries that are ready no more: granted, parked, or of runs that don't wait any more."""
 
@@ -144,9 +146,12 @@ def _grant(
     leases: list[Lease] = []
     for key, (candidate, worker) in workers.items():
         run = runs.get(key)
+        since_us = 0 if run is None else max(candidate.due_us, run.state_us)
         if run is not None and _begin(batch, candidate, run, worker, now_us):
             instance_id = claimed.workers[worker].instance_id
-            leases.append(_lease(candidate, run, worker, instance_id, now_us))
+            lease = _lease(candidate, run, worker, instance_id, now_us)
+            leases.append(lease)
+            claimed.since_us[lease.lease_id] = min(since_us, now_us)
     for key, candidate in cancelled.items():
         run = runs.get(key)
         if run is not None and run.state is RunState.SCHEDULED:

@@ -9,12 +9,13 @@ import uuid_utils
 
 from towpath_service.core.errors import ServiceError, denied, invalid, not_found
 from towpath_service.core.names import run_name
-from towpath_service.core.tenant_limits import exceeded
+from towpath_service.core.tenant_limits import exceeded, limit_of
 from towpath_service.runs.application.commit import Batch
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunState
 from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.work.application.cancelling import is_below
 from towpath_service.work.application.enqueueing import Enqueued, enqueue
+from towpath_service.work.application.job_templates import check_template
 from towpath_service.work.domain.deployment_runs import checked_parameters, run_of
 from towpath_service.work.domain.json_objects import parse_object
 from towpath_service.work.domain.names import DeploymentName, QueueName
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from towpath_service.work.ports.control import Control, ControlStore
     from towpath_service.work.ports.resources import Lock
 
-MOST_QUEUED: Final = 100_000
-"""Most queued runs of a tenant."""
 MOST_TAGS: Final = 64
 MOST_LABELS: Final = 64
 MOST_OVERRIDES_BYTES: Final = 64 * 1024
@@ -121,7 +120,7 @@ class Creating:
         now_us = self._clock.now_us()
         parent = _parent(control, caller, asked)
         request = _request(asked, deployment, parameters, parent, caller.principal, now_us)
-        most = caller.quotas.get("queued_runs") or MOST_QUEUED
+        most = limit_of(caller, "queued_runs")
         has_room = bool(control.queue.room(caller.tenant_id, most, 1))
         batch = Batch(control.runs, now_us)
         [made] = enqueue(control.queue, control.runs, batch, [request], now_us)
@@ -138,6 +137,10 @@ def _checked(control: Control, asked: NewRunRequest) -> tuple[int, Mapping[str, 
     """The deployment's revision and the run's arguments, checked against its schema."""
     deployment = _deployment(control, asked, lock="")
     parse_object(asked.job_overrides, "job_overrides_json", most_bytes=MOST_OVERRIDES_BYTES)
+    name = deployment.pool
+    pool = name and control.resources(asked.scope.tenant_id).pools.get(name)
+    if pool is not None:
+        check_template(pool.settings.kind, asked.job_overrides, "job_overrides_json")
     return deployment.revision, checked_parameters(deployment.content, asked.parameters)
 
 

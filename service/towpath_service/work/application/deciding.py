@@ -12,11 +12,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from towpath_service.core.tenant_limits import DEFAULTS
 from towpath_service.runs.application.commit import Batch
 from towpath_service.runs.domain.states import TERMINAL_STATES
 from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.work.application.cancelling import CancelRequest
-from towpath_service.work.application.creating import MOST_QUEUED
 from towpath_service.work.application.enqueueing import enqueue
 from towpath_service.work.domain.slot_policy import Overlap
 from towpath_service.work.ports.scheduling import counted
@@ -97,7 +97,7 @@ def _within_quotas(scheduling: Scheduling, plans: Sequence[SlotPlan]) -> list[Sl
     quotas = scheduling.queued_most(tenants)
     room: dict[str, int] = {}
     for tenant_id in tenants:
-        most = quotas.get(tenant_id, MOST_QUEUED)
+        most = quotas.get(tenant_id) or DEFAULTS["queued_runs"]
         room[tenant_id] = scheduling.control.queue.room(tenant_id, most, wanted[tenant_id])
     limited: list[SlotPlan] = []
     for plan in plans:

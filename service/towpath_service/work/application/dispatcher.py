@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from towpath_service.core.errors import ServiceError
 from towpath_service.runs.domain.turns import Turns
 from towpath_service.work.application.claiming import Bidder, Claimed, claim
+from towpath_service.work.application.job_templates import check_template
+from towpath_service.work.application.noting import no_claims
 from towpath_service.work.application.workers import Grant, Granted
 from towpath_service.work.domain.dispatching import WorkerKey
 from towpath_service.work.domain.leases import Lease, Outcome
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from towpath_service.core.bus import Bus
     from towpath_service.core.clock import Clock
     from towpath_service.work.application.lease_work import LeaseWork
+    from towpath_service.work.application.noting import NoteClaimed
     from towpath_service.work.application.workers import AttachedWorker, Workers
     from towpath_service.work.domain.dispatching import PoolKey
     from towpath_service.work.ports.dispatching import DispatchStore, JobRow
@@ -78,6 +81,7 @@ class Dispatcher:
         clock: Clock,
         tokens: RunTokens | None = None,
         *,
+        note: NoteClaimed = no_claims,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         """Takes its parts.
@@ -89,6 +93,7 @@ class Dispatcher:
             bus: Is notified of the changes of runs.
             clock: The clock.
             tokens: Makes tokens for runs; None for none.
+            note: Takes what claims came to.
             poll_seconds: Pause between two looks without a notice.
         """
         self._store = store
@@ -97,6 +102,7 @@ class Dispatcher:
         self._bus = bus
         self._clock = clock
         self._tokens = tokens or NoTokens()
+        self._note = note
         self._poll_seconds = poll_seconds
         self._turns = Turns()
 
@@ -114,9 +120,11 @@ class Dispatcher:
         """Claims all that the workers of pools can take; returns how many runs that was."""
         total = 0
         while bidders := self._workers.bidders(pools):
+            began_us = self._clock.now_us()
             claimed = await self._claim(bidders)
             total += len(claimed.granted)
             await self._hand_over(claimed)
+            self._note(claimed, began_us)
             if not claimed.removed:
                 break
         return total
@@ -173,6 +181,11 @@ class Dispatcher:
             await self._lease_work.end_one(
                 worker, lease.lease_id, Outcome.START_FAILED, "its deployment was deleted"
             )
+            return None
+        try:
+            check_template(job.kind, job.merged_template, "its job template")
+        except (ServiceError, ValueError) as error:
+            await self._lease_work.end_one(worker, lease.lease_id, Outcome.START_FAILED, str(error))
             return None
         try:
             token, expires_us = await self.token(worker, lease)

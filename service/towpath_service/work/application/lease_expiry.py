@@ -20,6 +20,7 @@ from towpath_service.runs.domain.reports import StateReport
 from towpath_service.runs.domain.states import RunState, Source
 from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.work.application.moving import move
+from towpath_service.work.application.noting import no_expired
 from towpath_service.work.application.settling import Ending, settle
 from towpath_service.work.domain.dispatching import WorkerKey, schedule_of
 from towpath_service.work.domain.leases import on_expiry, phase_in
@@ -27,6 +28,7 @@ from towpath_service.work.domain.leases import on_expiry, phase_in
 if TYPE_CHECKING:
     from towpath_service.core.bus import Bus
     from towpath_service.core.clock import Clock
+    from towpath_service.work.application.noting import NoteExpired
     from towpath_service.work.application.settling import RetryAfterCrash
     from towpath_service.work.application.workers import Workers
     from towpath_service.work.domain.leases import Lease
@@ -53,6 +55,7 @@ class LeaseExpiry:
         *,
         silence_seconds: float = 30.0,
         retry_after_crash: RetryAfterCrash | None = None,
+        note: NoteExpired = no_expired,
     ) -> None:
         """Takes its parts.
 
@@ -63,6 +66,7 @@ class LeaseExpiry:
             clock: The clock.
             silence_seconds: How long a producer may be silent.
             retry_after_crash: Begins further attempts of crashed runs.
+            note: Takes leases that have expired.
         """
         self._store = store
         self._workers = workers
@@ -70,6 +74,7 @@ class LeaseExpiry:
         self._clock = clock
         self._silence_us = int(silence_seconds * 1e6)
         self._retry_after_crash = retry_after_crash
+        self._note = note
 
     async def run(self) -> None:
         """Looks periodically; never returns."""
@@ -124,6 +129,7 @@ class LeaseExpiry:
                 retry_after_crash=self._retry_after_crash,
             ),
         )
+        self._note(ended)
         for scope in {lease.scope for lease in ended}:
             self._bus.notify(scope)
         for lease in ended:

@@ -17,13 +17,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from towpath_service.core.errors import ServiceError
+from towpath_service.core.group_commit import GroupCommit
 from towpath_service.core.names import Scope
 from towpath_service.runs.application.commit import Batch
 from towpath_service.runs.ports.ingest import RunKey
-from towpath_service.work.application.group_commit import GroupCommit
 from towpath_service.work.application.settling import Ending, settle
 from towpath_service.work.domain.dispatching import WorkerKey
 from towpath_service.work.domain.leases import (
+    WORKER_FAULT,
     Lease,
     LeaseTimes,
     Outcome,
@@ -31,6 +32,7 @@ from towpath_service.work.domain.leases import (
     freed_by,
     kept_until,
     on_end,
+    pause_us,
     phase_in,
 )
 
@@ -128,13 +130,34 @@ class LeaseWork:
             ServiceError: WORKER_FENCED: a later stream of the worker is the one that counts.
         """
         kept = await self._saying.submit(said)
+        if said.started:
+            self._workers.started(said.worker)
         self._workers.ended(said.worker, kept.lost)
         return kept
 
     async def end(self, ends: Ends) -> None:
-        """Records the ends of leases; raises as `say`."""
-        await self._ending.submit(ends)
+        """Records the ends of leases; raises as `say`.
+
+        A worker that couldn't start runs gets none for a while.
+        """
+        await self._ending.submit(self._rested(ends))
         self._workers.ended(ends.worker, [item.lease_id for item in ends.ends])
+
+    def _rested(self, ends: Ends) -> Ends:
+        """The ends, with the pause of the worker in the messages of runs that it can't start."""
+        if not any(_is_fault(one) for one in ends.ends):
+            return ends
+        faults = self._workers.rest(ends.worker)
+        if not faults:
+            return ends
+        pause = f"; it gets no run for {pause_us(faults) // 1_000_000} s (fault {faults} in a row)"
+        return replace(
+            ends,
+            ends=tuple(
+                replace(one, message=one.message + pause) if _is_fault(one) else one
+                for one in ends.ends
+            ),
+        )
 
     async def end_one(
         self, worker: AttachedWorker, lease_id: str, outcome: Outcome, message: str
@@ -298,6 +321,10 @@ def _kept(lease: Lease, state: RunState, times: LeaseTimes, said: Said, now_us: 
         pid=pids.get(lease.lease_id, lease.pid),
         expires_us=kept_until(phase, phase_us, now_us, times),
     )
+
+
+def _is_fault(end: LeaseEnded) -> bool:
+    return end.outcome is Outcome.RETURNED and end.reason == WORKER_FAULT
 
 
 def _answer(said: Said, changed: Mapping[str, Lease]) -> Kept:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from towpath_service.core.errors import ServiceError, invalid, not_found, outdated
 from towpath_service.identity.domain.principals import exists, in_use
+from towpath_service.work.application.job_templates import check_template
 from towpath_service.work.domain.names import PoolName, QueueName
 from towpath_service.work.domain.pools import (
     DEFAULT_QUEUE,
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
 Item = TypeVar("Item", Pool, Queue)
 
 
+def _check(settings: PoolSettings) -> None:
+    """Checks the settings of a pool; raises INVALID_REQUEST or PAYLOAD_TOO_LARGE."""
+    check_pool(settings)
+    check_template(settings.kind, settings.job_template, "work_pool.job_template_json")
+
+
 class WorkPools:
     """The pools of all workspaces of one installation."""
 
@@ -51,7 +58,7 @@ class WorkPools:
         """
         if name.pool_id == SERVED:
             raise invalid("work_pool_id", f'"{SERVED}" is the pool that the service itself makes')
-        check_pool(settings)
+        _check(settings)
         now_us = self._clock.now_us()
         made = Pool(name=name, settings=settings, created_us=now_us, updated_us=now_us)
 
@@ -119,7 +126,7 @@ class WorkPools:
             if now.settings.kind != was.settings.kind:
                 raise invalid("work_pool.kind", "can't be changed: create another pool")
             if now is not was:
-                check_pool(now.settings)
+                _check(now.settings)
                 resources.pools.change(now)
             return now
 

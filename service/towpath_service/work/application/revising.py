@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from towpath_service.core.errors import busy, not_found
 from towpath_service.identity.domain.principals import exists
+from towpath_service.work.application.job_templates import check_template
 from towpath_service.work.application.pools import add_pool, add_queue
 from towpath_service.work.domain.deployments import (
     MOST_DEPLOYMENTS,
@@ -310,8 +311,11 @@ def _keep_queue(resources: Resources, deployment: Deployment) -> None:
     queue = QueueName(*pool, deployment.content.queue_id)
     if pool.pool_id == SERVED:
         _serve(resources, queue, deployment.updated_us)
-    if resources.pools.get(pool, lock="keep") is None:
+    found = resources.pools.get(pool, lock="keep")
+    if found is None:
         raise no_pool(pool)
+    overrides = deployment.content.job_overrides
+    check_template(found.settings.kind, overrides, "deployment.job_overrides_json")
     if resources.queues.get(queue, lock="keep") is None:
         raise not_found(str(queue))
 

@@ -85,7 +85,7 @@ def settle(
     dispatch.leases.remove(ended.keys())
     again = [key for key, item in moved.items() if item.run.state is RunState.SCHEDULED]
     dispatch.queue.count_returns([key for key in again if moved[key].verdict.counted])
-    expired = [key for key in again if moved[key].verdict.reason != "RETURNED"]
+    expired = [key for key in again if not moved[key].verdict.returned]
     dispatch.queue.put_back(expired, 0)
     dispatch.queue.put_back(set(again) - set(expired), now_us + RETURN_PAUSE_US)
     crashed = [

@@ -7,6 +7,7 @@ them. A worker that doesn't read what it was sent gets no more.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ from typing import TYPE_CHECKING
 from towpath_service.core.bus import Topic
 from towpath_service.work.application.claiming import Bidder
 from towpath_service.work.domain.dispatching import FreeWorker, PoolKey, WorkerKey
+from towpath_service.work.domain.leases import pause_us
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 
     from towpath_auth import Caller
 
@@ -95,6 +97,10 @@ class AttachedWorker:
         """Set when a later stream of the worker is the one that counts."""
         self.told_directives: set[tuple[str, int]] = set()
         """Directives sent on this stream, by lease and revision."""
+        self.faults = 0
+        """How often in a row it gave runs back because it couldn't start them."""
+        self.rests_until = 0.0
+        """When it may be given runs again, by the clock of `Workers`."""
         self._sent: deque[Sent] = deque()
         self._any = asyncio.Event()
 
@@ -125,13 +131,15 @@ class AttachedWorker:
 class Workers:
     """The attached workers of this replica."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Starts without workers.
 
         Args:
             bus: Notifies of pools whose runs may have become ready, and of directives.
+            monotonic: The clock of pauses, in seconds.
         """
         self._bus = bus
+        self._monotonic = monotonic
         self._workers: dict[WorkerKey, AttachedWorker] = {}
         self.ready = _Woken()
         """Pools to look at for runs."""
@@ -171,14 +179,15 @@ class Workers:
         ]
 
     def bidders(self, pools: Collection[PoolKey] | None = None) -> list[Bidder]:
-        """The workers of pools that have free slots; None for all pools."""
+        """The workers of pools that have free slots and don't rest; None for all pools."""
+        now = self._monotonic()
         return [
             Bidder(
                 worker=FreeWorker(key=worker.key, free=worker.free, queues=worker.queues),
                 attachment=worker.attachment,
             )
             for worker in self.of(pools)
-            if worker.free
+            if worker.free and worker.rests_until <= now
         ]
 
     def follow(
@@ -199,6 +208,26 @@ class Workers:
             elif row.draining and not worker.draining:
                 worker.draining = True
                 worker.send(Drain())
+
+    def rest(self, key: WorkerKey) -> int:
+        """Gives a worker that can't start runs a pause; what it gives back meanwhile adds nothing.
+
+        Returns:
+            How often in a row it couldn't; 0 for a worker that isn't attached here.
+        """
+        worker, now = self._workers.get(key), self._monotonic()
+        if worker is None:
+            return 0
+        if worker.rests_until <= now:
+            worker.faults += 1
+            worker.rests_until = now + pause_us(worker.faults) / 1e6
+        return worker.faults
+
+    def started(self, key: WorkerKey) -> None:
+        """Records that a worker has started a run: its next pause is a short one."""
+        worker = self._workers.get(key)
+        if worker is not None:
+            worker.faults = 0
 
     def ended(self, key: WorkerKey, lease_ids: Iterable[str]) -> None:
         """Frees the slots of leases that are no longer a worker's."""

@@ -10,9 +10,12 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from towpath_service.runs.domain.states import RunKind, RunState
+from towpath_service.work.domain.leases import WORKER_FAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from towpath_service.core.transactions import SlotWait
 
 SILENCE_US: Final = 30_000_000
 """A process that wasn't heard from for longer counts as silent."""
@@ -43,6 +46,7 @@ class Kind(IntEnum):
     CANCELLED = 18
     TIMED_OUT = 19
     PAUSED = 20
+    RETURNED = 21
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +131,8 @@ class Facts:
     process: ProcessFacts = field(default_factory=ProcessFacts)
     upstream: Sequence[str] = ()
     """Names of the runs that it depends on and that haven't completed."""
+    slot_waits: Sequence[SlotWait] = ()
+    """Limits whose slots its code waits for."""
 
 
 def explain(facts: Facts) -> list[Reason]:
@@ -139,7 +145,7 @@ def _scheduled(facts: Facts) -> list[Reason]:
     if waiting is None:
         return _not_yet_due(facts.scheduled_us, facts.now_us)
     return [
-        *_not_yet_due(waiting.due_us, facts.now_us),
+        *(_returned(facts) or _not_yet_due(waiting.due_us, facts.now_us)),
         *_paused_places(waiting),
         *_parked(waiting),
         *_workers(waiting, facts.now_us),
@@ -152,6 +158,21 @@ def _not_yet_due(due_us: int | None, now_us: int) -> list[Reason]:
         return []
     message = f"it is due in {_span(due_us - now_us)}"
     return [Reason(kind=Kind.NOT_YET_DUE, message=message, end_us=due_us)]
+
+
+def _returned(facts: Facts) -> list[Reason]:
+    """Why a worker gave the run back, which puts its due time off for a moment."""
+    if facts.waiting is None or facts.state_reason not in {WORKER_FAULT, "RETURNED"}:
+        return []
+    is_fault = facts.state_reason == WORKER_FAULT
+    return [
+        Reason(
+            kind=Kind.RETURNED,
+            message=facts.state_message or "its worker gave it back",
+            command=f"towpath worker ls {facts.waiting.pool_id}" if is_fault else "",
+            end_us=facts.waiting.due_us if facts.waiting.due_us > facts.now_us else None,
+        )
+    ]
 
 
 def _paused_places(waiting: WaitingFacts) -> list[Reason]:
@@ -255,7 +276,28 @@ def _pending(facts: Facts) -> list[Reason]:
 
 
 def _running(facts: Facts) -> list[Reason]:
-    return _silent(facts)
+    return [*(_slots(facts, wait) for wait in facts.slot_waits), *_silent(facts)]
+
+
+def _slots(facts: Facts, wait: SlotWait) -> Reason:
+    """Its code waits for slots of a limit."""
+    waited = _span(facts.now_us - wait.since_us)
+    message = f"it has waited {waited} for the limit {wait.limit_id}: {wait.held} of {wait.slots}"
+    message = f"{message} slots are held"
+    command = f"towpath limit show {wait.limit_id}"
+    if wait.holders:
+        first = wait.holders[0]
+        message = f"{message}, the first by {first.holder or first.acquisition_id}"
+        command = f"towpath limit release {wait.limit_id} {first.acquisition_id}"
+    workspace = facts.name.rpartition("/runs/")[0]
+    limit = f"{workspace}/limits/{wait.limit_id}"
+    runs = [f"{workspace}/runs/{holder.run_id}" for holder in wait.holders if holder.run_id]
+    return Reason(
+        kind=Kind.LIMIT_FULL,
+        message=message,
+        command=command,
+        resources=(limit, *dict.fromkeys(runs)),
+    )
 
 
 def _silent(facts: Facts) -> list[Reason]:

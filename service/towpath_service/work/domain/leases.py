@@ -5,6 +5,7 @@ Invariants, each of which a test names:
   - the fence of a run grows with each lease of it;
   - a lease that nobody accepts returns its run to the queue, which is no failure of anybody;
   - a run whose process has reported ends by silence only if worker and producer are both silent;
+  - a worker that can't start processes gets no run for a pause that doubles up to 64 s;
   - a verdict is a row of the table of states, from the source that it names;
   - after the end of a lease its run has ended, waits in the queue, or is paused without a process.
 """
@@ -29,6 +30,10 @@ ACCEPT_US: Final = 5_000_000
 """How long a worker has to accept a lease."""
 MOST_RETURNS: Final = 3
 """How often a run may return to the queue after a worker has accepted it and not started it."""
+MOST_DOUBLINGS: Final = 6
+"""How often the pause of a worker that can't start runs doubles."""
+WORKER_FAULT: Final = "WORKER_FAULT"
+"""Reason of a worker that gives a run back because it can't start processes."""
 RENEWALS: Final = 3
 """Renewals within the duration of a lease."""
 
@@ -102,6 +107,8 @@ class Verdict:
     inferred: bool = False
     counted: bool = False
     """Whether it is one of the returns that `MOST_RETURNS` limits."""
+    returned: bool = False
+    """Whether the worker gave the run back unstarted."""
 
 
 LEAVE: Final = Verdict()
@@ -115,6 +122,15 @@ def freed_by(leases: Iterable[Lease]) -> dict[LimitKey, int]:
             pool = PoolKey(*lease.scope, lease.pool_id)
             freed.update(limits_of(pool, lease.queue_id, lease.flow_id, lease.deployment_id))
     return dict(freed)
+
+
+def pause_us(faults: int) -> int:
+    """How long a worker gets no runs that couldn't start one: 1 s, doubled each time up to 64 s.
+
+    Args:
+        faults: How often in a row, this time included.
+    """
+    return 1_000_000 << min(faults - 1, MOST_DOUBLINGS)
 
 
 def phase_in(phase: Phase, state: RunState) -> Phase:
@@ -214,7 +230,7 @@ def on_end(outcome: Outcome, state: RunState, reason: str = "") -> Verdict:
     if state is RunState.CANCELLING:
         return Verdict(to_state=RunState.CANCELLED, reason=reason)
     if outcome is Outcome.RETURNED and state is RunState.PENDING:
-        return Verdict(to_state=RunState.SCHEDULED, reason=reason or "RETURNED")
+        return Verdict(to_state=RunState.SCHEDULED, reason=reason or "RETURNED", returned=True)
     if reason == "DEADLINE":
         return Verdict(
             to_state=RunState.TIMED_OUT,

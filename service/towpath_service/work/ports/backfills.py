@@ -75,6 +75,10 @@ class Backfills(Protocol):
         """The number of a tenant's backfills that create runs."""
         ...
 
+    def queued_most(self, tenant_id: str) -> int:
+        """Most queued runs of a tenant; 0 for the default."""
+        ...
+
     def open(self, limit: int) -> list[OpenBackfill]:
         """Reads backfills of all tenants that create runs and have room for some."""
         ...

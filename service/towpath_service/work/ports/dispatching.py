@@ -8,8 +8,11 @@ expiry. A count that decides is read by a statement after the lock of its limit.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+from towpath_service.work.domain.jobs import merged_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -97,6 +100,8 @@ class JobRow:
     deployment_revision: int
     content: str | None
     """The deployment's revision; None when it is gone."""
+    kind: str
+    """Kind of the pool."""
     template: str
     """The pool's job template."""
     grace_us: int
@@ -111,6 +116,17 @@ class JobRow:
     root_run_id: str
     traceparent: str
     tracestate: str
+
+    @property
+    def merged_template(self) -> str:
+        """The pool's job template with the overrides of deployment and run.
+
+        Raises:
+            ValueError: A text is no JSON object.
+        """
+        content: dict[str, Any] = json.loads(self.content or "{}")
+        overrides = (content.get("job_overrides", ""), self.overrides)
+        return merged_template(self.template, overrides)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,6 @@ from towpath_service.work.application.attaching import Hello
 from towpath_service.work.application.lease_work import LeaseEnded, Said
 from towpath_service.work.application.workers import Directives, Drain, Granted
 from towpath_service.work.domain.dispatching import WorkerKey
-from towpath_service.work.domain.jobs import merged_template
 from towpath_service.work.domain.leases import RENEWALS, Outcome
 from towpath_service.work.domain.names import parse_pool
 from towpath_service.work.domain.pools import WorkerState
@@ -203,8 +202,7 @@ def _fill_job(message: work_pb2.WorkJob, grant: Grant) -> None:
     message.flow_name, message.display_name = job.flow_name, job.display_name
     message.entrypoint = content.get("entrypoint", "")
     parse_into(message.code_source, content.get("code_source"))
-    overrides = (content.get("job_overrides", ""), job.overrides)
-    message.template_json = merged_template(job.template, overrides)
+    message.template_json = job.merged_template
     parse_into(message.parameters, job.parameters)
     timeout_us = content.get("timeout_us") if job.timeout_us is None else job.timeout_us
     set_span(message.timeout, timeout_us)

@@ -20,6 +20,7 @@ from towpath_service.work.storage.tables import backfill, queued, run_origin
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from towpath_service.core.transactions import Quotas
     from towpath_service.database.port import Database, SqlTransaction
     from towpath_service.runs.ports.store import RunStore
 
@@ -37,8 +38,9 @@ _OF_ENTRY: Final = and_(queued.c.tenant_id == _origin.tenant_id, queued.c.run_id
 class SqlBackfills:
     """One transaction over backfills and runs."""
 
-    def __init__(self, transaction: SqlTransaction, runs: RunStore) -> None:
+    def __init__(self, transaction: SqlTransaction, runs: RunStore, quotas: Quotas) -> None:
         self._transaction = transaction
+        self._quotas = quotas
         self._connection = transaction.connection
         self.control = SqlControl(transaction, runs.on(transaction))
 
@@ -88,6 +90,10 @@ class SqlBackfills:
         mine = and_(_backfill.tenant_id == tenant_id, _backfill.state == BackfillState.ACTIVE)
         counted = select(func.count()).select_from(backfill).where(mine)
         return int(self._connection.execute(counted).scalar_one())
+
+    def queued_most(self, tenant_id: str) -> int:
+        """Most queued runs of a tenant; 0 for the default."""
+        return self._quotas(self._transaction, {tenant_id}, "queued_runs").get(tenant_id, 0)
 
     def open(self, limit: int) -> list[OpenBackfill]:
         """Reads backfills of all tenants that create runs and have room for some."""
@@ -165,17 +171,27 @@ class SqlBackfills:
 class SqlBackfillStore:
     """A store over backfills and runs."""
 
-    def __init__(self, database: Database, runs: RunStore) -> None:
-        """Takes the database, which must be open before the first call, and its store of runs."""
+    def __init__(self, database: Database, runs: RunStore, quotas: Quotas) -> None:
+        """Takes its parts.
+
+        Args:
+            database: The database, which must be open before the first call.
+            runs: Its store of runs.
+            quotas: Reads the quotas of tenants.
+        """
         self._database = database
         self._runs = runs
+        self._quotas = quotas
+
+    def _on(self, transaction: SqlTransaction) -> SqlBackfills:
+        return SqlBackfills(transaction, self._runs, self._quotas)
 
     async def write(
         self, tenants: Collection[str], work: Callable[[SqlBackfills], Result]
     ) -> Result:
         """Runs work in one transaction, and returns its result after the commit."""
         return await self._database.write(
-            lambda transaction: work(SqlBackfills(transaction, self._runs)),
+            lambda transaction: work(self._on(transaction)),
             tenants=tenants,
             name=BACKFILL,
         )
@@ -185,7 +201,7 @@ class SqlBackfillStore:
     ) -> Result:
         """Runs reads that see one state of the database."""
         return await self._database.read(
-            lambda transaction: work(SqlBackfills(transaction, self._runs)), tenants=tenants
+            lambda transaction: work(self._on(transaction)), tenants=tenants
         )
 
 

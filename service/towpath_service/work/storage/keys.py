@@ -1,27 +1,18 @@
-"""Conditions on the keys of work, for statements that are built once."""
+"""Conditions on the runs of work's rows, for statements that are built once."""
 
 from __future__ import annotations
 
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, cast, func, select, tuple_
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import bindparam
+
+from towpath_service.database.sql.keys import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
-
-    from sqlalchemy import Connection
+    from collections.abc import Collection, Iterator
 
     from towpath_service.runs.ports.ingest import RunKey
-
-CHUNK = 500
-"""Keys of a statement: SQLite takes 32,766 variables."""
-
-
-def among(*columns: Any) -> Any:
-    """The condition that a row's key is one of the parameter `keys`, a list of tuples."""
-    return tuple_(*columns).in_(bindparam("keys", expanding=True))
 
 
 def of_runs(columns: Any) -> Any:
@@ -31,46 +22,9 @@ def of_runs(columns: Any) -> Any:
     )
 
 
-def portions(keys: Collection[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
-    """The parameters of `among`: sorted keys, in lists that a statement takes."""
-    ordered = sorted(keys)
-    for start in range(0, len(ordered), CHUNK):
-        yield {"keys": [tuple(key) for key in ordered[start : start + CHUNK]]}
-
-
 def run_portions(keys: Collection[RunKey]) -> Iterator[dict[str, Any]]:
     """The parameters of `of_runs`: sorted runs by tenant, in lists that a statement takes."""
     for tenant_id, group in groupby(sorted(keys), key=lambda key: key.tenant_id):
         run_ids = [key.run_id for key in group]
         for start in range(0, len(run_ids), CHUNK):
             yield {"tenant": tenant_id, "runs": run_ids[start : start + CHUNK]}
-
-
-class Keyed:
-    """A query for the rows of given keys, as each database reads many of them fastest."""
-
-    def __init__(self, query: Callable[[Any], Any], *columns: Any) -> None:
-        """Builds the statements.
-
-        Args:
-            query: The query, given the condition that a row has one of the keys.
-            columns: The columns of a key.
-        """
-        self._listed = query(among(*columns))
-        self._names = tuple(f"key_{column.name}" for column in columns)
-        # An array for each column: the text is the same for any number of keys.
-        arrays = (
-            func.unnest(cast(bindparam(name), ARRAY(column.type)))
-            for name, column in zip(self._names, columns, strict=True)
-        )
-        self._unnested = query(tuple_(*columns).in_(select(*arrays)))
-
-    def rows(self, connection: Connection, keys: Collection[tuple[Any, ...]]) -> Iterator[Any]:
-        """The rows of keys, each key in the order of the columns."""
-        if connection.dialect.name != "postgresql":
-            for portion in portions(keys):
-                yield from connection.execute(self._listed, portion)
-        elif keys:
-            values = map(list, zip(*sorted(keys), strict=True))
-            named = dict(zip(self._names, values, strict=True))
-            yield from connection.execute(self._unnested, named)

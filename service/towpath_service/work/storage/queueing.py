@@ -166,7 +166,8 @@ def _jobs(chosen: Any) -> Any:
         select(
             *(_origin.tenant_id, _run.run_id, _origin.deployment_revision),
             tables.deployment_revision.c.content,
-            *(tables.work_pool.c.job_template, tables.work_pool.c.grace_us, _origin.job_overrides),
+            *(tables.work_pool.c.kind, tables.work_pool.c.job_template),
+            *(tables.work_pool.c.grace_us, _origin.job_overrides),
             *(_run.flow_name, _run.display_name, run_detail.c.parameters, run_detail.c.timeout_us),
             *(_run.tags, _run.scheduled_us, _run.parent_run_id, _run.root_run_id),
             *(_run.traceparent, _run.tracestate),
@@ -409,6 +410,7 @@ def _job(row: Any) -> JobRow:
         run_id=row.run_id,
         deployment_revision=row.deployment_revision,
         content=row.content,
+        kind=row.kind,
         template=row.job_template,
         grace_us=row.grace_us,
         overrides=row.job_overrides,

@@ -58,6 +58,7 @@ def _to_origin(row: Any) -> RunOrigin:
         deployment_revision=row.deployment_revision,
         schedule=str(ScheduleName(*deployment, row.schedule_id)) if row.schedule_id else "",
         slot_us=row.slot_us,
+        creator=row.creator,
         trigger=row.trigger,
         queue=str(QueueName(row.workspace_id, row.pool_id, row.queue_id)),
         priority=row.priority,

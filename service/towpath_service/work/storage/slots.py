@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, delete, func, select
 
 from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.database.sql.bulk import insert_rows, update_rows
+from towpath_service.database.sql.keys import Keyed, among, portions
 from towpath_service.work.domain.names import DeploymentName, ScheduleName
 from towpath_service.work.domain.slot_policy import Overlap, Unfinished
 from towpath_service.work.ports.scheduling import (
@@ -21,7 +22,6 @@ from towpath_service.work.ports.scheduling import (
 )
 from towpath_service.work.storage.control import SqlControl
 from towpath_service.work.storage.deployments import to_deployment, with_content
-from towpath_service.work.storage.keys import Keyed, among, portions
 from towpath_service.work.storage.queueing import SqlQueueRows
 from towpath_service.work.storage.schedules import to_schedule
 from towpath_service.work.storage.tables import deployment, schedule, schedule_slot

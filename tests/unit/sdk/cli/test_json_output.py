@@ -129,6 +129,7 @@ def tenant() -> tenant_service_pb2.Tenant:
     made.quotas.log_bytes_per_second = 8
     made.quotas.stored_bytes = 10**12
     made.quotas.open_watches = 2
+    made.quotas.queued_runs = 50
     return made
 
 

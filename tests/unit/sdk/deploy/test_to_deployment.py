@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from towpath import flow
 from towpath._definitions.code_sources import GitCode, LocalCode
 from towpath._deploy.sources import code_of, flow_from_source
 from towpath._deploy.specs import spec_of
@@ -151,11 +152,20 @@ def test_a_flow_from_a_folder_is_deployed_from_there(
 ) -> None:
     monkeypatch.setattr("sys.path", [*sys.path])
     (tmp_path / "from_folder.py").write_text("from towpath import flow\n@flow\ndef etl(): ...\n")
-    loaded = type(hello).from_source(str(tmp_path), "from_folder.py:etl")
+    loaded = flow.from_source(source=str(tmp_path), entrypoint="from_folder.py:etl")
     spec = spec_of(loaded.to_deployment("x"), ROOT)
     assert (spec.code, spec.entrypoint) == (LocalCode(path=str(tmp_path)), "from_folder.py:etl")
     assert loaded() is None
+    again = type(hello).from_source(tmp_path, "from_folder.py:etl").to_deployment("x")
+    assert spec_of(again, ROOT) == spec
+
+
+def test_a_flow_that_can_not_be_loaded_from_a_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.path", [*sys.path])
+    (tmp_path / "another.py").write_text("from towpath import flow\n@flow\ndef etl(): ...\n")
     with pytest.raises(DefinitionError, match="no flow other; flows in it: etl"):
-        flow_from_source(tmp_path, "from_folder.py:other")
+        flow_from_source(tmp_path, "another.py:other")
     with pytest.raises(DefinitionError, match="there is no folder"):
         flow_from_source(tmp_path / "missing", "etl.py:etl")

@@ -84,6 +84,7 @@ class Run:
     lease_id: str
     run_id: str = RUN
     pid: int | None = 4711
+    attempt: int = 1
     token_path: Path | None = None
     stops: list[float] = field(default_factory=list)
     contacts: list[float] = field(default_factory=list)
@@ -104,7 +105,8 @@ class Run:
             call(self.end)
 
     def output(self, limit_bytes: int) -> Output:
-        return Output(data=self.said[-limit_bytes:], dropped_bytes=0)
+        data = self.said[-limit_bytes:]
+        return Output(data=data, dropped_bytes=len(self.said) - len(data))
 
     def request_stop(self, *, delay_seconds: float = 0.0, grace_seconds: float = 10.0) -> None:
         del grace_seconds

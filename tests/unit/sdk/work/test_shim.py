@@ -105,7 +105,7 @@ def test_the_earliest_of_several_stops_counts(stage: Stage):
 
 
 def test_stops_that_were_requested_before_the_shim_began_are_followed(stage: Stage):
-    folder = stage.folder("/bin/sleep", "100")
+    folder = stage.folder("/bin/sleep", "10")
     folder.request_stop()
     folder.request_stop(delay_seconds=3600)
     assert end_of(stage.supervise(folder)).reason == "STOP_REQUESTED"

@@ -26,6 +26,7 @@ from tests.unit.sdk.work.stubs import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from towpath._work.proof import RunEnd
     from towpath._work.worker_events import WorkerEvent
 
 pytestmark = pytest.mark.subject("work")
@@ -169,15 +170,26 @@ def test_a_request_that_a_full_disk_refuses_is_made_again(running: Bench) -> Non
     assert running.run("a").stops == [0.0]
 
 
-def test_what_cannot_be_started_is_given_back(bench: Bench) -> None:
+def test_a_run_that_a_full_disk_keeps_from_starting_is_given_back(bench: Bench) -> None:
     bench.attach()
     bench.kind.fault = OSError(28, "No space left on device")
     bench.grant("a")
-    bench.grant("b", template_json="[")
-    ends = [end for said in bench.stream.all_of("ended") for end in said.ends]
-    assert {end.outcome for end in ends} == {work_pb2.LEASE_OUTCOME_RETURNED}
-    assert "No space left" in ends[0].failure.message
-    assert "can't read its job" in ends[-1].failure.message
+    [end] = bench.stream.all_of("ended")[0].ends
+    assert (end.outcome, end.reason) == (work_pb2.LEASE_OUTCOME_RETURNED, "WORKER_FAULT")
+    assert "No space left" in end.failure.message
+
+
+def test_a_job_that_no_worker_can_use_is_not_given_back(bench: Bench) -> None:
+    bench.attach()
+    bench.grant("a", template_json="[")
+    bench.kind.fault = TypeError("stop_seconds is a text")
+    bench.grant("b")
+    told = bench.stream.all_of("ended")[-1].ends
+    assert [(end.lease_id, end.outcome, end.reason) for end in told] == [
+        (lease_id, work_pb2.LEASE_OUTCOME_START_FAILED, "START_FAILED") for lease_id in ("a", "b")
+    ]
+    assert "can't use its job: " in told[0].failure.message
+    assert "stop_seconds is a text" in told[1].failure.message
 
 
 def test_a_lease_that_is_sent_again_is_started_once(running: Bench) -> None:
@@ -227,7 +239,7 @@ def test_remains_are_delivered_before_the_end_is_told(
     running: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = [False, True]
-    monkeypatch.setattr(running.worker._remains, "deliver", lambda handle: left.pop(0))
+    monkeypatch.setattr(running.worker._remains, "deliver", lambda handle, end: left.pop(0))
     running.run("a").finish()
     running.turn()
     assert running.stream.all_of("ended") == []
@@ -240,7 +252,8 @@ def test_remains_are_delivered_before_the_end_is_told(
 def test_the_end_is_told_although_the_remains_cannot_be_delivered(
     running: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(handle: Run) -> bool:
+    def refuse(handle: Run, end: RunEnd) -> bool:
+        del end
         raise ValueError(f"no way for {handle.lease_id}")
 
     monkeypatch.setattr(running.worker._remains, "deliver", refuse)
@@ -302,6 +315,29 @@ def test_a_service_that_is_away_is_tried_again_and_people_read_so_once_a_minute(
     assert len(bench.told("attached")) == 1
 
 
+def test_a_worker_and_its_runs_stay_while_the_service_is_away_for_ten_minutes(
+    running: Bench,
+) -> None:
+    running.away = ServerUnreachable("connection refused", code="UNAVAILABLE")
+    running.break_off()
+    begun, tries = running.now, 0
+    while running.now < begun + 600:
+        pause = running.turn()
+        assert pause is not None
+        assert pause <= 31
+        tries += 1
+        running.turn(max(pause, 0.01))
+    assert tries < 60
+    assert len(running.told("away")) == pytest.approx(10, abs=1)
+    assert running.run("a").stops == []
+    running.run("a").finish()
+    running.away = None
+    running.turn(31)
+    running.attach()
+    assert [item.lease_id for item in running.stream.sent[0].hello.held] == ["a"]
+    assert [item.lease_id for item in running.stream.all_of("ended")[0].ends] == ["a"]
+
+
 def test_a_stream_that_breaks_at_once_is_no_flood_of_lines(bench: Bench) -> None:
     bench.attach()
     for _ in range(5):
@@ -336,7 +372,8 @@ def test_a_draining_worker_gives_back_what_was_under_way_to_it(running: Bench) -
     assert running.told("draining") == ["ada drains it: no more runs are taken, 1 to end"]
     assert "draining" in running.stream.kinds()
     running.grant("b")
-    assert [item.lease_id for item in running.stream.all_of("ended")[0].ends] == ["b"]
+    [end] = running.stream.all_of("ended")[0].ends
+    assert (end.lease_id, end.reason) == ("b", "")
     running.answer(ended={"lease_ids": ["b"]})
     assert [held.lease_id for held in running.worker.book] == ["a"]
     running.break_off()

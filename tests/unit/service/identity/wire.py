@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
 
 import grpc
@@ -33,10 +34,17 @@ PARENT = "workspaces/default"
 RUN = f"{PARENT}/runs/{uuid4()}"
 PRODUCER = str(uuid4())
 CANARY = "CANARY-of-another-tenant"
+AUDIT = {"audit_entry", "audit_head"}
+"""Tables that a refused call may change."""
+INGESTION = {"producer", "refusal", "workspace"}
+"""Tables that an acknowledged batch changes, although its updates are refused."""
 _DETAILS: dict[str, Any] = {
     name: message_factory.GetMessageClass(kind)
     for name, kind in error_details_pb2.DESCRIPTOR.message_types_by_name.items()
 }
+
+State: TypeAlias = dict[str, list[tuple[Any, ...]]]
+"""Rows by table."""
 
 
 @dataclass(slots=True)
@@ -44,6 +52,7 @@ class Wire:
     """An edge with identity, and who calls."""
 
     edge: Edge
+    database: Path
     owner_key: str
     owner: str = ""
     viewer: str = ""
@@ -55,7 +64,7 @@ class Wire:
     channel: Any = None
     made_to_deceive: dict[str, str] = field(default_factory=dict[str, str])
     """Tokens made of the owner's with the service's own key."""
-    seen: str = ""
+    seen: State | None = None
     """The state after the last row."""
 
     def grpc(self, method: str, body: bytes, metadata: tuple[tuple[str, str], ...]) -> Answer:
@@ -110,39 +119,15 @@ class Wire:
         made: str = signing.sign(replace(claims, **changes), issuer=ISSUER, audience=AUDIENCE)
         return made
 
-    def state(self) -> str:
-        """All that both owners can list."""
-        return "".join(
-            f"{token is self.owner} {method} {_without_tokens(self.ask(token, method, **fields))}"
-            for token, run_id in ((self.owner, self.run_id), (self.other, self.other_run_id))
-            for method, fields in _listing(run_id).items()
-        )
-
-
-def _listing(run_id: str) -> dict[str, dict[str, Any]]:
-    """What is asked to see all that there is."""
-    run = f"{PARENT}/runs/{run_id}"
-    access = ("Users", "Workspaces", "Roles", "RoleBindings", "ServiceAccounts", "Trusts")
-    return {
-        LIST: {"parent": PARENT},
-        "RunService/GetRun": {"name": run},
-        "RunService/ListRunTransitions": {"parent": run},
-        "LogService/ListLogs": {"parent": run},
-        "FlowService/ListFlows": {"parent": PARENT},
-        "SecretService/ListSecrets": {"parent": PARENT},
-        "WorkService/ListWorkPools": {"parent": PARENT},
-        "DeploymentService/ListDeployments": {"parent": PARENT},
-        "DeploymentService/ListSchedules": {"parent": f"{PARENT}/flows/-/deployments/-"},
-        **{f"AccessService/List{name}": {} for name in access},
-        "AccessService/ListApiKeys": {"parent": ""},
-    }
-
-
-def _without_tokens(answer: Any) -> Any:
-    for name in ("resume_token", "next_page_token"):
-        if name in answer.DESCRIPTOR.fields_by_name:
-            answer.ClearField(name)
-    return answer
+    def state(self) -> State:
+        """All that is stored, but for the audit log: rows by table."""
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
+            names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            return {
+                name: connection.execute(f"SELECT * FROM {name}").fetchall()
+                for (name,) in names.fetchall()
+                if name not in AUDIT
+            }
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +146,7 @@ def open_wire(database: Path) -> Iterator[Wire]:
     made = asyncio.run(enable_identity(database, SEALING, "owner@example.org"))
     assert made is not None
     with open_edge(database, OPTIONS, SEALING) as edge, edge.channel() as channel:
-        found = Wire(edge, made.api_key, channel=channel)
+        found = Wire(edge, database, made.api_key, channel=channel)
         exchange = "AuthService/ExchangeToken"
         found.owner = _exchanged(found, exchange, made.api_key)
         viewer = found.ask(

@@ -117,6 +117,20 @@ def test_the_decisive_reason_comes_first() -> None:
     assert explain(facts(RunState.SCHEDULED, waiting=waiting())) == []
 
 
+@pytest.mark.parametrize(
+    ("reason", "command"), [("WORKER_FAULT", "towpath worker ls local"), ("RETURNED", "")]
+)
+def test_a_run_that_its_worker_gave_back_says_why(reason: str, command: str) -> None:
+    changes: dict[str, Any] = {"state_reason": reason, "state_message": "w-7 has a full disk"}
+    for due_us, end_us in ((NOW + SECOND, NOW + SECOND), (NOW - SECOND, None)):
+        given = facts(RunState.SCHEDULED, waiting=waiting(due_us=due_us), **changes)
+        [told] = explain(given)
+        assert (told.kind.name, told.message, told.command, told.end_us) == (
+            *("RETURNED", "w-7 has a full disk", command),
+            end_us,
+        )
+
+
 def test_a_run_that_is_being_stopped_says_by_when() -> None:
     process = ProcessFacts(
         worker=WORKER,

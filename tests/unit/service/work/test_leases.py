@@ -19,6 +19,7 @@ from towpath_service.work.domain.leases import (
     kept_until,
     on_end,
     on_expiry,
+    pause_us,
     phase_in,
 )
 
@@ -115,6 +116,11 @@ def test_a_run_to_be_cancelled_is_cancelled_when_its_process_is_gone(outcome: Ou
 def test_only_an_unstarted_run_is_given_back() -> None:
     assert on_end(Outcome.RETURNED, RunState.PENDING).to_state is RunState.SCHEDULED
     assert on_end(Outcome.RETURNED, RunState.RUNNING).to_state is RunState.CRASHED
+
+
+def test_the_pause_of_a_worker_that_cannot_start_runs_doubles_up_to_64_seconds() -> None:
+    pauses = [pause_us(faults) // SECOND for faults in (1, 2, 3, 6, 7, 8, 1000)]
+    assert pauses == [1, 2, 4, 32, 64, 64, 64]
 
 
 def test_a_process_stopped_at_its_deadline_has_timed_out() -> None:

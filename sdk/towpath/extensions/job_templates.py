@@ -1,0 +1,7 @@
+"""JSON Schemas of the job templates of Towpath's own kinds of work pools."""
+
+from __future__ import annotations
+
+from towpath._work.job_template import PROCESS
+
+__all__ = ["PROCESS"]
