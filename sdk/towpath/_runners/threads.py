@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from towpath._runners.base import TaskRunner
 from towpath._runs.slots import Slots
-from towpath._settings.current import settings_of_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -41,7 +40,11 @@ class ThreadPoolTaskRunner(TaskRunner):
     @property
     def max_workers(self) -> int:
         """Most tasks that run at a time, not counting those that wait for others."""
-        return self._max_workers or settings_of_runs().task_max_workers or self._usual_workers()
+        if self._max_workers is not None:
+            return self._max_workers
+        from towpath._settings.current import settings_of_runs  # noqa: PLC0415 - declarations need no settings
+
+        return settings_of_runs().task_max_workers or self._usual_workers()
 
     @staticmethod
     def _usual_workers() -> int:
