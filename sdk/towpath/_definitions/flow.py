@@ -406,7 +406,8 @@ class FlowDecorator:
         Raises:
             DefinitionError: It can't be loaded.
         """
-        return Flow.from_source(source, entrypoint)
+        loaded: Flow[..., Any] = Flow.from_source(source, entrypoint)
+        return loaded
 
 
 flow: Final = FlowDecorator()

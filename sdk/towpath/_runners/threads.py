@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from towpath._runners.base import TaskRunner
 from towpath._runs.slots import Slots
@@ -51,9 +51,10 @@ class ThreadPoolTaskRunner(TaskRunner):
         return _USUAL_WORKERS
 
     def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
+        theirs: Any = other
+        if type(theirs) is not type(self):
             return NotImplemented
-        return self._max_workers == cast("ThreadPoolTaskRunner", other)._max_workers
+        return bool(self._max_workers == theirs._max_workers)
 
     def __hash__(self) -> int:
         return hash((type(self), self._max_workers))
