@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 OnUnreachable = Literal["wait", "proceed"]
 
-CALL_SECONDS: Final = 5.0
+CALL_SECONDS: Final = 20.0
 """Longest wait of one call."""
 LONGEST_RATE_SECONDS: Final = 86_400.0
 _FIRST_PAUSE_SECONDS: Final = 0.25

@@ -18,7 +18,7 @@ from towpath._limits.calls import close_calls, is_away, limit_calls
 from towpath.exceptions import RpcError, TowpathError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _log: Final = logging.getLogger("towpath.limits")
 _RENEWALS: Final = 3
@@ -44,6 +44,11 @@ class Slots:
     def held(self) -> bool:
         """Whether there is anything to renew and to release."""
         return bool(self.fences)
+
+
+def pause_seconds(held: Iterable[Slots]) -> float:
+    """The time between two renewals of slots, by those that last shortest."""
+    return min((slots.hold_seconds for slots in held), default=60.0) / _RENEWALS
 
 
 class Keeper:
@@ -97,7 +102,7 @@ class Keeper:
         self._changed.notify()
 
     def _run(self) -> None:
-        due = time.monotonic()
+        renewed = time.monotonic()
         while True:
             with self._changed:
                 if not self._held and not self._unreleased:
@@ -105,14 +110,16 @@ class Keeper:
                     if not self._held and not self._unreleased:
                         self._thread = None
                         return
-                    due = time.monotonic()
-                shortest = min((s.hold_seconds for s in self._held.values()), default=_RENEWALS)
-                due = min(due + shortest / _RENEWALS, time.monotonic() + shortest / _RENEWALS)
-                while (left := due - time.monotonic()) > 0 and not self._unreleased:
-                    if not self._changed.wait(left):
-                        break
+                    renewed = time.monotonic()
+                # Slots that last shorter may have come meanwhile, so the pause is worked out anew.
+                left = pause_seconds(self._held.values()) - (time.monotonic() - renewed)
+                if left > 0 and not self._unreleased:
+                    self._changed.wait(left)
+                    continue
                 held, unreleased = list(self._held), list(self._unreleased)
-            if not self._tend(held, unreleased):
+            if self._tend(held, unreleased):
+                renewed = time.monotonic()
+            else:
                 time.sleep(_AGAIN_SECONDS)
 
     def _tend(self, held: Sequence[str], unreleased: Sequence[str]) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from towpath_service.app.identity.exposure import web_hosts
 from towpath_service.core.errors import ServiceError
 from towpath_service.rpc.grpc_server import GrpcServer, address_of, listening_socket
-from towpath_service.web import Keys, WebServer, web_application
+from towpath_service.web import Keys, WebServer, built_files, web_application
 
 if TYPE_CHECKING:
     import socket
@@ -75,6 +75,7 @@ class Listeners:
                 hosts=web_hosts(options, identity=service.authority is not None),
                 metrics=metrics,
                 keys=_public_keys(service, options.identity.public_url),
+                ui=None if options.listener.no_ui else built_files(),
                 trouble=self._trouble,
             ),
             web_socket,

@@ -96,6 +96,12 @@ class ListenerOptions:
         default=4201,
         metadata=option(_PORT, "Port for HTTP; 0 takes a free one.", page="guides/command-line.md"),
     )
+    no_ui: bool = field(
+        default=False,
+        metadata=option(
+            Flag(), "Leave out the web UI: the web port serves rpcs only.", page="guides/web.md"
+        ),
+    )
     tls_cert: Path | None = field(
         default=None,
         metadata=option(

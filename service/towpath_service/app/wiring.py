@@ -30,6 +30,7 @@ from towpath_service.runs.application.producers import Producers
 from towpath_service.runs.application.queries import Queries
 from towpath_service.runs.application.reaper import Reaper
 from towpath_service.runs.application.retention import Retention
+from towpath_service.runs.application.timelines import Timelines
 from towpath_service.runs.application.watch import Watches
 from towpath_service.runs.domain.retention import Keep
 from towpath_service.runs.rpc.ingest_handler import IngestHandler, StreamTimes
@@ -210,7 +211,7 @@ async def _runs(
             retention=retention,
             handlers=(
                 IngestHandler(producers, draining, times, limits, parts.directives),
-                RunHandler(queries, watches, parts.shown),
+                RunHandler(queries, watches, Timelines(store), parts.shown),
                 FlowHandler(queries),
                 LogHandler(producers, queries, watches, limits),
                 ServerHandler(metadata.version("towpath")),

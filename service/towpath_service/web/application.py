@@ -1,4 +1,4 @@
-"""The web application: rpcs, health, metrics, public keys, and a check of the Host header."""
+"""The web application: rpcs, UI, health, metrics, public keys, and a check of the Host header."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from starlette.routing import Mount, Route
 from towpath_service.web.bodies import BODY_SECONDS, TimedBodies
 from towpath_service.web.connect import connect_application
 from towpath_service.web.hosts import HostWall
+from towpath_service.web.ui import WebUi
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from starlette.requests import Request
 
     from towpath_service.core.draining import Draining
     from towpath_service.rpc.dispatcher import Dispatching
+    from towpath_service.web.ui import File
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ def web_application(
     hosts: Collection[str] | None,
     metrics: Callable[[], tuple[bytes, str]] | None = None,
     keys: Keys | None = None,
+    ui: Mapping[str, File] | None = None,
     trouble: Callable[[], str] = str,
     body_seconds: float = BODY_SECONDS,
 ) -> Starlette:
@@ -59,6 +62,7 @@ def web_application(
         hosts: Names, beside those of loopback, that requests may be addressed to; None for any.
         metrics: All metrics and their content type; None when nothing is measured.
         keys: Public keys and issuer of access tokens; None without identity.
+        ui: The files of the UI by path; none to serve rpcs only.
         trouble: Returns why the service can't work before it is started again; empty when it can.
         body_seconds: How long a request may take to be complete.
     """
@@ -76,6 +80,7 @@ def web_application(
         body, content_type = metrics()
         return Response(body, headers={"content-type": content_type})
 
+    rpcs = connect_application(dispatcher)
     streams = {
         f"/{name}"
         for name, endpoint in dispatcher.endpoints.items()
@@ -88,7 +93,7 @@ def web_application(
             Route("/healthz", health),
             Route("/metrics", measured),
             *([] if keys is None else _discovery(keys)),
-            Mount("/", app=connect_application(dispatcher)),
+            Mount("/", app=WebUi(rpcs, ui) if ui else rpcs),
         ],
         middleware=[*walls, timed],
     )

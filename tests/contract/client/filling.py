@@ -38,6 +38,7 @@ class Producer:
         parent: str = "",
         kind: str = "flow",
         message: str = "",
+        upstream: Iterable[str] = (),
     ) -> str:
         """A run that begins, and ends in a state unless that is RUNNING; returns its id."""
         run_id = run_id or str(uuid_utils.uuid7())
@@ -56,6 +57,7 @@ class Producer:
                     root_run_id=parent,
                     parameters=Content(data=b'{"day": "monday"}'),
                     tags=["night"],
+                    dependencies=[(other, "") for other in upstream],
                 )
             ).SerializeToString()
         )
@@ -63,7 +65,15 @@ class Producer:
             self.end(run_id, state, message=message)
         return run_id
 
-    def end(self, run_id: str, state: StateType, *, message: str = "") -> None:
+    def retry(self, run_id: str) -> None:
+        """The end of a run's first attempt, and the beginning of the second."""
+        failed = StateReport(
+            state=StateType.RETRYING, time=time.time(), next_attempt_time=time.time()
+        )
+        self._send(messages.transition(run_id, failed).SerializeToString())
+        self.end(run_id, StateType.RUNNING, attempt=2)
+
+    def end(self, run_id: str, state: StateType, *, message: str = "", attempt: int = 1) -> None:
         """The end of a run."""
         failure = FailureReport(
             type="builtins.ValueError",
@@ -73,7 +83,11 @@ class Producer:
         )
         failed = state is StateType.FAILED
         report = StateReport(
-            state=state, time=time.time(), message=message, failure=failure if failed else None
+            state=state,
+            time=time.time(),
+            attempt=attempt,
+            message=message,
+            failure=failure if failed else None,
         )
         self._send(messages.transition(run_id, report).SerializeToString())
 

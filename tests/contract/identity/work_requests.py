@@ -91,12 +91,18 @@ def work_request(method: str, workspace: str, id_: str) -> dict[str, Any]:
             "Worker": f"{pool}/workers/{id_}",
         },
         "DeploymentService": {"Deployment": deployment, "Schedule": schedule},
+        "LimitService": {"Limit": f"{parent}/limits/{id_}"},
     }
     for service, resources in named.items():
         for resource, name in resources.items():
             for verb in ("Get", "Delete", "Drain"):
                 known[f"{service}/{verb}{resource}"] = {"name": name}
     return known.get(method, {})
+
+
+def _slots(parent: str, id_: str) -> dict[str, Any]:
+    """A request for a slot of one limit."""
+    return {"parent": parent, "acquisition_id": REQUEST_ID, "slots": [{"limit_id": id_}]}
 
 
 async def make_work(place: Place, id_: str) -> None:

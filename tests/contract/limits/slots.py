@@ -129,10 +129,10 @@ class Slots:
 
 @asynccontextmanager
 async def open_slots(
-    location: Path | PostgresUrl | None, clock: Clock | None = None
+    location: Path | PostgresUrl | None, clock: Clock | None = None, *, copy: bool = True
 ) -> AsyncIterator[Slots]:
-    """Limits on an empty database."""
-    if isinstance(location, Path):
+    """Limits on a database, which is empty unless it is one that another has opened."""
+    if isinstance(location, Path) and copy:
         await asyncio.to_thread(copy_empty_database, location)
     stores = stores_on(database_at(location))
     await stores.database.open()

@@ -887,8 +887,8 @@ class WatchRunsRequest(_message.Message):
     filter: _builtins.str
     """Filter of runs; see ListRunsRequest.filter."""
     resume_token: _builtins.str
-    """The last token that a WatchRunsResponse, ListRunsResponse or GetRunGraphResponse
-    had for the same parent and filter. Opaque, at most 1024 characters, valid for at least an
+    """The last token that a WatchRunsResponse, ListRunsResponse, GetRunGraphResponse or
+    StreamRunTimelineResponse had for the same parent and filter. Opaque, at most 1024 characters, valid for at least an
     hour.
     """
     skip_initial: _builtins.bool

@@ -5,6 +5,7 @@ import grpc
 import warnings
 
 from towpath.api.v1 import run_service_pb2 as towpath_dot_api_dot_v1_dot_run__service__pb2
+from towpath.api.v1 import run_timeline_pb2 as towpath_dot_api_dot_v1_dot_run__timeline__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
@@ -93,6 +94,11 @@ class RunServiceStub(object):
                 '/towpath.api.v1.RunService/GetRunGraph',
                 request_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.GetRunGraphRequest.SerializeToString,
                 response_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.GetRunGraphResponse.FromString,
+                _registered_method=True)
+        self.StreamRunTimeline = channel.unary_stream(
+                '/towpath.api.v1.RunService/StreamRunTimeline',
+                request_serializer=towpath_dot_api_dot_v1_dot_run__timeline__pb2.StreamRunTimelineRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_run__timeline__pb2.StreamRunTimelineResponse.FromString,
                 _registered_method=True)
         self.WatchRuns = channel.unary_stream(
                 '/towpath.api.v1.RunService/WatchRuns',
@@ -198,6 +204,15 @@ class RunServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamRunTimeline(self, request, context):
+        """Streams the runs below a run as columns, for a timeline: a tenth of GetRunGraph's size, with the
+        attempts of the runs that were tried more than once. Runs come parents before children; all are
+        of one state of the database. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchRuns(self, request, context):
         """Streams runs as they change: level-triggered, for UIs and controllers.
 
@@ -285,6 +300,11 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.GetRunGraph,
                     request_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.GetRunGraphRequest.FromString,
                     response_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.GetRunGraphResponse.SerializeToString,
+            ),
+            'StreamRunTimeline': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamRunTimeline,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_run__timeline__pb2.StreamRunTimelineRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_run__timeline__pb2.StreamRunTimelineResponse.SerializeToString,
             ),
             'WatchRuns': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchRuns,
@@ -598,6 +618,33 @@ class RunService(object):
             '/towpath.api.v1.RunService/GetRunGraph',
             towpath_dot_api_dot_v1_dot_run__service__pb2.GetRunGraphRequest.SerializeToString,
             towpath_dot_api_dot_v1_dot_run__service__pb2.GetRunGraphResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamRunTimeline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/towpath.api.v1.RunService/StreamRunTimeline',
+            towpath_dot_api_dot_v1_dot_run__timeline__pb2.StreamRunTimelineRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_run__timeline__pb2.StreamRunTimelineResponse.FromString,
             options,
             channel_credentials,
             insecure,

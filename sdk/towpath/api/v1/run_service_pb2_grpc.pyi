@@ -7,6 +7,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from towpath.api.v1 import run_service_pb2 as _run_service_pb2
+from towpath.api.v1 import run_timeline_pb2 as _run_timeline_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -73,6 +74,11 @@ class RunServiceStub:
     """
     GetRunGraph: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.GetRunGraphRequest, _run_service_pb2.GetRunGraphResponse]
     """Reads the tree under a run, as nodes and edges, for drawing. Errors: NOT_FOUND."""
+    StreamRunTimeline: _grpc.UnaryStreamMultiCallable[_run_timeline_pb2.StreamRunTimelineRequest, _run_timeline_pb2.StreamRunTimelineResponse]
+    """Streams the runs below a run as columns, for a timeline: a tenth of GetRunGraph's size, with the
+    attempts of the runs that were tried more than once. Runs come parents before children; all are
+    of one state of the database. Errors: NOT_FOUND.
+    """
     WatchRuns: _grpc.UnaryStreamMultiCallable[_run_service_pb2.WatchRunsRequest, _run_service_pb2.WatchRunsResponse]
     """Streams runs as they change: level-triggered, for UIs and controllers.
 
@@ -140,6 +146,11 @@ class RunServiceAsyncStub(RunServiceStub):
     """
     GetRunGraph: _aio.UnaryUnaryMultiCallable[_run_service_pb2.GetRunGraphRequest, _run_service_pb2.GetRunGraphResponse]  # type: ignore[assignment]
     """Reads the tree under a run, as nodes and edges, for drawing. Errors: NOT_FOUND."""
+    StreamRunTimeline: _aio.UnaryStreamMultiCallable[_run_timeline_pb2.StreamRunTimelineRequest, _run_timeline_pb2.StreamRunTimelineResponse]  # type: ignore[assignment]
+    """Streams the runs below a run as columns, for a timeline: a tenth of GetRunGraph's size, with the
+    attempts of the runs that were tried more than once. Runs come parents before children; all are
+    of one state of the database. Errors: NOT_FOUND.
+    """
     WatchRuns: _aio.UnaryStreamMultiCallable[_run_service_pb2.WatchRunsRequest, _run_service_pb2.WatchRunsResponse]  # type: ignore[assignment]
     """Streams runs as they change: level-triggered, for UIs and controllers.
 
@@ -270,6 +281,17 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.GetRunGraphResponse, _abc.Awaitable[_run_service_pb2.GetRunGraphResponse]]:
         """Reads the tree under a run, as nodes and edges, for drawing. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def StreamRunTimeline(
+        self,
+        request: _run_timeline_pb2.StreamRunTimelineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_run_timeline_pb2.StreamRunTimelineResponse], _abc.AsyncIterator[_run_timeline_pb2.StreamRunTimelineResponse]]:
+        """Streams the runs below a run as columns, for a timeline: a tenth of GetRunGraph's size, with the
+        attempts of the runs that were tried more than once. Runs come parents before children; all are
+        of one state of the database. Errors: NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def WatchRuns(

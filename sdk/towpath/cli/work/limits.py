@@ -19,7 +19,6 @@ from towpath.cli.shared.output import (
 from towpath.cli.shared.session import confirmed, note, service_client, yes_option
 from towpath.cli.shared.times import local_minute, local_second, parse_duration
 from towpath.cli.work.names import LABEL_WIDTH
-from towpath.exceptions import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -148,10 +147,8 @@ def release(name: str, holder: str, *, everything: bool, yes: bool) -> None:
     with service_client() as client:
         found = [item for item in client.limits.holders(name) if _meant(item, holder)]
         if not found and holder:
-            raise NotFound(
-                f"the limit {name} has no holder {holder}: `towpath limit show {name}` lists them",
-                code="NOT_FOUND",
-            )
+            advice = f"`towpath limit show {name}` lists them"
+            raise click.ClickException(f"the limit {name} has no holder {holder}: {advice}")
         if holder and len(found) > 1:
             raise click.UsageError(f"{len(found)} holders begin with {holder}: give more of the id")
         for item in found:
@@ -231,7 +228,7 @@ def _holder_json(holder: LimitHolder) -> dict[str, Any]:
         run=holder.run,
         holder=holder.holder,
         slots=holder.slots,
-        waiting=holder.waiting,
+        state="waits" if holder.waiting else "holds",
         priority=holder.priority,
         since=holder.since,
         expires=holder.expires,

@@ -43,6 +43,8 @@ class Ledger:
         """The acquisitions that are known, each with all its parts by id of the limit."""
         self.touched: set[LimitKey] = set()
         """Limits that aren't locked, and whose waiters are to be looked at next."""
+        self.unknown: set[LimitKey] = set()
+        """Limits that must be locked, too, for a decision on all that wait."""
         self._new: set[AcquisitionKey] = set()
         self._changed: set[AcquisitionKey] = set()
         self._used: dict[LimitKey, int] = {}
@@ -148,7 +150,7 @@ class Ledger:
         more = self._load_waiting()
         for scope in {key.scope for key in self.limits}:
             made = self._grants(scope)
-            self.touched |= {LimitKey(*scope, limit_id) for limit_id in made.unknown}
+            self.unknown |= {LimitKey(*scope, limit_id) for limit_id in made.unknown}
             for acquisition_id in made.granted:
                 self._give(AcquisitionKey(*scope, acquisition_id))
             if made.granted:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 
 from towpath_service.core.bus import Topic
-from towpath_service.core.errors import ServiceError
+from towpath_service.core.errors import ServiceError, busy
 from towpath_service.core.group_commit import GroupCommit
 from towpath_service.core.tenancy import EVERY_TENANT
 from towpath_service.limits.application.settling import (
@@ -23,12 +23,14 @@ from towpath_service.limits.application.settling import (
     Expire,
     Item,
     Leave,
+    MoreLimitsNeeded,
     Release,
     Reserved,
     answer_of,
     reserve,
     settle,
 )
+from towpath_service.limits.domain.limits import PLACE_US
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Sequence
@@ -144,12 +146,21 @@ class Limiter:
     async def run(self) -> None:
         """Ends what is beyond its time; never returns."""
         self._sweeping = True
+        try:
+            await self.resume()
+        except ServiceError as error:
+            _log.warning("held slots could not be prolonged: %s", error)
         for count in range(2**62):
             await asyncio.sleep(self._poll_seconds)
             try:
                 await self.sweep(thorough=count % _SWEEPS == 0)
             except ServiceError as error:
                 _log.warning("acquisitions beyond their time could not be ended: %s", error)
+
+    async def resume(self) -> None:
+        """Gives holders time to renew their slots, which they couldn't while no server lived."""
+        until_us = self._clock.now_us() + PLACE_US
+        await self._store.write(EVERY_TENANT, lambda rows: rows.holds.prolong(until_us))
 
     async def sweep(self, *, thorough: bool = True) -> int:
         """Ends acquisitions beyond their time; returns how many.
@@ -237,21 +248,39 @@ class Limiter:
 
     async def _settle_once(self, items: Sequence[Item], serve: Collection[LimitKey]) -> Settled:
         tenants = {item.acquisition.tenant_id for item in items}
+        tenants |= {key.tenant_id for key in serve}
         now_us = self._clock.now_us()
-        return await self._store.write(
-            tenants | {key.tenant_id for key in serve},
-            lambda rows: settle(rows, items, now_us, serve),
-        )
+        locked = set(serve)
+        for tries in range(MOST_ROUNDS):
+            whole = tries < MOST_ROUNDS - 1
+            with contextlib.suppress(MoreLimitsNeeded):
+                return await self._try(tenants, items, now_us, locked, whole=whole)
+        raise busy()
+
+    async def _try(
+        self,
+        tenants: set[str],
+        items: Sequence[Item],
+        now_us: int,
+        locked: set[LimitKey],
+        *,
+        whole: bool,
+    ) -> Settled:
+        """Settles items, or learns which limits must be locked, too."""
+        try:
+            return await self._store.write(
+                tenants, lambda rows: settle(rows, items, now_us, locked, whole=whole)
+            )
+        except MoreLimitsNeeded as more:
+            locked |= more.limits
+            raise
 
     async def _follow(self, limits: set[LimitKey]) -> None:
         """Serves limits, and those that must be locked together with them."""
         for _ in range(MOST_ROUNDS):
             if not limits:
                 return
-            following = (await self._settle_once((), limits)).following
-            if not following:
-                return
-            limits = limits | following
+            limits = (await self._settle_once((), limits)).following
 
     async def _renew(self, keys: Sequence[AcquisitionKey]) -> Sequence[bool]:
         now_us = self._clock.now_us()

@@ -51,6 +51,15 @@ class Answer:
     waited_us: int = 0
 
 
+class MoreLimitsNeeded(Exception):
+    """Acquisitions wait for limits that aren't locked, so that no fair decision can be made."""
+
+    def __init__(self, limits: Collection[LimitKey]) -> None:
+        """Takes the limits that are to be locked, too."""
+        super().__init__("more limits are needed")
+        self.limits = frozenset(limits)
+
+
 Item = Request | Release | Leave | Expire
 
 
@@ -65,7 +74,12 @@ class Settled:
 
 
 def settle(
-    rows: Limits, items: Sequence[Item], now_us: int, serve: Collection[LimitKey] = ()
+    rows: Limits,
+    items: Sequence[Item],
+    now_us: int,
+    serve: Collection[LimitKey] = (),
+    *,
+    whole: bool = True,
 ) -> Settled:
     """Settles items in one transaction.
 
@@ -74,6 +88,11 @@ def settle(
         items: What came, in order.
         now_us: The present time.
         serve: Limits whose waiters are served beside those of the items.
+        whole: Whether all that wait are decided on; else those that need further limits keep their
+            place, and are served by a transaction that follows.
+
+    Raises:
+        MoreLimitsNeeded: With `whole`, further limits are needed for that.
     """
     asked = {key for item in items if isinstance(item, Request) for key in item.limits}
     others = {item.acquisition for item in items}
@@ -86,9 +105,9 @@ def settle(
     tried = [it.acquisition for it in items if isinstance(it, Request) and not it.wait_us]
     if ledger.withdraw(tried):
         ledger.serve()
-    settled = Settled(following=set(ledger.touched))
-    if settled.following:
-        settled.following |= set(serve)
+    if ledger.unknown and whole:
+        raise MoreLimitsNeeded(ledger.unknown)
+    settled = Settled(following=ledger.touched | ledger.unknown)
     for item, answer in zip(items, answers, strict=True):
         if isinstance(item, Request) and isinstance(answer, list):
             settled.answers.append(_answer(ledger, item, answer, now_us))

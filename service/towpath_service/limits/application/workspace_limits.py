@@ -139,11 +139,12 @@ def _set(
         limit, made = _locked(rows, key)
         assert limit is not None
     _check(limit, etag)
-    changed = _changed(limit, settings, now_us)
+    # One that was made from a template is one of its own from now on.
+    changed = replace(_changed(limit, settings, now_us), template="")
     others: set[LimitKey] = set()
     if changed.is_rate != limit.is_rate:
         others = _clear(rows, {key, *made})
-    rows.limits.change(replace(changed, template=""))
+    rows.limits.change(changed)
     for one in rows.limits.find(made).values():
         rows.limits.change(_changed(one, settings, now_us))
     return changed, {key, *made} | others

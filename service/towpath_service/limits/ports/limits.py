@@ -114,6 +114,10 @@ class HoldRows(Protocol):
         """Extends the time of held slots; returns the acquisitions that hold any."""
         ...
 
+    def prolong(self, until_us: int) -> None:
+        """Lets held slots last until a time at least; those of any tenant."""
+        ...
+
     def overdue(self, now_us: int, most: int) -> list[Hold]:
         """Parts beyond their time, of any tenant."""
         ...

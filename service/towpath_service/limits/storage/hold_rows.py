@@ -112,6 +112,12 @@ class SqlHoldRows:
             for row in self._connection.execute(extended, portion)
         }
 
+    def prolong(self, until_us: int) -> None:
+        """Lets held slots last until a time at least; those of any tenant."""
+        check_tenants(self._transaction.tenants, EVERY_TENANT)
+        ending = (~_hold.waiting, _hold.expires_us < until_us)
+        self._connection.execute(update(limit_hold).where(*ending).values(expires_us=until_us))
+
     def overdue(self, now_us: int, most: int) -> list[Hold]:
         """Parts beyond their time, of any tenant."""
         check_tenants(self._transaction.tenants, EVERY_TENANT)

@@ -58,7 +58,9 @@ class SqlLimitRows:
     def change(self, limit: Limit) -> None:
         """Replaces the settings of a limit, which the transaction has locked."""
         self._connection.execute(
-            update(concurrency_limit).where(*_is(limit.key)).values(**_settings(limit))
+            update(concurrency_limit)
+            .where(*_is(limit.key))
+            .values(**_settings(limit), template=limit.template)
         )
 
     def note(self, limits: Sequence[Limit]) -> None:

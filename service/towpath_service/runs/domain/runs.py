@@ -96,6 +96,33 @@ class GraphNode(NamedTuple):
     """JSON text."""
 
 
+class TimelineRun(NamedTuple):
+    """The fields of a run that a timeline needs."""
+
+    run_id: str
+    parent_run_id: str | None
+    kind: RunKind
+    display_name: str
+    group: str
+    """Name of its task, or of its flow for a flow run."""
+    state: RunState
+    revision: int
+    attempt: int
+    created_us: int
+    started_us: int | None
+    ended_us: int | None
+    dependencies: str | None
+    """JSON text."""
+
+
+class StateChange(NamedTuple):
+    """A change of a run's state, for its timeline."""
+
+    run_id: str
+    state: RunState
+    occurred_us: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
     """One accepted change of a run's state."""

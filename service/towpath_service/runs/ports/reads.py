@@ -17,6 +17,8 @@ if TYPE_CHECKING:
         LogEntry,
         Run,
         RunDetail,
+        StateChange,
+        TimelineRun,
         Transition,
     )
 
@@ -87,6 +89,14 @@ class Reads(Protocol):
 
     def graph(self, scope: Scope, run_id: str, *, depth: int, limit: int) -> list[GraphNode]:
         """Reads a run and its descendants, parents before children, at most `limit` + 1."""
+        ...
+
+    def timeline(self, scope: Scope, run_id: str, limit: int) -> list[TimelineRun]:
+        """Reads the descendants of a run, parents before children, at most `limit` + 1."""
+        ...
+
+    def state_changes(self, scope: Scope, run_ids: Collection[str]) -> list[StateChange]:
+        """Reads the changes of state of runs, those of one run together and in order."""
         ...
 
     def changed_runs(

@@ -10,16 +10,18 @@ from towpath_service.core.names import Scope, run_name
 from towpath_service.rpc.times import span_us, to_us
 from towpath_service.runs.ports.origins import no_origins
 from towpath_service.runs.rpc import convert_runs
+from towpath_service.runs.rpc.convert_timeline import to_chunks
 from towpath_service.runs.rpc.scopes import run_scope, workspace_scope
 from towpath_service.runs.rpc.shown_runs import ShownRuns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from towpath.api.v1 import run_pb2
+    from towpath.api.v1 import run_pb2, run_timeline_pb2
     from towpath_auth import Caller
 
     from towpath_service.runs.application.queries import Queries
+    from towpath_service.runs.application.timelines import Timelines
     from towpath_service.runs.application.watch import RunChange, RunChanges, Watches
 
 _EVENTS: Any = {"ADDED": 1, "MODIFIED": 2, "REMOVED": 3}
@@ -31,9 +33,16 @@ class RunHandler:
 
     service: ClassVar[str] = "towpath.api.v1.RunService"
 
-    def __init__(self, queries: Queries, watches: Watches, shown: ShownRuns | None = None) -> None:
+    def __init__(
+        self,
+        queries: Queries,
+        watches: Watches,
+        timelines: Timelines,
+        shown: ShownRuns | None = None,
+    ) -> None:
         self._queries = queries
         self._watches = watches
+        self._timelines = timelines
         self._shown = shown or ShownRuns(no_origins)
 
     async def get_run(
@@ -147,6 +156,15 @@ class RunHandler:
             truncated=graph.truncated,
             resume_token=graph.resume_token,
         )
+
+    async def stream_run_timeline(
+        self, request: run_timeline_pb2.StreamRunTimelineRequest, caller: Caller
+    ) -> AsyncIterator[run_timeline_pb2.StreamRunTimelineResponse]:
+        """Streams the runs below a run as columns."""
+        scope, run_id = run_scope(caller, request.name, "name")
+        timeline = await self._timelines.of(scope, run_id, most=request.max_runs)
+        for message in to_chunks(timeline):
+            yield message
 
     async def watch_runs(
         self, request: run_service_pb2.WatchRunsRequest, caller: Caller

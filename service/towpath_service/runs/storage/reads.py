@@ -16,6 +16,7 @@ from towpath_service.runs.storage.log_reads import SqlLogReads
 from towpath_service.runs.storage.one_tenant import of_one_tenant
 from towpath_service.runs.storage.removal import remove_runs
 from towpath_service.runs.storage.rows import in_scope
+from towpath_service.runs.storage.timeline_reads import SqlTimelineReads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @of_one_tenant
-class SqlReads(SqlFlowReads, SqlHistoryReads, SqlLogReads):
+class SqlReads(SqlFlowReads, SqlHistoryReads, SqlLogReads, SqlTimelineReads):
     """The reads of one tenant's runs, and their removal."""
 
     def position(self, scope: Scope) -> int:

@@ -304,7 +304,6 @@ def _carry_out(
         most = backfills.queued_most(seen.tenant_id) or DEFAULTS["queued_runs"]
         if not control.queue.room(seen.tenant_id, most, 1):
             return 0
-    if requests:
         batch = Batch(control.runs, now_us)
         enqueue(control.queue, control.runs, batch, requests, now_us)
         batch.commit([])

@@ -77,7 +77,7 @@ def instant_of(wall: datetime, offset: timedelta) -> datetime:
 def zone_data_version() -> str:
     """The version of the zone data of this process, such as "tzdata 2026.6".
 
-    It is read once, as zones are: a package that is replaced meanwhile is of no effect. Due times
+    It is read once, as zones are: a package that is replaced meanwhile has no effect. Due times
     computed with another version may differ, and need to be computed again.
     """
     return f"tzdata {version('tzdata')}"

@@ -87,6 +87,8 @@ def _values() -> list[str]:
         (lambda reads: reads.decisions(SCOPE, RUN, 0, 5), "ix_refusal_tenant_id_run_id"),
         (lambda reads: reads.transitions(SCOPE, RUN, 0, 5), "autoindex_transition_1"),
         (lambda reads: reads.descendants(SCOPE, RUN, depth=9, limit=9), CHILDREN),
+        (lambda reads: reads.timeline(SCOPE, RUN, 9), CHILDREN),
+        (lambda reads: reads.state_changes(SCOPE, [RUN]), "autoindex_transition_1"),
         (
             lambda reads: graph_nodes(reads._connection, SCOPE, RUN, depth=9, limit=9),
             CHILDREN,

@@ -1,0 +1,92 @@
+import { useMutation } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { useMemo, useState, type FormEvent } from "react";
+import { messageOf, runs } from "../api/clients";
+import { workspace } from "../api/workspace";
+import type { Deployment } from "../gen/towpath/api/v1/deployment_pb";
+import { Copy } from "../parts/Copy";
+import { Dialog } from "../parts/Dialog";
+import { payloadText } from "./run/payload";
+import { partsOf } from "./deployments";
+import { argumentsOf, fieldsOf, type Field } from "./schema";
+
+/** Creates a run of a deployment: a form from the schema of its parameters, or JSON without one. */
+export function RunForm({ deployment, close }: { deployment: Deployment; close: () => void }) {
+  const navigate = useNavigate();
+  const defaults = useMemo(() => objectOf(payloadText(deployment.parameters)), [deployment]);
+  const fields = useMemo(() => fieldsOf(deployment.parameterSchemaJson, defaults), [deployment, defaults]);
+  const [texts, setTexts] = useState<Record<string, string>>({});
+  const [json, setJson] = useState(() => JSON.stringify(defaults, null, 2));
+  const [problem, setProblem] = useState("");
+  const create = useMutation({
+    mutationFn: (values: Record<string, unknown>) => runs.createRun({
+      parent: workspace(), deployment: deployment.name,
+      parameters: { location: { case: "data", value: new TextEncoder().encode(JSON.stringify(values)) } },
+    }),
+    onSuccess: (answer) => answer.run && void navigate({ to: "/runs/$id", params: { id: answer.run.runId } }),
+  });
+  const read = (): Record<string, unknown> => (fields ? argumentsOf(fields, texts) : (JSON.parse(json) as Record<string, unknown>));
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    try {
+      setProblem("");
+      create.mutate(read());
+    } catch (error) {
+      setProblem(messageOf(error));
+    }
+  };
+  const said = problem || (create.error ? messageOf(create.error) : "");
+  return (
+    <Dialog title={`Run ${partsOf(deployment.name).deployment}`} close={close} wide>
+      <form className="form" onSubmit={submit}>
+        {fields?.map((field) => <Input key={field.name} field={field} text={texts[field.name] ?? field.initial} set={(text) => setTexts((all) => ({ ...all, [field.name]: text }))} />)}
+        {fields?.length === 0 && <p className="muted">This flow takes no parameters.</p>}
+        {!fields && <label>Parameters, a JSON object<textarea rows={8} className="mono" value={json} onChange={(e) => setJson(e.target.value)} /></label>}
+        {said && <p role="alert" className="refused">{said}</p>}
+        <footer>
+          <Copy text={commandOf(deployment, fields, texts)} label="Copy command" className="link" />
+          <span className="grow" />
+          <button type="button" className="small" onClick={close}>Close</button>
+          <button className="small primary" disabled={create.isPending}>Run</button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}
+
+function Input({ field, text, set }: { field: Field; text: string; set: (text: string) => void }) {
+  const id = `field-${field.name}`;
+  const shared = { id, value: text, required: field.required, "aria-describedby": field.description ? `${id}-note` : undefined };
+  return (
+    <div className="field">
+      <label htmlFor={id}>{field.name}{field.required && <span className="muted"> required</span>}</label>
+      {field.kind === "flag" ? (
+        <input id={id} type="checkbox" checked={text === "true"} onChange={(e) => set(String(e.target.checked))} />
+      ) : field.kind === "choice" ? (
+        <select {...shared} onChange={(e) => set(e.target.value)}>{!field.choices.includes(text) && <option value={text}>{text}</option>}{field.choices.map((one) => <option key={one}>{one}</option>)}</select>
+      ) : (
+        <input {...shared} className={field.kind === "json" ? "mono" : ""} inputMode={field.kind === "whole" || field.kind === "number" ? "decimal" : undefined} onChange={(e) => set(e.target.value)} />
+      )}
+      {field.description && <p id={`${id}-note`} className="muted">{field.description}</p>}
+    </div>
+  );
+}
+
+function objectOf(json: string): Record<string, unknown> {
+  try {
+    const value = JSON.parse(json || "{}") as unknown;
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
+
+/** `towpath deployment run` with the same arguments. */
+function commandOf(deployment: Deployment, fields: readonly Field[] | null, texts: Record<string, string>): string {
+  const { flow, deployment: id } = partsOf(deployment.name);
+  const given = (fields ?? []).filter((field) => texts[field.name] !== undefined && texts[field.name] !== field.initial);
+  const words = given.map((field) => `--param ${shellWord(`${field.name}=${texts[field.name]}`)}`);
+  return [`towpath deployment run ${flow}/${id}`, ...words].join(" ");
+}
+
+const shellWord = (text: string): string => (/^[\w=.,:/@+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);

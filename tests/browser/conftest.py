@@ -1,0 +1,68 @@
+"""A server that the demo has filled, and a browser; both for all tests of a process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.chromium import Browser, chromium, find_chromium
+from tests.scenarios.servers import Server, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+UI = ROOT / "service/ui"
+AXE = UI / "node_modules/axe-core/axe.min.js"
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server with runs of every kind."""
+    home = tmp_path_factory.mktemp("home")
+    server = Server(home)
+    server.start()
+    try:
+        subprocess.run(
+            [sys.executable, "-m", "tests.browser.demo"],
+            cwd=ROOT,
+            env=environment(home),
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        yield server.web_address
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = find_chromium() or _installed()
+    with chromium(program) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe, which the packages of the UI bring."""
+    if not AXE.is_file():
+        subprocess.run([sys.executable, str(UI / "build.py"), "install"], check=True)
+    return AXE.read_text(encoding="utf-8")
+
+
+def _installed() -> str:
+    """Installs Chromium where that is a machine's own affair, as in CI."""
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        pytest.skip("Chromium isn't installed: install the package chromium")
+    for words in (("update", "-q"), ("install", "-q", "-y", "--no-install-recommends", "chromium")):
+        subprocess.run(["apt-get", *words], check=True, stdout=subprocess.DEVNULL)
+    found = find_chromium()
+    assert found is not None
+    return found
