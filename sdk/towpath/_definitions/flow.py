@@ -406,7 +406,8 @@ class FlowDecorator:
         Raises:
             DefinitionError: It can't be loaded.
         """
-        loaded: Flow[..., Any] = Flow.from_source(source, entrypoint)
+        load: Any = Flow.from_source
+        loaded: Flow[..., Any] = load(source, entrypoint)
         return loaded
 
 
