@@ -24,12 +24,25 @@ NAMES = {
         "ApiKey ArchiveCode Audit AuditEntry AuditPage Backfill Backfills Caller Cancellation"
         " ClaimRule Client CodeSource Decision DeploymentInfo DeploymentSpec Deployments"
         " DeviceSignIn Explanation Failure"
-        " FlowSummary GitCode GraphNode Keys LocalCode LogLine Login NewApiKey NewTenant"
+        " FlowSummary GitCode GraphNode Keys Limit LimitHolder Limits"
+        " LocalCode LogLine Login NewApiKey NewTenant"
         " NewUser PackageCode Pools Queues Reason Role RoleBinding Roles Run RunEvent ScheduleInfo"
         " ScheduleSlot Schedules SecretInfo Secrets ServerInfo ServiceAccount ServiceAccounts"
         " SignInOptions SignIns Tenant TenantLimits TenantUsage Tenants Transition Trust Trusts"
         " Usage User UserTrust Users WaitingSignIn WorkPool WorkQueue Worker Workers Workspace"
         " WorkspaceGrant Workspaces connect"
+    ),
+    "towpath.concurrency": (
+        "AcquireConcurrencySlotTimeoutError ConcurrencySlotAcquisitionError Slots concurrency"
+        " rate_limit"
+    ),
+    "towpath.concurrency.asyncio": (
+        "AcquireConcurrencySlotTimeoutError ConcurrencySlotAcquisitionError Slots concurrency"
+        " rate_limit"
+    ),
+    "towpath.concurrency.sync": (
+        "AcquireConcurrencySlotTimeoutError ConcurrencySlotAcquisitionError Slots concurrency"
+        " rate_limit"
     ),
     "towpath.context": "FlowRunContext RunContext TaskRunContext get_run_context tags",
     "towpath.deployments": (
@@ -37,7 +50,8 @@ NAMES = {
         " arun_deployment deploy run_deployment serve"
     ),
     "towpath.exceptions": (
-        "CancelledRun CrashedRun FailedRun MappingLengthMismatch MappingMissingIterable"
+        "AcquireConcurrencySlotTimeoutError CancelledRun ConcurrencySlotAcquisitionError"
+        " CrashedRun FailedRun MappingLengthMismatch MappingMissingIterable"
         " MissingResult ParameterBindError ParameterTypeError ReservedArgumentError"
         " SignatureMismatchError UnfinishedRun UpstreamTaskError"
         " ConfigurationError Conflict DefinitionError EventLoopError FlowRunFailed"
@@ -50,12 +64,13 @@ NAMES = {
         "END_SECONDS end_within endpoint hush_exporters provider_from_environment resource_of"
         " speaks_grpc tell_by warn_once"
     ),
+    "towpath.extensions.job_templates": "PROCESS",
     "towpath.extensions.outboxes": "DeliveryReport deliver_waiting",
     "towpath.extensions.progress": "Progress",
     "towpath.extensions.redaction": "REDACTED scrubbed",
     "towpath.extensions.spans": "FinishedSpan emit",
     "towpath.extensions.tracing": (
-        "Carrier attempt_span_id current_tracer guarded names root_span_id trace_id_of"
+        "Carrier RootPlace attempt_span_id current_tracer guarded names root_span_id trace_id_of"
     ),
     "towpath.extensions.transports": "Transport announce_server to_rpc_error",
     "towpath.flow_runs": "wait_for_flow_run",
