@@ -39,6 +39,7 @@ PUBLIC_MODULES: Final = (
     "towpath.runtime",
     "towpath.runtime.flow_run",
     "towpath.runtime.task_run",
+    "towpath.runtime.deployment",
     "towpath.logging",
     "towpath.exceptions",
     "towpath.settings",

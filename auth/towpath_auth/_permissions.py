@@ -47,6 +47,9 @@ WORKSPACE_PERMISSIONS: Final[Mapping[str, str]] = {
     "deployment.write": "Make, change and delete deployments and schedules.",
     "pool.read": "See work pools, queues and workers.",
     "pool.write": "Make, change and delete work pools and queues; drain workers.",
+    "limit.read": "See limits, and what holds their slots or waits for them.",
+    "limit.write": "Set and delete limits, and take slots from their holders.",
+    "limit.acquire": "Acquire slots of limits.",
     "work.lease": "Start runs of others, and hand each a token of its own: never for people.",
 }
 PLATFORM_PERMISSIONS: Final[Mapping[str, str]] = {
@@ -73,7 +76,7 @@ _MEMBER: Final = frozenset({"tenant.read", "member.read", "key.own"})
 MEMBER_PERMISSIONS: Final = _MEMBER | {"key.rotate", "usage.read"}
 """The only permissions in the tenant that a role in one of its workspaces can bring."""
 
-_SEEING_WORK: Final = frozenset({"deployment.read", "pool.read"})
+_SEEING_WORK: Final = frozenset({"deployment.read", "pool.read", "limit.read"})
 _VIEWER: Final = frozenset({"flow.read", "run.read", "log.read"}) | _SEEING_WORK
 _REPORTING: Final = frozenset({"run.report", "log.write"})
 _ROTATING: Final = frozenset({"key.rotate"})
@@ -81,12 +84,15 @@ _SETTING: Final = frozenset({"secret.read", "secret.write"})
 _USING: Final = frozenset({"secret.use"})
 _DEPLOYING: Final = frozenset({"deployment.write"})
 _OPERATING: Final = frozenset({"run.create", "run.control"})
+_ACQUIRING: Final = frozenset({"limit.acquire"})
+_LIMITING: Final = frozenset({"limit.write"}) | _ACQUIRING
 _WORKSPACE_ADMIN: Final = (
     _VIEWER
     | _REPORTING
     | _SETTING
     | _DEPLOYING
     | _OPERATING
+    | _LIMITING
     | {"pool.write", "run.delete", "workspace.update", "access.manage"}
 )
 _ADMIN: Final = frozenset(TENANT_PERMISSIONS) - {"owner.grant", "key.rotate"} | _WORKSPACE_ADMIN
@@ -100,11 +106,11 @@ NOT_FOR_PEOPLE: Final = _USING | {"work.lease"}
 """Permissions that no role gives to a person: reading values of secrets, or handing out tokens that
 can."""
 
-RUN_PERMISSIONS: Final = _REPORTING | _USING | _OPERATING
+RUN_PERMISSIONS: Final = _REPORTING | _USING | _OPERATING | _ACQUIRING
 """The permissions of a run, while the worker that started it has "work.lease" in its workspace.
 
-The run reports itself and the runs below it, uses its workspace's secrets, creates runs below
-itself and cancels them.
+The run reports itself and the runs below it, uses its workspace's secrets, acquires slots of its
+limits, creates runs below itself and cancels them.
 """
 
 
@@ -127,7 +133,14 @@ BUILT_IN_ROLES: Final[Mapping[str, Role]] = {
         _built_in(
             "developer",
             "Developer",
-            _MEMBER | _VIEWER | _REPORTING | _SETTING | _DEPLOYING | _OPERATING | {"usage.read"},
+            _MEMBER
+            | _VIEWER
+            | _REPORTING
+            | _SETTING
+            | _DEPLOYING
+            | _OPERATING
+            | _LIMITING
+            | {"usage.read"},
         ),
         _built_in(
             "operator",
@@ -138,7 +151,7 @@ BUILT_IN_ROLES: Final[Mapping[str, Role]] = {
         _built_in(
             "runner",
             "Runner of pipelines",
-            _VIEWER | _REPORTING | _ROTATING | _USING | {"run.create"},
+            _VIEWER | _REPORTING | _ROTATING | _USING | _ACQUIRING | {"run.create"},
         ),
         _built_in(
             "deployer",

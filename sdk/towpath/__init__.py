@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from towpath._definitions.flow import Flow, flow
-    from towpath._definitions.task import Task, task
+    from towpath._definitions.task import Task
+    from towpath._definitions.task_decorator import task
     from towpath._deploy.deploying import deploy
     from towpath._deploy.serving import serve
     from towpath._engine.run_logging import get_run_logger
@@ -46,7 +47,7 @@ _HOMES: Final = {
     "quote": "towpath.annotations",
     "serve": "towpath._deploy.serving",
     "tags": "towpath._runs.context",
-    "task": "towpath._definitions.task",
+    "task": "towpath._definitions.task_decorator",
     "unmapped": "towpath.annotations",
 }
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 T = TypeVar("T")
 
-__all__ = ["Sensitive", "allow_failure", "quote", "unmapped"]
+__all__ = ["Sensitive", "allow_failure", "freeze", "opaque", "quote", "unmapped"]
 
 
 class Sensitive:
@@ -21,39 +21,75 @@ class Sensitive:
 
 
 @dataclass(frozen=True, slots=True)
-class unmapped(Generic[T]):  # noqa: N801 - Prefect's name
+class _Annotation(Generic[T]):
+    """A wrapper around an argument."""
+
+    value: T
+
+    def unwrap(self) -> T:
+        """Returns the argument."""
+        return self.value
+
+    def rewrap(self, value: Any) -> Self:
+        """Returns a wrapper of the same kind around another argument."""
+        return type(self)(value)
+
+
+class unmapped(_Annotation[T]):  # noqa: N801 - Prefect's name
     """An argument of `.map` that is passed whole to every call, not item by item.
 
     Args:
         value: The argument.
     """
 
-    value: T
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class allow_failure(Generic[T]):  # noqa: N801 - Prefect's name
-    """A future whose failure doesn't skip the task that takes it as an argument.
+class allow_failure(_Annotation[T]):  # noqa: N801 - Prefect's name
+    """A future, or a list of them, whose failure doesn't skip the task that takes it.
 
     If the future's run fails, the task gets its exception in place of its result.
 
     Args:
-        value: The future.
+        value: The future; a state, or a list of either.
     """
 
-    value: T
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class quote(Generic[T]):  # noqa: N801 - Prefect's name
+class quote(_Annotation[T]):  # noqa: N801 - Prefect's name
     """An argument that is not searched for futures.
 
     Args:
         value: The argument.
     """
 
-    value: T
+    __slots__ = ()
 
-    def unquote(self) -> Any:
+    def unquote(self) -> T:
         """Returns the value."""
+        return self.value
+
+
+class opaque(_Annotation[T]):  # noqa: N801 - Prefect's name
+    """A future as an argument, or another value that is not searched for futures within.
+
+    Args:
+        value: The argument; a future or state is replaced by its result.
+    """
+
+    __slots__ = ()
+
+
+class freeze(_Annotation[T]):  # noqa: N801 - Prefect's name
+    """A parameter of a deployment that is meant not to be changed.
+
+    Args:
+        value: The parameter.
+    """
+
+    __slots__ = ()
+
+    def unfreeze(self) -> T:
+        """Returns the parameter."""
         return self.value

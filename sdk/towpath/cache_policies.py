@@ -17,6 +17,11 @@ from towpath._results.cache_policies import (
     CacheKeyFnPolicy,
     CachePolicy,
     CompoundCachePolicy,
+    FlowParameters,
+    Inputs,
+    NoCache,
+    RunId,
+    TaskSource,
 )
 
 __all__ = [
@@ -29,4 +34,9 @@ __all__ = [
     "CacheKeyFnPolicy",
     "CachePolicy",
     "CompoundCachePolicy",
+    "FlowParameters",
+    "Inputs",
+    "NoCache",
+    "RunId",
+    "TaskSource",
 ]

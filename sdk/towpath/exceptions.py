@@ -9,9 +9,13 @@
     ├── NestingError              runs are nested too deeply
     ├── UnhashableInputError      an argument has no stable hash, so there is no cache key
     ├── ResultError               a result can't be stored, or read back
+    ├── ConcurrencySlotAcquisitionError  slots of a limit can't be acquired
+    ├── AcquireConcurrencySlotTimeoutError  none came free in time
     ├── FlowRunWaitTimeout        a run that was waited for hasn't ended in time
     ├── RunError                  a run didn't complete
-    │   ├── FlowRunFailed         a flow ended FAILED by its tasks, not by an exception of its own
+    │   ├── FailedRun             a run ended FAILED without an exception of its own
+    │   │   └── FlowRunFailed     a flow ended FAILED by its tasks, not by an exception of its own
+    │   ├── UnfinishedRun         a result was asked for before the run has ended
     │   ├── UpstreamFailed        a run was skipped, since one upstream of it did not complete
     │   ├── RunTimedOut           an attempt took longer than its timeout
     │   ├── RunCrashed            the process that ran it ended
@@ -24,25 +28,37 @@
         ├── NotSignedIn           unauthenticated or forbidden
         └── InvalidRequest
 
-Errors say what to do, carry what they know as fields, and survive pickling.
+Errors say what to do, carry what they know as fields, and survive pickling. At the end stand other
+names of some, which Prefect has for them.
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "AcquireConcurrencySlotTimeoutError",
+    "CancelledRun",
+    "ConcurrencySlotAcquisitionError",
     "ConfigurationError",
     "Conflict",
+    "CrashedRun",
     "DefinitionError",
     "EventLoopError",
+    "FailedRun",
     "FlowRunFailed",
     "FlowRunWaitTimeout",
     "InvalidRequest",
+    "MappingLengthMismatch",
+    "MappingMissingIterable",
     "MissingContextError",
+    "MissingResult",
     "NestingError",
     "NotATowpathServer",
     "NotFound",
     "NotSignedIn",
+    "ParameterBindError",
     "ParameterError",
+    "ParameterTypeError",
+    "ReservedArgumentError",
     "ResultError",
     "RpcError",
     "RunCancelled",
@@ -50,9 +66,12 @@ __all__ = [
     "RunError",
     "RunTimedOut",
     "ServerUnreachable",
+    "SignatureMismatchError",
     "TowpathError",
+    "UnfinishedRun",
     "UnhashableInputError",
     "UpstreamFailed",
+    "UpstreamTaskError",
 ]
 
 
@@ -64,7 +83,7 @@ class ConfigurationError(TowpathError):
     """A setting is wrong; the message names it and a valid value."""
 
 
-class DefinitionError(TowpathError):
+class DefinitionError(TowpathError, TypeError, ValueError):
     """A flow, task or schedule is declared wrongly."""
 
 
@@ -92,6 +111,14 @@ class ResultError(TowpathError):
     """A result can't be stored, or can't be read back."""
 
 
+class ConcurrencySlotAcquisitionError(TowpathError):
+    """Slots of a limit can't be acquired, or were lost while they were held."""
+
+
+class AcquireConcurrencySlotTimeoutError(TowpathError, TimeoutError):
+    """No slots of a limit came free within the time that the caller would wait."""
+
+
 class FlowRunWaitTimeout(TowpathError, TimeoutError):
     """A run that was waited for hasn't ended in time."""
 
@@ -100,7 +127,15 @@ class RunError(TowpathError):
     """A run didn't complete."""
 
 
-class FlowRunFailed(RunError):
+class FailedRun(RunError):
+    """A run ended FAILED without an exception of its own."""
+
+
+class UnfinishedRun(RunError):
+    """A result was asked for before the run has ended."""
+
+
+class FlowRunFailed(FailedRun):
     """A flow ended FAILED because of its tasks, not by an exception of its own."""
 
 
@@ -204,3 +239,15 @@ class NotSignedIn(RpcError):
 
 class InvalidRequest(RpcError):
     """The request breaks a rule of the contract."""
+
+
+CancelledRun = RunCancelled
+CrashedRun = RunCrashed
+MissingResult = ResultError
+MappingLengthMismatch = ParameterError
+MappingMissingIterable = ParameterError
+ParameterBindError = ParameterError
+ParameterTypeError = ParameterError
+ReservedArgumentError = DefinitionError
+SignatureMismatchError = ParameterError
+UpstreamTaskError = UpstreamFailed

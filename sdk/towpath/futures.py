@@ -10,4 +10,17 @@ from towpath._runs.futures import (
     wait,
 )
 
-__all__ = ["DoneAndNotDoneFutures", "Future", "FutureList", "as_completed", "wait"]
+PrefectFuture = Future
+"""The name that Prefect has for `Future`."""
+PrefectFutureList = FutureList
+"""The name that Prefect has for `FutureList`."""
+
+__all__ = [
+    "DoneAndNotDoneFutures",
+    "Future",
+    "FutureList",
+    "PrefectFuture",
+    "PrefectFutureList",
+    "as_completed",
+    "wait",
+]

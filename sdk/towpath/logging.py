@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from towpath._engine.run_logging import get_run_logger
+from towpath._engine.run_logging import disable_run_logger, get_logger, get_run_logger
 
-__all__ = ["get_run_logger"]
+__all__ = ["disable_run_logger", "get_logger", "get_run_logger"]

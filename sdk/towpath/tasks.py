@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from towpath._definitions.task import Task, task
+from towpath._definitions.task import Task
+from towpath._definitions.task_decorator import task
 from towpath._engine.policy import exponential_backoff
 from towpath._results.cache_policies import task_input_hash
 

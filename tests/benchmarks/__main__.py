@@ -21,6 +21,8 @@ BENCHMARKS: Final = {
     "fairness": "tests.benchmarks.fairness",
     "telemetry": "tests.benchmarks.telemetry",
     "reads": "tests.benchmarks.reads",
+    "limits": "tests.benchmarks.limits",
+    "work": "tests.benchmarks.work.rows",
     "compare": "tests.benchmarks.compared.compare",
 }
 

@@ -6,26 +6,24 @@ message.
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import sqlite3
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from towpath._delivery.outbox import LEASE_VARIABLE
-from towpath._work import shim
 from towpath._work.folders import run_folders
 
+from tests.chaos.work_places import processes_of, signal_to
 from tests.scenarios.servers import Server, wait_until
 from tests.scenarios.work_sites import Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from towpath._work.folders import ShimState
 
@@ -104,11 +102,11 @@ class Faults:
 
     def shim_killed(self) -> None:
         if found := self._living():
-            _signal(found.pid, signal.SIGKILL)
+            signal_to(found.pid, signal.SIGKILL)
 
     def run_killed(self) -> None:
         if (found := self._living()) and found.run_pid:
-            _signal(found.run_pid, signal.SIGKILL)
+            signal_to(found.run_pid, signal.SIGKILL)
 
     def run_stopped(self) -> None:
         if (found := self._living()) and found.run_pid:
@@ -119,9 +117,9 @@ class Faults:
             self._stop(found.pid)
 
     def _stop(self, pid: int) -> None:
-        _signal(pid, signal.SIGSTOP)
+        signal_to(pid, signal.SIGSTOP)
         time.sleep(self.chance.uniform(0.1, 1.0))
-        _signal(pid, signal.SIGCONT)
+        signal_to(pid, signal.SIGCONT)
 
     def _living(self) -> ShimState | None:
         """A shim of the site that lives."""
@@ -133,28 +131,11 @@ class Faults:
         return self.chance.choice(found) if found else None
 
 
-def _signal(pid: int, number: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)
-
-
 def start_worker(site: Site, number: int) -> None:
     """Starts a worker in the place of one that has ended."""
     site.start_worker("--name", WORKERS[number], "--limit", "4")
     if len(site.workers) > len(WORKERS):
         site.workers[number] = site.workers.pop()
-
-
-def processes_of(home: Path) -> list[int]:
-    """The processes of all runs of a home, shims included."""
-    found: list[int] = []
-    for pid in shim.processes():
-        with suppress(OSError):
-            variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-            is_ours = f"TOWPATH_HOME={home}".encode() in variables
-            if is_ours and any(item.startswith(LEASE_VARIABLE.encode()) for item in variables):
-                found.append(pid)
-    return found
 
 
 def rows_of(database: Path, table: str) -> int:

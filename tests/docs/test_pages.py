@@ -23,6 +23,8 @@ SOURCES = ("", "sdk", "sdk/towpath", "service/towpath_service", "tests", "tests/
 """Folders that paths in pages begin below."""
 PATH = re.compile(r"`((?:[a-z_0-9]+/)+[a-z_0-9.]+\.(?:py|proto|toml))`")
 TEST_FILE = re.compile(r"\btest_\w+\.py\b")
+TEST = re.compile(r"`(test_\w+)`")
+DEFINITION = re.compile(r"^ *(?:async )?def (test_\w+)\(", re.MULTILINE)
 
 
 def in_navigation(entry: Any) -> Iterator[str]:
@@ -67,6 +69,14 @@ def test_a_decision_has_its_number_and_the_sections_of_all(page: Any) -> None:
 def test_tests_that_a_page_names_are_there(page: str) -> None:
     there = {file.name for file in (ROOT / "tests").rglob("test_*.py")}
     named = set(TEST_FILE.findall((DOCS / page).read_text(encoding="utf-8")))
+    assert named
+    assert named <= there, named - there
+
+
+def test_single_tests_that_a_page_names_are_there() -> None:
+    files = (ROOT / "tests").rglob("test_*.py")
+    there = {name for file in files for name in DEFINITION.findall(file.read_text("utf-8"))}
+    named = set(TEST.findall((DOCS / "reliability.md").read_text(encoding="utf-8")))
     assert named
     assert named <= there, named - there
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from tests.planted.async_bugs import ASYNC_BUGS
 from tests.planted.control_bugs import CONTROL_BUGS
 from tests.planted.deploy_bugs import DEPLOY_BUGS
+from tests.planted.limit_bugs import LIMIT_BUGS
 from tests.planted.planting import PlantedBug
+from tests.planted.telemetry_bugs import TELEMETRY_BUGS
 from tests.planted.work_bugs import WORK_BUGS
 
 _SECRETS = "tests/contract/values/test_secrets.py"
@@ -441,12 +443,17 @@ BUGS = (
     PlantedBug(
         name="runs-inherit-all-of-the-workers-environment",
         file="sdk/towpath/_work/environment.py",
-        correct="        if name in _INHERITED or name.startswith(_LOCALE)\n",
+        correct=(
+            "        if name in _INHERITED"
+            " or (name.startswith(_PREFIXES) and name not in _WORKERS_OWN)\n"
+        ),
         broken="",
         caught_by=(f"{_ENVIRONMENT}::test_a_run_inherits_what_is_listed_and_nothing_else",),
     ),
     *CONTROL_BUGS,
     *DEPLOY_BUGS,
     *WORK_BUGS,
+    *TELEMETRY_BUGS,
+    *LIMIT_BUGS,
     *ASYNC_BUGS,
 )

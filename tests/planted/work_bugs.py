@@ -9,6 +9,7 @@ _CLAIMING = f"{_WORK}/application/claiming.py"
 _CLAIMS = "tests/contract/work/test_claims.py"
 _LEASES = "tests/contract/work/test_lease_work.py"
 _REMAINS = "tests/unit/sdk/work/test_remains.py"
+_SCHEDULER = "tests/contract/work/test_scheduler.py"
 _RESTING = "tests/unit/service/work/test_resting_workers.py"
 
 WORK_BUGS = (
@@ -111,5 +112,16 @@ WORK_BUGS = (
         caught_by=(
             f"{_REMAINS}::test_the_last_output_of_a_killed_run_is_recorded_in_order_and_once",
         ),
+    ),
+    PlantedBug(
+        name="due-times-are-decided-without-their-key",
+        file=f"{_WORK}/storage/slots.py",
+        correct="        insert_rows(self._connection, schedule_slot, [_slot_row",
+        broken=(
+            "        from towpath_service.database.sql.bulk import upsert_rows\n"
+            "        names = tuple(schedule_slot.c.keys())\n"
+            "        upsert_rows(self._connection, schedule_slot, names, [_slot_row"
+        ),
+        caught_by=(f"{_SCHEDULER}::test_a_due_time_that_is_decided_gets_no_second_run",),
     ),
 )

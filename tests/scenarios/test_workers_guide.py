@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.scenarios.clients import init_auth
+from tests.scenarios.guide_workers import worker
 from tests.scenarios.guides import Terminal, commands_of
-from tests.scenarios.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,38 +30,6 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     made = Terminal(tmp_path / "home", tmp_path / "bin")
     yield made
     made.stops()
-
-
-@contextmanager
-def worker(terminal: Terminal, command: str) -> Iterator[None]:
-    """Runs a worker of the guide, once it is attached and until Ctrl-C."""
-    terminal.typed.append(command)
-    file = terminal.home / "worker.log"
-    with file.open("ab") as log:
-        process = subprocess.Popen(
-            # An interpreter of its own, which gets the signal.
-            [
-                *("bash", "-c"),
-                f"exec env {command.replace('towpath ', f'{sys.executable} -m towpath ', 1)}",
-            ],
-            env=terminal._environment(),
-            cwd=terminal.home,
-            stdout=log,
-            stderr=log,
-        )
-
-    def is_attached() -> bool:
-        assert process.poll() is None, file.read_text()
-        return "is attached to pool local" in file.read_text()
-
-    try:
-        wait_until(is_attached, "it is attached")
-        yield
-        process.terminate()
-        assert process.wait(60) == 0
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_a_deployed_flow_is_run_by_a_worker(terminal: Terminal) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from towpath._settings.current import get_settings
@@ -48,6 +49,10 @@ def working(home: Path, receiver: Receiver) -> Generator[Client]:
             transport.close()
 
 
+def has_roots(number: int, receiver: Receiver) -> bool:
+    return len(receiver.named("RUN fine")) >= number
+
+
 def names_below(spans: list[Span], parent: str) -> set[str]:
     return {span.name for span in spans if span.parent_id == parent}
 
@@ -64,9 +69,7 @@ def test_a_run_of_a_deployment_is_one_trace_from_its_creation_to_its_tasks(
             called = client.create_run("fine/it", traceparent=caller).id
             client.deployments.deploy("fine/timed", spec, {"soon": Interval(timedelta(seconds=1))})
             for number in (1, 2, 3):
-                receiver.wait_for(
-                    lambda got, most=number: len(got.named("RUN fine")) >= most, f"{number} roots"
-                )
+                receiver.wait_for(partial(has_roots, number), f"{number} roots")
             client.deployments.delete("fine/timed")
         told = receiver.named("RUN fine")
         spans = list(receiver.spans)

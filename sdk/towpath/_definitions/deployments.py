@@ -107,8 +107,8 @@ class DeployedFlow(Protocol):
     name: str
     flow_id: str
     description: str
-    tags: frozenset[str]
-    validate_parameters: bool
+    tags: set[str]
+    should_validate_parameters: bool
     fn: Any
     """The function."""
     code: CodeSource | None

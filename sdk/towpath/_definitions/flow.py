@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -16,11 +17,13 @@ from typing import (
     overload,
 )
 
+from towpath._class_cache import class_of
 from towpath._definitions.deployable import Deployable
 from towpath._definitions.flow_ids import flow_id_of
 from towpath._definitions.options import (
     HOOKS,
     Definition,
+    name_option,
     named,
     options_given,
     outcome_of,
@@ -28,13 +31,15 @@ from towpath._definitions.options import (
     tags_of,
 )
 from towpath._definitions.parameters import bind, validate
-from towpath._engine.coroutines import loop_runs
+from towpath._definitions.sketch import Sketch, awaited_later, current_sketch
+from towpath._engine.coroutines import loop_runs, whole
 from towpath._redaction.clean import clean
 from towpath._redaction.marking import shown_parameters
 from towpath._results.cache_policies import NO_CACHE
 from towpath._results.policy import policy_of_results
 from towpath._runners.base import TaskRunner
-from towpath._runners.threads import ThreadPoolTaskRunner
+from towpath._runners.named import runner_named
+from towpath._settings.current import settings_of_runs
 from towpath.exceptions import DefinitionError
 
 if TYPE_CHECKING:
@@ -42,6 +47,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from towpath._definitions.code_sources import CodeSource
+    from towpath._definitions.options import Delay, NameOption, Seconds
     from towpath._results.policy import Serializer
     from towpath.states import State
 
@@ -69,15 +75,16 @@ class Flow(Deployable, Definition, Generic[P, R_co]):
         description: str | None = None,
         version: str | None = None,
         tags: Iterable[str] = (),
-        flow_run_name: str | Callable[[], str] | None = None,
-        retries: int = 0,
-        retry_delay_seconds: float | Sequence[float] | Callable[[int], Sequence[float]] = 0,
+        flow_run_name: NameOption = None,
+        retries: int | None = None,
+        retry_delay_seconds: Delay = None,
         retry_jitter_factor: float | None = None,
         retry_condition_fn: Callable[..., bool] | None = None,
-        timeout_seconds: float | None = None,
+        timeout_seconds: Seconds | None = None,
         log_prints: bool | None = None,
         persist_result: bool | None = None,
         result_serializer: Serializer = "json",
+        result_storage: Path | str | None = None,
         task_runner: TaskRunner | None = None,
         validate_parameters: bool = True,
         final_state: FinalState = "strict",
@@ -90,11 +97,13 @@ class Flow(Deployable, Definition, Generic[P, R_co]):
         # The exact name: two that differ in what is escaped are two flows.
         self.flow_id = flow_id_of(name or self.__name__)
         self.description = description or self.__doc__ or ""
-        self.version = None if version is None else clean(version)
+        self._version = None if version is None else clean(version)
         self.tags = tags_of("flow", tags)
         self.log_prints = log_prints
-        self.task_runner: TaskRunner = _runner(task_runner)
-        self.validate_parameters = validate_parameters
+        self.result_serializer = result_serializer
+        self.result_storage = result_storage
+        self._task_runner = _runner(task_runner)
+        self.should_validate_parameters = validate_parameters
         if final_state not in get_args(FinalState):
             raise DefinitionError(f"final_state is 'strict' or 'return_value', not {final_state!r}")
         self.final_state: FinalState = final_state
@@ -108,9 +117,13 @@ class Flow(Deployable, Definition, Generic[P, R_co]):
             hooks=hooks,
         )
         self.result_policy = policy_of_results(
-            persist_result=persist_result, serializer=result_serializer, cache_policy=NO_CACHE
+            f"flow {self.name!r}",
+            persist_result=persist_result,
+            serializer=result_serializer,
+            storage=result_storage,
+            cache_policy=NO_CACHE,
         )
-        self._template = flow_run_name
+        self.flow_run_name = name_option("flow", "flow_run_name", flow_run_name)
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Flow[P, R_co]: ...
@@ -132,7 +145,7 @@ class Flow(Deployable, Definition, Generic[P, R_co]):
         self: Flow[..., Coroutine[Any, Any, T]],
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[Any] = (),
+        wait_for: Any = (),
         **kwargs: Any,
     ) -> Coroutine[Any, Any, State[T]]: ...
     @overload
@@ -140,16 +153,16 @@ class Flow(Deployable, Definition, Generic[P, R_co]):
         self,
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[Any] = (),
+        wait_for: Any = (),
         **kwargs: Any,
     ) -> State[R_co]: ...
     @overload
-    def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R_co: ...
+    def __call__(self, *args: Any, wait_for: Any, **kwargs: Any) -> R_co: ...
     def __call__(  # type: ignore[misc] # a flow has no parameters of these names: see RESERVED
         self,
         *args: Any,
         return_state: bool = False,
-        wait_for: Iterable[Any] = (),
+        wait_for: Any = (),
         **kwargs: Any,
     ) -> Any:
         """Runs the flow and returns its result.
@@ -157,7 +170,8 @@ class Flow(Deployable, Definition, Generic[P, R_co]):
         Args:
             *args: Positional arguments of the function.
             return_state: Return the final state instead of the result, and raise no failure.
-            wait_for: Futures whose runs have to complete first.
+            wait_for: A future, or a list of futures, states and other values: runs that have to
+                complete first.
             **kwargs: Keyword arguments of the function.
 
         Returns:
@@ -168,22 +182,72 @@ class Flow(Deployable, Definition, Generic[P, R_co]):
             FlowRunFailed: A task failed and the flow's code didn't handle the failure.
             BaseException: The exception that the function raised.
         """
-        from towpath._engine import flow_runs  # noqa: PLC0415 - loads with the first call
+        from towpath._engine import flow_calls  # noqa: PLC0415 - loads with the first call
 
-        for future in wait_for:
-            future.result()
-        parameters = self._arguments(args, kwargs)
+        sketch = current_sketch.get()
+        if sketch is not None:
+            drawn = sketch.called(self.name, [args, kwargs, wait_for], None)
+            return awaited_later(drawn) if self.is_async else drawn
+        call = flow_calls.FlowCall(self, self._bound_arguments(args, kwargs), wait_for)
         if self.is_generator or self.is_async_generator:
             if return_state:
                 raise DefinitionError(
                     f"{self.name} gives items one by one, so there is no state to return yet:"
                     " read its run with `towpath run inspect`"
                 )
-            stream = flow_runs.stream if self.is_generator else flow_runs.stream_async
-            return stream(self, parameters)
+            return call.stream() if self.is_generator else call.stream_async()
         if self.is_async or (self.wraps_async and loop_runs()):
-            return outcome_of(flow_runs.run_async(self, parameters), return_state)
-        return flow_runs.run_here(self, parameters).outcome(return_state=return_state)
+            return outcome_of(call.run_async(lenient=return_state), return_state)
+        return call.run(lenient=return_state).outcome(return_state=return_state)
+
+    def visualize(self, *args: Any, **kwargs: Any) -> str:
+        """Returns the graph of the tasks that the flow calls, as a Mermaid flowchart.
+
+        The flow's own code runs, no task does: placeholders stand for results, or the
+        `viz_return_value` of tasks.
+
+        Args:
+            *args: Positional arguments of the function.
+            **kwargs: Keyword arguments of the function.
+
+        Raises:
+            TowpathError: The flow's code needs a result for which nothing stands.
+        """
+        sketch = Sketch()
+        token = current_sketch.set(sketch)
+        try:
+            outcome = self.invoke(self._bound_arguments(args, kwargs))
+            if self.is_generator:
+                list(outcome)
+            else:
+                whole(outcome)
+        finally:
+            current_sketch.reset(token)
+        return sketch.mermaid()
+
+    def serialize_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Returns arguments as JSON values; one that is no JSON becomes a text that names its type.
+
+        Args:
+            parameters: The arguments by parameter.
+        """
+        from pydantic_core import to_jsonable_python  # noqa: PLC0415 - few ask for it
+
+        return {
+            name: to_jsonable_python(each, fallback=_shown, serialize_unknown=False)
+            for name, each in parameters.items()
+        }
+
+    @property
+    def parameter_openapi_schema(self) -> dict[str, Any]:
+        """The JSON Schema of the parameters.
+
+        Raises:
+            DefinitionError: A parameter can't be given by name, or an annotation can't be checked.
+        """
+        make: Any = import_module("towpath._deploy.schema").parameter_schema
+        schema: dict[str, Any] = make(self)
+        return schema
 
     def with_options(self, **options: Any) -> Flow[P, R_co]:
         """Returns a copy of the flow with other options.
@@ -196,26 +260,57 @@ class Flow(Deployable, Definition, Generic[P, R_co]):
         """
         return cast("Flow[P, R_co]", self._of(self._original, options))
 
-    def run_name(self, parameters: dict[str, Any]) -> str:
-        """Returns the name of a run with these parameters."""
-        return named(self._template, shown_parameters(self.fn, parameters)) or self.name
+    @property
+    def task_runner(self) -> TaskRunner:
+        """The task runner; as the setting `task.runner` says where the option is not set."""
+        return self._task_runner or runner_named(settings_of_runs().task_runner)
+
+    def run_name(self, parameters: dict[str, Any]) -> str | None:
+        """Returns the name of a run with these parameters; None without `flow_run_name`."""
+        if self.flow_run_name is None:
+            return None
+        return named(self.flow_run_name, self.fn, shown_parameters(self.fn, parameters))
+
+    @property
+    def version(self) -> str | None:
+        """The version of the flow, else a digest of its function's file; None without both."""
+        return self.code_version or None
 
     @property
     def code_version(self) -> str:
         """Returns the flow's version, else a digest of its function's file; empty without both."""
-        if self.version:
-            return self.version
+        if self._version:
+            return self._version
         from towpath._definitions.source import version_of  # noqa: PLC0415 - loads pathlib
 
         return version_of(self.fn)
 
-    def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Returns a call's arguments by parameter, validated if the flow's options say so."""
-        owner = f"flow {self.name!r}"
-        parameters = bind(self.fn, args, kwargs, owner=owner)
-        return (
-            validate(self.fn, parameters, owner=owner) if self.validate_parameters else parameters
-        )
+    def validated(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Returns a call's arguments, converted as the annotations say, if the options say so.
+
+        Args:
+            parameters: The arguments by parameter.
+
+        Raises:
+            ParameterError: They don't fit.
+        """
+        if not self.should_validate_parameters:
+            return parameters
+        return self.validate_parameters(parameters)
+
+    def validate_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Returns arguments, converted as the annotations of the function say.
+
+        Args:
+            parameters: The arguments by parameter.
+
+        Raises:
+            ParameterError: They don't fit.
+        """
+        return validate(self.fn, parameters, owner=f"flow {self.name!r}")
+
+    def _bound_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        return bind(self.fn, args, kwargs, owner=f"flow {self.name!r}")
 
     def _of(self, fn: Any, options: dict[str, Any]) -> Flow[..., Any]:
         hooks: dict[str, Any] = {
@@ -227,9 +322,14 @@ class Flow(Deployable, Definition, Generic[P, R_co]):
         return made
 
 
-def _runner(runner: Any) -> TaskRunner:
+def _shown(value: Any) -> str:
+    """Stands for a value that is no JSON."""
+    return f"<{class_of(value).__qualname__}>"
+
+
+def _runner(runner: Any) -> TaskRunner | None:
     if runner is None:
-        return ThreadPoolTaskRunner()
+        return None
     if isinstance(runner, type) and issubclass(runner, TaskRunner):
         return runner()
     if isinstance(runner, TaskRunner):
@@ -254,20 +354,22 @@ class FlowDecorator:
     @overload
     def __call__(
         self,
+        /,
         *,
         name: str | None = ...,
         description: str | None = ...,
         version: str | None = ...,
         tags: Iterable[str] = ...,
-        flow_run_name: str | Callable[[], str] | None = ...,
-        retries: int = ...,
-        retry_delay_seconds: float | Sequence[float] | Callable[[int], Sequence[float]] = ...,
+        flow_run_name: NameOption = ...,
+        retries: int | None = ...,
+        retry_delay_seconds: Delay = ...,
         retry_jitter_factor: float | None = ...,
         retry_condition_fn: Callable[..., bool] | None = ...,
-        timeout_seconds: float | None = ...,
+        timeout_seconds: Seconds | None = ...,
         log_prints: bool | None = ...,
         persist_result: bool | None = ...,
         result_serializer: Serializer = ...,
+        result_storage: Path | str | None = ...,
         task_runner: TaskRunner | type[TaskRunner] | None = ...,
         validate_parameters: bool = ...,
         final_state: FinalState = ...,
@@ -313,10 +415,10 @@ Args:
         `retry_delay_seconds`, `retry_jitter_factor`, `retry_condition_fn`,
         `timeout_seconds`, `log_prints` (None: as the run around it), `persist_result`
         (of the flow, and of its tasks unless they set it themselves), `result_serializer`,
-        `task_runner`, `validate_parameters`, `final_state` ("strict": a task's failure that the
-        flow's code didn't handle fails the flow; "return_value": only its return value or
-        exception counts), and hooks: `on_completion`, `on_failure`, `on_cancellation`,
-        `on_crashed`, `on_running`.
+        `result_storage` (a folder), `task_runner`, `validate_parameters`, `final_state` ("strict":
+        a task's failure that the flow's code didn't handle fails the flow; "return_value": only its
+        return value or exception counts), and hooks: `on_completion`, `on_failure`,
+        `on_cancellation`, `on_crashed`, `on_running`.
 
 Returns:
     The flow; without a function, a decorator that makes it.

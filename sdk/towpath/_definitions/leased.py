@@ -23,7 +23,7 @@ def arguments_of(flow: Flow[..., Any], parameters: Mapping[str, Any]) -> dict[st
     """
     owner = f"flow {flow.name!r}"
     bound = bind(flow.fn, (), dict(parameters), owner=owner)
-    return validate(flow.fn, bound, owner=owner) if flow.validate_parameters else bound
+    return validate(flow.fn, bound, owner=owner) if flow.should_validate_parameters else bound
 
 
 def run_leased(flow: Flow[..., Any], arguments: dict[str, Any], lease: RunLease) -> FlowRun:

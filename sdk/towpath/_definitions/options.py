@@ -9,13 +9,15 @@ import logging
 import math
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from string import Formatter
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from towpath._callables import (
     Named,
+    bound_object,
     function_of,
     is_partial,
     plain_function,
@@ -23,13 +25,14 @@ from towpath._callables import (
     signature_of,
 )
 from towpath._class_cache import class_of
+from towpath._definitions.readable import ReadableOptions
 from towpath._engine.coroutines import whole
 from towpath._engine.policy import Policy
 from towpath._runs.context import clean_tags
 from towpath.exceptions import DefinitionError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable
 
     from towpath._runs.children import Child
 
@@ -40,21 +43,26 @@ _KNOWN: Final = (
     *("name", "description", "version", "tags", "flow_run_name", "task_run_name", "retries"),
     *("retry_delay_seconds", "retry_jitter_factor", "retry_condition_fn", "timeout_seconds"),
     *("log_prints", "task_runner", "validate_parameters", "final_state", "persist_result"),
-    *("result_serializer", "cache_policy", "cache_key_fn", "cache_expiration", "refresh_cache"),
+    *("result_serializer", "result_storage", "result_storage_key", "viz_return_value"),
+    *("cache_policy", "cache_key_fn", "cache_expiration", "refresh_cache"),
 )
 
+_MOST_DELAYS: Final = 50
+"""Retries that a function of delays is asked for where the settings say how many there are."""
 _LONGEST_SECONDS: Final = 1e9
 """Some thirty years; system calls refuse waits that are not much longer."""
 
 _log: Final = logging.getLogger("towpath.definitions")
 
 H = TypeVar("H", bound=Callable[..., Any])
+Seconds = float | timedelta
+Delay = Seconds | Sequence[Seconds] | Callable[[int], Sequence[float]] | None
+NameOption = str | Callable[..., str] | None
 
 
-class Definition:
+class Definition(ReadableOptions):
     """The common part of flows and tasks: a function, its kind, and its hooks."""
 
-    policy: Policy
     __name__: str
     __qualname__: str
 
@@ -87,6 +95,11 @@ class Definition:
         self.is_async = returns_coroutine(given) or returns_coroutine(function)
         self.wraps_async = not self.is_async and returns_coroutine(plain_function(function))
         """Whether it looks like an ordinary function, and may return a coroutine."""
+
+    @property
+    def signature(self) -> inspect.Signature:
+        """The signature of the function."""
+        return signature_of(self.fn)
 
     def _take_names(self, given: Any) -> None:
         """Takes the names and the documentation of what is decorated, as wrappers do."""
@@ -193,11 +206,11 @@ async def outcome_of(child: Awaitable[Child], return_state: bool) -> Any:
 def policy_of(
     owner: str,
     *,
-    retries: int,
-    delay: float | Sequence[float] | Callable[[int], Sequence[float]],
+    retries: int | None,
+    delay: Delay,
     jitter: float | None,
     condition: Callable[..., bool] | None,
-    timeout_seconds: float | None,
+    timeout_seconds: float | timedelta | None,
     hooks: dict[str, Any],
 ) -> Policy:
     """Validates the options for attempts and returns them as a policy.
@@ -207,38 +220,72 @@ def policy_of(
     """
     known = _hooks_of(owner, hooks)
     number: Any = retries
-    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-        raise DefinitionError(f"retries of a {owner} is a number from 0 up, not {retries!r}")
-    if timeout_seconds is not None and not (
-        _is_finite(timeout_seconds) and 0 < timeout_seconds <= _LONGEST_SECONDS
+    if number is not None and (
+        isinstance(number, bool) or not isinstance(number, int) or number < 0
     ):
-        raise DefinitionError(
-            f"timeout_seconds of a {owner} is a number of seconds more than 0 and at most a"
-            f" billion, or None for none, not {timeout_seconds!r}"
-        )
+        raise DefinitionError(f"retries of a {owner} is a number from 0 up, not {retries!r}")
+    given: Any = condition
+    if given is not None and not callable(given):
+        raise DefinitionError(f"retry_condition_fn of a {owner} is a function, not {given!r}")
     if jitter is not None and not (_is_finite(jitter) and jitter >= 0):
         raise DefinitionError(
             f"retry_jitter_factor of a {owner} is a number from 0 up, not {jitter!r}"
         )
     return Policy(
         retries=retries,
-        delays=_delays_of(owner, retries, delay),
+        delays=None if delay is None else _delays_of(owner, retries, delay),
         jitter=jitter or 0.0,
         condition=condition,
-        timeout_seconds=None if timeout_seconds is None else float(timeout_seconds),
+        timeout_seconds=_timeout_of(owner, timeout_seconds),
         hooks=known,
     )
 
 
-def named(template: str | Callable[[], str] | None, parameters: dict[str, Any]) -> str | None:
-    """Makes a name from a template over parameters, or by a callable; None without either."""
+def _timeout_of(owner: str, given: float | timedelta | None) -> float | None:
+    """Longest time of an attempt, seconds; None for no limit, which 0 means, too."""
+    seconds: Any = given.total_seconds() if isinstance(given, timedelta) else given
+    if seconds is None or (_is_finite(seconds) and seconds == 0):
+        return None
+    if not (_is_finite(seconds) and 0 < seconds <= _LONGEST_SECONDS):
+        raise DefinitionError(
+            f"timeout_seconds of a {owner} is a number of seconds from 0 up and at most a"
+            f" billion, or None for none, not {given!r}"
+        )
+    return float(seconds)
+
+
+def name_option(owner: str, option: str, given: Any) -> Any:
+    """Returns the option for names of runs.
+
+    Raises:
+        DefinitionError: It is neither a text nor a function.
+    """
+    if given is not None and not isinstance(given, str) and not callable(given):
+        raise DefinitionError(
+            f"{option} of a {owner} is a text or a function that makes one, not {given!r}"
+        )
+    return given
+
+
+def named(template: NameOption, function: Any, parameters: dict[str, Any]) -> str | None:
+    """Makes a name from a template over parameters, or by a callable; None without either.
+
+    Args:
+        template: The template; a callable may take `parameters`.
+        function: The function of the flow or task.
+        parameters: Its arguments by parameter.
+    """
     if template is None:
         return None
     try:
-        name: Any = whole(template()) if callable(template) else template.format(**parameters)
+        if callable(template):
+            takes = "parameters" in signature_of(template).parameters
+            name: Any = whole(template(parameters=parameters) if takes else template())
+        else:
+            name = template.format(**_with_self(function, parameters))
     except Exception:  # noqa: BLE001 - user code may raise anything
         if not callable(template):
-            _check(template, parameters)
+            _check(template, _with_self(function, parameters))
         _log.exception("the run name %r could not be made: the run has its usual one", template)
         return None
     if not isinstance(name, str):
@@ -248,6 +295,12 @@ def named(template: str | Callable[[], str] | None, parameters: dict[str, Any]) 
         )
         return None
     return name
+
+
+def _with_self(function: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The arguments, and the object of a method as `self`."""
+    owner = bound_object(function)
+    return parameters if owner is None else {"self": owner, **parameters}
 
 
 def _check(template: str, parameters: dict[str, Any]) -> None:
@@ -284,7 +337,7 @@ def _listed(owner: str, event: str, hooks: Any) -> list[Callable[..., Any]]:
     return given
 
 
-def tags_of(owner: str, tags: object) -> frozenset[str]:
+def tags_of(owner: str, tags: object) -> set[str]:
     """Returns the tags given by an option, which may also be a single text.
 
     Raises:
@@ -298,18 +351,20 @@ def tags_of(owner: str, tags: object) -> frozenset[str]:
         found = frozenset({None})
     if not all(isinstance(tag, str) for tag in found):
         raise DefinitionError(f"tags of a {owner} are texts, as in tags=['etl'], not {tags!r}")
-    return clean_tags(found)
+    return set(clean_tags(found))
 
 
 def _delays_of(
     owner: str,
-    retries: int,
-    delay: float | Sequence[float] | Callable[[int], Sequence[float]],
+    retries: int | None,
+    delay: Delay,
 ) -> tuple[float, ...]:
     """Seconds before each retry."""
-    given: Any = delay(retries) if callable(delay) else delay
+    most = _MOST_DELAYS if retries is None else retries
+    given: Any = delay(most) if callable(delay) else delay
     several = isinstance(given, list | tuple)
-    each = cast("Sequence[Any]", given) if several else (given,)
+    written = cast("Sequence[Any]", given) if several else (given,)
+    each = tuple(one.total_seconds() if isinstance(one, timedelta) else one for one in written)
     if not all(_is_finite(one) and one >= 0 for one in each):
         raise DefinitionError(
             f"retry_delay_seconds of a {owner} is a number of seconds from 0 up, a list of them, or"

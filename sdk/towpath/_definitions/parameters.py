@@ -28,9 +28,14 @@ _UNCHECKED: Final = object()
 
 
 def bind(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, owner: str
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    owner: str,
+    defaults: bool = True,
 ) -> dict[str, Any]:
-    """The arguments by parameter, defaults included.
+    """The arguments by parameter, defaults included unless `defaults` is False.
 
     Those of builtins are left out: what their signatures show need not be what they take.
 
@@ -45,7 +50,7 @@ def bind(
     except TypeError as error:
         problem = f"{owner}: {error}; its signature is {shown_signature(function, signature)}"
     else:
-        if shows_defaults(function):
+        if defaults and shows_defaults(function):
             bound.apply_defaults()
         return dict(bound.arguments)
     # Raised here, so that no context of it holds the arguments.

@@ -1,4 +1,4 @@
-"""Tasks: functions whose calls are tracked."""
+"""Tasks: functions whose calls are tracked; `task` of `task_decorator` makes them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import (
 from towpath._definitions.options import (
     HOOKS,
     Definition,
+    name_option,
     named,
     options_given,
     outcome_of,
@@ -24,9 +25,11 @@ from towpath._definitions.options import (
     tags_of,
 )
 from towpath._definitions.parameters import bind
+from towpath._definitions.sketch import awaited_later, current_sketch
 from towpath._engine.coroutines import loop_runs, whole
 from towpath._redaction.clean import clean
 from towpath._redaction.marking import shown_parameters
+from towpath._results.cache_policies import DEFAULT, NO_CACHE
 from towpath._results.policy import policy_of_results
 from towpath.exceptions import DefinitionError
 
@@ -37,10 +40,11 @@ if TYPE_CHECKING:
         Coroutine,
         Generator,
         Iterable,
-        Sequence,
     )
     from datetime import timedelta
+    from pathlib import Path
 
+    from towpath._definitions.options import Delay, NameOption, Seconds
     from towpath._results.cache_policies import CachePolicy
     from towpath._results.policy import Serializer
     from towpath._runs.context import RunContext
@@ -54,7 +58,7 @@ R_co = TypeVar("R_co", covariant=True)
 S = TypeVar("S")
 T = TypeVar("T")
 
-__all__ = ["Task", "task"]
+__all__ = ["Task"]
 
 
 class Task(Definition, Generic[P, R_co]):
@@ -70,19 +74,22 @@ class Task(Definition, Generic[P, R_co]):
         description: str | None = None,
         version: str | None = None,
         tags: Iterable[str] = (),
-        task_run_name: str | Callable[[], str] | None = None,
-        retries: int = 0,
-        retry_delay_seconds: float | Sequence[float] | Callable[[int], Sequence[float]] = 0,
+        task_run_name: NameOption = None,
+        retries: int | None = None,
+        retry_delay_seconds: Delay = None,
         retry_jitter_factor: float | None = None,
         retry_condition_fn: Callable[..., bool] | None = None,
-        timeout_seconds: float | None = None,
+        timeout_seconds: Seconds | None = None,
         log_prints: bool | None = None,
         persist_result: bool | None = None,
         result_serializer: Serializer = "json",
+        result_storage: Path | str | None = None,
+        result_storage_key: str | None = None,
         cache_policy: CachePolicy | None = None,
         cache_key_fn: Callable[[RunContext, dict[str, Any]], str | None] | None = None,
         cache_expiration: timedelta | None = None,
-        refresh_cache: bool = False,
+        refresh_cache: bool | None = None,
+        viz_return_value: Any = None,
         **hooks: Any,
     ) -> None:
         """Wraps a function; see `task`."""
@@ -96,6 +103,13 @@ class Task(Definition, Generic[P, R_co]):
         self.awaited: bool = self.is_async or self.is_async_generator
         """Whether `body` returns a coroutine."""
         self.log_prints = log_prints
+        self.viz_return_value = viz_return_value
+        self.cache_key_fn = cache_key_fn
+        self.cache_expiration = cache_expiration
+        self.refresh_cache = refresh_cache
+        self.result_serializer = result_serializer
+        self.result_storage = result_storage
+        self.result_storage_key = result_storage_key
         self.policy = policy_of(
             "task",
             retries=retries,
@@ -106,14 +120,17 @@ class Task(Definition, Generic[P, R_co]):
             hooks=hooks,
         )
         self.result_policy = policy_of_results(
+            f"task {self.name!r}",
             persist_result=persist_result,
             serializer=result_serializer,
+            storage=result_storage,
+            storage_key=result_storage_key,
             cache_policy=cache_policy,
             cache_key_fn=cache_key_fn,
             expiration=cache_expiration,
             refresh=refresh_cache,
         )
-        self._template = task_run_name
+        self.task_run_name = name_option("task", "task_run_name", task_run_name)
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Task[P, R_co]: ...
@@ -135,7 +152,7 @@ class Task(Definition, Generic[P, R_co]):
         self: Task[..., Coroutine[Any, Any, T]],
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[Future[Any]] = (),
+        wait_for: Any = (),
         **kwargs: Any,
     ) -> Coroutine[Any, Any, State[T]]: ...
     @overload
@@ -143,16 +160,16 @@ class Task(Definition, Generic[P, R_co]):
         self,
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[Future[Any]] = (),
+        wait_for: Any = (),
         **kwargs: Any,
     ) -> State[R_co]: ...
     @overload
-    def __call__(self, *args: Any, wait_for: Iterable[Future[Any]], **kwargs: Any) -> R_co: ...
+    def __call__(self, *args: Any, wait_for: Any, **kwargs: Any) -> R_co: ...
     def __call__(  # type: ignore[misc] # a task has no parameters of these names: see RESERVED
         self,
         *args: Any,
         return_state: bool = False,
-        wait_for: Iterable[Future[Any]] = (),
+        wait_for: Any = (),
         **kwargs: Any,
     ) -> Any:
         """Runs the task in this thread, and returns its result.
@@ -160,7 +177,8 @@ class Task(Definition, Generic[P, R_co]):
         Args:
             *args: Positional arguments of the function; futures in them are waited for.
             return_state: Return the final state instead of the result, and never raise.
-            wait_for: Futures to wait for, besides those in the arguments.
+            wait_for: A future, or a list of futures, states and other values: runs to wait for,
+                besides those in the arguments.
             **kwargs: Keyword arguments of the function; futures in them are waited for.
 
         Returns:
@@ -172,7 +190,9 @@ class Task(Definition, Generic[P, R_co]):
         """
         from towpath._engine import task_runs  # noqa: PLC0415 - loads with the first call
 
-        waits = list(wait_for)
+        if current_sketch.get() is not None:
+            drawn = self._drawn([args, kwargs, wait_for])
+            return awaited_later(drawn) if self.is_async else drawn
         if self.is_generator or self.is_async_generator:
             if return_state:
                 raise DefinitionError(
@@ -180,17 +200,17 @@ class Task(Definition, Generic[P, R_co]):
                     " use .submit(return_state=True)"
                 )
             stream = task_runs.stream if self.is_generator else task_runs.stream_async
-            return stream(self, args, kwargs, waits)
+            return stream(self, args, kwargs, wait_for)
         if self.is_async or (self.wraps_async and loop_runs()):
-            return outcome_of(task_runs.call_async(self, args, kwargs, waits), return_state)
-        return task_runs.call(self, args, kwargs, waits).outcome(return_state=return_state)
+            return outcome_of(task_runs.call_async(self, args, kwargs, wait_for), return_state)
+        return task_runs.call(self, args, kwargs, wait_for).outcome(return_state=return_state)
 
     @overload
     def submit(
         self: Task[..., Coroutine[Any, Any, T]],
         *args: Any,
         return_state: Literal[False] = False,
-        wait_for: Iterable[Future[Any]] = (),
+        wait_for: Any = (),
         **kwargs: Any,
     ) -> Future[T]: ...
     @overload
@@ -198,7 +218,7 @@ class Task(Definition, Generic[P, R_co]):
         self: Task[..., Generator[T, Any, Any]],
         *args: Any,
         return_state: Literal[False] = False,
-        wait_for: Iterable[Future[Any]] = (),
+        wait_for: Any = (),
         **kwargs: Any,
     ) -> Future[list[T]]: ...
     @overload
@@ -206,7 +226,7 @@ class Task(Definition, Generic[P, R_co]):
         self: Task[..., AsyncGenerator[T, Any]],
         *args: Any,
         return_state: Literal[False] = False,
-        wait_for: Iterable[Future[Any]] = (),
+        wait_for: Any = (),
         **kwargs: Any,
     ) -> Future[list[T]]: ...
     @overload
@@ -214,7 +234,7 @@ class Task(Definition, Generic[P, R_co]):
         self,
         *args: Any,
         return_state: Literal[False] = False,
-        wait_for: Iterable[Future[Any]] = (),
+        wait_for: Any = (),
         **kwargs: Any,
     ) -> Future[R_co]: ...
     @overload
@@ -222,7 +242,7 @@ class Task(Definition, Generic[P, R_co]):
         self: Task[..., Coroutine[Any, Any, T]],
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[Future[Any]] = (),
+        wait_for: Any = (),
         **kwargs: Any,
     ) -> State[T]: ...
     @overload
@@ -230,14 +250,14 @@ class Task(Definition, Generic[P, R_co]):
         self,
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[Future[Any]] = (),
+        wait_for: Any = (),
         **kwargs: Any,
     ) -> State[R_co]: ...
     def submit(
         self,
         *args: Any,
         return_state: bool = False,
-        wait_for: Iterable[Future[Any]] = (),
+        wait_for: Any = (),
         **kwargs: Any,
     ) -> Any:
         """Submits a call to the flow's task runner; futures may stand anywhere in arguments.
@@ -245,7 +265,8 @@ class Task(Definition, Generic[P, R_co]):
         Args:
             *args: Positional arguments of the function.
             return_state: Wait for the run and return its final state; no failure is raised.
-            wait_for: Futures to wait for, besides those in the arguments.
+            wait_for: A future, or a list of futures, states and other values: runs to wait for,
+                besides those in the arguments.
             **kwargs: Keyword arguments of the function.
 
         Returns:
@@ -257,53 +278,79 @@ class Task(Definition, Generic[P, R_co]):
         """
         from towpath._engine import submissions  # noqa: PLC0415 - loads with the first submission
 
-        future = submissions.submit(self, self.bind(args, kwargs), wait_for=list(wait_for))
+        if current_sketch.get() is not None:
+            return self._drawn([args, kwargs, wait_for])
+        future = submissions.submit(self, self.bind(args, kwargs), wait_for=wait_for)
         return future.final_state() if return_state else future
 
     @overload
     def map(
         self: Task[..., Coroutine[Any, Any, T]],
         *args: Any,
-        wait_for: Iterable[Future[Any]] = (),
+        return_state: Literal[False] = False,
+        wait_for: Any = (),
         **kwargs: Any,
     ) -> FutureList[T]: ...
     @overload
     def map(
         self: Task[..., Generator[T, Any, Any]],
         *args: Any,
-        wait_for: Iterable[Future[Any]] = (),
+        return_state: Literal[False] = False,
+        wait_for: Any = (),
         **kwargs: Any,
     ) -> FutureList[list[T]]: ...
     @overload
     def map(
         self: Task[..., AsyncGenerator[T, Any]],
         *args: Any,
-        wait_for: Iterable[Future[Any]] = (),
+        return_state: Literal[False] = False,
+        wait_for: Any = (),
         **kwargs: Any,
     ) -> FutureList[list[T]]: ...
     @overload
     def map(
-        self, *args: Any, wait_for: Iterable[Future[Any]] = (), **kwargs: Any
+        self, *args: Any, return_state: Literal[False] = False, wait_for: Any = (), **kwargs: Any
     ) -> FutureList[R_co]: ...
-    def map(self, *args: Any, wait_for: Iterable[Future[Any]] = (), **kwargs: Any) -> Any:
+    @overload
+    def map(
+        self: Task[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Any = (),
+        **kwargs: Any,
+    ) -> list[State[T]]: ...
+    @overload
+    def map(
+        self, *args: Any, return_state: Literal[True], wait_for: Any = (), **kwargs: Any
+    ) -> list[State[R_co]]: ...
+    def map(self, *args: Any, return_state: bool = False, wait_for: Any = (), **kwargs: Any) -> Any:
         """Submits a call for each item; arguments in `unmapped`, and strings, go to every call.
 
+        So do dicts, models, classes and data frames. Defaults are never mapped over.
+
         Args:
-            *args: Positional arguments of the function: iterables of one length, or whole values.
+            *args: Positional arguments of the function: iterables of one length, futures of such,
+                or whole values.
+            return_state: Wait for the runs and return their final states; no failure is raised.
             wait_for: Futures that each call waits for, besides those in its arguments.
             **kwargs: Keyword arguments of the function, of the same kinds.
 
         Returns:
-            The futures of the calls, in the order of the items.
+            The futures of the calls, in the order of the items; or their final states.
 
         Raises:
             MissingContextError: The call is outside of a flow.
             ParameterError: No argument can be mapped over, or lengths differ.
+            BaseException: What ended the run whose result was to be mapped over.
         """
         from towpath._engine import submissions  # noqa: PLC0415 - loads with the first map
 
-        parameters = self.bind(args, kwargs)
-        return submissions.submit_each(self, parameters, wait_for=list(wait_for))
+        if current_sketch.get() is not None:
+            return self._drawn([args, kwargs, wait_for])
+        owner = f"task {self.name!r}"
+        given = bind(self.fn, args, kwargs, owner=owner, defaults=False)
+        futures = submissions.submit_each(self, given, wait_for=wait_for)
+        return [future.final_state() for future in futures] if return_state else futures
 
     def with_options(self, **options: Any) -> Task[P, R_co]:
         """Returns a copy of the task with other options.
@@ -316,9 +363,19 @@ class Task(Definition, Generic[P, R_co]):
         """
         return cast("Task[P, R_co]", self._of(self._original, options))
 
+    @property
+    def cache_policy(self) -> CachePolicy:
+        """The policy that makes cache keys of runs whose results are kept."""
+        return NO_CACHE if self.persist_result is False else self.result_policy.cache or DEFAULT
+
     def run_name(self, parameters: dict[str, Any]) -> str | None:
         """Returns the name of a run with these parameters; None without `task_run_name`."""
-        return named(self._template, shown_parameters(self.fn, parameters))
+        return named(self.task_run_name, self.fn, shown_parameters(self.fn, parameters))
+
+    @property
+    def names_runs(self) -> bool:
+        """Whether runs have names of their own."""
+        return self.task_run_name is not None
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Returns the arguments of a call by parameter, defaults included.
@@ -338,6 +395,12 @@ class Task(Definition, Generic[P, R_co]):
             return _collected(outcome)
         return outcome if self.is_async else whole(outcome)
 
+    def _drawn(self, arguments: Any) -> Any:
+        """What stands for the result of a call that is sketched."""
+        sketch = current_sketch.get()
+        assert sketch is not None
+        return sketch.called(self.name, arguments, self.viz_return_value)
+
     def _of(self, fn: Any, options: dict[str, Any]) -> Task[..., Any]:
         hooks: dict[str, Any] = {
             name: self.policy.hooks[name] for name in HOOKS if name in self.policy.hooks
@@ -348,59 +411,3 @@ class Task(Definition, Generic[P, R_co]):
 
 async def _collected(items: AsyncGenerator[Any, Any]) -> list[Any]:
     return [item async for item in items]
-
-
-@overload
-def task(fn: Callable[P, R], /, **options: Any) -> Task[P, R]: ...
-@overload
-def task(
-    *,
-    name: str | None = ...,
-    description: str | None = ...,
-    version: str | None = ...,
-    tags: Iterable[str] = ...,
-    task_run_name: str | Callable[[], str] | None = ...,
-    retries: int = ...,
-    retry_delay_seconds: float | Sequence[float] | Callable[[int], Sequence[float]] = ...,
-    retry_jitter_factor: float | None = ...,
-    retry_condition_fn: Callable[..., bool] | None = ...,
-    timeout_seconds: float | None = ...,
-    log_prints: bool | None = ...,
-    persist_result: bool | None = ...,
-    result_serializer: Serializer = ...,
-    cache_policy: CachePolicy | None = ...,
-    cache_key_fn: Callable[[RunContext, dict[str, Any]], str | None] | None = ...,
-    cache_expiration: timedelta | None = ...,
-    refresh_cache: bool = ...,
-    on_completion: Sequence[Callable[..., Any]] = ...,
-    on_failure: Sequence[Callable[..., Any]] = ...,
-    on_cancellation: Sequence[Callable[..., Any]] = ...,
-    on_crashed: Sequence[Callable[..., Any]] = ...,
-    on_running: Sequence[Callable[..., Any]] = ...,
-) -> Callable[[Callable[P, R]], Task[P, R]]: ...
-def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Makes a function a task.
-
-    Args:
-        fn: The function; sync, async, or a generator of either kind.
-        **options: `name`, `description`, `version`, `tags`, `task_run_name` (a template over the
-            parameters, or a callable), `retries`, `retry_delay_seconds` (seconds: one number, one
-            for each retry, or a callable of the number of retries), `retry_jitter_factor`,
-            `retry_condition_fn`, `timeout_seconds`, `log_prints` (None: as the run around it),
-            `persist_result`, `result_serializer` ("json" or "pickle"), `cache_policy` (see
-            `towpath.cache_policies`), `cache_key_fn`, `cache_expiration`, `refresh_cache`, and
-            hooks: `on_completion`, `on_failure`, `on_cancellation`, `on_crashed`, `on_running`.
-
-    Returns:
-        The task; without a function, a decorator that makes it.
-
-    Raises:
-        DefinitionError: An option is unknown or has an invalid value.
-    """
-    if fn is not None:
-        return Task(fn, **options)
-
-    def decorate(function: Callable[..., Any]) -> Task[..., Any]:
-        return Task(function, **options)
-
-    return decorate

@@ -45,7 +45,7 @@ def parameter_schema(flow: DeployedFlow) -> dict[str, Any]:
     """
     parameters = signature_of(flow.fn).parameters
     _refuse_positional(flow, parameters)
-    types = checked_types(flow.fn) if flow.validate_parameters else {}
+    types = checked_types(flow.fn) if flow.should_validate_parameters else {}
     described = descriptions_of(flow.fn)
     sensitive = sensitive_parameters(flow.fn)
     fields: dict[str, Any] = {

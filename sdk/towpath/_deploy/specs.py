@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from towpath._class_cache import class_of
 from towpath._definitions.code_sources import LocalCode
 from towpath._definitions.deployments import span_of
 from towpath._deploy.checks import check_parameters, check_schedules
 from towpath._deploy.entrypoints import entrypoint_of
 from towpath._deploy.schema import parameter_schema
 from towpath._redaction.marking import sensitive_parameters
+from towpath.annotations import freeze
 from towpath.client import DeploymentSpec
 
 if TYPE_CHECKING:
@@ -61,7 +63,8 @@ def with_options(
     Raises:
         DefinitionError: An option or an argument is wrong.
     """
-    parameters = dict(options.get("parameters") or {})
+    written = options.get("parameters") or {}
+    parameters: dict[str, Any] = {name: _thawed(each) for name, each in written.items()}
     given = [parameters, *(each.parameters for each in (schedules or {}).values())]
     check_parameters(spec.flow_name, spec.parameter_schema, sensitive, *given)
     enforced = bool(spec.parameter_schema) and options.get("enforce_parameter_schema", True)
@@ -88,6 +91,10 @@ def with_options(
         priority=options.get("priority", 50),
         secrets=tuple(options.get("secrets") or ()),
     )
+
+
+def _thawed(value: Any) -> Any:
+    return value.unfreeze() if class_of(value) is freeze else value
 
 
 def flow_spec(flow: DeployedFlow, root: Path) -> DeploymentSpec:

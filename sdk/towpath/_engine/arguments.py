@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from towpath._class_cache import class_of
 from towpath._engine.containers import Kind, kind_of, parts_of
 from towpath._engine.rebuilding import Rebuilding
+from towpath._runs.futures import ended_future
 from towpath.annotations import allow_failure
+from towpath.states import State, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +32,9 @@ class Arguments:
     parameters: dict[str, Any]
     waits: Waits
     wrapped: frozenset[str]
-    """Parameters that hold a future, or a wrapper such as `quote`."""
+    """Parameters that hold a future, a state, or a wrapper such as `quote`."""
+    found: dict[int, Future[Any]] = field(default_factory=dict[int, "Future[Any]"])
+    """The futures by the id of what stands in the parameters: a future itself, or a state."""
 
     def resolved(self) -> dict[str, Any]:
         """The parameters with results in the place of futures, which must have ended.
@@ -40,11 +44,13 @@ class Arguments:
         """
         if not self.wrapped:
             return self.parameters
-        waited = {id(future) for future, _, _ in self.waits}
-        rebuilding = Rebuilding(
+
+        def replaced(each: Any, allowed: bool) -> Any:
+            future = self.found.get(id(each))
             # A future that came into a list after the search has perhaps not ended.
-            lambda future, allowed: _result(future, allowed) if id(future) in waited else future
-        )
+            return each if future is None else _result(future, allowed)
+
+        rebuilding = Rebuilding(replaced)
         return {
             name: rebuilding.rebuilt(value) if name in self.wrapped else value
             for name, value in self.parameters.items()
@@ -52,7 +58,7 @@ class Arguments:
 
 
 def search(parameters: dict[str, Any]) -> Arguments:
-    """Finds the futures inside parameters, at any depth.
+    """Finds the futures and the states of runs inside parameters, at any depth.
 
     Lists, tuples, sets, dicts, dataclasses and pydantic models are searched, each object once, the
     outer ones first; what stands in `quote` is not. After BUDGET containers the search of a
@@ -60,11 +66,13 @@ def search(parameters: dict[str, Any]) -> Arguments:
     """
     waits: Waits = []
     wrapped: set[str] = set()
+    found: dict[int, Future[Any]] = {}
     for name, value in parameters.items():
         if kind_of(class_of(value)) is Kind.LEAF:
             continue
         walk = _Walk()
-        for future, allowed in walk.futures_in(value):
+        for each, allowed in walk.futures_in(value):
+            future = found[id(each)] = ended_future(each) if each.__class__ is State else each
             waits.append((future, name, allowed))
         if walk.wraps:
             wrapped.add(name)
@@ -75,7 +83,7 @@ def search(parameters: dict[str, Any]) -> Arguments:
                 name,
                 BUDGET,
             )
-    return Arguments(parameters=parameters, waits=waits, wrapped=frozenset(wrapped))
+    return Arguments(parameters=parameters, waits=waits, wrapped=frozenset(wrapped), found=found)
 
 
 @dataclass(slots=True)
@@ -87,7 +95,7 @@ class _Walk:
     seen: dict[tuple[int, bool], Any] = field(default_factory=dict[tuple[int, bool], Any])
     """All containers so far, kept alive so that no other object gets their ids meanwhile."""
 
-    def futures_in(self, value: Any) -> Iterator[tuple[Future[Any], bool]]:
+    def futures_in(self, value: Any) -> Iterator[tuple[Any, bool]]:
         waiting = deque([(value, False)])
         while waiting:
             each, allowed = waiting.popleft()
@@ -105,7 +113,7 @@ class _Walk:
             if kind is Kind.QUOTE:
                 self.wraps = True
                 continue
-            if kind is Kind.WRAPPER:
+            if kind in {Kind.WRAPPER, Kind.OPAQUE}:
                 self.wraps = True
                 allowed = allowed or type(each) is allow_failure
             waiting.extend((part, allowed) for part in parts_of(each, kind))
@@ -115,5 +123,12 @@ def _result(future: Future[Any], allowed: bool) -> Any:
     state = future.state
     if allowed and not state.is_completed():
         future.child.handle()
-        return state.exception
+        return result_of(state, raise_on_failure=False)
     return state.value
+
+
+def waits_for(wait_for: Any) -> Waits:
+    """The futures in `wait_for`: one, or a list of them and of other values, at any depth."""
+    if not wait_for:
+        return []
+    return [(future, "", allowed) for future, _, allowed in search({"": wait_for}).waits]

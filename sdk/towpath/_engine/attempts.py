@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from towpath._clock import system_clock
 from towpath._delivery.reports import StateReport
 from towpath._engine.coroutines import whole
+from towpath._engine.returned import ReturnedState, taken
 from towpath._engine.time_limit import time_limit, timed_out
+from towpath._limits.tags import tag_slots, tag_slots_async
 from towpath._redaction.patterns import scrubbed
 from towpath._runs.context import current_run
 from towpath._runs.failures import describe, headline, text_of
@@ -28,7 +30,7 @@ from towpath.exceptions import (
     RunTimedOut,
     UnhashableInputError,
 )
-from towpath.states import State
+from towpath.states import State, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -102,8 +104,8 @@ class Attempts:
         self.begin()
         while True:
             try:
-                with time_limit(self._seconds):
-                    value = body()
+                with tag_slots(self._context), time_limit(self._seconds):
+                    value = taken(body())
                 content = self._kept(value)
             except Exception as error:  # noqa: BLE001 - user code may raise anything
                 delay = self.failed(error)
@@ -118,7 +120,9 @@ class Attempts:
                 return self.completed(value, content)
 
     def _kept(self, value: Any) -> Content | None:
-        return None if self._keep is None or self._context.inherited else self._keep(value)
+        if self._keep is None or self._context.inherited:
+            return None
+        return self._keep(value.value if value.__class__ is State else value)
 
     def _sleep(self, seconds: float) -> None:
         """Waits for the next attempt; the timeout of a run around this one ends it.
@@ -150,10 +154,12 @@ class Attempts:
     async def _run_async(self, body: Callable[[], Awaitable[Any]]) -> State[Any]:
         self.begin()
         while True:
-            limit = asyncio.timeout(self._seconds)
+            limit = asyncio.timeout(None)
             try:
-                async with limit:
-                    value = await body()
+                async with tag_slots_async(self._context), limit:
+                    if self._seconds is not None:
+                        limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
+                    value = taken(await body())
                 content = self._kept(value)
             except Exception as error:  # noqa: BLE001 - user code may raise anything
                 if isinstance(error, TimeoutError) and limit.expired():
@@ -176,26 +182,30 @@ class Attempts:
     def begin(self) -> None:
         """Calls the hooks for the beginning of the first attempt."""
         if self._policy.hooks:
-            self._hook("on_running", State(type=StateType.RUNNING))
+            name = "Retrying" if self._context.attempt > 1 else None
+            self._hook("on_running", State(StateType.RUNNING, name))
 
     def failed(self, error: Exception) -> float | None:
         """Seconds until the next attempt, after reporting it; None when there is none."""
         attempt = self._context.attempt
-        if attempt > self._policy.retries or isinstance(error, _FINAL) or due():
+        if attempt > self._policy.most_retries or isinstance(error, _FINAL) or due():
             return None
         if self._context.inherited or self._is_to_end():
+            return None
+        if isinstance(error, ReturnedState) and not error.state.is_failed():
             return None
         if not self._wants_retry(error):
             return None
         delay = self._policy.delay(attempt)
         now = self._clock.time()
+        cause = _cause_of(error)
         self._report(
             StateReport(
                 state=StateType.RETRYING,
                 time=now,
                 attempt=attempt,
-                message=self._said(headline(error)),
-                failure=describe(error, self._said),
+                message=self._said(headline(cause)),
+                failure=describe(cause, self._said),
                 next_attempt_time=now + delay,
                 traceparent=self._traceparent,
             )
@@ -217,6 +227,8 @@ class Attempts:
 
     def give_up(self, error: Exception) -> State[Any]:
         """Ends the run with the error of its last attempt."""
+        if isinstance(error, ReturnedState):
+            return self._returned(error.state)
         kind, reason = _ending(error)
         ours = isinstance(error, FlowRunFailed | RunTimedOut | RunCrashed | RunCancelled)
         message = self._said(text_of(error) if ours else headline(error))
@@ -233,32 +245,56 @@ class Attempts:
                 traceparent=self._traceparent,
             )
         )
-        state: State[Any] = State(type=kind, reason=reason, message=message, exception=error)
-        self._hook(_HOOKS[kind], state)
+        state: State[Any] = State(kind, reason=reason, message=message, exception=error)
+        return self._ended(state)
+
+    def _returned(self, state: State[Any]) -> State[Any]:
+        """Ends the run with a state of a run that didn't complete, which its code returned."""
+        error = result_of(state, raise_on_failure=False)
+        self._end(
+            StateReport(
+                state=state.type,
+                time=self._clock.time(),
+                attempt=self._context.attempt,
+                reason=state.reason,
+                message=self._said(state.message),
+                failure=describe(error, self._said),
+                traceparent=self._traceparent,
+            )
+        )
+        return self._ended(state)
+
+    def _ended(self, state: State[Any]) -> State[Any]:
+        """Notes a final state, and calls its hooks."""
+        run = self._context
+        if not state.run_id:
+            state.of_run(run.kind, run.run_id, run.name)
+        if self._policy.hooks:
+            self._hook(_HOOKS[state.type], state)
         return state
 
     def completed(self, value: Any, content: Content | None = None) -> State[Any]:
-        """Ends the run with its result."""
+        """Ends the run with its result, or with a state of a completed run."""
+        state: State[Any] = (
+            value if value.__class__ is State else State(StateType.COMPLETED, value=value)
+        )
         self._end(
             StateReport(
                 state=StateType.COMPLETED,
                 time=self._clock.time(),
                 attempt=self._context.attempt,
+                reason=state.reason,
+                message=self._said(state.message) if state.message else "",
                 result=content,
                 traceparent=self._traceparent,
             )
         )
-        state = State(type=StateType.COMPLETED, value=value)
-        if self._policy.hooks:
-            self._hook("on_completion", state)
-        return state
+        return self._ended(state)
 
     def found(self, value: Any) -> State[Any]:
         """Ends the run, which is already reported, with a cached result."""
         self._over = True
-        state = State(type=StateType.COMPLETED, reason="CACHED", value=value)
-        self._hook("on_completion", state)
-        return state
+        return self._ended(State(StateType.COMPLETED, reason="CACHED", value=value))
 
     def interrupted(self, error: BaseException) -> State[Any]:
         """Ends the run that something other than an ordinary exception ended."""
@@ -273,8 +309,7 @@ class Attempts:
                 traceparent=self._traceparent,
             )
         )
-        self._hook(_HOOKS[state.type], state)
-        return state
+        return self._ended(state)
 
     def _end(self, state: StateReport) -> None:
         self._over = True
@@ -313,8 +348,12 @@ class Attempts:
         condition = self._policy.condition
         if condition is None:
             return True
-        message = self._said(text_of(error))
-        state: State[Any] = State(type=StateType.FAILED, message=message, exception=error)
+        state: State[Any]
+        if isinstance(error, ReturnedState):
+            state = error.state
+        else:
+            message = self._said(text_of(error))
+            state = State(StateType.FAILED, message=message, exception=error)
         try:
             return bool(whole(condition(self._owner, self._context, state)))
         except Exception:  # noqa: BLE001 - user code may raise anything
@@ -327,10 +366,12 @@ class Attempts:
             return
         # What a hook logs belongs to the run, also where the run's own code never began.
         token = current_run.set(self._context)
+        self._context.told_state = state
         try:
             for hook in hooks:
                 self._call_hook(event, hook, state)
         finally:
+            self._context.told_state = None
             current_run.reset(token)
 
     def _call_hook(self, event: str, hook: Callable[..., Any], state: State[Any]) -> None:
@@ -341,7 +382,15 @@ class Attempts:
             _log.exception("%s hook of %s failed", event, self._context.name)
 
 
+def _cause_of(error: Exception) -> BaseException:
+    """The exception to report for the error of an attempt."""
+    if isinstance(error, ReturnedState):
+        return result_of(error.state, raise_on_failure=False)
+    return error
+
+
 _HOOKS: Final = {
+    StateType.COMPLETED: "on_completion",
     StateType.FAILED: "on_failure",
     StateType.TIMED_OUT: "on_failure",
     StateType.CRASHED: "on_crashed",
@@ -367,7 +416,7 @@ def interruption(error: BaseException, said: Callable[[str], str] = scrubbed) ->
     else:
         message = f"ended by {headline(error)}"
         kind, reason = StateType.CRASHED, "PROCESS_EXIT"
-    return State(type=kind, reason=reason, message=said(message), exception=error)
+    return State(kind, reason=reason, message=said(message), exception=error)
 
 
 def _ending(error: Exception) -> tuple[StateType, str]:

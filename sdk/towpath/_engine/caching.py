@@ -52,20 +52,38 @@ class Hit:
 class ResultEntry:
     """Where one run's result is looked up and kept."""
 
-    def __init__(self, policy: ResultPolicy, run: RunContext, inputs: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        policy: ResultPolicy,
+        run: RunContext,
+        inputs: Mapping[str, Any],
+        *,
+        key: str | None = None,
+    ) -> None:
         """Works out the run's cache key.
+
+        Args:
+            policy: The options on results.
+            run: The run.
+            inputs: Its arguments by parameter.
+            key: The key, where it doesn't follow from the policy; empty for none.
 
         Raises:
             UnhashableInputError: An argument has no stable hash, and the policy was asked for.
         """
         self._policy = policy
         self._run = run
-        self._store = ResultStore(_folder.get() or settings_of_runs().home / "results")
-        self.key = self._key_of(inputs)
+        self._settings = run.settings or settings_of_runs()
+        folder = policy.folder or _folder.get() or self._settings.home / "results"
+        self._store = ResultStore(folder)
+        if key is not None:
+            self.key = key
+        else:
+            self.key = self._key_of(inputs) if self._settings.results_cache != "off" else ""
 
     def look_up(self) -> Hit | None:
         """The result of an earlier run with the same key, unless it has expired."""
-        if not self.key or self._policy.refresh:
+        if not self.key or self._is_refreshed():
             return None
         try:
             found = self._store.read(self.key)
@@ -78,6 +96,11 @@ class ResultEntry:
         if stored.expires is not None and self._run.clock.time() >= stored.expires:
             return None
         return Hit(value=value, run_id=stored.run_id, content=_content(stored))
+
+    def _is_refreshed(self) -> bool:
+        if self._policy.refresh is not None:
+            return self._policy.refresh
+        return self._settings.results_cache == "refresh"
 
     def keep(self, value: Any) -> Content | None:
         """Stores a result.
@@ -103,15 +126,30 @@ class ResultEntry:
 
     def _key_of(self, inputs: Mapping[str, Any]) -> str:
         policy = self._policy.cache
+        if policy is None and self._policy.key is not None:
+            runs = {"task_run": self._run.task_run, "flow_run": self._run.flow_run}
+            return "key:" + self._policy.key.format(parameters=dict(inputs), **runs)
         try:
-            inputs = whole_call(self._run.owner.fn, inputs)
-            key = (policy or DEFAULT).compute_key(self._run, inputs)
+            key = (policy or DEFAULT).compute_key(
+                task_ctx=self._run,
+                inputs=whole_call(self._run.owner.fn, inputs),
+                flow_parameters=_flow_parameters(self._run),
+            )
         except UnhashableInputError as error:
             if policy is not None:
                 raise
             _log.warning("%s is not cached: %s", self._run.name, error)
             return ""
         return f"{identity_of(self._run.owner)}:{key}" if key else ""
+
+
+def _flow_parameters(run: RunContext) -> dict[str, Any]:
+    """The arguments of the flow around a run, by parameter; empty without one."""
+    flow = run.flow_run
+    if flow is None:
+        return {}
+    # A process that runs tasks knows the parameters of their flow, not its function.
+    return whole_call(getattr(flow.owner, "fn", None), flow.parameters)
 
 
 def _content(stored: StoredResult) -> Content:

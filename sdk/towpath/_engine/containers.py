@@ -7,9 +7,10 @@ from contextlib import suppress
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
-from towpath._class_cache import cached_by_class
+from towpath._class_cache import cached_by_class, class_of
 from towpath._runs.futures import Future
-from towpath.annotations import allow_failure, quote, unmapped
+from towpath.annotations import allow_failure, freeze, opaque, quote, unmapped
+from towpath.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,8 +23,11 @@ class Kind(Enum):
 
     LEAF = auto()
     FUTURE = auto()
+    """A future, or the state of a run."""
     WRAPPER = auto()
-    """`allow_failure` and `unmapped`: searched, and replaced by what they hold."""
+    """`allow_failure`, `unmapped` and such: searched, and replaced by what they hold."""
+    OPAQUE = auto()
+    """`opaque`: replaced by what it holds, of which only a future itself is looked at."""
     QUOTE = auto()
     SEQUENCE = auto()
     DICT = auto()
@@ -33,10 +37,17 @@ class Kind(Enum):
 
 _OWN: Final[dict[type, Kind]] = {
     Future: Kind.FUTURE,
+    State: Kind.FUTURE,
     allow_failure: Kind.WRAPPER,
+    freeze: Kind.WRAPPER,
     unmapped: Kind.WRAPPER,
+    opaque: Kind.OPAQUE,
     quote: Kind.QUOTE,
 }
+
+
+_RESOLVED: Final = frozenset({Kind.FUTURE, Kind.WRAPPER, Kind.OPAQUE})
+"""Kinds of what `opaque` may hold and is looked at."""
 
 
 @cached_by_class
@@ -63,6 +74,8 @@ def parts_of(value: Any, kind: Kind) -> Iterable[Any]:
             return _others(value)
         if kind is Kind.WRAPPER:
             return _others((value.value,))
+        if kind is Kind.OPAQUE:
+            return (value.value,) if kind_of(class_of(value.value)) in _RESOLVED else ()
         return _others(fields_of(value, kind).values())
     return ()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    from inspect import Signature
+
     from towpath._engine.policy import Policy
     from towpath._results.policy import ResultPolicy
     from towpath._runs.context import Runner
@@ -14,8 +16,7 @@ class Definition(Protocol):
     """The common part of flows and tasks."""
 
     name: str
-    version: str | None
-    tags: frozenset[str]
+    tags: set[str]
     log_prints: bool | None
     """None: as the run around it."""
     policy: Policy
@@ -42,8 +43,16 @@ class FlowDefinition(Definition, Protocol):
         """Its version, or a digest of its file; empty without either."""
         ...
 
-    def run_name(self, parameters: dict[str, Any]) -> str:
-        """The name of a run."""
+    def run_name(self, parameters: dict[str, Any]) -> str | None:
+        """The name of a run, if it is to have one of its own."""
+        ...
+
+    def validated(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a call, converted as the annotations say, if the flow's options do.
+
+        Raises:
+            ParameterError: They don't fit.
+        """
         ...
 
 
@@ -51,8 +60,19 @@ class TaskDefinition(Definition, Protocol):
     """A task, as the engine runs it."""
 
     task_key: str
+    version: str | None
     awaited: bool
     """Whether `body` gives a coroutine."""
+
+    @property
+    def signature(self) -> Signature:
+        """The signature of its function."""
+        ...
+
+    @property
+    def names_runs(self) -> bool:
+        """Whether runs have names of their own."""
+        ...
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a call by parameter, defaults included.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import uuid_utils
@@ -12,10 +12,11 @@ from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter, ensure_server
 from towpath._display.begin import observed
 from towpath._engine import failure_report
+from towpath._engine.defaults import default_persistence, policy_of
 from towpath._engine.run_logging import logs_prints, set_up
 from towpath._redaction.live import LiveSecrets
 from towpath._runs.children import Children
-from towpath._runs.context import RunContext, current_tags
+from towpath._runs.context import FlowRunContext, current_tags, named_in
 from towpath._runs.interruption import Interruption
 from towpath._runs.loops import Loops, depth_below
 from towpath._runs.stack import level_below
@@ -26,6 +27,7 @@ from towpath._tracing.begin import trace_of
 if TYPE_CHECKING:
     from towpath._engine.definitions import FlowDefinition
     from towpath._runs.cancellation import Cancellation
+    from towpath._runs.context import RunContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +65,9 @@ def begin(
     parent: RunContext | None,
     cancellation: Cancellation,
     lease: RunLease | None,
+    ended: StateReport | None = None,
 ) -> RunContext:
-    """Makes a flow run, and reports it as RUNNING.
+    """Makes a flow run, and reports it as RUNNING, or in the state that it has ended in.
 
     Args:
         flow: The flow.
@@ -72,6 +75,7 @@ def begin(
         parent: The run around it; None for a root run.
         cancellation: Takes requests to end it.
         lease: The run that it is, where the service has made it; None for a new one.
+        ended: The final state of a run that doesn't begin, but for its time; None for others.
 
     Returns:
         The run as its code meets it.
@@ -89,7 +93,7 @@ def begin(
         parent_run_id=parent.run_id if parent else "",
         root_run_id=parent.root_run_id if parent else "",
     )
-    run = RunContext(
+    run = FlowRunContext(
         run_id=lease.run_id,
         kind="flow",
         name="",
@@ -101,13 +105,14 @@ def begin(
         fence=lease.fence,
         reporter=parent.reporter if parent else observed(current_reporter()),
         parameters=parameters,
-        tags=flow.tags | current_tags(),
+        tags=current_tags().union(flow.tags),
         children=Children(),
         owner=flow,
         parent=parent,
         runner=flow.task_runner.duplicate(),
-        log_prints=logs_prints(flow, parent),
-        persist_result=(parent.persist_result if parent else False) if persist is None else persist,
+        settings=settings,
+        log_prints=logs_prints(flow, parent, settings),
+        persist_result=default_persistence(parent, settings) if persist is None else persist,
         clock=clock,
         created=clock.time(),
         interruption=Interruption(),
@@ -118,11 +123,15 @@ def begin(
         secrets=parent.secrets if parent else lease.secrets,
     )
     run.hide(parameters)
-    run.name = run.secrets.text(flow.run_name(parameters))
+    run.name = flow.name  # For code that makes the name, and reads it.
+    run.name = run.secrets.text(named_in(run, flow.run_name) or flow.name)
     run.trace = trace_of(run)
-    state = StateReport(
-        state=StateType.RUNNING, time=run.created, attempt=run.attempt, fence=run.fence
-    )
+    if ended is None:
+        state = StateReport(
+            state=StateType.RUNNING, time=run.created, attempt=run.attempt, fence=run.fence
+        )
+    else:
+        state = replace(ended, time=run.created)
     try:
         run.reporter.create(
             RunReport(
@@ -135,7 +144,7 @@ def begin(
                 parent_run_id=run.parent_run_id,
                 root_run_id=lease.root_run_id,
                 tags=sorted(run.tags),
-                max_attempts=flow.policy.retries + 1,
+                max_attempts=policy_of(run).most_retries + 1,
                 timeout_seconds=flow.policy.timeout_seconds,
                 code_version=lease.code_version or flow.code_version,
                 traceparent=run.trace.traceparent if run.trace is not None else "",

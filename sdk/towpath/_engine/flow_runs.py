@@ -10,6 +10,8 @@ from towpath._engine import failure_report
 from towpath._engine.attempts import interruption
 from towpath._engine.caching import ResultEntry
 from towpath._engine.coroutines import awaited, whole
+from towpath._engine.defaults import policy_of
+from towpath._engine.flow_results import settled
 from towpath._engine.flow_run_start import RunLease, begin, loops_around
 from towpath._engine.generators import Driver
 from towpath._engine.traced_attempts import attempts_of
@@ -17,13 +19,13 @@ from towpath._runs.async_library import check_async_library
 from towpath._runs.cancellation import Cancellation
 from towpath._runs.children import Child, failure_of
 from towpath._runs.context import RunContext, current_run, leave_run
-from towpath._runs.futures import Future, wait, wait_async
+from towpath._runs.futures import wait, wait_async
 from towpath._runs.loops import enter_loop, leave_loop
 from towpath._runs.open_runs import follow, forget
 from towpath._runs.stack import in_fresh_task, in_fresh_thread, nearly_full
 from towpath._runs.unended import leave_unended
 from towpath._strikes import Struck, call_exposed, spared
-from towpath.states import State
+from towpath.states import State, result_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -39,7 +41,12 @@ class FlowRun:
     """One run of a flow, from its arguments to its final state."""
 
     def __init__(
-        self, flow: FlowDefinition, parameters: dict[str, Any], lease: RunLease | None = None
+        self,
+        flow: FlowDefinition,
+        parameters: dict[str, Any],
+        lease: RunLease | None = None,
+        *,
+        key: str = "",
     ) -> None:
         """Reports the run as RUNNING.
 
@@ -47,8 +54,10 @@ class FlowRun:
             flow: The flow.
             parameters: Its arguments.
             lease: The run that it is, where the service has made it; None for a new one.
+            key: Key of its result, for a subflow that isn't to run again; empty for none.
         """
         self._flow = flow
+        self._key = key
         self._parent = current_run.get()
         self._cancellation = Cancellation()
         self._run = begin(flow, parameters, self._parent, self._cancellation, lease)
@@ -59,7 +68,7 @@ class FlowRun:
                 self._parent.children.add(self._child)
             results = flow.result_policy
             keep = self._keep if results.persists(self._run) else None
-            self._attempts = attempts_of(self._run, flow.policy, flow, keep=keep)
+            self._attempts = attempts_of(self._run, policy_of(self._run), flow, keep=keep)
         except BaseException as error:
             forget(self._run)
             leave_unended(self._run, error)
@@ -122,12 +131,16 @@ class FlowRun:
             finally:
                 leave_run(token)
 
+    def refused(self, error: Exception) -> Child:
+        """Ends the run with an error before its code."""
+        return self._ended(self._attempts.give_up(error))
+
     def stream(self) -> Generator[Any, Any, Any]:
         """Runs a generator function, item by item."""
         driver = Driver(self._run, self._attempts, self._ended)
         with _ClosingLoops(self._run), self._in_runner():
             try:
-                return (yield from driver.stream(self._fresh, self._settled))
+                return (yield from driver.stream(self._fresh, self._given))
             except BaseException as error:
                 self._leave(error)
                 raise
@@ -137,7 +150,7 @@ class FlowRun:
         driver = Driver(self._run, self._attempts, self._ended)
         with _ClosingLoops(self._run), _InLoop(self._run), self._in_runner():
             try:
-                async with aclosing(driver.stream_async(self._fresh, self._settled_async)) as items:
+                async with aclosing(driver.stream_async(self._fresh, self._given_async)) as items:
                     async for item in items:
                         yield item
             except BaseException as error:
@@ -148,7 +161,7 @@ class FlowRun:
         return await self._settled_async(await awaited(self._fresh()))
 
     def _keep(self, value: Any) -> Content | None:
-        return ResultEntry(self._flow.result_policy, self._run, {}).keep(value)
+        return ResultEntry(self._flow.result_policy, self._run, {}, key=self._key).keep(value)
 
     def _fresh(self) -> Any:
         """The flow's function called for another attempt."""
@@ -191,20 +204,29 @@ class FlowRun:
         self._child.handle()
 
     def _settled(self, value: Any) -> Any:
-        """Returns the flow's value once its submitted runs ended; raises unhandled failures."""
+        """Returns the flow's value once its submitted runs ended, or the state to end in.
+
+        Raises:
+            FlowRunFailed: The flow's code didn't handle a failure.
+        """
         self._wait_for_submitted()
-        kind: type[Any] = value.__class__
-        if kind is State:
-            return value.result()
-        if kind is Future:
-            value = value.result()
-        elif issubclass(kind, list | tuple) and value and all(type(i) is Future for i in value):
-            value = [future.result() for future in value]
-        if self._flow.final_state == "strict":
-            failed = self._run.children.unhandled()
+        strict = self._flow.final_state == "strict"
+        children = self._run.children
+        value = settled(value, strict=strict, searched=children.have_futures)
+        if strict and value.__class__ is not State:
+            failed = children.unhandled()
             if failed:
                 raise failure_of(failed)
         return value
+
+    def _given(self, value: Any) -> Any:
+        """What a generator's run ends with."""
+        value = self._settled(value)
+        return result_of(value) if value.__class__ is State else value
+
+    async def _given_async(self, value: Any) -> Any:
+        await self._wait_for_submitted_async()
+        return self._given(value)
 
     def _leave(self, error: BaseException) -> None:
         """What was submitted needs the runner until its last run has ended."""
@@ -303,13 +325,13 @@ class _InLoop:
         leave_loop(self._run.loop)
 
 
-def run_here(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:
+def run_here(flow: FlowDefinition, parameters: dict[str, Any], key: str = "") -> Child:
     """Runs a flow of an ordinary function here and now."""
     with spared():
         if nearly_full():
-            child: Child = in_fresh_thread(lambda: FlowRun(flow, parameters).to_end())
+            child: Child = in_fresh_thread(lambda: FlowRun(flow, parameters, key=key).to_end())
             return child
-        return FlowRun(flow, parameters).to_end()
+        return FlowRun(flow, parameters, key=key).to_end()
 
 
 def stream(flow: FlowDefinition, parameters: dict[str, Any]) -> Generator[Any, Any, Any]:
@@ -327,10 +349,10 @@ async def stream_async(
             yield item
 
 
-async def run_async(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:
+async def run_async(flow: FlowDefinition, parameters: dict[str, Any], key: str = "") -> Child:
     """Runs a flow of a coroutine function; one that is never awaited has no run."""
     check_async_library(flow.name)
     if nearly_full():
-        child: Child = await in_fresh_task(FlowRun(flow, parameters).to_end_async())
+        child: Child = await in_fresh_task(FlowRun(flow, parameters, key=key).to_end_async())
         return child
-    return await FlowRun(flow, parameters).to_end_async()
+    return await FlowRun(flow, parameters, key=key).to_end_async()

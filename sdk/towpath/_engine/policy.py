@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,13 +16,34 @@ if TYPE_CHECKING:
 class Policy:
     """The options for attempts of a run."""
 
-    retries: int = 0
-    delays: tuple[float, ...] = ()
-    """Seconds before each retry; the last one holds for all further ones."""
+    retries: int | None = 0
+    """None: as the settings say."""
+    delays: tuple[float, ...] | None = ()
+    """Seconds before each retry; the last one holds for all further ones. None: as for retries."""
     jitter: float = 0.0
     condition: Callable[[Any, Any, State[Any]], bool] | None = None
     timeout_seconds: float | None = None
     hooks: dict[str, list[Callable[..., Any]]] = field(default_factory=dict["str", "list[Any]"])
+
+    @property
+    def most_retries(self) -> int:
+        """Number of retries; 0 where the settings are to say it."""
+        return self.retries or 0
+
+    def settled(self, retries: int, delay_seconds: float) -> Policy:
+        """Returns the policy with defaults where its options say nothing.
+
+        Args:
+            retries: Default number of retries.
+            delay_seconds: Default delay before each.
+        """
+        if not retries and not delay_seconds:
+            return self
+        return replace(
+            self,
+            retries=retries if self.retries is None else self.retries,
+            delays=(delay_seconds,) if self.delays is None else self.delays,
+        )
 
     def delay(self, retry: int) -> float:
         """Seconds to wait before a retry, from 1."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from towpath._runs.futures import Future
+    from towpath.states import State
 
 _Key = tuple[int, bool]
 """The id of an object, and whether failures of futures in it are allowed."""
@@ -39,17 +40,19 @@ class _Node:
 
     @property
     def is_immutable(self) -> bool:
-        return self.kind in {Kind.WRAPPER, Kind.QUOTE} or isinstance(self.value, tuple | frozenset)
+        wrappers = {Kind.WRAPPER, Kind.OPAQUE, Kind.QUOTE}
+        return self.kind in wrappers or isinstance(self.value, tuple | frozenset)
 
 
 class Rebuilding:
     """Rebuilds arguments that hold futures; shared objects stay shared, also between arguments."""
 
-    def __init__(self, replace: Callable[[Future[Any], bool], Any]) -> None:
+    def __init__(self, replace: Callable[[Future[Any] | State[Any], bool], Any]) -> None:
         """Rebuilds nothing yet.
 
         Args:
-            replace: Is called with a future and whether its failure is allowed, once for each.
+            replace: Is called with a future or state and whether its failure is allowed, once for
+                each.
         """
         self._replace = replace
         self._nodes: dict[_Key, _Node] = {}
@@ -145,7 +148,7 @@ class Rebuilding:
     def _copied(self, node: _Node, shell: Any) -> Any:
         if node.kind is Kind.QUOTE:
             return node.value.value
-        if node.kind is Kind.WRAPPER:
+        if node.kind in {Kind.WRAPPER, Kind.OPAQUE}:
             return self._of(node.value.value, node)
         if shell is None and not node.is_immutable:
             raise CanNotBeCopiedError

@@ -6,7 +6,9 @@ import builtins
 import logging
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, overload
 
 from towpath._delivery.reports import LogReport
 from towpath._redaction.clean import clean
@@ -17,9 +19,14 @@ from towpath._strikes import spared
 from towpath.exceptions import MissingContextError
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from towpath._engine.definitions import Definition
     from towpath._runs.context import RunContext
+    from towpath._settings.declared import Settings
 
+_PRINTED: Final = "towpath_printed"
+"""Attribute of the records of prints, which are reported without them."""
 _SEVERITIES: Final = ((50, 21), (40, 17), (30, 13), (20, 9), (10, 5))
 
 
@@ -40,7 +47,7 @@ class RunHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Reports a record; never raises."""
         run = current_run.get()
-        if run is None or record.name.partition(".")[0] == "grpc":
+        if run is None or record.name.partition(".")[0] == "grpc" or hasattr(record, _PRINTED):
             return
         if self is _handler and f"{record.name}.".startswith(f"{RUN_LOGGER}."):
             return  # The logger of runs has a handler of its own.
@@ -70,6 +77,26 @@ class RunHandler(logging.Handler):
         )
 
 
+def _add_run(record: logging.LogRecord) -> bool:
+    """Adds the names and ids of the run to a record of its logger; lets every record pass."""
+    run = current_run.get()
+    if run is not None and not hasattr(record, "flow_run_name"):
+        record.__dict__.update(_fields_of(run))
+    return True
+
+
+def _fields_of(run: RunContext) -> dict[str, str | None]:
+    flow, task = run.flow_run, run.task_run
+    return {
+        "flow_run_id": flow.run_id if flow is not None else None,
+        "flow_run_name": flow.name if flow is not None else None,
+        "flow_name": flow.flow_name if flow is not None else None,
+        "task_run_id": task.run_id if task is not None else None,
+        "task_run_name": task.name if task is not None else None,
+        "task_name": task.owner.name if task is not None else None,
+    }
+
+
 def _is_shown(record: logging.LogRecord) -> bool:
     """Whether a handler of the user's writes a record of the runs' logger to the terminal."""
     terminals = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
@@ -85,6 +112,7 @@ _print: Final = builtins.print
 _handler: Final = RunHandler()
 _run_handler: Final = RunHandler()
 _set_up = False
+_disabled: ContextVar[bool] = ContextVar("towpath_run_logger_disabled", default=False)
 
 
 def set_up() -> None:
@@ -112,15 +140,17 @@ def _listen() -> logging.Logger:
         root.addHandler(_handler)
     if _run_handler not in logger.handlers:
         logger.addHandler(_run_handler)
+    if _add_run not in logger.filters:
+        logger.addFilter(_add_run)
     if not logger.level:
         logger.setLevel(settings_of_runs().log_level.upper())
-    logger.disabled = False
+    logger.disabled = _disabled.get()
     return logger
 
 
-def logs_prints(definition: Definition, parent: RunContext | None) -> bool:
+def logs_prints(definition: Definition, parent: RunContext | None, settings: Settings) -> bool:
     """Whether prints of a new run are logged: as its options say, else as in the run around it."""
-    around = parent is not None and parent.log_prints
+    around = parent.log_prints if parent is not None else settings.log_prints
     return around if definition.log_prints is None else definition.log_prints
 
 
@@ -142,6 +172,7 @@ def _print_of(
     line = run.secrets.redacted((" " if sep is None else sep).join(map(str, values)))
     _print(line + ("\n" if end is None else end), end="", **options)
     if run.log_prints and _is_standard_output(options.get("file")):
+        _log_print(line)
         trace_id, span_id = run.trace.ids_for_logs() if run.trace is not None else ("", "")
         run.reporter.log(
             LogReport(
@@ -157,21 +188,84 @@ def _print_of(
         )
 
 
+def _log_print(line: str) -> None:
+    """Gives a printed line to the user's handlers, as a line of the run's logger."""
+    logger = logging.getLogger(RUN_LOGGER)
+    if logger.isEnabledFor(logging.INFO):
+        extra = {_PRINTED: True}
+        record = logger.makeRecord(RUN_LOGGER, logging.INFO, "", 0, line, (), None, extra=extra)
+        logger.handle(record)
+
+
 def _is_standard_output(file: object) -> bool:
     # No comparison: a file of the user's may have an `__eq__` and no `__hash__`.
     return file is None or file is sys.stdout
 
 
-def get_run_logger() -> logging.Logger:
+@overload
+def get_run_logger() -> logging.Logger: ...
+@overload
+def get_run_logger(context: RunContext, **fields: Any) -> logging.LoggerAdapter[logging.Logger]: ...
+@overload
+def get_run_logger(
+    context: None = None, **fields: Any
+) -> logging.Logger | logging.LoggerAdapter[logging.Logger]: ...
+def get_run_logger(
+    context: RunContext | None = None, **fields: Any
+) -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
     """Returns the logger of the current run.
+
+    Its records have the attributes `flow_run_name`, `flow_name`, `task_run_name`, `task_name`,
+    `flow_run_id` and `task_run_id`.
+
+    Args:
+        context: The run whose names the records have; None for the current one.
+        **fields: Further attributes of the records.
 
     Raises:
         MissingContextError: The code runs outside of a flow or task.
     """
-    run = current_run.get()
+    run = context if context is not None else current_run.get()
     if run is None:
+        if _disabled.get():
+            return _nowhere()
         raise MissingContextError(
             "get_run_logger() was called outside a flow or task run: call it within one, or use"
             " logging.getLogger()"
         )
-    return _listen()
+    logger = _listen()
+    if context is None and not fields:
+        return logger
+    return logging.LoggerAdapter(logger, {**_fields_of(run), **fields})
+
+
+def _nowhere() -> logging.Logger:
+    """A logger that writes nothing."""
+    logger = logging.getLogger("towpath.null")
+    logger.disabled = True
+    return logger
+
+
+def get_logger(name: str | None = None) -> logging.Logger:
+    """Returns a logger below that of Towpath; within runs, its lines are lines of the run.
+
+    Args:
+        name: Name of the logger; None for the logger of Towpath itself.
+    """
+    root = "towpath"
+    if name is None or name == root:
+        return logging.getLogger(root)
+    return logging.getLogger(name if name.startswith(f"{root}.") else f"{root}.{name}")
+
+
+@contextmanager
+def disable_run_logger() -> Generator[None]:
+    """Makes the logger of runs write nothing, also in a function that is called outside of runs."""
+    logger = logging.getLogger(RUN_LOGGER)
+    token, was = _disabled.set(True), logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        _disabled.reset(token)
+        logger.disabled = was

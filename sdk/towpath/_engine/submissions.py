@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from towpath._delivery.reports import StateReport
 from towpath._delivery.session import end_forked_child
-from towpath._engine.arguments import search
+from towpath._engine.arguments import search, waits_for
 from towpath._engine.attempts import interruption
-from towpath._engine.mapping import calls_of
+from towpath._engine.mapping import calls_of, lists_in
 from towpath._engine.skipping import skipped, upstream_failures
 from towpath._engine.task_runs import (
     Results,
@@ -31,8 +31,6 @@ from towpath.exceptions import MissingContextError, RunCancelled
 from towpath.states import State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from towpath._engine.arguments import Arguments
     from towpath._engine.definitions import TaskDefinition
     from towpath._runs.context import RunContext, Runner
@@ -45,7 +43,7 @@ def submit(
     task: TaskDefinition,
     parameters: dict[str, Any],
     *,
-    wait_for: Sequence[Future[Any]] = (),
+    wait_for: Any = (),
     mapped: bool = False,
 ) -> Future[Any]:
     """Submits a task run: it begins once all it waits for has ended.
@@ -72,27 +70,30 @@ def _submitted(
     task: TaskDefinition,
     parameters: dict[str, Any],
     parent: RunContext,
-    wait_for: Sequence[Future[Any]],
+    wait_for: Any,
     *,
     mapped: bool,
 ) -> Future[Any]:
-    assert parent.runner is not None
+    runner = parent.submits_to
+    assert runner is not None
     arguments = search(parameters)
-    waits = [*arguments.waits, *((future, "", False) for future in wait_for)]
+    waits = [*arguments.waits, *waits_for(wait_for)]
     run = new_run(task, parameters, mapped=mapped)
     run.submitted = True
+    run.runner = runner
     report_new(run, StateReport(state=StateType.PENDING, time=run.created), waits=waits)
     child = Child(run.name)
     child.trace = run.trace
     future: Future[Any] = Future(run.run_id, child)
     child.future = future
     parent.children.add(child)
-    _Submission(run, future, arguments, waits, parent.runner).wait()
+    parent.children.have_futures = True
+    _Submission(run, future, arguments, waits, runner).wait()
     return future
 
 
 def submit_each(
-    task: TaskDefinition, parameters: dict[str, Any], *, wait_for: Sequence[Future[Any]] = ()
+    task: TaskDefinition, parameters: dict[str, Any], *, wait_for: Any = ()
 ) -> FutureList[Any]:
     """Submits the task runs of a map, in order.
 
@@ -105,8 +106,10 @@ def submit_each(
         MissingContextError: There is no flow around to run it in.
         ParameterError: Nothing can be mapped over, or lengths differ.
     """
-    calls = calls_of(task.name, parameters)
-    return FutureList(submit(task, one, wait_for=wait_for, mapped=True) for one in calls)
+    calls = calls_of(task.name, task.signature, parameters)
+    upstream = lists_in(parameters)
+    waited_for = [wait_for, upstream] if upstream else wait_for
+    return FutureList(submit(task, one, wait_for=waited_for, mapped=True) for one in calls)
 
 
 class _Submission:
@@ -253,7 +256,8 @@ class _Submission:
         self._end(state)
 
     def _end(self, state: State[Any]) -> None:
-        self._future.child.state = state
+        run = self._run
+        self._future.child.state = state.of_run(run.kind, run.run_id, run.name)
         self._run.children.settle(self._future.child)
         self._future.finish(state)
 

@@ -13,23 +13,32 @@ from towpath._clock import current_clock, system_clock
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter
 from towpath._engine import failure_report, traced_attempts
-from towpath._engine.arguments import search
+from towpath._engine.arguments import search, waits_for
 from towpath._engine.attempts import interruption
 from towpath._engine.caching import ResultEntry
 from towpath._engine.coroutines import awaited
+from towpath._engine.defaults import default_persistence, policy_of
 from towpath._engine.generators import Driver
 from towpath._engine.run_logging import logs_prints, set_up
 from towpath._engine.skipping import skipped, upstream_failures
 from towpath._redaction.live import LiveSecrets
 from towpath._runs.async_library import check_async_library
 from towpath._runs.children import Child, Children
-from towpath._runs.context import RunContext, current_run, current_tags, leave_run
+from towpath._runs.context import (
+    TaskRunContext,
+    current_run,
+    current_tags,
+    leave_run,
+    named_in,
+)
 from towpath._runs.futures import wait, wait_async
 from towpath._runs.stack import in_fresh_task, in_fresh_thread, level_below, nearly_full
 from towpath._runs.unended import leave_unended
+from towpath._settings.current import settings_of_runs
 from towpath._state_type import StateType
 from towpath._strikes import call_exposed, spared
 from towpath._tracing.begin import trace_of
+from towpath.states import result_of
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -37,15 +46,14 @@ if TYPE_CHECKING:
         Awaitable,
         Callable,
         Generator,
-        Iterable,
-        Sequence,
     )
 
     from towpath._engine.arguments import Arguments
     from towpath._engine.attempts import Attempts
     from towpath._engine.caching import Hit
     from towpath._engine.definitions import TaskDefinition
-    from towpath._runs.futures import Future, Waits
+    from towpath._runs.context import RunContext
+    from towpath._runs.futures import Waits
     from towpath._runs.interruption import Interruption
     from towpath.states import State
 
@@ -59,11 +67,13 @@ def new_run(
     index = parent.next_index(task.task_key) if parent else 0
     run_id = str(uuid_utils.uuid7())
     if parent is None:
-        failure_report.settings_for_run()
+        settings = failure_report.settings_for_run()
         set_up()
+    else:
+        settings = parent.settings or settings_of_runs()
     clock = parent.clock if parent else current_clock.get() or system_clock
     inherited: frozenset[str] = parent.tags if parent else frozenset()
-    run = RunContext(
+    run = TaskRunContext(
         run_id=run_id,
         kind="task",
         name="",
@@ -73,14 +83,15 @@ def new_run(
         parent_run_id=parent.run_id if parent else "",
         reporter=parent.reporter if parent else current_reporter(),
         parameters=parameters,
-        tags=task.tags | inherited | current_tags(),
+        tags=inherited.union(task.tags, current_tags()),
         # Runs that a task begins count for the flow around it, too.
         children=parent.children if parent else Children(),
         owner=task,
         parent=parent,
         runner=parent.runner if parent else None,
-        log_prints=logs_prints(task, parent),
-        persist_result=parent.persist_result if parent else False,
+        log_prints=logs_prints(task, parent, settings),
+        persist_result=default_persistence(parent, settings),
+        settings=settings,
         clock=clock,
         created=clock.time(),
         index=index,
@@ -89,7 +100,7 @@ def new_run(
         secrets=parent.secrets if parent else LiveSecrets(),
     )
     run.hide(parameters)
-    name = task.run_name(parameters)
+    name = named_in(run, task.run_name) if task.names_runs else None
     if name is None:
         run.name = f"{task.name}[{index}]" if mapped or index else task.name
     else:
@@ -125,8 +136,8 @@ def report_new(
             parent_run_id=run.parent_run_id,
             root_run_id="" if run.parent is None else run.root_run_id,
             tags=sorted(run.tags) if run.tags else (),
-            dependencies=[(f.task_run_id, name) for f, name, _ in waits] if waits else (),
-            max_attempts=task.policy.retries + 1,
+            dependencies=_dependencies(waits) if waits else (),
+            max_attempts=policy_of(run).most_retries + 1,
             timeout_seconds=task.policy.timeout_seconds,
             code_version=task.version or "",
             cache_key=run.secrets.text(cache_key),
@@ -134,6 +145,11 @@ def report_new(
             traceparent=run.trace.traceparent if run.trace is not None else "",
         )
     )
+
+
+def _dependencies(waits: Waits) -> list[tuple[str, str]]:
+    """The runs that a run waits for, and the parameters; states made by hand are of no run."""
+    return [(future.task_run_id, name) for future, name, _ in waits if future.task_run_id]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -181,9 +197,7 @@ def attempts_of(run: RunContext, results: Results) -> Attempts:
     """The attempts of a task run."""
     keep = results.entry.keep if results.entry is not None else None
     remote = run.runner is not None and run.runner.remote and run.submitted
-    return traced_attempts.attempts_of(
-        run, run.owner.policy, run.owner, keep=keep, limit=not remote
-    )
+    return traced_attempts.attempts_of(run, policy_of(run), run.owner, keep=keep, limit=not remote)
 
 
 def execute(run: RunContext, parameters: dict[str, Any], results: Results) -> State[Any]:
@@ -272,10 +286,10 @@ def _waits(
     task: TaskDefinition,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    wait_for: Iterable[Future[Any]],
+    wait_for: Any,
 ) -> tuple[Arguments, Waits]:
     arguments = search(task.bind(args, kwargs))
-    return arguments, [*arguments.waits, *((future, "", False) for future in wait_for)]
+    return arguments, [*arguments.waits, *waits_for(wait_for)]
 
 
 def _begin(task: TaskDefinition, arguments: Arguments, waits: Waits) -> _Called:
@@ -318,7 +332,7 @@ def call(
     task: TaskDefinition,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    wait_for: Sequence[Future[Any]] = (),
+    wait_for: Any = (),
 ) -> Child:
     """Runs a task of an ordinary function here and now."""
     with spared():
@@ -340,7 +354,7 @@ async def call_async(
     task: TaskDefinition,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    wait_for: Sequence[Future[Any]] = (),
+    wait_for: Any = (),
 ) -> Child:
     """Runs a task of a coroutine function here and now."""
     check_async_library(task.name)
@@ -361,7 +375,7 @@ def stream(
     task: TaskDefinition,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    wait_for: Sequence[Future[Any]] = (),
+    wait_for: Any = (),
 ) -> Generator[Any, Any, Any]:
     """Runs a task of a generator function, item by item."""
     arguments, waits = _waits(task, args, kwargs, wait_for)
@@ -369,7 +383,7 @@ def stream(
     called = _begin(task, arguments, waits)
     if called.child.state is not None:
         called.child.handle_unless_completed()
-        return called.child.state.result()
+        return result_of(called.child.state)
     driver = Driver(called.run, attempts_of(called.run, called.results), called.raised)
     return (yield from driver.stream(lambda: task.invoke(called.parameters), _as_it_is))
 
@@ -378,7 +392,7 @@ async def stream_async(
     task: TaskDefinition,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    wait_for: Sequence[Future[Any]] = (),
+    wait_for: Any = (),
 ) -> AsyncGenerator[Any, Any]:
     """Runs a task of an async generator function, item by item."""
     check_async_library(task.name)
@@ -386,7 +400,7 @@ async def stream_async(
     await wait_async(future for future, _, _ in waits)
     called = _begin(task, arguments, waits)
     if called.child.state is not None:
-        called.child.state.result()
+        result_of(called.child.state)
         return
     driver = Driver(called.run, attempts_of(called.run, called.results), called.raised)
     async with aclosing(

@@ -7,31 +7,76 @@ Policies add up; `INPUTS - "session"` leaves a parameter out.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import inspect
 import json
 from dataclasses import dataclass, field
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from towpath._callables import Named, bound_object, plain_function, whole_call
-from towpath.exceptions import UnhashableInputError
+from towpath._callables import Named, bound_object, plain_function
+from towpath.exceptions import DefinitionError, UnhashableInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from towpath._runs.context import RunContext
 
+    _KeyFunction = Callable[[RunContext, dict[str, Any]], str | None]
+
 
 class CachePolicy:
-    """Makes cache keys; subclass it for a policy of your own."""
+    """Makes cache keys; subclass it for a policy of your own.
 
-    def compute_key(self, run: RunContext, inputs: Mapping[str, Any]) -> str | None:
+    Attributes:
+        key_storage: Where results are kept under these keys, a folder or a storage; None for where
+            the results of the task are.
+    """
+
+    key_storage: Any = None
+
+    @classmethod
+    def from_cache_key_fn(cls, cache_key_fn: _KeyFunction) -> CacheKeyFnPolicy:
+        """Returns the policy of a function that makes keys of the run and its arguments."""
+        return CacheKeyFnPolicy(cache_key_fn=cache_key_fn)
+
+    def configure(
+        self, key_storage: Any = None, lock_manager: Any = None, isolation_level: Any = None
+    ) -> Self:
+        """Returns a copy of this policy with options.
+
+        Args:
+            key_storage: Where results are kept under these keys; None for no change.
+            lock_manager: Not supported.
+            isolation_level: Not supported.
+
+        Raises:
+            DefinitionError: An option is not supported.
+        """
+        if lock_manager is not None or isolation_level is not None:
+            raise DefinitionError(
+                "cache policies have no lock_manager and no isolation_level: leave them out"
+            )
+        made = copy.copy(self)
+        if key_storage is not None:
+            object.__setattr__(made, "key_storage", key_storage)
+        return made
+
+    def compute_key(
+        self,
+        task_ctx: RunContext,
+        inputs: dict[str, Any],
+        flow_parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> str | None:
         """The key of a run.
 
         Args:
-            run: The task run.
+            task_ctx: The task run; `task` is its task.
             inputs: Its arguments by parameter, results in the place of futures.
+            flow_parameters: The arguments of the flow around it by parameter; empty without one.
+            **kwargs: For later versions.
 
         Returns:
             A text that is equal for runs that may share a result; None for no caching.
@@ -43,13 +88,19 @@ class CachePolicy:
 
     def __add__(self, other: CachePolicy) -> CachePolicy:
         """A policy whose runs are the same when they are under both."""
-        if isinstance(other, _NoCache) or isinstance(self, _NoCache):
-            return other if isinstance(self, _NoCache) else self
-        return CompoundCachePolicy(policies=(*_parts(self), *_parts(other)))
+        given: Any = other
+        if not isinstance(given, CachePolicy):
+            raise TypeError(f"a cache policy is added to another one, not to {other!r}")
+        if isinstance(other, NoCache) or isinstance(self, NoCache):
+            return other if isinstance(self, NoCache) else self
+        both = CompoundCachePolicy(policies=(*_parts(self), *_parts(other)))
+        return both.configure(key_storage=self.key_storage or other.key_storage)
 
-    def __sub__(self, parameter: str) -> CachePolicy:
+    def __sub__(self, other: str) -> CachePolicy:
         """This policy without regard to a parameter."""
-        return CompoundCachePolicy(policies=_parts(self), excluded=frozenset({parameter}))
+        _check_parameter(other)
+        less = CompoundCachePolicy(policies=_parts(self), excluded=frozenset({other}))
+        return less.configure(key_storage=self.key_storage)
 
 
 @dataclass(frozen=True)
@@ -60,92 +111,166 @@ class CompoundCachePolicy(CachePolicy):
     excluded: frozenset[str] = frozenset()
     """Parameters that don't count."""
 
-    def compute_key(self, run: RunContext, inputs: Mapping[str, Any]) -> str | None:
+    def compute_key(
+        self,
+        task_ctx: RunContext,
+        inputs: dict[str, Any],
+        flow_parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> str | None:
         """The keys of all, as one; None when one of them makes none."""
-        counted = {name: item for name, item in inputs.items() if name not in self.excluded}
-        keys = [policy.compute_key(run, counted) for policy in self.policies]
+        counted = _without(inputs, self.excluded)
+        keys = [
+            policy.compute_key(
+                task_ctx=task_ctx, inputs=counted, flow_parameters=flow_parameters, **kwargs
+            )
+            for policy in self.policies
+        ]
         if not keys or any(key is None for key in keys):
             return None
         return _joined(map(str, keys))
 
-    def __sub__(self, parameter: str) -> CachePolicy:
+    def __sub__(self, other: str) -> CachePolicy:
         """This policy without regard to a further parameter."""
-        return CompoundCachePolicy(policies=self.policies, excluded=self.excluded | {parameter})
+        _check_parameter(other)
+        less = CompoundCachePolicy(policies=self.policies, excluded=self.excluded | {other})
+        return less.configure(key_storage=self.key_storage)
 
 
 @dataclass(frozen=True)
 class CacheKeyFnPolicy(CachePolicy):
     """Keys that a function makes of the run and its arguments."""
 
-    cache_key_fn: Callable[[RunContext, dict[str, Any]], str | None] = field(repr=False)
+    cache_key_fn: _KeyFunction | None = field(default=None, repr=False)
 
-    def compute_key(self, run: RunContext, inputs: Mapping[str, Any]) -> str | None:
-        """What the function returns."""
-        return self.cache_key_fn(run, dict(inputs))
+    def compute_key(
+        self,
+        task_ctx: RunContext,
+        inputs: dict[str, Any],
+        flow_parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> str | None:
+        """What the function returns; None without one."""
+        del flow_parameters, kwargs
+        return None if self.cache_key_fn is None else self.cache_key_fn(task_ctx, dict(inputs))
 
 
-class _Inputs(CachePolicy):
-    def compute_key(self, run: RunContext, inputs: Mapping[str, Any]) -> str | None:
+@dataclass(frozen=True)
+class Inputs(CachePolicy):
+    """Runs are the same when their arguments are.
+
+    Attributes:
+        exclude: Parameters that don't count.
+    """
+
+    exclude: Sequence[str] = ()
+
+    def compute_key(
+        self,
+        task_ctx: RunContext,
+        inputs: dict[str, Any],
+        flow_parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> str | None:
+        """A hash of the arguments.
+
+        Raises:
+            UnhashableInputError: An argument has no stable hash.
+        """
+        del flow_parameters, kwargs
         from towpath._results.hashing import stable_hash  # noqa: PLC0415 - the same
         from towpath._results.scalars import NotEncodableError  # noqa: PLC0415 - loads with the first key
 
-        owner = bound_object(getattr(run.owner, "fn", None))
+        owner = bound_object(getattr(getattr(task_ctx, "owner", None), "fn", None))
         hashes: list[str] = []
-        for name in sorted(inputs):
+        counted = _without(inputs or {}, self.exclude)
+        for name in sorted(counted):
             try:
                 # The object of a method is hashed by its attributes, for any class.
-                is_owner = owner is not None and inputs[name] is owner
-                hashes.append(f"{name}={stable_hash(inputs[name], any_class=is_owner)}")
+                is_owner = owner is not None and counted[name] is owner
+                hashes.append(f"{name}={stable_hash(counted[name], any_class=is_owner)}")
             except NotEncodableError as error:
+                run = getattr(task_ctx, "name", "the run")
                 raise UnhashableInputError(
-                    f"no cache key for {run.name}: parameter {name!r} has no stable hash: {error}."
+                    f"no cache key for {run}: parameter {name!r} has no stable hash: {error}."
                     f" Leave it out with INPUTS - {name!r}, or make the key with cache_key_fn"
                 ) from None
         return _joined(hashes)
 
-    def __repr__(self) -> str:
-        return "INPUTS"
+    def __sub__(self, other: str) -> CachePolicy:
+        """This policy without regard to a further parameter."""
+        _check_parameter(other)
+        return Inputs(exclude=(*self.exclude, other)).configure(key_storage=self.key_storage)
 
 
-class _TaskSource(CachePolicy):
-    def compute_key(self, run: RunContext, inputs: Mapping[str, Any]) -> str | None:
-        del inputs
-        return hashlib.sha256(_source_of(run.owner.fn)).hexdigest()
+@dataclass(frozen=True)
+class TaskSource(CachePolicy):
+    """Runs are the same while the task's code is."""
 
-    def __repr__(self) -> str:
-        return "TASK_SOURCE"
-
-
-class _RunId(CachePolicy):
-    def compute_key(self, run: RunContext, inputs: Mapping[str, Any]) -> str | None:
-        del inputs
-        flow = run.flow_run
-        return flow.run_id if flow is not None else run.run_id
-
-    def __repr__(self) -> str:
-        return "RUN_ID"
+    def compute_key(
+        self,
+        task_ctx: RunContext,
+        inputs: dict[str, Any],
+        flow_parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> str | None:
+        """A hash of the source of the task's function."""
+        del inputs, flow_parameters, kwargs
+        return hashlib.sha256(_source_of(task_ctx.owner.fn)).hexdigest()
 
 
-class _FlowParameters(CachePolicy):
-    def compute_key(self, run: RunContext, inputs: Mapping[str, Any]) -> str | None:
-        flow = run.flow_run
-        if flow is None:
-            return _Inputs().compute_key(run, inputs)
-        # A process that runs tasks knows the parameters of their flow, not its function.
-        function = getattr(flow.owner, "fn", None)
-        return _Inputs().compute_key(flow, whole_call(function, flow.parameters))
+@dataclass(frozen=True)
+class RunId(CachePolicy):
+    """Runs are the same within one flow run."""
 
-    def __repr__(self) -> str:
-        return "FLOW_PARAMETERS"
+    def compute_key(
+        self,
+        task_ctx: RunContext,
+        inputs: dict[str, Any],
+        flow_parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> str | None:
+        """The id of the flow run around the run, or of the run itself without one."""
+        del inputs, flow_parameters, kwargs
+        flow = task_ctx.flow_run
+        return flow.run_id if flow is not None else task_ctx.run_id
 
 
-class _NoCache(CachePolicy):
-    def compute_key(self, run: RunContext, inputs: Mapping[str, Any]) -> str | None:
-        del run, inputs
+@dataclass(frozen=True)
+class FlowParameters(CachePolicy):
+    """Runs are the same when the parameters of the flow around them are."""
+
+    def compute_key(
+        self,
+        task_ctx: RunContext,
+        inputs: dict[str, Any],
+        flow_parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> str | None:
+        """A hash of the flow's arguments; of the run's own without a flow.
+
+        Raises:
+            UnhashableInputError: An argument has no stable hash.
+        """
+        flow = getattr(task_ctx, "flow_run", None)
+        counted = flow_parameters if flow is not None else inputs
+        return Inputs().compute_key(flow or task_ctx, counted, {}, **kwargs)
+
+
+@dataclass(frozen=True)
+class NoCache(CachePolicy):
+    """No two runs are the same."""
+
+    def compute_key(
+        self,
+        task_ctx: RunContext,
+        inputs: dict[str, Any],
+        flow_parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> str | None:
+        """None: nothing is cached."""
+        del task_ctx, inputs, flow_parameters, kwargs
         return None
-
-    def __repr__(self) -> str:
-        return "NO_CACHE"
 
 
 def _parts(policy: CachePolicy) -> tuple[CachePolicy, ...]:
@@ -154,15 +279,25 @@ def _parts(policy: CachePolicy) -> tuple[CachePolicy, ...]:
     return (policy,)
 
 
-INPUTS: CachePolicy = _Inputs()
+def _without(inputs: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    left_out = frozenset(names)
+    return {name: item for name, item in inputs.items() if name not in left_out}
+
+
+def _check_parameter(name: object) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"a cache policy leaves out a parameter by its name, not {name!r}")
+
+
+INPUTS: Inputs = Inputs()
 """Runs are the same when their arguments are."""
-TASK_SOURCE: CachePolicy = _TaskSource()
+TASK_SOURCE: TaskSource = TaskSource()
 """Runs are the same while the task's code is."""
-RUN_ID: CachePolicy = _RunId()
+RUN_ID: RunId = RunId()
 """Runs are the same within one flow run."""
-FLOW_PARAMETERS: CachePolicy = _FlowParameters()
+FLOW_PARAMETERS: FlowParameters = FlowParameters()
 """Runs are the same when the parameters of the flow around them are."""
-NO_CACHE: CachePolicy = _NoCache()
+NO_CACHE: NoCache = NoCache()
 """No two runs are the same."""
 DEFAULT: CachePolicy = INPUTS + TASK_SOURCE + RUN_ID
 """What `persist_result=True` means: within one flow run nothing is computed twice."""
@@ -178,7 +313,7 @@ def task_input_hash(context: RunContext, arguments: dict[str, Any]) -> str | Non
     Raises:
         UnhashableInputError: An argument has no stable hash.
     """
-    return (INPUTS + TASK_SOURCE).compute_key(context, arguments)
+    return (INPUTS + TASK_SOURCE).compute_key(context, arguments, {})
 
 
 def _source_of(function: Callable[..., Any]) -> bytes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from towpath._callables import returns_coroutine
-from towpath._results.cache_policies import NO_CACHE, CacheKeyFnPolicy, CachePolicy
+from towpath._results.cache_policies import NO_CACHE, CacheKeyFnPolicy, CachePolicy, NoCache
 from towpath.exceptions import DefinitionError
 
 if TYPE_CHECKING:
@@ -15,8 +17,9 @@ if TYPE_CHECKING:
 
     from towpath._runs.context import RunContext
 
-Serializer = Literal["json", "pickle"]
-SERIALIZERS: Final = ("json", "pickle")
+Serializer = Literal["json", "pickle", "compressed/json", "compressed/pickle"]
+SERIALIZERS: Final = get_args(Serializer)
+_log: Final = logging.getLogger("towpath.results")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +30,13 @@ class ResultPolicy:
     """None: as the flow around it says."""
     cache: CachePolicy | None = None
     expiration: timedelta | None = None
-    refresh: bool = False
+    refresh: bool | None = None
+    """None: as the settings say."""
     serializer: Serializer = "json"
+    folder: Path | None = None
+    """Where results are kept; None for the home."""
+    key: str | None = None
+    """Template of the key that results are kept under; None for the policy's key."""
 
     def persists(self, run: RunContext) -> bool:
         """Whether results of a run are kept."""
@@ -36,15 +44,18 @@ class ResultPolicy:
 
 
 def policy_of_results(
+    owner: str,
     *,
     persist_result: bool | None,
     serializer: Serializer,
     cache_policy: CachePolicy | None = None,
     cache_key_fn: Callable[[RunContext, dict[str, Any]], str | None] | None = None,
     expiration: timedelta | None = None,
-    refresh: bool = False,
+    refresh: bool | None = None,
+    storage: Path | str | None = None,
+    storage_key: str | None = None,
 ) -> ResultPolicy:
-    """The options on results, looked at.
+    """The options on results of a flow or task, looked at.
 
     Raises:
         DefinitionError: They contradict each other, or there is no such serializer.
@@ -60,20 +71,45 @@ def policy_of_results(
             " a function that makes keys is cache_key_fn"
         )
     if cache_key_fn is not None:
-        if cache_policy is not None and cache_policy is not NO_CACHE:
+        if cache_policy is not None and not isinstance(cache_policy, NoCache):
             raise DefinitionError("give cache_policy or cache_key_fn, not both")
+        if not callable(cache_key_fn):
+            raise DefinitionError(f"cache_key_fn is a function, not {cache_key_fn!r}")
         if returns_coroutine(cache_key_fn):
             raise DefinitionError("cache_key_fn is an ordinary function, not an async one")
         cache_policy = CacheKeyFnPolicy(cache_key_fn=cache_key_fn)
-    caches = cache_policy is not None and cache_policy is not NO_CACHE
+    caches = cache_policy is not None and not isinstance(cache_policy, NoCache)
     if caches and persist_result is False:
-        raise DefinitionError(
-            "a cache needs its results kept: leave persist_result=False out, or the cache"
-        )
+        _log.warning("%s has persist_result=False, so its cache policy has no effect", owner)
+        cache_policy, caches = NO_CACHE, False
     return ResultPolicy(
         persist=True if caches else persist_result,
         cache=cache_policy,
         expiration=expiration,
         refresh=refresh,
         serializer=serializer,
+        folder=folder_of(getattr(cache_policy, "key_storage", None), "key_storage")
+        or folder_of(storage, "result_storage"),
+        key=_template_of(storage_key),
     )
+
+
+def folder_of(storage: Any, option: str) -> Path | None:
+    """Returns the folder that results are kept in.
+
+    Raises:
+        DefinitionError: It is no folder.
+    """
+    if storage is None:
+        return None
+    if not isinstance(storage, str | Path) or "://" in str(storage):
+        raise DefinitionError(f"{option} is a folder of this machine, not {storage!r}")
+    return Path(storage).expanduser().absolute()
+
+
+def _template_of(key: Any) -> str | None:
+    if key is not None and not (isinstance(key, str) and key):
+        raise DefinitionError(
+            f"result_storage_key is a template, such as 'report-{{parameters[day]}}', not {key!r}"
+        )
+    return key

@@ -10,6 +10,7 @@ import json
 import os
 import pickle
 import uuid
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +26,13 @@ if TYPE_CHECKING:
 
     from towpath._results.policy import Serializer
 
-_TYPES: Final = {"json": "application/json", "pickle": "application/x-python-pickle"}
+_COMPRESSED: Final = "compressed/"
+_TYPES: Final = {
+    "json": "application/json",
+    "pickle": "application/x-python-pickle",
+    "compressed/json": "application/zlib",
+    "compressed/pickle": "application/zlib",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +142,11 @@ def _check(data: bytes, sha256: str) -> None:
 
 def _serialized(value: Any, serializer: Serializer) -> bytes:
     """A result as bytes that give it back: they are read once before they are kept."""
+    data = _plain(value, serializer.removeprefix(_COMPRESSED))
+    return zlib.compress(data) if serializer.startswith(_COMPRESSED) else data
+
+
+def _plain(value: Any, serializer: str) -> bytes:
     if serializer == "json":
         try:
             return _as_json(value)
@@ -172,5 +184,7 @@ def _as_json(value: Any) -> bytes:
 
 
 def _deserialized(data: bytes, serializer: str) -> Any:
+    if serializer.startswith(_COMPRESSED):
+        data, serializer = zlib.decompress(data), serializer.removeprefix(_COMPRESSED)
     # A pickle is read only where this user wrote it: results lie in a folder of the user's own.
     return encoding.loads(data) if serializer == "json" else pickle.loads(data)  # noqa: S301 - see above

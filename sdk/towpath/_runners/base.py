@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+
+from towpath._runs.context import using
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from types import TracebackType
 
     from towpath._runs.context import RunContext
+    from towpath._runs.futures import Future, FutureList
     from towpath._runs.loops import SharedLoop
+
+
+class SubmittableTask(Protocol):
+    """What a runner needs of a task that is submitted to it."""
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        """Submits a call."""
+        ...
+
+    def map(self, *args: Any, **kwargs: Any) -> Any:
+        """Submits a call for each item."""
+        ...
 
 
 class TaskRunner:
@@ -74,6 +89,37 @@ class TaskRunner:
             Exception: The exception that the function raised.
         """
         raise NotImplementedError
+
+    def submit(
+        self, task: SubmittableTask, parameters: dict[str, Any], wait_for: Any = ()
+    ) -> Future[Any]:
+        """Submits a call of a task to this runner, within a flow; the runner is entered before.
+
+        Args:
+            task: The task.
+            parameters: Arguments by parameter; futures may stand anywhere in them.
+            wait_for: Futures to wait for, besides those in the arguments.
+
+        Raises:
+            MissingContextError: The call is outside of a flow.
+            ParameterError: The arguments don't fit.
+        """
+        with using(self):
+            future: Future[Any] = task.submit(**parameters, wait_for=wait_for)
+        return future
+
+    def map(
+        self, task: SubmittableTask, parameters: dict[str, Any], wait_for: Any = ()
+    ) -> FutureList[Any]:
+        """Submits a call of a task for each item to this runner; see `submit` and `Task.map`."""
+        with using(self):
+            futures: FutureList[Any] = task.map(**parameters, wait_for=wait_for)
+        return futures
+
+    @property
+    def name(self) -> str:
+        """Name of the kind of runner, "threadpool"."""
+        return type(self).__name__.lower().replace("taskrunner", "")
 
     def interrupt(self) -> None:
         """Stops functions that can be stopped, after the flow was interrupted."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from towpath._runners.base import TaskRunner
 from towpath._runs.slots import Slots
+from towpath._settings.current import settings_of_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -13,24 +14,51 @@ if TYPE_CHECKING:
     from towpath._runs.loops import SharedLoop
 
 
+_USUAL_WORKERS: Final = 16
+
+
 class ThreadPoolTaskRunner(TaskRunner):
     """Runs tasks in threads; a task that waits for others gives up its place meanwhile.
 
     Args:
-        max_workers: Most tasks that run at a time, not counting those that wait for others.
+        max_workers: Most tasks that run at a time, not counting those that wait for others; None
+            for the setting `task.max_workers`, else 16.
     """
 
-    def __init__(self, max_workers: int = 16) -> None:
+    def __init__(self, max_workers: int | None = None) -> None:
         """Starts threads as they are needed.
 
         Args:
-            max_workers: Most tasks that run at a time, not counting those that wait for others.
+            max_workers: Most tasks that run at a time, not counting those that wait for others;
+                None for the setting `task.max_workers`.
+
+        Raises:
+            ValueError: It is less than 1.
         """
-        self._max_workers = _at_least_one(max_workers)
+        self._max_workers = None if max_workers is None else _at_least_one(max_workers)
         self._slots: Slots | None = None
 
+    @property
+    def max_workers(self) -> int:
+        """Most tasks that run at a time, not counting those that wait for others."""
+        return self._max_workers or settings_of_runs().task_max_workers or self._usual_workers()
+
+    @staticmethod
+    def _usual_workers() -> int:
+        return _USUAL_WORKERS
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._max_workers == cast("ThreadPoolTaskRunner", other)._max_workers
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._max_workers))
+
     def __enter__(self) -> Self:
-        self._slots = Slots(self._max_workers, name="towpath-task")
+        if self._slots is not None:
+            raise RuntimeError("this task runner is entered already")
+        self._slots = Slots(self.max_workers, name="towpath-task")
         return self
 
     def __exit__(self, *_: object) -> None:

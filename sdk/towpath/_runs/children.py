@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from towpath._state_type import StateType
 from towpath.exceptions import FlowRunFailed
+from towpath.states import result_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ class Child:
         """
         assert self.state is not None
         self.handle_unless_completed()
-        return self.state if return_state else self.state.result()
+        return self.state if return_state else result_of(self.state)
 
     @property
     def failed(self) -> bool:
@@ -81,6 +82,9 @@ class Children:
 
     def __init__(self) -> None:
         self._kept: dict[int, Child] = {}
+        self.have_futures = False
+        """Whether any of them was submitted, so that the flow's code has its future."""
+        self._subflows: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[Child]:
         return iter(list(self._kept.values()))
@@ -99,6 +103,13 @@ class Children:
     def clear(self) -> None:
         """Forgets all, for another attempt of the flow."""
         self._kept.clear()
+        self._subflows.clear()
+
+    def next_subflow(self, flow_id: str) -> int:
+        """Returns the number of the next call of a flow within this attempt, from 0."""
+        number = self._subflows.get(flow_id, 0)
+        self._subflows[flow_id] = number + 1
+        return number
 
     def waited_for(self) -> list[Waitable]:
         """The submitted runs that haven't ended."""

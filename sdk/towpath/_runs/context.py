@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
-from contextlib import ContextDecorator, suppress
+from contextlib import ContextDecorator, contextmanager, suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, Self
@@ -14,10 +15,12 @@ from towpath._forks import generation, in_child
 from towpath._redaction.clean import clean
 from towpath._redaction.live import LiveSecrets
 from towpath._redaction.marking import sensitive_parameters
+from towpath._state_type import StateType
 from towpath.exceptions import MissingContextError
+from towpath.states import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Generator, Iterable
     from types import TracebackType
 
     from towpath._delivery.reports import Reporter
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from towpath._runs.interruption import Interruption
     from towpath._runs.loops import Loops, SharedLoop
     from towpath._runs.trace import Trace
+    from towpath._settings.declared import Settings
 
 RUN_LOGGER: Final = "towpath.runs"
 """Name of the logger that `get_run_logger` gives."""
@@ -104,6 +108,8 @@ class RunContext:
     mapped: bool = False
     """Whether it is one of a map."""
     log_prints: bool = False
+    settings: Settings | None = field(default=None, repr=False)
+    """Settings as its root run began; None in a process that runs its tasks."""
     persist_result: bool = False
     """Whether results are kept of tasks that don't set `persist_result`."""
     clock: Clock = system_clock
@@ -132,10 +138,17 @@ class RunContext:
 
     ended: bool = False
     """Whether its final state is reported."""
+    told_state: State[Any] | None = field(default=None, repr=False)
+    """The state that its hooks are called for just now."""
     broken_by: BaseException | None = field(default=None, repr=False)
     """What broke in as its end was to be reported."""
     unended: list[RunContext] = field(default_factory=list["RunContext"], repr=False)
     """Runs within it whose ends it reports before its own."""
+
+    @property
+    def submits_to(self) -> Runner | None:
+        """The task runner for what its code submits now."""
+        return _runner.get() or self.runner
 
     @property
     def inherited(self) -> bool:
@@ -173,12 +186,76 @@ class RunContext:
             run = run.parent
         return run
 
+    @property
+    def task_run(self) -> RunContext | None:
+        """The task run that this is; None for a flow run."""
+        return self if self.kind == "task" else None
+
+    @property
+    def flow(self) -> Any:
+        """The flow that it is a run of, or whose run is around it; None without one."""
+        run = self.flow_run
+        return None if run is None else run.owner
+
+    @property
+    def task(self) -> Any:
+        """The task that it is a run of; None for a flow run."""
+        return self.owner if self.kind == "task" else None
+
+    @property
+    def start_time(self) -> dt.datetime:
+        """When the run began."""
+        return dt.datetime.fromtimestamp(self.created, dt.UTC)
+
+    @property
+    def expected_start_time(self) -> dt.datetime:
+        """When the run began, under the name that Prefect's runs use."""
+        return self.start_time
+
+    @property
+    def task_runner(self) -> Runner | None:
+        """The task runner of the flow run that this is, or of the one around it."""
+        return self.runner
+
+    @property
+    def state(self) -> State[Any]:
+        """The state that a hook is called for; elsewhere that of a run that executes."""
+        told = self.told_state
+        if told is not None:
+            return told
+        state: State[Any] = State(StateType.RUNNING, timestamp=self.created)
+        return state.of_run(self.kind, self.run_id, self.name)
+
     def next_index(self, task_key: str) -> int:
         """Returns the number of the next call of a task within this run, from 0."""
         with self.lock:
             index = self.counts.get(task_key, 0)
             self.counts[task_key] = index + 1
             return index
+
+
+class FlowRunContext(RunContext):
+    """A flow run, as its own code sees it."""
+
+    __slots__ = ()
+
+    @classmethod
+    def get(cls) -> RunContext | None:
+        """Returns the current flow run, also in the code of a task; None outside of flows."""
+        run = current_run.get()
+        return None if run is None else run.flow_run
+
+
+class TaskRunContext(RunContext):
+    """A task run, as its own code sees it."""
+
+    __slots__ = ()
+
+    @classmethod
+    def get(cls) -> RunContext | None:
+        """Returns the current task run; None outside of tasks."""
+        run = current_run.get()
+        return None if run is None else run.task_run
 
 
 current_run: ContextVar[RunContext | None] = ContextVar("towpath_run", default=None)
@@ -189,6 +266,28 @@ def leave_run(token: Token[RunContext | None]) -> None:
     # Python closes a coroutine that is left for good in any context.
     with suppress(ValueError):
         current_run.reset(token)
+
+
+def named_in(run: RunContext, name: Callable[[dict[str, Any]], str | None]) -> str | None:
+    """Returns the name of a run, made by code that finds the run as the current one."""
+    token = current_run.set(run)
+    try:
+        return name(run.parameters)
+    finally:
+        current_run.reset(token)
+
+
+_runner: ContextVar[Runner | None] = ContextVar("towpath_runner", default=None)
+
+
+@contextmanager
+def using(runner: Runner) -> Generator[None]:
+    """Has a task runner take what is submitted within the context."""
+    token = _runner.set(runner)
+    try:
+        yield
+    finally:
+        _runner.reset(token)
 
 
 _tags: ContextVar[frozenset[str]] = ContextVar("towpath_tags", default=frozenset())

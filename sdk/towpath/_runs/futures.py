@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 from towpath._callables import returns_coroutine
 from towpath._forks import generation
 from towpath._runs.async_library import check_async_library
+from towpath._runs.children import Child
 from towpath._runs.slots import giving_way
 from towpath._runs.waiting import Wait
 from towpath._state_type import StateType
 from towpath._strikes import spared
 from towpath.exceptions import MissingContextError
-from towpath.states import State
+from towpath.states import State, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from towpath._runs.children import Child, Waitable
+    from towpath._runs.children import Waitable
 
 R = TypeVar("R")
 W = TypeVar("W", bound="Waitable")
@@ -122,7 +123,7 @@ class Future(Generic[R]):
             raise TimeoutError(f"{self.child.name} has not ended within {timeout} s")
         if not self.state.is_completed():
             self.child.handle()
-        value: R = self.state.result(raise_on_failure=raise_on_failure)
+        value: R = result_of(self.state, raise_on_failure=raise_on_failure)
         return value
 
     def final_state(self) -> State[R]:
@@ -215,6 +216,14 @@ def _take_back(callbacks: list[Callable[[], None]], callback: Callable[[], None]
     except ValueError:
         return False
     return True
+
+
+def ended_future(state: State[R]) -> Future[R]:
+    """Returns a future of the run that a state is of; where that is a failure, it was handled."""
+    child = Child(state.run_name or str(state), state=state, handled=True)
+    future: Future[R] = Future(state.run_id, child)
+    future.finish(state)
+    return future
 
 
 Waits = list[tuple[Future[Any], str, bool]]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import MISSING, dataclass, field, fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
+from towpath._settings.declaration import METADATA_KEY, Setting, Value, setting
+from towpath._settings.of_runs import RunSettings
 from towpath._settings.readers import (
     one_of,
     read_address,
@@ -29,68 +30,21 @@ from towpath._settings.readers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-Value = str | bool | int | float | Path | None
-"""The types of settings' values."""
-
-Scope = Literal["project", "profile", "process"]
-"""The most widely shared place that may set it: a project's file, a profile, or this process."""
+    from collections.abc import Iterable
+    from pathlib import Path
 
 ENVIRONMENT_PREFIX: Final = "TOWPATH_"
 STAND_IN_PREFIX: Final = "TOWPATH_SECRET_"
 """Prefix of variables that replace secrets of the service; they are no settings."""
 PROFILE_VARIABLE: Final = "TOWPATH_PROFILE"
-_METADATA_KEY: Final = "setting"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """The declaration of one setting.
-
-    Attributes:
-        name: The setting as files and commands write it, "server.address".
-        attribute: Its attribute of `Settings`.
-        variable: Its environment variable.
-        read: Converts the written value; raises ValueError or TypeError, naming a valid value.
-        default: Its value when nothing sets it; None when the default is computed.
-        scope: Where it may be set.
-        secret: Whether its value is masked wherever it is shown.
-        help: One sentence for commands and the reference.
-        page: The documentation page that explains it, relative to docs/.
-    """
-
-    name: str
-    attribute: str
-    variable: str
-    read: Callable[[object], Value]
-    default: Value
-    scope: Scope
-    secret: bool
-    help: str
-    page: str
-
-
-def _setting(
-    name: str,
-    variable: str,
-    read: Callable[[object], Value],
-    help_text: str,
-    *,
-    page: str,
-    scope: Scope = "project",
-    secret: bool = False,
-) -> dict[str, Any]:
-    """The metadata that declares a field of `Settings`."""
-    return {_METADATA_KEY: (name, variable, read, help_text, page, scope, secret)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(RunSettings):
     """The settings of this process; the help of its declaration explains each attribute."""
 
     home: Path = field(
-        metadata=_setting(
+        metadata=setting(
             "home",
             "TOWPATH_HOME",
             read_home,
@@ -101,7 +55,7 @@ class Settings:
     )
     server_address: str = field(
         default="",
-        metadata=_setting(
+        metadata=setting(
             "server.address",
             "TOWPATH_SERVER_ADDRESS",
             read_address,
@@ -112,7 +66,7 @@ class Settings:
     )
     server_web_address: str = field(
         default="",
-        metadata=_setting(
+        metadata=setting(
             "server.web_address",
             "TOWPATH_SERVER_WEB_ADDRESS",
             read_web_address,
@@ -125,7 +79,7 @@ class Settings:
     api_key: str = field(
         default="",
         repr=False,
-        metadata=_setting(
+        metadata=setting(
             "server.api_key",
             "TOWPATH_API_KEY",
             read_api_key,
@@ -137,7 +91,7 @@ class Settings:
     )
     api_key_file: Path | None = field(
         default=None,
-        metadata=_setting(
+        metadata=setting(
             "server.api_key_file",
             "TOWPATH_API_KEY_FILE",
             read_file,
@@ -148,7 +102,7 @@ class Settings:
     )
     token_file: Path | None = field(
         default=None,
-        metadata=_setting(
+        metadata=setting(
             "server.token_file",
             "TOWPATH_TOKEN_FILE",
             read_file,
@@ -159,7 +113,7 @@ class Settings:
     )
     run_token_file: Path | None = field(
         default=None,
-        metadata=_setting(
+        metadata=setting(
             "server.run_token_file",
             "TOWPATH_RUN_TOKEN_FILE",
             read_file,
@@ -170,7 +124,7 @@ class Settings:
     )
     tenant: str = field(
         default="",
-        metadata=_setting(
+        metadata=setting(
             "server.tenant",
             "TOWPATH_TENANT",
             read_tenant,
@@ -181,7 +135,7 @@ class Settings:
     )
     sign_in_file: Path | None = field(
         default=None,
-        metadata=_setting(
+        metadata=setting(
             "server.sign_in_file",
             "TOWPATH_SIGN_IN_FILE",
             read_file,
@@ -192,7 +146,7 @@ class Settings:
     )
     server_tls: Literal["auto", "on", "off"] = field(
         default="auto",
-        metadata=_setting(
+        metadata=setting(
             "server.tls",
             "TOWPATH_SERVER_TLS",
             one_of("auto", "on", "off"),
@@ -203,7 +157,7 @@ class Settings:
     )
     server_ca_file: Path | None = field(
         default=None,
-        metadata=_setting(
+        metadata=setting(
             "server.ca_file",
             "TOWPATH_SERVER_CA_FILE",
             read_file,
@@ -214,7 +168,7 @@ class Settings:
     )
     server_client_cert: Path | None = field(
         default=None,
-        metadata=_setting(
+        metadata=setting(
             "server.client_cert",
             "TOWPATH_SERVER_CLIENT_CERT",
             read_file,
@@ -225,7 +179,7 @@ class Settings:
     )
     server_client_key: Path | None = field(
         default=None,
-        metadata=_setting(
+        metadata=setting(
             "server.client_key",
             "TOWPATH_SERVER_CLIENT_KEY",
             read_file,
@@ -236,7 +190,7 @@ class Settings:
     )
     workspace: str = field(
         default="default",
-        metadata=_setting(
+        metadata=setting(
             "workspace",
             "TOWPATH_WORKSPACE",
             read_workspace,
@@ -246,7 +200,7 @@ class Settings:
     )
     require_server: bool = field(
         default=False,
-        metadata=_setting(
+        metadata=setting(
             "server.require",
             "TOWPATH_REQUIRE_SERVER",
             read_flag,
@@ -256,7 +210,7 @@ class Settings:
     )
     outbox_fsync: Literal["never", "flush", "always"] = field(
         default="flush",
-        metadata=_setting(
+        metadata=setting(
             "outbox.fsync",
             "TOWPATH_OUTBOX_FSYNC",
             one_of("never", "flush", "always"),
@@ -266,7 +220,7 @@ class Settings:
     )
     flush_timeout_seconds: float = field(
         default=10.0,
-        metadata=_setting(
+        metadata=setting(
             "flush_timeout_seconds",
             "TOWPATH_FLUSH_TIMEOUT_SECONDS",
             read_seconds,
@@ -276,7 +230,7 @@ class Settings:
     )
     log_level: str = field(
         default="INFO",
-        metadata=_setting(
+        metadata=setting(
             "log.level",
             "TOWPATH_LOG_LEVEL",
             one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
@@ -286,7 +240,7 @@ class Settings:
     )
     display: Literal["auto", "live", "plain", "quiet"] = field(
         default="auto",
-        metadata=_setting(
+        metadata=setting(
             "display",
             "TOWPATH_DISPLAY",
             one_of("auto", "live", "plain", "quiet"),
@@ -294,9 +248,20 @@ class Settings:
             page="guides/display.md",
         ),
     )
+    limits_on_unreachable: Literal["wait", "proceed"] = field(
+        default="wait",
+        metadata=setting(
+            "limits.on_unreachable",
+            "TOWPATH_LIMITS_ON_UNREACHABLE",
+            one_of("wait", "proceed"),
+            "What code does that needs slots of a limit while the service is away: wait, or proceed"
+            " without them.",
+            page="guides/limits.md",
+        ),
+    )
     deploy_pool: str = field(
         default="",
-        metadata=_setting(
+        metadata=setting(
             "deploy.pool",
             "TOWPATH_DEPLOY_POOL",
             read_pool,
@@ -306,7 +271,7 @@ class Settings:
     )
     pause_on_shutdown: bool = field(
         default=False,
-        metadata=_setting(
+        metadata=setting(
             "serve.pause_on_shutdown",
             "TOWPATH_SERVE_PAUSE_ON_SHUTDOWN",
             read_flag,
@@ -316,7 +281,7 @@ class Settings:
     )
     worker_pool: str = field(
         default="",
-        metadata=_setting(
+        metadata=setting(
             "worker.pool",
             "TOWPATH_WORKER_POOL",
             read_pool,
@@ -326,7 +291,7 @@ class Settings:
     )
     worker_name: str = field(
         default="",
-        metadata=_setting(
+        metadata=setting(
             "worker.name",
             "TOWPATH_WORKER_NAME",
             read_worker,
@@ -336,7 +301,7 @@ class Settings:
     )
     worker_limit: int = field(
         default=8,
-        metadata=_setting(
+        metadata=setting(
             "worker.limit",
             "TOWPATH_WORKER_LIMIT",
             read_count,
@@ -346,7 +311,7 @@ class Settings:
     )
     worker_grace_seconds: float = field(
         default=30.0,
-        metadata=_setting(
+        metadata=setting(
             "worker.grace_seconds",
             "TOWPATH_WORKER_GRACE_SECONDS",
             read_seconds,
@@ -356,7 +321,7 @@ class Settings:
     )
     join_caller_trace: bool = field(
         default=False,
-        metadata=_setting(
+        metadata=setting(
             "telemetry.join_caller",
             "TOWPATH_TELEMETRY_JOIN_CALLER",
             read_flag,
@@ -366,7 +331,7 @@ class Settings:
     )
     trace_url: str = field(
         default="",
-        metadata=_setting(
+        metadata=setting(
             "telemetry.trace_url",
             "TOWPATH_TELEMETRY_TRACE_URL",
             read_trace_url,
@@ -390,7 +355,7 @@ class Settings:
 def _declared() -> tuple[Setting, ...]:
     found: list[Setting] = []
     for each in fields(Settings):
-        name, variable, read, help_text, page, scope, secret = each.metadata[_METADATA_KEY]
+        name, variable, read, help_text, page, scope, secret = each.metadata[METADATA_KEY]
         found.append(
             Setting(
                 name=name,
@@ -411,7 +376,9 @@ SETTINGS: Final = _declared()
 
 TOLERATED: Final = frozenset(
     {
-        *("display", "log.level", "outbox.fsync", "flush_timeout_seconds"),
+        *("display", "log.level", "log.prints", "outbox.fsync", "flush_timeout_seconds"),
+        *("flow.retries", "flow.retry_delay_seconds", "task.retries", "task.retry_delay_seconds"),
+        *("task.runner", "task.max_workers", "results.persist", "results.cache"),
         *("telemetry.join_caller", "telemetry.trace_url"),
         *("deploy.pool", "serve.pause_on_shutdown"),
         *("worker.pool", "worker.name", "worker.limit", "worker.grace_seconds"),

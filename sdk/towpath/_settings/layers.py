@@ -20,9 +20,6 @@ from towpath._settings.declared import (
     STAND_IN_PREFIX,
     TOLERATED,
     VARIABLES,
-    Scope,
-    Setting,
-    Value,
     masked,
     suggestion,
 )
@@ -39,6 +36,8 @@ from towpath.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from towpath._settings.declaration import Scope, Setting, Value
 
 SourceKind = Literal["flag", "environment", "project", "profile", "default"]
 

@@ -20,7 +20,7 @@ isn't installed, to distinguish them from misspelled settings; a test compares t
 
 RUN_VARIABLES: Final = frozenset(
     (
-        *("TOWPATH_RUN_ID", "TOWPATH_RUN_ATTEMPT", "TOWPATH_RUN_FENCE"),
+        *("TOWPATH_RUN_ID", "TOWPATH_RUN_ATTEMPT", "TOWPATH_RUN_FENCE", "TOWPATH_RUN_DUE"),
         "TOWPATH_WORK_LEASE_ID",
     )
 )

@@ -128,14 +128,23 @@ def read_seconds(written: object) -> float:
 
 def read_count(written: object) -> int:
     """A whole number, 1 or more."""
-    problem = "must be a whole number, 1 or more"
+    return _whole_number(written, 1)
+
+
+def read_retries(written: object) -> int:
+    """A whole number, 0 or more."""
+    return _whole_number(written, 0)
+
+
+def _whole_number(written: object, least: int) -> int:
+    problem = f"must be a whole number, {least} or more"
     if isinstance(written, bool) or not isinstance(written, str | int):
         raise TypeError(problem)
     try:
         number = int(written)
     except ValueError:
         raise ValueError(problem) from None
-    if number < 1:
+    if number < least:
         raise ValueError(problem)
     return number
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from towpath._work.code_sources import CodeSource
-from towpath._work.kinds.template import ENVIRONMENT
+from towpath._work.job_template import ENVIRONMENT
 from towpath._work.leases import Lease
 from towpath._work.proof import CANNOT_START, not_started
 from towpath.api.v1 import deployment_pb2, state_pb2, work_pb2, work_service_pb2

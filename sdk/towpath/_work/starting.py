@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 def start(kind: Kind, lease: Lease, worker: str) -> Handle:
     """Starts a run; arguments and exceptions are those of `Kind.start`."""
-    attributes = {names.RUN_ID: lease.run_id, names.ATTEMPT: lease.attempt, names.WORKER: worker}
+    attributes: dict[str, str | int] = {
+        names.RUN_ID: lease.run_id,
+        names.ATTEMPT: lease.attempt,
+        names.WORKER: worker,
+    }
     with starting(lease.run_id, lease.traceparent, attributes):
         return kind.start(lease)

@@ -363,7 +363,6 @@ class Worker:
         self._end_unstarted(held, messages.unstarted(held.lease_id, self._options.name, error))
 
     def _return(self, held: HeldLease, message: str) -> None:
-        """Gives a lease back unstarted."""
         self._end_unstarted(held, messages.returned(held.lease_id, message))
 
     def _end_unstarted(self, held: HeldLease, told: work_pb2.LeaseEnd) -> None:

@@ -33,6 +33,10 @@ _COMMANDS: Final = {
     "flow": ("towpath.cli.runs.flows:group", "List flows."),
     "init": ("towpath.cli.work.deploy:init", "Write towpath.yaml, a project file."),
     "key": ("towpath.cli.identity.keys:group", "Manage API keys."),
+    "limit": (
+        "towpath.cli.work.limits:group",
+        "Manage limits on what happens at once, or per second.",
+    ),
     "login": ("towpath.cli.identity.login:login", "Sign in and save the credential."),
     "logout": ("towpath.cli.identity.login:logout", "Sign out, or remove the saved API key."),
     "member": ("towpath.cli.identity.members:group", "Manage members and their roles."),

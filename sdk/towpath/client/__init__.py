@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from towpath.client._connect import connect
     from towpath.client._deployments import DeploymentInfo, Deployments, DeploymentSpec
     from towpath.client._keys import ApiKey, Keys, NewApiKey
+    from towpath.client._limits import Limit, LimitHolder, Limits
     from towpath.client._members import NewUser, ServiceAccount, ServiceAccounts, User, Users
     from towpath.client._pools import Pools, WorkPool
     from towpath.client._queues import Queues, WorkQueue
@@ -72,6 +73,9 @@ __all__ = [
     "GitCode",
     "GraphNode",
     "Keys",
+    "Limit",
+    "LimitHolder",
+    "Limits",
     "LocalCode",
     "LogLine",
     "Login",
@@ -143,6 +147,9 @@ _HOMES: Final = {
     "GitCode": "_code_sources",
     "GraphNode": "_run_values",
     "Keys": "_keys",
+    "Limit": "_limits",
+    "LimitHolder": "_limits",
+    "Limits": "_limits",
     "LocalCode": "_code_sources",
     "LogLine": "_run_values",
     "Login": "_sign_in",

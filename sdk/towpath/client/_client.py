@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from towpath.client._caller import Caller
     from towpath.client._deployments import Deployments
     from towpath.client._keys import Keys
+    from towpath.client._limits import Limits
     from towpath.client._members import ServiceAccounts, Users
     from towpath.client._pools import Pools
     from towpath.client._queues import Queues
@@ -45,6 +46,7 @@ class Client(NewRuns, RunControl, Logs):
         backfills: Runs of deployments for due times of the past.
         deployments: Deployments of flows in the client's workspace.
         keys: API keys.
+        limits: Limits on what happens at once, or per second.
         pools: Work pools of the client's workspace.
         queues: Queues of work pools.
         roles: Roles, and the principals that have them.
@@ -63,6 +65,7 @@ class Client(NewRuns, RunControl, Logs):
     backfills: Loaded[Backfills] = Loaded("towpath.client._backfills:Backfills")
     deployments: Loaded[Deployments] = Loaded("towpath.client._deployments:Deployments")
     keys: Loaded[Keys] = Loaded("towpath.client._keys:Keys")
+    limits: Loaded[Limits] = Loaded("towpath.client._limits:Limits")
     pools: Loaded[Pools] = Loaded("towpath.client._pools:Pools")
     queues: Loaded[Queues] = Loaded("towpath.client._queues:Queues")
     roles: Loaded[Roles] = Loaded("towpath.client._roles:Roles")

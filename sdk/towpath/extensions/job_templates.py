@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from towpath._work.kinds.template import PROCESS
+from towpath._work.job_template import PROCESS
 
 __all__ = ["PROCESS"]

@@ -1,4 +1,4 @@
-"""The current runs: `flow_run` and `task_run`, whose attributes are read from them.
+"""The current runs: `flow_run`, `task_run` and `deployment`, whose attributes are read from them.
 
     from towpath.runtime import flow_run, task_run
 
@@ -9,6 +9,6 @@ Outside of runs attributes are None, or empty.
 
 from __future__ import annotations
 
-from towpath.runtime import flow_run, task_run
+from towpath.runtime import deployment, flow_run, task_run
 
-__all__ = ["flow_run", "task_run"]
+__all__ = ["deployment", "flow_run", "task_run"]

@@ -10,6 +10,10 @@ from towpath._runs.context import RunContext, current_run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    api_url: None
+    """None: runs have no address."""
+    ui_url: None
+    """None: the same."""
     id: str | None  # noqa: A001 - Prefect's name
     """Id of the run."""
     name: str | None
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     """Planned start of the run; for a run that was called, its actual start."""
 
 __all__ = [
+    "api_url",
     "flow_name",
     "flow_version",
     "id",
@@ -42,6 +47,7 @@ __all__ = [
     "run_count",
     "scheduled_start_time",
     "tags",
+    "ui_url",
 ]
 
 
@@ -53,7 +59,9 @@ def _parent_flow_run_id(run: RunContext) -> str | None:
 _READERS: Final[dict[str, tuple[Callable[[RunContext], Any], Any]]] = {
     "flow_name": (lambda run: run.flow_name, None),
     "flow_version": (lambda run: getattr(run.owner, "version", None), None),
+    "api_url": (lambda _: None, None),
     "id": (lambda run: run.run_id, None),
+    "ui_url": (lambda _: None, None),
     "name": (lambda run: run.name, None),
     "parameters": (lambda run: dict(run.parameters), {}),
     "parent_flow_run_id": (_parent_flow_run_id, None),

@@ -9,6 +9,10 @@ from towpath._runs.context import RunContext, current_run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    api_url: None
+    """None: runs have no address."""
+    ui_url: None
+    """None: the same."""
     id: str | None  # noqa: A001 - Prefect's name
     """Id of the run."""
     name: str | None
@@ -22,10 +26,21 @@ if TYPE_CHECKING:
     run_count: int
     """Number of the current attempt, from 1; 0 outside of runs."""
 
-__all__ = ["id", "name", "parameters", "run_count", "tags", "task_name"]
+__all__ = [
+    "api_url",
+    "id",
+    "name",
+    "parameters",
+    "run_count",
+    "tags",
+    "task_name",
+    "ui_url",
+]
 
 _READERS: Final[dict[str, tuple[Callable[[RunContext], Any], Any]]] = {
+    "api_url": (lambda _: None, None),
     "id": (lambda run: run.run_id, None),
+    "ui_url": (lambda _: None, None),
     "name": (lambda run: run.name, None),
     "parameters": (lambda run: dict(run.parameters), {}),
     "run_count": (lambda run: run.attempt, 0),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from towpath_service.app.subjects import Subject
 from towpath_service.core.errors import ServiceError
+from towpath_service.limits.storage.waits import slot_waits
 from towpath_service.runs.application.directives import Directives
 from towpath_service.runs.rpc.shown_runs import ShownRuns
 from towpath_service.work.application.cancelling import Cancelling
@@ -70,7 +71,7 @@ def control(foundation: Foundation, parts: WorkOfRuns, queries: Queries) -> Subj
     handler = RunControlHandler(
         Creating(store, bus, clock),
         Cancelling(store, bus, clock),
-        Explaining(SqlFacts(foundation.stores.database), clock),
+        Explaining(SqlFacts(foundation.stores.database, slot_waits), clock),
         queries,
         parts.shown,
     )

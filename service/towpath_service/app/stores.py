@@ -10,6 +10,8 @@ from towpath_service.database.postgres_url import PostgresUrl
 from towpath_service.database.sqlite.database import SqliteDatabase
 from towpath_service.identity.storage.limits import storage_limits
 from towpath_service.identity.storage.store import SqlIdentityStore
+from towpath_service.limits.storage.contents import has_limits
+from towpath_service.limits.storage.store import SqlLimitStore
 from towpath_service.runs.storage.contents import has_runs, stored_bytes
 from towpath_service.runs.storage.store import SqlRunStore
 from towpath_service.values.storage.contents import has_secrets
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from towpath_service.database.port import Database
     from towpath_service.identity.ports.store import IdentityStore
+    from towpath_service.limits.ports.limits import LimitStore
     from towpath_service.runs.ports.store import RunStore
     from towpath_service.values.ports.secrets import SecretStore
     from towpath_service.work.ports.dispatching import DispatchStore
@@ -42,6 +45,7 @@ class Stores:
     secrets: SecretStore
     dispatch: DispatchStore
     work: ResourceStore
+    limits: LimitStore
 
 
 def stores_on(database: Database) -> Stores:
@@ -52,12 +56,18 @@ def stores_on(database: Database) -> Stores:
         runs=runs,
         identity=SqlIdentityStore(
             database,
-            contents={"runs": has_runs, "secrets": has_secrets, "pools or deployments": has_work},
+            contents={
+                "runs": has_runs,
+                "secrets": has_secrets,
+                "pools or deployments": has_work,
+                "limits": has_limits,
+            },
             stored_bytes=stored_bytes,
         ),
         secrets=SqlSecretStore(database, secrets_of_run),
         dispatch=SqlDispatchStore(database, runs),
         work=SqlResourceStore(database),
+        limits=SqlLimitStore(database),
     )
 
 

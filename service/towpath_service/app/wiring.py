@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from towpath_service.app.control_wiring import control, work_of_runs
 from towpath_service.app.dispatch_wiring import open_dispatch
 from towpath_service.app.identity.secret_keys import sealing_in_memory, without_key
+from towpath_service.app.limit_wiring import limits
 from towpath_service.app.stores import database_at, has_identity, stores_on
 from towpath_service.app.subjects import Foundation, Subject
 from towpath_service.app.work_wiring import work
@@ -137,8 +138,9 @@ async def open_service(
         dispatch = await stack.enter_async_context(dispatching)
         figures = SqlWorkFigures(foundation.stores.database)
         stack.enter_context(wrapping.figures(figures, foundation.clock))
+        limiting = await stack.enter_async_context(limits(foundation))
         further = [await stack.enter_async_context(opened(foundation)) for opened in subjects]
-        all_subjects = (runs, values, resources, controls, dispatch, *further)
+        all_subjects = (runs, values, resources, controls, dispatch, limiting, *further)
         handlers = [handler for subject in all_subjects for handler in subject.handlers]
         yield Service(
             dispatcher=wrapping.dispatcher(_dispatcher(handlers, layer)),

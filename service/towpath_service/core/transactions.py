@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from towpath_service.core.names import Scope
+
 
 class Transaction(Protocol):
     """An open database transaction, opaque to the application."""
@@ -63,6 +65,34 @@ class RunSecrets(Protocol):
         self, transaction: Transaction, tenant_id: str, workspace_id: str, run_id: str
     ) -> Collection[str] | None:
         """Ids of the secrets that its deployment names; None for a run without a deployment."""
+        ...
+
+
+class SlotHolder(NamedTuple):
+    """An acquisition that holds slots of a limit."""
+
+    acquisition_id: str
+    run_id: str
+    """Id of its run; empty for none."""
+    holder: str
+    """What it says of itself."""
+
+
+class SlotWait(NamedTuple):
+    """A limit whose slots a run waits for."""
+
+    limit_id: str
+    since_us: int
+    held: int
+    slots: int
+    holders: Sequence[SlotHolder]
+
+
+class SlotWaits(Protocol):
+    """Reads within a transaction the slots that a run waits for."""
+
+    def __call__(self, transaction: Transaction, scope: Scope, run_id: str) -> Sequence[SlotWait]:
+        """The limits, by the time since when it waits."""
         ...
 
 

@@ -185,6 +185,9 @@ def test_every_rpc_that_changes_something_of_these_services_is_audited() -> None
     others = {
         "BackfillService/CancelBackfill",
         "BackfillService/CreateBackfill",
+        "LimitService/DeleteLimit",
+        "LimitService/EndHolder",
+        "LimitService/SetLimit",
         "RunService/CancelRun",
         "RunService/CreateRun",
         "RunService/DeleteRun",

@@ -31,6 +31,10 @@ BACKFILL: Final[dict[str, Any]] = {
     "start_time": {"seconds": 1_700_000_000},
     "end_time": {"seconds": 1_700_100_000},
 }
+SLOTS: Final[dict[str, Any]] = {
+    "acquisition_id": BACKFILL_ID,
+    "slots": [{"limit_id": "l-N"}],
+}
 
 Asking = tuple[str, dict[str, Any]]
 
@@ -200,6 +204,26 @@ ASKING: Final[dict[str, Asking]] = {
         "BackfillService/CancelBackfill",
         {"name": f"{PARENT}/backfills/{BACKFILL_ID}"},
     ),
+    "limit": (
+        "LimitService/SetLimit",
+        {"parent": PARENT, "limit_id": "l-N", "limit": {"slots": 1, "description": "NAME"}},
+    ),
+    "show limit": ("LimitService/GetLimit", {"name": f"{PARENT}/limits/l-N"}),
+    "limits": ("LimitService/ListLimits", {"parent": PARENT}),
+    "holders": ("LimitService/ListHolders", {"parent": f"{PARENT}/limits/l-N"}),
+    "acquire": ("LimitService/AcquireSlots", {"parent": PARENT, **SLOTS, "holder": "NAME"}),
+    "reserve": ("LimitService/ReserveSlots", {"parent": PARENT, **SLOTS}),
+    "renew": ("LimitService/RenewSlots", {"parent": PARENT, "acquisition_ids": [BACKFILL_ID]}),
+    "drop holder": (
+        "LimitService/EndHolder",
+        {"name": f"{PARENT}/limits/l-N/holders/{BACKFILL_ID}"},
+    ),
+    "tags": ("LimitService/GetLimitedTags", {"parent": PARENT}),
+    "drop slots": (
+        "LimitService/ReleaseSlots",
+        {"parent": PARENT, "acquisition_ids": [BACKFILL_ID]},
+    ),
+    "drop limit": ("LimitService/DeleteLimit", {"name": f"{PARENT}/limits/l-N"}),
     "drop schedule": ("DeploymentService/DeleteSchedule", {"name": SCHEDULE}),
     "drop deployment": ("DeploymentService/DeleteDeployment", {"name": DEPLOYMENT}),
     "drop queue": ("WorkService/DeleteWorkQueue", {"name": f"{POOL}/queues/q-N"}),

@@ -59,6 +59,13 @@ def work_request(method: str, workspace: str, id_: str) -> dict[str, Any]:
         "DeploymentService/ListDeployments": {"parent": flow},
         "DeploymentService/ListSchedules": {"parent": deployment},
         "DeploymentService/ListScheduleSlots": {"parent": schedule},
+        "LimitService/SetLimit": {"parent": parent, "limit_id": "same", "limit": {"slots": 1}},
+        "LimitService/AcquireSlots": _slots(parent, id_),
+        "LimitService/ReserveSlots": _slots(parent, id_),
+        "LimitService/RenewSlots": {"parent": parent, "acquisition_ids": [REQUEST_ID]},
+        "LimitService/ReleaseSlots": {"parent": parent, "acquisition_ids": [REQUEST_ID]},
+        "LimitService/ListHolders": {"parent": f"{parent}/limits/{id_}"},
+        "LimitService/EndHolder": {"name": f"{parent}/limits/{id_}/holders/{REQUEST_ID}"},
         "BackfillService/CreateBackfill": {
             "parent": parent,
             "backfill": {
@@ -84,12 +91,18 @@ def work_request(method: str, workspace: str, id_: str) -> dict[str, Any]:
             "Worker": f"{pool}/workers/{id_}",
         },
         "DeploymentService": {"Deployment": deployment, "Schedule": schedule},
+        "LimitService": {"Limit": f"{parent}/limits/{id_}"},
     }
     for service, resources in named.items():
         for resource, name in resources.items():
             for verb in ("Get", "Delete", "Drain"):
                 known[f"{service}/{verb}{resource}"] = {"name": name}
     return known.get(method, {})
+
+
+def _slots(parent: str, id_: str) -> dict[str, Any]:
+    """A request for a slot of one limit."""
+    return {"parent": parent, "acquisition_id": REQUEST_ID, "slots": [{"limit_id": id_}]}
 
 
 async def make_work(place: Place, id_: str) -> None:

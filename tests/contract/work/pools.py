@@ -22,7 +22,7 @@ from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.runs.ports.ingest import ProducerKey
 from towpath_service.runs.storage.tables import run as run_table
 from towpath_service.work.application.attaching import Attached, Hello, attach
-from towpath_service.work.application.claiming import Bidder, claim
+from towpath_service.work.application.claiming import Bidder, Claimed, claim
 from towpath_service.work.application.lease_work import (
     Ends,
     Kept,
@@ -293,6 +293,10 @@ class Pools:
 
     async def claim(self, *hands: Hand, most: int = 100) -> list[Lease]:
         """Claims for workers once, as one replica does."""
+        return [lease for lease, _ in (await self.claimed(*hands, most=most)).granted]
+
+    async def claimed(self, *hands: Hand, most: int = 100) -> Claimed:
+        """Claims for workers once, and returns all of what that came to."""
         now_us = self.clock.at_us
         bidders = [hand.bidder for hand in hands if hand.bidder.worker.free > 0]
         claimed = await self.stores.dispatch.write(
@@ -303,7 +307,7 @@ class Pools:
         for lease, _ in claimed.granted:
             key = WorkerKey(*lease.scope, lease.pool_id, lease.worker_id)
             by_key[key].leases.add(lease.lease_id)
-        return [lease for lease, _ in claimed.granted]
+        return claimed
 
     async def say(self, hand: Hand, **fields: Any) -> Kept:
         """A worker's word about its leases; raises what it is answered."""

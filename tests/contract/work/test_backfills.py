@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
 import pytest_asyncio
 from towpath_auth import LOCAL_CALLER
 from towpath_service.core.errors import ServiceError
+from towpath_service.core.tenant_limits import DEFAULTS
 from towpath_service.identity.storage.limits import quotas
 from towpath_service.runs.domain.reports import StateReport
 from towpath_service.runs.domain.states import RunState
@@ -102,6 +103,18 @@ async def test_a_backfill_covers_local_days(
     await filling.backfills.create(LOCAL_CALLER, asked)
     assert await filling.settle() == runs
     assert sorted(await times.runs()) == due
+
+
+async def test_a_full_queue_holds_a_backfill_up(
+    filling: Filling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(cast("dict[str, int]", DEFAULTS), "queued_runs", 2)
+    await filling.create("11-01T00:00", "11-03T00:00")
+    assert await filling.settle() == 2
+    await filling.create("11-10T00:00", "11-12T00:00")
+    assert await filling.settle() == 0
+    await filling.end_one()
+    assert await filling.settle() == 2
 
 
 async def test_no_more_runs_are_unfinished_than_it_may_have(filling: Filling) -> None:

@@ -209,6 +209,30 @@ async def test_a_tenant_queues_so_many_runs(small: Place, monkeypatch: pytest.Mo
     assert len(runs.runs) == 2
 
 
+async def test_the_operator_sets_how_many_runs_a_tenant_queues(small: Place) -> None:
+    await deploy(small)
+    quotas = {"queued_runs": 1}
+    limit = "TenantService/SetTenantQuotas"
+    await small.call(small.owner, limit, name="tenants/main", quotas=quotas)
+    await create(small)
+    assert (await refusal(small)).metadata == {"quota": "queued_runs", "limit": "1"}
+
+
+async def test_a_run_tells_who_created_it_and_job_variables_fit_the_pool(small: Place) -> None:
+    await deploy(small)
+    made = (await create(small)).run
+    found = await small.call(small.owner, "RunService/GetRun", name=made.name)
+    assert made.creator.principal == found.run.creator.principal == "users/owner@example.org"
+    refused = await refusal(small, job_overrides_json='{"image": "etl:1"}')
+    [violation] = refused.violations
+    assert violation.field == "job_overrides_json.image"
+    assert "env, python, stop_seconds, working_directory" in violation.description
+    script = await small.run(small.owner)
+    name = f"{PARENT}/runs/{script}"
+    told = await small.call(small.owner, "RunService/GetRun", name=name)
+    assert told.run.creator.principal == "users/owner@example.org"
+
+
 async def test_a_run_creates_and_cancels_below_itself_only(place: Place) -> None:
     await deploy(place)
     run_id, other = await place.run(place.owner), await place.run(place.owner)

@@ -60,6 +60,20 @@ async def test_a_due_time_becomes_a_run(times: Timetable) -> None:
     assert await times.ran() == ["12-02T02:00"]
 
 
+async def test_a_due_time_that_is_decided_gets_no_second_run(times: Timetable) -> None:
+    """Also where the schedule has forgotten it: the key of the decision holds."""
+    times.clock.us = at("12-01T12:00")
+    await times.add(cron("0 2 * * *"))
+    before = await times.get()
+    times.clock.us = at("12-02T02:00")
+    await times.tick()
+    await times.change(decided_us=before.decided_us, wake_us=before.wake_us)
+    times.clock.us += SECOND
+    await times.tick()
+    assert len(await times.site.rows(tables.run_origin)) == 1
+    assert len(await times.site.rows(tables.schedule_slot)) == 1
+
+
 @pytest.mark.parametrize(
     ("zone", "expression", "decided", "back", "policy", "window", "runs", "missed"), CATCH_UP
 )

@@ -7,10 +7,12 @@ from datetime import timedelta
 from typing import Any, assert_type
 
 from towpath import Flow, Secret, State, Task, flow, get_run_logger, tags, task, unmapped
-from towpath.cache_policies import INPUTS, TASK_SOURCE
+from towpath.cache_policies import INPUTS, TASK_SOURCE, CachePolicy, Inputs
 from towpath.client import Client, Role, Run, SecretInfo, Workspaces
+from towpath.context import FlowRunContext, RunContext, TaskRunContext
 from towpath.futures import Future, FutureList, as_completed, wait
-from towpath.task_runners import ProcessPoolTaskRunner
+from towpath.states import Completed, Failed
+from towpath.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 
 
 @task
@@ -70,9 +72,44 @@ def pipeline(count: int) -> str:
     return "done"
 
 
+class Weekly(CachePolicy):
+    def compute_key(
+        self,
+        task_ctx: RunContext,
+        inputs: dict[str, object],
+        flow_parameters: dict[str, object],
+        **kwargs: object,
+    ) -> str | None:
+        return f"{task_ctx.task.name}:{inputs['week']}"
+
+
+@task(cache_policy=Weekly() + Inputs(exclude=["b"]), timeout_seconds=timedelta(minutes=1))
+def weekly(week: int) -> int:
+    return week
+
+
+@flow(retries=2, retry_delay_seconds=timedelta(seconds=5), flow_run_name=lambda: "run")
+def checked(count: int) -> State[int]:
+    states = weekly.map([1, 2], return_state=True)
+    assert_type(states, list[State[int]])
+    assert_type(weekly.retries, int)
+    assert_type(weekly.timeout_seconds, float | None)
+    assert_type(FlowRunContext.get(), RunContext | None)
+    assert_type(TaskRunContext.get(), RunContext | None)
+    with ThreadPoolTaskRunner(max_workers=2) as runner:
+        runner.submit(weekly, {"week": 1}, wait_for=[states]).wait()
+    weekly.submit(1, wait_for=weekly.submit(2))
+    weekly.tags.add("slow")
+    if any(state.is_failed() for state in states):
+        return Failed(message="weeks are missing")
+    return Completed(data=count, name="All there")
+
+
 @flow
 async def modern(url: str) -> int:
     assert_type(await fetch(url), bytes)
+    state = await fetch(url, return_state=True)
+    await state.result()
     return len(await fetch(url))
 
 
@@ -80,6 +117,7 @@ async def modern(url: str) -> int:
 def alert(flow_: object, run: object, state: State[str]) -> None: ...
 
 
+assert_type(pipeline.visualize(3), str)
 assert_type(pipeline(3), str)
 assert_type(pipeline(3, return_state=True), State[str])
 as_task: Task[[int], str] = task(lambda number: str(number))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from towpath import flow, task
+from towpath import flow, get_run_logger, task
+from towpath.cache_policies import INPUTS
+from towpath.states import Completed
 
 if TYPE_CHECKING:
     from towpath.client import Client
@@ -38,6 +40,12 @@ flow.from_source("flows")  # wrong
 flow.from_source(3, entrypoint="etl.py:etl")  # wrong
 flow.deploy("nightly")  # wrong
 state: int = pipeline(3, return_state=True)  # wrong
+task(timeout_seconds="soon")(len)  # wrong
+INPUTS - 5  # wrong
+INPUTS + "b"  # wrong
+Completed().name = 5  # wrong
+get_run_logger("run")  # wrong
+states: list[int] = add.map([1], return_state=True)  # wrong
 
 
 @flow

@@ -14,10 +14,10 @@ NAMES = {
         " tags task"
         " unmapped"
     ),
-    "towpath.annotations": "Sensitive allow_failure quote unmapped",
+    "towpath.annotations": "Sensitive allow_failure freeze opaque quote unmapped",
     "towpath.cache_policies": (
         "CacheKeyFnPolicy CachePolicy CompoundCachePolicy DEFAULT FLOW_PARAMETERS INPUTS NO_CACHE"
-        " RUN_ID TASK_SOURCE"
+        " RUN_ID TASK_SOURCE FlowParameters Inputs NoCache RunId TaskSource"
     ),
     "towpath.cli": "main",
     "towpath.client": (
@@ -31,13 +31,16 @@ NAMES = {
         " Usage User UserTrust Users WaitingSignIn WorkPool WorkQueue Worker Workers Workspace"
         " WorkspaceGrant Workspaces connect"
     ),
-    "towpath.context": "RunContext get_run_context tags",
+    "towpath.context": "FlowRunContext RunContext TaskRunContext get_run_context tags",
     "towpath.deployments": (
         "ArchiveCode DeploymentOptions GitCode LocalCode PackageCode RunnerDeployment"
         " arun_deployment deploy run_deployment serve"
     ),
     "towpath.exceptions": (
-        "ConfigurationError Conflict DefinitionError EventLoopError FlowRunFailed"
+        "CancelledRun CrashedRun FailedRun MappingLengthMismatch MappingMissingIterable"
+        " MissingResult ParameterBindError ParameterTypeError ReservedArgumentError"
+        " SignatureMismatchError UnfinishedRun UpstreamTaskError"
+        " ConfigurationError Conflict DefinitionError EventLoopError FlowRunFailed"
         " FlowRunWaitTimeout InvalidRequest MissingContextError NestingError NotATowpathServer"
         " NotFound NotSignedIn ParameterError ResultError"
         " RpcError RunCancelled RunCrashed RunError RunTimedOut ServerUnreachable TowpathError"
@@ -56,18 +59,26 @@ NAMES = {
     ),
     "towpath.extensions.transports": "Transport announce_server to_rpc_error",
     "towpath.flow_runs": "wait_for_flow_run",
-    "towpath.flows": "Flow flow",
-    "towpath.futures": "DoneAndNotDoneFutures Future FutureList as_completed wait",
-    "towpath.logging": "get_run_logger",
-    "towpath.runtime": "flow_run task_run",
+    "towpath.flows": "Flow flow load_flow_from_entrypoint",
+    "towpath.futures": (
+        "DoneAndNotDoneFutures Future FutureList PrefectFuture PrefectFutureList as_completed wait"
+    ),
+    "towpath.logging": "disable_run_logger get_logger get_run_logger",
+    "towpath.runtime": "deployment flow_run task_run",
+    "towpath.runtime.deployment": "flow_run_id id name parameters version",
     "towpath.runtime.flow_run": (
-        "flow_name flow_version id name parameters parent_flow_run_id root_flow_run_id run_count"
+        "api_url ui_url"
+        " flow_name flow_version id name parameters parent_flow_run_id root_flow_run_id run_count"
         " scheduled_start_time tags"
     ),
-    "towpath.runtime.task_run": "id name parameters run_count tags task_name",
+    "towpath.runtime.task_run": "api_url id name parameters run_count tags task_name ui_url",
     "towpath.schedules": "Cron Interval RRule Schedule",
     "towpath.settings": "Settings get_settings",
-    "towpath.states": "State StateType",
+    "towpath.states": (
+        "AwaitingRetry Cancelled Cancelling Completed Crashed Failed Paused Pending Retrying"
+        " Running Scheduled State StateDetails StateType get_state_exception is_state"
+        " is_state_iterable raise_state_exception"
+    ),
     "towpath.task_runners": (
         "InlineTaskRunner ProcessPoolTaskRunner TaskRunner ThreadPoolTaskRunner"
     ),

@@ -20,7 +20,8 @@ class ProcessPoolTaskRunner(ThreadPoolTaskRunner):
     and caching stay in the flow's process; tasks that a task calls run in the task's process.
 
     Args:
-        max_workers: Most processes; one for each core when not given.
+        max_workers: Most processes; None for the setting `task.max_workers`, else one for each
+            core.
     """
 
     remote: ClassVar[bool] = True
@@ -29,10 +30,14 @@ class ProcessPoolTaskRunner(ThreadPoolTaskRunner):
         """Starts processes as they are needed.
 
         Args:
-            max_workers: Most processes; one for each core when not given.
+            max_workers: Most processes; None for the setting, else one for each core.
         """
-        super().__init__(os.cpu_count() or 1 if max_workers is None else max_workers)
+        super().__init__(max_workers)
         self._workers: WorkerPool | None = None
+
+    @staticmethod
+    def _usual_workers() -> int:
+        return os.cpu_count() or 1
 
     def __enter__(self) -> Self:
         # Flows that run in threads don't pay for pickling, pipes and subprocesses.

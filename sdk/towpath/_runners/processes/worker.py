@@ -30,7 +30,7 @@ from towpath._runners.processes.wire import (
     raised,
 )
 from towpath._runs.children import Children
-from towpath._runs.context import RunContext, current_run, tags
+from towpath._runs.context import FlowRunContext, TaskRunContext, current_run, tags
 from towpath._runs.interruption import Interruption
 from towpath._runs.loops import Loops
 from towpath._runs.waiting import run_in
@@ -42,6 +42,7 @@ from towpath.states import State
 if TYPE_CHECKING:
     from towpath._delivery.reports import LogReport, RunReport, StateReport
     from towpath._engine.definitions import TaskDefinition
+    from towpath._runs.context import RunContext
 
 READY = b"ready"
 
@@ -198,14 +199,14 @@ def _run_of(
         "persist_result": facts.persist_result,
     }
     if facts.flow_run is not None:
-        flow_run = RunContext(
+        flow_run = FlowRunContext(
             kind="flow",
             parent_run_id="",
             interruption=Interruption(),
             **facts.flow_run,
             **common,
         )
-    return RunContext(
+    return TaskRunContext(
         run_id=facts.run_id,
         kind="task",
         name=facts.name,

@@ -23,7 +23,7 @@ from towpath._work.folders import (
     remove_unfinished,
     run_folders,
 )
-from towpath._work.kinds.template import PROCESS
+from towpath._work.job_template import PROCESS
 from towpath._work.proof import RunEnd, StopProof, not_started
 from towpath._work.sessions import end_session
 

@@ -27,7 +27,7 @@ from towpath.cli.shared.session import invocation, note
 from towpath.cli.shared.tables import Column, print_table
 
 if TYPE_CHECKING:
-    from towpath._settings.declared import Setting
+    from towpath._settings.declaration import Setting
     from towpath._settings.layers import Found
 
 _VIEW_OUTPUT = click.option(

@@ -22,7 +22,13 @@ NOTIFY: Final = (
     "SELECT pg_notify(notice.channel, notice.payload)"
     " FROM unnest($1::text[], $2::text[]) AS notice (channel, payload)"
 )
-_LETTERS: Final = {"pool": "p", "workers": "w", "directives": "d", "schedules": "s"}
+_LETTERS: Final = {
+    "pool": "p",
+    "workers": "w",
+    "directives": "d",
+    "schedules": "s",
+    "acquisition": "a",
+}
 _KINDS: Final = {letter: kind for kind, letter in _LETTERS.items()}
 
 

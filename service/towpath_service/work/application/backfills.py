@@ -302,9 +302,8 @@ def _carry_out(
         return 0
     if requests:
         most = backfills.queued_most(seen.tenant_id) or DEFAULTS["queued_runs"]
-        if control.queue.queued_count(seen.tenant_id, most) >= most:
+        if not control.queue.room(seen.tenant_id, most, 1):
             return 0
-    if requests:
         batch = Batch(control.runs, now_us)
         enqueue(control.queue, control.runs, batch, requests, now_us)
         batch.commit([])

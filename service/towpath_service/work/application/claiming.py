@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from uuid import uuid4
+
+import uuid_utils
 
 from towpath_service.core.names import Scope
 from towpath_service.runs.application.commit import Batch
@@ -204,7 +205,7 @@ def _lease(
     return Lease(
         scope=_scope(candidate),
         run_id=run.run_id,
-        lease_id=str(uuid4()),
+        lease_id=str(uuid_utils.uuid4()),
         fence=run.fence,
         attempt=run.attempt,
         pool_id=candidate.pool.pool_id,

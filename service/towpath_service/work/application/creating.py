@@ -120,13 +120,14 @@ class Creating:
         now_us = self._clock.now_us()
         parent = _parent(control, caller, asked)
         request = _request(asked, deployment, parameters, parent, caller.principal, now_us)
+        most = limit_of(caller, "queued_runs")
+        has_room = bool(control.queue.room(caller.tenant_id, most, 1))
         batch = Batch(control.runs, now_us)
         [made] = enqueue(control.queue, control.runs, batch, [request], now_us)
         if not made.existing:
             if parent is not None:
                 _check_open(asked.scope, parent)
-            most = limit_of(caller, "queued_runs")
-            if control.queue.queued_count(caller.tenant_id, most + 1) > most:
+            if not has_room:
                 raise exceeded("queued_runs", most, _RETRY_SECONDS)
         batch.commit([])
         return made

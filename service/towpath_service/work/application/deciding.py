@@ -8,6 +8,7 @@ Invariants, each of which a test names:
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -89,12 +90,15 @@ def _hold(
 
 def _within_quotas(scheduling: Scheduling, plans: Sequence[SlotPlan]) -> list[SlotPlan]:
     """The plans with the runs that their tenants may have queued."""
-    tenants = {plan.seen.tenant_id for plan in plans if plan.requests}
+    wanted: Counter[str] = Counter()
+    for plan in plans:
+        wanted[plan.seen.tenant_id] += len(plan.requests)
+    tenants = sorted(tenant_id for tenant_id, count in wanted.items() if count)
     quotas = scheduling.queued_most(tenants)
     room: dict[str, int] = {}
     for tenant_id in tenants:
         most = quotas.get(tenant_id) or DEFAULTS["queued_runs"]
-        room[tenant_id] = most - scheduling.control.queue.queued_count(tenant_id, most)
+        room[tenant_id] = scheduling.control.queue.room(tenant_id, most, wanted[tenant_id])
     limited: list[SlotPlan] = []
     for plan in plans:
         tenant_id = plan.seen.tenant_id
@@ -106,13 +110,14 @@ def _within_quotas(scheduling: Scheduling, plans: Sequence[SlotPlan]) -> list[Sl
 
 def _create(scheduling: Scheduling, plans: Sequence[SlotPlan], now_us: int) -> None:
     requests = [request for plan in plans for request in plan.requests]
-    if requests:
-        control = scheduling.control
-        batch = Batch(control.runs, now_us)
-        enqueue(control.queue, control.runs, batch, requests, now_us)
-        batch.commit([])
+    control = scheduling.control
+    batch = Batch(control.runs, now_us)
+    enqueue(control.queue, control.runs, batch, requests, now_us, new_ids=True)
     scheduling.add_slots([(plan.seen.key, slot) for plan in plans for slot in plan.slots])
     scheduling.move([(plan.seen.tenant_id, plan.schedule) for plan in plans])
+    if requests:
+        # Last, as it locks the counters of workspaces, which every other commit waits for.
+        batch.commit([])
 
 
 def _cancel(

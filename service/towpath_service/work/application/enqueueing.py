@@ -40,6 +40,8 @@ def enqueue(
     batch: Batch,
     requests: Sequence[RunRequest],
     now_us: int,
+    *,
+    new_ids: bool = False,
 ) -> list[Enqueued]:
     """Creates and queues runs; the caller commits the batch in the same transaction.
 
@@ -49,6 +51,7 @@ def enqueue(
         batch: Collects the new runs; `batch.commit([])` writes them.
         requests: The runs to create, each with the id that a new run gets.
         now_us: The time, microseconds since the Unix epoch.
+        new_ids: Whether the ids were made for these requests, so that no run has one yet.
 
     Returns:
         One answer for each request, in order.
@@ -57,7 +60,7 @@ def enqueue(
         ServiceError: RUN_CONFLICT: a run of another deployment has a given id.
     """
     owners = _owners(queue, runs, requests, now_us)
-    known = _known(queue, runs, requests)
+    known = {} if new_ids else _known(queue, runs, requests)
     answers: list[Enqueued] = []
     new: list[RunRequest] = []
     for request in requests:

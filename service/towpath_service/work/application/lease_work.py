@@ -17,10 +17,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from towpath_service.core.errors import ServiceError
+from towpath_service.core.group_commit import GroupCommit
 from towpath_service.core.names import Scope
 from towpath_service.runs.application.commit import Batch
 from towpath_service.runs.ports.ingest import RunKey
-from towpath_service.work.application.group_commit import GroupCommit
 from towpath_service.work.application.settling import Ending, settle
 from towpath_service.work.domain.dispatching import WorkerKey
 from towpath_service.work.domain.leases import (

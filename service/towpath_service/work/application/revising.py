@@ -233,7 +233,7 @@ def check_arguments(deployment: Deployment, seen: Seen, plan: Plan) -> None:
         check_content(content)
         if content.parameter_schema:
             check_schema(content.schema, "deployment.parameter_schema_json")
-        defaults = content.merged_parameters("")
+        defaults = content.merged_parameters()
         if schema is not None:
             # Calls and schedules may give what is required.
             partial = {keyword: value for keyword, value in schema.items() if keyword != "required"}
@@ -242,7 +242,7 @@ def check_arguments(deployment: Deployment, seen: Seen, plan: Plan) -> None:
     stay = [schedule for schedule in seen.schedules if schedule.name not in gone]
     for schedule in [*plan.added, *plan.changed, *(stay if of_all else ())]:
         field_name = f"schedules[{schedule.name.schedule_id}].parameters"
-        merged = content.merged_parameters(schedule.content.parameters, field_name)
+        merged = content.merged_parameters(schedule.content.parameters, where=field_name)
         if schema is not None:
             check_parameters(schema, merged, field_name)
 

@@ -39,9 +39,11 @@ if TYPE_CHECKING:
     )
 
 OF_TENANT: Final = 50
-"""Most schedules of a tenant in one transaction, so that others have their turn."""
-MOST: Final = 200
-"""Most schedules of one transaction."""
+"""Most schedules of a tenant in one round, so that others have their turn."""
+MOST: Final = 1_000
+"""Most schedules of one round."""
+PORTION: Final = 250
+"""Most schedules of one transaction, which others of the same tenants wait for."""
 MOST_RUNS: Final = 1_000
 """About the most runs of one transaction."""
 POLL_SECONDS: Final = 5.0
@@ -133,14 +135,28 @@ class Scheduler:
         wait_us = None if due.next_us is None else max(0, due.next_us - now_us)
         if not seen:
             return Ticked(wait_us=wait_us)
-        plans = await asyncio.to_thread(self._plan, seen, now_us)
-        done = await self._write(plans, now_us)
+        done = await self._decide(seen, now_us)
         return Ticked(
             schedules=len(done),
             runs=sum(len(plan.requests) for plan in done),
             # Decided schedules may be due again, and others may be due: look again.
             wait_us=0 if done else int(CONFLICT_SECONDS * 1e6),
         )
+
+    async def _decide(self, seen: Sequence[DueSchedule], now_us: int) -> list[SlotPlan]:
+        """Plans in portions; one is written while the next one is planned."""
+        done: list[SlotPlan] = []
+        writing: asyncio.Task[Sequence[SlotPlan]] | None = None
+        try:
+            for start in range(0, len(seen), PORTION):
+                plans = await asyncio.to_thread(self._plan, seen[start : start + PORTION], now_us)
+                if writing is not None:
+                    done += await writing
+                writing = asyncio.create_task(self._write(plans, now_us))
+        finally:
+            if writing is not None:
+                done += await writing
+        return done
 
     def _plan(self, seen: Sequence[DueSchedule], now_us: int) -> list[SlotPlan]:
         """Plans within the bounds of a transaction; what fails by a defect is left aside."""

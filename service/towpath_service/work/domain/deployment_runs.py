@@ -24,10 +24,7 @@ def checked_parameters(content: DeploymentContent, *given: str) -> Mapping[str, 
     Raises:
         ServiceError: INVALID_REQUEST: they don't fit the deployment's schema; PAYLOAD_TOO_LARGE.
     """
-    parameters = content.merged_parameters("")
-    for text in given:
-        if text:
-            parameters |= content.merged_parameters(text)
+    parameters = content.merged_parameters(*given)
     schema = content.enforced_schema
     if schema is not None:
         check_parameters(schema, parameters)

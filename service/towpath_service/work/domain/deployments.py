@@ -99,20 +99,22 @@ class DeploymentContent:
         """The JSON Schema that the arguments of each run must fit; None for none."""
         return self.schema if self.enforce_parameter_schema else None
 
-    def merged_parameters(self, parameters: str, where: str = "parameters") -> dict[str, Any]:
-        """The default arguments with others merged over them.
+    def merged_parameters(self, *given: str, where: str = "parameters") -> dict[str, Any]:
+        """The default arguments with others merged over them, one after the other.
 
         Args:
-            parameters: JSON object of the others; empty for none.
+            given: JSON objects of the others; empty for none.
             where: The field that the others were given in, for the error.
 
         Raises:
             ServiceError: INVALID_REQUEST: they are no JSON object; PAYLOAD_TOO_LARGE.
         """
-        defaults = parse_object(
+        merged = parse_object(
             self.parameters, "deployment.parameters", most_bytes=MOST_PARAMETER_BYTES
         )
-        return defaults | parse_object(parameters, where, most_bytes=MOST_PARAMETER_BYTES)
+        for text in given:
+            merged |= parse_object(text, where, most_bytes=MOST_PARAMETER_BYTES)
+        return merged
 
     def to_json(self) -> str:
         """Its text, equal for equal contents."""

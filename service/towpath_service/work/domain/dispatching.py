@@ -83,6 +83,8 @@ class Candidate:
     @property
     def limits(self) -> tuple[LimitKey, ...]:
         """The limits that it may meet, the narrowest first."""
+        if not any(self.limited):
+            return ()
         keys = limits_of(self.pool, self.queue_id, self.flow_id, self.deployment_id)
         return tuple(key for key, has in zip(keys, self.limited, strict=True) if has)
 

@@ -15,6 +15,8 @@ from towpath_service.work.domain.leases import WORKER_FAULT
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from towpath_service.core.transactions import SlotWait
+
 SILENCE_US: Final = 30_000_000
 """A process that wasn't heard from for longer counts as silent."""
 KILL_US: Final = 10_000_000
@@ -129,6 +131,8 @@ class Facts:
     process: ProcessFacts = field(default_factory=ProcessFacts)
     upstream: Sequence[str] = ()
     """Names of the runs that it depends on and that haven't completed."""
+    slot_waits: Sequence[SlotWait] = ()
+    """Limits whose slots its code waits for."""
 
 
 def explain(facts: Facts) -> list[Reason]:
@@ -272,7 +276,28 @@ def _pending(facts: Facts) -> list[Reason]:
 
 
 def _running(facts: Facts) -> list[Reason]:
-    return _silent(facts)
+    return [*(_slots(facts, wait) for wait in facts.slot_waits), *_silent(facts)]
+
+
+def _slots(facts: Facts, wait: SlotWait) -> Reason:
+    """Its code waits for slots of a limit."""
+    waited = _span(facts.now_us - wait.since_us)
+    message = f"it has waited {waited} for the limit {wait.limit_id}: {wait.held} of {wait.slots}"
+    message = f"{message} slots are held"
+    command = f"towpath limit show {wait.limit_id}"
+    if wait.holders:
+        first = wait.holders[0]
+        message = f"{message}, the first by {first.holder or first.acquisition_id}"
+        command = f"towpath limit release {wait.limit_id} {first.acquisition_id}"
+    workspace = facts.name.rpartition("/runs/")[0]
+    limit = f"{workspace}/limits/{wait.limit_id}"
+    runs = [f"{workspace}/runs/{holder.run_id}" for holder in wait.holders if holder.run_id]
+    return Reason(
+        kind=Kind.LIMIT_FULL,
+        message=message,
+        command=command,
+        resources=(limit, *dict.fromkeys(runs)),
+    )
 
 
 def _silent(facts: Facts) -> list[Reason]:

@@ -23,6 +23,8 @@ def parse_object(text: str, field: str, *, most_bytes: int) -> dict[str, Any]:
         ServiceError: INVALID_REQUEST: it is no JSON object, or deeper than 64 levels;
             PAYLOAD_TOO_LARGE.
     """
+    if not text:
+        return {}
     size = len(text.encode())
     if size > most_bytes:
         raise ServiceError(
@@ -31,7 +33,7 @@ def parse_object(text: str, field: str, *, most_bytes: int) -> dict[str, Any]:
             metadata={"limit_bytes": str(most_bytes), "actual_bytes": str(size)},
         )
     try:
-        found: object = json.loads(text or "{}", parse_constant=_refuse_constant)
+        found: object = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise invalid(field, "must be valid JSON") from None
     if not is_object(found):

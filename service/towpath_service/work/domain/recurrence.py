@@ -9,6 +9,7 @@ callers run it on a thread.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from towpath_service.core.errors import invalid
@@ -52,8 +53,11 @@ def due(rule: Rule, after_us: int, until_us: int) -> Iterator[int]:
     return map(to_us, due_by_recurrence(rule, after, until))
 
 
+@lru_cache(maxsize=4096)
 def next_due(rule: Rule, after_us: int) -> int | None:
     """The first instant after another at which a rule is due; None for none in 10 years.
+
+    Many schedules have the same rule, and those of a tick ask from the same instants on.
 
     Raises:
         ServiceError: INVALID_REQUEST, with the field: the rule is wrong.

@@ -261,9 +261,20 @@ def _due_slots(schedule: ScheduleState, now_us: int) -> Iterator[_Slot]:
     if schedule.end_us is not None:
         until_us = min(until_us, schedule.end_us - 1)
     start_us = 0
-    for slot_us in due(schedule.rule, after_us, until_us):
+    for slot_us in _due(schedule.rule, after_us, until_us):
         start_us = max(start_us, slot_us + _jitter(schedule, slot_us))
         yield _Slot(slot_us, start_us)
+
+
+def _due(rule: Rule, after_us: int, until_us: int) -> Iterator[int]:
+    """The slots of a rule up to a time; a single one, as most ticks find, by what is remembered."""
+    first_us = next_due(rule, after_us)
+    if first_us is None or first_us > until_us:
+        return iter(())
+    second_us = next_due(rule, first_us)
+    if second_us is None or second_us > until_us:
+        return iter((first_us,))
+    return due(rule, after_us, until_us)
 
 
 def _jitter(schedule: ScheduleState, slot_us: int) -> int:

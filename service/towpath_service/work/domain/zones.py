@@ -73,10 +73,12 @@ def instant_of(wall: datetime, offset: timedelta) -> datetime:
     return (wall - offset).replace(tzinfo=UTC)
 
 
+@lru_cache(maxsize=1)
 def zone_data_version() -> str:
     """The version of the zone data of this process, such as "tzdata 2026.6".
 
-    Due times computed with another version may differ, and need to be computed again.
+    It is read once, as zones are: a package that is replaced meanwhile has no effect. Due times
+    computed with another version may differ, and need to be computed again.
     """
     return f"tzdata {version('tzdata')}"
 

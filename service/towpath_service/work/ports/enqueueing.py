@@ -65,8 +65,14 @@ class Enqueueing(Protocol):
         """
         ...
 
-    def queued_count(self, tenant_id: str, most: int) -> int:
-        """The number of a tenant's queued runs, counted up to a limit."""
+    def room(self, tenant_id: str, most: int, wanted: int) -> int:
+        """How many of some new runs a tenant may queue.
+
+        Args:
+            tenant_id: The tenant.
+            most: Most queued runs that it may have.
+            wanted: The number of new runs.
+        """
         ...
 
     def add_origins(self, requests: Sequence[RunRequest]) -> None:

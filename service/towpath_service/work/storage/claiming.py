@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import and_, func, select
 
 from towpath_service.core.tenancy import check_tenants
+from towpath_service.database.sql.keys import among, portions
 from towpath_service.work.domain.deployments import CollisionStrategy
 from towpath_service.work.domain.dispatching import LimitKey, PoolKey
 from towpath_service.work.ports.dispatching import Queue
 from towpath_service.work.storage import tables
-from towpath_service.work.storage.keys import among, portions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable

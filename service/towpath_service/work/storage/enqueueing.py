@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, delete, func, select
+from sqlalchemy import and_, bindparam, delete, func, select
 
 from towpath_service.core.bus import Topic
 from towpath_service.core.tenancy import check_tenants
 from towpath_service.database.sql.bulk import insert_rows, upsert_rows
+from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.runs.storage.rows import chunks
+from towpath_service.runs.storage.tables import run_count
 from towpath_service.work.ports.enqueueing import QueueEntry, RequestKey
 from towpath_service.work.storage.tables import queued, run_key, run_origin
 
@@ -22,6 +24,17 @@ if TYPE_CHECKING:
 
 _KEY_COLUMNS: Final = tuple(run_key.c.keys())
 _QUEUED_COLUMNS: Final = tuple(queued.c.keys())
+_SCHEDULED: Final = select(func.coalesce(func.sum(run_count.c.runs), 0)).where(
+    run_count.c.tenant_id == bindparam("tenant"),
+    run_count.c.kind == int(RunKind.FLOW),
+    run_count.c.state == int(RunState.SCHEDULED),
+)
+_COUNTED: Final = select(func.count()).select_from(
+    select(queued.c.run_id)
+    .where(queued.c.tenant_id == bindparam("tenant"))
+    .limit(bindparam("most"))
+    .subquery()
+)
 
 
 class SqlEnqueueing:
@@ -80,12 +93,18 @@ class SqlEnqueueing:
             found |= {run_id: "/".join(place) for run_id, *place in rows}
         return found
 
-    def queued_count(self, tenant_id: str, most: int) -> int:
-        """The number of a tenant's queued runs, counted up to a limit."""
+    def room(self, tenant_id: str, most: int, wanted: int) -> int:
+        """How many of some new runs a tenant may queue.
+
+        A queued run is SCHEDULED, and those are counted already; the queue itself, which may be
+        long, is counted only where they are too many.
+        """
         check_tenants(self._tenants, (tenant_id,))
-        some = select(queued.c.run_id).where(queued.c.tenant_id == tenant_id).limit(most)
-        counted = select(func.count()).select_from(some.subquery())
-        return int(self._connection.execute(counted).scalar_one())
+        named = {"tenant": tenant_id, "most": most}
+        scheduled = int(self._connection.execute(_SCHEDULED, named).scalar_one())
+        if scheduled + wanted <= most:
+            return wanted
+        return min(wanted, most - int(self._connection.execute(_COUNTED, named).scalar_one()))
 
     def add_origins(self, requests: Sequence[RunRequest]) -> None:
         """Records what new runs were created from."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, func, or_, select
@@ -26,6 +27,7 @@ from towpath_service.work.storage.tables import (
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
+    from towpath_service.core.transactions import SlotWaits
     from towpath_service.database.port import Database, SqlTransaction
 
 MOST_NAMES: Final = 20
@@ -35,14 +37,26 @@ _UNFINISHED: Final = sorted(set(RunState) - TERMINAL_STATES)
 class SqlFacts:
     """Reads the facts about runs."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, slot_waits: SlotWaits | None = None) -> None:
+        """Takes its parts.
+
+        Args:
+            database: The database.
+            slot_waits: Reads the slots that a run waits for; None for none.
+        """
         self._database = database
+        self._slot_waits = slot_waits
 
     async def __call__(self, scope: Scope, run_id: str, now_us: int, /) -> tuple[Facts, int] | None:
         """The facts about a run, and since when it is in its state; None for an unknown run."""
 
         def work(transaction: SqlTransaction) -> tuple[Facts, int] | None:
-            return _RunFacts(transaction.connection, scope, run_id, now_us).read()
+            found = _RunFacts(transaction.connection, scope, run_id, now_us).read()
+            if found is None or self._slot_waits is None:
+                return found
+            facts, state_us = found
+            waits = tuple(self._slot_waits(transaction, scope, run_id))
+            return replace(facts, slot_waits=waits), state_us
 
         return await self._database.read(work, tenants={scope.tenant_id})
 

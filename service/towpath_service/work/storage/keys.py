@@ -1,24 +1,18 @@
-"""Conditions on the keys of work, for statements that are built once."""
+"""Conditions on the runs of work's rows, for statements that are built once."""
 
 from __future__ import annotations
 
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, tuple_
+from sqlalchemy import bindparam
+
+from towpath_service.database.sql.keys import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from towpath_service.runs.ports.ingest import RunKey
-
-CHUNK = 500
-"""Keys of a statement: SQLite takes 32,766 variables."""
-
-
-def among(*columns: Any) -> Any:
-    """The condition that a row's key is one of the parameter `keys`, a list of tuples."""
-    return tuple_(*columns).in_(bindparam("keys", expanding=True))
 
 
 def of_runs(columns: Any) -> Any:
@@ -26,13 +20,6 @@ def of_runs(columns: Any) -> Any:
     return (columns.tenant_id == bindparam("tenant")) & columns.run_id.in_(
         bindparam("runs", expanding=True)
     )
-
-
-def portions(keys: Collection[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
-    """The parameters of `among`: sorted keys, in lists that a statement takes."""
-    ordered = sorted(keys)
-    for start in range(0, len(ordered), CHUNK):
-        yield {"keys": [tuple(key) for key in ordered[start : start + CHUNK]]}
 
 
 def run_portions(keys: Collection[RunKey]) -> Iterator[dict[str, Any]]:

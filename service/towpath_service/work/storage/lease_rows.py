@@ -9,13 +9,14 @@ from sqlalchemy import and_, bindparam, delete, exists, or_, select, update
 from towpath_service.core.names import Scope
 from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.database.sql.bulk import insert_rows, update_rows
+from towpath_service.database.sql.keys import CHUNK
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunState
 from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.runs.storage.run_rows import STATUS_COLUMNS, to_status
 from towpath_service.runs.storage.tables import producer, run
 from towpath_service.work.domain.leases import Lease, LeaseTimes, Phase
 from towpath_service.work.storage import tables
-from towpath_service.work.storage.keys import CHUNK, of_runs, run_portions
+from towpath_service.work.storage.keys import of_runs, run_portions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

@@ -25,7 +25,7 @@ from towpath_service.work.domain.dispatching import (
 )
 from towpath_service.work.ports.dispatching import JobRow, Place
 from towpath_service.work.storage import tables
-from towpath_service.work.storage.keys import of_runs, run_portions
+from towpath_service.work.storage.keys import Keyed, of_runs, run_portions
 from towpath_service.work.storage.unfinished import unfinished_of
 
 if TYPE_CHECKING:
@@ -159,42 +159,48 @@ _OVERDUE: Final = (
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-_JOBS: Final = (
-    select(
-        *(_origin.tenant_id, _run.run_id, _origin.deployment_revision),
-        tables.deployment_revision.c.content,
-        *(tables.work_pool.c.kind, tables.work_pool.c.job_template, tables.work_pool.c.grace_us),
-        _origin.job_overrides,
-        *(_run.flow_name, _run.display_name, run_detail.c.parameters, run_detail.c.timeout_us),
-        *(_run.tags, _run.scheduled_us, _run.parent_run_id, _run.root_run_id),
-        *(_run.traceparent, _run.tracestate),
-    )
-    .join(run, and_(_run.tenant_id == _origin.tenant_id, _run.run_id == _origin.run_id))
-    .join(
-        tables.work_pool,
-        and_(
-            *(
-                tables.work_pool.c[name] == _origin[name]
-                for name in ("tenant_id", "workspace_id", "pool_id")
-            )
-        ),
-    )
-    .outerjoin(
-        run_detail,
-        and_(run_detail.c.tenant_id == _run.tenant_id, run_detail.c.run_id == _run.run_id),
-    )
-    .outerjoin(
-        tables.deployment_revision,
-        and_(
-            tables.deployment_revision.c.revision == _origin.deployment_revision,
-            *(
-                tables.deployment_revision.c[name] == _origin[name]
-                for name in ("tenant_id", "workspace_id", "flow_id", "deployment_id")
+
+
+def _jobs(chosen: Any) -> Any:
+    return (
+        select(
+            *(_origin.tenant_id, _run.run_id, _origin.deployment_revision),
+            tables.deployment_revision.c.content,
+            *(tables.work_pool.c.kind, tables.work_pool.c.job_template),
+            *(tables.work_pool.c.grace_us, _origin.job_overrides),
+            *(_run.flow_name, _run.display_name, run_detail.c.parameters, run_detail.c.timeout_us),
+            *(_run.tags, _run.scheduled_us, _run.parent_run_id, _run.root_run_id),
+            *(_run.traceparent, _run.tracestate),
+        )
+        .join(run, and_(_run.tenant_id == _origin.tenant_id, _run.run_id == _origin.run_id))
+        .join(
+            tables.work_pool,
+            and_(
+                *(
+                    tables.work_pool.c[name] == _origin[name]
+                    for name in ("tenant_id", "workspace_id", "pool_id")
+                )
             ),
-        ),
+        )
+        .outerjoin(
+            run_detail,
+            and_(run_detail.c.tenant_id == _run.tenant_id, run_detail.c.run_id == _run.run_id),
+        )
+        .outerjoin(
+            tables.deployment_revision,
+            and_(
+                tables.deployment_revision.c.revision == _origin.deployment_revision,
+                *(
+                    tables.deployment_revision.c[name] == _origin[name]
+                    for name in ("tenant_id", "workspace_id", "flow_id", "deployment_id")
+                ),
+            ),
+        )
+        .where(chosen)
     )
-    .where(of_runs(_origin))
-)
+
+
+_JOBS: Final = Keyed(_jobs, _origin.tenant_id, _origin.run_id)
 
 
 _WAITING_FOR: Final = (
@@ -375,11 +381,7 @@ class SqlQueueRows:
     def jobs(self, keys: Collection[RunKey]) -> dict[RunKey, JobRow]:
         """What the jobs of leased runs are worked out from."""
         self._check(key.tenant_id for key in keys)
-        return {
-            RunKey(row[0], row[1]): _job(row)
-            for portion in run_portions(keys)
-            for row in self._connection.execute(_JOBS, portion)
-        }
+        return {RunKey(row[0], row[1]): _job(row) for row in _JOBS.rows(self._connection, keys)}
 
     def _check(self, tenant_ids: Iterable[str]) -> None:
         check_tenants(self._transaction.tenants, tenant_ids)

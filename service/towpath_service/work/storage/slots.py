@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, delete, func, select
 
 from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.database.sql.bulk import insert_rows, update_rows
+from towpath_service.database.sql.keys import Keyed, among, portions
 from towpath_service.work.domain.names import DeploymentName, ScheduleName
 from towpath_service.work.domain.slot_policy import Overlap, Unfinished
 from towpath_service.work.ports.scheduling import (
@@ -21,7 +22,6 @@ from towpath_service.work.ports.scheduling import (
 )
 from towpath_service.work.storage.control import SqlControl
 from towpath_service.work.storage.deployments import to_deployment, with_content
-from towpath_service.work.storage.keys import among, portions
 from towpath_service.work.storage.queueing import SqlQueueRows
 from towpath_service.work.storage.schedules import to_schedule
 from towpath_service.work.storage.tables import deployment, schedule, schedule_slot
@@ -66,22 +66,28 @@ _SCHEDULE_KEY: Final = (
     _schedule.tenant_id,
     *(_schedule.workspace_id, _schedule.flow_id, _schedule.deployment_id, _schedule.schedule_id),
 )
-_LOCK: Final = (
-    select(*_SCHEDULE_KEY, _schedule.revision, _schedule.decided_us, _schedule.wake_us)
-    .where(among(*_SCHEDULE_KEY))
-    .order_by(*_SCHEDULE_KEY)
-    .with_for_update(skip_locked=True)
+_LOCK: Final = Keyed(
+    lambda named: (
+        select(*_SCHEDULE_KEY, _schedule.revision, _schedule.decided_us, _schedule.wake_us)
+        .where(named)
+        .order_by(*_SCHEDULE_KEY)
+        .with_for_update(skip_locked=True)
+    ),
+    *_SCHEDULE_KEY,
 )
 _DEPLOYMENT_KEY: Final = (
     _deployment.tenant_id,
     *(_deployment.workspace_id, _deployment.flow_id, _deployment.deployment_id),
 )
-_DEPLOYMENTS: Final = with_content().where(among(*_DEPLOYMENT_KEY))
-_KEEP: Final = (
-    select(*_DEPLOYMENT_KEY, _deployment.revision)
-    .where(among(*_DEPLOYMENT_KEY))
-    .order_by(*_DEPLOYMENT_KEY)
-    .with_for_update(read=True, key_share=True)
+_DEPLOYMENTS: Final = Keyed(lambda named: with_content().where(named), *_DEPLOYMENT_KEY)
+_KEEP: Final = Keyed(
+    lambda named: (
+        select(*_DEPLOYMENT_KEY, _deployment.revision)
+        .where(named)
+        .order_by(*_DEPLOYMENT_KEY)
+        .with_for_update(read=True, key_share=True)
+    ),
+    *_DEPLOYMENT_KEY,
 )
 _SLOT_KEY: Final = tuple(schedule_slot.primary_key.columns)
 _MOVED: Final = (
@@ -136,11 +142,7 @@ class SqlScheduling:
         return made
 
     def _deployments(self, keys: Collection[DeploymentKey]) -> Mapping[DeploymentKey, Deployment]:
-        rows = [
-            row
-            for portion in portions([(key.tenant_id, *key.name) for key in keys])
-            for row in self._connection.execute(_DEPLOYMENTS, portion)
-        ]
+        rows = _DEPLOYMENTS.rows(self._connection, [(key.tenant_id, *key.name) for key in keys])
         made = [(row.tenant_id, to_deployment(row)) for row in rows]
         return {DeploymentKey(tenant_id, item.name): item for tenant_id, item in made}
 
@@ -159,9 +161,8 @@ class SqlScheduling:
         }
         return {
             ScheduleKey(tenant_id, ScheduleName(*name))
-            for portion in portions(known)
-            for tenant_id, *name, revision, decided_us, wake_us in self._connection.execute(
-                _LOCK, portion
+            for tenant_id, *name, revision, decided_us, wake_us in _LOCK.rows(
+                self._connection, known
             )
             if known[tenant_id, *name] == (revision, decided_us, wake_us)
         }
@@ -171,8 +172,9 @@ class SqlScheduling:
         check_tenants(self._transaction.tenants, (key.tenant_id for key in keys))
         return {
             DeploymentKey(tenant_id, DeploymentName(*name)): revision
-            for portion in portions([(key.tenant_id, *key.name) for key in keys])
-            for tenant_id, *name, revision in self._connection.execute(_KEEP, portion)
+            for tenant_id, *name, revision in _KEEP.rows(
+                self._connection, [(key.tenant_id, *key.name) for key in keys]
+            )
         }
 
     def unfinished(self, key: ScheduleKey) -> list[UnfinishedRun]:

@@ -9,11 +9,11 @@ from sqlalchemy import and_, bindparam, func, insert, select, update
 
 from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.database.sql.bulk import upsert_rows
+from towpath_service.database.sql.keys import among, portions
 from towpath_service.work.domain.dispatching import PoolKey, WorkerKey
 from towpath_service.work.domain.leases import LeaseTimes
 from towpath_service.work.ports.dispatching import DirectiveRow, PoolTerms, WorkerRow
 from towpath_service.work.storage import tables
-from towpath_service.work.storage.keys import among, portions
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -32,11 +32,13 @@ def failing(error: RpcError) -> Callable[..., Any]:
     ],
 )
 def test_a_service_that_may_come_back_is_waited_for(
-    error: RpcError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: RpcError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(worker_start, "note", said.append)
     monkeypatch.setattr(worker_start, "_check_pool_now", failing(error))
     worker_start._check_pool("local", create=False)
-    assert f"{error}; the worker goes on trying" in capsys.readouterr().err
+    assert said == [f"{error}; the worker goes on trying"]
     with pytest.raises(RpcError):
         worker_start._check_pool("local", create=True)
 

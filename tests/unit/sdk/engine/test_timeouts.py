@@ -215,7 +215,7 @@ def test_no_strike_is_late() -> None:
             time.sleep(0.0001)
 
 
-@pytest.mark.parametrize("bad", ["5", float("inf"), float("nan"), 10**12, 0, -1, True])
+@pytest.mark.parametrize("bad", ["5", float("inf"), float("nan"), 10**12, -1, True])
 def test_a_timeout_that_is_no_time_is_refused_where_it_is_written(bad: Any) -> None:
     with pytest.raises(DefinitionError, match="timeout_seconds"):
         task(timeout_seconds=bad)(lambda: None)

@@ -161,13 +161,13 @@ def test_a_lambda_as_an_argument_fails_the_call_and_is_named(towpath_harness: Ha
 class Fixed(CachePolicy):
     key: str
 
-    def compute_key(self, *_: Any) -> str:
+    def compute_key(self, *_: Any, **__: Any) -> str:
         return self.key
 
 
 def test_keys_of_several_policies_do_not_run_into_each_other() -> None:
     keys = [
-        CompoundCachePolicy(policies=tuple(map(Fixed, parts))).compute_key(Any, {})  # type: ignore[arg-type]
+        CompoundCachePolicy(policies=tuple(map(Fixed, parts))).compute_key(Any, {}, {})  # type: ignore[arg-type]
         for parts in (("a\nb", "c"), ("a", "b\nc"), ("a", "b", "c"))
     ]
     assert len(set(keys)) == 3

@@ -344,12 +344,15 @@ def test_a_disk_that_takes_no_result_costs_the_cache_only(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"cache_policy": INPUTS, "persist_result": False}, "persist_result"),
         ({"cache_policy": INPUTS, "cache_key_fn": task_input_hash}, "not both"),
         ({"cache_policy": "INPUTS"}, "towpath.cache_policies"),
         ({"result_serializer": "yaml"}, "json, pickle"),
         ({"retries": -1}, "from 0 up"),
-        ({"timeout_seconds": 0}, "more than 0"),
+        ({"timeout_seconds": -1}, "from 0 up"),
+        ({"retry_condition_fn": 1}, "is a function"),
+        ({"cache_key_fn": "key"}, "is a function"),
+        ({"task_run_name": 5}, "a text or a function"),
+        ({"on_failure": [5]}, "takes functions"),
         ({"retry_jitter_factor": -1}, "a number from 0 up"),
         ({"cache_polcy": INPUTS}, "did you mean 'cache_policy'"),
     ],

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from towpath._settings.declared import SETTINGS, Setting
+from towpath._settings.declared import SETTINGS
 from towpath.settings import Settings
+
+if TYPE_CHECKING:
+    from towpath._settings.declaration import Setting
 
 DOCS = Path(__file__).resolve().parents[4] / "docs"
 

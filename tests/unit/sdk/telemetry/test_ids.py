@@ -9,7 +9,13 @@ import uuid_utils
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
-from towpath._telemetry.ids import Carrier, attempt_span_id, root_span_id, trace_id_of
+from towpath._telemetry.ids import (
+    Carrier,
+    RootPlace,
+    attempt_span_id,
+    root_span_id,
+    trace_id_of,
+)
 
 IDS = st.uuids().map(str)
 RUNS = 4000
@@ -69,3 +75,22 @@ def test_unknown_flags_are_passed_over() -> None:
     carrier = Carrier.parse(f"00-{'1' * 32}-{'1' * 16}-03")
     assert carrier is not None
     assert carrier.sampled
+
+
+@given(IDS)
+def test_a_dispatched_run_without_a_caller_is_a_root_of_its_own(run_id: str) -> None:
+    place = RootPlace.of(run_id, "")
+    assert (place.trace_id, place.span_id) == (trace_id_of(run_id), root_span_id(run_id))
+    assert (place.parent_span_id, place.sampled) == (None, True)
+
+
+@given(IDS, st.integers(1, 2**128 - 1), st.integers(1, 2**64 - 1), st.booleans())
+def test_a_dispatched_run_is_below_the_span_that_it_was_created_in(
+    run_id: str, trace_id: int, span_id: int, sampled: bool
+) -> None:
+    caller = Carrier(trace_id=trace_id, span_id=span_id, sampled=sampled)
+    place = RootPlace.of(run_id, caller.traceparent)
+    assert (place.trace_id, place.sampled) == (trace_id, sampled)
+    assert (place.span_id, place.parent_span_id) == (root_span_id(run_id), span_id)
+    own = Carrier(trace_id=trace_id, span_id=root_span_id(run_id), sampled=sampled)
+    assert RootPlace.of(run_id, own.traceparent).parent_span_id is None

@@ -62,7 +62,7 @@ def test_a_name_that_is_not_there_says_which_are() -> None:
 def test_outside_of_runs_the_runtime_is_empty() -> None:
     assert (flow_run.id, flow_run.name, flow_run.parameters, flow_run.tags) == (None, None, {}, [])
     assert (task_run.id, task_run.run_count) == (None, 0)
-    with pytest.raises(AttributeError, match="there are flow_name"):
+    with pytest.raises(AttributeError, match="there are api_url"):
         _ = flow_run.nmae
 
 

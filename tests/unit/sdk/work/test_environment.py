@@ -19,7 +19,13 @@ def variables(
     *layers: dict[str, str], worker: dict[str, str] | None = None, **options: Any
 ) -> tuple[dict[str, str], dict[str, str]]:
     lease = Lease(
-        lease_id="l", run_id="r", attempt=2, fence=7, entrypoint="m:f", environments=layers
+        lease_id="l",
+        run_id="r",
+        attempt=2,
+        fence=7,
+        entrypoint="m:f",
+        environments=layers,
+        due=1_796_000_000.5,
     )
     return environment_of(lease, SETTINGS, worker or {}, token_path=None, **options)
 
@@ -31,13 +37,16 @@ def test_a_run_inherits_what_is_listed_and_nothing_else():
         "LC_TIME": "C",
         "https_proxy": "p",
         "SSL_CERT_FILE": "c",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317",
+        "OTEL_SERVICE_NAME": "worker",
         "TOWPATH_API_KEY": "twpu_secret",
         "TOWPATH_PROFILE": "p",
         "AWS_SECRET_ACCESS_KEY": "s",
         "PYTHONPATH": "/tmp",
         "LD_PRELOAD": "x.so",
     }
-    assert set(inherited(worker)) == {"PATH", "HOME", "LC_TIME", "https_proxy", "SSL_CERT_FILE"}
+    plain = {"PATH", "HOME", "LC_TIME", "https_proxy", "SSL_CERT_FILE"}
+    assert set(inherited(worker)) == {*plain, "OTEL_EXPORTER_OTLP_ENDPOINT"}
 
 
 def test_pool_deployment_and_run_replace_one_another_in_that_order():
@@ -72,6 +81,7 @@ def test_towpaths_own_variables_are_the_strongest():
         "TOWPATH_RUN_ID": "r",
         "TOWPATH_RUN_ATTEMPT": "2",
         "TOWPATH_RUN_FENCE": "7",
+        "TOWPATH_RUN_DUE": "1796000000.5",
     }
     assert secret == {}
     assert set(own) > RUN_VARIABLES

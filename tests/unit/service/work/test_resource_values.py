@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from towpath_service.core.errors import ServiceError
 from towpath_service.work.domain import names
+from towpath_service.work.domain.deployment_runs import checked_parameters
 from towpath_service.work.domain.deployments import (
     CollisionStrategy,
     DeploymentContent,
@@ -143,3 +144,10 @@ def test_arguments_of_a_run_are_merged_over_the_defaults_by_name() -> None:
     content = DeploymentContent(entrypoint="x", parameters='{"a": {"b": 1}, "c": 2}')
     assert content.merged_parameters('{"a": {"d": 3}}') == {"a": {"d": 3}, "c": 2}
     assert content.merged_parameters("") == {"a": {"b": 1}, "c": 2}
+
+
+def test_arguments_that_are_given_later_leave_the_earlier_ones_in_force() -> None:
+    """A backfill's arguments don't bring the deployment's back over the schedule's."""
+    content = DeploymentContent(entrypoint="etl.py:etl", parameters='{"a": 1, "b": 1}')
+    given = ['{"b": 2}', "", '{"c": 3}']
+    assert checked_parameters(content, *given) == {"a": 1, "b": 2, "c": 3}

@@ -1,0 +1,1 @@
+"""Slots of limits as runs acquire them: calls, renewal, tags."""

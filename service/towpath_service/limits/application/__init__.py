@@ -1,0 +1,1 @@
+"""The use cases of limits, which their handler and background loop call."""

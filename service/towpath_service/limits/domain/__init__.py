@@ -1,0 +1,1 @@
+"""The values and rules of limits, without I/O; used by all its layers."""

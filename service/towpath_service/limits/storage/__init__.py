@@ -1,0 +1,1 @@
+"""The store of limits on SQL: tables and statements."""

@@ -1,0 +1,1 @@
+"""The benchmarks of work: `poe bench work`, a row each."""
