@@ -56,6 +56,7 @@ PUBLIC_MODULES: Final = (
     "towpath.extensions.exporting",
     "towpath.extensions.redaction",
     "towpath.extensions.progress",
+    "towpath.extensions.job_templates",
 )
 """Modules whose names users import, those that readers look up most first."""
 

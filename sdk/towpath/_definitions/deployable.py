@@ -104,6 +104,27 @@ class Deployable:
             print_starting_message=print_starting_message,
         )
 
+    async def ato_deployment(
+        self, name: str, **options: Unpack[DeploymentOptions]
+    ) -> RunnerDeployment:
+        """Returns a deployment of the flow, in async code; see `to_deployment`."""
+        return self.to_deployment(name, **options)
+
+    async def adeploy(
+        self, name: str, work_pool_name: str | None = None, **options: Unpack[DeployOptions]
+    ) -> str:
+        """Deploys the flow, in async code; see `deploy`."""
+        import asyncio  # noqa: PLC0415 - scripts without async code don't need it
+
+        return await asyncio.to_thread(self.deploy, name, work_pool_name, **options)
+
+    @classmethod
+    async def afrom_source(cls, source: str | Path | CodeSource, entrypoint: str) -> Self:
+        """Loads a flow from a repository or a folder, in async code; see `from_source`."""
+        import asyncio  # noqa: PLC0415 - the same
+
+        return await asyncio.to_thread(cls.from_source, source, entrypoint)
+
     @classmethod
     def from_source(cls, source: str | Path | CodeSource, entrypoint: str) -> Self:
         """Loads a flow from a repository or a folder, to be deployed or called.

@@ -39,7 +39,6 @@ from towpath._results.cache_policies import NO_CACHE
 from towpath._results.policy import policy_of_results
 from towpath._runners.base import TaskRunner
 from towpath._runners.named import runner_named
-from towpath._settings.current import settings_of_runs
 from towpath.exceptions import DefinitionError
 
 if TYPE_CHECKING:
@@ -263,7 +262,11 @@ class Flow(Deployable, Definition, Generic[P, R_co]):
     @property
     def task_runner(self) -> TaskRunner:
         """The task runner; as the setting `task.runner` says where the option is not set."""
-        return self._task_runner or runner_named(settings_of_runs().task_runner)
+        if self._task_runner is not None:
+            return self._task_runner
+        from towpath._settings.current import settings_of_runs  # noqa: PLC0415 - declarations need no settings
+
+        return runner_named(settings_of_runs().task_runner)
 
     def run_name(self, parameters: dict[str, Any]) -> str | None:
         """Returns the name of a run with these parameters; None without `flow_run_name`."""
@@ -403,7 +406,9 @@ class FlowDecorator:
         Raises:
             DefinitionError: It can't be loaded.
         """
-        return Flow.from_source(source, entrypoint)
+        load: Any = Flow.from_source
+        loaded: Flow[..., Any] = load(source, entrypoint)
+        return loaded
 
 
 flow: Final = FlowDecorator()

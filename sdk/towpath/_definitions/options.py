@@ -10,7 +10,6 @@ import math
 import re
 import sys
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from string import Formatter
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -33,8 +32,13 @@ from towpath.exceptions import DefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+    from datetime import timedelta
 
     from towpath._runs.children import Child
+
+    Seconds = float | timedelta
+    Delay = Seconds | Sequence[Seconds] | Callable[[int], Sequence[float]] | None
+    NameOption = str | Callable[..., str] | None
 
 HOOKS: Final = ("on_completion", "on_failure", "on_cancellation", "on_crashed", "on_running")
 RESERVED: Final = ("return_state", "wait_for")
@@ -55,9 +59,6 @@ _LONGEST_SECONDS: Final = 1e9
 _log: Final = logging.getLogger("towpath.definitions")
 
 H = TypeVar("H", bound=Callable[..., Any])
-Seconds = float | timedelta
-Delay = Seconds | Sequence[Seconds] | Callable[[int], Sequence[float]] | None
-NameOption = str | Callable[..., str] | None
 
 
 class Definition(ReadableOptions):
@@ -243,7 +244,7 @@ def policy_of(
 
 def _timeout_of(owner: str, given: float | timedelta | None) -> float | None:
     """Longest time of an attempt, seconds; None for no limit, which 0 means, too."""
-    seconds: Any = given.total_seconds() if isinstance(given, timedelta) else given
+    seconds: Any = _seconds_of(given)
     if seconds is None or (_is_finite(seconds) and seconds == 0):
         return None
     if not (_is_finite(seconds) and 0 < seconds <= _LONGEST_SECONDS):
@@ -364,13 +365,19 @@ def _delays_of(
     given: Any = delay(most) if callable(delay) else delay
     several = isinstance(given, list | tuple)
     written = cast("Sequence[Any]", given) if several else (given,)
-    each = tuple(one.total_seconds() if isinstance(one, timedelta) else one for one in written)
+    each = tuple(map(_seconds_of, written))
     if not all(_is_finite(one) and one >= 0 for one in each):
         raise DefinitionError(
             f"retry_delay_seconds of a {owner} is a number of seconds from 0 up, a list of them, or"
             f" a function that makes one of the number of retries, not {given!r}"
         )
     return () if each == (0,) else tuple(min(float(one), _LONGEST_SECONDS) for one in each)
+
+
+def _seconds_of(given: Any) -> Any:
+    """The seconds of a timedelta; other values are given back."""
+    total: Any = getattr(given, "total_seconds", None)
+    return given if total is None else total()
 
 
 def _is_finite(value: object) -> bool:

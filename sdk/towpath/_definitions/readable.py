@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from towpath._settings.current import settings_of_runs
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -95,5 +93,7 @@ class ReadableOptions:
         return self.policy.hooks.setdefault("on_running", [])
 
     def _default(self, option: str) -> Any:
+        from towpath._settings.current import settings_of_runs  # noqa: PLC0415 - declarations need no settings
+
         kind = type(self).__name__.lower()
         return getattr(settings_of_runs(), f"{kind}_{option}")

@@ -385,7 +385,8 @@ class Attempts:
 def _cause_of(error: Exception) -> BaseException:
     """The exception to report for the error of an attempt."""
     if isinstance(error, ReturnedState):
-        return result_of(error.state, raise_on_failure=False)
+        cause: BaseException = result_of(error.state, raise_on_failure=False)
+        return cause
     return error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from towpath._class_cache import class_of
 from towpath._engine.arguments import search
@@ -84,7 +84,7 @@ def _searched(value: Any, *, strict: bool) -> Any:
         del allowed
         if each.__class__ is not Future:
             return each
-        state = cast("Future[Any]", each).final_state()
+        state: State[Any] = each.final_state()
         return result_of(state) if strict else state
 
     return Rebuilding(replaced).rebuilt(value)

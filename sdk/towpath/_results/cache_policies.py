@@ -214,9 +214,10 @@ class TaskSource(CachePolicy):
         flow_parameters: dict[str, Any],
         **kwargs: Any,
     ) -> str | None:
-        """A hash of the source of the task's function."""
+        """A hash of the source of the task's function; None without a task."""
         del inputs, flow_parameters, kwargs
-        return hashlib.sha256(_source_of(task_ctx.owner.fn)).hexdigest()
+        task: Any = getattr(task_ctx, "task", None)
+        return None if task is None else hashlib.sha256(_source_of(task.fn)).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from towpath._callables import returns_coroutine
@@ -14,6 +13,7 @@ from towpath.exceptions import DefinitionError
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
+    from pathlib import Path
 
     from towpath._runs.context import RunContext
 
@@ -102,6 +102,8 @@ def folder_of(storage: Any, option: str) -> Path | None:
     """
     if storage is None:
         return None
+    from pathlib import Path  # noqa: PLC0415 - few declarations name a folder
+
     if not isinstance(storage, str | Path) or "://" in str(storage):
         raise DefinitionError(f"{option} is a folder of this machine, not {storage!r}")
     return Path(storage).expanduser().absolute()

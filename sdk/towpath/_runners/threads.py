@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from towpath._runners.base import TaskRunner
 from towpath._runs.slots import Slots
-from towpath._settings.current import settings_of_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -41,16 +40,21 @@ class ThreadPoolTaskRunner(TaskRunner):
     @property
     def max_workers(self) -> int:
         """Most tasks that run at a time, not counting those that wait for others."""
-        return self._max_workers or settings_of_runs().task_max_workers or self._usual_workers()
+        if self._max_workers is not None:
+            return self._max_workers
+        from towpath._settings.current import settings_of_runs  # noqa: PLC0415 - declarations need no settings
+
+        return settings_of_runs().task_max_workers or self._usual_workers()
 
     @staticmethod
     def _usual_workers() -> int:
         return _USUAL_WORKERS
 
     def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
+        theirs: Any = other
+        if type(theirs) is not type(self):
             return NotImplemented
-        return self._max_workers == cast("ThreadPoolTaskRunner", other)._max_workers
+        return bool(self._max_workers == theirs._max_workers)
 
     def __hash__(self) -> int:
         return hash((type(self), self._max_workers))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import threading
 from contextlib import ContextDecorator, contextmanager, suppress
 from contextvars import ContextVar, Token
@@ -15,11 +14,10 @@ from towpath._forks import generation, in_child
 from towpath._redaction.clean import clean
 from towpath._redaction.live import LiveSecrets
 from towpath._redaction.marking import sensitive_parameters
-from towpath._state_type import StateType
 from towpath.exceptions import MissingContextError
-from towpath.states import State
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Coroutine, Generator, Iterable
     from types import TracebackType
 
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from towpath._runs.loops import Loops, SharedLoop
     from towpath._runs.trace import Trace
     from towpath._settings.declared import Settings
+    from towpath.states import State
 
 RUN_LOGGER: Final = "towpath.runs"
 """Name of the logger that `get_run_logger` gives."""
@@ -205,6 +204,8 @@ class RunContext:
     @property
     def start_time(self) -> dt.datetime:
         """When the run began."""
+        import datetime as dt  # noqa: PLC0415 - declarations need no times
+
         return dt.datetime.fromtimestamp(self.created, dt.UTC)
 
     @property
@@ -223,7 +224,9 @@ class RunContext:
         told = self.told_state
         if told is not None:
             return told
-        state: State[Any] = State(StateType.RUNNING, timestamp=self.created)
+        from towpath.states import State  # noqa: PLC0415 - declarations need no states
+
+        state: State[Any] = State("RUNNING", timestamp=self.created)
         return state.of_run(self.kind, self.run_id, self.name)
 
     def next_index(self, task_key: str) -> int:

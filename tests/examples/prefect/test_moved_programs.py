@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PROGRAMS = sorted((Path(__file__).parent / "programs").glob("*.py"))
 OTHER = os.environ.get("TOWPATH_TEST_PREFECT", "")
+PATIENCE = {"PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "200"}
 
 
 def expected(program: Path) -> str:
@@ -48,6 +49,6 @@ if OTHER:
             capture_output=True,
             text=True,
             check=False,
-            env={**os.environ, "PREFECT_HOME": str(tmp_path / "home")},
+            env=os.environ | {"PREFECT_HOME": str(tmp_path / "home"), **PATIENCE},
         )
         assert ended.stdout == expected(program), ended.stderr[-3000:]

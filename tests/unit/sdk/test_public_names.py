@@ -63,12 +63,13 @@ NAMES = {
         "END_SECONDS end_within endpoint hush_exporters provider_from_environment resource_of"
         " speaks_grpc tell_by warn_once"
     ),
+    "towpath.extensions.job_templates": "PROCESS",
     "towpath.extensions.outboxes": "DeliveryReport deliver_waiting",
     "towpath.extensions.progress": "Progress",
     "towpath.extensions.redaction": "REDACTED scrubbed",
     "towpath.extensions.spans": "FinishedSpan emit",
     "towpath.extensions.tracing": (
-        "Carrier attempt_span_id current_tracer guarded names root_span_id trace_id_of"
+        "Carrier RootPlace attempt_span_id current_tracer guarded names root_span_id trace_id_of"
     ),
     "towpath.extensions.transports": "Transport announce_server to_rpc_error",
     "towpath.flow_runs": "wait_for_flow_run",

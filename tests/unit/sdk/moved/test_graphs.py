@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from towpath import flow, task
+from towpath import Flow, flow, task
 from towpath.exceptions import DefinitionError, TowpathError
 from towpath.flows import load_flow_from_entrypoint
 
@@ -85,6 +86,29 @@ def test_parameters_are_checked_and_written_as_json() -> None:
     written = run.serialize_parameters({"number": 5, "names": {"a"}, "other": object()})
     assert written == {"number": 5, "names": ["a"], "other": "<object>"}
     assert run.parameter_openapi_schema["required"] == ["number"]
+
+
+@moves("Flow.ato_deployment", "Flow.adeploy", "Flow.afrom_source")
+def test_deployments_have_async_twins(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+
+    def deploy(*arguments: Any, **options: Any) -> str:
+        given.append((arguments[1:], options))
+        return "below/nightly"
+
+    def load(*arguments: Any) -> str:
+        given.append(arguments[1:])
+        return "loaded"
+
+    async def run() -> list[Any]:
+        made = await below.ato_deployment("nightly", tags=["a"])
+        deployed = await below.adeploy("nightly", "pool", tags=["b"])
+        return [made.full_name, deployed, await Flow.afrom_source("folder", "f.py:f")]
+
+    monkeypatch.setattr(Flow, "deploy", deploy)
+    monkeypatch.setattr(Flow, "from_source", classmethod(load))
+    assert asyncio.run(run()) == ["below/nightly", "below/nightly", "loaded"]
+    assert given == [(("nightly", "pool"), {"tags": ["b"]}), ("folder", "f.py:f")]
 
 
 @moves("flows.load_flow_from_entrypoint")
