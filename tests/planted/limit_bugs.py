@@ -15,7 +15,7 @@ LIMIT_BUGS = (
     PlantedBug(
         name="slots-are-counted-without-the-lock",
         file=f"{_LIMITS}/storage/limit_rows.py",
-        correct="return self._found(keys, _FOUND.with_for_update())",
+        correct="return self._found(keys, _LOCKED)",
         broken="return self._found(keys, _FOUND)",
         caught_by=(f"{_LIMITER}::test_replicas_at_once_never_give_more_than_there_is",),
     ),

@@ -9,7 +9,7 @@ from sqlalchemy import and_, delete, exists, func, select, tuple_, update
 from towpath_service.core.bus import Topic
 from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.database.sql.bulk import insert_rows, update_rows
-from towpath_service.database.sql.keys import among, portions
+from towpath_service.database.sql.keys import Keyed, among, portions
 from towpath_service.limits.domain.limits import Hold, LimitUse
 from towpath_service.limits.domain.names import AcquisitionKey, LimitKey
 from towpath_service.limits.storage.tables import limit_hold
@@ -31,11 +31,14 @@ _CHANGED: Final = (
     *("tenant_id", "workspace_id", "acquisition_id", "limit_id"),
     *("waiting", "since_us", "expires_us", "fence"),
 )
-_OF: Final = select(limit_hold).where(among(*_ACQUISITION)).order_by(*_PART)
-_USED: Final = (
-    select(*_LIMIT, func.sum(_hold.slots), func.min(_hold.expires_us))
-    .where(among(*_LIMIT), ~_hold.waiting)
-    .group_by(*_LIMIT)
+_OF: Final = Keyed(lambda named: select(limit_hold).where(named).order_by(*_PART), *_ACQUISITION)
+_USED: Final = Keyed(
+    lambda named: (
+        select(*_LIMIT, func.sum(_hold.slots), func.min(_hold.expires_us))
+        .where(named, ~_hold.waiting)
+        .group_by(*_LIMIT)
+    ),
+    *_LIMIT,
 )
 
 
@@ -48,7 +51,8 @@ class SqlHoldRows:
 
     def of(self, acquisitions: Collection[AcquisitionKey]) -> list[Hold]:
         """The parts of some acquisitions."""
-        return self._many(_OF, acquisitions)
+        check_tenants(self._transaction.tenants, {key.tenant_id for key in acquisitions})
+        return list(map(_to_hold, _OF.rows(self._connection, acquisitions)))
 
     def add(self, holds: Sequence[Hold], executor: Executor | None = None) -> None:
         """Adds parts of new acquisitions, by an executor or at once."""
@@ -79,8 +83,7 @@ class SqlHoldRows:
         """Slots held of limits, and the first time at which some of them end."""
         return {
             LimitKey(*row[:3]): (int(row[3]), row[4])
-            for portion in portions(limits)
-            for row in self._connection.execute(_USED, portion)
+            for row in _USED.rows(self._connection, limits)
         }
 
     def expired(self, limits: Collection[LimitKey], now_us: int) -> list[Hold]:

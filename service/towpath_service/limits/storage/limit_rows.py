@@ -8,7 +8,7 @@ from sqlalchemy import and_, delete, exists, func, or_, select, update
 
 from towpath_service.core.tenancy import check_tenants
 from towpath_service.database.sql.bulk import update_rows
-from towpath_service.database.sql.keys import among, portions
+from towpath_service.database.sql.keys import Keyed, among, portions
 from towpath_service.database.sql.statements import insert_new
 from towpath_service.limits.domain.limits import Limit, LimitSettings
 from towpath_service.limits.domain.names import LimitKey
@@ -17,13 +17,23 @@ from towpath_service.limits.storage.tables import concurrency_limit, limit_hold
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from sqlalchemy import Select
+
     from towpath_service.core.names import Scope
     from towpath_service.database.port import SqlTransaction
     from towpath_service.database.sql.one_statement import Executor
 
 _limit: Final[Any] = concurrency_limit.c
 _KEY: Final = (_limit.tenant_id, _limit.workspace_id, _limit.limit_id)
-_FOUND: Final = select(concurrency_limit).where(among(*_KEY)).order_by(*_KEY)
+
+
+def _named(named: Any) -> Select[Any]:
+    return select(concurrency_limit).where(named).order_by(*_KEY)
+
+
+_FOUND: Final = Keyed(_named, *_KEY)
+_LOCKED: Final = Keyed(lambda named: _named(named).with_for_update(), *_KEY)
+_KEPT: Final = Keyed(lambda named: _named(named).with_for_update(read=True), *_KEY)
 _NOTED: Final = ("tenant_id", "workspace_id", "limit_id", "fence", "tat_us")
 
 
@@ -36,11 +46,11 @@ class SqlLimitRows:
 
     def find(self, keys: Collection[LimitKey], *, keep: bool = False) -> dict[LimitKey, Limit]:
         """Those of some limits that exist; see `LimitRows`."""
-        return self._found(keys, _FOUND.with_for_update(read=True) if keep else _FOUND)
+        return self._found(keys, _KEPT if keep else _FOUND)
 
     def lock(self, keys: Collection[LimitKey]) -> dict[LimitKey, Limit]:
         """Locks limits in their order until the transaction ends; returns those that exist."""
-        return self._found(keys, _FOUND.with_for_update())
+        return self._found(keys, _LOCKED)
 
     def add(self, limit: Limit) -> bool:
         """Makes a limit; False when there is one of its id."""
@@ -134,14 +144,10 @@ class SqlLimitRows:
         )
         return list(self._connection.execute(found).scalars())
 
-    def _found(self, keys: Collection[LimitKey], statement: Any) -> dict[LimitKey, Limit]:
+    def _found(self, keys: Collection[LimitKey], query: Keyed) -> dict[LimitKey, Limit]:
         check_tenants(self._transaction.tenants, {key.tenant_id for key in keys})
-        rows = [
-            _to_limit(row)
-            for portion in portions(keys)
-            for row in self._connection.execute(statement, portion)
-        ]
-        return {limit.key: limit for limit in rows}
+        found = map(_to_limit, query.rows(self._connection, keys))
+        return {limit.key: limit for limit in found}
 
 
 def _is(key: LimitKey) -> tuple[Any, ...]:
