@@ -29,6 +29,9 @@ PUBLIC_MODULES: Final = (
     "towpath.futures",
     "towpath.task_runners",
     "towpath.cache_policies",
+    "towpath.concurrency",
+    "towpath.concurrency.sync",
+    "towpath.concurrency.asyncio",
     "towpath.schedules",
     "towpath.deployments",
     "towpath.flow_runs",
@@ -57,6 +60,7 @@ PUBLIC_MODULES: Final = (
     "towpath.extensions.exporting",
     "towpath.extensions.redaction",
     "towpath.extensions.progress",
+    "towpath.extensions.job_templates",
 )
 """Modules whose names users import, those that readers look up most first."""
 

@@ -49,6 +49,16 @@ def test_a_broken_part_costs_only_what_needs_it(place: Place) -> None:
     assert place.flow_run()["state"] == "FAILED"
 
 
+def test_an_api_is_called_no_faster_than_its_limit(place: Place) -> None:
+    result = place.example("rate_limited_api.py")
+    assert (result.returncode, result.stderr.count("Traceback")) == (0, 0)
+    # Two at once, then one each 50 ms.
+    seconds = float(result.stdout.split(" cities in ")[1].split(" ")[0])
+    assert result.stdout.startswith("6 cities in ")
+    assert seconds >= 0.2
+    assert place.tasks() == {("fetch", "COMPLETED", 1): 6, ("store", "COMPLETED", 1): 1}
+
+
 def test_sound_rows_of_sound_stations_are_loaded(place: Place) -> None:
     result = place.example("air_quality.py")
     assert (result.returncode, result.stderr.count("Traceback")) == (0, 0)

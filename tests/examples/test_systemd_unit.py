@@ -27,11 +27,15 @@ pytestmark = pytest.mark.subject("work")
 UNIT = (EXAMPLES / "towpath-worker.service").read_text(encoding="utf-8")
 
 
+class _Unit(configparser.ConfigParser):
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr  # The case counts.
+
+
 @pytest.fixture(scope="module")
 def service() -> Mapping[str, str]:
     """The keys of the section [Service] that stand there once."""
-    parser = configparser.ConfigParser(strict=False, interpolation=None, delimiters="=")
-    parser.optionxform = str  # type: ignore[assignment,method-assign] # The case counts.
+    parser = _Unit(strict=False, interpolation=None, delimiters="=")
     parser.read_string(UNIT)
     assert parser.sections() == ["Unit", "Service", "Install"]
     return parser["Service"]

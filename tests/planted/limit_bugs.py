@@ -59,8 +59,8 @@ LIMIT_BUGS = (
     PlantedBug(
         name="a-repeated-reservation-takes-slots-again",
         file=f"{_LIMITS}/application/settling.py",
-        correct="    rows.holds.add(made)\n",
-        broken="",
+        correct="    rows.write(made, (), list(moved.values()))\n",
+        broken="    rows.write((), (), list(moved.values()))\n",
         caught_by=(f"{_LIMITER}::test_a_rate_gives_each_caller_a_time_to_go_on_at",),
     ),
     PlantedBug(

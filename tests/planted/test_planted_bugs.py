@@ -36,14 +36,16 @@ def test_a_planted_bug_is_caught(bug: PlantedBug, sources: Path, postgres: Datab
 
 
 def _guards() -> list[str]:
-    return [guard for bug in BUGS for guard in bug.caught_by]
+    """One guard of each folder, without those that start processes, which take long."""
+    found = [guard for bug in BUGS for guard in bug.caught_by]
+    quick = [guard for guard in found if guard.startswith(("tests/unit/", "tests/contract/"))]
+    return list({str(Path(guard.partition("::")[0]).parent): guard for guard in quick}.values())
 
 
 @pytest.mark.timeout(600)
 def test_the_guards_pass_where_no_bug_is_planted(sources: Path, postgres: Databases) -> None:
-    """The control of the others, with a guard of each folder: they fail by the bug alone."""
-    guards = {str(Path(guard.partition("::")[0]).parent): guard for guard in _guards()}
-    outcome = run_tests(tuple(guards.values()), sources=sources, postgres=postgres.dsn)
+    """The control of the others: guards fail by the bug, not by the way in which they are run."""
+    outcome = run_tests(tuple(_guards()), sources=sources, postgres=postgres.dsn)
     assert outcome.returncode == 0, f"{outcome.stdout[-4000:]}\n{outcome.stderr[-2000:]}"
     assert " passed" in outcome.stdout
 

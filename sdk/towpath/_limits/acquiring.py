@@ -132,14 +132,14 @@ class Acquisition:
             try:
                 answer = limit_calls().acquire(self._id, self.wanted, min(rest, CALL_SECONDS))
             except ConfigurationError as error:
-                return self._without(error)
+                return self.without(error)
             except RpcError as error:
                 if not is_away(error):
                     raise _refused(error, self.wanted) from error
                 if self._proceeds():
-                    return self._without(error)
+                    return self.without(error)
                 if rest <= 0:
-                    raise self._too_late() from error
+                    raise self.too_late() from error
                 self._given_up.wait(min(pause, rest))
                 pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
                 continue
@@ -147,7 +147,7 @@ class Acquisition:
                 return self._made(answer)
             if self._rest() <= 0:
                 keeper().release_id(self._id)
-                raise self._too_late()
+                raise self.too_late()
         return Slots()
 
     def _rest(self) -> float:
@@ -166,14 +166,15 @@ class Acquisition:
             hold_seconds=self.wanted.hold_seconds,
         )
 
-    def _without(self, error: Exception) -> Slots:
+    def without(self, error: Exception) -> Slots:
         """Goes on without slots, or raises where that is not wanted."""
         if self.wanted.strict and isinstance(error, ConfigurationError):
             raise ConcurrencySlotAcquisitionError(str(error)) from error
         _tell(f"away: {error}", f"limits are not observed: {error}")
         return Slots()
 
-    def _too_late(self) -> AcquireConcurrencySlotTimeoutError:
+    def too_late(self) -> AcquireConcurrencySlotTimeoutError:
+        """The error of a wait that was too long."""
         names = ", ".join(self.wanted.needs)
         return AcquireConcurrencySlotTimeoutError(
             f"no slots of {names} came free within {self._seconds:g} s:"
@@ -235,16 +236,16 @@ def _reserve(
         try:
             answer = limit_calls().reserve(id_, wanted, min(rest, LONGEST_RATE_SECONDS))
         except ConfigurationError as error:
-            asking._without(error)  # noqa: SLF001 - of this module
+            asking.without(error)
             return 0.0
         except RpcError as error:
             if not is_away(error):
                 raise _refused(error, wanted) from error
             if (on_unreachable or settings_of_runs().limits_on_unreachable) == "proceed":
-                asking._without(error)  # noqa: SLF001 - of this module
+                asking.without(error)
                 return 0.0
             if rest <= 0:
-                raise asking._too_late() from error  # noqa: SLF001 - of this module
+                raise asking.too_late() from error
             time.sleep(min(pause, rest))
             pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
             continue

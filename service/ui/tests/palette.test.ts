@@ -1,8 +1,9 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { STATES } from "../src/states";
-import css from "../src/theme/tokens.css?raw";
 import { luminance } from "../src/timeline/ink";
 
+const css = readFileSync(new URL("../src/theme/tokens.css", import.meta.url), "utf8");
 const read = (block: string): Map<string, string> => new Map([...block.matchAll(/(--[\w-]+): (#[0-9a-f]{6});/g)].map(([, name, value]) => [name, value]));
 const blockAfter = (selector: string): string => css.slice(css.indexOf(selector)).split("}")[0];
 const light = read(blockAfter(":root {"));

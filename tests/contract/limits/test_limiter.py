@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from towpath_service.core.errors import ServiceError
 from towpath_service.limits.domain.limits import LimitSettings
+from towpath_service.limits.storage.waits import slot_waits
 
 from tests.contract.limits.slots import SECOND, Slots, number
 
@@ -244,3 +245,16 @@ async def test_holders_get_time_to_renew_when_a_server_starts(slots: Slots) -> N
     assert await slots.limiter.renew([slots.acquisition(number(1))]) == []
     await slots.pass_time(59)
     assert await slots.held("db") == [number(1)]
+
+
+async def test_the_limit_that_a_run_waits_for_is_read_with_its_holders(slots: Slots) -> None:
+    run_id = number(77)
+    await slots.set("db", 1)
+    await slots.ask("db", id_=number(1), holder="load, w-7")
+    await slots.ask("db", id_=number(2), run_id=run_id)
+    [wait] = await slots.stores.database.read(
+        lambda transaction: slot_waits(transaction, slots.scope, run_id),
+        tenants={slots.scope.tenant_id},
+    )
+    assert (wait.limit_id, wait.held, wait.slots) == ("db", 1, 1)
+    assert [tuple(holder) for holder in wait.holders] == [(number(1), "", "load, w-7")]

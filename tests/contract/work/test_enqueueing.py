@@ -108,3 +108,21 @@ async def test_an_id_of_a_reported_run_is_taken(site: Site) -> None:
         await site.enqueue(request(run_id=run_id, key="k"))
     assert raised.value.reason == "RUN_CONFLICT"
     assert await site.rows(tables.run_key) == []
+
+
+@pytest.mark.parametrize(
+    ("most", "wanted", "room"), [(10, 2, 2), (5, 3, 2), (4, 1, 1), (3, 1, 0), (2, 1, 0)]
+)
+async def test_a_tenant_has_room_for_as_many_runs_as_its_queue_lacks(
+    site: Site, most: int, wanted: int, room: int
+) -> None:
+    """Runs that are SCHEDULED without being queued, such as for a retry, take no room."""
+    await site.enqueue(request(), request(), request())
+    initial = StateReport(state=RunState.SCHEDULED)
+    waiting = Creation(kind=RunKind.FLOW, initial=initial, display_name="etl")
+    for _ in range(3):
+        await site.report(new_id(), waiting)
+    found = await site.control.write(
+        {TENANT}, lambda control: control.queue.room(TENANT, most, wanted)
+    )
+    assert found == room

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import pytest_asyncio
 from towpath_auth import LOCAL_CALLER
+from towpath_service.core.errors import ServiceError
 from towpath_service.core.tenant_limits import DEFAULTS
 from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.runs.domain.states import RunState
@@ -138,6 +139,45 @@ async def test_three_replicas_decide_each_due_time_once(
         assert len({(row.schedule_id, row.slot_us) for row in origins}) == len(origins) == 2_000
         assert {row.run_id for row in origins} == {slot.run_id for slot in slots}
         assert len(await first.site.queued()) == 2_000
+
+
+async def test_a_round_is_written_in_portions(
+    times: Timetable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "PORTION", 2)
+    names = [f"s{number}" for number in range(5)]
+    for name in names:
+        await times.add(EVERY_MINUTE, name)
+    times.clock.us += MINUTE
+    ticked = await times.scheduler().tick()
+    assert (ticked.schedules, ticked.runs) == (5, 5)
+    origins = await times.site.rows(tables.run_origin)
+    assert sorted(row.schedule_id for row in origins) == names
+
+
+async def test_a_portion_that_fails_leaves_the_portions_before_it(
+    times: Timetable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "PORTION", 2)
+    for number in range(5):
+        await times.add(EVERY_MINUTE, f"s{number}")
+    times.clock.us += MINUTE
+    write, written = scheduler.write_plans, 0
+
+    def fail_second(*given: Any, **named: Any) -> Any:
+        nonlocal written
+        written += 1
+        if written == 2:
+            raise ServiceError(reason="OVERLOADED", message="the database is away")
+        return write(*given, **named)
+
+    monkeypatch.setattr(scheduler, "write_plans", fail_second)
+    with pytest.raises(ServiceError, match="away"):
+        await times.scheduler().tick()
+    assert len(await times.site.rows(tables.run_origin)) == 2
+    await times.tick()
+    assert await times.counts() == {"RUN": 5}
+    assert len(await times.site.queued()) == 5
 
 
 async def test_a_year_passes_in_virtual_time(tmp_path: Path) -> None:

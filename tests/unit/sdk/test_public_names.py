@@ -23,9 +23,8 @@ NAMES = {
     "towpath.client": (
         "ApiKey ArchiveCode Audit AuditEntry AuditPage Backfill Backfills Caller Cancellation"
         " ClaimRule Client CodeSource Decision DeploymentInfo DeploymentSpec Deployments"
-        " DeviceSignIn Explanation Failure"
-        " FlowSummary GitCode GraphNode Keys Limit LimitHolder Limits"
-        " LocalCode LogLine Login NewApiKey NewTenant"
+        " DeviceSignIn Explanation Failure FlowSummary GitCode GraphNode Keys Limit LimitHolder"
+        " Limits LocalCode LogLine Login NewApiKey NewTenant"
         " NewUser PackageCode Pools Queues Reason Role RoleBinding Roles Run RunEvent ScheduleInfo"
         " ScheduleSlot Schedules SecretInfo Secrets ServerInfo ServiceAccount ServiceAccounts"
         " SignInOptions SignIns Tenant TenantLimits TenantUsage Tenants Transition Trust Trusts"
@@ -50,8 +49,8 @@ NAMES = {
         " arun_deployment deploy run_deployment serve"
     ),
     "towpath.exceptions": (
-        "AcquireConcurrencySlotTimeoutError CancelledRun ConcurrencySlotAcquisitionError"
-        " CrashedRun FailedRun MappingLengthMismatch MappingMissingIterable"
+        "AcquireConcurrencySlotTimeoutError ConcurrencySlotAcquisitionError"
+        " CancelledRun CrashedRun FailedRun MappingLengthMismatch MappingMissingIterable"
         " MissingResult ParameterBindError ParameterTypeError ReservedArgumentError"
         " SignatureMismatchError UnfinishedRun UpstreamTaskError"
         " ConfigurationError Conflict DefinitionError EventLoopError FlowRunFailed"

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import Connection
 
 CHUNK = 500
 """Keys of a statement: SQLite takes 32,766 variables."""
@@ -31,7 +31,7 @@ def portions(keys: Collection[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
 class Keyed:
     """A query for the rows of given keys, as each database reads many of them fastest."""
 
-    def __init__(self, query: Callable[[Any], Select[Any]], *columns: Any) -> None:
+    def __init__(self, query: Callable[[Any], Any], *columns: Any) -> None:
         """Builds the statements.
 
         Args:

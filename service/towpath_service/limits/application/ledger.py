@@ -49,9 +49,20 @@ class Ledger:
         self._changed: set[AcquisitionKey] = set()
         self._used: dict[LimitKey, int] = {}
 
-    def lock(self, keys: Collection[LimitKey]) -> None:
-        """Locks limits, and removes what holds their slots beyond its time."""
+    def lock(self, keys: Collection[LimitKey], asked: Collection[LimitKey] = ()) -> None:
+        """Locks limits, and removes what holds their slots beyond its time.
+
+        Args:
+            keys: The limits.
+            asked: Those that are made from a template if they don't exist.
+
+        Raises:
+            ServiceError: QUOTA_EXCEEDED.
+        """
         self.limits = self._rows.limits.lock(keys)
+        missing = [key for key in sorted(asked) if key not in self.limits and key.templates]
+        if missing and (made := _made_from_templates(self._rows, missing, self._now_us)):
+            self.limits |= self._rows.limits.lock(made)
         used = self._rows.holds.used(self.limits)
         late = [key for key, (_, ends_us) in used.items() if ends_us <= self._now_us]
         if late:
@@ -173,12 +184,12 @@ class Ledger:
     def write(self) -> None:
         """Writes what has changed."""
         new = [hold for key in self._new for hold in self.parts[key].values()]
-        self._rows.holds.add(new)
         changed = self._changed - self._new
-        self._rows.holds.change([hold for key in changed for hold in self.parts[key].values()])
+        old = [hold for key in changed for hold in self.parts[key].values()]
         self._rows.holds.wake(key for key in changed if not self.waits(key))
         given = {hold.limit for key in self._new | self._changed for hold in self._held(key)}
-        self._rows.limits.note([self.limits[key] for key in given if key in self.limits])
+        noted = [self.limits[key] for key in given if key in self.limits]
+        self._rows.write(new, old, noted)
 
     def _held(self, key: AcquisitionKey) -> list[Hold]:
         return [hold for hold in self.parts[key].values() if not hold.waiting]
@@ -283,24 +294,23 @@ def check_fits(limit: Limit, slots: int, *, rate: bool) -> None:
         )
 
 
-def lock_asked(rows: Limits, asked: Collection[LimitKey], now_us: int) -> set[LimitKey]:
-    """Makes limits from templates where they are missing; returns all that exist, for their locks.
+def _made_from_templates(
+    rows: Limits, missing: Collection[LimitKey], now_us: int
+) -> list[LimitKey]:
+    """Makes limits that don't exist from their templates; returns those that exist now.
 
     Raises:
         ServiceError: QUOTA_EXCEEDED.
     """
-    found = set(rows.limits.find(asked))
-    missing = [key for key in sorted(asked) if key not in found and key.templates]
-    if not missing:
-        return found
     wanted = {template for key in missing for template in key.templates}
     templates = rows.limits.find(wanted, keep=True)
+    made: list[LimitKey] = []
     for key in missing:
         template = next((templates[one] for one in key.templates if one in templates), None)
         if template is not None:
             _make(rows, key, template, now_us)
-            found.add(key)
-    return found
+            made.append(key)
+    return made
 
 
 def _make(rows: Limits, key: LimitKey, template: Limit, now_us: int) -> None:

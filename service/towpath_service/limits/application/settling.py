@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from towpath_service.core.errors import ServiceError
-from towpath_service.limits.application.ledger import Ledger, lock_asked
+from towpath_service.limits.application.ledger import Ledger
 from towpath_service.limits.domain import rates
 from towpath_service.limits.domain.limits import PLACE_US, Hold, Request
 from towpath_service.limits.domain.names import LimitKey
@@ -96,9 +96,10 @@ def settle(
     """
     asked = {key for item in items if isinstance(item, Request) for key in item.limits}
     others = {item.acquisition for item in items}
-    known = {hold.limit for hold in rows.holds.of(others)} if others else set[LimitKey]()
+    ending = {item.acquisition for item in items if not isinstance(item, Request)}
+    known = {hold.limit for hold in rows.holds.of(ending)} if ending else set[LimitKey]()
     ledger = Ledger(rows, now_us)
-    ledger.lock(lock_asked(rows, asked, now_us) | known | set(serve))
+    ledger.lock(asked | known | set(serve), asked)
     ledger.load(others)
     answers = [_take(ledger, item) for item in items]
     ledger.serve()
@@ -180,7 +181,7 @@ def reserve(
     """
     asked = {key for request in requests for key in request.limits}
     ledger = Ledger(rows, now_us)
-    ledger.lock(lock_asked(rows, asked, now_us))
+    ledger.lock(asked, asked)
     ledger.load({request.acquisition for request in requests})
     moved: dict[LimitKey, Limit] = {}
     made: list[Hold] = []
@@ -190,8 +191,7 @@ def reserve(
             answers.append(_reserve(ledger, request, now_us, moved, made))
         except ServiceError as error:
             answers.append(error)
-    rows.limits.note(list(moved.values()))
-    rows.holds.add(made)
+    rows.write(made, (), list(moved.values()))
     return answers
 
 

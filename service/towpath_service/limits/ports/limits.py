@@ -158,9 +158,24 @@ class HoldRows(Protocol):
 class Limits(Protocol):
     """One transaction over limits."""
 
-    limits: LimitRows
-    holds: HoldRows
-    transaction: Transaction
+    @property
+    def limits(self) -> LimitRows:
+        """Limits."""
+        ...
+
+    @property
+    def holds(self) -> HoldRows:
+        """Acquisitions."""
+        ...
+
+    def write(self, added: Sequence[Hold], changed: Sequence[Hold], noted: Sequence[Limit]) -> None:
+        """Adds and changes parts, and stores what `LimitRows.note` does, in one step."""
+        ...
+
+    @property
+    def transaction(self) -> Transaction:
+        """The transaction, for the stores of other subjects."""
+        ...
 
 
 class LimitStore(Protocol):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from towpath_service.database.port import SqlTransaction
+    from towpath_service.database.sql.one_statement import Executor
 
 _hold: Final[Any] = limit_hold.c
 _run: Final[Any] = run.c
@@ -49,18 +50,18 @@ class SqlHoldRows:
         """The parts of some acquisitions."""
         return self._many(_OF, acquisitions)
 
-    def add(self, holds: Sequence[Hold]) -> None:
-        """Adds parts of new acquisitions."""
+    def add(self, holds: Sequence[Hold], executor: Executor | None = None) -> None:
+        """Adds parts of new acquisitions, by an executor or at once."""
         check_tenants(self._transaction.tenants, {hold.acquisition.tenant_id for hold in holds})
-        insert_rows(self._connection, limit_hold, [_to_row(hold) for hold in holds])
+        insert_rows(executor or self._connection, limit_hold, [_to_row(hold) for hold in holds])
 
-    def change(self, holds: Sequence[Hold]) -> None:
+    def change(self, holds: Sequence[Hold], executor: Executor | None = None) -> None:
         """Replaces what changes of parts: whether they wait, their times and their fence."""
         rows = [
             (*hold.acquisition, hold.limit_id, *_changing(hold))
             for hold in sorted(holds, key=lambda hold: (hold.acquisition, hold.limit_id))
         ]
-        update_rows(self._connection, limit_hold, _CHANGED, rows)
+        update_rows(executor or self._connection, limit_hold, _CHANGED, rows)
 
     def remove(self, holds: Collection[Hold]) -> None:
         """Removes parts."""
@@ -100,7 +101,7 @@ class SqlHoldRows:
     def extend(self, acquisitions: Collection[AcquisitionKey], now_us: int) -> set[AcquisitionKey]:
         """Extends the time of held slots; returns the acquisitions that hold any."""
         check_tenants(self._transaction.tenants, {key.tenant_id for key in acquisitions})
-        extended = (
+        extended: Any = (
             update(limit_hold)
             .where(among(*_ACQUISITION), ~_hold.waiting)
             .values(expires_us=now_us + _hold.hold_us)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from towpath_service.core.names import Scope
     from towpath_service.database.port import SqlTransaction
+    from towpath_service.database.sql.one_statement import Executor
 
 _limit: Final[Any] = concurrency_limit.c
 _KEY: Final = (_limit.tenant_id, _limit.workspace_id, _limit.limit_id)
@@ -63,10 +64,10 @@ class SqlLimitRows:
             .values(**_settings(limit), template=limit.template)
         )
 
-    def note(self, limits: Sequence[Limit]) -> None:
+    def note(self, limits: Sequence[Limit], executor: Executor | None = None) -> None:
         """Stores `fence` and `tat_us` of limits, which the transaction has locked."""
         rows = [(*limit.key, limit.fence, limit.tat_us) for limit in limits]
-        update_rows(self._connection, concurrency_limit, _NOTED, rows)
+        update_rows(executor or self._connection, concurrency_limit, _NOTED, rows)
 
     def remove(self, keys: Collection[LimitKey]) -> None:
         """Removes limits, which the transaction has locked."""

@@ -42,7 +42,7 @@ OF_TENANT: Final = 50
 """Most schedules of a tenant in one round, so that others have their turn."""
 MOST: Final = 1_000
 """Most schedules of one round."""
-PORTION: Final = 250
+PORTION: Final = 100
 """Most schedules of one transaction, which others of the same tenants wait for."""
 MOST_RUNS: Final = 1_000
 """About the most runs of one transaction."""

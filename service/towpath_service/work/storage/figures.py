@@ -32,10 +32,8 @@ class SqlWorkFigures:
 
 def _read(transaction: SqlTransaction, now_us: int) -> WorkFigures:
     connection = transaction.connection
-    waiting = {
-        state: (count, oldest_us)
-        for state, count, oldest_us in connection.execute(_waiting(now_us))
-    }
+    rows: list[Any] = list(connection.execute(_waiting(now_us)))
+    waiting: dict[str, tuple[int, int | None]] = {row[0]: (row[1], row[2]) for row in rows}
     ready, oldest_us = waiting.get("ready", (0, None))
     phases = select(work_lease.c.phase, func.count()).group_by(work_lease.c.phase)
     directives = select(func.count()).select_from(run_directive)
@@ -73,7 +71,8 @@ def _with_leases() -> Any:
 
 
 def _workers(rows: Any) -> dict[str, int]:
-    figures = dict.fromkeys(("available", "busy", "offline", "slots", "used_slots"), 0)
+    names: tuple[str, ...] = ("available", "busy", "offline", "slots", "used_slots")
+    figures = dict.fromkeys(names, 0)
     for row in rows:
         if not row.attached:
             figures["offline"] += 1

@@ -13,6 +13,7 @@ from sqlalchemy import Row, and_, bindparam, delete, exists, func, or_, select, 
 from towpath_service.core.bus import SCHEDULES, Topic
 from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.database.sql.bulk import update_rows, upsert_rows
+from towpath_service.database.sql.keys import Keyed
 from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.runs.storage.tables import run, run_detail
 from towpath_service.work.domain.dispatching import (
@@ -25,7 +26,7 @@ from towpath_service.work.domain.dispatching import (
 )
 from towpath_service.work.ports.dispatching import JobRow, Place
 from towpath_service.work.storage import tables
-from towpath_service.work.storage.keys import Keyed, of_runs, run_portions
+from towpath_service.work.storage.keys import of_runs, run_portions
 from towpath_service.work.storage.unfinished import unfinished_of
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import { whyOf } from "./runs";
 
 const DAY = 86_400_000;
 const BUCKET = 1200;
-const OPEN = `kind = FLOW AND parent_run = "" AND (state = RUNNING OR state = RETRYING OR state = PENDING OR state = PAUSED OR state = CANCELLING)`;
+const OPEN = `kind = FLOW AND parent_run = "" AND (state = SCHEDULED OR state = RUNNING OR state = RETRYING OR state = PENDING OR state = PAUSED OR state = CANCELLING)`;
 const MOST_FLOWS = 100;
 const MOST_COMPARED = 12;
 /** A run is late when it takes this many times as long as 19 of 20 runs of its flow. */
@@ -53,7 +53,8 @@ const Welcome = () => (
 function Board({ known, open }: { known: Flow[]; open: Run[] }) {
   const late = useLate(open);
   const bad = known.filter((flow) => flow.lastRun && BAD.has(flow.lastRun.state)).sort((a, b) => ms(b.lastRun?.endTime) - ms(a.lastRun?.endTime));
-  const waiting = open.filter((run) => run.state === RunState.PAUSED || run.state === RunState.RETRYING || (run.state === RunState.PENDING && Date.now() - ms(run.stateTime) > 30e3));
+  const waiting = open.filter(waits);
+  const underWay = open.filter((run) => run.state !== RunState.SCHEDULED);
   const needs = bad.length + late.length + waiting.length;
   return (
     <>
@@ -69,18 +70,27 @@ function Board({ known, open }: { known: Flow[]; open: Run[] }) {
           </ul>
         </section>
         <section className="card" aria-labelledby="now">
-          <h2 id="now">Under way <span className="muted num">{open.length || ""}</span></h2>
-          {!open.length && <p className="muted">Nothing runs at present.</p>}
+          <h2 id="now">Under way <span className="muted num">{underWay.length || ""}</span></h2>
+          {!underWay.length && <p className="muted">Nothing runs at present.</p>}
           <ul className="list">
-            {open.slice(0, 12).map((run) => <Item key={run.runId} run={run} note={run.startTime ? span(Date.now() - ms(run.startTime)) : ""}>{progressOf(run)}</Item>)}
+            {underWay.slice(0, 12).map((run) => <Item key={run.runId} run={run} note={run.startTime ? span(Date.now() - ms(run.startTime)) : ""}>{progressOf(run)}</Item>)}
           </ul>
-          {open.length > 12 && <Link className="more" to="/runs" search={{ state: "running" }}>All {count(open.length)}</Link>}
+          {underWay.length > 12 && <Link className="more" to="/runs" search={{ state: "running" }}>All {count(underWay.length)}</Link>}
           <Next />
         </section>
       </div>
       <Worst known={known} />
     </>
   );
+}
+
+const PATIENCE = 60e3;
+
+/** Whether a run waits for something that may not come by itself. */
+function waits(run: Run): boolean {
+  const since = run.state === RunState.SCHEDULED ? ms(run.scheduledTime ?? run.createTime) : ms(run.stateTime);
+  if (run.state === RunState.PAUSED || run.state === RunState.RETRYING) return true;
+  return (run.state === RunState.SCHEDULED || run.state === RunState.PENDING) && Date.now() - since > PATIENCE;
 }
 
 function Item({ run, note, children }: { run: Run; note: string; children: ReactNode }) {

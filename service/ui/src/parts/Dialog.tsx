@@ -6,7 +6,7 @@ export function Dialog({ title, close, children, wide }: { title: string; close:
   useEffect(() => {
     if (!box.current || box.current.open) return;
     box.current.showModal();
-    box.current.querySelector<HTMLElement>("[data-focus]")?.focus();
+    box.current.querySelector<HTMLElement>("[data-focus], form :is(input, select, textarea)")?.focus();
   }, []);
   return (
     <dialog ref={box} className={wide ? "dialog wide" : "dialog"} aria-label={title} onClose={close}

@@ -1,7 +1,7 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { logs as service } from "../api/clients";
-import { atMs, count, ms } from "../format";
+import { atMs, ms, plural } from "../format";
 import { LogSeverity, type LogRecord } from "../gen/towpath/api/v1/log_service_pb";
 import { Store } from "../live/store";
 import { follow } from "../live/stream";
@@ -95,7 +95,7 @@ export function Logs({ run, only, nameOf, ended, choose }: Props) {
             <button key={least} aria-pressed={level === least} onClick={() => setLevel(least as number)}>{word}</button>
           ))}
         </div>
-        <span className="muted num" role="status">{count(shown.length)} lines</span>
+        <span className="muted num" role="status">{plural(shown.length, "line")}</span>
         <span className="grow" />
         <button className="small" aria-pressed={following} onClick={() => setFollowing(!following)}>{following ? "Following" : "Follow"}</button>
       </div>

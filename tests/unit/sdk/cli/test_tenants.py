@@ -54,6 +54,7 @@ def test_a_limit_changes_and_the_others_stay(asked: list[Any]) -> None:
         "calls-per-second": "default",
         "open-streams": "default",
         "open-watches": "default",
+        "queued-runs": "default",
         "stored-bytes": "100",
     }
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from towpath_service.core.transactions import SlotHolder, SlotWait
 from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.work.domain.explaining import Facts, ProcessFacts, WaitingFacts, explain
 
@@ -227,3 +228,26 @@ def test_a_state_says_why(
 def test_each_state_has_an_explanation() -> None:
     for state in RunState:
         explain(replace(facts(state), waiting=waiting()))
+
+
+def test_a_run_that_waits_for_slots_is_told_who_holds_them_and_what_frees_them() -> None:
+    wait = SlotWait(
+        limit_id="db",
+        since_us=NOW - 40 * SECOND,
+        held=5,
+        slots=5,
+        holders=[SlotHolder("0a1b", "other", "load, w-7, pid 4711"), SlotHolder("0a1c", "", "")],
+    )
+    [reason] = explain(facts(RunState.RUNNING, slot_waits=[wait]))
+    assert (reason.kind.name, reason.message, reason.command) == (
+        "LIMIT_FULL",
+        (
+            "it has waited 40 s for the limit db: 5 of 5 slots are held, the first by load, w-7,"
+            " pid 4711"
+        ),
+        "towpath limit release db 0a1b",
+    )
+    assert reason.resources == (
+        "workspaces/default/limits/db",
+        "workspaces/default/runs/other",
+    )

@@ -1,0 +1,1 @@
+"""Runs the tests with each version of Python that is supported."""
