@@ -32,10 +32,9 @@ class SqlWorkFigures:
 
 def _read(transaction: SqlTransaction, now_us: int) -> WorkFigures:
     connection = transaction.connection
-    rows: list[Any] = list(connection.execute(_waiting(now_us)))
-    waiting: dict[str, tuple[int, int | None]] = {row[0]: (row[1], row[2]) for row in rows}
+    waiting = {row[0]: (row[1], row[2]) for row in connection.execute(_waiting(now_us))}
     ready, oldest_us = waiting.get("ready", (0, None))
-    phases = select(work_lease.c.phase, func.count()).group_by(work_lease.c.phase)
+    phases: Any = select(work_lease.c.phase, func.count()).group_by(work_lease.c.phase)
     directives = select(func.count()).select_from(run_directive)
     return WorkFigures(
         ready=ready,
@@ -71,8 +70,13 @@ def _with_leases() -> Any:
 
 
 def _workers(rows: Any) -> dict[str, int]:
-    names: tuple[str, ...] = ("available", "busy", "offline", "slots", "used_slots")
-    figures = dict.fromkeys(names, 0)
+    figures: dict[str, int] = {
+        "available": 0,
+        "busy": 0,
+        "offline": 0,
+        "slots": 0,
+        "used_slots": 0,
+    }
     for row in rows:
         if not row.attached:
             figures["offline"] += 1
