@@ -7,6 +7,7 @@ from collections import Counter, OrderedDict, defaultdict
 from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from towpath._engine import arguments
 from towpath._engine.arguments import search
 from towpath._runs.children import Child
 from towpath._state_type import StateType
+from towpath.exceptions import ParameterError
 from towpath.futures import Future
 from towpath.states import State
 
@@ -325,3 +327,21 @@ def test_tasks_get_arguments_as_they_are_whichever_way_they_are_called(
         return [is_same(half, half), is_same.submit(deep, deep).result()]
 
     assert passes() == [True, True]
+
+
+def test_an_array_without_a_dimension_goes_to_every_call_of_a_map() -> None:
+    @task
+    def added(number: int, array: Any) -> int:
+        return number + int(array)
+
+    @flow
+    def adding() -> list[int]:
+        return added.map([1, 2], np.array(3)).result()
+
+    @flow
+    def alone() -> Any:
+        return added.map(1, np.array(3))
+
+    assert adding() == [4, 5]
+    with pytest.raises(ParameterError, match="no argument is a list to map over"):
+        alone()
