@@ -27,12 +27,12 @@ ASYNC_BUGS = (
     ),
     PlantedBug(
         name="async-flows-begin-before-they-are-awaited",
-        file=_FLOW_RUNS,
-        correct="async def run_async(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:\n",
+        file="sdk/towpath/_engine/flow_calls.py",
+        correct="        return self._run_async(parameters, lenient=lenient)\n",
         broken=(
-            "def run_async(flow, parameters):\n"
-            "    return FlowRun(flow, parameters).to_end_async()\n\n\n"
-            "async def _unused(flow: FlowDefinition, parameters: dict[str, Any]) -> Child:\n"
+            "        if isinstance(parameters, dict):\n"
+            "            return flow_runs.FlowRun(self._flow, parameters).to_end_async()\n"
+            "        return self._run_async(parameters, lenient=lenient)\n"
         ),
         caught_by=(f"{_CANCELLATION}::test_a_flow_that_is_never_awaited_has_no_run",),
     ),

@@ -9,7 +9,7 @@ heard: list[str] = []
 
 
 def note(definition: Any, run: Any, state: Any) -> None:
-    heard.append(f"{definition.name} {state.name}: {state.message} {run.parameters}")
+    heard.append(f"{definition.name} {state.name}: {state.message}")
 
 
 @task(on_failure=[note], on_completion=[note])
@@ -24,7 +24,7 @@ def idle(day: str) -> Any:
     return Completed(message="nothing to do", name="Idle")
 
 
-@flow(on_cancellation=[note])
+@flow
 def stopped(day: str) -> Any:
     return Cancelled(message="by hand")
 
@@ -35,7 +35,7 @@ def night(parts: list[int]) -> Any:
 
 
 if __name__ == "__main__":
-    print(inspect(3))
+    print(inspect(3, return_state=True).result())
     print(idle("monday", return_state=True).type.value)
     print(stopped("tuesday", return_state=True).is_cancelled())
     state = night([1, 0], return_state=True)
