@@ -8,7 +8,6 @@ _LIMITS = "service/towpath_service/limits"
 _LEDGER = f"{_LIMITS}/application/ledger.py"
 _GRANTING = f"{_LIMITS}/domain/granting.py"
 _LIMITER = "tests/contract/limits/test_limiter.py"
-_MACHINE = "tests/contract/limits/test_limit_machine.py"
 _SDK = "tests/unit/sdk/limits/test_concurrency.py"
 
 LIMIT_BUGS = (
@@ -20,11 +19,11 @@ LIMIT_BUGS = (
         caught_by=(f"{_LIMITER}::test_replicas_at_once_never_give_more_than_there_is",),
     ),
     PlantedBug(
-        name="what-is-given-is-not-counted",
-        file=_LEDGER,
-        correct="self._used[limit.key] = self._used.get(limit.key, 0) + hold.slots",
-        broken="self._used[limit.key] = self._used.get(limit.key, 0)",
-        caught_by=(f"{_MACHINE}::test_any_order_of_events_is_as_the_model_says",),
+        name="slots-are-given-twice",
+        file=_GRANTING,
+        correct="            free[limit_id] -= known[limit_id]\n",
+        broken="            free[limit_id] += 0\n",
+        caught_by=(f"{_LIMITER}::test_many_that_wait_are_served_in_order",),
     ),
     PlantedBug(
         name="waiters-are-passed-without-end",

@@ -315,6 +315,8 @@ def test_a_forked_child_leaves_the_slots_of_its_parent(client: Client) -> None:
     with context as slots:
         child = os.fork()
         if not child:
+            # Its own connection would be to another database here: a call at all is the fault.
+            keeping.Keeper.release_id = lambda _, id_: os._exit(len(id_))  # type: ignore[method-assign]
             keeping.keeper().release(slots)
             os._exit(len(keeping.keeper()._held))
         _, status = os.waitpid(child, 0)
