@@ -38,9 +38,6 @@ PUBLIC_MODULES: Final = (
     "towpath.tasks",
     "towpath.flows",
     "towpath.annotations",
-    "towpath.concurrency",
-    "towpath.concurrency.asyncio",
-    "towpath.concurrency.sync",
     "towpath.context",
     "towpath.runtime",
     "towpath.runtime.flow_run",
@@ -60,7 +57,6 @@ PUBLIC_MODULES: Final = (
     "towpath.extensions.exporting",
     "towpath.extensions.redaction",
     "towpath.extensions.progress",
-    "towpath.extensions.job_templates",
 )
 """Modules whose names users import, those that readers look up most first."""
 

@@ -55,7 +55,7 @@ def test_the_source_archive_holds_what_is_declared_and_nothing_else(source_archi
         names = {member.name.split("/", 1)[1] for member in archive if member.isfile()}
     declared = [ROOT / name.removeprefix("/") for name in BUILD["sdist"]["include"]]
     found = [path for place in declared for path in ([place] if place.is_file() else files(place))]
-    always = {"PKG-INFO", "pyproject.toml", ".gitignore"}
+    always = {"PKG-INFO", "pyproject.toml", ".gitignore", "service/ui/.npmrc"}
     assert names == {str(path.relative_to(ROOT)) for path in found} | always
 
 

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 def runner_named(name: str) -> TaskRunner:
     """Returns a new task runner: "threads", "processes" or "inline"."""
-    # Few flows run their tasks otherwise than in threads.
     if name == "processes":
-        from towpath._runners.processes.runner import ProcessPoolTaskRunner  # noqa: PLC0415 - as above
+        from towpath._runners.processes.runner import (  # noqa: PLC0415 - few flows use it
+            ProcessPoolTaskRunner,
+        )
 
         return ProcessPoolTaskRunner()
     if name == "inline":
-        from towpath._runners.inline import InlineTaskRunner  # noqa: PLC0415 - as above
+        from towpath._runners.inline import InlineTaskRunner  # noqa: PLC0415 - few flows use it
 
         return InlineTaskRunner()
     return ThreadPoolTaskRunner()

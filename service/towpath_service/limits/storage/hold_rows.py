@@ -110,11 +110,10 @@ class SqlHoldRows:
             .values(expires_us=now_us + _hold.hold_us)
             .returning(*_ACQUISITION)
         )
-        return {
-            AcquisitionKey(*row)
-            for portion in portions(acquisitions)
-            for row in self._connection.execute(extended, portion)
-        }
+        rows: list[Any] = []
+        for portion in portions(acquisitions):
+            rows += self._connection.execute(extended, portion)
+        return {AcquisitionKey(*row) for row in rows}
 
     def prolong(self, until_us: int) -> None:
         """Lets held slots last until a time at least; those of any tenant."""

@@ -32,16 +32,18 @@ class SqlWorkFigures:
 
 def _read(transaction: SqlTransaction, now_us: int) -> WorkFigures:
     connection = transaction.connection
-    waiting = {row[0]: (row[1], row[2]) for row in connection.execute(_waiting(now_us))}
+    rows: Any = connection.execute(_waiting(now_us))
+    waiting: dict[str, tuple[int, int | None]] = {row[0]: (row[1], row[2]) for row in rows}
     ready, oldest_us = waiting.get("ready", (0, None))
-    phases: Any = select(work_lease.c.phase, func.count()).group_by(work_lease.c.phase)
+    by_phase = select(work_lease.c.phase, func.count()).group_by(work_lease.c.phase)
+    phases: Any = connection.execute(by_phase)
     directives = select(func.count()).select_from(run_directive)
     return WorkFigures(
         ready=ready,
         parked=waiting.get("parked", (0, None))[0],
         later=waiting.get("later", (0, None))[0],
         oldest_us=oldest_us,
-        leases={Phase(phase): count for phase, count in connection.execute(phases)},
+        leases={Phase(phase): count for phase, count in phases},
         directives=connection.execute(directives).scalar_one(),
         **_workers(connection.execute(_with_leases())),
     )
