@@ -100,9 +100,9 @@ def _unmarked(value: Any) -> Any:
 
 
 def _is_mappable(value: Any) -> bool:
-    if isinstance(value, (*_WHOLE, unmapped, Future)) or not isinstance(value, Iterable):
-        return False
     if getattr(value, "ndim", None) == 0:  # An array of no dimension only looks iterable.
+        return False
+    if isinstance(value, (*_WHOLE, unmapped, Future)) or not isinstance(value, Iterable):
         return False
     kind = class_of(value)
     # A model gives its fields, a data frame the names of its columns.

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from towpath._transport.base import Transport
     from towpath.api.v1 import limit_service_pb2
 
+DATABASE: Final = "towpath.db"
+"""Name of the database in a home."""
 _SERVICE: Final = "towpath.api.v1.LimitService"
 _SLACK_SECONDS: Final = 10.0
 _AWAY: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED"})
@@ -173,6 +175,18 @@ def limit_calls() -> LimitCalls:
             embedded = not server_address(settings)
             _open = LimitCalls(_opened(settings), settings.workspace, embedded=embedded)
         return _open
+
+
+def may_be_limited() -> bool:
+    """Tells whether there may be limits: a home without a server and a database has none."""
+    from towpath._settings.current import settings_of_runs  # noqa: PLC0415 - loads parsers of files
+
+    if _open is not None:
+        return True
+    settings = settings_of_runs()
+    if settings.server_address or find_server(settings.home):
+        return True
+    return (settings.home / DATABASE).exists()
 
 
 def close_calls() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from towpath._forks import in_child
 from towpath._limits.acquiring import Acquisition, release_async, wanted_of
-from towpath._limits.calls import limit_calls
+from towpath._limits.calls import limit_calls, may_be_limited
 from towpath._limits.keeping import Slots, keeper
 from towpath.exceptions import ConcurrencySlotAcquisitionError, TowpathError
 
@@ -56,8 +56,10 @@ class LimitedTags:
             due = not self._asked or now - self._asked >= REFRESH_SECONDS
             if due:
                 self._asked = now
-        if due:
+        if due and may_be_limited():
             threading.Thread(target=self._ask, name="towpath-limited-tags", daemon=True).start()
+        elif due:
+            self._known.set()
         if not self._known.is_set():
             self._known.wait(FIRST_SECONDS)
 
@@ -66,6 +68,8 @@ class LimitedTags:
             self._tags, self._prefixes = limit_calls().limited_tags()
         except TowpathError as error:
             _log.debug("the limited tags are not known: %s", error)
+        except Exception as error:  # noqa: BLE001 - an interpreter that ends starts no threads
+            _log.debug("the limited tags can't be asked for: %r", error)
         self._known.set()
 
 

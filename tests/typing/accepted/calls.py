@@ -141,4 +141,4 @@ def administer(client: Client) -> None:
 
 loaded = flow.from_source("https://git.example.org/t/p.git", entrypoint="etl.py:etl")
 assert_type(loaded, Flow[..., Any])
-assert_type(pipeline.from_source("flows", "etl.py:etl"), Flow[[int], str])
+assert_type(pipeline.from_source("flows", "etl.py:etl")(3), str)

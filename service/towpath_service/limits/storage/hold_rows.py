@@ -104,12 +104,8 @@ class SqlHoldRows:
     def extend(self, acquisitions: Collection[AcquisitionKey], now_us: int) -> set[AcquisitionKey]:
         """Extends the time of held slots; returns the acquisitions that hold any."""
         check_tenants(self._transaction.tenants, {key.tenant_id for key in acquisitions})
-        extended: Any = (
-            update(limit_hold)
-            .where(among(*_ACQUISITION), ~_hold.waiting)
-            .values(expires_us=now_us + _hold.hold_us)
-            .returning(*_ACQUISITION)
-        )
+        held: Any = update(limit_hold).where(among(*_ACQUISITION), ~_hold.waiting)
+        extended = held.values(expires_us=now_us + _hold.hold_us).returning(*_ACQUISITION)
         rows: list[Any] = []
         for portion in portions(acquisitions):
             rows += self._connection.execute(extended, portion)
