@@ -379,7 +379,7 @@ TOLERATED: Final = frozenset(
         *("display", "log.level", "log.prints", "outbox.fsync", "flush_timeout_seconds"),
         *("flow.retries", "flow.retry_delay_seconds", "task.retries", "task.retry_delay_seconds"),
         *("task.runner", "task.max_workers", "results.persist", "results.cache"),
-        *("telemetry.join_caller", "telemetry.trace_url"),
+        *("telemetry.join_caller", "telemetry.trace_url", "limits.on_unreachable"),
         *("deploy.pool", "serve.pause_on_shutdown"),
         *("worker.pool", "worker.name", "worker.limit", "worker.grace_seconds"),
     }
