@@ -213,7 +213,7 @@ def message_of(method: str, **fields: Any) -> Any:
 
 
 def is_stream(method: str) -> bool:
-    return "/Watch" in method or "/Tail" in method
+    return "/Watch" in method or "/Tail" in method or "/Stream" in method
 
 
 def _answer_of(error: grpc.RpcError) -> Answer:
