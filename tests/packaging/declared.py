@@ -19,6 +19,9 @@ def entry_points() -> set[tuple[str, str, str]]:
     }
 
 
+LEFT_BY_TOOLS = {"__pycache__", "node_modules", "gen"}
+
+
 def files(folder: Path) -> list[Path]:
     """The files below a folder, without what Python and the tools leave there."""
     return [
@@ -26,6 +29,6 @@ def files(folder: Path) -> list[Path]:
         for path in folder.rglob("*")
         if path.is_file()
         and not any(
-            part == "__pycache__" or part.startswith(".") for part in path.relative_to(ROOT).parts
+            part in LEFT_BY_TOOLS or part.startswith(".") for part in path.relative_to(ROOT).parts
         )
     ]
