@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+LEFT_BY_TOOLS = {"__pycache__", "node_modules", "gen"}
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
@@ -17,9 +18,6 @@ def entry_points() -> set[tuple[str, str, str]]:
     return {
         (group, name, target) for group, points in groups.items() for name, target in points.items()
     }
-
-
-LEFT_BY_TOOLS = {"__pycache__", "node_modules", "gen"}
 
 
 def files(folder: Path) -> list[Path]:
