@@ -252,8 +252,8 @@ class State(Generic[R]):
         return hash((self.type, self.reason, self.message))
 
     def __repr__(self) -> str:
-        shown = [f"message={self.message!r}", f"type={self.type.value}", f"result={self.data!r}"]
-        return f"{self.name}({', '.join(shown)})"
+        # Without the result, which may be sensitive: representations end up in logs.
+        return f"{self.name}(message={self.message!r}, type={self.type.value})"
 
     def __str__(self) -> str:
         shown = [repr(self.message)] if self.message else []

@@ -42,7 +42,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     sizes = ", ".join(f"{name} {size:,}" for name, (size, _) in ROWS.items())
-    parser.add_argument("row", choices=ROWS, help="what to measure")
+    parser.add_argument("row", choices=ROWS, nargs="?", default="claims", help="what to measure")
     parser.add_argument(
         "--size", type=positive, help=f"runs, claims, schedules or workers of the row ({sizes})"
     )

@@ -182,4 +182,4 @@ def test_states_are_equal_by_what_they_say_and_survive_pickling() -> None:
     assert hash(back) == hash(state)
     assert back != Completed(data=2, message="m")
     assert str(Failed(message="no")) == "Failed('no')"
-    assert repr(Completed(name="Fine", data=1)) == "Fine(message='', type=COMPLETED, result=1)"
+    assert repr(Completed(name="Fine", data="hush")) == "Fine(message='', type=COMPLETED)"
