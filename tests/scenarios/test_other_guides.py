@@ -62,6 +62,11 @@ def test_a_database_of_postgresql_is_set_up(terminal: Terminal, empty_postgres_d
     assert terminal.typed == commands_of("database")["The database"]
 
 
+def test_the_address_of_the_page_is_shown(terminal: Terminal) -> None:
+    terminal.serves("towpath server start")
+    assert "http://" in terminal.runs("towpath open --print")
+
+
 def test_no_guide_has_commands_that_nobody_walks() -> None:
     sections = {
         (file.stem, heading)
@@ -76,5 +81,9 @@ def test_no_guide_has_commands_that_nobody_walks() -> None:
         ("database", "The database"),
         ("database", "Behind PgBouncer"),  # tests/contract/database/test_bouncer.py has one.
         ("delivery", "Without a server"),
+        # unit/sdk/cli/test_limits.py has them.
+        ("limits", "Limits"),
+        ("limits", "Who holds the slots"),
         ("troubleshooting", "Why did that run end so?"),
+        ("web", "The web page"),
     }
