@@ -47,8 +47,17 @@ def broken_off(
     while True:
         trace = _Trace(at, within, places, then)
         try:
-            with _watched_by(trace, places):
-                call()
+            if sys.version_info >= (3, 12) and places == "steps":
+                with _monitored(trace):
+                    call()
+            else:
+                # Here and not in a generator: CPython 3.11 hung in the call after that.
+                before = sys.gettrace()
+                sys.settrace(trace.call)
+                try:
+                    call()
+                finally:
+                    sys.settrace(before)
         except BrokenOffError:
             assert trace.struck
         yield trace.struck
@@ -58,9 +67,11 @@ def broken_off(
 
 
 @contextmanager
-def _watched_by(trace: _Trace, places: Places) -> Generator[None]:
-    if sys.version_info >= (3, 12) and places == "steps":
-        # There, a trace function misses the opcodes of a function's first call.
+def _monitored(trace: _Trace) -> Generator[None]:
+    """Watches instructions; a trace function misses those of a function's first call there."""
+    if sys.version_info < (3, 12):
+        yield
+    else:
         tool, event = sys.monitoring.DEBUGGER_ID, sys.monitoring.events.INSTRUCTION
         sys.monitoring.use_tool_id(tool, "breaking in")
         sys.monitoring.register_callback(tool, event, trace.instruction)
@@ -71,13 +82,6 @@ def _watched_by(trace: _Trace, places: Places) -> Generator[None]:
             sys.monitoring.set_events(tool, sys.monitoring.events.NO_EVENTS)
             sys.monitoring.register_callback(tool, event, None)
             sys.monitoring.free_tool_id(tool)
-        return
-    before = sys.gettrace()
-    sys.settrace(trace.call)
-    try:
-        yield
-    finally:
-        sys.settrace(before)
 
 
 class _Trace:
