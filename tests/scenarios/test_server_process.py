@@ -219,7 +219,8 @@ def test_an_idle_server_is_small(server: Server) -> None:
         run_service_pb2_grpc.RunServiceStub(channel).ListRuns(
             run_service_pb2.ListRunsRequest(parent=WORKSPACE), timeout=DEADLINE_SECONDS
         )
-    assert psutil.Process(server.pid).memory_info().rss < 100 * 1024 * 1024
+    # Its own memory: how much of the libraries' files counts as resident is up to the page cache.
+    assert psutil.Process(server.pid).memory_full_info().uss < 76 * 1024 * 1024
 
 
 @on_both_databases
