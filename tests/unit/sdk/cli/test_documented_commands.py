@@ -19,7 +19,7 @@ TABLE = re.compile(r"^\| command \| does \|\n\| --- \| --- \|\n((?:\|.*\n)+)", r
 FENCED = re.compile(r"^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 SHELLS = {"bash", "sh", "console"}
 SPAN = re.compile(r"`([^`]+)`")
-COMMAND = re.compile(r"(?<!from )(?<!=)\btowpath +([^|&;>#\n]*)")
+COMMAND = re.compile(r"(?<!from )(?<![=/])\btowpath +([^|&;>#\n]*)")
 PLACEHOLDER = re.compile(r"[A-Z_]+|\.\.\.")
 
 
