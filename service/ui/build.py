@@ -7,18 +7,20 @@ fails on a difference.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 UI: Final = Path(__file__).resolve().parent
 BUILT: Final = UI.parent / "towpath_service/web/static"
@@ -100,10 +102,20 @@ def _install() -> None:
     lock = (UI / "package-lock.json").read_bytes()
     mark = UI / "node_modules/.installed"
     wanted = hashlib.sha256(lock).hexdigest()
-    if mark.is_file() and mark.read_text(encoding="utf-8") == wanted:
-        return
-    _run(*_npm(), "ci", "--no-audit", "--no-fund", "--prefer-offline")
-    mark.write_text(wanted, encoding="utf-8")
+    with _turn():
+        if mark.is_file() and mark.read_text(encoding="utf-8") == wanted:
+            return
+        _run(*_npm(), "ci", "--no-audit", "--no-fund", "--prefer-offline")
+        mark.write_text(wanted, encoding="utf-8")
+
+
+@contextmanager
+def _turn() -> Generator[None]:
+    """Has processes that install take turns: the check of the build and tests may want to at once."""
+    name = hashlib.sha256(str(UI).encode()).hexdigest()[:16]
+    with (Path(tempfile.gettempdir()) / f"towpath-ui-{name}.lock").open("a") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        yield
 
 
 def _wheel() -> Path | None:

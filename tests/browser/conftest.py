@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.chromium import Browser, chromium, find_chromium
+from tests.browser.chromium import Browser, chromium
+from tests.postgres.debian import program
 from tests.scenarios.servers import Server, environment
 
 if TYPE_CHECKING:
@@ -44,8 +43,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    program = find_chromium() or _installed()
-    with chromium(program) as opened:
+    with chromium(program("chromium", "chromium")) as opened:
         yield opened
 
 
@@ -55,14 +53,3 @@ def axe() -> str:
     if not AXE.is_file():
         subprocess.run([sys.executable, str(UI / "build.py"), "install"], check=True)
     return AXE.read_text(encoding="utf-8")
-
-
-def _installed() -> str:
-    """Installs Chromium where that is a machine's own affair, as in CI."""
-    if shutil.which("apt-get") is None or os.geteuid() != 0:
-        pytest.skip("Chromium isn't installed: install the package chromium")
-    for words in (("update", "-q"), ("install", "-q", "-y", "--no-install-recommends", "chromium")):
-        subprocess.run(["apt-get", *words], check=True, stdout=subprocess.DEVNULL)
-    found = find_chromium()
-    assert found is not None
-    return found
