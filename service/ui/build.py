@@ -111,9 +111,8 @@ def _install() -> None:
 
 @contextmanager
 def _turn() -> Generator[None]:
-    """Has processes that install take turns: the check of the build and tests may want to at once."""
-    name = hashlib.sha256(str(UI).encode()).hexdigest()[:16]
-    with (Path(tempfile.gettempdir()) / f"towpath-ui-{name}.lock").open("a") as turn:
+    """Has processes that install take turns: the check of the build, and tests beside it."""
+    with (UI / ".installing").open("a") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         yield
 
