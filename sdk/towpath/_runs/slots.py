@@ -1,9 +1,6 @@
 """A bounded number of work slots over threads; work that waits for other runs gives up its slot.
 
-Invariants:
-  - work that can run is run even when every slot is held by work that waits for it;
-  - a thread that gives its slot back is idle by the same step, so that no other is started for the
-    next work: there are no more threads than work that has been under way at once.
+Invariant: work that can run is run even when every slot is held by work that waits for it.
 """
 
 from __future__ import annotations
@@ -13,7 +10,6 @@ from collections import deque
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
-from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath._forks import in_child
@@ -24,8 +20,7 @@ if TYPE_CHECKING:
 
     from towpath._runs.loops import SharedLoop
 
-_IDLE_SECONDS: Final = 5.0
-"""How long a thread without work lasts, should nobody close its slots."""
+_MOST_THREADS: Final = 100_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,19 +54,12 @@ class Slots:
             most: Number of slots.
             name: Prefix of the threads' names.
         """
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - loads logging
+
         self._free = most
         self._lock = threading.Lock()
         self._queue: deque[_Work] = deque()
-        """What waits for a slot."""
-        self._name = name
-        self._begun: deque[_Work] = deque()
-        """What has a slot, and waits for a thread."""
-        self._wake = threading.Condition(self._lock)
-        self._idle = 0
-        """Threads without work, less those that `_begun` is for."""
-        self._threads: set[threading.Thread] = set()
-        self._numbers = count()
-        self._closed = False
+        self._pool = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix=name)
 
     def run(self, work: Callable[[], None]) -> None:
         """Runs work in a thread and a copy of this context, when a slot is free.
@@ -105,13 +93,7 @@ class Slots:
 
     def close(self) -> None:
         """Waits until all work has ended."""
-        with self._lock:
-            self._closed = True
-            self._wake.notify_all()
-        # In a forked child they are gone.
-        while threads := [thread for thread in list(self._threads) if thread.is_alive()]:
-            for thread in threads:
-                thread.join()
+        self._pool.shutdown(wait=True)
 
     @contextmanager
     def aside(self, held: _Held) -> Generator[None]:
@@ -146,22 +128,8 @@ class Slots:
     def _begin(self, work: _Work) -> None:
         if work.in_loop:
             work.begin()
-            return
-        with self._lock:
-            self._begun.append(work)
-            if self._idle:
-                self._idle -= 1
-                self._wake.notify()
-                return
-            thread = threading.Thread(
-                target=self._serve, name=f"{self._name}_{next(self._numbers)}"
-            )
-            try:
-                thread.start()
-            except BaseException:
-                self._begun.remove(work)
-                raise
-            self._threads.add(thread)
+        else:
+            self._pool.submit(self._drain, work)
 
     def _pass_on(self) -> None:
         """Gives a slot to the work that has waited longest for one."""
@@ -169,49 +137,20 @@ class Slots:
         if following is not None:
             self._begin(following)
 
-    def _next(self, *, idle: bool = False) -> _Work | None:
-        """The work that takes over a slot; without any, the slot is free.
-
-        Args:
-            idle: Whether a thread of these slots is idle then.
-        """
+    def _next(self) -> _Work | None:
         with self._lock:
             if self._queue and self._free >= 0:
                 return self._queue.popleft()
             self._free += 1
-            self._idle += idle
             return None
-
-    def _serve(self) -> None:
-        """Does work in a thread of these slots."""
-        while (work := self._taken()) is not None:
-            self._drain(work)
-
-    def _taken(self) -> _Work | None:
-        """Waits for work; None when this thread is to end."""
-        with self._lock:
-            while not self._begun:
-                if self._closed or (not self._wake.wait(_IDLE_SECONDS) and self._leaves()):
-                    self._threads.discard(threading.current_thread())
-                    return None
-            return self._begun.popleft()
-
-    def _leaves(self) -> bool:
-        """Whether a thread may end that has waited in vain."""
-        if self._begun or not self._idle:
-            return False
-        self._idle -= 1
-        return True
 
     def _drain(self, work: _Work) -> None:
         following: _Work | None = work
         while following is not None:
             following.begin()
-            following = self._next(idle=True)
+            following = self._next()
             if following is not None and following.in_loop:
                 following.begin()
-                with self._lock:
-                    self._idle += 1
                 return
 
 
