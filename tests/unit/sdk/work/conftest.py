@@ -1,4 +1,4 @@
-"""Runs of small programs under real shims."""
+"""Runs of small programs under real shims, and workers whose service the test plays."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from towpath._delivery.outbox import LEASE_VARIABLE
 from towpath._work.folders import Job, ProcessJob, RunFolder
 from towpath._work.kinds.process import supervise
 
+from tests.budgets import patience
+from tests.unit.sdk.work.stubs import Bench
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from towpath._work.proof import RunEnd
 
 WORKER = "pools/local/workers/w-1"
+DEADLINE_SECONDS = patience(120.0)
 
 
 def job_of(lease_id: str, *command: str, **process: Any) -> Job:
@@ -71,17 +75,30 @@ class Stage:
 
 
 @pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+@pytest.fixture
+def running(bench: Bench) -> Bench:
+    """A worker with one run, of lease "a"."""
+    bench.attach()
+    bench.grant("a")
+    return bench
+
+
+@pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     made = Stage(tmp_path / "home")
     yield made
     for handle in made.handles:
         handle.request_stop(grace_seconds=0)
     for handle in made.handles:
-        assert handle.wait(30) is not None
+        assert handle.wait(DEADLINE_SECONDS) is not None
 
 
 def end_of(handle: ProcessHandle) -> RunEnd:
     """How a run ends; the time limit is only for tests that fail."""
-    end = handle.wait(20)
+    end = handle.wait(DEADLINE_SECONDS)
     assert end is not None
     return end
