@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from towpath._forks import generation, in_child
-from towpath._transport.discovery import find_server
+from towpath._transport.discovery import DATABASE, find_server
 from towpath.exceptions import RpcError, ServerUnreachable
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from towpath._transport.base import Transport
     from towpath.api.v1 import limit_service_pb2
 
-DATABASE: Final = "towpath.db"
-"""Name of the database in a home."""
 _SERVICE: Final = "towpath.api.v1.LimitService"
 _SLACK_SECONDS: Final = 10.0
 _AWAY: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED"})

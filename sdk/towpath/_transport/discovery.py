@@ -12,11 +12,14 @@ import json
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+
+DATABASE: Final = "towpath.db"
+"""Name of the database in a home without a DSN."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from towpath._settings.current import get_settings
+from towpath._transport.discovery import DATABASE
 from towpath._transport.service import server_address
 from towpath.cli.shared.output import json_object, print_facts, print_json, text_output
 from towpath.cli.shared.session import service_client
@@ -31,7 +32,7 @@ def whoami(output: str) -> None:
     if not server_address(settings):
         click.echo(
             "No server is configured, and none runs on this home. Commands read the local"
-            f" database {settings.home / 'towpath.db'}, where everything is permitted."
+            f" database {settings.home / DATABASE}, where everything is permitted."
         )
         return
     if not caller.identity:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from towpath._display.words import span
 from towpath._settings.current import get_settings, resolve_settings
 from towpath._settings.layers import file_problems, strange_variables
-from towpath._transport.discovery import find_server
+from towpath._transport.discovery import DATABASE, find_server
 from towpath._transport.service import server_address
 from towpath.cli.local.check import TIMEOUT_SECONDS, Check
 from towpath.cli.local.check_identity import identity_check
@@ -135,7 +135,7 @@ def _server_fix(settings: Settings) -> str:
 
 
 def _database_checks(settings: Settings) -> Iterator[Check]:
-    database = settings.home / "towpath.db"
+    database = settings.home / DATABASE
     if settings.require_server:
         yield Check(
             name="server",
