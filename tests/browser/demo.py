@@ -113,7 +113,7 @@ FLOWS = (orders, invoices, scores, warehouse, odd)
 
 
 def main(rounds: int = 1) -> None:
-    """Runs every flow, whatever becomes of it."""
+    """Runs every flow, also after one has failed."""
     logging.getLogger("towpath").setLevel(logging.CRITICAL)
     for _ in range(rounds):
         for each in FLOWS:

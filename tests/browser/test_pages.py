@@ -21,7 +21,7 @@ NAMES = (
 )
 WIDTHS = (1440, 768, 390)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
-# Whatever is wider than the page makes all of it scroll.
+# One part that is wider than the page makes the whole page scroll.
 OVERFLOW = "document.documentElement.scrollWidth > innerWidth"
 
 

@@ -113,7 +113,7 @@ class Failpoints:
         written.rename(self._folder / name)
 
     def disarm(self, name: str) -> None:
-        """Takes an arming back that nobody has come to."""
+        """Disarms a point that no process has reached."""
         (self._folder / name).unlink(missing_ok=True)
 
     def struck(self, name: str) -> int:

@@ -35,7 +35,7 @@ _SAID: Final = frozenset(
         *(proof.CANCELLED, proof.LEFT, proof.TIMED_OUT),
     )
 )
-"""Exit codes of a process that has reported its end itself, or is told in another way."""
+"""Exit codes of a process whose end is in its own reports, or in those of the worker."""
 
 
 def last_lines(handle: Handle, end: RunEnd) -> list[LogReport]:

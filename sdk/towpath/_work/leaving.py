@@ -1,4 +1,4 @@
-"""When a worker that is told to stop may leave, and when it ends its runs."""
+"""The shutdown of a worker: when it exits, and when it ends its runs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Leaving:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether the worker is told to leave."""
+        """Whether the shutdown was requested."""
         return self._wanted.is_set()
 
     def ends_runs(self, now: float) -> bool:

@@ -87,7 +87,7 @@ class GroupCommit(Generic[Item, Answer]):
             answers = await self._commit([item for item, _ in batch])
         except ServiceError as error:
             answers = [error] * len(batch)
-        except Exception:  # noqa: BLE001 - nobody waits for an answer in vain
+        except Exception:  # noqa: BLE001 - each caller gets an answer
             if len(batch) > 1:
                 # A failure affects its own request only.
                 for one in batch:

@@ -22,7 +22,7 @@ else:
 
 METHOD = "towpath.api.v1.RunService/StreamRunTimeline"
 COMPLETED, FAILED, RUNNING, RETRYING = 7, 8, 3, 5
-NOBODY = "01a208de-61b7-71d9-86a7-8f73e5dc3bdb"
+UNKNOWN_RUN = "01a208de-61b7-71d9-86a7-8f73e5dc3bdb"
 
 
 def timeline(transport: Transport, run_id: str, most: int = 0) -> list[Any]:
@@ -125,7 +125,7 @@ def test_upstream_runs_are_rows(transport: Transport, producer: Producer, client
     top = producer.run("nightly", StateType.RUNNING)
     first = producer.run("extract", kind="task", parent=top)
     second = producer.run("other", kind="task", parent=top)
-    last = producer.run("load", kind="task", parent=top, upstream=[first, second, NOBODY])
+    last = producer.run("load", kind="task", parent=top, upstream=[first, second, UNKNOWN_RUN])
     assert client.run(last).id == last
     [message] = timeline(transport, top)
     assert list(message.upstream_counts) == [0, 0, 2]
@@ -134,4 +134,4 @@ def test_upstream_runs_are_rows(transport: Transport, producer: Producer, client
 
 def test_no_run_is_not_found(transport: Transport) -> None:
     with pytest.raises(NotFound):
-        timeline(transport, NOBODY)
+        timeline(transport, UNKNOWN_RUN)

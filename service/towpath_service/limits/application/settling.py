@@ -28,14 +28,14 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Word that nobody waits for an answer any more."""
+    """The end of a wait: the caller has left."""
 
     acquisition: AcquisitionKey
 
 
 @dataclass(frozen=True, slots=True)
 class Expire:
-    """Word that an acquisition may be beyond its time."""
+    """A reminder that an acquisition may have expired."""
 
     acquisition: AcquisitionKey
 

@@ -1,4 +1,4 @@
-"""What telemetry is told of dispatch, once it is committed."""
+"""Notifications of telemetry about committed dispatch."""
 
 from __future__ import annotations
 

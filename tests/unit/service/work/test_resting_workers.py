@@ -9,11 +9,11 @@ from towpath_service.work.application.workers import AttachedWorker, Workers
 from towpath_service.work.domain.dispatching import WorkerKey
 
 KEY = WorkerKey("tenant", "default", "local", "w1")
-NOBODY: Any = None
+NO_STREAM: Any = None
 
 
 def attached() -> AttachedWorker:
-    return AttachedWorker(KEY, "stream", NOBODY, slots=8, queues=(), leases=(), draining=False)
+    return AttachedWorker(KEY, "stream", NO_STREAM, slots=8, queues=(), leases=(), draining=False)
 
 
 def test_a_resting_worker_bids_for_nothing_until_its_pause_is_over() -> None:
