@@ -21,6 +21,7 @@ from tests.postgres.fixtures import (
     template,
 )
 from tests.postgres.server import SharedServer
+from tests.stuck import StuckTests
 from tests.subjects import all_subjects, subjects_of
 
 if TYPE_CHECKING:
@@ -65,10 +66,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuses a subject that has no tests."""
+    """Refuses a subject that has no tests, and watches for tests that don't end."""
     subject = config.getoption("--subject")
     if subject and subject not in (known := all_subjects()):
         raise pytest.UsageError(f"no tests of {subject!r}; subjects: {', '.join(sorted(known))}")
+    config.pluginmanager.register(StuckTests(config), "stuck-tests")
 
 
 @pytest.hookimpl(wrapper=True)
