@@ -10,7 +10,7 @@ import towpath
 
 NAMES = {
     "towpath": (
-        "Flow Secret Sensitive State Task allow_failure deploy flow get_run_logger quote serve"
+        "Flow Secret Sensitive State Task allow_failure deploy flow get_run_logger pause_flow_run resume_flow_run suspend_flow_run quote serve"
         " tags task"
         " unmapped"
     ),
@@ -72,11 +72,15 @@ NAMES = {
         "Carrier RootPlace attempt_span_id current_tracer guarded names root_span_id trace_id_of"
     ),
     "towpath.extensions.transports": "Transport announce_server to_rpc_error",
-    "towpath.flow_runs": "wait_for_flow_run",
+    "towpath.flow_runs": (
+        "apause_flow_run aresume_flow_run asuspend_flow_run pause_flow_run resume_flow_run"
+        " suspend_flow_run wait_for_flow_run"
+    ),
     "towpath.flows": "Flow flow load_flow_from_entrypoint",
     "towpath.futures": (
         "DoneAndNotDoneFutures Future FutureList PrefectFuture PrefectFutureList as_completed wait"
     ),
+    "towpath.input": "RunInput",
     "towpath.logging": "disable_run_logger get_logger get_run_logger",
     "towpath.runtime": "deployment flow_run task_run",
     "towpath.runtime.deployment": "flow_run_id id name parameters version",
