@@ -10,9 +10,8 @@ import towpath
 
 NAMES = {
     "towpath": (
-        "Flow Secret Sensitive State Task allow_failure deploy flow get_run_logger pause_flow_run resume_flow_run suspend_flow_run quote serve"
-        " tags task"
-        " unmapped"
+        "Flow Secret Sensitive State Task allow_failure deploy flow get_run_logger pause_flow_run"
+        " quote resume_flow_run serve suspend_flow_run tags task unmapped"
     ),
     "towpath.annotations": "Sensitive allow_failure freeze opaque quote unmapped",
     "towpath.cache_policies": (

@@ -9,8 +9,8 @@ import click
 import uuid_utils
 
 from towpath.cli.runs.watch import event_line
+from towpath.cli.shared.pairs import pairs_of
 from towpath.cli.shared.session import connected, note
-from towpath.cli.work.pairs import pairs_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

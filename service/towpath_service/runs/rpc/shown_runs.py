@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.runs.rpc.convert_pauses import to_pause
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from towpath_service.runs.domain.runs import Run, RunDetail
     from towpath_service.runs.ports.origins import RunOrigin, RunOrigins
     from towpath_service.runs.ports.pauses import RunPauses
+
+
+_PAUSED: Final = int(RunState.PAUSED)
 
 
 class ShownRuns:
@@ -49,7 +52,7 @@ class ShownRuns:
         self, scope: Scope, shown: Sequence[run_pb2.Run], details: Mapping[str, RunDetail]
     ) -> None:
         """Adds the pauses of paused runs, for RUN_VIEW_FULL."""
-        paused = [run for run in shown if run.state == RunState.PAUSED and run.run_id in details]
+        paused = [run for run in shown if run.state == _PAUSED and run.run_id in details]
         if not paused or self._pauses is None:
             return
         pauses = await self._pauses(scope, [run.run_id for run in paused])

@@ -47,7 +47,7 @@ class Approval(RunInput):
 
 
 def waiting(**changes: Any) -> Pause:
-    fields = {"key": "1", "suspended": False, "input_schema": "", "began": NOW, **changes}
+    fields: dict[str, Any] = {"key": "1", "suspended": False, "input_schema": "", "began": NOW, **changes}
     return Pause(**fields)
 
 
@@ -75,8 +75,7 @@ class Service:
             return StateType.PAUSED, waiting()
         if isinstance(answer, Exception):
             raise answer
-        state, pause = answer if isinstance(answer, tuple) else (StateType.PAUSED, answer)
-        return state, pause
+        return answer if isinstance(answer, tuple) else (StateType.PAUSED, answer)
 
     def resume(self, run_id: str, run_input: Any, *, request_id: str) -> None:
         self.resumed.append((run_id, run_input, len(request_id)))
