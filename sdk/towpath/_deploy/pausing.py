@@ -90,7 +90,8 @@ async def apause_flow_run(wait_for_input: Any = None, **options: Any) -> Any:
     Returns:
         The input, or None.
     """
-    return await pause_flow_run(wait_for_input, **options)
+    waiting: Any = pause_flow_run(wait_for_input, **options)
+    return await waiting
 
 
 @overload
@@ -155,7 +156,8 @@ async def asuspend_flow_run(wait_for_input: Any = None, **options: Any) -> Any:
     Returns:
         The input, or None.
     """
-    return await suspend_flow_run(wait_for_input, **options)
+    waiting: Any = suspend_flow_run(wait_for_input, **options)
+    return await waiting
 
 
 def resume_flow_run(flow_run_id: str, run_input: Mapping[str, Any] | None = None) -> Any:

@@ -39,7 +39,7 @@ class RunInput(BaseModel):
         fields: dict[str, Any] = {
             name: (cls.model_fields[name].annotation, value) for name, value in initial.items()
         }
-        made = cast("type[Self]", create_model(cls.__name__, __base__=cls, **fields))
+        made = create_model(cls.__name__, __base__=cls, **fields)
         made.description = description or ""
         return made
 
@@ -60,7 +60,7 @@ class InputType:
         self._model: type[BaseModel] | None = None
         if wanted is None:
             return
-        name = getattr(wanted, "__name__", "Input")
+        name: str = getattr(cast("Any", wanted), "__name__", "Input")
         fields: dict[str, Any] = {VALUE: (wanted, ...)}
         try:
             self._model = create_model(name, **fields) if self._plain else wanted

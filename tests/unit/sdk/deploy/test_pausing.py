@@ -47,7 +47,13 @@ class Approval(RunInput):
 
 
 def waiting(**changes: Any) -> Pause:
-    fields: dict[str, Any] = {"key": "1", "suspended": False, "input_schema": "", "began": NOW, **changes}
+    fields: dict[str, Any] = {
+        "key": "1",
+        "suspended": False,
+        "input_schema": "",
+        "began": NOW,
+        **changes,
+    }
     return Pause(**fields)
 
 
@@ -75,7 +81,7 @@ class Service:
             return StateType.PAUSED, waiting()
         if isinstance(answer, Exception):
             raise answer
-        return answer if isinstance(answer, tuple) else (StateType.PAUSED, answer)
+        return answer if answer.__class__ is tuple else (StateType.PAUSED, answer)
 
     def resume(self, run_id: str, run_input: Any, *, request_id: str) -> None:
         self.resumed.append((run_id, run_input, len(request_id)))
@@ -287,7 +293,8 @@ def test_async_flows_pause_without_blocking_their_loop(service: Service):
     @flow
     async def asks() -> Any:
         first: Any = pause_flow_run(int)
-        return await asyncio.gather(other(), first, apause_flow_run(int, key="b"))
+        both: Any = asyncio.gather(other(), first, apause_flow_run(int, key="b"))
+        return await both
 
     service.answers = [None, answered('{"value": 3}')]
     assert asyncio.run(asks()) == ["went on", 3, 3]
