@@ -250,7 +250,7 @@ class _Pausing:
                 time=run.clock.time(),
                 attempt=run.attempt,
                 reason="SUSPENDED" if self._suspends else "BLOCKED",
-                message=self._input.description,
+                message=run.secrets.text(self._input.description),
                 fence=run.fence,
                 pause=PauseReport(
                     key=self._key,
