@@ -1,16 +1,17 @@
 """An end to tests that outlive their time limit.
 
-pytest-timeout raises in the main thread. A test can catch that, and its teardown can hang after
-it. Then the process writes what its threads do and ends. The test has failed, and the run goes on
-in a new process.
+pytest-timeout raises in the main thread. A test can catch that, its teardown can hang after it, and
+Python code can't run at all while something holds the interpreter's lock. So another process waits
+beside: it has the stacks written and ends the process. The test has failed then, and the run goes
+on in a new process.
 """
 
 from __future__ import annotations
 
-import faulthandler
+import contextlib
 import os
-import threading
-import time
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -22,14 +23,29 @@ SHORT_SECONDS: Final = 600
 """No test has a longer limit, but with `--soak`."""
 GRACE_SECONDS: Final = 120
 """For the teardown of a test that ran into its limit."""
-STDERR: Final = 2
+
+# A line has the seconds that a test may take, or nothing when none runs.
+_WATCHER: Final = """
+import os, select, signal, sys, time
+watched, left, rest = int(sys.argv[1]), None, b""
+while select.select([0], [], [], left)[0]:
+    read = os.read(0, 65536)
+    if not read:
+        sys.exit()
+    *whole, rest = (rest + read).split(b"\\n")
+    if whole:
+        left = float(whole[-1]) if whole[-1] else None
+os.kill(watched, signal.SIGABRT)  # pytest has faulthandler write the stacks.
+time.sleep(5)
+os.kill(watched, signal.SIGKILL)
+"""
 
 
 class StuckTests:
-    """A plugin that watches the test which this process runs."""
+    """A plugin that has this process ended when a test outlives its limit."""
 
     def __init__(self, config: pytest.Config, grace_seconds: float = GRACE_SECONDS) -> None:
-        """Begins to watch.
+        """Watches nothing yet.
 
         Args:
             config: Of the test run.
@@ -37,9 +53,7 @@ class StuckTests:
         """
         self._config = config
         self._grace_seconds = grace_seconds
-        self._changed = threading.Condition()
-        self._running: tuple[str, float] | None = None
-        threading.Thread(target=self._watch, name="stuck-tests", daemon=True).start()
+        self._watcher: subprocess.Popen[bytes] | None = None
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leaves limits above `SHORT_SECONDS` to soaks."""
@@ -50,36 +64,31 @@ class StuckTests:
                 item.add_marker(pytest.mark.timeout(SHORT_SECONDS), append=False)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Tells the watching thread which test runs until when."""
-        self._tell((item.nodeid, time.monotonic() + _limit_seconds(item) + self._grace_seconds))
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """Has a process wait beside."""
+        command = [sys.executable, "-I", "-S", "-c", _WATCHER, str(os.getpid())]
+        self._watcher = subprocess.Popen(command, stdin=subprocess.PIPE)
         try:
             return (yield)
         finally:
-            self._tell(None)
+            assert self._watcher.stdin is not None
+            self._watcher.stdin.close()
+            self._watcher.wait()
 
-    def _tell(self, running: tuple[str, float] | None) -> None:
-        with self._changed:
-            self._running = running
-            self._changed.notify()
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Tells it how long a test may take, then that none runs."""
+        self._tell(str(_limit_seconds(item) + self._grace_seconds))
+        try:
+            return (yield)
+        finally:
+            self._tell("")
 
-    def _watch(self) -> None:
-        with self._changed:
-            while True:
-                running = self._running
-                left = None if running is None else running[1] - time.monotonic()
-                if running is not None and left is not None and left <= 0:
-                    self._end(running[0])
-                self._changed.wait(left)
-
-    def _end(self, nodeid: str) -> None:
-        """Ends the process; exit handlers would wait for what hangs."""
-        capture = self._config.pluginmanager.getplugin("capturemanager")
-        if capture is not None:
-            capture.suspend_global_capture(in_=False)
-        os.write(STDERR, f"\n{nodeid} outlived its limit. What its process does:\n".encode())
-        faulthandler.dump_traceback(STDERR, all_threads=True)
-        os._exit(1)
+    def _tell(self, line: str) -> None:
+        assert self._watcher is not None
+        assert self._watcher.stdin is not None
+        with contextlib.suppress(OSError):  # A test may end it.
+            os.write(self._watcher.stdin.fileno(), f"{line}\n".encode())
 
 
 def _limit_seconds(item: pytest.Item) -> float:
