@@ -36,15 +36,17 @@ from towpath_service.runs.domain.reports import (
     Amendment,
     Creation,
     Heartbeat,
+    PauseTerms,
     Progress,
     StateReport,
     Unusable,
     Update,
 )
-from towpath_service.runs.domain.states import RunState, Source
+from towpath_service.runs.domain.states import SUSPENDED, RunState, Source
 from towpath_service.runs.ports.ingest import (
     ChangeSet,
     IngestTransaction,
+    NewPause,
     NewRun,
     ProducerKey,
     ProducerRecord,
@@ -300,6 +302,12 @@ class Batch:
                 evidence,
             )
         )
+        if run.state is RunState.PAUSED:
+            terms = report.pause or PauseTerms(key=f"revision-{run.revision}")
+            suspended = run.reason == SUSPENDED
+            changes.pauses.append(
+                NewPause(scope=scope, run_id=run.run_id, suspended=suspended, terms=terms)
+            )
         if report.failure is not None:
             changes.failures[key] = report.failure
         elif run.state is RunState.COMPLETED and (report.result or run.attempt > 1):
