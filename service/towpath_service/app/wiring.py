@@ -40,7 +40,9 @@ from towpath_service.runs.rpc.server_handler import ServerHandler
 from towpath_service.telemetry.wrapping import Wrapping
 from towpath_service.values.application.data_keys import DataKeys
 from towpath_service.values.application.secrets import WorkspaceSecrets
+from towpath_service.values.application.variables import WorkspaceVariables
 from towpath_service.values.rpc.secret_handler import SecretHandler
+from towpath_service.values.rpc.variable_handler import VariableHandler
 from towpath_service.work.storage.figures import SqlWorkFigures
 
 if TYPE_CHECKING:
@@ -227,7 +229,12 @@ async def _runs(
 def _values(foundation: Foundation, sealing: Sealing, *, operated_by_callers: bool) -> Subject:
     store, clock = foundation.stores.secrets, foundation.clock
     keys = DataKeys(store, sealing, clock, operated_by_callers=operated_by_callers)
-    return Subject(handlers=(SecretHandler(WorkspaceSecrets(store, keys, clock)),))
+    return Subject(
+        handlers=(
+            SecretHandler(WorkspaceSecrets(store, keys, clock)),
+            VariableHandler(WorkspaceVariables(foundation.stores.variables, clock)),
+        )
+    )
 
 
 async def _identity(

@@ -54,6 +54,7 @@ CHANGING = {
     "DeploymentService",
     "SecretService",
     "TenantService",
+    "VariableService",
     "WorkService",
 }
 # They ask for more than their permission: nobody gives what they lack.
@@ -87,6 +88,7 @@ def filled(method: str, *, workspace: str = "default", run_id: str = "") -> dict
     run = f"workspaces/{workspace}/runs/{run_id}"
     # As long as an id of a run, so that nothing else differs.
     secret = f"workspaces/{workspace}/secrets/{run_id}"
+    variable = f"workspaces/{workspace}/variables/{run_id}"
     named: dict[str, Any] = {
         "name": run,
         "names": [run],
@@ -104,6 +106,7 @@ def filled(method: str, *, workspace: str = "default", run_id: str = "") -> dict
         "trust_id": f"i-{uuid4().hex[:6]}",
         "user_code": "BCDF-GHJK",
         "secret_id": f"x-{uuid4().hex[:6]}",
+        "variable_id": f"x-{uuid4().hex[:6]}",
         "attempt": 1,
     }
     special: dict[str, dict[str, Any]] = {
@@ -131,6 +134,9 @@ def filled(method: str, *, workspace: str = "default", run_id: str = "") -> dict
         "SecretService/CreateSecret": {"secret": {"value": b"x"}},
         "SecretService/UpdateSecret": {"secret": {"name": secret, "value": b"x"}},
         **{f"SecretService/{name}Secret": {"name": secret} for name in ("Get", "Delete", "Access")},
+        "VariableService/CreateVariable": {"variable": {"value_json": "1"}},
+        "VariableService/UpdateVariable": {"variable": {"name": variable, "value_json": "2"}},
+        **{f"VariableService/{name}Variable": {"name": variable} for name in ("Get", "Delete")},
     }
     service, _, name = method.partition("/")
     if method == "IngestService/StreamUpdates":
@@ -350,6 +356,13 @@ async def _made(place: Place, run_id: str) -> dict[str, str]:
         secret_id=run_id,
         secret={"value": b"x"},
     )
+    await place.call(
+        place.owner,
+        "VariableService/CreateVariable",
+        parent="workspaces/default",
+        variable_id=run_id,
+        variable={"value_json": "1"},
+    )
     await make_work(place, run_id)
     return {
         "run": run_id,
@@ -398,6 +411,7 @@ def _asking(method: str, named: dict[str, str]) -> dict[str, Any]:
         "CreateRole": {"role_id": named["role"].removeprefix("roles/")},
         "CreateWorkspace": {"workspace_id": named["space"].removeprefix("workspaces/")},
         "CreateSecret": {"secret_id": "same"},
+        "CreateVariable": {"variable_id": "same"},
         "TestPermissions": {"workspace": named["space"]},
         "RecordUpdates": {
             "batch": batch(1, transition(named["run"])),

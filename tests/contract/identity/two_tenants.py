@@ -83,6 +83,20 @@ ASKING: Final[dict[str, Asking]] = {
     "describe": ("SecretService/GetSecret", {"name": f"{PARENT}/secrets/s-N"}),
     "secrets": ("SecretService/ListSecrets", {"parent": PARENT}),
     "use": ("SecretService/AccessSecret", {"name": f"{PARENT}/secrets/s-N"}),
+    "variable": (
+        "VariableService/CreateVariable",
+        {"parent": PARENT, "variable_id": "v-N", "variable": {"value_json": "1", "tags": ["NAME"]}},
+    ),
+    "change variable": (
+        "VariableService/UpdateVariable",
+        {
+            "variable": {"name": f"{PARENT}/variables/v-N", "tags": ["NAME"]},
+            "allow_missing": True,
+        },
+    ),
+    "show variable": ("VariableService/GetVariable", {"name": f"{PARENT}/variables/v-N"}),
+    "variables": ("VariableService/ListVariables", {"parent": PARENT}),
+    "drop variable": ("VariableService/DeleteVariable", {"name": f"{PARENT}/variables/v-N"}),
     "space": ("AccessService/CreateWorkspace", {"workspace_id": "w-N", "display_name": "NAME"}),
     "no space": ("AccessService/DeleteWorkspace", {"name": "workspaces/w-N"}),
     "spaces": ("AccessService/ListWorkspaces", {}),
