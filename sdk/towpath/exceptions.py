@@ -9,6 +9,7 @@
     ├── NestingError              runs are nested too deeply
     ├── UnhashableInputError      an argument has no stable hash, so there is no cache key
     ├── ResultError               a result can't be stored, or read back
+    ├── VariableError             a variable can't be kept, or exists already
     ├── ConcurrencySlotAcquisitionError  slots of a limit can't be acquired
     ├── AcquireConcurrencySlotTimeoutError  none came free in time
     ├── FlowRunWaitTimeout        a run that was waited for hasn't ended in time
@@ -72,6 +73,7 @@ __all__ = [
     "UnhashableInputError",
     "UpstreamFailed",
     "UpstreamTaskError",
+    "VariableError",
 ]
 
 
@@ -109,6 +111,10 @@ class UnhashableInputError(TowpathError, TypeError):
 
 class ResultError(TowpathError):
     """A result can't be stored, or can't be read back."""
+
+
+class VariableError(TowpathError, TypeError, ValueError):
+    """A variable's name or value can't be kept, or the variable exists already."""
 
 
 class ConcurrencySlotAcquisitionError(TowpathError):

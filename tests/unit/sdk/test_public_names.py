@@ -28,8 +28,8 @@ NAMES = {
         " NewUser PackageCode Pools Queues Reason Role RoleBinding Roles Run RunEvent ScheduleInfo"
         " ScheduleSlot Schedules SecretInfo Secrets ServerInfo ServiceAccount ServiceAccounts"
         " SignInOptions SignIns Tenant TenantLimits TenantUsage Tenants Transition Trust Trusts"
-        " Usage User UserTrust Users WaitingSignIn WorkPool WorkQueue Worker Workers Workspace"
-        " WorkspaceGrant Workspaces connect"
+        " Usage User UserTrust Users VariableInfo Variables WaitingSignIn WorkPool WorkQueue Worker"
+        " Workers Workspace WorkspaceGrant Workspaces connect"
     ),
     "towpath.concurrency": (
         "AcquireConcurrencySlotTimeoutError ConcurrencySlotAcquisitionError Slots concurrency"
@@ -57,7 +57,7 @@ NAMES = {
         " FlowRunWaitTimeout InvalidRequest MissingContextError NestingError NotATowpathServer"
         " NotFound NotSignedIn ParameterError ResultError"
         " RpcError RunCancelled RunCrashed RunError RunTimedOut ServerUnreachable TowpathError"
-        " UnhashableInputError UpstreamFailed"
+        " UnhashableInputError UpstreamFailed VariableError"
     ),
     "towpath.extensions.exporting": (
         "END_SECONDS end_within endpoint hush_exporters provider_from_environment resource_of"
@@ -98,6 +98,7 @@ NAMES = {
     ),
     "towpath.tasks": "Task exponential_backoff task task_input_hash",
     "towpath.telemetry": "current_carrier environment with_carrier",
+    "towpath.variables": "Variable",
     "towpath.testing": "Harness LogLine Run VirtualClock harness",
 }
 NOT_FOR_IMPORT = {
