@@ -32,6 +32,7 @@ PUBLIC_MODULES: Final = (
     "towpath.concurrency",
     "towpath.concurrency.sync",
     "towpath.concurrency.asyncio",
+    "towpath.variables",
     "towpath.schedules",
     "towpath.deployments",
     "towpath.flow_runs",

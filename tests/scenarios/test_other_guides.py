@@ -85,5 +85,6 @@ def test_no_guide_has_commands_that_nobody_walks() -> None:
         ("limits", "Limits"),
         ("limits", "Who holds the slots"),
         ("troubleshooting", "Why did that run end so?"),
+        ("variables", "Variables"),  # unit/sdk/cli/test_variables.py has it.
         ("web", "The web page"),
     }

@@ -59,6 +59,7 @@ _COMMANDS: Final = {
     "tenant": ("towpath.cli.identity.tenants:group", "Manage tenants; for the operator."),
     "trust": ("towpath.cli.identity.trusts:group", "Manage trusts in issuers of tokens."),
     "usage": ("towpath.cli.identity.usage:usage", "Show usage and limits of the tenant."),
+    "variable": ("towpath.cli.values.variables:group", "Manage variables of the workspace."),
     "whoami": ("towpath.cli.identity.whoami:whoami", "Show your identity and permissions."),
     "worker": ("towpath.cli.work.workers:group", "Manage the workers of pools."),
     "workspace": ("towpath.cli.identity.workspaces:group", "Manage workspaces."),

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     )
     from towpath.client._tenants import NewTenant, Tenant, TenantLimits, Tenants, TenantUsage, Usage
     from towpath.client._trusts import ClaimRule, Trust, Trusts, UserTrust
+    from towpath.client._variables import VariableInfo, Variables
     from towpath.client._workers import Worker, Workers
     from towpath.client._workspaces import Workspace, Workspaces
 
@@ -112,6 +113,8 @@ __all__ = [
     "User",
     "UserTrust",
     "Users",
+    "VariableInfo",
+    "Variables",
     "WaitingSignIn",
     "WorkPool",
     "WorkQueue",
@@ -186,6 +189,8 @@ _HOMES: Final = {
     "User": "_members",
     "UserTrust": "_trusts",
     "Users": "_members",
+    "VariableInfo": "_variables",
+    "Variables": "_variables",
     "WaitingSignIn": "_sign_in",
     "WorkPool": "_pools",
     "WorkQueue": "_queues",

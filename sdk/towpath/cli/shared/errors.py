@@ -21,6 +21,7 @@ from towpath.exceptions import (
     RpcError,
     ServerUnreachable,
     TowpathError,
+    VariableError,
 )
 
 OK: Final = 0
@@ -53,6 +54,7 @@ _KINDS: Final[tuple[tuple[type[TowpathError], int, str], ...]] = (
     (Conflict, CONFLICT, ""),
     (InvalidRequest, USAGE, ""),
     (DefinitionError, USAGE, ""),
+    (VariableError, USAGE, ""),
     (ConfigurationError, USAGE, "`towpath config validate` lists all problems"),
 )
 _LISTS: Final = {
@@ -67,6 +69,7 @@ _LISTS: Final = {
     "tenants": "`towpath tenant ls` lists tenants",
     "trusts": "`towpath trust ls` lists trusts",
     "users": "`towpath member ls` lists members and their roles",
+    "variables": "`towpath variable ls` lists variables",
     "workPools": "`towpath pool ls` lists work pools",
     "workers": "`towpath worker ls` lists workers",
     "workspaces": "`towpath workspace ls` lists the workspaces that you may enter",
