@@ -33,6 +33,7 @@ PUBLIC_MODULES: Final = (
     "towpath.concurrency.sync",
     "towpath.concurrency.asyncio",
     "towpath.variables",
+    "towpath.artifacts",
     "towpath.schedules",
     "towpath.deployments",
     "towpath.flow_runs",

@@ -43,6 +43,7 @@ WORKSPACE_PERMISSIONS: Final[Mapping[str, str]] = {
     "secret.read": "See which secrets there are, never their values.",
     "secret.write": "Make, change and delete secrets.",
     "secret.use": "Read values of secrets: for what runs pipelines, never for people.",
+    "artifact.read": "See what runs have made for people to look at.",
     "variable.read": "Read variables.",
     "variable.write": "Set and delete variables.",
     "deployment.read": "See deployments, schedules and backfills.",
@@ -80,7 +81,9 @@ MEMBER_PERMISSIONS: Final = _MEMBER | {"key.rotate", "usage.read"}
 
 _SEEING_WORK: Final = frozenset({"deployment.read", "pool.read", "limit.read"})
 _READING: Final = frozenset({"variable.read"})
-_VIEWER: Final = frozenset({"flow.read", "run.read", "log.read"}) | _SEEING_WORK | _READING
+_VIEWER: Final = (
+    frozenset({"flow.read", "run.read", "log.read", "artifact.read"}) | _SEEING_WORK | _READING
+)
 _REPORTING: Final = frozenset({"run.report", "log.write"})
 _ROTATING: Final = frozenset({"key.rotate"})
 _SETTING: Final = frozenset({"secret.read", "secret.write", "variable.write"})

@@ -10,6 +10,7 @@
     ├── UnhashableInputError      an argument has no stable hash, so there is no cache key
     ├── ResultError               a result can't be stored, or read back
     ├── VariableError             a variable can't be kept, or exists already
+    ├── ArtifactError             an artifact can't be kept
     ├── ConcurrencySlotAcquisitionError  slots of a limit can't be acquired
     ├── AcquireConcurrencySlotTimeoutError  none came free in time
     ├── FlowRunWaitTimeout        a run that was waited for hasn't ended in time
@@ -37,6 +38,7 @@ from __future__ import annotations
 
 __all__ = [
     "AcquireConcurrencySlotTimeoutError",
+    "ArtifactError",
     "CancelledRun",
     "ConcurrencySlotAcquisitionError",
     "ConfigurationError",
@@ -115,6 +117,10 @@ class ResultError(TowpathError):
 
 class VariableError(TowpathError, TypeError, ValueError):
     """A variable's name or value can't be kept, or the variable exists already."""
+
+
+class ArtifactError(TowpathError, TypeError, ValueError):
+    """An artifact's key or content can't be kept; the message says what to do."""
 
 
 class ConcurrencySlotAcquisitionError(TowpathError):

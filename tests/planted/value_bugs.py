@@ -1,4 +1,4 @@
-"""The planted bugs of variables."""
+"""The planted bugs of variables and artifacts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,24 @@ from tests.planted.planting import PlantedBug
 _VALUES = "service/towpath_service/values"
 _VARIABLES = "tests/contract/values/test_variables.py"
 
+_ARTIFACTS = "tests/contract/runs/test_artifacts.py"
+_SDK = "tests/unit/sdk/values/test_artifacts.py"
+
 VALUE_BUGS = (
+    PlantedBug(
+        name="an-artifact-is-replaced-by-runs-of-another-tree",
+        file="service/towpath_service/runs/storage/artifacts.py",
+        correct="elif known.root_run_id == artifact.root_run_id:",
+        broken="else:",
+        caught_by=(f"{_ARTIFACTS}::test_a_report_of_a_known_artifact_replaces_its_content",),
+    ),
+    PlantedBug(
+        name="artifacts-show-secrets",
+        file="sdk/towpath/_values/artifacts.py",
+        correct="data = secrets.text(content).encode()",
+        broken="data = content.encode()",
+        caught_by=(f"{_SDK}::test_secrets_stay_out_of_artifacts",),
+    ),
     PlantedBug(
         name="variables-are-changed-without-the-lock",
         file=f"{_VALUES}/storage/variables.py",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from towpath.cli.shared.errors import Ending
 
 _COMMANDS: Final = {
+    "artifact": ("towpath.cli.runs.artifacts:group", "Show what runs have made to look at."),
     "audit": ("towpath.cli.identity.audit:group", "Read and verify the audit log."),
     "backfill": ("towpath.cli.work.backfills:group", "Manage backfills of deployments."),
     "completion": ("towpath.cli.local.completion:completion", "Print a completion script."),

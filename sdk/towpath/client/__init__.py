@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from towpath.client._artifacts import Artifact, Artifacts
     from towpath.client._audit import Audit, AuditEntry, AuditPage
     from towpath.client._backfills import Backfill, Backfills
     from towpath.client._caller import Caller, WorkspaceGrant
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ApiKey",
     "ArchiveCode",
+    "Artifact",
+    "Artifacts",
     "Audit",
     "AuditEntry",
     "AuditPage",
@@ -129,6 +132,8 @@ __all__ = [
 _HOMES: Final = {
     "ApiKey": "_keys",
     "ArchiveCode": "_code_sources",
+    "Artifact": "_artifacts",
+    "Artifacts": "_artifacts",
     "Audit": "_audit",
     "AuditEntry": "_audit",
     "AuditPage": "_audit",

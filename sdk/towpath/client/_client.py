@@ -12,6 +12,7 @@ from towpath.client._run_control import RunControl
 from towpath.client._server import fetch_server_info
 
 if TYPE_CHECKING:
+    from towpath.client._artifacts import Artifacts
     from towpath.client._audit import Audit
     from towpath.client._backfills import Backfills
     from towpath.client._caller import Caller
@@ -43,6 +44,7 @@ class Client(NewRuns, RunControl, Logs):
     Attributes:
         transport: The connection to the service; its owner closes it.
         workspace: Id of the workspace whose runs, deployments and values it works with.
+        artifacts: Artifacts of runs of the client's workspace.
         audit: The audit log.
         backfills: Runs of deployments for due times of the past.
         deployments: Deployments of flows in the client's workspace.
@@ -63,6 +65,7 @@ class Client(NewRuns, RunControl, Logs):
         workspaces: Workspaces.
     """
 
+    artifacts: Loaded[Artifacts] = Loaded("towpath.client._artifacts:Artifacts")
     audit: Loaded[Audit] = Loaded("towpath.client._audit:Audit")
     backfills: Loaded[Backfills] = Loaded("towpath.client._backfills:Backfills")
     deployments: Loaded[Deployments] = Loaded("towpath.client._deployments:Deployments")

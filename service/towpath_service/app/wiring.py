@@ -25,6 +25,7 @@ from towpath_service.identity.rpc.local_identity import (
     LocalTenantHandler,
 )
 from towpath_service.rpc.dispatcher import Dispatcher, LocalAuthenticator
+from towpath_service.runs.application.artifacts import Artifacts
 from towpath_service.runs.application.committer import Committer
 from towpath_service.runs.application.producers import Producers
 from towpath_service.runs.application.queries import Queries
@@ -33,6 +34,7 @@ from towpath_service.runs.application.retention import Retention
 from towpath_service.runs.application.timelines import Timelines
 from towpath_service.runs.application.watch import Watches
 from towpath_service.runs.domain.retention import Keep
+from towpath_service.runs.rpc.artifact_handler import ArtifactHandler
 from towpath_service.runs.rpc.ingest_handler import IngestHandler, StreamTimes
 from towpath_service.runs.rpc.log_handler import LogHandler
 from towpath_service.runs.rpc.run_handler import FlowHandler, RunHandler
@@ -215,6 +217,7 @@ async def _runs(
                 IngestHandler(producers, draining, times, limits, parts.directives),
                 RunHandler(queries, watches, Timelines(store), parts.shown),
                 FlowHandler(queries),
+                ArtifactHandler(Artifacts(store)),
                 LogHandler(producers, queries, watches, limits),
                 ServerHandler(metadata.version("towpath")),
             ),

@@ -134,6 +134,7 @@ def filled(method: str, *, workspace: str = "default", run_id: str = "") -> dict
         "SecretService/CreateSecret": {"secret": {"value": b"x"}},
         "SecretService/UpdateSecret": {"secret": {"name": secret, "value": b"x"}},
         **{f"SecretService/{name}Secret": {"name": secret} for name in ("Get", "Delete", "Access")},
+        "ArtifactService/GetArtifact": {"name": f"workspaces/{workspace}/artifacts/{run_id}"},
         "VariableService/CreateVariable": {"variable": {"value_json": "1"}},
         "VariableService/UpdateVariable": {"variable": {"name": variable, "value_json": "2"}},
         **{f"VariableService/{name}Variable": {"name": variable} for name in ("Get", "Delete")},

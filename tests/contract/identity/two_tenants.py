@@ -8,7 +8,7 @@ from uuid import UUID
 
 from towpath_service.core.errors import ServiceError
 
-from tests.in_process.producing import batch, creation, rename, transition
+from tests.in_process.producing import artifact, batch, creation, rename, transition
 
 if TYPE_CHECKING:
     from tests.in_process.place import Place
@@ -95,6 +95,8 @@ ASKING: Final[dict[str, Asking]] = {
         },
     ),
     "show variable": ("VariableService/GetVariable", {"name": f"{PARENT}/variables/v-N"}),
+    "show artifact": ("ArtifactService/GetArtifact", {"name": "ARTIFACT"}),
+    "artifacts": ("ArtifactService/ListArtifacts", {"parent": PARENT, "key": "report"}),
     "variables": ("VariableService/ListVariables", {"parent": PARENT}),
     "drop variable": ("VariableService/DeleteVariable", {"name": f"{PARENT}/variables/v-N"}),
     "space": ("AccessService/CreateWorkspace", {"workspace_id": "w-N", "display_name": "NAME"}),
@@ -243,7 +245,7 @@ ASKING: Final[dict[str, Asking]] = {
     "drop queue": ("WorkService/DeleteWorkQueue", {"name": f"{POOL}/queues/q-N"}),
     "no pool": ("WorkService/DeleteWorkPool", {"name": POOL}),
 }
-REPORTING: Final = ("create", "complete", "rename", "write logs")
+REPORTING: Final = ("create", "complete", "rename", "make", "write logs")
 KINDS: Final = (*REPORTING, *ASKING)
 # Of one's own credential, of everybody, or of the operator; a few have tests of their own.
 NOT_DONE: Final = {
@@ -298,6 +300,7 @@ class Actor:
             "create": creation(run_id, kind=1, flow_id="nightly", display_name=self.name),
             "complete": transition(run_id),
             "rename": rename(run_id, f"{self.name} again"),
+            "make": artifact(run_id, run_id, self.name),
         }
         if step.kind in updates:
             return await self._report(updates[step.kind])
@@ -316,6 +319,8 @@ class Actor:
             return value.replace(b"NAME", self.name.encode())
         if value == "RUN":
             return f"{PARENT}/runs/{RUNS[number]}"
+        if value == "ARTIFACT":
+            return f"{PARENT}/artifacts/{RUNS[number]}"
         if value == "NAME":
             return self.name
         if not isinstance(value, str):

@@ -59,6 +59,7 @@ _KINDS: Final[tuple[tuple[type[TowpathError], int, str], ...]] = (
 )
 _LISTS: Final = {
     "apiKeys": "`towpath key ls` lists your keys, with --of those of another principal",
+    "artifacts": "`towpath artifact ls` lists artifacts",
     "deployments": "`towpath deployment ls` lists deployments",
     "queues": "`towpath queue ls` lists queues",
     "roles": "`towpath role ls` lists roles",

@@ -1,4 +1,4 @@
-"""Variables of workspaces."""
+"""Variables of workspaces, and artifacts of runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
-TABLES = ("variable",)
+TABLES = ("variable", "artifact")
 UUID = sa.String(36).with_variant(sa.UUID(as_uuid=False), "postgresql")
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 # As in 0004, whose functions these are.
@@ -52,8 +52,39 @@ def _add_variables() -> None:
     )
 
 
+def _add_artifacts() -> None:
+    op.create_table(
+        "artifact",
+        uuid("tenant_id"),
+        uuid("artifact_id"),
+        string("workspace_id", 63),
+        uuid("run_id"),
+        uuid("root_run_id"),
+        string("key", 255),
+        number("version"),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        text("display_name"),
+        text("description"),
+        text("content"),
+        number("size_bytes"),
+        number("occurred_us"),
+        number("created_us"),
+        number("updated_us"),
+        sa.PrimaryKeyConstraint("tenant_id", "artifact_id", name=op.f("pk_artifact")),
+    )
+    for columns in (
+        ["run_id"],
+        ["root_run_id"],
+        ["workspace_id", "key", "version"],
+        ["workspace_id", "created_us", "artifact_id"],
+    ):
+        name = op.f(f"ix_artifact_tenant_id_{'_'.join(columns)}")
+        op.create_index(name, "artifact", ["tenant_id", *columns])
+
+
 def upgrade() -> None:
     _add_variables()
+    _add_artifacts()
     if op.get_context().dialect.name != "postgresql":
         return
     for table in TABLES:
