@@ -18,7 +18,7 @@ from towpath.cli.shared.output import (
     print_list,
     text_output,
 )
-from towpath.cli.shared.session import connected
+from towpath.cli.shared.session import connected, note
 from towpath.cli.shared.tables import Column, print_table
 from towpath.cli.shared.times import local_minute
 
@@ -88,7 +88,10 @@ def _print_table(table: Any) -> None:
         Column(title=title, cells=[_cell(row[index]) for row in rows])
         for index, title in enumerate(titles)
     ]
-    print_table(columns, wide=True)
+    if columns:
+        print_table(columns, wide=True)
+    else:
+        note("The table is empty.")
 
 
 def _rows_of(table: Any) -> tuple[Sequence[str], list[list[Any]]]:
