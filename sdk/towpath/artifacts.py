@@ -6,7 +6,7 @@ def` it returns an awaitable. Its twin, with the same arguments, result and erro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from towpath._frames import called_by_coroutine
 from towpath._values import artifacts as kept
@@ -34,7 +34,7 @@ __all__ = [
 
 def create_markdown_artifact(
     markdown: str, key: str | None = None, description: str | None = None
-) -> UUID:
+) -> Any:
     """Makes an artifact of Markdown; within an `async def`, returns an awaitable.
 
     Args:
@@ -63,7 +63,7 @@ async def acreate_markdown_artifact(
 
 def create_table_artifact(
     table: Table, key: str | None = None, description: str | None = None
-) -> UUID:
+) -> Any:
     """Makes an artifact of a table; within an `async def`, returns an awaitable.
 
     Args:
@@ -93,7 +93,7 @@ async def acreate_table_artifact(
 
 def create_link_artifact(
     link: str, link_text: str | None = None, key: str | None = None, description: str | None = None
-) -> UUID:
+) -> Any:
     """Makes an artifact that is a link; within an `async def`, returns an awaitable.
 
     Args:
@@ -123,7 +123,7 @@ async def acreate_link_artifact(
 
 def create_image_artifact(
     image_url: str, key: str | None = None, description: str | None = None
-) -> UUID:
+) -> Any:
     """Makes an artifact that shows an image; within an `async def`, returns an awaitable.
 
     Args:
@@ -152,7 +152,7 @@ async def acreate_image_artifact(
 
 def create_progress_artifact(
     progress: float, key: str | None = None, description: str | None = None
-) -> UUID:
+) -> Any:
     """Makes an artifact that shows progress; within an `async def`, returns an awaitable.
 
     Args:
@@ -181,7 +181,7 @@ async def acreate_progress_artifact(
 
 def update_progress_artifact(
     artifact_id: UUID, progress: float, description: str | None = None
-) -> UUID:
+) -> Any:
     """Changes the progress that an artifact shows; within an `async def`, returns an awaitable.
 
     Args:

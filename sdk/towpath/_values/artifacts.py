@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import uuid_utils
@@ -153,9 +153,9 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        named = cast("dict[Any, Any]", value)
+        named: dict[Any, Any] = {**value}
         return {str(name): _without_nan(each) for name, each in named.items()}
     if isinstance(value, list | tuple):
-        held = cast("list[Any]", value)
+        held: list[Any] = [*value]
         return [_without_nan(each) for each in held]
     return value

@@ -31,7 +31,7 @@ class Artifact:
     version: int
     """Version among those of the same key, from 1; 0 without a key."""
     kind: str
-    """"markdown", "table", "link", "image" or "progress"."""
+    """Its kind, "markdown", "table", "link", "image" or "progress"."""
     title: str
     """Title; of a link, its text."""
     description: str

@@ -41,7 +41,7 @@ class Artifact:
     id: str
     key: str
     kind: str
-    """ "markdown", "table", "link", "image" or "progress"."""
+    """Its kind, "markdown", "table", "link", "image" or "progress"."""
     title: str
     """The text of a link."""
     description: str

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator
 from datetime import timedelta
 from typing import Any, assert_type
+from uuid import UUID
 
 from towpath import Flow, Secret, State, Task, flow, get_run_logger, tags, task, unmapped
+from towpath.artifacts import (
+    aupdate_progress_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+)
 from towpath.cache_policies import INPUTS, TASK_SOURCE, CachePolicy, Inputs
 from towpath.client import Client, Role, Run, SecretInfo, VariableInfo, Workspaces
 from towpath.context import FlowRunContext, RunContext, TaskRunContext
@@ -136,6 +142,14 @@ async def variables() -> None:
     assert_type(await Variable.aset("mark", [1]), Variable)
     assert_type(await Variable.aunset("mark"), bool)
     await Variable.get("mark")
+
+
+async def artifacts() -> None:
+    progress: UUID = create_progress_artifact(0)
+    assert_type(await aupdate_progress_artifact(progress, 50), UUID)
+    await create_table_artifact([{"a": 1}], key="rows")
+    create_table_artifact({"a": [1, 2]})
+    create_table_artifact([[1], ("a",)])
 
 
 def administer(client: Client) -> None:

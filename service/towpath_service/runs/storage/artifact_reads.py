@@ -32,8 +32,9 @@ class SqlArtifactReads(TenantReads):
     def artifact(self, scope: Scope, artifact_id: str) -> Artifact | None:
         """Reads an artifact; None when there is none."""
         named = (in_scope(_artifact, scope), _artifact.artifact_id == artifact_id)
-        row = self._connection.execute(select(*_COLUMNS).where(*named)).one_or_none()
-        return None if row is None else Artifact(**row._mapping)  # noqa: SLF001 - documented
+        found = self._connection.execute(select(*_COLUMNS).where(*named))
+        row = found.mappings().one_or_none()
+        return None if row is None else Artifact(**row)
 
     def artifacts(self, scope: Scope, query: ArtifactQuery) -> Sequence[Artifact]:
         """Reads a page of artifacts, newest first, without their contents."""
@@ -58,7 +59,7 @@ class SqlArtifactReads(TenantReads):
             statement = statement.where(place < after)
         ordered = statement.order_by(_artifact.created_us.desc(), _artifact.artifact_id.desc())
         rows = self._connection.execute(ordered.limit(query.limit))
-        return [Artifact(**row._mapping) for row in rows]  # noqa: SLF001 - documented
+        return [Artifact(**row) for row in rows.mappings()]
 
 
 def _is_latest(scope: Scope) -> Any:

@@ -100,5 +100,6 @@ def _columns(kept: StoredVariable) -> dict[str, Any]:
 
 def _to_variable(row: Any) -> StoredVariable:
     names = [column.name for column in variable.c if column.name != "tenant_id"]
-    values = {name: getattr(row, name) for name in names}
-    return StoredVariable(**{**values, "tags": tuple(json.loads(row.tags))})
+    values: dict[str, Any] = {name: getattr(row, name) for name in names}
+    values["tags"] = tuple(json.loads(row.tags))
+    return StoredVariable(**values)

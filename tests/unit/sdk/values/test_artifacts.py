@@ -47,7 +47,7 @@ def test_a_table_is_json(table: list[object], expected: object) -> None:
 
 def test_what_can_not_be_kept_is_refused_with_what_to_do() -> None:
     wrong = {
-        "list of dicts": lambda: create_table_artifact("a,b"),  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        "list of dicts": lambda: create_table_artifact("a,b"),
         r"262145 bytes, and at most 262144.*create_link_artifact": lambda: create_markdown_artifact(
             "x" * 262_145
         ),

@@ -16,6 +16,7 @@ from towpath.testing import harness
 from towpath.variables import Variable
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from pathlib import Path
 
 JSON = st.recursive(
@@ -101,7 +102,8 @@ def test_async_code_awaits_them_by_either_name(home: Path) -> None:
 
     async def used() -> list[object]:
         made = await Variable.set("a", 1)
-        both: list[object] = await asyncio.gather(Variable.get("a"), Variable.aget("b", 2))
+        reading: list[Awaitable[object]] = [Variable.get("a"), Variable.aget("b", 2)]
+        both = await asyncio.gather(*reading)
         await Variable.aset("b", 3, overwrite=True)
         # A function that isn't a coroutine gets the value, wherever it is called.
         read = [await Variable.get(name) for name in ("a", "b")]
