@@ -1,4 +1,4 @@
-"""`poe test`: runs pytest on two cores, on all tests, on those of a subject, or on paths."""
+"""`poe test`: runs pytest in several processes on all tests, on those of a subject, or on paths."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-ON_TWO_CORES = ("-n", "2", "--dist", "worksteal")
+# Tests wait for processes and for time: three share two cores well.
+IN_PROCESSES = ("-n", "3", "--dist", "worksteal")
 
 
 def main(arguments: list[str]) -> int:
@@ -18,7 +19,7 @@ def main(arguments: list[str]) -> int:
     first = arguments[0] if arguments else "-"
     if not first.startswith("-") and "/" not in first and not first.endswith(".py"):
         arguments = ["--subject", *arguments]
-    return int(pytest.main([*ON_TWO_CORES, *arguments]))
+    return int(pytest.main([*IN_PROCESSES, *arguments]))
 
 
 if __name__ == "__main__":

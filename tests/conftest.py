@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -21,6 +22,7 @@ from tests.postgres.fixtures import (
     template,
 )
 from tests.postgres.server import SharedServer
+from tests.stuck import StuckTests
 from tests.subjects import all_subjects, subjects_of
 
 if TYPE_CHECKING:
@@ -65,10 +67,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuses a subject that has no tests."""
+    """Refuses a subject that has no tests, and watches for tests that don't end."""
     subject = config.getoption("--subject")
     if subject and subject not in (known := all_subjects()):
         raise pytest.UsageError(f"no tests of {subject!r}; subjects: {', '.join(sorted(known))}")
+    config.pluginmanager.register(StuckTests(config), "stuck-tests")
+
+
+def pytest_collection_finish() -> None:
+    """Keeps thousands of tests out of each garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

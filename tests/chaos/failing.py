@@ -58,7 +58,7 @@ def main(folder: Path, directory: str, module: str, *arguments: str) -> None:
         script.write_text(
             _SHIM_SCRIPT.format(root=str(ROOT), shim=shim.__file__, folder=str(folder))
         )
-        shim.__file__ = str(script)
+        shim.PROGRAM = str(script)
     sys.argv[:] = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

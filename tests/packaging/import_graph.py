@@ -19,6 +19,8 @@ FOLDERS = {
     "towpath_auth": ROOT / "auth",
 }
 GENERATED = ROOT / "sdk" / "towpath" / "api"
+SHIM = "towpath._work.shim"
+"""The one package with relative imports: it runs under another name, too."""
 
 
 @cache
@@ -32,17 +34,23 @@ def modules() -> dict[str, Path]:
     }
 
 
-def imported(tree: ast.AST, known: AbstractSet[str]) -> Iterator[str]:
-    """The modules that a syntax tree imports, wherever the import stands."""
+def imported(tree: ast.AST, known: AbstractSet[str], package: str = "") -> Iterator[str]:
+    """The modules that a syntax tree imports, wherever the import stands.
+
+    Args:
+        tree: Of one module.
+        known: The modules to look for.
+        package: The package that the module is in.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names if name.name in known)
         elif isinstance(node, ast.ImportFrom):
-            # So that no edge stays unseen: the house has absolute imports only.
-            assert node.level == 0, ast.unparse(node)
+            assert node.level == 0 or (package == SHIM and node.level == 1), ast.unparse(node)
+            whence = f"{package}.{node.module}" if node.level else str(node.module)
             for name in node.names:
-                module = f"{node.module}.{name.name}"
-                yield module if module in known else str(node.module)
+                module = f"{whence}.{name.name}"
+                yield module if module in known else whence
 
 
 @cache
@@ -50,9 +58,17 @@ def graph() -> dict[str, frozenset[str]]:
     """For each module the modules of the three packages that it imports."""
     known = modules().keys()
     return {
-        name: frozenset(imported(ast.parse(path.read_text("utf-8")), known)) & known - {name}
+        name: frozenset(imported(_tree(path), known, _package(name, path))) & known - {name}
         for name, path in modules().items()
     }
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+def _package(module: str, path: Path) -> str:
+    return module if path.name == "__init__.py" else module.rpartition(".")[0]
 
 
 def circles(edges: Mapping[str, AbstractSet[str]]) -> list[list[str]]:

@@ -291,7 +291,7 @@ BUGS = (
     ),
     PlantedBug(
         name="a-stop-is-proved-by-the-parents-exit-alone",
-        file="sdk/towpath/_work/shim.py",
+        file="sdk/towpath/_work/shim/supervisor.py",
         correct="        while self._children_left():\n",
         broken="        while False:\n",
         caught_by=(

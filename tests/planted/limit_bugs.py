@@ -16,7 +16,7 @@ LIMIT_BUGS = (
         file=f"{_LIMITS}/storage/limit_rows.py",
         correct="return self._found(keys, _LOCKED)",
         broken="return self._found(keys, _FOUND)",
-        caught_by=(f"{_LIMITER}::test_replicas_at_once_never_give_more_than_there_is",),
+        caught_by=(f"{_LIMITER}::test_replicas_that_settle_at_once_see_the_slots_of_each_other",),
     ),
     PlantedBug(
         name="slots-are-given-twice",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import grpc
+from towpath._transport.discovery import find_server
 
 from tests.budgets import patience
 from tests.forkserver.processes import started
@@ -100,7 +101,7 @@ class Server:
             self.process = self._launched(log)
 
     def start(self) -> None:
-        """Starts the process and waits until both ports answer."""
+        """Starts the process and waits until both ports answer and it is found on its home."""
         self.launch()
         wait_until(self._answers, f"the server answers; its log:\n{self.log}")
 
@@ -155,7 +156,9 @@ class Server:
     def _answers(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, f"the server ended:\n{self.log}"
-        return all(_listens(port) for port in (self.port, self.web_port))
+        listens = all(_listens(port) for port in (self.port, self.web_port))
+        # Commands on its home would look into its database otherwise.
+        return listens and find_server(self.home) is not None
 
 
 def _listens(port: int) -> bool:

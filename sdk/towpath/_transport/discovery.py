@@ -6,11 +6,11 @@ operating system releases the lock however the server ends, so a stale file is r
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DATABASE: Final = "towpath.db"
 """Name of the database in a home without a DSN."""
+_MOMENT_SECONDS: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +69,7 @@ def announce_server(home: Path, grpc_address: str, web_address: str) -> Generato
     home.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(home / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _lock_for_life(descriptor):
             written = home / f"server.json.{os.getpid()}"
             content = {"grpc": grpc_address, "web": web_address, "pid": os.getpid()}
             written.write_text(json.dumps(content), encoding="utf-8")
@@ -77,3 +77,20 @@ def announce_server(home: Path, grpc_address: str, web_address: str) -> Generato
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock_for_life(descriptor: int) -> bool:
+    """Takes a server's lock; returns False when another server has it.
+
+    Processes that look for a server share the lock for a moment, which a server waits out.
+    """
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        time.sleep(_MOMENT_SECONDS)

@@ -29,13 +29,16 @@ _OPTIONS: Final = (
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    # The least time for one attempt to connect, TLS and the server's first frame included.
+    ("grpc.min_reconnect_backoff_ms", 5_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.enable_http_proxy", 0),
     # Otherwise a new channel shares the failed connection of a closed one, and its backoff.
     ("grpc.use_local_subchannel_pool", 1),
 )
+_SILENT: Final = "before receiving settings frame"
+"""What gRPC says of a peer that is connected and sends nothing."""
 
 
 class GrpcTransport:
@@ -176,6 +179,11 @@ class GrpcTransport:
                 " valid client certificate from an authority that it trusts:"
                 " look at server.client_cert and server.client_key"
             )
+        if _SILENT in text.lower():
+            return (
+                f"{self._address} takes connections, but doesn't answer: the server is too busy or"
+                " stopped, or something else is there; try again, or check server.address"
+            )
         return (
             f"no Towpath server answers at {self._address}: start one with"
             " `towpath server start`, or check server.address"
@@ -196,7 +204,7 @@ def _channel(address: str, tls: Tls | None) -> grpc.Channel:
 
 def _is_foreign(text: str) -> bool:
     """Whether an error means that the peer speaks a protocol other than gRPC."""
-    signs = ("http/1", "settings frame", "content-type", "http status", "trying to connect an http")
+    signs = ("http/1", "expected settings", "content-type", "http status", "connect an http")
     return any(sign in text.lower() for sign in signs)
 
 

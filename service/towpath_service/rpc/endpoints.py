@@ -183,10 +183,9 @@ def endpoints_of(handlers: Iterable[Handler]) -> dict[str, Endpoint]:
 
 
 def _implementation(name: str, method: MethodDescriptor, handlers: Iterable[Handler]) -> Any:
+    attribute = _snake(method.name)
     found = [
-        call
-        for handler in handlers
-        if (call := getattr(handler, _snake(method.name), None)) is not None
+        call for handler in handlers if (call := getattr(handler, attribute, None)) is not None
     ]
     if not found:
         raise LookupError(f"nothing implements {name}")

@@ -30,7 +30,7 @@ async def test_a_listener_stopped_while_it_connects_leaves_no_error_behind(
             listening.cancel()
             await asyncio.wait([listening])
             assert listening.cancelled()
-            gc.collect()
+        gc.collect()
     finally:
         database.close()
     assert not unheard

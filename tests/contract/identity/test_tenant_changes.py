@@ -6,13 +6,13 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 from towpath.api.v1 import tenant_service_pb2
 from towpath_service.app.wiring import open_service
 from towpath_service.database.postgres_url import PostgresUrl
 from towpath_service.identity.storage.tenants import SqlTenantDirectory
 
 from tests.in_process.place import OPTIONS, SEALING, Place, open_place
+from tests.postgres.waiting import one_done_or_waiting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,13 +20,6 @@ if TYPE_CHECKING:
     import pytest
 
 SUSPENDED = tenant_service_pb2.TENANT_STATE_SUSPENDED
-
-
-# Of this database alone: others of the server are in use by other tests.
-WAITING = (
-    "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
-    " WHERE NOT granted AND datname = current_database()"
-)
 
 
 async def test_a_tenant_suspended_while_its_limits_are_set_stays_suspended(
@@ -62,21 +55,9 @@ async def test_a_tenant_suspended_while_its_limits_are_set_stays_suspended(
         )
         if isinstance(either, PostgresUrl):
             # On SQLite nobody else begins to write in between.
-            await _done_or_waiting(suspending, request.getfixturevalue("postgres_dsn"))
+            await one_done_or_waiting([suspending], request.getfixturevalue("postgres_dsn"))
         may_write.set()
         await asyncio.gather(limiting, suspending)
         tenants = (await place.call(place.owner, "TenantService/ListTenants")).tenants
         acme = next(tenant for tenant in tenants if tenant.name == "tenants/acme")
         assert (acme.state, acme.quotas.open_streams) == (SUSPENDED, 7)
-
-
-async def _done_or_waiting(task: asyncio.Task[Any], dsn: str) -> None:
-    """Returns once a task is done, or waits for what somebody else holds in the database."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        while not task.done():
-            if await connection.fetchval(WAITING):
-                return
-            await asyncio.sleep(0.01)
-    finally:
-        await connection.close()

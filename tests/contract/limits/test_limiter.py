@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from towpath_service.core.errors import ServiceError
+from towpath_service.database.postgres_url import parse_postgres_url
 from towpath_service.limits.domain.limits import LimitSettings
+from towpath_service.limits.storage.hold_rows import SqlHoldRows
 from towpath_service.limits.storage.waits import slot_waits
 
-from tests.contract.limits.slots import SECOND, Slots, number
+from tests.contract.limits.slots import SECOND, Slots, number, open_slots
+from tests.postgres.waiting import one_done_or_waiting
 
 if TYPE_CHECKING:
     from towpath_service.limits.application.settling import Answer
@@ -76,6 +80,35 @@ async def test_replicas_at_once_never_give_more_than_there_is(two: tuple[Slots, 
         await asyncio.gather(*(use(two[count % 2], count) for count in range(1, 13)))
     assert most <= 2
     assert await two[0].holds() == {}
+
+
+async def test_replicas_that_settle_at_once_see_the_slots_of_each_other(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = parse_postgres_url(postgres_dsn)
+    counted, may_write = threading.Event(), threading.Event()
+    count = SqlHoldRows.used
+
+    def count_and_wait(*asked: Any) -> Any:
+        used = count(*asked)
+        if not counted.is_set():
+            counted.set()
+            assert may_write.wait(WAIT_SECONDS)
+        return used
+
+    async with (
+        open_slots(location) as first,
+        open_slots(location, first.clock, copy=False) as second,
+    ):
+        await first.set("db", 1)
+        monkeypatch.setattr(SqlHoldRows, "used", count_and_wait)
+        earlier = asyncio.create_task(first.ask("db", id_=number(1), wait=0))
+        assert await asyncio.to_thread(counted.wait, WAIT_SECONDS)
+        later = asyncio.create_task(second.ask("db", id_=number(2), wait=0))
+        await one_done_or_waiting([later], postgres_dsn)
+        may_write.set()
+        answers = await asyncio.gather(earlier, later)
+    assert [answer.acquired for answer in answers] == [True, False]
 
 
 async def test_a_slot_of_a_lost_holder_is_free_within_its_lease(slots: Slots) -> None:

@@ -385,6 +385,8 @@ async def test_dropped_lines_are_counted_once_a_producer_over_any_number_of_runs
         )
 
 
+# A file stands for SQLite in memory, too: both have its limits.
+@pytest.mark.parametrize("stores", ["file", "postgres"], indirect=True)
 async def test_a_tree_may_have_more_runs_than_a_statement_has_variables(
     stores: Stores,
 ) -> None:

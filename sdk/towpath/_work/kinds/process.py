@@ -314,7 +314,7 @@ def _supervisor(
     """Starts a shim, which gets the lock; returns once it has started the run, or has ended."""
     with (folder.path / _SHIM_LOG).open("ab") as log:
         supervisor = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-I", "-S", shim.__file__, str(folder.path)],
+            [sys.executable, "-I", "-S", shim.PROGRAM, str(folder.path)],
             cwd="/",
             env=environment,
             stdin=lock,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from towpath._delivery.session import use_reporter
 from towpath._strikes import Strike, Struck, call_exposed, exposed, spared
 from towpath.exceptions import DefinitionError, RunTimedOut
 
+from tests.budgets import patience
 from tests.unit.sdk.recording import RecordingReporter
 
 if TYPE_CHECKING:
@@ -57,6 +60,22 @@ def inner() -> int:
     return 1
 
 
+ENDED_AND_TRACED = """
+import sys
+from towpath._strikes import Strike, Struck, exposed
+
+def traced():
+    print("struck and traced")
+
+try:
+    with Strike(0.001), exposed():
+        while True:
+            pass
+except Struck:
+    pass
+sys.settrace(lambda *_: None)
+traced()
+"""
 STEPS: dict[str, Callable[[], object]] = {
     "logs": log_a_line,
     "swallows Exception": swallow(Exception),
@@ -204,6 +223,18 @@ def test_a_strike_never_falls_on_what_is_spared_and_is_met_behind_it() -> None:
     struck.set()
     running.join(LONG)
     assert passed == ["spared", "struck"]
+
+
+def test_a_body_that_was_ended_leaves_the_interpreter_as_it_was() -> None:
+    # Should Python 3.11 look for an exception that isn't there, a traced call would hang it.
+    traced = subprocess.run(
+        [sys.executable, "-c", ENDED_AND_TRACED],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=patience(120),
+    )
+    assert traced.stdout == "struck and traced\n", traced.stderr
 
 
 def test_no_strike_is_late() -> None:

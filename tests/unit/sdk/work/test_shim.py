@@ -170,7 +170,7 @@ def test_a_shim_that_is_told_to_end_stops_its_run_first(stage: Stage):
 
 def test_a_second_shim_finds_the_folder_locked(stage: Stage):
     handle = stage.shell("sleep 100")
-    command = [sys.executable, "-I", "-S", shim.__file__, str(handle.folder.path)]
+    command = [sys.executable, "-I", "-S", shim.PROGRAM, str(handle.folder.path)]
     second = subprocess.run(command, capture_output=True, text=True, check=False)
     assert second.returncode == 1
     assert "BlockingIOError" in second.stderr
@@ -181,7 +181,7 @@ def test_a_worker_that_died_before_it_heard_of_the_start_changes_nothing(stage: 
     folder = stage.folder("/bin/sh", "-c", "exit 5")
     receive, send = os.pipe()
     os.close(receive)
-    command = [sys.executable, "-I", "-S", shim.__file__, str(folder.path)]
+    command = [sys.executable, "-I", "-S", shim.PROGRAM, str(folder.path)]
     subprocess.run(command, stdout=send, check=True)
     os.close(send)
     end = folder.end()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from towpath._work import shim
 from towpath._work.folders import RunFolder
+from towpath._work.shim import supervisor, system
 
 from tests.unit.sdk.work.conftest import job_of
 
@@ -47,8 +48,8 @@ def watching(tmp_path: Path) -> shim.Shim:
 )
 def test_kills_for_want_of_memory_are_counted(tmp_path: Path, content: str, count: int):
     (tmp_path / "events").write_text(content)
-    assert shim._oom_kills_of(str(tmp_path / "events")) == count
-    assert shim._oom_kills_of(str(tmp_path / "nope")) == 0
+    assert system.oom_kills_of(str(tmp_path / "events")) == count
+    assert system.oom_kills_of(str(tmp_path / "nope")) == 0
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_only_a_kill_that_the_kernel_counted_is_for_want_of_memory(
     kind: str,
     reason: str,
 ):
-    monkeypatch.setattr(shim, "_counted_oom_kills", lambda: count)
+    monkeypatch.setattr(supervisor, "counted_oom_kills", lambda: count)
     watching._status, watching._killed = status, killed
     watching._write_end()
     end = shim.read_whole(f"{watching._folder}/{shim.EXIT}")
@@ -81,7 +82,7 @@ def test_only_a_kill_that_the_kernel_counted_is_for_want_of_memory(
 def test_contact_is_never_later_than_now_and_never_goes_back(
     watching: shim.Shim, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(shim, "since_boot", lambda: 100.0)
+    monkeypatch.setattr(supervisor, "since_boot", lambda: 100.0)
     receive, send = os.pipe()
     watching._control = receive
     seen: list[float] = []
@@ -95,7 +96,7 @@ def test_contact_is_never_later_than_now_and_never_goes_back(
 
 
 def test_a_message_may_come_in_pieces(watching: shim.Shim, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(shim, "since_boot", lambda: 100.0)
+    monkeypatch.setattr(supervisor, "since_boot", lambda: 100.0)
     receive, send = os.pipe()
     watching._control = receive
     for piece in (b"cont", b"act 7", b"7\nst"):
@@ -107,8 +108,8 @@ def test_a_message_may_come_in_pieces(watching: shim.Shim, monkeypatch: pytest.M
 
 
 def test_each_request_to_stop_is_taken_once(watching: shim.Shim, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(shim, "since_boot", lambda: 100.0)
-    monkeypatch.setattr(shim.time, "monotonic", lambda: 10.0)
+    monkeypatch.setattr(system, "since_boot", lambda: 100.0)
+    monkeypatch.setattr(supervisor.time, "monotonic", lambda: 10.0)
     path = f"{watching._folder}/{shim.STOPS}"
     watching._read_stops()
     for text in ("130 10\n", "bad\n105 ", "5\n"):
@@ -139,8 +140,8 @@ def test_a_system_without_proc_tells_processes_apart_by_the_time_of_their_start(
         assert command == ["ps", "-o", "lstart=", "-p", "4711"]
         return subprocess.CompletedProcess(command, 0, "Tue Dec  1 12:00:00 2026\n")
 
-    monkeypatch.setattr(shim, "stat_of", lambda _: None)
-    monkeypatch.setattr(shim.subprocess, "run", run)
+    monkeypatch.setattr(system, "stat_of", lambda _: None)
+    monkeypatch.setattr(system.subprocess, "run", run)
     assert shim.start_of(4711) == ""
-    monkeypatch.setattr(shim.sys, "platform", "darwin")
+    monkeypatch.setattr(system.sys, "platform", "darwin")
     assert shim.start_of(4711) == "Tue Dec  1 12:00:00 2026"
