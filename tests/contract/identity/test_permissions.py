@@ -20,6 +20,7 @@ from towpath_service.core.errors import ServiceError
 
 from tests.contract.identity.test_run_tokens import run_token
 from tests.contract.identity.two_tenants import comparable
+from tests.contract.identity.value_requests import value_requests
 from tests.contract.identity.work_requests import make_work, work_is_there, work_request
 from tests.in_process.place import API, Place, all_methods, open_place
 from tests.in_process.producing import RUNNING, batch, transition
@@ -86,9 +87,6 @@ def filled(method: str, *, workspace: str = "default", run_id: str = "") -> dict
     """A request that is well formed, and names what isn't there."""
     run_id = run_id or str(uuid4())
     run = f"workspaces/{workspace}/runs/{run_id}"
-    # As long as an id of a run, so that nothing else differs.
-    secret = f"workspaces/{workspace}/secrets/{run_id}"
-    variable = f"workspaces/{workspace}/variables/{run_id}"
     named: dict[str, Any] = {
         "name": run,
         "names": [run],
@@ -131,13 +129,7 @@ def filled(method: str, *, workspace: str = "default", run_id: str = "") -> dict
         "RunService/ListRunDecisions": {"parent": run},
         "RunService/AggregateRuns": {"time_range": {"start_time": {"seconds": 1}}},
         "AuthService/ExchangeToken": {"api_key": "x"},
-        "SecretService/CreateSecret": {"secret": {"value": b"x"}},
-        "SecretService/UpdateSecret": {"secret": {"name": secret, "value": b"x"}},
-        **{f"SecretService/{name}Secret": {"name": secret} for name in ("Get", "Delete", "Access")},
-        "ArtifactService/GetArtifact": {"name": f"workspaces/{workspace}/artifacts/{run_id}"},
-        "VariableService/CreateVariable": {"variable": {"value_json": "1"}},
-        "VariableService/UpdateVariable": {"variable": {"name": variable, "value_json": "2"}},
-        **{f"VariableService/{name}Variable": {"name": variable} for name in ("Get", "Delete")},
+        **value_requests(workspace, run_id),
     }
     service, _, name = method.partition("/")
     if method == "IngestService/StreamUpdates":
