@@ -32,6 +32,8 @@ PUBLIC_MODULES: Final = (
     "towpath.concurrency",
     "towpath.concurrency.sync",
     "towpath.concurrency.asyncio",
+    "towpath.variables",
+    "towpath.artifacts",
     "towpath.schedules",
     "towpath.deployments",
     "towpath.flow_runs",

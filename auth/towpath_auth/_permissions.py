@@ -43,6 +43,9 @@ WORKSPACE_PERMISSIONS: Final[Mapping[str, str]] = {
     "secret.read": "See which secrets there are, never their values.",
     "secret.write": "Make, change and delete secrets.",
     "secret.use": "Read values of secrets: for what runs pipelines, never for people.",
+    "artifact.read": "See what runs have made for people to look at.",
+    "variable.read": "Read variables.",
+    "variable.write": "Set and delete variables.",
     "deployment.read": "See deployments, schedules and backfills.",
     "deployment.write": "Make, change and delete deployments and schedules.",
     "pool.read": "See work pools, queues and workers.",
@@ -77,10 +80,13 @@ MEMBER_PERMISSIONS: Final = _MEMBER | {"key.rotate", "usage.read"}
 """The only permissions in the tenant that a role in one of its workspaces can bring."""
 
 _SEEING_WORK: Final = frozenset({"deployment.read", "pool.read", "limit.read"})
-_VIEWER: Final = frozenset({"flow.read", "run.read", "log.read"}) | _SEEING_WORK
+_READING: Final = frozenset({"variable.read"})
+_VIEWER: Final = (
+    frozenset({"flow.read", "run.read", "log.read", "artifact.read"}) | _SEEING_WORK | _READING
+)
 _REPORTING: Final = frozenset({"run.report", "log.write"})
 _ROTATING: Final = frozenset({"key.rotate"})
-_SETTING: Final = frozenset({"secret.read", "secret.write"})
+_SETTING: Final = frozenset({"secret.read", "secret.write", "variable.write"})
 _USING: Final = frozenset({"secret.use"})
 _DEPLOYING: Final = frozenset({"deployment.write"})
 _OPERATING: Final = frozenset({"run.create", "run.control"})
@@ -106,11 +112,12 @@ NOT_FOR_PEOPLE: Final = _USING | {"work.lease"}
 """Permissions that no role gives to a person: reading values of secrets, or handing out tokens that
 can."""
 
-RUN_PERMISSIONS: Final = _REPORTING | _USING | _OPERATING | _ACQUIRING
+RUN_PERMISSIONS: Final = _REPORTING | _READING | _USING | _OPERATING | _ACQUIRING
 """The permissions of a run, while the worker that started it has "work.lease" in its workspace.
 
-The run reports itself and the runs below it, uses its workspace's secrets, acquires slots of its
-limits, creates runs below itself, and cancels, pauses and resumes them.
+The run reports itself and the runs below it, uses its workspace's secrets and reads its
+variables, acquires slots of its limits, creates runs below itself, and cancels, pauses and
+resumes them.
 """
 
 
@@ -156,7 +163,12 @@ BUILT_IN_ROLES: Final[Mapping[str, Role]] = {
         _built_in(
             "deployer",
             "Deployer",
-            frozenset({"flow.read", "run.read"}) | _SEEING_WORK | _DEPLOYING | _SETTING | _ROTATING,
+            frozenset({"flow.read", "run.read"})
+            | _SEEING_WORK
+            | _READING
+            | _DEPLOYING
+            | _SETTING
+            | _ROTATING,
         ),
         _built_in(
             "worker",

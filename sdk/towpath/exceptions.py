@@ -9,6 +9,8 @@
     ├── NestingError              runs are nested too deeply
     ├── UnhashableInputError      an argument has no stable hash, so there is no cache key
     ├── ResultError               a result can't be stored, or read back
+    ├── VariableError             a variable can't be kept, or exists already
+    ├── ArtifactError             an artifact can't be kept
     ├── ConcurrencySlotAcquisitionError  slots of a limit can't be acquired
     ├── AcquireConcurrencySlotTimeoutError  none came free in time
     ├── FlowRunWaitTimeout        a run that was waited for hasn't ended in time
@@ -38,6 +40,7 @@ from __future__ import annotations
 
 __all__ = [
     "AcquireConcurrencySlotTimeoutError",
+    "ArtifactError",
     "CancelledRun",
     "ConcurrencySlotAcquisitionError",
     "ConfigurationError",
@@ -76,6 +79,7 @@ __all__ = [
     "UnhashableInputError",
     "UpstreamFailed",
     "UpstreamTaskError",
+    "VariableError",
 ]
 
 
@@ -113,6 +117,14 @@ class UnhashableInputError(TowpathError, TypeError):
 
 class ResultError(TowpathError):
     """A result can't be stored, or can't be read back."""
+
+
+class VariableError(TowpathError, TypeError, ValueError):
+    """A variable's name or value can't be kept, or the variable exists already."""
+
+
+class ArtifactError(TowpathError, TypeError, ValueError):
+    """An artifact's key or content can't be kept; the message says what to do."""
 
 
 class ConcurrencySlotAcquisitionError(TowpathError):

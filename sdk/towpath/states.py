@@ -8,19 +8,17 @@ A flow or task may return a state that it made, which then is the state of its r
 from __future__ import annotations
 
 import datetime as dt
-import inspect
 import re
-import sys
 import time as clock
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 
+from towpath._frames import called_by_coroutine
 from towpath._state_type import StateType
 from towpath.exceptions import FailedRun, RunCancelled, RunCrashed, RunError, UnfinishedRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import FrameType
 
 R = TypeVar("R")
 
@@ -49,8 +47,6 @@ _NAMES: Final = {each: each.title().replace("_", "") for each in StateType}
 _NAMES_OF_REASONS: Final = {"CACHED": "Cached"}
 _FAILED: Final = frozenset({StateType.FAILED, StateType.TIMED_OUT})
 _LONGEST_REASON: Final = 63
-_NO_COROUTINES: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
-_COROUTINE: Final = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +227,7 @@ class State(Generic[R]):
             BaseException: The exception that ended the run.
         """
         del retry_result_failure
-        if _is_coroutine(sys._getframe(1)):  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - documented
+        if called_by_coroutine():
             return self.aresult(raise_on_failure)
         return result_of(self, raise_on_failure=raise_on_failure)
 
@@ -273,15 +269,6 @@ def _reason_of(name: str) -> str:
     """A name of a state as a reason of the contract; empty where it can't be one."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", name).strip("_").upper()
     return words[:_LONGEST_REASON].rstrip("_") if re.match(r"[A-Z].", words) else ""
-
-
-def _is_coroutine(frame: FrameType | None) -> bool:
-    """Whether a frame is of an `async def`, or of a comprehension in one."""
-    while frame is not None and frame.f_code.co_name in _NO_COROUTINES:
-        if frame.f_code.co_flags & _COROUTINE:
-            return True
-        frame = frame.f_back
-    return frame is not None and bool(frame.f_code.co_flags & _COROUTINE)
 
 
 def result_of(state: State[Any], *, raise_on_failure: bool = True) -> Any:

@@ -43,6 +43,17 @@ def rename(run_id: str, name: str) -> pb.Update:
     return update
 
 
+def artifact(run_id: str, artifact_id: str, text: str, key: str = "report") -> pb.Update:
+    """That a run made an artifact of Markdown."""
+    update = pb.Update(run_id=run_id)
+    update.occur_time.FromSeconds(1_800_000_003)
+    update.artifact.artifact_id = artifact_id
+    update.artifact.kind = 1  # type: ignore[assignment]
+    update.artifact.key = key
+    update.artifact.content.data = text.encode()
+    return update
+
+
 def batch(first: int, *updates: pb.Update) -> pb.UpdateBatch:
     """Updates numbered from the first on."""
     return pb.UpdateBatch(first_sequence=first, updates=updates)

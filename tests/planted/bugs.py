@@ -10,6 +10,7 @@ from tests.planted.limit_bugs import LIMIT_BUGS
 from tests.planted.pause_bugs import PAUSE_BUGS
 from tests.planted.planting import PlantedBug
 from tests.planted.telemetry_bugs import TELEMETRY_BUGS
+from tests.planted.value_bugs import VALUE_BUGS
 from tests.planted.work_bugs import WORK_BUGS
 
 _COMMIT = "service/towpath_service/runs/application/commit.py"
@@ -347,6 +348,7 @@ BUGS = (
     *CONTROL_BUGS,
     *DEPLOY_BUGS,
     *IDENTITY_BUGS,
+    *VALUE_BUGS,
     *WORK_BUGS,
     *TELEMETRY_BUGS,
     *LIMIT_BUGS,

@@ -75,6 +75,7 @@ def test_no_guide_has_commands_that_nobody_walks() -> None:
         if file.stem not in ALONE
     }
     assert sections == {
+        ("artifacts", "Look at them"),  # unit/sdk/cli/test_artifacts.py has it.
         # They need a run that waits or executes: unit/sdk/cli/test_run_control.py.
         ("control", "Cancel"),
         ("control", "Explain"),
@@ -85,5 +86,6 @@ def test_no_guide_has_commands_that_nobody_walks() -> None:
         ("limits", "Limits"),
         ("limits", "Who holds the slots"),
         ("troubleshooting", "Why did that run end so?"),
+        ("variables", "Variables"),  # unit/sdk/cli/test_variables.py has it.
         ("web", "The web page"),
     }

@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from towpath._delivery.reports import LogReport, Reporter, RunReport, StateReport
+    from towpath._delivery.reports import (
+        ArtifactReport,
+        LogReport,
+        Reporter,
+        RunReport,
+        StateReport,
+    )
 
 
 class InheritedReporter:
     """Replaces the parent's reporter in a forked child.
 
-    Log lines and runs that begin in the child go to a reporter of the child's own. States of the
-    parent's runs go nowhere: the process that began a run reports its states.
+    Log lines, artifacts and runs that begin in the child go to a reporter of the child's own.
+    States of the parent's runs go nowhere: the process that began a run reports its states.
     """
 
     def __init__(self, own: Callable[[], Reporter]) -> None:
@@ -47,6 +53,10 @@ class InheritedReporter:
     def log(self, line: LogReport) -> None:
         """Reports a log line."""
         self._own().log(line)
+
+    def artifact(self, made: ArtifactReport) -> None:
+        """Reports an artifact."""
+        self._own().artifact(made)
 
     def flush(self, timeout_seconds: float) -> bool:
         """Waits until all reports of this process are acknowledged."""

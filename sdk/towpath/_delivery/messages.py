@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
 
     from towpath._delivery.reports import (
+        ArtifactReport,
         Content,
         FailureReport,
         LogReport,
@@ -83,6 +84,21 @@ def amendment(run_id: str, display_name: str, time: float) -> ingest_service_pb2
     update = ingest_service_pb2.Update(run_id=run_id)
     _set_time(update.occur_time, time)
     update.amend.display_name = display_name[:255]
+    return update
+
+
+def artifact(made: ArtifactReport) -> ingest_service_pb2.Update:
+    """The update that reports an artifact."""
+    update = ingest_service_pb2.Update(run_id=made.run_id)
+    _set_time(update.occur_time, made.time)
+    kind: Any = made.kind
+    report = update.artifact
+    report.artifact_id = made.artifact_id
+    report.kind = kind
+    report.key = made.key
+    report.display_name = made.title[:255]
+    report.description = made.description[:MAX_MESSAGE]
+    _fill_content(report.content, made.content)
     return update
 
 

@@ -24,7 +24,7 @@ from towpath._strikes import spared
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from towpath._delivery.reports import LogReport, RunReport, StateReport
+    from towpath._delivery.reports import ArtifactReport, LogReport, RunReport, StateReport
 
 META: Final = "meta.json"
 LEASE_VARIABLE: Final = "TOWPATH_WORK_LEASE_ID"
@@ -130,6 +130,10 @@ class Outbox:
         """Reports another name to show for a run."""
         update = messages.amendment(run_id, display_name, time.time())
         self._append(update.SerializeToString())
+
+    def artifact(self, made: ArtifactReport) -> None:
+        """Reports an artifact."""
+        self._append(messages.artifact(made).SerializeToString())
 
     def beat(self) -> None:
         """Reports that the process is alive, if it has an unfinished run."""

@@ -122,6 +122,22 @@ class LogReport:
     """Whether a handler of the process writes it to the terminal; not sent."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactReport:
+    """An artifact that a run has made, or the new content of one."""
+
+    run_id: str
+    artifact_id: str
+    """With the id of an artifact of the same run, its content is replaced."""
+    kind: int
+    """As the contract's ArtifactKind: 1 Markdown, 2 table, 3 link, 4 image, 5 progress."""
+    time: float
+    content: Content
+    key: str = ""
+    title: str = ""
+    description: str = ""
+
+
 class Reporter(Protocol):
     """Takes reports and delivers them, each once and in order.
 
@@ -143,6 +159,10 @@ class Reporter(Protocol):
 
     def log(self, line: LogReport) -> None:
         """Reports a log line."""
+        ...
+
+    def artifact(self, made: ArtifactReport) -> None:
+        """Reports an artifact."""
         ...
 
     def flush(self, timeout_seconds: float) -> bool:

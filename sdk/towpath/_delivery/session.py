@@ -73,6 +73,7 @@ class Session:
         self.transition = self._outbox.transition
         self.rename = self._outbox.rename
         self.log = self._outbox.log
+        self.artifact = self._outbox.artifact
         self.flush = self._sender.flush
 
     def let_go(self) -> None:
@@ -83,7 +84,7 @@ class Session:
         self._outbox.let_go()
         own = InheritedReporter(own_reporter)
         self.create, self.transition, self.rename = own.create, own.transition, own.rename
-        self.log, self.flush = own.log, own.flush
+        self.log, self.artifact, self.flush = own.log, own.artifact, own.flush
 
     def close(self) -> None:
         """Delivers what it can, and leaves the rest in the outbox for another process."""

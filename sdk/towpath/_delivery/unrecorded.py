@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from towpath._delivery.reports import LogReport, RunReport, StateReport
+    from towpath._delivery.reports import ArtifactReport, LogReport, RunReport, StateReport
 
 
 class Unrecorded:
@@ -40,6 +40,9 @@ class Unrecorded:
 
     def log(self, line: LogReport) -> None:
         """Drops a log line."""
+
+    def artifact(self, made: ArtifactReport) -> None:
+        """Drops the report of an artifact."""
 
     def flush(self, timeout_seconds: float) -> bool:
         """Returns at once: no report waits."""

@@ -24,7 +24,7 @@ FILES: Final = ("towpath.yaml", "prefect.yaml")
 _PLACE: Final = re.compile(r"\{\{\s*(.*?)\s*\}\}")
 _SECRET: Final = re.compile(r"(?:prefect\.blocks\.secret|secrets)\.([A-Za-z0-9_-]+)")
 _STEP: Final = re.compile(r"[\w-]+\.directory")
-_KEPT: Final = re.compile(r"variables\.[\w-]+")
+_VARIABLE: Final = re.compile(r"(?:prefect\.)?variables\.([a-z0-9_-]+)")
 _TOP: Final = (
     *("name", "prefect-version", "towpath-version", "build", "push", "pull", "work_pool"),
     *("definitions", "deployments"),
@@ -195,11 +195,13 @@ def _resolved(place: str, line: int) -> str:
         return os.environ[place[1:]]
     if secret := _SECRET.fullmatch(place):
         return f"{{{{ secrets.{secret[1]} }}}}"
-    if _KEPT.fullmatch(place) or _STEP.fullmatch(place):
+    if variable := _VARIABLE.fullmatch(place):
+        return f"{{{{ variables.{variable[1]} }}}}"
+    if _STEP.fullmatch(place):
         return f"{{{{ {place} }}}}"
     raise EntryError(
         f"the placeholder {place!r} is not supported: it is an environment variable, as in $NAME,"
-        " or a secret, as in secrets.NAME",
+        " a secret, as in secrets.NAME, or a variable, as in variables.NAME",
         line,
     )
 

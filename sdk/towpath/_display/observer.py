@@ -14,7 +14,7 @@ from towpath._runs.context import RUN_LOGGER, current_run
 from towpath._state_type import TERMINAL_STATES, StateType
 
 if TYPE_CHECKING:
-    from towpath._delivery.reports import LogReport, Reporter
+    from towpath._delivery.reports import ArtifactReport, LogReport, Reporter
     from towpath._display.model import Listener
 
 _URGENT: Final = TROUBLES | {StateType.RETRYING, StateType.SKIPPED}
@@ -92,6 +92,10 @@ class Observer:
             with contextlib.suppress(OSError, ValueError):
                 shown = log_line(line, current_run.get())
                 sys.stderr.write(encodable(shown, sys.stderr.encoding))
+
+    def artifact(self, made: ArtifactReport) -> None:
+        """Reports an artifact, which isn't shown."""
+        self._reporter.artifact(made)
 
     def take_notes(self) -> None:
         """Brings the tree up to date; called by one thread at a time."""

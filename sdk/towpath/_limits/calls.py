@@ -7,14 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from towpath._forks import generation, in_child
+from towpath._forks import in_child
 from towpath._transport.discovery import DATABASE, find_server
 from towpath.exceptions import RpcError, ServerUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from towpath._settings.declared import Settings
     from towpath._transport.base import Transport
     from towpath.api.v1 import limit_service_pb2
 
@@ -168,10 +167,14 @@ def limit_calls() -> LimitCalls:
     with _lock:
         if _open is None:
             settings = settings_of_runs()
-            from towpath._transport.service import server_address  # noqa: PLC0415 - entry points
+            # Entry points, where the embedded service is found, take longest to load.
+            from towpath._transport.service import (  # noqa: PLC0415 - loads entry points
+                open_for_code,
+                server_address,
+            )
 
             embedded = not server_address(settings)
-            _open = LimitCalls(_opened(settings), settings.workspace, embedded=embedded)
+            _open = LimitCalls(open_for_code(settings), settings.workspace, embedded=embedded)
         return _open
 
 
@@ -201,21 +204,6 @@ def close_calls() -> None:
 def is_away(error: RpcError) -> bool:
     """Whether an error says that the service can't answer now, and may later."""
     return isinstance(error, ServerUnreachable) or error.code in _AWAY
-
-
-def _opened(settings: Settings) -> Transport:
-    if generation():
-        # gRPC can't go into a forked child.
-        found = find_server(settings.home)
-        web_address = settings.server_web_address or (found.web if found else "")
-        if web_address:
-            from towpath._transport.opening import open_connect  # noqa: PLC0415 - loads ssl
-
-            return open_connect(settings, web_address)
-    # Entry points, where the embedded service is found, take longest to load.
-    from towpath._transport.service import open_transport  # noqa: PLC0415 - loads entry points
-
-    return open_transport(settings)
 
 
 def _forget_in_child() -> None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from towpath._forks import generation
 from towpath._transport.discovery import find_server
 from towpath._transport.embedded import open_embedded_transport
-from towpath._transport.opening import open_grpc
+from towpath._transport.opening import open_connect, open_grpc
 from towpath.exceptions import ServerUnreachable
 
 if TYPE_CHECKING:
@@ -60,3 +61,21 @@ def open_transport(settings: Settings, *, anonymous: bool = False) -> Transport:
     if not address:
         return open_embedded_transport(settings.home)
     return open_grpc(settings, address, anonymous=anonymous)
+
+
+def open_for_code(settings: Settings) -> Transport:
+    """Opens a transport for users' code, which may have been forked: gRPC can't go into children.
+
+    Args:
+        settings: The current settings.
+
+    Raises:
+        ConfigurationError: A setting is wrong, or the service isn't installed.
+        RpcError: The local database can't be opened.
+    """
+    if generation():
+        found = find_server(settings.home)
+        web_address = settings.server_web_address or (found.web if found else "")
+        if web_address:
+            return open_connect(settings, web_address)
+    return open_transport(settings)

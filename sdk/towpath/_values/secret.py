@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Self, cast
 
 from towpath._runs.context import current_run
 from towpath._settings.declared import STAND_IN_PREFIX
-from towpath._transport.discovery import find_server
 from towpath.exceptions import ConfigurationError, NotFound, NotSignedIn, RpcError
 
 if TYPE_CHECKING:
-    from towpath._settings.declared import Settings
-    from towpath._transport.base import Transport
     from towpath.api.v1 import secret_service_pb2
 
 _METHOD: Final = "towpath.api.v1.SecretService/AccessSecret"
 _SHOWN: Final = "***"
-_PID: Final = os.getpid()
 
 
 class Secret:
@@ -112,28 +108,16 @@ def variable_of(name: str) -> str:
 def _accessed(name: str) -> bytes:
     # With a variable in the environment, none of this needs to load.
     from towpath._settings.current import settings_of_runs  # noqa: PLC0415 - loads parsers of files
+
+    # Entry points, where the embedded service is found, take longest to load.
+    from towpath._transport.service import open_for_code  # noqa: PLC0415 - loads entry points
     from towpath.api.v1 import secret_service_pb2 as pb  # noqa: PLC0415 - loads protobuf
 
     settings = settings_of_runs()
     request = pb.AccessSecretRequest(name=f"workspaces/{settings.workspace}/secrets/{name}")
-    with closing(_opened(settings)) as transport:
+    with closing(open_for_code(settings)) as transport:
         answer = transport.unary(_METHOD, request)
     return cast("secret_service_pb2.AccessSecretResponse", answer).value
-
-
-def _opened(settings: Settings) -> Transport:
-    if os.getpid() != _PID:
-        # gRPC can't go into a forked child.
-        found = find_server(settings.home)
-        web_address = settings.server_web_address or (found.web if found else "")
-        if web_address:
-            from towpath._transport.opening import open_connect  # noqa: PLC0415 - loads ssl
-
-            return open_connect(settings, web_address)
-    # Entry points, where the embedded service is found, take longest to load.
-    from towpath._transport.service import open_transport  # noqa: PLC0415 - loads entry points
-
-    return open_transport(settings)
 
 
 def _explained(error: RpcError, name: str) -> RpcError:

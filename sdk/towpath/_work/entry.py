@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
 from towpath._definitions.leased import arguments_of, run_leased
 from towpath._engine.flow_run_start import RunLease
@@ -22,19 +22,25 @@ from towpath._runs.open_runs import cancel
 from towpath._settings.current import get_settings
 from towpath._state_type import StateType
 from towpath._values.secret import Secret
+from towpath._values.variable import Variable
+from towpath._values.variable_json import value_as_json
 from towpath._work import proof
 from towpath._work.code import CodeError, prepare
-from towpath._work.environment import SECRET
+from towpath._work.environment import REFERENCE
 from towpath._work.folders import RunFolder
 from towpath._work.loading import LoadError, load_flow
-from towpath.exceptions import ParameterError, ServerUnreachable, TowpathError
+from towpath.exceptions import ParameterError, ServerUnreachable, TowpathError, VariableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import re
+    from collections.abc import Callable, Mapping
 
     from towpath._work.code import Code
     from towpath._work.folders import Job
 
+Result = TypeVar("Result")
+
+_NONE: Final = object()
 _EXIT_CODES: Final = {
     StateType.COMPLETED: proof.COMPLETED,
     StateType.CANCELLED: proof.CANCELLED,
@@ -53,29 +59,54 @@ _TOLD_TO_END: Final = "its process was told to end"
 
 
 class Values:
-    """The values of the secrets that a job names."""
+    """The values of the secrets and variables that a job names."""
 
     def __init__(self) -> None:
         """Loads nothing yet."""
         self.hidden: Final = LiveSecrets()
-        self._known: dict[str, str] = {}
+        self._secrets: dict[str, str] = {}
+        self._variables: dict[str, Any] = {}
 
-    def value(self, name: str) -> str:
+    def secret(self, name: str) -> str:
         """Returns a secret's value.
 
         Raises:
             TowpathError: The service doesn't give it.
         """
-        if name not in self._known:
-            text = _loaded(name).get()
+        if name not in self._secrets:
+            text = _asked(lambda: Secret.load(name)).get()
             self.hidden.add_texts([text])
-            self._known[name] = text
-        return self._known[name]
+            self._secrets[name] = text
+        return self._secrets[name]
+
+    def variable(self, name: str) -> Any:
+        """Returns a variable's value.
+
+        Raises:
+            TowpathError: There is none, or the service doesn't give it.
+        """
+        if name not in self._variables:
+            value = _asked(lambda: Variable.get(name, _NONE))
+            if value is _NONE:
+                raise VariableError(
+                    f"there is no variable {name!r}: `towpath variable set {name}` it"
+                )
+            self._variables[name] = value
+        return self._variables[name]
 
     def resolved(self, value: Any) -> Any:
-        """Returns a JSON value in which "{{ secrets.NAME }}" is replaced by values; may raise."""
+        """Returns a JSON value with values in place of "{{ secrets.NAME }}" and variables.
+
+        A text that is nothing but the name of a variable becomes its value, of any kind.
+
+        Raises:
+            TowpathError: As of `secret` and `variable`.
+        """
         if isinstance(value, str):
-            return SECRET.sub(lambda found: self.value(found[1]), value)
+            whole = REFERENCE.fullmatch(value)
+            if whole and whole["variable"]:
+                return self.variable(whole["variable"])
+            return REFERENCE.sub(self._text, value)
         if isinstance(value, dict):
             named = cast("dict[str, Any]", value)
             return {key: self.resolved(each) for key, each in named.items()}
@@ -83,6 +114,16 @@ class Values:
             held: list[Any] = [*value]
             return [self.resolved(each) for each in held]
         return value
+
+    def environment(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Returns environment variables with values as in `resolved`, all of them texts."""
+        return {name: REFERENCE.sub(self._text, value) for name, value in given.items()}
+
+    def _text(self, found: re.Match[str]) -> str:
+        if found["secret"]:
+            return self.secret(found["secret"])
+        value = self.variable(found["variable"])
+        return value if isinstance(value, str) else value_as_json(found["variable"], value)
 
 
 class Termination:
@@ -129,7 +170,7 @@ def execute(folder: RunFolder) -> int:
             job.process.directory,
             home=get_settings().home,
             own=folder.path / "code",
-            secret=values.value,
+            secret=values.secret,
         )
         if code.python is not None and not code.is_active:
             _replace_process(code.python, folder)
@@ -156,22 +197,22 @@ def execute(folder: RunFolder) -> int:
 
 
 def _settled(job: Job, code: Code, values: Values) -> Mapping[str, Any]:
-    """Enters the code's folder, sets variables that name secrets, and resolves parameters."""
-    os.environ.update(values.resolved(dict(job.environment)))
+    """Enters the code's folder, sets variables that name values, and resolves parameters."""
+    os.environ.update(values.environment(job.environment))
     os.chdir(code.directory)
     sys.argv[:] = [job.entrypoint]
     parameters: dict[str, Any] = values.resolved(dict(job.parameters))
     return parameters
 
 
-def _loaded(name: str) -> Secret:
-    """A secret; a service that is away is asked again for some seconds."""
+def _asked(ask: Callable[[], Result]) -> Result:
+    """What the service answers; one that is away is asked again for some seconds."""
     for seconds in _TRY_AGAIN_SECONDS:
         try:
-            return Secret.load(name)
+            return ask()
         except ServerUnreachable:
             time.sleep(seconds)
-    return Secret.load(name)
+    return ask()
 
 
 def _replace_process(python: Path, folder: RunFolder) -> NoReturn:

@@ -26,8 +26,11 @@ _INHERITED: Final = frozenset(
 # The locale, and the exporters of telemetry.
 _PREFIXES: Final = ("LC_", "OTEL_")
 _WORKERS_OWN: Final = frozenset({"OTEL_SERVICE_NAME"})
-SECRET: Final = re.compile(r"\{\{\s*secrets\.([a-z0-9-]+)\s*\}\}")
-"""What stands for the value of a secret, in parameters and variables."""
+REFERENCE: Final = re.compile(
+    r"\{\{\s*(?:secrets\.(?P<secret>[a-z0-9-]+)|(?:prefect\.)?variables\.(?P<variable>[a-z0-9_-]+))"
+    r"\s*\}\}"
+)
+"""What stands for a value of the workspace, in parameters and environment variables."""
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
@@ -55,7 +58,8 @@ def environment_of(
         token_path: File of the run's token; None without identity.
 
     Returns:
-        The variables to start with, and those that name secrets, which the run resolves itself.
+        The variables to start with, and those that name values of the workspace, which the run
+        resolves itself.
     """
     # What a killed process has printed is there to be read, without what it has reported.
     chosen = {**inherited(environment), "PYTHONUNBUFFERED": "1", "TOWPATH_DISPLAY": "quiet"}
@@ -64,9 +68,9 @@ def environment_of(
     own = {**_of_settings(settings), **_of_lease(lease)}
     if token_path is not None:
         own["TOWPATH_RUN_TOKEN_FILE"] = str(token_path)
-    secret = {name: value for name, value in chosen.items() if SECRET.search(value)}
-    plain = {name: value for name, value in chosen.items() if name not in secret}
-    return plain | own, {name: value for name, value in secret.items() if name not in own}
+    naming = {name: value for name, value in chosen.items() if REFERENCE.search(value)}
+    plain = {name: value for name, value in chosen.items() if name not in naming}
+    return plain | own, {name: value for name, value in naming.items() if name not in own}
 
 
 def _of_settings(settings: Settings) -> dict[str, str]:

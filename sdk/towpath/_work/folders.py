@@ -84,7 +84,8 @@ class Job:
         root_run_id: Outermost run around it; empty when it is itself.
         process: What the shim needs of it.
         code: Where the code is from.
-        parameters: Arguments of the flow, as JSON values; "{{ secrets.NAME }}" stands for a secret.
+        parameters: Arguments of the flow, as JSON values; "{{ secrets.NAME }}" stands for a secret,
+            "{{ variables.NAME }}" for a variable.
         environment: Variables whose values name secrets; the run resolves them itself.
     """
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from towpath.cli.shared.errors import Ending
 
 _COMMANDS: Final = {
+    "artifact": ("towpath.cli.runs.artifacts:group", "Show what runs have made to look at."),
     "audit": ("towpath.cli.identity.audit:group", "Read and verify the audit log."),
     "backfill": ("towpath.cli.work.backfills:group", "Manage backfills of deployments."),
     "completion": ("towpath.cli.local.completion:completion", "Print a completion script."),
@@ -59,6 +60,7 @@ _COMMANDS: Final = {
     "tenant": ("towpath.cli.identity.tenants:group", "Manage tenants; for the operator."),
     "trust": ("towpath.cli.identity.trusts:group", "Manage trusts in issuers of tokens."),
     "usage": ("towpath.cli.identity.usage:usage", "Show usage and limits of the tenant."),
+    "variable": ("towpath.cli.values.variables:group", "Manage variables of the workspace."),
     "whoami": ("towpath.cli.identity.whoami:whoami", "Show your identity and permissions."),
     "worker": ("towpath.cli.work.workers:group", "Manage the workers of pools."),
     "workspace": ("towpath.cli.identity.workspaces:group", "Manage workspaces."),

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from towpath.client._artifacts import Artifact, Artifacts
     from towpath.client._audit import Audit, AuditEntry, AuditPage
     from towpath.client._backfills import Backfill, Backfills
     from towpath.client._caller import Caller, WorkspaceGrant
@@ -47,12 +48,15 @@ if TYPE_CHECKING:
     )
     from towpath.client._tenants import NewTenant, Tenant, TenantLimits, Tenants, TenantUsage, Usage
     from towpath.client._trusts import ClaimRule, Trust, Trusts, UserTrust
+    from towpath.client._variables import VariableInfo, Variables
     from towpath.client._workers import Worker, Workers
     from towpath.client._workspaces import Workspace, Workspaces
 
 __all__ = [
     "ApiKey",
     "ArchiveCode",
+    "Artifact",
+    "Artifacts",
     "Audit",
     "AuditEntry",
     "AuditPage",
@@ -114,6 +118,8 @@ __all__ = [
     "User",
     "UserTrust",
     "Users",
+    "VariableInfo",
+    "Variables",
     "WaitingSignIn",
     "WorkPool",
     "WorkQueue",
@@ -128,6 +134,8 @@ __all__ = [
 _HOMES: Final = {
     "ApiKey": "_keys",
     "ArchiveCode": "_code_sources",
+    "Artifact": "_artifacts",
+    "Artifacts": "_artifacts",
     "Audit": "_audit",
     "AuditEntry": "_audit",
     "AuditPage": "_audit",
@@ -189,6 +197,8 @@ _HOMES: Final = {
     "User": "_members",
     "UserTrust": "_trusts",
     "Users": "_members",
+    "VariableInfo": "_variables",
+    "Variables": "_variables",
     "WaitingSignIn": "_sign_in",
     "WorkPool": "_pools",
     "WorkQueue": "_queues",

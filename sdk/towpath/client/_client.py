@@ -12,6 +12,7 @@ from towpath.client._run_control import RunControl
 from towpath.client._server import fetch_server_info
 
 if TYPE_CHECKING:
+    from towpath.client._artifacts import Artifacts
     from towpath.client._audit import Audit
     from towpath.client._backfills import Backfills
     from towpath.client._caller import Caller
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from towpath.client._sign_in import SignIns
     from towpath.client._tenants import Tenants
     from towpath.client._trusts import Trusts
+    from towpath.client._variables import Variables
     from towpath.client._workers import Workers
     from towpath.client._workspaces import Workspaces
 
@@ -41,7 +43,8 @@ class Client(NewRuns, RunControl, Logs):
 
     Attributes:
         transport: The connection to the service; its owner closes it.
-        workspace: Id of the workspace whose runs, deployments and secrets it works with.
+        workspace: Id of the workspace whose runs, deployments and values it works with.
+        artifacts: Artifacts of runs of the client's workspace.
         audit: The audit log.
         backfills: Runs of deployments for due times of the past.
         deployments: Deployments of flows in the client's workspace.
@@ -57,10 +60,12 @@ class Client(NewRuns, RunControl, Logs):
         tenants: Tenants, their limits and usage.
         trusts: Issuers that the tenant trusts.
         users: People who are members.
+        variables: Variables of the client's workspace.
         workers: Workers of work pools.
         workspaces: Workspaces.
     """
 
+    artifacts: Loaded[Artifacts] = Loaded("towpath.client._artifacts:Artifacts")
     audit: Loaded[Audit] = Loaded("towpath.client._audit:Audit")
     backfills: Loaded[Backfills] = Loaded("towpath.client._backfills:Backfills")
     deployments: Loaded[Deployments] = Loaded("towpath.client._deployments:Deployments")
@@ -76,6 +81,7 @@ class Client(NewRuns, RunControl, Logs):
     tenants: Loaded[Tenants] = Loaded("towpath.client._tenants:Tenants")
     trusts: Loaded[Trusts] = Loaded("towpath.client._trusts:Trusts")
     users: Loaded[Users] = Loaded("towpath.client._members:Users")
+    variables: Loaded[Variables] = Loaded("towpath.client._variables:Variables")
     workers: Loaded[Workers] = Loaded("towpath.client._workers:Workers")
     workspaces: Loaded[Workspaces] = Loaded("towpath.client._workspaces:Workspaces")
 

@@ -16,6 +16,6 @@ Harnesses are independent of each other, in parallel tests too.
 from __future__ import annotations
 
 from towpath.testing._clock import VirtualClock
-from towpath.testing._harness import Harness, LogLine, Run, harness
+from towpath.testing._harness import Artifact, Harness, LogLine, Run, harness
 
-__all__ = ["Harness", "LogLine", "Run", "VirtualClock", "harness"]
+__all__ = ["Artifact", "Harness", "LogLine", "Run", "VirtualClock", "harness"]

@@ -8,7 +8,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from towpath._clock import current_clock
 from towpath._delivery.session import use_reporter
@@ -18,7 +18,9 @@ from towpath.testing._clock import VirtualClock
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from towpath._delivery.reports import LogReport, RunReport, StateReport
+    from towpath._delivery.reports import ArtifactReport, LogReport, RunReport, StateReport
+
+_KINDS: Final = ("", "markdown", "table", "link", "image", "progress")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,21 @@ class LogLine:
     logger: str
     body: str
     attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """An artifact that a run made."""
+
+    id: str
+    key: str
+    kind: str
+    """Its kind, "markdown", "table", "link", "image" or "progress"."""
+    title: str
+    """The text of a link."""
+    description: str
+    content: str
+    """Markdown, JSON of a table or a number, or an address."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +71,8 @@ class Run:
     attempt: int = 1
     """Number of the last attempt, from 1."""
     logs: list[LogLine] = field(default_factory=list["LogLine"])
+    artifacts: list[Artifact] = field(default_factory=list["Artifact"])
+    """Its artifacts, each with its last content."""
 
     @property
     def state(self) -> str:
@@ -124,6 +143,25 @@ class Harness:
         )
         with contextlib.suppress(KeyError), self._lock:
             self._runs[line.run_id].logs.append(recorded)
+
+    def artifact(self, made: ArtifactReport) -> None:
+        """Records an artifact, or its new content."""
+        data = made.content.data
+        recorded = Artifact(
+            id=made.artifact_id,
+            key=made.key,
+            kind=_KINDS[made.kind],
+            title=made.title,
+            description=made.description,
+            content=made.content.uri if data is None else data.decode(),
+        )
+        with self._lock:
+            artifacts = self._runs[made.run_id].artifacts
+            ids = [artifact.id for artifact in artifacts]
+            if recorded.id in ids:
+                artifacts[ids.index(recorded.id)] = recorded
+            else:
+                artifacts.append(recorded)
 
     def flush(self, timeout_seconds: float) -> bool:
         """Returns True: the harness delivers nothing."""

@@ -14,8 +14,9 @@ from towpath_service.limits.storage.contents import has_limits
 from towpath_service.limits.storage.store import SqlLimitStore
 from towpath_service.runs.storage.contents import has_runs, stored_bytes
 from towpath_service.runs.storage.store import SqlRunStore
-from towpath_service.values.storage.contents import has_secrets
+from towpath_service.values.storage.contents import has_secrets, has_variables
 from towpath_service.values.storage.store import SqlSecretStore
+from towpath_service.values.storage.variables import SqlVariableStore
 from towpath_service.work.storage.contents import has_work
 from towpath_service.work.storage.dispatching import SqlDispatchStore, is_leased
 from towpath_service.work.storage.lease_moves import move_leases
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from towpath_service.limits.ports.limits import LimitStore
     from towpath_service.runs.ports.store import RunStore
     from towpath_service.values.ports.secrets import SecretStore
+    from towpath_service.values.ports.variables import VariableStore
     from towpath_service.work.ports.dispatching import DispatchStore
     from towpath_service.work.ports.resources import ResourceStore
 
@@ -43,6 +45,7 @@ class Stores:
     runs: RunStore
     identity: IdentityStore
     secrets: SecretStore
+    variables: VariableStore
     dispatch: DispatchStore
     work: ResourceStore
     limits: LimitStore
@@ -59,12 +62,14 @@ def stores_on(database: Database) -> Stores:
             contents={
                 "runs": has_runs,
                 "secrets": has_secrets,
+                "variables": has_variables,
                 "pools or deployments": has_work,
                 "limits": has_limits,
             },
             stored_bytes=stored_bytes,
         ),
         secrets=SqlSecretStore(database, secrets_of_run),
+        variables=SqlVariableStore(database),
         dispatch=SqlDispatchStore(database, runs),
         work=SqlResourceStore(database),
         limits=SqlLimitStore(database),

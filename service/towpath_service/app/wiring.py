@@ -25,6 +25,7 @@ from towpath_service.identity.rpc.local_identity import (
     LocalTenantHandler,
 )
 from towpath_service.rpc.dispatcher import Dispatcher, LocalAuthenticator
+from towpath_service.runs.application.artifacts import Artifacts
 from towpath_service.runs.application.committer import Committer
 from towpath_service.runs.application.producers import Producers
 from towpath_service.runs.application.queries import Queries
@@ -33,6 +34,7 @@ from towpath_service.runs.application.retention import Retention
 from towpath_service.runs.application.timelines import Timelines
 from towpath_service.runs.application.watch import Watches
 from towpath_service.runs.domain.retention import Keep
+from towpath_service.runs.rpc.artifact_handler import ArtifactHandler
 from towpath_service.runs.rpc.ingest_handler import IngestHandler, StreamTimes
 from towpath_service.runs.rpc.log_handler import LogHandler
 from towpath_service.runs.rpc.run_handler import FlowHandler, RunHandler
@@ -40,7 +42,9 @@ from towpath_service.runs.rpc.server_handler import ServerHandler
 from towpath_service.telemetry.wrapping import Wrapping
 from towpath_service.values.application.data_keys import DataKeys
 from towpath_service.values.application.secrets import WorkspaceSecrets
+from towpath_service.values.application.variables import WorkspaceVariables
 from towpath_service.values.rpc.secret_handler import SecretHandler
+from towpath_service.values.rpc.variable_handler import VariableHandler
 from towpath_service.work.storage.figures import SqlWorkFigures
 
 if TYPE_CHECKING:
@@ -213,6 +217,7 @@ async def _runs(
                 IngestHandler(producers, draining, times, limits, parts.directives),
                 RunHandler(queries, watches, Timelines(store), parts.shown),
                 FlowHandler(queries),
+                ArtifactHandler(Artifacts(store)),
                 LogHandler(producers, queries, watches, limits),
                 ServerHandler(metadata.version("towpath")),
             ),
@@ -227,7 +232,12 @@ async def _runs(
 def _values(foundation: Foundation, sealing: Sealing, *, operated_by_callers: bool) -> Subject:
     store, clock = foundation.stores.secrets, foundation.clock
     keys = DataKeys(store, sealing, clock, operated_by_callers=operated_by_callers)
-    return Subject(handlers=(SecretHandler(WorkspaceSecrets(store, keys, clock)),))
+    return Subject(
+        handlers=(
+            SecretHandler(WorkspaceSecrets(store, keys, clock)),
+            VariableHandler(WorkspaceVariables(foundation.stores.variables, clock)),
+        )
+    )
 
 
 async def _identity(

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import uuid_utils
 from towpath._delivery import messages
 from towpath._delivery.drain import RECORD_UPDATES, WRITE_LOGS
-from towpath._delivery.reports import Content, FailureReport, LogReport, RunReport, StateReport
+from towpath._delivery.reports import (
+    ArtifactReport,
+    Content,
+    FailureReport,
+    LogReport,
+    RunReport,
+    StateReport,
+)
 from towpath._state_type import StateType
 
 if TYPE_CHECKING:
@@ -90,6 +97,10 @@ class Producer:
             failure=failure if failed else None,
         )
         self._send(messages.transition(run_id, report).SerializeToString())
+
+    def make(self, artifact: ArtifactReport) -> None:
+        """An artifact of a run."""
+        self._send(messages.artifact(artifact).SerializeToString())
 
     def log(self, run_id: str, bodies: Iterable[str], *, severity: int = 9) -> None:
         """Log lines."""

@@ -20,6 +20,7 @@ from towpath_service.core.errors import ServiceError
 
 from tests.contract.identity.test_run_tokens import run_token
 from tests.contract.identity.two_tenants import comparable
+from tests.contract.identity.value_requests import value_requests
 from tests.contract.identity.work_requests import make_work, work_is_there, work_request
 from tests.in_process.place import API, Place, all_methods, open_place
 from tests.in_process.producing import RUNNING, batch, transition
@@ -54,6 +55,7 @@ CHANGING = {
     "DeploymentService",
     "SecretService",
     "TenantService",
+    "VariableService",
     "WorkService",
 }
 # They ask for more than their permission: nobody gives what they lack.
@@ -85,8 +87,6 @@ def filled(method: str, *, workspace: str = "default", run_id: str = "") -> dict
     """A request that is well formed, and names what isn't there."""
     run_id = run_id or str(uuid4())
     run = f"workspaces/{workspace}/runs/{run_id}"
-    # As long as an id of a run, so that nothing else differs.
-    secret = f"workspaces/{workspace}/secrets/{run_id}"
     named: dict[str, Any] = {
         "name": run,
         "names": [run],
@@ -104,6 +104,7 @@ def filled(method: str, *, workspace: str = "default", run_id: str = "") -> dict
         "trust_id": f"i-{uuid4().hex[:6]}",
         "user_code": "BCDF-GHJK",
         "secret_id": f"x-{uuid4().hex[:6]}",
+        "variable_id": f"x-{uuid4().hex[:6]}",
         "attempt": 1,
     }
     special: dict[str, dict[str, Any]] = {
@@ -129,9 +130,7 @@ def filled(method: str, *, workspace: str = "default", run_id: str = "") -> dict
         "RunService/AwaitRunInput": {"name": run, "pause_key": "1"},
         "RunService/AggregateRuns": {"time_range": {"start_time": {"seconds": 1}}},
         "AuthService/ExchangeToken": {"api_key": "x"},
-        "SecretService/CreateSecret": {"secret": {"value": b"x"}},
-        "SecretService/UpdateSecret": {"secret": {"name": secret, "value": b"x"}},
-        **{f"SecretService/{name}Secret": {"name": secret} for name in ("Get", "Delete", "Access")},
+        **value_requests(workspace, run_id),
     }
     service, _, name = method.partition("/")
     if method == "IngestService/StreamUpdates":
@@ -353,6 +352,13 @@ async def _made(place: Place, run_id: str) -> dict[str, str]:
         secret_id=run_id,
         secret={"value": b"x"},
     )
+    await place.call(
+        place.owner,
+        "VariableService/CreateVariable",
+        parent="workspaces/default",
+        variable_id=run_id,
+        variable={"value_json": "1"},
+    )
     await make_work(place, run_id)
     return {
         "run": run_id,
@@ -401,6 +407,7 @@ def _asking(method: str, named: dict[str, str]) -> dict[str, Any]:
         "CreateRole": {"role_id": named["role"].removeprefix("roles/")},
         "CreateWorkspace": {"workspace_id": named["space"].removeprefix("workspaces/")},
         "CreateSecret": {"secret_id": "same"},
+        "CreateVariable": {"variable_id": "same"},
         "TestPermissions": {"workspace": named["space"]},
         "RecordUpdates": {
             "batch": batch(1, transition(named["run"])),

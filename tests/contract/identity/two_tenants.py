@@ -8,7 +8,7 @@ from uuid import UUID
 
 from towpath_service.core.errors import ServiceError
 
-from tests.in_process.producing import batch, creation, rename, transition
+from tests.in_process.producing import artifact, batch, creation, rename, transition
 
 if TYPE_CHECKING:
     from tests.in_process.place import Place
@@ -86,6 +86,22 @@ ASKING: Final[dict[str, Asking]] = {
     "describe": ("SecretService/GetSecret", {"name": f"{PARENT}/secrets/s-N"}),
     "secrets": ("SecretService/ListSecrets", {"parent": PARENT}),
     "use": ("SecretService/AccessSecret", {"name": f"{PARENT}/secrets/s-N"}),
+    "variable": (
+        "VariableService/CreateVariable",
+        {"parent": PARENT, "variable_id": "v-N", "variable": {"value_json": "1", "tags": ["NAME"]}},
+    ),
+    "change variable": (
+        "VariableService/UpdateVariable",
+        {
+            "variable": {"name": f"{PARENT}/variables/v-N", "tags": ["NAME"]},
+            "allow_missing": True,
+        },
+    ),
+    "show variable": ("VariableService/GetVariable", {"name": f"{PARENT}/variables/v-N"}),
+    "show artifact": ("ArtifactService/GetArtifact", {"name": "ARTIFACT"}),
+    "artifacts": ("ArtifactService/ListArtifacts", {"parent": PARENT, "key": "report"}),
+    "variables": ("VariableService/ListVariables", {"parent": PARENT}),
+    "drop variable": ("VariableService/DeleteVariable", {"name": f"{PARENT}/variables/v-N"}),
     "space": ("AccessService/CreateWorkspace", {"workspace_id": "w-N", "display_name": "NAME"}),
     "no space": ("AccessService/DeleteWorkspace", {"name": "workspaces/w-N"}),
     "spaces": ("AccessService/ListWorkspaces", {}),
@@ -232,7 +248,7 @@ ASKING: Final[dict[str, Asking]] = {
     "drop queue": ("WorkService/DeleteWorkQueue", {"name": f"{POOL}/queues/q-N"}),
     "no pool": ("WorkService/DeleteWorkPool", {"name": POOL}),
 }
-REPORTING: Final = ("create", "complete", "rename", "write logs")
+REPORTING: Final = ("create", "complete", "rename", "make", "write logs")
 KINDS: Final = (*REPORTING, *ASKING)
 # Of one's own credential, of everybody, or of the operator; a few have tests of their own.
 NOT_DONE: Final = {
@@ -287,6 +303,7 @@ class Actor:
             "create": creation(run_id, kind=1, flow_id="nightly", display_name=self.name),
             "complete": transition(run_id),
             "rename": rename(run_id, f"{self.name} again"),
+            "make": artifact(run_id, run_id, self.name),
         }
         if step.kind in updates:
             return await self._report(updates[step.kind])
@@ -305,6 +322,8 @@ class Actor:
             return value.replace(b"NAME", self.name.encode())
         if value == "RUN":
             return f"{PARENT}/runs/{RUNS[number]}"
+        if value == "ARTIFACT":
+            return f"{PARENT}/artifacts/{RUNS[number]}"
         if value == "NAME":
             return self.name
         if not isinstance(value, str):

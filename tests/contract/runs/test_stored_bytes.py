@@ -20,6 +20,7 @@ from towpath_service.runs.application.commit import Batch
 from towpath_service.runs.application.submissions import Submission
 from towpath_service.runs.domain.reports import (
     Amendment,
+    ArtifactReport,
     Creation,
     Progress,
     StateReport,
@@ -65,6 +66,7 @@ class Life:
         self.next = dict.fromkeys(self.keys, 1)
         self.lines = 0
         self.runs: dict[str, Scope] = {}
+        self.artifacts = [str(uuid.uuid4()) for _ in range(12)]
         transaction = SqlTransaction(connection, {self.tenant_id})
         self.ingest = SqlIngestTransaction(transaction, storage_limits)
         self.pruning = SqlPruning(transaction)
@@ -104,8 +106,18 @@ class Life:
         amendment = Amendment(
             display_name=self.word(), set_labels={"é": self.word()}, remove_labels=("k",)
         )
+        artifact = ArtifactReport(
+            artifact_id=self.random.choice(self.artifacts),
+            key=self.random.choice(["", "k"]),
+            kind=1,
+            display_name=self.word(),
+            description=self.word(),
+            content=self.word(),
+            size_bytes=1,
+        )
         return self.random.choice(
             [
+                artifact,
                 self.report(RunState.RUNNING, RunState.COMPLETED, RunState.FAILED),
                 self.report(RunState.RETRYING, RunState.RUNNING, RunState.CANCELLED),
                 Progress(content=self.word()),

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator
 from datetime import timedelta
 from typing import Any, assert_type
+from uuid import UUID
 
 from towpath import Flow, Secret, State, Task, flow, get_run_logger, tags, task, unmapped
+from towpath.artifacts import (
+    aupdate_progress_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+)
 from towpath.cache_policies import INPUTS, TASK_SOURCE, CachePolicy, Inputs
-from towpath.client import Client, Role, Run, SecretInfo, Workspaces
+from towpath.client import Client, Role, Run, SecretInfo, VariableInfo, Workspaces
 from towpath.context import FlowRunContext, RunContext, TaskRunContext
 from towpath.futures import Future, FutureList, as_completed, wait
 from towpath.states import Completed, Failed
 from towpath.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
+from towpath.variables import Variable
 
 
 @task
@@ -129,11 +136,28 @@ async def secrets() -> None:
     assert_type((await Secret.aload("name")).get_bytes(), bytes)
 
 
+async def variables() -> None:
+    mark: int = Variable.get("mark", default=0)
+    Variable.set("mark", mark + 1, tags=["etl"], overwrite=True)
+    assert_type(await Variable.aset("mark", [1]), Variable)
+    assert_type(await Variable.aunset("mark"), bool)
+    await Variable.get("mark")
+
+
+async def artifacts() -> None:
+    progress: UUID = create_progress_artifact(0)
+    assert_type(await aupdate_progress_artifact(progress, 50), UUID)
+    await create_table_artifact([{"a": 1}], key="rows")
+    create_table_artifact({"a": [1, 2]})
+    create_table_artifact([[1], ("a",)])
+
+
 def administer(client: Client) -> None:
     assert_type(client.workspaces, Workspaces)
     assert_type(client.keys.create("ci", life=timedelta(days=30)).key, str)
     assert_type(list(client.roles.list()), list[Role])
     assert_type(client.secrets.set("db-password", b"hush"), SecretInfo)
+    assert_type(client.variables.set("mark", 1), VariableInfo)
     assert_type(client.tenants.get("acme").limits.stored_bytes, int)
     assert_type(next(client.runs()), Run)
     assert_type(client.whoami().tenant_permissions, tuple[str, ...])

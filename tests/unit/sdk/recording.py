@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from towpath._delivery.reports import LogReport, RunReport, StateReport
+    from towpath._delivery.reports import ArtifactReport, LogReport, RunReport, StateReport
 
 
 @dataclass
@@ -27,6 +27,9 @@ class RecordingReporter:
 
     def log(self, line: LogReport) -> None:
         self.lines.append(line)
+
+    def artifact(self, made: ArtifactReport) -> None:
+        raise AssertionError("nothing makes artifacts yet")
 
     def flush(self, timeout_seconds: float) -> bool:
         return True

@@ -20,15 +20,16 @@ NAMES = {
     ),
     "towpath.cli": "main",
     "towpath.client": (
-        "ApiKey ArchiveCode Audit AuditEntry AuditPage Backfill Backfills Caller Cancellation"
-        " ClaimRule Client CodeSource Decision DeploymentInfo DeploymentSpec Deployments"
+        "ApiKey ArchiveCode Artifact Artifacts Audit AuditEntry AuditPage Backfill Backfills Caller"
+        " Cancellation ClaimRule Client CodeSource Decision DeploymentInfo DeploymentSpec"
+        " Deployments"
         " DeviceSignIn Explanation Failure FlowSummary GitCode GraphNode Keys Limit LimitHolder"
         " Limits LocalCode LogLine Login NewApiKey NewTenant NewUser PackageCode Pause"
         " Pools Queues Reason Role RoleBinding Roles Run RunEvent ScheduleInfo"
         " ScheduleSlot Schedules SecretInfo Secrets ServerInfo ServiceAccount ServiceAccounts"
         " SignInOptions SignIns Tenant TenantLimits TenantUsage Tenants Transition Trust Trusts"
-        " Usage User UserTrust Users WaitingSignIn WorkPool WorkQueue Worker Workers Workspace"
-        " WorkspaceGrant Workspaces connect"
+        " Usage User UserTrust Users VariableInfo Variables WaitingSignIn WorkPool WorkQueue Worker"
+        " Workers Workspace WorkspaceGrant Workspaces connect"
     ),
     "towpath.concurrency": (
         "AcquireConcurrencySlotTimeoutError ConcurrencySlotAcquisitionError Slots concurrency"
@@ -49,14 +50,15 @@ NAMES = {
     ),
     "towpath.exceptions": (
         "AcquireConcurrencySlotTimeoutError ConcurrencySlotAcquisitionError"
-        " CancelledRun CrashedRun FailedRun MappingLengthMismatch MappingMissingIterable"
-        " MissingResult ParameterBindError ParameterTypeError ReservedArgumentError"
+        " ArtifactError CancelledRun CrashedRun FailedRun MappingLengthMismatch"
+        " MappingMissingIterable MissingResult ParameterBindError ParameterTypeError"
+        " ReservedArgumentError"
         " SignatureMismatchError UnfinishedRun UpstreamTaskError"
         " ConfigurationError Conflict DefinitionError EventLoopError FlowPauseTimeout FlowRunFailed"
         " FlowRunWaitTimeout InvalidRequest MissingContextError NestingError NotATowpathServer"
         " NotFound NotPausedError NotSignedIn ParameterError ResultError"
         " RpcError RunCancelled RunCrashed RunError RunTimedOut ServerUnreachable TowpathError"
-        " UnhashableInputError UpstreamFailed"
+        " UnhashableInputError UpstreamFailed VariableError"
     ),
     "towpath.extensions.exporting": (
         "END_SECONDS end_within endpoint hush_exporters provider_from_environment resource_of"
@@ -101,7 +103,14 @@ NAMES = {
     ),
     "towpath.tasks": "Task exponential_backoff task task_input_hash",
     "towpath.telemetry": "current_carrier environment with_carrier",
-    "towpath.testing": "Harness LogLine Run VirtualClock harness",
+    "towpath.artifacts": (
+        "acreate_image_artifact acreate_link_artifact acreate_markdown_artifact"
+        " acreate_progress_artifact acreate_table_artifact aupdate_progress_artifact"
+        " create_image_artifact create_link_artifact create_markdown_artifact"
+        " create_progress_artifact create_table_artifact update_progress_artifact"
+    ),
+    "towpath.variables": "Variable",
+    "towpath.testing": "Artifact Harness LogLine Run VirtualClock harness",
 }
 NOT_FOR_IMPORT = {
     "towpath.extensions": "its modules are imported, each for itself",

@@ -40,7 +40,7 @@ from towpath._tracing.begin import adopted
 from towpath.states import State
 
 if TYPE_CHECKING:
-    from towpath._delivery.reports import LogReport, RunReport, StateReport
+    from towpath._delivery.reports import ArtifactReport, LogReport, RunReport, StateReport
     from towpath._engine.definitions import TaskDefinition
     from towpath._runs.context import RunContext
 
@@ -78,6 +78,10 @@ class PipeReporter:
     def log(self, line: LogReport) -> None:
         """Reports a log line."""
         self.send(Report(method="log", arguments=(line,)))
+
+    def artifact(self, made: ArtifactReport) -> None:
+        """Reports an artifact."""
+        self.send(Report(method="artifact", arguments=(made,)))
 
     def flush(self, timeout_seconds: float) -> bool:
         """Returns at once: reports don't wait here."""

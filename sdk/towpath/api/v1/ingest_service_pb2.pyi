@@ -11,6 +11,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from towpath.api.v1 import artifact_pb2 as _artifact_pb2
 from towpath.api.v1 import common_pb2 as _common_pb2
 from towpath.api.v1 import run_pb2 as _run_pb2
 from towpath.api.v1 import state_pb2 as _state_pb2
@@ -431,6 +432,7 @@ class Update(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     AMEND_FIELD_NUMBER: _builtins.int
+    ARTIFACT_FIELD_NUMBER: _builtins.int
     TRACE_CONTEXT_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Id of the run, a lower-case UUID."""
@@ -461,6 +463,10 @@ class Update(_message.Message):
         """The run changed its own labels or display name."""
 
     @_builtins.property
+    def artifact(self) -> _artifact_pb2.ArtifactReport:
+        """The run made an artifact, or replaced the content of one."""
+
+    @_builtins.property
     def trace_context(self) -> _common_pb2.TraceContext:
         """Span that it happened in, when that is recorded; not needed beside `create.trace_context`. The
         service's own spans about the update join its trace; whether they are recorded is the service's
@@ -477,13 +483,14 @@ class Update(_message.Message):
         progress: _run_pb2.RunProgress | None = ...,
         heartbeat: Global___RunHeartbeat | None = ...,
         amend: Global___RunAmendment | None = ...,
+        artifact: _artifact_pb2.ArtifactReport | None = ...,
         trace_context: _common_pb2.TraceContext | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "change", b"change", "create", b"create", "heartbeat", b"heartbeat", "occur_time", b"occur_time", "progress", b"progress", "trace_context", b"trace_context", "transition", b"transition"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "artifact", b"artifact", "change", b"change", "create", b"create", "heartbeat", b"heartbeat", "occur_time", b"occur_time", "progress", b"progress", "trace_context", b"trace_context", "transition", b"transition"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "change", b"change", "create", b"create", "heartbeat", b"heartbeat", "occur_time", b"occur_time", "progress", b"progress", "run_id", b"run_id", "trace_context", b"trace_context", "transition", b"transition"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "artifact", b"artifact", "change", b"change", "create", b"create", "heartbeat", b"heartbeat", "occur_time", b"occur_time", "progress", b"progress", "run_id", b"run_id", "trace_context", b"trace_context", "transition", b"transition"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["create", "transition", "progress", "heartbeat", "amend"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["create", "transition", "progress", "heartbeat", "amend", "artifact"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 

@@ -23,6 +23,7 @@ from towpath.exceptions import (
     RpcError,
     ServerUnreachable,
     TowpathError,
+    VariableError,
 )
 
 OK: Final = 0
@@ -57,10 +58,12 @@ _KINDS: Final[tuple[tuple[type[TowpathError], int, str], ...]] = (
     (FlowPauseTimeout, CONFLICT, ""),
     (InvalidRequest, USAGE, ""),
     (DefinitionError, USAGE, ""),
+    (VariableError, USAGE, ""),
     (ConfigurationError, USAGE, "`towpath config validate` lists all problems"),
 )
 _LISTS: Final = {
     "apiKeys": "`towpath key ls` lists your keys, with --of those of another principal",
+    "artifacts": "`towpath artifact ls` lists artifacts",
     "deployments": "`towpath deployment ls` lists deployments",
     "queues": "`towpath queue ls` lists queues",
     "roles": "`towpath role ls` lists roles",
@@ -71,6 +74,7 @@ _LISTS: Final = {
     "tenants": "`towpath tenant ls` lists tenants",
     "trusts": "`towpath trust ls` lists trusts",
     "users": "`towpath member ls` lists members and their roles",
+    "variables": "`towpath variable ls` lists variables",
     "workPools": "`towpath pool ls` lists work pools",
     "workers": "`towpath worker ls` lists workers",
     "workspaces": "`towpath workspace ls` lists the workspaces that you may enter",

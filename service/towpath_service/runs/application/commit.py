@@ -34,6 +34,7 @@ from towpath_service.runs.domain.decisions import (
 )
 from towpath_service.runs.domain.reports import (
     Amendment,
+    ArtifactReport,
     Creation,
     Heartbeat,
     PauseTerms,
@@ -46,6 +47,7 @@ from towpath_service.runs.domain.states import SUSPENDED, RunState, Source
 from towpath_service.runs.ports.ingest import (
     ChangeSet,
     IngestTransaction,
+    NewArtifact,
     NewPause,
     NewRun,
     ProducerKey,
@@ -349,7 +351,7 @@ class Batch:
         update: Update,
         key: RunKey,
         run: RunStatus | None,
-        change: Progress | Heartbeat | Amendment,
+        change: Progress | Heartbeat | Amendment | ArtifactReport,
     ) -> None:
         if run is None:
             verdict = decide_transition(None, StateReport(state=RunState.RUNNING), update.run_id)
@@ -361,6 +363,16 @@ class Batch:
             self._changes.progress[key] = (scope, change.content)
         elif isinstance(change, Amendment):
             self._changes.amendments.append((scope, update.run_id, change))
+        elif isinstance(change, ArtifactReport):
+            self._changes.artifacts.append(
+                NewArtifact(
+                    scope=scope,
+                    run_id=run.run_id,
+                    root_run_id=run.root_run_id or run.run_id,
+                    occurred_us=update.occurred_us,
+                    report=change,
+                )
+            )
 
 
 def _may_store_more(submission: Submission) -> bool:

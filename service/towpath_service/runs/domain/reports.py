@@ -94,6 +94,21 @@ class Amendment:
 
 
 @dataclass(slots=True, kw_only=True)
+class ArtifactReport:
+    """A report that a run made an artifact, or replaced the content of one."""
+
+    artifact_id: str
+    key: str
+    kind: int
+    """The number of the contract's ArtifactKind."""
+    display_name: str
+    description: str
+    content: str
+    """JSON text of the contract's Payload."""
+    size_bytes: int
+
+
+@dataclass(slots=True, kw_only=True)
 class Unusable:
     """An update that breaks a rule of the contract, as found during conversion."""
 
@@ -102,7 +117,7 @@ class Unusable:
     metadata: Mapping[str, str]
 
 
-Change = Creation | StateReport | Progress | Heartbeat | Amendment | Unusable
+Change = Creation | StateReport | Progress | Heartbeat | Amendment | ArtifactReport | Unusable
 
 
 @dataclass(slots=True, kw_only=True)

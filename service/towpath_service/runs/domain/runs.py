@@ -208,3 +208,25 @@ class Bucket:
     counts: Mapping[RunState, int]
     durations_us: Sequence[int]
     """Running times of the ended runs, ascending."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """Something that a run made for people to look at."""
+
+    artifact_id: str
+    run_id: str
+    root_run_id: str
+    key: str
+    version: int
+    """Among those of the same key, from 1; 0 without a key."""
+    kind: int
+    """The number of the contract's ArtifactKind."""
+    display_name: str
+    description: str
+    content: str
+    """JSON text of the contract's Payload; "{}" in lists."""
+    size_bytes: int
+    occurred_us: int
+    created_us: int
+    updated_us: int

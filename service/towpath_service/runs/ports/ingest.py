@@ -11,7 +11,12 @@ if TYPE_CHECKING:
     from towpath_service.core.names import Scope
     from towpath_service.core.stored import Stored
     from towpath_service.runs.domain.decisions import RunStatus
-    from towpath_service.runs.domain.reports import Amendment, Creation, PauseTerms
+    from towpath_service.runs.domain.reports import (
+        Amendment,
+        ArtifactReport,
+        Creation,
+        PauseTerms,
+    )
     from towpath_service.runs.domain.states import RunState, Source
 
 Result = TypeVar("Result")
@@ -125,6 +130,17 @@ class LogLine:
     span_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewArtifact:
+    """An artifact to be written, or whose content is replaced."""
+
+    scope: Scope
+    run_id: str
+    root_run_id: str
+    occurred_us: int
+    report: ArtifactReport
+
+
 @dataclass(slots=True, kw_only=True)
 class ChangeSet:
     """Everything that one transaction writes."""
@@ -153,6 +169,7 @@ class ChangeSet:
     )
     """Creations of known runs, as their processes report them: they complete what is known."""
     pauses: list[NewPause] = field(default_factory=list["NewPause"])
+    artifacts: list[NewArtifact] = field(default_factory=list["NewArtifact"])
     refusals: list[Refusal] = field(default_factory=list["Refusal"])
     confirmed: dict[ProducerKey, int] = field(default_factory=dict["ProducerKey", int])
     """Sequences up to which producers have seen their refusals."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from towpath_service.core.names import Scope
     from towpath_service.runs.domain.filters import CountedCells, Filter
     from towpath_service.runs.domain.runs import (
+        Artifact,
         Decision,
         FlowSummary,
         GraphNode,
@@ -38,6 +39,21 @@ class RunQuery:
     descending: bool = True
     after: tuple[int | str, str] | None = None
     """Value of the order field, and run id, of the last run of the previous page."""
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactQuery:
+    """A page of artifacts: which, and where it begins."""
+
+    run_id: str = ""
+    """Only those of this run and, of a root run, of its tree; empty for all."""
+    key: str = ""
+    """Only those of this key; empty for all."""
+    latest_only: bool = False
+    """Only the newest version of each key."""
+    after: tuple[int, str] | None = None
+    """Time of creation and id of the last artifact of the previous page."""
     limit: int = 50
 
 
@@ -159,6 +175,14 @@ class Reads(Protocol):
 
     def dropped_logs(self, scope: Scope, tree: RunTree) -> int:
         """The number of lines that the producers of these runs have dropped."""
+        ...
+
+    def artifact(self, scope: Scope, artifact_id: str) -> Artifact | None:
+        """Reads an artifact; None when there is none."""
+        ...
+
+    def artifacts(self, scope: Scope, query: ArtifactQuery) -> Sequence[Artifact]:
+        """Reads a page of artifacts, newest first, without their contents."""
         ...
 
     def flows(self, scope: Scope, after: str, limit: int) -> list[FlowSummary]:

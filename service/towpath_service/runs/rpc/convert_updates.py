@@ -9,13 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf.json_format import MessageToJson, SerializeToJsonError
-from towpath.api.v1 import ingest_service_pb2, log_service_pb2, run_pause_pb2, state_pb2
+from towpath.api.v1 import (
+    artifact_pb2,
+    ingest_service_pb2,
+    log_service_pb2,
+    run_pause_pb2,
+    state_pb2,
+)
 
 from towpath_service.core.errors import ServiceError, invalid
 from towpath_service.rpc.times import span_us, to_us
 from towpath_service.rpc.validation import first_violation
 from towpath_service.runs.domain.reports import (
     Amendment,
+    ArtifactReport,
     Change,
     Creation,
     Heartbeat,
@@ -115,9 +122,26 @@ def _change(update: ingest_service_pb2.Update) -> Change:
             set_labels=_labels(amend.set_labels),
             remove_labels=_texts(amend.remove_labels),
         )
+    if kind == "artifact":
+        return _artifact(update.artifact)
     if kind == "heartbeat":
         return Heartbeat()
     return Unusable(reason="INVALID_REQUEST", message="change: exactly one is needed", metadata={})
+
+
+def _artifact(report: artifact_pb2.ArtifactReport) -> ArtifactReport | Unusable:
+    content = report.content
+    if len(content.data) > MAX_INLINE_BYTES:
+        return _too_large("artifact.content", len(content.data))
+    return ArtifactReport(
+        artifact_id=_lower_case(report.artifact_id, "artifact.artifact_id"),
+        key=report.key,
+        kind=int(report.kind),
+        display_name=report.display_name.replace(_NUL, _INSTEAD),
+        description=report.description.replace(_NUL, _INSTEAD),
+        content=json_text(content),
+        size_bytes=len(content.data) or content.size_bytes,
+    )
 
 
 def _report(report: state_pb2.TransitionReport) -> StateReport | Unusable:

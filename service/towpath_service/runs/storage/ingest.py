@@ -23,6 +23,7 @@ from towpath_service.runs.ports.ingest import (
 )
 from towpath_service.runs.storage import tables
 from towpath_service.runs.storage.amendments import write_amendments, write_progress
+from towpath_service.runs.storage.artifacts import write_artifacts
 from towpath_service.runs.storage.change_rows import (
     write_counts,
     write_details,
@@ -228,6 +229,7 @@ class SqlIngestTransaction:
         write_amendments(self._connection, changes, positions)
         write_descriptions(self._connection, changes, positions)
         write_pauses(self._connection, changes)
+        write_artifacts(self._connection, changes.artifacts, changes.now_us)
         self._write_refusals(changes)
         moves = leased_moves(changes)
         if moves and self._leases is not None:
@@ -341,6 +343,9 @@ class SqlIngestTransaction:
             needed[scope] = needed.get(scope, 0) + 1
         for scope, _, _ in (*changes.amendments, *changes.descriptions):
             needed[scope] = needed.get(scope, 0) + 1
+        for made in changes.artifacts:
+            # A position locks the workspace, which the versions of keys need.
+            needed[made.scope] = needed.get(made.scope, 0) + 1
         sizes = self._sizes.changes(changes)
         return {
             scope: self._advance(

@@ -10,6 +10,7 @@ from sqlalchemy import (
 
 from towpath_service.runs.ports.reads import Floors
 from towpath_service.runs.storage import tables
+from towpath_service.runs.storage.artifact_reads import SqlArtifactReads
 from towpath_service.runs.storage.flow_reads import SqlFlowReads
 from towpath_service.runs.storage.history_reads import SqlHistoryReads
 from towpath_service.runs.storage.log_reads import SqlLogReads
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @of_one_tenant
-class SqlReads(SqlFlowReads, SqlHistoryReads, SqlLogReads, SqlTimelineReads):
+class SqlReads(SqlArtifactReads, SqlFlowReads, SqlHistoryReads, SqlLogReads, SqlTimelineReads):
     """The reads of one tenant's runs, and their removal."""
 
     def position(self, scope: Scope) -> int:

@@ -27,6 +27,7 @@ _OF_A_RUN: Final = (
     tables.transition,
     tables.log_line,
     tables.refusal,
+    tables.artifact,
 )
 
 

@@ -1,4 +1,4 @@
-"""Counts the bytes of a tenant's runs, states, logs and refusals, in a column of `workspace`.
+"""Counts the bytes of a tenant's runs with all their records, in a column of `workspace`.
 
 A row counts as the length of its texts in UTF-8, plus a flat number for the rest of it and its
 indexes. Fields that change with every state (a run's message, its progress) are left out, since a
@@ -49,6 +49,7 @@ FLAT: Final[Mapping[str, int]] = {
     "transition": 250,
     "log_line": 300,
     "refusal": 200,
+    "artifact": 500,
 }
 """Bytes of a row without its texts, including its indexes."""
 TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -60,6 +61,7 @@ TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
     "transition": ("reason", "message", "failure"),
     "log_line": ("logger", "body", "attributes", "failure"),
     "refusal": ("message", "metadata"),
+    "artifact": ("key", "display_name", "description", "content"),
 }
 
 _scope: Final = attrgetter("scope")
@@ -112,7 +114,7 @@ class Sizes:
     def changes(self, changes: ChangeSet) -> dict[Scope, Any]:
         """The bytes that a change set adds to each workspace: numbers, or parts of a statement.
 
-        Amendments are counted separately, in `runs/storage/amendments.py`.
+        Amendments and artifacts are counted separately, where they are written.
         """
         added: dict[Scope, int] = defaultdict(int)
         for scope, some in groupby(changes.transitions, _scope):

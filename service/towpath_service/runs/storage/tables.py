@@ -296,6 +296,32 @@ run_pause = Table(
     info=OF_A_RUN,
 )
 
+artifact = Table(
+    "artifact",
+    metadata,
+    columns.uuid("tenant_id"),
+    columns.uuid("artifact_id"),
+    columns.string("workspace_id", 63),
+    columns.uuid("run_id"),
+    columns.uuid("root_run_id"),
+    columns.string("key", 255),
+    # Among those of the same key, from 1; 0 without a key.
+    columns.big_integer("version"),
+    Column("kind", SmallInteger, nullable=False),
+    columns.text("display_name"),
+    columns.text("description"),
+    columns.text("content"),
+    columns.big_integer("size_bytes"),
+    columns.microseconds("occurred_us"),
+    columns.microseconds("created_us"),
+    columns.microseconds("updated_us"),
+    PrimaryKeyConstraint("tenant_id", "artifact_id"),
+    Index(None, "tenant_id", "run_id"),
+    Index(None, "tenant_id", "root_run_id"),
+    Index(None, "tenant_id", "workspace_id", "key", "version"),
+    Index(None, "tenant_id", "workspace_id", "created_us", "artifact_id"),
+)
+
 deleted_run = Table(
     "deleted_run",
     metadata,

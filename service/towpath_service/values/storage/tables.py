@@ -1,4 +1,4 @@
-"""The tables of secrets: values sealed with data keys, and data keys sealed with the KEK."""
+"""The tables of values: secrets sealed with data keys, data keys sealed with the KEK, variables."""
 
 from __future__ import annotations
 
@@ -35,4 +35,19 @@ secret = Table(
     columns.microseconds("updated_us"),
     PrimaryKeyConstraint("tenant_id", "workspace_id", "secret_id"),
     Index(None, "tenant_id", "key_id"),
+)
+
+variable = Table(
+    "variable",
+    metadata,
+    *columns.scope(),
+    columns.string("variable_id", 255),
+    columns.uuid("row_id"),
+    columns.text("value_json"),
+    # A JSON array.
+    columns.text("tags"),
+    columns.big_integer("revision"),
+    columns.microseconds("created_us"),
+    columns.microseconds("updated_us"),
+    PrimaryKeyConstraint("tenant_id", "workspace_id", "variable_id"),
 )

@@ -8,6 +8,7 @@ up to some seconds at worst: callers run it on a thread.
 from __future__ import annotations
 
 import json
+import re
 from contextvars import ContextVar
 from functools import cache, lru_cache
 from itertools import islice
@@ -27,6 +28,7 @@ MOST_MISFITS: Final = 6
 """Most misfits that an error names."""
 _MOST_CHARACTERS: Final = 200
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_NAMED: Final = re.compile(r"\{\{\s*(?:secrets|(?:prefect\.)?variables)\.[a-z0-9_-]+\s*\}\}")
 _REFERENCES: Final = ("$ref", "$dynamicRef")
 _DATA: Final = frozenset({"const", "default", "enum", "examples"})
 """Keywords whose values aren't schemas."""
@@ -67,7 +69,7 @@ def check_schema(schema: Mapping[str, Any], field: str = "parameter_schema_json"
 def check_parameters(
     schema: Mapping[str, Any], parameters: Mapping[str, Any], field: str = "parameters"
 ) -> None:
-    """Checks arguments against a JSON Schema.
+    """Checks arguments against a JSON Schema; names of values of the workspace fit each schema.
 
     Args:
         schema: A schema that `check_schema` accepts.
@@ -80,20 +82,26 @@ def check_parameters(
     """
     _steps.set(MOST_STEPS)
     try:
-        misfits = list(islice(_misfits(schema, parameters), MOST_MISFITS))
+        found = (error for error in _misfits(schema, parameters) if not _is_named(error.instance))
+        misfits = list(islice(found, MOST_MISFITS))
     except (_TooLong, RecursionError):
         raise invalid(field, "the schema is too complex to check these arguments against") from None
     if not misfits:
         return
-    found = [
+    violations = [
         FieldViolation(field=_place(field, error.absolute_path), description=_short(error.message))
         for error in misfits
     ]
     raise ServiceError(
         reason="INVALID_REQUEST",
-        message="; ".join(f"{item.field}: {item.description}" for item in found),
-        violations=found,
+        message="; ".join(f"{item.field}: {item.description}" for item in violations),
+        violations=violations,
     )
+
+
+def _is_named(argument: Any) -> bool:
+    """Whether an argument is the name of a value, which the process of the run replaces."""
+    return isinstance(argument, str) and _NAMED.fullmatch(argument) is not None
 
 
 def _misfits(schema: Mapping[str, Any], parameters: Any) -> Iterator[ValidationError]:

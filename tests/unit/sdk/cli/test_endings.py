@@ -66,6 +66,7 @@ def test_an_error_beside_json_is_an_object(capsys: pytest.CaptureFixture[str]) -
         ("", "run ls"),
         ("workspaces/default/runs/01a208de-61b7-71d9-86a7-8f73e5dc3bdb", "run ls"),
         ("workspaces/default/secrets/token", "secret ls"),
+        ("workspaces/default/variables/mark", "variable ls"),
         ("workspaces/team-a", "workspace ls"),
         ("0000000000000000", "key ls"),
         ("users/ada@example.org/apiKeys/0000000000000000", "key ls"),

@@ -15,6 +15,7 @@ from towpath.api.v1 import (
     common_pb2,
     secret_service_pb2,
     tenant_service_pb2,
+    variable_service_pb2,
 )
 
 from tests.unit.sdk.cli.answering import answered
@@ -133,6 +134,15 @@ def tenant() -> tenant_service_pb2.Tenant:
     return made
 
 
+def variable() -> variable_service_pb2.Variable:
+    made = variable_service_pb2.Variable(
+        name="workspaces/default/variables/mark", value_json='{"ä":[1,null]}', tags=["b"], etag="e"
+    )
+    for time in (made.create_time, made.update_time):
+        at(time)
+    return made
+
+
 def secret() -> secret_service_pb2.Secret:
     made = secret_service_pb2.Secret(
         name="workspaces/default/secrets/db", description="d", version=2, setter=ADA, etag="e"
@@ -215,7 +225,7 @@ def contract(message: Message) -> dict[str, Any]:
 
 def printed(monkeypatch: pytest.MonkeyPatch, place: str, answer: Message, *words: str) -> Any:
     module_name, _, name = place.partition(":")
-    folder = "values" if module_name == "secrets" else "identity"
+    folder = "values" if module_name in {"secrets", "variables"} else "identity"
     module = import_module(f"towpath.cli.{folder}.{module_name}")
     answered(monkeypatch, module, lambda *_: answer)
     ended = CliRunner().invoke(getattr(module, name), [*words, "-o", "json"])
@@ -238,6 +248,15 @@ def test_secrets_are_printed_as_the_contract_has_them(monkeypatch: pytest.Monkey
     assert printed(monkeypatch, "secrets:group", listed, "ls") == [contract(secret())]
     found = secret_service_pb2.GetSecretResponse(secret=secret())
     assert printed(monkeypatch, "secrets:group", found, "inspect", "db") == contract(secret())
+
+
+def test_variables_are_printed_as_the_contract_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = variable_service_pb2.ListVariablesResponse(variables=[variable()])
+    assert printed(monkeypatch, "variables:group", listed, "ls") == [contract(variable())]
+    found = variable_service_pb2.GetVariableResponse(variable=variable())
+    shown = printed(monkeypatch, "variables:group", found, "inspect", "mark")
+    assert shown == contract(variable())
+    assert printed(monkeypatch, "variables:group", found, "get", "mark") == {"ä": [1, None]}
 
 
 def test_a_caller_is_printed_as_the_contract_has_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,6 +146,28 @@ def test_secrets_get_versions_and_are_guarded_by_their_etag(owner: Client) -> No
         owner.secrets.get("db-password")
 
 
+def test_variables_are_set_and_guarded_by_their_etag(owner: Client) -> None:
+    first = owner.variables.create("mark", {"n": 1}, tags=["etl"])
+    assert (first.name, first.workspace, first.value, first.tags) == (
+        *("mark", "default", {"n": 1}, ("etl",)),
+    )
+    second = owner.variables.set("mark", "two")
+    assert (second.value, second.tags, second.created) == ("two", ("etl",), first.created)
+    with pytest.raises(Conflict) as raised:
+        owner.variables.set("mark", 3, etag=first.etag)
+    assert raised.value.reason == "ETAG_MISMATCH"
+    with pytest.raises(Conflict):
+        owner.variables.create("mark", 3)
+    assert owner.variables.get("mark") == second
+    owner.variables.set("other", None, tags=())
+    assert [item.name for item in owner.variables.list()] == ["mark", "other"]
+    with pytest.raises(NotFound):
+        owner.variables.set("third", 3, etag=first.etag)
+    owner.variables.delete("mark", etag=second.etag)
+    with pytest.raises(NotFound):
+        owner.variables.get("mark")
+
+
 def test_trusts_are_for_an_account_or_for_people(owner: Client) -> None:
     owner.service_accounts.create("deploy", role="runner")
     rule = ClaimRule(path="sub", value="repo:acme/etl")

@@ -45,7 +45,7 @@ deployments:
   tags: [etl]
   description: Loads.
   entrypoint: etl.py:etl
-  parameters: {day: 2026-12-01, n: 3}
+  parameters: {day: 2026-12-01, n: "{{ prefect.variables.n_of-days }}"}
   concurrency_limit: {limit: 2, collision_strategy: CANCEL_NEW}
   work_pool:
     <<: *pool
@@ -88,7 +88,7 @@ def test_a_file_of_prefect_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "version": "1.5",
         "tags": ["etl"],
         "description": "Loads.",
-        "parameters": {"day": "2026-12-01", "n": 3},
+        "parameters": {"day": "2026-12-01", "n": "{{ variables.n_of-days }}"},
         "concurrency_limit": 2,
         "collision_strategy": "cancel_new",
         "job_variables": {"env": {"STAGE": "test"}},

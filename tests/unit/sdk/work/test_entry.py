@@ -20,7 +20,8 @@ from towpath._work.entry import Values
 from towpath._work.kinds.process import ProcessKind
 from towpath._work.leases import Lease
 from towpath.api.v1 import ingest_service_pb2
-from towpath.exceptions import ServerUnreachable
+from towpath.exceptions import ServerUnreachable, VariableError
+from towpath.variables import Variable
 
 from tests.unit.sdk.work.conftest import WORKER, end_of
 
@@ -245,8 +246,25 @@ def test_secrets_are_resolved_wherever_a_value_names_them(monkeypatch: pytest.Mo
     values = Values()
     given = {"url": "pg://{{secrets.db-user}}:{{ secrets.db }}@h", "rest": ["{{ secrets.db }}", 1]}
     assert values.resolved(given) == {"url": f"pg://me:{CANARY}@h", "rest": [CANARY, 1]}
-    assert values.resolved("{{ variables.x }} {{secrets.}}") == "{{ variables.x }} {{secrets.}}"
+    assert values.resolved("{{ other.x }} {{secrets.}}") == "{{ other.x }} {{secrets.}}"
     assert CANARY not in values.hidden.redacted(f"with {CANARY}")
+
+
+def test_variables_are_resolved_with_their_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TOWPATH_HOME", str(tmp_path))
+    Variable.set("rows", 12)
+    Variable.set("days_of", {"week": [1, 7]})
+    Variable.set("name", "a {{ secrets.x }} b")
+    values = Values()
+    given = {"n": "{{ variables.rows }}", "d": ["{{prefect.variables.days_of}}"], "t": "{{name}}"}
+    assert values.resolved(given) == {"n": 12, "d": [{"week": [1, 7]}], "t": "{{name}}"}
+    assert values.resolved("first {{ variables.rows }} rows") == "first 12 rows"
+    # What a variable holds is never taken for a name.
+    assert values.resolved("{{ variables.name }}") == "a {{ secrets.x }} b"
+    environment = {"N": "{{ variables.rows }}", "D": "x={{ variables.days_of }}"}
+    assert values.environment(environment) == {"N": "12", "D": 'x={"week":[1,7]}'}
+    with pytest.raises(VariableError, match="`towpath variable set nothing` it"):
+        values.resolved("{{ variables.nothing }}")
 
 
 def test_a_service_that_is_away_for_a_moment_is_asked_again(monkeypatch: pytest.MonkeyPatch):
@@ -261,5 +279,5 @@ def test_a_service_that_is_away_for_a_moment_is_asked_again(monkeypatch: pytest.
 
     monkeypatch.setattr(Secret, "load", load)
     monkeypatch.setattr(entry.time, "sleep", slept.append)
-    assert Values().value("db") == CANARY
+    assert Values().secret("db") == CANARY
     assert (asked, slept) == (["db"] * 3, [0.5, 1.0])

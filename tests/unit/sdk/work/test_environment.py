@@ -87,9 +87,10 @@ def test_towpaths_own_variables_are_the_strongest():
     assert set(own) > RUN_VARIABLES
 
 
-def test_variables_that_name_secrets_are_left_to_the_run():
-    plain, secret = variables({"DB": "pg://me:{{ secrets.db }}@h", "MODE": "fast"})
-    assert secret == {"DB": "pg://me:{{ secrets.db }}@h"}
+def test_variables_that_name_values_are_left_to_the_run():
+    naming = {"DB": "pg://me:{{ secrets.db }}@h", "N": "{{ prefect.variables.n_a }}"}
+    plain, left = variables({**naming, "MODE": "fast"})
+    assert left == naming
     assert plain["MODE"] == "fast"
     assert "DB" not in plain
 

@@ -40,6 +40,15 @@ def misfits(schema: dict[str, Any], parameters: dict[str, Any]) -> dict[str, str
     return {}
 
 
+def test_names_of_values_that_the_run_replaces_fit_each_schema() -> None:
+    named = {"day": "{{ variables.day }}", "sizes": ["{{prefect.variables.size}}"]}
+    assert misfits(PARAMETERS, named) == {}
+    assert misfits(PARAMETERS, {"day": "{{ secrets.day }}", "mode": "{{ variables.a_b-c }}"}) == {}
+    for wrong in ("{{ variables.A }}", "on {{ variables.day }}", "{{ other.day }}"):
+        assert misfits(PARAMETERS, {"day": wrong}).keys() == {"parameters.day"}
+    assert misfits(PARAMETERS, {**named, "x": "{{ variables.x }}"}).keys() == {"parameters"}
+
+
 @pytest.mark.parametrize(
     ("parameters", "fields"),
     [
