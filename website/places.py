@@ -37,6 +37,7 @@ PUBLIC_MODULES: Final = (
     "towpath.schedules",
     "towpath.deployments",
     "towpath.flow_runs",
+    "towpath.input",
     "towpath.tasks",
     "towpath.flows",
     "towpath.annotations",

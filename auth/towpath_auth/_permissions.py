@@ -35,7 +35,7 @@ WORKSPACE_PERMISSIONS: Final[Mapping[str, str]] = {
     "flow.read": "See flows.",
     "run.read": "See runs, their history and graph, and watch them.",
     "run.create": "Create runs of deployments, and backfills.",
-    "run.control": "Cancel runs.",
+    "run.control": "Cancel, pause and resume runs.",
     "run.delete": "Delete runs.",
     "run.report": "Report runs and what becomes of them.",
     "log.read": "Read log lines.",
@@ -116,7 +116,8 @@ RUN_PERMISSIONS: Final = _REPORTING | _READING | _USING | _OPERATING | _ACQUIRIN
 """The permissions of a run, while the worker that started it has "work.lease" in its workspace.
 
 The run reports itself and the runs below it, uses its workspace's secrets and reads its
-variables, acquires slots of its limits, creates runs below itself and cancels them.
+variables, acquires slots of its limits, creates runs below itself, and cancels, pauses and resumes
+them.
 """
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from towpath._definitions.task import Task
     from towpath._definitions.task_decorator import task
     from towpath._deploy.deploying import deploy
+    from towpath._deploy.pausing import pause_flow_run, resume_flow_run, suspend_flow_run
     from towpath._deploy.serving import serve
     from towpath._engine.run_logging import get_run_logger
     from towpath._runs.context import tags
@@ -27,8 +28,11 @@ __all__ = [
     "deploy",
     "flow",
     "get_run_logger",
+    "pause_flow_run",
     "quote",
+    "resume_flow_run",
     "serve",
+    "suspend_flow_run",
     "tags",
     "task",
     "unmapped",
@@ -44,8 +48,11 @@ _HOMES: Final = {
     "deploy": "towpath._deploy.deploying",
     "flow": "towpath._definitions.flow",
     "get_run_logger": "towpath._engine.run_logging",
+    "pause_flow_run": "towpath._deploy.pausing",
     "quote": "towpath.annotations",
+    "resume_flow_run": "towpath._deploy.pausing",
     "serve": "towpath._deploy.serving",
+    "suspend_flow_run": "towpath._deploy.pausing",
     "tags": "towpath._runs.context",
     "task": "towpath._definitions.task_decorator",
     "unmapped": "towpath.annotations",

@@ -14,6 +14,8 @@
     ├── ConcurrencySlotAcquisitionError  slots of a limit can't be acquired
     ├── AcquireConcurrencySlotTimeoutError  none came free in time
     ├── FlowRunWaitTimeout        a run that was waited for hasn't ended in time
+    ├── FlowPauseTimeout          nobody resumed a paused run in time
+    ├── NotPausedError            a run can't be paused, or doesn't wait to be resumed
     ├── RunError                  a run didn't complete
     │   ├── FailedRun             a run ended FAILED without an exception of its own
     │   │   └── FlowRunFailed     a flow ended FAILED by its tasks, not by an exception of its own
@@ -47,6 +49,7 @@ __all__ = [
     "DefinitionError",
     "EventLoopError",
     "FailedRun",
+    "FlowPauseTimeout",
     "FlowRunFailed",
     "FlowRunWaitTimeout",
     "InvalidRequest",
@@ -57,6 +60,7 @@ __all__ = [
     "NestingError",
     "NotATowpathServer",
     "NotFound",
+    "NotPausedError",
     "NotSignedIn",
     "ParameterBindError",
     "ParameterError",
@@ -133,6 +137,14 @@ class AcquireConcurrencySlotTimeoutError(TowpathError, TimeoutError):
 
 class FlowRunWaitTimeout(TowpathError, TimeoutError):
     """A run that was waited for hasn't ended in time."""
+
+
+class FlowPauseTimeout(TowpathError, TimeoutError):
+    """Nobody resumed a paused run before its deadline."""
+
+
+class NotPausedError(TowpathError, RuntimeError):
+    """A run can't be paused, or doesn't wait to be resumed: another may have resumed it."""
 
 
 class RunError(TowpathError):

@@ -1,5 +1,21 @@
-"""Runs of flows, from outside of them."""
+"""Runs of flows: waiting for them, pausing and resuming them."""
 
+from towpath._deploy.pausing import (
+    apause_flow_run,
+    aresume_flow_run,
+    asuspend_flow_run,
+    pause_flow_run,
+    resume_flow_run,
+    suspend_flow_run,
+)
 from towpath._deploy.running import wait_for_flow_run
 
-__all__ = ["wait_for_flow_run"]
+__all__ = [
+    "apause_flow_run",
+    "aresume_flow_run",
+    "asuspend_flow_run",
+    "pause_flow_run",
+    "resume_flow_run",
+    "suspend_flow_run",
+    "wait_for_flow_run",
+]

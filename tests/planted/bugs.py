@@ -7,6 +7,7 @@ from tests.planted.control_bugs import CONTROL_BUGS
 from tests.planted.deploy_bugs import DEPLOY_BUGS
 from tests.planted.identity_bugs import IDENTITY_BUGS
 from tests.planted.limit_bugs import LIMIT_BUGS
+from tests.planted.pause_bugs import PAUSE_BUGS
 from tests.planted.planting import PlantedBug
 from tests.planted.telemetry_bugs import TELEMETRY_BUGS
 from tests.planted.value_bugs import VALUE_BUGS
@@ -351,5 +352,6 @@ BUGS = (
     *WORK_BUGS,
     *TELEMETRY_BUGS,
     *LIMIT_BUGS,
+    *PAUSE_BUGS,
     *ASYNC_BUGS,
 )

@@ -14,6 +14,7 @@ from towpath._display.words import short_id
 from towpath._settings.current import get_settings
 from towpath._transport.opening import open_grpc
 from towpath.client import Client, DeploymentSpec
+from towpath.exceptions import RpcError
 
 from tests.scenarios.servers import Server, environment, wait_until
 
@@ -106,10 +107,26 @@ class Site:
         (self.folder / "flows.py").write_text(FLOWS)
         (self.folder / "broken.py").write_text(BROKEN)
         self.workers: list[subprocess.Popen[bytes]] = []
-        settings = get_settings().__class__(home=server.home, api_key=key)
-        self.transport = open_grpc(settings, server.address)
-        self.client = Client(self.transport)
+        self._key = key
+        self.connect()
         self.client.pools.create("local", kind="process", job_template={"stop_seconds": 0.2})
+
+    def connect(self) -> None:
+        """Connects to the server as it is now."""
+        settings = get_settings().__class__(home=self.server.home, api_key=self._key)
+        self.transport = open_grpc(settings, self.server.address)
+        self.client = Client(self.transport)
+
+    def reconnect(self) -> None:
+        """Connects anew to a server that was started again, once it answers."""
+        wait_until(self._answers_anew, "the server answers")
+
+    def _answers_anew(self) -> bool:
+        self.transport.close()
+        self.connect()
+        with contextlib.suppress(RpcError):
+            return self.client.pools.get("local").id == "local"
+        return False
 
     @property
     def log(self) -> str:

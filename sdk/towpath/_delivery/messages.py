@@ -231,6 +231,11 @@ def _fill_state(report: state_pb2.TransitionReport, state: StateReport) -> None:
         _set_time(report.next_attempt_time, state.next_attempt_time)
     if state.result is not None:
         _fill_content(report.result, state.result)
+    if state.pause is not None:
+        report.pause.key = state.pause.key
+        report.pause.input_schema_json = state.pause.input_schema
+        if state.pause.timeout_seconds is not None:
+            report.pause.timeout.FromMicroseconds(round(state.pause.timeout_seconds * 1e6))
 
 
 def _fill_content(payload: common_pb2.Payload, content: Content) -> None:

@@ -38,6 +38,18 @@ class FailureReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PauseReport:
+    """The terms of a pause."""
+
+    key: str
+    """Unique within the run; code that runs again meets the same keys."""
+    input_schema: str = ""
+    """JSON Schema of the input that resuming takes; empty for none."""
+    timeout_seconds: float | None = None
+    """Time in which it can be answered; None for no end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StateReport:
     """A state that a run has entered."""
 
@@ -56,6 +68,8 @@ class StateReport:
     """Fence of the lease that the run executes under; 0 for a run that no worker was given."""
     traceparent: str = ""
     """Header of the span in which the state was entered, if that is recorded."""
+    pause: PauseReport | None = None
+    """The terms of the pause, for PAUSED."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,7 +82,7 @@ def run_deployment(
         "run_id": str(uuid_utils.uuid7()),
     }
     parent = current_run.get() if as_subflow else None
-    if _in_event_loop():
+    if in_event_loop():
         waiting: Any = _run_async(name, request, parent, timeout)
         return waiting  # type: ignore[no-any-return] # as Prefect's function
     return _run(name, request, parent, timeout, threading.Event())
@@ -127,7 +127,7 @@ def wait_for_flow_run(
         RpcError: The service refuses.
     """
     del poll_interval
-    if _in_event_loop():
+    if in_event_loop():
         waiting: Any = _in_thread(partial(_wait, flow_run_id, timeout))
         return waiting  # type: ignore[no-any-return] # as Prefect's function
     return _wait(flow_run_id, timeout, threading.Event())
@@ -198,7 +198,8 @@ async def _in_thread(work: Callable[[threading.Event], Run]) -> Run:
     return run
 
 
-def _in_event_loop() -> bool:
+def in_event_loop() -> bool:
+    """Whether an event loop runs in this thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from towpath._display.model import TROUBLES, outcome
 from towpath._display.summary import end_line
-from towpath._display.words import counted, encodable, printable, span
+from towpath._display.words import counted, encodable, printable, short_id, span
 from towpath._state_type import StateType
 
 if TYPE_CHECKING:
@@ -94,6 +94,10 @@ class Page:
         if run.group is tree.root:
             if now is StateType.RETRYING:
                 _write(state.time, f"{run.name}  {retry(run, state.time)}")
+            elif now is StateType.PAUSED:
+                _write(state.time, f"{run.name}  {paused(tree, state)}")
+            elif now is StateType.RUNNING and state.reason:
+                _write(state.time, f"{run.name}  goes on: {printable(state.message)}")
             elif now is StateType.RUNNING and state.attempt == 1 and not self.brief:
                 _write(state.time, f"{run.name}  began")
                 self._progress_at = state.time + self._pause
@@ -118,6 +122,12 @@ def retry(run: OpenRun, now: float) -> str:
     when = f", next in {ceil(left)} s" if left else ""
     why = f": {printable(run.message)}" if run.message else ""
     return f"attempt {run.attempt}/{run.max_attempts} failed{when}{why}"
+
+
+def paused(tree: Tree, state: StateReport) -> str:
+    """Describes a paused run: "paused: Ship it? (`towpath run resume 9h7jem16`)"."""
+    why = f": {printable(state.message)}" if state.message else ""
+    return f"paused{why} (`towpath run resume {short_id(tree.run_id)}`)"
 
 
 def _sentence(run: OpenRun, state: StateReport) -> str:

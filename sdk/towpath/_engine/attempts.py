@@ -22,6 +22,7 @@ from towpath._runs.unended import end_unended
 from towpath._state_type import StateType
 from towpath._strikes import Interrupted, Struck, due, wait
 from towpath.exceptions import (
+    FlowPauseTimeout,
     FlowRunFailed,
     NestingError,
     ResultError,
@@ -427,4 +428,4 @@ def _ending(error: Exception) -> tuple[StateType, str]:
         return StateType.CRASHED, error.reason
     if isinstance(error, RunCancelled):
         return StateType.CANCELLED, error.reason
-    return StateType.FAILED, ""
+    return StateType.FAILED, "PAUSE_TIMEOUT" if isinstance(error, FlowPauseTimeout) else ""

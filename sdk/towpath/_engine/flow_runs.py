@@ -23,6 +23,7 @@ from towpath._runs.futures import wait, wait_async
 from towpath._runs.loops import enter_loop, leave_loop
 from towpath._runs.open_runs import follow, forget
 from towpath._runs.stack import in_fresh_task, in_fresh_thread, nearly_full
+from towpath._runs.suspension import Suspended
 from towpath._runs.unended import leave_unended
 from towpath._strikes import Struck, call_exposed, spared
 from towpath.states import State, result_of
@@ -232,7 +233,7 @@ class FlowRun:
         """What was submitted needs the runner until its last run has ended."""
         if self._run.inherited:
             return
-        if not isinstance(error, Exception | GeneratorExit):
+        if not isinstance(error, Exception | GeneratorExit | Suspended):
             self._stop_submitted()
         with spared(deaf=True):
             self._wait_for_submitted()
@@ -248,7 +249,7 @@ class FlowRun:
                 shared.abandon()
             self._leave(error)
             return
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception | Suspended):
             self._stop_submitted()
         try:
             await self._wait_for_submitted_async()

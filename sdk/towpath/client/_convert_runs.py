@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from towpath._state_type import StateType
 from towpath._telemetry.ids import Carrier
-from towpath.api.v1 import log_service_pb2, run_pb2, run_service_pb2
+from towpath.api.v1 import log_service_pb2, run_pause_pb2, run_pb2, run_service_pb2
 from towpath.client._convert import last_segment, to_optional_time, to_time
 from towpath.client._run_values import (
     Decision,
@@ -14,6 +14,7 @@ from towpath.client._run_values import (
     FlowSummary,
     GraphNode,
     LogLine,
+    Pause,
     Run,
     RunEvent,
     RunKind,
@@ -70,6 +71,22 @@ def to_run(message: run_pb2.Run) -> Run:
         scheduled=to_optional_time(message, "scheduled_time"),
         queue=_pair(message.work_queue),
         worker=last_segment(message.worker),
+        pause=to_pause(message.pause) if message.HasField("pause") else None,
+    )
+
+
+def to_pause(message: run_pause_pb2.RunPause) -> Pause:
+    """A pause."""
+    return Pause(
+        key=message.key,
+        suspended=message.suspended,
+        input_schema=message.input_schema_json,
+        began=to_time(message.create_time),
+        deadline=to_optional_time(message, "deadline"),
+        answered=to_optional_time(message, "answer_time"),
+        answered_by=message.answered_by,
+        expired=message.expired,
+        input=message.input.data.decode(),
     )
 
 

@@ -1,20 +1,24 @@
-"""Control of runs: cancellation, and the explanation of a state."""
+"""Control of runs: cancellation, pauses, and the explanation of a state."""
 
 from __future__ import annotations
 
+import json
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from towpath.api.v1 import run_service_pb2 as pb
 from towpath.client import _convert_runs as convert
 from towpath.client._calls import Subject
 from towpath.client._convert import to_optional_time, to_time
+from towpath.exceptions import FlowPauseTimeout, NotPausedError, RpcError
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
     from datetime import datetime
 
     from towpath._state_type import StateType
-    from towpath.client._run_values import Run
+    from towpath.client._run_values import Pause, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +59,12 @@ class Explanation:
 
 
 _PREFIX: Final = "EXPLANATION_KIND_"
+_SLACK_SECONDS: Final = 10.0
+_REFUSALS: Final = frozenset({"PAUSE_ANSWERED", "TRANSITION_NOT_ALLOWED", "NOT_DISPATCHABLE"})
 
 
 class RunControl(Subject):
-    """Cancels and explains runs; a `Client` has these methods itself."""
+    """Cancels, pauses and explains runs; a `Client` has these methods itself."""
 
     def cancel(
         self, run_id: str, *, message: str = "", grace_seconds: float | None = None
@@ -83,6 +89,88 @@ class RunControl(Subject):
         answer = self._calls.unary("RunService/CancelRun", request, pb.CancelRunResponse)
         return Cancellation(run=convert.to_run(answer.run), descendants=answer.descendant_count)
 
+    def pause(self, run_id: str, *, message: str = "") -> Run:
+        """Takes a run that waits for a worker out of the queue, until it is resumed.
+
+        A repeat changes nothing.
+
+        Args:
+            run_id: Full id of the run.
+            message: Why, for people.
+
+        Returns:
+            The run as it is now.
+
+        Raises:
+            NotFound: There is no such run.
+            NotPausedError: It executes or has ended, or is of no deployment.
+        """
+        request = pb.PauseRunRequest(name=f"{self._parent}/runs/{run_id}", message=message)
+        with _refused_pauses():
+            answer = self._calls.unary("RunService/PauseRun", request, pb.PauseRunResponse)
+        return convert.to_run(answer.run)
+
+    def resume(
+        self,
+        run_id: str,
+        run_input: Mapping[str, Any] | None = None,
+        *,
+        key: str = "",
+        request_id: str = "",
+    ) -> Run:
+        """Resumes a paused run, with the input that it waits for.
+
+        Args:
+            run_id: Full id of the run.
+            run_input: The input by name, values that JSON has; None for none.
+            key: Key of the pause; empty for the one that the run is in.
+            request_id: A UUID: a repeat with the same one is answered as the first; empty for none.
+
+        Returns:
+            The run as it is now.
+
+        Raises:
+            NotFound: There is no such run.
+            InvalidRequest: The input doesn't fit.
+            NotPausedError: It doesn't wait to be resumed: another may have resumed it.
+            FlowPauseTimeout: Its deadline has passed.
+        """
+        request = pb.ResumeRunRequest(
+            name=f"{self._parent}/runs/{run_id}", pause_key=key, request_id=request_id
+        )
+        if run_input is not None:
+            request.input.data = json.dumps(dict(run_input)).encode()
+        with _refused_pauses():
+            answer = self._calls.unary("RunService/ResumeRun", request, pb.ResumeRunResponse)
+        return convert.to_run(answer.run)
+
+    def await_input(
+        self, run_id: str, key: str, *, wait_seconds: float = 0.0
+    ) -> tuple[StateType, Pause | None]:
+        """Waits until a pause is answered: for the process of a run.
+
+        Args:
+            run_id: Full id of the run.
+            key: Key of the pause.
+            wait_seconds: Longest wait, at most 60.
+
+        Returns:
+            The run's state, and the pause; None while the service knows of none with that key.
+
+        Raises:
+            NotFound: There is no such run.
+        """
+        request = pb.AwaitRunInputRequest(name=f"{self._parent}/runs/{run_id}", pause_key=key)
+        request.wait.FromMicroseconds(round(wait_seconds * 1e6))
+        answer = self._calls.unary(
+            "RunService/AwaitRunInput",
+            request,
+            pb.AwaitRunInputResponse,
+            timeout_seconds=wait_seconds + _SLACK_SECONDS,
+        )
+        pause = convert.to_pause(answer.pause) if answer.HasField("pause") else None
+        return convert.to_state(answer.state), pause
+
     def explain(self, run_id: str) -> Explanation:
         """Explains what a run waits for, or why it is in its state.
 
@@ -99,6 +187,19 @@ class RunControl(Subject):
             since=to_time(answer.state_time),
             reasons=tuple(map(_reason, answer.explanations)),
         )
+
+
+@contextmanager
+def _refused_pauses() -> Generator[None]:
+    """Raises the refusal to pause or resume a run as its own error."""
+    try:
+        yield
+    except RpcError as error:
+        if error.reason == "PAUSE_EXPIRED":
+            raise FlowPauseTimeout(str(error)) from error
+        if error.reason in _REFUSALS:
+            raise NotPausedError(str(error)) from error
+        raise
 
 
 def _reason(message: pb.RunExplanation) -> Reason:

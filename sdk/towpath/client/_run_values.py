@@ -27,6 +27,28 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """A pause of a run, which waits for somebody to resume it."""
+
+    key: str
+    """Unique within the run."""
+    suspended: bool
+    """Whether the run waits without a process."""
+    input_schema: str
+    """JSON Schema of the input that resuming takes; empty for none."""
+    began: datetime
+    deadline: datetime | None = None
+    """When it can't be answered any more; None for no end."""
+    answered: datetime | None = None
+    answered_by: str = ""
+    """Principal that answered it; empty until then."""
+    expired: bool = False
+    """Whether its deadline has passed; told to the process of its run only."""
+    input: str = ""
+    """The input that it was answered with, a JSON object; told to the process of its run only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """An execution of a flow or task, with all its attempts."""
 
@@ -80,6 +102,8 @@ class Run:
     """Queue that it waits or waited in, "pool/queue"."""
     worker: str = ""
     """Name of the worker that executes it; empty while none does."""
+    pause: Pause | None = None
+    """The pause that it is in; None for a run that isn't paused."""
 
     @property
     def late_seconds(self) -> float | None:

@@ -1,4 +1,4 @@
-"""The wiring of creating, cancelling and explaining runs."""
+"""The wiring of creating, cancelling, pausing and explaining runs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from towpath_service.core.errors import ServiceError
 from towpath_service.limits.storage.waits import slot_waits
 from towpath_service.runs.application.directives import Directives
 from towpath_service.runs.rpc.shown_runs import ShownRuns
+from towpath_service.runs.storage.pauses import SqlRunPauses
 from towpath_service.work.application.cancelling import Cancelling
 from towpath_service.work.application.creating import Creating
 from towpath_service.work.application.explaining import Explaining
 from towpath_service.work.application.held_leases import HeldLeases
+from towpath_service.work.application.pausing import Pausing
+from towpath_service.work.rpc.pause_handler import PauseHandler
 from towpath_service.work.rpc.run_control_handler import RunControlHandler
 from towpath_service.work.storage.control import SqlControlStore
 from towpath_service.work.storage.directives import SqlDirectives
@@ -49,7 +52,7 @@ def work_of_runs(foundation: Foundation) -> WorkOfRuns:
     directives = SqlDirectives(database)
     return WorkOfRuns(
         directives=Directives(directives, foundation.bus),
-        shown=ShownRuns(SqlRunOrigins(database)),
+        shown=ShownRuns(SqlRunOrigins(database), SqlRunPauses(database)),
         held_leases=HeldLeases(control),
         control=control,
         followed=directives,
@@ -57,7 +60,7 @@ def work_of_runs(foundation: Foundation) -> WorkOfRuns:
 
 
 def control(foundation: Foundation, parts: WorkOfRuns, queries: Queries) -> Subject:
-    """The handler that creates, cancels and explains runs, with the loops of directives."""
+    """The handlers of RunService that control and explain runs, with the loops of directives."""
     bus, clock, store = foundation.bus, foundation.clock, parts.control
 
     async def forget_followed() -> None:
@@ -75,7 +78,10 @@ def control(foundation: Foundation, parts: WorkOfRuns, queries: Queries) -> Subj
         queries,
         parts.shown,
     )
+    pauses = PauseHandler(
+        Pausing(store, bus, clock, foundation.draining), clock, queries, parts.shown
+    )
     return Subject(
-        handlers=(handler,),
+        handlers=(handler, pauses),
         loops={"directives": parts.directives.run, "followed directives": forget_followed},
     )

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 class Topic(NamedTuple):
     """A thing beside the changes of a workspace that tasks wait for."""
 
-    kind: Literal["pool", "workers", "directives", "schedules", "acquisition"]
+    kind: Literal["pool", "workers", "directives", "schedules", "acquisition", "pause"]
     """"pool": runs of a work pool may have become ready; "workers": there are directives for
     workers of a pool; "directives": there are directives for a producer; "schedules": a schedule or
     a backfill of any tenant has changed, see `SCHEDULES`; "acquisition": an acquisition of slots no
-    longer waits."""
+    longer waits; "pause": a pause of a run was answered."""
     tenant_id: str
     workspace_id: str
     name: str
-    """Id of the pool, the producer or the acquisition."""
+    """Id of the pool, the producer, the acquisition or the run."""
 
 
 SCHEDULES: Final = Topic("schedules", "", "", "")

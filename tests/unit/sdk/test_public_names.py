@@ -10,9 +10,8 @@ import towpath
 
 NAMES = {
     "towpath": (
-        "Flow Secret Sensitive State Task allow_failure deploy flow get_run_logger quote serve"
-        " tags task"
-        " unmapped"
+        "Flow Secret Sensitive State Task allow_failure deploy flow get_run_logger pause_flow_run"
+        " quote resume_flow_run serve suspend_flow_run tags task unmapped"
     ),
     "towpath.annotations": "Sensitive allow_failure freeze opaque quote unmapped",
     "towpath.cache_policies": (
@@ -25,8 +24,8 @@ NAMES = {
         " Cancellation ClaimRule Client CodeSource Decision DeploymentInfo DeploymentSpec"
         " Deployments"
         " DeviceSignIn Explanation Failure FlowSummary GitCode GraphNode Keys Limit LimitHolder"
-        " Limits LocalCode LogLine Login NewApiKey NewTenant"
-        " NewUser PackageCode Pools Queues Reason Role RoleBinding Roles Run RunEvent ScheduleInfo"
+        " Limits LocalCode LogLine Login NewApiKey NewTenant NewUser PackageCode Pause"
+        " Pools Queues Reason Role RoleBinding Roles Run RunEvent ScheduleInfo"
         " ScheduleSlot Schedules SecretInfo Secrets ServerInfo ServiceAccount ServiceAccounts"
         " SignInOptions SignIns Tenant TenantLimits TenantUsage Tenants Transition Trust Trusts"
         " Usage User UserTrust Users VariableInfo Variables WaitingSignIn WorkPool WorkQueue Worker"
@@ -55,9 +54,9 @@ NAMES = {
         " MappingMissingIterable MissingResult ParameterBindError ParameterTypeError"
         " ReservedArgumentError"
         " SignatureMismatchError UnfinishedRun UpstreamTaskError"
-        " ConfigurationError Conflict DefinitionError EventLoopError FlowRunFailed"
+        " ConfigurationError Conflict DefinitionError EventLoopError FlowPauseTimeout FlowRunFailed"
         " FlowRunWaitTimeout InvalidRequest MissingContextError NestingError NotATowpathServer"
-        " NotFound NotSignedIn ParameterError ResultError"
+        " NotFound NotPausedError NotSignedIn ParameterError ResultError"
         " RpcError RunCancelled RunCrashed RunError RunTimedOut ServerUnreachable TowpathError"
         " UnhashableInputError UpstreamFailed VariableError"
     ),
@@ -74,11 +73,15 @@ NAMES = {
         "Carrier RootPlace attempt_span_id current_tracer guarded names root_span_id trace_id_of"
     ),
     "towpath.extensions.transports": "Transport announce_server to_rpc_error",
-    "towpath.flow_runs": "wait_for_flow_run",
+    "towpath.flow_runs": (
+        "apause_flow_run aresume_flow_run asuspend_flow_run pause_flow_run resume_flow_run"
+        " suspend_flow_run wait_for_flow_run"
+    ),
     "towpath.flows": "Flow flow load_flow_from_entrypoint",
     "towpath.futures": (
         "DoneAndNotDoneFutures Future FutureList PrefectFuture PrefectFutureList as_completed wait"
     ),
+    "towpath.input": "RunInput",
     "towpath.logging": "disable_run_logger get_logger get_run_logger",
     "towpath.runtime": "deployment flow_run task_run",
     "towpath.runtime.deployment": "flow_run_id id name parameters version",

@@ -169,6 +169,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED, with `google.rpc.RetryInfo`. No concurrency slot is free within the time
     the caller would wait. Metadata: `limit`.
     """
+    ERROR_REASON_PAUSE_ANSWERED: _ErrorReason.ValueType  # 75
+    """FAILED_PRECONDITION. The pause was answered before, by another request. Metadata: `run`,
+    `pause_key`, `answered_by`.
+    """
+    ERROR_REASON_PAUSE_EXPIRED: _ErrorReason.ValueType  # 76
+    """FAILED_PRECONDITION. The deadline of the pause has passed. Metadata: `run`, `pause_key`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Values of `google.rpc.ErrorInfo.reason`, less the `ERROR_REASON_` prefix, for the domain
@@ -322,4 +328,10 @@ ERROR_REASON_NO_SLOT: ErrorReason.ValueType  # 70
 """RESOURCE_EXHAUSTED, with `google.rpc.RetryInfo`. No concurrency slot is free within the time
 the caller would wait. Metadata: `limit`.
 """
+ERROR_REASON_PAUSE_ANSWERED: ErrorReason.ValueType  # 75
+"""FAILED_PRECONDITION. The pause was answered before, by another request. Metadata: `run`,
+`pause_key`, `answered_by`.
+"""
+ERROR_REASON_PAUSE_EXPIRED: ErrorReason.ValueType  # 76
+"""FAILED_PRECONDITION. The deadline of the pause has passed. Metadata: `run`, `pause_key`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -12,6 +12,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from towpath.api.v1 import common_pb2 as _common_pb2
+from towpath.api.v1 import run_pause_pb2 as _run_pause_pb2
 from towpath.api.v1 import state_pb2 as _state_pb2
 import builtins as _builtins
 import sys
@@ -164,6 +165,7 @@ class Run(_message.Message):
     SLOT_TIME_FIELD_NUMBER: _builtins.int
     DEPLOYMENT_REVISION_FIELD_NUMBER: _builtins.int
     WORK_QUEUE_FIELD_NUMBER: _builtins.int
+    PAUSE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"workspaces/{workspace}/runs/{run}"."""
     run_id: _builtins.str
@@ -334,6 +336,10 @@ class Run(_message.Message):
     def slot_time(self) -> _timestamp_pb2.Timestamp:
         """Due time of the schedule that created it; unset if none did."""
 
+    @_builtins.property
+    def pause(self) -> _run_pause_pb2.RunPause:
+        """The pause that the run is in, while it is PAUSED. RUN_VIEW_FULL."""
+
     def __init__(
         self,
         *,
@@ -387,10 +393,11 @@ class Run(_message.Message):
         slot_time: _timestamp_pb2.Timestamp | None = ...,
         deployment_revision: _builtins.int = ...,
         work_queue: _builtins.str = ...,
+        pause: _run_pause_pb2.RunPause | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "creator", b"creator", "end_time", b"end_time", "failure", b"failure", "parameters", b"parameters", "progress", b"progress", "result", b"result", "retry_policy", b"retry_policy", "run_duration", b"run_duration", "scheduled_time", b"scheduled_time", "slot_time", b"slot_time", "start_time", b"start_time", "state_time", b"state_time", "timeout", b"timeout", "trace_context", b"trace_context", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "creator", b"creator", "end_time", b"end_time", "failure", b"failure", "parameters", b"parameters", "pause", b"pause", "progress", b"progress", "result", b"result", "retry_policy", b"retry_policy", "run_duration", b"run_duration", "scheduled_time", b"scheduled_time", "slot_time", b"slot_time", "start_time", b"start_time", "state_time", b"state_time", "timeout", b"timeout", "trace_context", b"trace_context", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cache_key", b"cache_key", "cached_from", b"cached_from", "child_counts", b"child_counts", "code_version", b"code_version", "create_time", b"create_time", "creator", b"creator", "dependencies", b"dependencies", "deployment", b"deployment", "deployment_revision", b"deployment_revision", "display_name", b"display_name", "end_time", b"end_time", "etag", b"etag", "failure", b"failure", "flow", b"flow", "flow_name", b"flow_name", "kind", b"kind", "labels", b"labels", "name", b"name", "observed_late", b"observed_late", "parameters", b"parameters", "parent_run", b"parent_run", "priority", b"priority", "progress", b"progress", "rerun_of", b"rerun_of", "result", b"result", "retry_policy", b"retry_policy", "revision", b"revision", "root_run", b"root_run", "run_duration", b"run_duration", "run_id", b"run_id", "scheduled_time", b"scheduled_time", "short_id", b"short_id", "slot_time", b"slot_time", "start_time", b"start_time", "state", b"state", "state_message", b"state_message", "state_reason", b"state_reason", "state_time", b"state_time", "tags", b"tags", "task_index", b"task_index", "task_key", b"task_key", "task_name", b"task_name", "timeout", b"timeout", "trace_context", b"trace_context", "trigger", b"trigger", "triggered_by", b"triggered_by", "update_time", b"update_time", "work_queue", b"work_queue", "worker", b"worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cache_key", b"cache_key", "cached_from", b"cached_from", "child_counts", b"child_counts", "code_version", b"code_version", "create_time", b"create_time", "creator", b"creator", "dependencies", b"dependencies", "deployment", b"deployment", "deployment_revision", b"deployment_revision", "display_name", b"display_name", "end_time", b"end_time", "etag", b"etag", "failure", b"failure", "flow", b"flow", "flow_name", b"flow_name", "kind", b"kind", "labels", b"labels", "name", b"name", "observed_late", b"observed_late", "parameters", b"parameters", "parent_run", b"parent_run", "pause", b"pause", "priority", b"priority", "progress", b"progress", "rerun_of", b"rerun_of", "result", b"result", "retry_policy", b"retry_policy", "revision", b"revision", "root_run", b"root_run", "run_duration", b"run_duration", "run_id", b"run_id", "scheduled_time", b"scheduled_time", "short_id", b"short_id", "slot_time", b"slot_time", "start_time", b"start_time", "state", b"state", "state_message", b"state_message", "state_reason", b"state_reason", "state_time", b"state_time", "tags", b"tags", "task_index", b"task_index", "task_key", b"task_key", "task_name", b"task_name", "timeout", b"timeout", "trace_context", b"trace_context", "trigger", b"trigger", "triggered_by", b"triggered_by", "update_time", b"update_time", "work_queue", b"work_queue", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

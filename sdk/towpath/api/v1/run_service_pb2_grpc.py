@@ -70,6 +70,21 @@ class RunServiceStub(object):
                 request_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.CancelRunRequest.SerializeToString,
                 response_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.CancelRunResponse.FromString,
                 _registered_method=True)
+        self.PauseRun = channel.unary_unary(
+                '/towpath.api.v1.RunService/PauseRun',
+                request_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.PauseRunRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.PauseRunResponse.FromString,
+                _registered_method=True)
+        self.ResumeRun = channel.unary_unary(
+                '/towpath.api.v1.RunService/ResumeRun',
+                request_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.ResumeRunRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.ResumeRunResponse.FromString,
+                _registered_method=True)
+        self.AwaitRunInput = channel.unary_unary(
+                '/towpath.api.v1.RunService/AwaitRunInput',
+                request_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.AwaitRunInputRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.AwaitRunInputResponse.FromString,
+                _registered_method=True)
         self.ExplainRun = channel.unary_unary(
                 '/towpath.api.v1.RunService/ExplainRun',
                 request_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.ExplainRunRequest.SerializeToString,
@@ -162,6 +177,35 @@ class RunServiceServicer(object):
         """Asks a run to end, with the runs below it. One that waits becomes CANCELLED at once; one that
         executes becomes CANCELLING, and CANCELLED when its process has ended. A repeat changes nothing.
         Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it has ended).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseRun(self, request, context):
+        """Pauses a run that waits for a worker: it leaves the queue until it is resumed. A repeat changes
+        nothing. Code that executes pauses itself, see PauseReport. Errors: NOT_FOUND,
+        FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it executes or has ended; NOT_DISPATCHABLE: no
+        deployment has made it).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeRun(self, request, context):
+        """Resumes a paused run, with the input that it waits for. A pause is answered once: of two
+        requests one succeeds. A repeat with the same `request_id` is answered as the first. A run whose
+        process waits goes on in it; a suspended one is queued for a worker. Errors: NOT_FOUND,
+        INVALID_ARGUMENT (input that doesn't fit the schema), FAILED_PRECONDITION
+        (TRANSITION_NOT_ALLOWED: it isn't paused; PAUSE_ANSWERED, PAUSE_EXPIRED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AwaitRunInput(self, request, context):
+        """Waits until a pause is answered, for the process of a run. The answer comes as soon as there is
+        one, or as the pause was when `wait` had passed. Errors: NOT_FOUND (no such run).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -275,6 +319,21 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.CancelRun,
                     request_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.CancelRunRequest.FromString,
                     response_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.CancelRunResponse.SerializeToString,
+            ),
+            'PauseRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseRun,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.PauseRunRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.PauseRunResponse.SerializeToString,
+            ),
+            'ResumeRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeRun,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.ResumeRunRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.ResumeRunResponse.SerializeToString,
+            ),
+            'AwaitRunInput': grpc.unary_unary_rpc_method_handler(
+                    servicer.AwaitRunInput,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.AwaitRunInputRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.AwaitRunInputResponse.SerializeToString,
             ),
             'ExplainRun': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainRun,
@@ -483,6 +542,87 @@ class RunService(object):
             '/towpath.api.v1.RunService/CancelRun',
             towpath_dot_api_dot_v1_dot_run__service__pb2.CancelRunRequest.SerializeToString,
             towpath_dot_api_dot_v1_dot_run__service__pb2.CancelRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.RunService/PauseRun',
+            towpath_dot_api_dot_v1_dot_run__service__pb2.PauseRunRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_run__service__pb2.PauseRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.RunService/ResumeRun',
+            towpath_dot_api_dot_v1_dot_run__service__pb2.ResumeRunRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_run__service__pb2.ResumeRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AwaitRunInput(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.RunService/AwaitRunInput',
+            towpath_dot_api_dot_v1_dot_run__service__pb2.AwaitRunInputRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_run__service__pb2.AwaitRunInputResponse.FromString,
             options,
             channel_credentials,
             insecure,

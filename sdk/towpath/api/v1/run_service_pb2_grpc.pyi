@@ -60,6 +60,23 @@ class RunServiceStub:
     executes becomes CANCELLING, and CANCELLED when its process has ended. A repeat changes nothing.
     Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it has ended).
     """
+    PauseRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.PauseRunRequest, _run_service_pb2.PauseRunResponse]
+    """Pauses a run that waits for a worker: it leaves the queue until it is resumed. A repeat changes
+    nothing. Code that executes pauses itself, see PauseReport. Errors: NOT_FOUND,
+    FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it executes or has ended; NOT_DISPATCHABLE: no
+    deployment has made it).
+    """
+    ResumeRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ResumeRunRequest, _run_service_pb2.ResumeRunResponse]
+    """Resumes a paused run, with the input that it waits for. A pause is answered once: of two
+    requests one succeeds. A repeat with the same `request_id` is answered as the first. A run whose
+    process waits goes on in it; a suspended one is queued for a worker. Errors: NOT_FOUND,
+    INVALID_ARGUMENT (input that doesn't fit the schema), FAILED_PRECONDITION
+    (TRANSITION_NOT_ALLOWED: it isn't paused; PAUSE_ANSWERED, PAUSE_EXPIRED).
+    """
+    AwaitRunInput: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.AwaitRunInputRequest, _run_service_pb2.AwaitRunInputResponse]
+    """Waits until a pause is answered, for the process of a run. The answer comes as soon as there is
+    one, or as the pause was when `wait` had passed. Errors: NOT_FOUND (no such run).
+    """
     ExplainRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ExplainRunRequest, _run_service_pb2.ExplainRunResponse]
     """Explains what a run waits for, or why it is in its state. Errors: NOT_FOUND."""
     DeleteRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.DeleteRunRequest, _run_service_pb2.DeleteRunResponse]
@@ -131,6 +148,23 @@ class RunServiceAsyncStub(RunServiceStub):
     """Asks a run to end, with the runs below it. One that waits becomes CANCELLED at once; one that
     executes becomes CANCELLING, and CANCELLED when its process has ended. A repeat changes nothing.
     Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it has ended).
+    """
+    PauseRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.PauseRunRequest, _run_service_pb2.PauseRunResponse]  # type: ignore[assignment]
+    """Pauses a run that waits for a worker: it leaves the queue until it is resumed. A repeat changes
+    nothing. Code that executes pauses itself, see PauseReport. Errors: NOT_FOUND,
+    FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it executes or has ended; NOT_DISPATCHABLE: no
+    deployment has made it).
+    """
+    ResumeRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ResumeRunRequest, _run_service_pb2.ResumeRunResponse]  # type: ignore[assignment]
+    """Resumes a paused run, with the input that it waits for. A pause is answered once: of two
+    requests one succeeds. A repeat with the same `request_id` is answered as the first. A run whose
+    process waits goes on in it; a suspended one is queued for a worker. Errors: NOT_FOUND,
+    INVALID_ARGUMENT (input that doesn't fit the schema), FAILED_PRECONDITION
+    (TRANSITION_NOT_ALLOWED: it isn't paused; PAUSE_ANSWERED, PAUSE_EXPIRED).
+    """
+    AwaitRunInput: _aio.UnaryUnaryMultiCallable[_run_service_pb2.AwaitRunInputRequest, _run_service_pb2.AwaitRunInputResponse]  # type: ignore[assignment]
+    """Waits until a pause is answered, for the process of a run. The answer comes as soon as there is
+    one, or as the pause was when `wait` had passed. Errors: NOT_FOUND (no such run).
     """
     ExplainRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ExplainRunRequest, _run_service_pb2.ExplainRunResponse]  # type: ignore[assignment]
     """Explains what a run waits for, or why it is in its state. Errors: NOT_FOUND."""
@@ -236,6 +270,41 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         """Asks a run to end, with the runs below it. One that waits becomes CANCELLED at once; one that
         executes becomes CANCELLING, and CANCELLED when its process has ended. A repeat changes nothing.
         Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it has ended).
+        """
+
+    @_abc_1.abstractmethod
+    def PauseRun(
+        self,
+        request: _run_service_pb2.PauseRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.PauseRunResponse, _abc.Awaitable[_run_service_pb2.PauseRunResponse]]:
+        """Pauses a run that waits for a worker: it leaves the queue until it is resumed. A repeat changes
+        nothing. Code that executes pauses itself, see PauseReport. Errors: NOT_FOUND,
+        FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it executes or has ended; NOT_DISPATCHABLE: no
+        deployment has made it).
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeRun(
+        self,
+        request: _run_service_pb2.ResumeRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.ResumeRunResponse, _abc.Awaitable[_run_service_pb2.ResumeRunResponse]]:
+        """Resumes a paused run, with the input that it waits for. A pause is answered once: of two
+        requests one succeeds. A repeat with the same `request_id` is answered as the first. A run whose
+        process waits goes on in it; a suspended one is queued for a worker. Errors: NOT_FOUND,
+        INVALID_ARGUMENT (input that doesn't fit the schema), FAILED_PRECONDITION
+        (TRANSITION_NOT_ALLOWED: it isn't paused; PAUSE_ANSWERED, PAUSE_EXPIRED).
+        """
+
+    @_abc_1.abstractmethod
+    def AwaitRunInput(
+        self,
+        request: _run_service_pb2.AwaitRunInputRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.AwaitRunInputResponse, _abc.Awaitable[_run_service_pb2.AwaitRunInputResponse]]:
+        """Waits until a pause is answered, for the process of a run. The answer comes as soon as there is
+        one, or as the pause was when `wait` had passed. Errors: NOT_FOUND (no such run).
         """
 
     @_abc_1.abstractmethod

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from towpath.api.v1 import common_pb2 as _common_pb2
+from towpath.api.v1 import run_pause_pb2 as _run_pause_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -72,14 +73,16 @@ class RunState(_RunState, metaclass=_RunStateEnumTypeWrapper):
       ------------|-----------------------------------------------------------------------------
       (new)       | SCHEDULED PS, PENDING P, RUNNING P, PAUSED P, SKIPPED P, COMPLETED P (reason
                   | CACHED only)
-      SCHEDULED   | PENDING PW, RUNNING PW, CANCELLED PS, SKIPPED PS, TIMED_OUT S
+      SCHEDULED   | PENDING PW, RUNNING PW, PAUSED S (PauseRun), CANCELLED PS, SKIPPED PS,
+                  | TIMED_OUT S
       PENDING     | RUNNING P, SCHEDULED WS (lease released or lost before start), RETRYING PW,
                   | PAUSED P, COMPLETED P (reason CACHED only), SKIPPED P, FAILED PW, CRASHED PWS,
                   | CANCELLING S, CANCELLED PS, TIMED_OUT PS
       RUNNING     | PAUSED P, RETRYING PWS, CANCELLING PS, COMPLETED P, FAILED P, CANCELLED P,
                   | CRASHED PWS, TIMED_OUT PS
       PAUSED      | RUNNING P (resumed in place), SCHEDULED S (was suspended, dispatched anew),
-                  | CANCELLING PS, CANCELLED PS, FAILED P, CRASHED PWS, TIMED_OUT PS
+                  | CANCELLING PS, CANCELLED PS, FAILED PS (S: nobody resumed it in time), CRASHED PWS,
+                  | TIMED_OUT PS
       RETRYING    | PENDING PW, RUNNING P, SCHEDULED WS, CANCELLING S, CANCELLED PS, FAILED P,
                   | CRASHED PWS, TIMED_OUT PS
       CANCELLING  | CANCELLED PWS, COMPLETED P, FAILED P, CRASHED PWS, TIMED_OUT PS
@@ -402,6 +405,7 @@ class TransitionReport(_message.Message):
     NEXT_ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
     FENCE_FIELD_NUMBER: _builtins.int
+    PAUSE_FIELD_NUMBER: _builtins.int
     state: Global___RunState.ValueType
     """The new state. See the table at RunState for those a producer may report."""
     attempt: _builtins.int
@@ -429,6 +433,10 @@ class TransitionReport(_message.Message):
     def result(self) -> _common_pb2.Payload:
         """The result, for COMPLETED."""
 
+    @_builtins.property
+    def pause(self) -> _run_pause_pb2.PauseReport:
+        """Terms of the pause, for PAUSED."""
+
     def __init__(
         self,
         *,
@@ -440,10 +448,11 @@ class TransitionReport(_message.Message):
         next_attempt_time: _timestamp_pb2.Timestamp | None = ...,
         result: _common_pb2.Payload | None = ...,
         fence: _builtins.int = ...,
+        pause: _run_pause_pb2.PauseReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "next_attempt_time", b"next_attempt_time", "result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "next_attempt_time", b"next_attempt_time", "pause", b"pause", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "failure", b"failure", "fence", b"fence", "message", b"message", "next_attempt_time", b"next_attempt_time", "reason", b"reason", "result", b"result", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "failure", b"failure", "fence", b"fence", "message", b"message", "next_attempt_time", b"next_attempt_time", "pause", b"pause", "reason", b"reason", "result", b"result", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -14,6 +14,7 @@ from towpath._settings.current import get_settings
 from towpath._state_type import StateType
 from towpath.cli.runs.control import cancel, explain
 from towpath.cli.runs.logs import logs
+from towpath.cli.runs.pausing import pause, resume
 from towpath.cli.runs.run_values import (
     decision_as_json,
     detail_as_json,
@@ -48,6 +49,8 @@ def group() -> None:
 
 group.add_command(cancel)
 group.add_command(explain)
+group.add_command(pause)
+group.add_command(resume)
 group.add_command(logs)
 group.add_command(watch)
 

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 import click
 
 from towpath.cli.shared.output import print_json, text_output
+from towpath.cli.shared.pairs import pairs_of, param_option
 from towpath.cli.shared.session import note, service_client
 from towpath.cli.shared.times import rfc3339
 from towpath.cli.work.backfills import backfill_json, progress
 from towpath.cli.work.names import check_deployment
-from towpath.cli.work.pairs import pairs_of, param_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

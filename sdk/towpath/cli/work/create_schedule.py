@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from towpath.cli.shared.pairs import pairs_of, param_option
 from towpath.cli.shared.session import service_client
 from towpath.cli.work.names import check_deployment
-from towpath.cli.work.pairs import pairs_of, param_option
 from towpath.cli.work.rule_options import takes_rule
 
 if TYPE_CHECKING:

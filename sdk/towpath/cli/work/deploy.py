@@ -11,8 +11,8 @@ import click
 from towpath._settings.current import get_settings
 from towpath.cli.shared.errors import USAGE, CommandError
 from towpath.cli.shared.output import json_object, print_json, text_output
+from towpath.cli.shared.pairs import pairs_of, param_option
 from towpath.cli.shared.session import note, service_client
-from towpath.cli.work.pairs import pairs_of, param_option
 from towpath.cli.work.rule_options import takes_rule
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import click
 from towpath.cli.runs.run_values import run_as_json
 from towpath.cli.runs.watch import event_line, show_end, to_the_end
 from towpath.cli.shared.output import print_json, text_output
+from towpath.cli.shared.pairs import pairs_of, param_option
 from towpath.cli.shared.session import connected
 from towpath.cli.work.names import check_deployment
-from towpath.cli.work.pairs import pairs_of, param_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

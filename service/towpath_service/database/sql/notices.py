@@ -28,6 +28,7 @@ _LETTERS: Final = {
     "directives": "d",
     "schedules": "s",
     "acquisition": "a",
+    "pause": "u",
 }
 _KINDS: Final = {letter: kind for kind, letter in _LETTERS.items()}
 

@@ -37,16 +37,18 @@ from towpath_service.runs.domain.reports import (
     ArtifactReport,
     Creation,
     Heartbeat,
+    PauseTerms,
     Progress,
     StateReport,
     Unusable,
     Update,
 )
-from towpath_service.runs.domain.states import RunState, Source
+from towpath_service.runs.domain.states import SUSPENDED, RunState, Source
 from towpath_service.runs.ports.ingest import (
     ChangeSet,
     IngestTransaction,
     NewArtifact,
+    NewPause,
     NewRun,
     ProducerKey,
     ProducerRecord,
@@ -302,6 +304,12 @@ class Batch:
                 evidence,
             )
         )
+        if run.state is RunState.PAUSED:
+            terms = report.pause or PauseTerms(key=f"revision-{run.revision}")
+            suspended = run.reason == SUSPENDED
+            changes.pauses.append(
+                NewPause(scope=scope, run_id=run.run_id, suspended=suspended, terms=terms)
+            )
         if report.failure is not None:
             changes.failures[key] = report.failure
         elif run.state is RunState.COMPLETED and (report.result or run.attempt > 1):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from towpath_service.runs.domain.states import (
+    SUSPENDED,
     TERMINAL_STATES,
     RunKind,
     RunState,
@@ -76,6 +77,11 @@ class RunStatus:
     producer_id: str | None = None
     workspace_id: str = ""
     root_run_id: str = ""
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether it waits to be resumed, without a process."""
+        return self.state is RunState.PAUSED and self.reason == SUSPENDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from towpath_service.runs.domain.states import RunKind, RunState
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseTerms:
+    """The terms of a pause."""
+
+    key: str
+    """Unique within the run; code that runs again meets the same keys."""
+    input_schema: str = ""
+    """JSON Schema of the input that resuming takes; empty for none."""
+    timeout_us: int | None = None
+    """Time in which it can be answered; None for no end."""
+
+
 @dataclass(slots=True, kw_only=True)
 class StateReport:
     """A report that a run entered a state."""
@@ -28,6 +40,8 @@ class StateReport:
     next_attempt_us: int | None = None
     result: str | None = None
     fence: int = 0
+    pause: PauseTerms | None = None
+    """Terms of the pause, for PAUSED."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 
 class RunState(IntEnum):
@@ -25,6 +26,10 @@ class RunState(IntEnum):
     CRASHED = 10
     TIMED_OUT = 11
     SKIPPED = 12
+
+
+SUSPENDED: Final = "SUSPENDED"
+"""Reason of a PAUSED run that waits without a process."""
 
 
 class Source(IntEnum):
@@ -76,7 +81,9 @@ _SOURCES = {
 # service itself or a caller of RunService.
 _ALLOWED: dict[str, str] = {
     "": "SCHEDULED PS, PENDING P, RUNNING P, PAUSED P, SKIPPED P, COMPLETED P CACHED",
-    "SCHEDULED": "PENDING PW, RUNNING PW, CANCELLED PS, SKIPPED PS, TIMED_OUT S",
+    "SCHEDULED": (
+        "PENDING PW, RUNNING PW, PAUSED S SUSPENDED, CANCELLED PS, SKIPPED PS, TIMED_OUT S"
+    ),
     "PENDING": (
         "RUNNING P, SCHEDULED WS, RETRYING PW, PAUSED P, COMPLETED P CACHED, SKIPPED P, FAILED PW,"
         " CRASHED PWS, CANCELLING S, CANCELLED PS, TIMED_OUT PS"
@@ -86,7 +93,7 @@ _ALLOWED: dict[str, str] = {
         " TIMED_OUT PS"
     ),
     "PAUSED": (
-        "RUNNING P, SCHEDULED S, CANCELLING PS, CANCELLED PS, FAILED P, CRASHED PWS, TIMED_OUT PS"
+        "RUNNING P, SCHEDULED S, CANCELLING PS, CANCELLED PS, FAILED PS, CRASHED PWS, TIMED_OUT PS"
     ),
     "RETRYING": (
         "PENDING PW, RUNNING P, SCHEDULED WS, CANCELLING S, CANCELLED PS, FAILED P, CRASHED PWS,"

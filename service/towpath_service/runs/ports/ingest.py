@@ -11,7 +11,12 @@ if TYPE_CHECKING:
     from towpath_service.core.names import Scope
     from towpath_service.core.stored import Stored
     from towpath_service.runs.domain.decisions import RunStatus
-    from towpath_service.runs.domain.reports import Amendment, ArtifactReport, Creation
+    from towpath_service.runs.domain.reports import (
+        Amendment,
+        ArtifactReport,
+        Creation,
+        PauseTerms,
+    )
     from towpath_service.runs.domain.states import RunState, Source
 
 Result = TypeVar("Result")
@@ -88,6 +93,17 @@ class TransitionRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewPause:
+    """A pause that a run has entered."""
+
+    scope: Scope
+    run_id: str
+    suspended: bool
+    """Whether the run waits without a process."""
+    terms: PauseTerms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
     """A run to be written for the first time."""
 
@@ -153,6 +169,7 @@ class ChangeSet:
     )
     """Creations of known runs, as their processes report them: they complete what is known."""
     artifacts: list[NewArtifact] = field(default_factory=list["NewArtifact"])
+    pauses: list[NewPause] = field(default_factory=list["NewPause"])
     refusals: list[Refusal] = field(default_factory=list["Refusal"])
     confirmed: dict[ProducerKey, int] = field(default_factory=dict["ProducerKey", int])
     """Sequences up to which producers have seen their refusals."""

@@ -9,7 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf.json_format import MessageToJson, SerializeToJsonError
-from towpath.api.v1 import artifact_pb2, ingest_service_pb2, log_service_pb2, state_pb2
+from towpath.api.v1 import (
+    artifact_pb2,
+    ingest_service_pb2,
+    log_service_pb2,
+    run_pause_pb2,
+    state_pb2,
+)
 
 from towpath_service.core.errors import ServiceError, invalid
 from towpath_service.rpc.times import span_us, to_us
@@ -20,6 +26,7 @@ from towpath_service.runs.domain.reports import (
     Change,
     Creation,
     Heartbeat,
+    PauseTerms,
     Progress,
     StateReport,
     Unusable,
@@ -156,6 +163,17 @@ def _report(report: state_pb2.TransitionReport) -> StateReport | Unusable:
         ),
         result=result,
         fence=report.fence,
+        pause=_pause(report.pause) if report.HasField("pause") else None,
+    )
+
+
+def _pause(pause: run_pause_pb2.PauseReport) -> PauseTerms:
+    return PauseTerms(
+        key=pause.key.replace(_NUL, _INSTEAD),
+        input_schema=pause.input_schema_json.replace(_NUL, _INSTEAD),
+        timeout_us=span_us(pause.timeout, "transition.pause.timeout")
+        if pause.HasField("timeout")
+        else None,
     )
 
 

@@ -55,6 +55,7 @@ def _is_plain_report(report: TransitionReport) -> bool:
         and _is_reason(report.reason)
         and len(report.message) <= _MESSAGE
         and not report.HasField("failure")
+        and not report.HasField("pause")
         and (not report.HasField("result") or _is_plain_payload(report.result))
     )
 

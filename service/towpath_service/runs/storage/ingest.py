@@ -12,7 +12,7 @@ from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.database.sql.bulk import insert_rows, read_rows, upsert_rows
 from towpath_service.database.sql.notices import NOTIFY, notices_of
 from towpath_service.database.sql.one_statement import OneStatement
-from towpath_service.runs.domain.states import TERMINAL_STATES, RunState
+from towpath_service.runs.domain.states import SUSPENDED, TERMINAL_STATES, RunState
 from towpath_service.runs.ports.ingest import (
     ChangeSet,
     LogLine,
@@ -31,6 +31,7 @@ from towpath_service.runs.storage.change_rows import (
     write_runs,
 )
 from towpath_service.runs.storage.descriptions import write_descriptions
+from towpath_service.runs.storage.pauses import write_pauses
 from towpath_service.runs.storage.producer_claims import claim_producers, read_standing
 from towpath_service.runs.storage.rows import (
     by_scope,
@@ -95,7 +96,7 @@ def _advancing(counter: str, size: Any) -> Any:
 
 
 # Dispatched runs without a process, until somebody resumes them.
-_SUSPENDED: Final = and_(_run.state == RunState.PAUSED, _run.reason == "SUSPENDED", _run.fence > 0)
+_SUSPENDED: Final = and_(_run.state == RunState.PAUSED, _run.reason == SUSPENDED, _run.fence > 0)
 
 # Every commit runs this statement, and building it takes longer than running it.
 _PRODUCERS: Final = _of_producers(select(tables.producer), tables.producer.c)
@@ -228,6 +229,7 @@ class SqlIngestTransaction:
         write_amendments(self._connection, changes, positions)
         write_descriptions(self._connection, changes, positions)
         write_artifacts(self._connection, changes.artifacts, changes.now_us)
+        write_pauses(self._connection, changes)
         self._write_refusals(changes)
         moves = leased_moves(changes)
         if moves and self._leases is not None:

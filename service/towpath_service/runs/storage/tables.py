@@ -21,10 +21,11 @@ from sqlalchemy import (
     Table,
     column,
     literal_column,
+    text,
 )
 
 from towpath_service.database import columns
-from towpath_service.database.tables import OF_INSTALLATION, metadata
+from towpath_service.database.tables import OF_A_RUN, OF_INSTALLATION, metadata
 
 # Rows that every commit updates need free space on their own page.
 _ROOM: Final = {"fillfactor": 50}
@@ -291,6 +292,34 @@ artifact = Table(
     Index(None, "tenant_id", "root_run_id"),
     Index(None, "tenant_id", "workspace_id", "key", "version"),
     Index(None, "tenant_id", "workspace_id", "created_us", "artifact_id"),
+)
+
+run_pause = Table(
+    "run_pause",
+    metadata,
+    columns.uuid("tenant_id"),
+    columns.uuid("run_id"),
+    columns.string("pause_key", 255),
+    columns.string("workspace_id", 63),
+    # Without a process; the service itself ends it at its deadline.
+    Column("suspended", Boolean, nullable=False),
+    # Neither answered nor over.
+    Column("waiting", Boolean, nullable=False),
+    columns.text("input_schema"),
+    columns.microseconds("created_us"),
+    columns.microseconds("deadline_us", nullable=True),
+    columns.microseconds("answered_us", nullable=True),
+    columns.text("input", nullable=True),
+    columns.text("actor"),
+    columns.uuid("request_id", nullable=True),
+    PrimaryKeyConstraint("tenant_id", "run_id", "pause_key"),
+    Index(
+        "ix_run_pause_deadline_us",
+        *("tenant_id", "deadline_us"),
+        postgresql_where=text("waiting AND suspended"),
+        sqlite_where=text("waiting AND suspended"),
+    ),
+    info=OF_A_RUN,
 )
 
 deleted_run = Table(

@@ -16,6 +16,7 @@ from towpath_service.core.errors import ServiceError
 from towpath_service.core.names import Scope
 from towpath_service.core.tenancy import EVERY_TENANT
 from towpath_service.runs.application.commit import Batch
+from towpath_service.runs.domain.pauses import PAUSE_TIMEOUT
 from towpath_service.runs.domain.reports import StateReport
 from towpath_service.runs.domain.states import RunState, Source
 from towpath_service.runs.ports.ingest import RunKey
@@ -142,6 +143,7 @@ class LeaseExpiry:
         now_us = self._clock.now_us()
         await self._store.write(EVERY_TENANT, partial(unpark_where_room, now_us=now_us))
         scopes = await self._store.write(EVERY_TENANT, partial(end_overdue, now_us=now_us))
+        scopes |= await self._store.write(EVERY_TENANT, partial(end_unanswered, now_us=now_us))
         for scope in scopes:
             self._bus.notify(scope)
 
@@ -167,7 +169,10 @@ def expire(
             lease=lease,
             run=runs[key],
             verdict=on_expiry(
-                phase_in(lease.phase, runs[key].state), runs[key].state, returns.get(key, 0)
+                phase_in(lease.phase, runs[key].state),
+                runs[key].state,
+                returns.get(key, 0),
+                suspended=runs[key].is_suspended,
             ),
         )
         for key, lease in leases.items()
@@ -205,5 +210,35 @@ def end_overdue(dispatch: Dispatch, now_us: int) -> set[Scope]:
             move(batch, scope, run, report, now_us, actor="system", source=Source.SYSTEM)
             scopes.add(scope)
     dispatch.queue.remove(keys)
+    batch.commit([])
+    return scopes
+
+
+def end_unanswered(dispatch: Dispatch, now_us: int) -> set[Scope]:
+    """Ends suspended runs that nobody has resumed in time; returns their workspaces.
+
+    A run whose process waits is left to it.
+    """
+    keys = dispatch.pauses.overdue(now_us, LIMIT)
+    report = StateReport(
+        state=RunState.FAILED,
+        reason=PAUSE_TIMEOUT,
+        message="nobody resumed it before its deadline",
+    )
+    runs = dispatch.runs.standing(keys, ())[0] if keys else {}
+    # The pauses are read after the locks of their runs: they may have been answered meanwhile.
+    pauses = dispatch.pauses.latest(runs.keys()) if runs else {}
+    batch = Batch(dispatch.runs, now_us)
+    scopes: set[Scope] = set()
+    over: set[RunKey] = set()
+    for key, run in runs.items():
+        pause, scope = pauses.get(key), Scope(key.tenant_id, run.workspace_id)
+        if run.is_suspended and pause is not None and not pause.is_expired(now_us):
+            continue
+        over.add(key)
+        if run.is_suspended:
+            move(batch, scope, run, report, now_us, actor="system", source=Source.SYSTEM)
+            scopes.add(scope)
+    dispatch.pauses.close(over)
     batch.commit([])
     return scopes

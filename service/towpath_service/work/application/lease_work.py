@@ -243,7 +243,12 @@ def end(
                 Ending(
                     lease=lease,
                     run=runs[key],
-                    verdict=on_end(one.outcome, runs[key].state, one.reason),
+                    verdict=on_end(
+                        one.outcome,
+                        runs[key].state,
+                        one.reason,
+                        suspended=runs[key].is_suspended,
+                    ),
                     actor=f"workers/{lease.worker_id}",
                     message=one.message,
                     failure=one.failure,

@@ -12,6 +12,7 @@ from towpath_service.runs.domain.decisions import Accepted, decide_transition
 from towpath_service.runs.domain.reports import StateReport, Update
 from towpath_service.runs.domain.states import RunState
 from towpath_service.runs.ports.ingest import RunKey
+from towpath_service.work.application.moving import requeue
 from towpath_service.work.domain.leases import freed_by
 from towpath_service.work.domain.stopping import describe_evidence
 
@@ -95,7 +96,21 @@ def settle(
     ]
     if crashed and retry_after_crash is not None:
         retry_after_crash(dispatch, batch, crashed, now_us)
+    resume_answered(dispatch, batch, endings, now_us)
     dispatch.queue.unpark(freed_by([ending.lease for ending in endings]), now_us)
+
+
+def resume_answered(
+    dispatch: Dispatch, batch: Batch, endings: Sequence[Ending], now_us: int
+) -> None:
+    """Queues suspended runs again that were resumed while their process was still exiting."""
+    suspended = {_key(item): item for item in endings if item.run.is_suspended}
+    for key, pause in dispatch.pauses.latest(suspended.keys()).items() if suspended else ():
+        item = suspended[key]
+        if pause.answered_us is not None and requeue(
+            batch, item.lease.scope, item.run, pause.actor, now_us
+        ):
+            dispatch.queue.put_back([key], now_us, started=True)
 
 
 def _key(ending: Ending) -> RunKey:

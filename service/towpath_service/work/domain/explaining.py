@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.work.domain.leases import WORKER_FAULT
+from towpath_service.work.domain.pause_texts import resuming, waits_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from towpath_service.core.transactions import SlotWait
+    from towpath_service.runs.domain.pauses import Pause
 
 SILENCE_US: Final = 30_000_000
 """A process that wasn't heard from for longer counts as silent."""
@@ -133,6 +135,8 @@ class Facts:
     """Names of the runs that it depends on and that haven't completed."""
     slot_waits: Sequence[SlotWait] = ()
     """Limits whose slots its code waits for."""
+    pause: Pause | None = None
+    """The pause that it is in; given for PAUSED runs."""
 
 
 def explain(facts: Facts) -> list[Reason]:
@@ -343,7 +347,16 @@ def _cancelling(facts: Facts) -> list[Reason]:
 
 
 def _paused(facts: Facts) -> list[Reason]:
-    return [_said(Kind.PAUSED, facts, "it is paused")]
+    pause = facts.pause
+    if pause is None:
+        return [_said(Kind.PAUSED, facts, "it is paused")]
+    message = f"{facts.state_message}: " if facts.state_message else ""
+    message += waits_for(pause)
+    end_us = pause.deadline_us
+    if pause.answered_us is None and end_us is not None:
+        message += f", for another {_span(max(0, end_us - facts.now_us))}"
+    command = resuming(pause, facts.run_id)
+    return [Reason(kind=Kind.PAUSED, message=message, command=command, end_us=end_us)]
 
 
 def _skipped(facts: Facts) -> list[Reason]:

@@ -160,15 +160,16 @@ def kept_until(phase: Phase, phase_us: int, now_us: int, times: LeaseTimes) -> i
     return until
 
 
-def on_expiry(phase: Phase, state: RunState, returns: int) -> Verdict:
+def on_expiry(phase: Phase, state: RunState, returns: int, *, suspended: bool = False) -> Verdict:
     """What becomes of the run of a lease that has expired.
 
     Args:
         phase: Phase of the lease, see `phase_in`.
         state: State of the run. If its process has reported, its producer must be silent.
         returns: How often the run returned before after a worker had accepted it.
+        suspended: Whether the run has said that it waits without a process.
     """
-    if state in TERMINAL_STATES or state is RunState.SCHEDULED:
+    if state in TERMINAL_STATES or state is RunState.SCHEDULED or suspended:
         return LEAVE
     if state is RunState.CANCELLING:
         end = end_of_cancelling(None)
@@ -215,15 +216,19 @@ def _unstarted(phase: Phase, returns: int) -> Verdict:
     )
 
 
-def on_end(outcome: Outcome, state: RunState, reason: str = "") -> Verdict:
+def on_end(
+    outcome: Outcome, state: RunState, reason: str = "", *, suspended: bool = False
+) -> Verdict:
     """What becomes of the run of a lease that its worker has ended.
 
     Args:
         outcome: How it ended; its process is gone.
         state: State of the run, after its process's outbox was delivered.
         reason: The worker's reason for the history; empty for none.
+        suspended: Whether the run has said that it waits without a process, whose end then
+            is as intended, however it came.
     """
-    if state in TERMINAL_STATES or state is RunState.SCHEDULED:
+    if state in TERMINAL_STATES or state is RunState.SCHEDULED or suspended:
         return LEAVE
     if outcome is Outcome.SUSPENDED and state is RunState.PAUSED:
         return LEAVE

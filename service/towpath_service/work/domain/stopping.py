@@ -18,7 +18,6 @@ from towpath_service.runs.domain.states import TERMINAL_STATES, RunState
 if TYPE_CHECKING:
     from towpath_service.runs.domain.decisions import RunStatus
 
-SUSPENDED: Final = "SUSPENDED"
 NOT_CONFIRMED: Final = "NOT_CONFIRMED"
 """Reason of an end that was not observed."""
 
@@ -113,9 +112,11 @@ def cancellation_of(run: RunStatus, *, leased: bool) -> Cancellation | None:
     """
     if run.state in TERMINAL_STATES or run.state is RunState.CANCELLING:
         return None
-    suspended = run.state is RunState.PAUSED and run.reason == SUSPENDED
-    if run.state is RunState.SCHEDULED or suspended:
-        return Cancellation(state=RunState.CANCELLED, evidence=NEVER_STARTED)
+    if run.state is RunState.SCHEDULED or run.is_suspended:
+        # A suspended run that was dispatched had a process, which may be about to exit.
+        unstarted = run.state is RunState.SCHEDULED or not run.fence
+        evidence = NEVER_STARTED if unstarted else None
+        return Cancellation(state=RunState.CANCELLED, evidence=evidence)
     if run.fence and not leased and run.producer_id is None:
         # No report will come, no lease will end, and no producer can fall silent.
         return Cancellation(

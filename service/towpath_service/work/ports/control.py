@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
     from towpath_service.core.names import Scope
     from towpath_service.core.transactions import Transaction
-    from towpath_service.runs.ports.ingest import IngestTransaction
+    from towpath_service.runs.ports.ingest import IngestTransaction, RunKey
+    from towpath_service.runs.ports.pauses import Pauses
     from towpath_service.work.ports.enqueueing import Enqueueing
     from towpath_service.work.ports.resources import Resources
 
@@ -64,6 +65,11 @@ class Control(Protocol):
         ...
 
     @property
+    def pauses(self) -> Pauses:
+        """The pauses of runs within the transaction."""
+        ...
+
+    @property
     def queue(self) -> Enqueueing:
         """The queue within the transaction."""
         ...
@@ -78,6 +84,16 @@ class Control(Protocol):
 
     def lease_of_worker(self, scope: Scope, lease_id: str, principal: str) -> LeaseRow | None:
         """A lease that a worker of a principal holds; None if none of its workers does."""
+        ...
+
+    def queue_again(self, run: RunKey, due_us: int, *, started: bool) -> None:
+        """Queues a run of a deployment that isn't queued, and wakes its pool.
+
+        Args:
+            run: The run.
+            due_us: When it is due; not before the time that it was scheduled for.
+            started: Whether it was started before, so that no start deadline holds any more.
+        """
         ...
 
     def unfinished_below(self, scope: Scope, run_id: str, limit: int) -> list[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from towpath_service.runs.domain.decisions import RunStatus
     from towpath_service.runs.domain.states import RunState
     from towpath_service.runs.ports.ingest import IngestTransaction, RunKey
+    from towpath_service.runs.ports.pauses import Pauses
     from towpath_service.work.domain.dispatching import (
         Candidate,
         LimitKey,
@@ -362,6 +363,11 @@ class Dispatch(Protocol):
     @property
     def runs(self) -> IngestTransaction:
         """The runs within the transaction."""
+        ...
+
+    @property
+    def pauses(self) -> Pauses:
+        """The pauses of runs."""
         ...
 
     @property

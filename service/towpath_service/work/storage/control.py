@@ -12,11 +12,13 @@ from towpath_service.database.port import sql_of
 from towpath_service.database.sql.bulk import upsert_rows
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunKind, RunState
 from towpath_service.runs.ports.reads import RunTree
+from towpath_service.runs.storage.pauses import SqlPauses
 from towpath_service.runs.storage.rows import chunks
 from towpath_service.runs.storage.tables import run
 from towpath_service.runs.storage.trees import of_tree
 from towpath_service.work.ports.control import DirectiveRow, LeaseRow
 from towpath_service.work.storage.enqueueing import SqlEnqueueing
+from towpath_service.work.storage.queueing import SqlQueueRows
 from towpath_service.work.storage.resource_store import SqlResources
 from towpath_service.work.storage.tables import (
     run_directive,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from towpath_service.core.names import Scope
     from towpath_service.core.transactions import Transaction
     from towpath_service.database.port import Database
-    from towpath_service.runs.ports.ingest import IngestTransaction
+    from towpath_service.runs.ports.ingest import IngestTransaction, RunKey
     from towpath_service.runs.ports.store import RunStore
     from towpath_service.work.ports.resources import Resources
 
@@ -64,6 +66,7 @@ class SqlControl:
         self._transaction = transaction
         self.runs = runs
         self.queue = SqlEnqueueing(sql_of(transaction))
+        self.pauses = SqlPauses(sql_of(transaction))
         self._connection = sql_of(transaction).connection
         self._topics = sql_of(transaction).topics
         self._tenants = transaction.tenants
@@ -97,6 +100,10 @@ class SqlControl:
             )
         ).one_or_none()
         return None if row is None else _to_lease(row)
+
+    def queue_again(self, run: RunKey, due_us: int, *, started: bool) -> None:
+        """Queues a run of a deployment that isn't queued, and wakes its pool."""
+        SqlQueueRows(sql_of(self._transaction)).put_back([run], due_us, started=started)
 
     def unfinished_below(self, scope: Scope, run_id: str, limit: int) -> list[str]:
         """Ids of flow runs below a run that are neither at their end nor asked to end."""

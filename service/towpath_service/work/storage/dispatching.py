@@ -8,6 +8,7 @@ from sqlalchemy import exists
 
 from towpath_service.database.port import sql_of
 from towpath_service.database.sql.one_statement import OneStatement
+from towpath_service.runs.storage.pauses import SqlPauses
 from towpath_service.work.storage.claiming import SqlLimitRows
 from towpath_service.work.storage.crash_rows import SqlCrashRows
 from towpath_service.work.storage.lease_rows import SqlLeaseRows
@@ -48,6 +49,7 @@ class SqlDispatch:
         self.leases = SqlLeaseRows(sql_of(transaction))
         self.workers = SqlWorkerRows(sql_of(transaction))
         self.crashes = SqlCrashRows(sql_of(transaction))
+        self.pauses = SqlPauses(sql_of(transaction))
         self._connection = sql_of(transaction).connection
 
     def grant(self, leases: Sequence[Lease], entries: Collection[RunKey]) -> None:

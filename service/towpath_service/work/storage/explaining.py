@@ -10,6 +10,7 @@ from sqlalchemy import and_, func, or_, select
 
 from towpath_service.core.names import Scope, run_name
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunKind, RunState
+from towpath_service.runs.storage.pauses import latest_pause
 from towpath_service.runs.storage.tables import producer, run, run_detail
 from towpath_service.work.domain.explaining import Facts, ProcessFacts, WaitingFacts
 from towpath_service.work.domain.names import PoolName, QueueName, WorkerName
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from towpath_service.core.transactions import SlotWaits
     from towpath_service.database.port import Database, SqlTransaction
+    from towpath_service.runs.domain.pauses import Pause
 
 MOST_NAMES: Final = 20
 _UNFINISHED: Final = sorted(set(RunState) - TERMINAL_STATES)
@@ -87,9 +89,13 @@ class _RunFacts:
             scheduled_us=row.scheduled_us,
             waiting=self._waiting(state),
             process=self._process(row) if state not in TERMINAL_STATES else ProcessFacts(),
+            pause=self._pause() if state is RunState.PAUSED else None,
             upstream=self._upstream() if row.kind == RunKind.TASK else (),
         )
         return facts, row.state_us
+
+    def _pause(self) -> Pause | None:
+        return latest_pause(self._connection, self._scope, self._run_id)
 
     def _one(self, table: Table, *conditions: Any) -> Any:
         """The row of the run in a table; None if there is none."""

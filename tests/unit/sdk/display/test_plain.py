@@ -82,6 +82,21 @@ def test_a_flow_tells_its_begin_its_troubles_and_its_end(
     ]
 
 
+def test_a_paused_flow_tells_how_it_is_resumed(
+    view: PlainView, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow = observer(view)
+    flow.create(root())
+    flow.transition(ROOT, state(StateType.PAUSED, at=1.0, message="Ship it?"))
+    flow.transition(ROOT, state(at=2.0, reason="RESUMED", message="resumed by users/ada"))
+    flow.transition(ROOT, state(StateType.COMPLETED, at=3.0))
+    assert lines(capsys)[:3] == [
+        "nightly  began",
+        "nightly  paused: Ship it? (`towpath run resume 00001ayd`)",
+        "nightly  goes on: resumed by users/ada",
+    ]
+
+
 def test_many_tasks_are_told_one_by_one_up_to_twenty_then_counted(
     view: PlainView, capsys: pytest.CaptureFixture[str]
 ) -> None:

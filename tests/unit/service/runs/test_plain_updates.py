@@ -42,6 +42,7 @@ REPORT: dict[str, list[Any]] = {
     **dict.fromkeys(("reason", "message"), TEXTS),
     "failure": [{}, {"type": "x" * 10_000}],
     "next_attempt_time": TIMES,
+    "pause": [{}, {"key": "1"}, {"key": "x" * 256}],
     "result": [{}, *({name: one} for name, values in PAYLOAD.items() for one in values)],
 }
 CONTEXTS = [{}, *({name: "x" * n} for name in ("traceparent", "tracestate") for n in (55, 56, 513))]

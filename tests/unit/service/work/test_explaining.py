@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from towpath_service.core.transactions import SlotHolder, SlotWait
+from towpath_service.runs.domain.pauses import Pause
 from towpath_service.runs.domain.states import RunKind, RunState
 from towpath_service.work.domain.explaining import Facts, ProcessFacts, WaitingFacts, explain
 
@@ -251,3 +252,30 @@ def test_a_run_that_waits_for_slots_is_told_who_holds_them_and_what_frees_them()
         "workspaces/default/limits/db",
         "workspaces/default/runs/other",
     )
+
+
+def test_a_paused_run_says_what_it_waits_for():
+    schema = '{"required": ["approve", "note"]}'
+    pause = Pause(key="1", suspended=True, input_schema=schema, created_us=0, deadline_us=NOW)
+    paused = facts(RunState.PAUSED, pause=pause, now_us=NOW - 90 * SECOND)
+    [reason] = explain(paused)
+    assert reason.message == "it waits for approve, note, for another 1 min 30 s"
+    given = "--input approve=VALUE --input note=VALUE"
+    assert reason.command == f"towpath run resume {paused.run_id} {given}"
+    assert reason.end_us == NOW
+
+
+def test_a_pause_that_was_answered_waits_for_nothing():
+    pause = Pause(
+        key="1", suspended=True, input_schema="", created_us=0, answered_us=1, actor="ada"
+    )
+    [reason] = explain(facts(RunState.PAUSED, pause=pause))
+    assert reason.message == "it was resumed by ada, and is about to go on"
+    assert reason.command == ""
+
+
+@pytest.mark.parametrize("schema", ["", "{", "[]", "{}", '{"required": 1}'])
+def test_a_pause_without_names_waits_to_be_resumed(schema: str):
+    pause = Pause(key="1", suspended=False, input_schema=schema, created_us=0)
+    [reason] = explain(facts(RunState.PAUSED, pause=pause))
+    assert reason.message == "it waits to be resumed"
