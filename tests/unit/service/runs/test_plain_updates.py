@@ -66,6 +66,7 @@ UPDATE: dict[str, list[Any]] = {
     "heartbeat": [{}, {"attempt": -1}],
     "progress": [{}, {"completed": -1.0}],
     "amend": [{}, {"display_name": "x" * 256}],
+    "artifact": [{}, {"artifact_id": RIGHT, "kind": 1, "content": {"data": b"x"}, "key": "A"}],
     "trace_context": CONTEXTS,
 }
 
