@@ -59,9 +59,9 @@ def _resolved(schema: dict[str, Any], declared: dict[str, Any]) -> dict[str, Any
 
 
 def _meaning(declared: dict[str, Any]) -> str:
+    meaning: str = declared["description"]
     words = [word for word in declared.get("enum", []) if word]
-    choice = f" One of {', '.join(map(code, words))}." if words else ""
-    return declared["description"] + choice
+    return f"{meaning} One of {', '.join(map(code, words))}." if words else meaning
 
 
 def _written(default: Any) -> str:

@@ -123,9 +123,7 @@ async def serve_until(
         intake = Intake(
             options.home, service.dispatcher, address=here[0], pause_seconds=INTAKE_SECONDS
         )
-        loops = {"database": listeners.report_database}
-        if listeners.certificates is not None:
-            loops["certificates"] = listeners.renew_certificates
+        loops = _loops_of_ports(listeners)
         if options.process.works_in_background:
             loops |= service.background
         if options.process.answers_calls:
@@ -169,6 +167,14 @@ def _service(options: ServerOptions, wrapping: Wrapping) -> AbstractAsyncContext
         identity=options.identity,
         sealing=sealing_of(options.home, key, shared=shared),
     )
+
+
+def _loops_of_ports(listeners: Listeners) -> dict[str, Callable[[], Awaitable[None]]]:
+    """The loops that every process has, by their names in metrics."""
+    loops: dict[str, Callable[[], Awaitable[None]]] = {"database": listeners.report_database}
+    if listeners.certificates is not None:
+        loops["certificates"] = listeners.renew_certificates
+    return loops
 
 
 def _loops_of_calls(
