@@ -39,7 +39,7 @@ def test_the_recipe_passes_hadolint() -> None:
 def test_both_stages_have_the_base_that_is_given() -> None:
     assert of("FROM") == ["${BASE} AS build", "${BASE}"]
     (base,) = [each for each in of("ARG") if each.startswith("BASE=")]
-    assert re.fullmatch(r"BASE=docker\.io/library/python:3\.\d+-slim", base)
+    assert re.fullmatch(r"BASE=python:3\.\d+-slim", base)
 
 
 def test_a_container_is_the_user_that_the_chart_names() -> None:
