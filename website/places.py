@@ -10,6 +10,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 DOCS: Final = ROOT / "docs"
 REFERENCE: Final = DOCS / "reference"
 SITE: Final = ROOT / "build" / "site"
+CHART: Final = ROOT / "k8s" / "chart" / "towpath"
 CONTRACT: Final = ROOT / "protos" / "towpath" / "api" / "v1"
 
 PAGES_OUTSIDE: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "k8s/README.md")

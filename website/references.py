@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from website.commands import commands_page
 from website.exit_codes import exit_codes_page
+from website.helm_values import helm_values_page
 from website.places import REFERENCE, ROOT
 from website.python_api import python_pages
 from website.runs import errors_page, rules_page, states_page
@@ -19,6 +20,7 @@ def pages() -> dict[str, str]:
         "run-states.md": states_page(),
         "decision-rules.md": rules_page(),
         "error-reasons.md": errors_page(),
+        "helm-values.md": helm_values_page(),
         **{f"python/{name}": text for name, text in python_pages().items()},
     }
 

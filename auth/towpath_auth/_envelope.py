@@ -147,6 +147,8 @@ class Envelope:
 def key_file(path: Path, *, make: bool) -> LocalKey:
     """Reads the key in a file that only its owner can read.
 
+    A file of root may be readable by its group, as secrets are that a container gets mounted.
+
     Args:
         path: The file, which holds 32 bytes in base64.
         make: Whether to make the file when there is none.
@@ -157,7 +159,7 @@ def key_file(path: Path, *, make: bool) -> LocalKey:
     if make:
         _make(path)
     try:
-        mode = path.stat().st_mode
+        found = path.stat()
         text = path.read_text("ascii")
     except (OSError, ValueError) as error:
         cause = getattr(error, "strerror", None) or "it is no text"
@@ -165,7 +167,8 @@ def key_file(path: Path, *, make: bool) -> LocalKey:
             f"{path}: {cause}. The service's secrets are sealed with the key in it: bring it back,"
             " or name it with --key-file"
         ) from None
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+    spared = stat.S_IRGRP if found.st_uid == 0 else 0
+    if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO) & ~spared:
         raise KeyFileUnusable(f"{path} is open to others: `chmod 600 {path}`")
     return key_text(text, str(path))
 

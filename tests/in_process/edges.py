@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from towpath_service.app.wiring import Service, open_service
 from towpath_service.rpc.grpc_server import GrpcServer, listening_socket
-from towpath_service.web import WebServer, web_application
+from towpath_service.web import Condition, WebServer, web_application
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -94,7 +94,11 @@ def open_edge(
             port = grpc_server.bind(HOST, 0)
             listener = listening_socket(HOST, 0)
             web = WebServer(
-                web_application(service.dispatcher, service.draining, hosts=[HOST]),
+                web_application(
+                    service.dispatcher,
+                    Condition(draining=lambda: service.draining.begun),
+                    hosts=[HOST],
+                ),
                 listener,
                 grace_seconds=1,
             )

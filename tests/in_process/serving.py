@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from towpath_service.core.draining import Draining
 from towpath_service.rpc.grpc_server import GrpcServer, listening_socket
-from towpath_service.web import WebServer, web_application
+from towpath_service.web import Condition, WebServer, web_application
 
 from tests.in_process.edges import HOST
 
@@ -66,9 +65,7 @@ async def serving(
     grpc_server = GrpcServer(dispatcher, request_seconds=request_seconds)
     port = grpc_server.bind(HOST, 0)
     listener = listening_socket(HOST, 0)
-    application = web_application(
-        dispatcher, Draining(asyncio.Event()), hosts=[HOST], body_seconds=body_seconds
-    )
+    application = web_application(dispatcher, Condition(), hosts=[HOST], body_seconds=body_seconds)
     server = WebServer(application, listener, grace_seconds=1, patience=patience)
     await grpc_server.start()
     running = asyncio.create_task(server.serve())

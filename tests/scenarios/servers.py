@@ -156,12 +156,13 @@ class Server:
     def _answers(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, f"the server ended:\n{self.log}"
-        listens = all(_listens(port) for port in (self.port, self.web_port))
+        answers = all(listens(port) for port in (self.port, self.web_port))
         # Commands on its home would look into its database otherwise.
-        return listens and find_server(self.home) is not None
+        return answers and find_server(self.home) is not None
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether a process listens on a port of this machine."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False

@@ -83,5 +83,6 @@ def control(foundation: Foundation, parts: WorkOfRuns, queries: Queries) -> Subj
     )
     return Subject(
         handlers=(handler, pauses),
-        loops={"directives": parts.directives.run, "followed directives": forget_followed},
+        loops={"directives": parts.directives.run},
+        background={"followed directives": forget_followed},
     )

@@ -1,15 +1,26 @@
-"""The two ports of a server: gRPC, and the web port with HTTP."""
+"""The two ports of a server: gRPC, and the web port with HTTP.
+
+A process that works in the background has the web port only, for health and metrics.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-from typing import TYPE_CHECKING, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
 from towpath_service.app.identity.exposure import web_hosts
 from towpath_service.core.errors import ServiceError
 from towpath_service.rpc.grpc_server import GrpcServer, address_of, listening_socket
-from towpath_service.web import Keys, WebServer, built_files, web_application
+from towpath_service.web import (
+    Condition,
+    Keys,
+    WebServer,
+    background_application,
+    built_files,
+    web_application,
+)
 
 if TYPE_CHECKING:
     import socket
@@ -51,7 +62,7 @@ class Listeners:
         web_socket: socket.socket,
         metrics: Callable[[], tuple[bytes, str]] | None,
     ) -> None:
-        """Binds the gRPC port; neither port answers yet.
+        """Binds the gRPC port, if calls are to be answered; neither port answers yet.
 
         Args:
             service: Answers calls.
@@ -65,19 +76,15 @@ class Listeners:
         """
         self._service = service
         self._web_socket = web_socket
+        self._leaving = False
         self.certificates = _certificates(options.listener)
-        self._grpc = GrpcServer(service.dispatcher, reflects=not options.identity.cloud)
-        self._port = _bind(self._grpc, options.listener, self.certificates)
+        self._grpc: GrpcServer | None = None
+        self._port = 0
+        if options.process.answers_calls:
+            self._grpc = GrpcServer(service.dispatcher, reflects=not options.identity.cloud)
+            self._port = _bind(self._grpc, options.listener, self.certificates)
         self._web = WebServer(
-            web_application(
-                service.dispatcher,
-                service.draining,
-                hosts=web_hosts(options, identity=service.authority is not None),
-                metrics=metrics,
-                keys=_public_keys(service, options.identity.public_url),
-                ui=None if options.listener.no_ui else built_files(),
-                trouble=self._trouble,
-            ),
+            self._application(options, metrics),
             web_socket,
             grace_seconds=GRACE_SECONDS,
             tls=None if self.certificates is None else self.certificates.context,
@@ -85,28 +92,53 @@ class Listeners:
         self._serving: asyncio.Task[None] | None = None
 
     def addresses(self, host: str) -> tuple[str, str]:
-        """The gRPC address and the web address, as reached by a host's name."""
+        """The gRPC address and the web address, as reached by a host's name.
+
+        The gRPC address of a process that answers no calls is empty.
+        """
         scheme = "http" if self.certificates is None else "https"
         web_port = self._web_socket.getsockname()[1]
-        return address_of(host, self._port), f"{scheme}://{address_of(host, web_port)}"
+        grpc_address = "" if self._grpc is None else address_of(host, self._port)
+        return grpc_address, f"{scheme}://{address_of(host, web_port)}"
 
     async def open(self, on_web_end: Callable[[], None]) -> None:
-        """Starts to answer on both ports.
+        """Starts to answer.
 
         Args:
             on_web_end: Is called when the web port has ended, for any reason.
         """
-        await self._grpc.start()
+        if self._grpc is not None:
+            await self._grpc.start()
         self._serving = asyncio.create_task(self._web.serve(), name="towpath-web")
         self._serving.add_done_callback(lambda _: on_web_end())
 
+    async def leave(self, until: asyncio.Event, seconds: float) -> None:
+        """Fails the checks of readiness, and goes on to answer.
+
+        Load balancers and resolvers of names need time to learn of it. Without that time, a stream
+        that is asked to move could come back to this process.
+
+        Args:
+            until: Ends the wait early.
+            seconds: Longest wait.
+        """
+        self._leaving = True
+        await self._report_health(serving=False)
+        assert self._serving is not None
+        if self._serving.done():
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await until.wait()
+
     async def close(self) -> None:
         """Ends watches, asks producers to reconnect, and waits for pending calls."""
-        await self._grpc.announce_drain()
+        await self._report_health(serving=False)
         self._service.drain()
         self._web.stop()
         assert self._serving is not None
-        await asyncio.gather(self._grpc.stop(GRACE_SECONDS), self._serving)
+        ending = [] if self._grpc is None else [self._grpc.stop(GRACE_SECONDS)]
+        await asyncio.gather(self._serving, *ending)
 
     async def report_database(self) -> None:
         """Keeps the answers to health checks right while the database's files change.
@@ -118,7 +150,29 @@ class Listeners:
             await asyncio.sleep(DATABASE_SECONDS)
             if serving != (not self._trouble()):
                 serving = not serving
-                await self._grpc.report_health(serving=serving)
+                await self._report_health(serving=serving and not self._leaving)
+
+    def _application(
+        self, options: ServerOptions, metrics: Callable[[], tuple[bytes, str]] | None
+    ) -> Any:
+        service = self._service
+        condition = Condition(
+            draining=lambda: self._leaving or service.draining.begun, trouble=self._trouble
+        )
+        if not options.process.answers_calls:
+            return background_application(condition, metrics=metrics)
+        return web_application(
+            service.dispatcher,
+            condition,
+            hosts=web_hosts(options, identity=service.authority is not None),
+            metrics=metrics,
+            keys=_public_keys(service, options.identity.public_url),
+            ui=None if options.listener.no_ui else built_files(),
+        )
+
+    async def _report_health(self, *, serving: bool) -> None:
+        if self._grpc is not None:
+            await self._grpc.report_health(serving=serving)
 
     def _trouble(self) -> str:
         return self._service.stores.database.trouble

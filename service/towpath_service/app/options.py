@@ -63,6 +63,40 @@ class DatabaseOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessOptions:
+    """The part of the service that a process does, and how it ends."""
+
+    role: Literal["all", "api", "background"] = field(
+        default="all",
+        metadata=option(
+            Choice(("all", "api", "background")),
+            "Part of the service that this process does: api answers calls; background plans"
+            " schedules and backfills and removes old records.",
+            page="guides/kubernetes.md",
+        ),
+    )
+    drain_wait: int = field(
+        default=0,
+        metadata=option(
+            Whole(0, 300),
+            "Seconds for which a server that was told to stop still answers, while its health"
+            " checks fail.",
+            page="guides/kubernetes.md",
+        ),
+    )
+
+    @property
+    def answers_calls(self) -> bool:
+        """Whether the process serves rpcs and the web UI."""
+        return self.role != "background"
+
+    @property
+    def works_in_background(self) -> bool:
+        """Whether the process runs the loops that work for the whole installation."""
+        return self.role != "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TlsFiles:
     """Files in PEM format; they are read again when they change."""
 
@@ -289,6 +323,7 @@ class ServerOptions:
     """The Towpath home, whose outboxes it delivers and whose processes find it there."""
     database: Path | PostgresUrl
     """The database."""
+    process: ProcessOptions = field(default_factory=ProcessOptions)
     listener: ListenerOptions = field(default_factory=ListenerOptions)
     identity: IdentityOptions = field(default_factory=IdentityOptions)
     retention: RetentionOptions = field(default_factory=RetentionOptions)
@@ -305,6 +340,7 @@ class ServerOptions:
 SERVER_OPTIONS: Final = tuple(
     declared
     for part in (
+        ProcessOptions,
         ListenerOptions,
         DatabaseOptions,
         IdentityOptions,

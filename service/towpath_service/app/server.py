@@ -123,14 +123,22 @@ async def serve_until(
         intake = Intake(
             options.home, service.dispatcher, address=here[0], pause_seconds=INTAKE_SECONDS
         )
-        loops = _loops(service, listeners, intake, identity_watch)
+        loops = _loops_of_ports(listeners)
+        if options.process.works_in_background:
+            loops |= service.background
+        if options.process.answers_calls:
+            loops |= _loops_of_calls(service, intake, identity_watch)
         wrapped = {name: observed.wrapping.loop(name, run) for name, run in loops.items()}
         await stack.enter_async_context(background(wrapped))
-        stack.enter_context(announce_server(options.home, *here))
+        if options.process.answers_calls:
+            stack.enter_context(announce_server(options.home, *here))
         if own_process:
             _calm_collector()
         on_started(*listeners.addresses(options.listener.host))
         await stop.wait()
+        if options.process.drain_wait and not identity_watch.is_on:
+            stop.clear()
+            await listeners.leave(stop, options.process.drain_wait)
         await listeners.close()
         identity_watch.check()
 
@@ -161,12 +169,19 @@ def _service(options: ServerOptions, wrapping: Wrapping) -> AbstractAsyncContext
     )
 
 
-def _loops(
-    service: Service, listeners: Listeners, intake: Intake, identity_watch: StopWhenIdentityIsOn
+def _loops_of_ports(listeners: Listeners) -> dict[str, Callable[[], Awaitable[None]]]:
+    """The loops that every process has, by their names in metrics."""
+    loops: dict[str, Callable[[], Awaitable[None]]] = {"database": listeners.report_database}
+    if listeners.certificates is not None:
+        loops["certificates"] = listeners.renew_certificates
+    return loops
+
+
+def _loops_of_calls(
+    service: Service, intake: Intake, identity_watch: StopWhenIdentityIsOn
 ) -> dict[str, Callable[[], Awaitable[None]]]:
-    """The background loops, by their names in metrics."""
+    """The loops that go with calls, by their names in metrics."""
     loops = dict(service.loops)
-    loops["database"] = listeners.report_database
     if service.authority is None:
         # With identity, the outbox of an ended process is delivered by one that has a key.
         loops["intake"] = intake.run
@@ -175,8 +190,6 @@ def _loops(
         loops["identity"] = service.authority.run
     if service.refused_exchanges is not None:
         loops["denials"] = service.refused_exchanges.run
-    if listeners.certificates is not None:
-        loops["certificates"] = listeners.renew_certificates
     return loops
 
 

@@ -37,7 +37,15 @@ class Subject:
     loops: Mapping[str, Callable[[], Awaitable[None]]] = field(
         default_factory=dict[str, Callable[[], Awaitable[None]]]
     )
-    """Its background loops, by name."""
+    """Loops that serve the callers of this process, by name."""
+    background: Mapping[str, Callable[[], Awaitable[None]]] = field(
+        default_factory=dict[str, Callable[[], Awaitable[None]]]
+    )
+    """Loops that work for the whole installation, by name: any one process will do for them.
+
+    A loop that takes silence for a loss isn't one of them: it must end with the last process that
+    could be told otherwise.
+    """
 
 
 OpenSubject: TypeAlias = Callable[[Foundation], AbstractAsyncContextManager[Subject]]

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from towpath_service.rpc.dispatcher import Dispatching
     from towpath_service.rpc.endpoints import Handler
 
+    _Loop = Callable[[], Awaitable[None]]
 
 _WITHOUT_IDENTITY = (LocalAuthHandler(), LocalAccessHandler(), LocalTenantHandler())
 
@@ -84,7 +85,9 @@ class Service:
     refused_exchanges: RefusedExchanges | None
     """Writes refused exchanges into audit logs; None without identity."""
     loops: Mapping[str, Callable[[], Awaitable[None]]]
-    """Background loops of a server, by name."""
+    """Loops that serve the callers of this process, by name."""
+    background: Mapping[str, Callable[[], Awaitable[None]]]
+    """Loops that work for the whole installation, by name."""
 
     def drain(self) -> None:
         """Ends watches and asks producers to reconnect; pending calls continue."""
@@ -156,7 +159,8 @@ async def open_service(
             reaper=runs.reaper,
             retention=runs.retention,
             stores=foundation.stores,
-            loops={name: loop for subject in all_subjects for name, loop in subject.loops.items()},
+            loops=_joined(subject.loops for subject in all_subjects),
+            background=_joined(subject.background for subject in all_subjects),
         )
         if layer is not None:
             await layer.guard.settle()
@@ -223,10 +227,14 @@ async def _runs(
             ),
             loops={
                 "reaper": reaper.run,
-                "retention": retention.run,
                 "liveness": producers.keep_alive,
             },
+            background={"retention": retention.run},
         )
+
+
+def _joined(parts: Iterable[Mapping[str, _Loop]]) -> dict[str, _Loop]:
+    return {name: loop for part in parts for name, loop in part.items()}
 
 
 def _values(foundation: Foundation, sealing: Sealing, *, operated_by_callers: bool) -> Subject:

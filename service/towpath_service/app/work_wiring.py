@@ -45,7 +45,7 @@ def work(foundation: Foundation, parts: WorkOfRuns, note_slots: NoteSlots | None
     backfills = WorkBackfills(filling, cancelling, bus, clock)
     return Subject(
         handlers=(*_resources(foundation, waiting), BackfillHandler(backfills)),
-        loops={
+        background={
             "scheduler": Scheduler(scheduling, cancelling, bus, clock, note=note_slots).run,
             "backfills": BackfillLoop(filling, bus, clock).run,
             "slot-retention": SlotRetention(scheduling, clock).run,

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+_UNSHOWN_KEY_SECONDS: Final = 1.0
+"""Life of a key that is shown to nobody."""
+
 _FILE: Final = click.Path(path_type=Path)
 _KEY_SOURCE: Final = ParsedText(Text("SOURCE", parse_key_source))
 
@@ -48,8 +51,19 @@ _KEY_SOURCE: Final = ParsedText(Text("SOURCE", parse_key_source))
     show_default=True,
     help="Life of the owner's first key; 12h, 90d or forever.",
 )
+@click.option(
+    "--no-key",
+    is_flag=True,
+    help="Show no key, and succeed where identity is on already: for installers, whose output is"
+    " kept. `towpath server recover-owner` makes a key.",
+)
 def init_auth(
-    database: DatabaseOptions, owner: str, key_file: Path | None, expires: float | None
+    database: DatabaseOptions,
+    owner: str,
+    key_file: Path | None,
+    expires: float | None,
+    *,
+    no_key: bool,
 ) -> None:
     """Switch identity on: make the first tenant, its owner and their API key.
 
@@ -61,7 +75,12 @@ def init_auth(
     home = get_settings().home
     sealing = sealing_of(home, file_source(key_file))
     target = parsed_database(database, home)
-    made = _run(enable_identity(target, sealing, owner, key_seconds=expires))
+    life = _UNSHOWN_KEY_SECONDS if no_key else expires
+    made = _run(enable_identity(target, sealing, owner, key_seconds=life))
+    if no_key:
+        owned = "was on already" if made is None else f"is on. {made.owner.handle} is the owner"
+        click.echo(f"Identity {owned}. `towpath server recover-owner` makes a key.", err=True)
+        return
     if made is None:
         raise click.ClickException(
             "identity is on already. An owner makes keys with `towpath key create`; if no owner has"

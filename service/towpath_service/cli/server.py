@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import metadata
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 from towpath.settings import get_settings
@@ -12,6 +12,7 @@ from towpath_service.app.options import (
     DatabaseOptions,
     IdentityOptions,
     ListenerOptions,
+    ProcessOptions,
     RetentionOptions,
     ServerOptions,
     TelemetryOptions,
@@ -21,9 +22,6 @@ from towpath_service.cli.database_option import parsed_database
 from towpath_service.cli.identity import init_auth, recover_owner, rotate_keys, show_first_key
 from towpath_service.cli.options import takes
 from towpath_service.core.errors import ServiceError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @click.group()
@@ -38,30 +36,43 @@ server.add_command(rotate_keys)
 
 
 @server.command()
+@takes(ProcessOptions, "process")
 @takes(ListenerOptions, "listener")
 @takes(DatabaseOptions, "database")
 @takes(IdentityOptions, "identity")
 @takes(RetentionOptions, "retention")
 @takes(TelemetryOptions, "telemetry")
 def start(
+    process: ProcessOptions,
     listener: ListenerOptions,
     database: DatabaseOptions,
     identity: IdentityOptions,
     retention: RetentionOptions,
     telemetry: TelemetryOptions,
 ) -> None:
-    """Start the server: gRPC and HTTP in one process, without set-up."""
+    """Start the server: gRPC and HTTP in one process, without set-up.
+
+    With --role, processes on one PostgreSQL database share the work: api answers calls, judges
+    silent runs and dispatches; background plans schedules and backfills and removes old records.
+    Several of each may run.
+    """
     from towpath_service.app.server import run_server  # noqa: PLC0415 - the whole service, 1 s
 
     home = get_settings().home
     options = ServerOptions(
         home=home,
         database=parsed_database(database, home),
+        process=process,
         listener=listener,
         identity=identity,
         retention=retention,
         telemetry=telemetry,
     )
+    if process.role != "all" and isinstance(options.database, Path):
+        raise click.UsageError(
+            f"--role {process.role} leaves the rest to other processes, which can't share a file:"
+            " give --database postgresql://..., or leave --role out"
+        )
     try:
         run_server(options, _show_addresses, show_first_key)
     except ServiceError as error:
@@ -73,8 +84,9 @@ def start(
 
 
 def _show_addresses(grpc_address: str, web_address: str, database: str) -> None:
+    calls = f"gRPC {grpc_address}" if grpc_address else "background"
     click.echo(
-        f"Towpath {metadata.version('towpath')} - gRPC {grpc_address} - web {web_address}"
+        f"Towpath {metadata.version('towpath')} - {calls} - web {web_address}"
         f" - database {database} - Ctrl-C stops"
     )
 

@@ -113,10 +113,6 @@ class GrpcServer:
         await self._server.start()
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
 
-    async def announce_drain(self) -> None:
-        """Reports NOT_SERVING to health checks."""
-        await self.report_health(serving=False)
-
     async def report_health(self, *, serving: bool) -> None:
         """Changes what health checks are answered: SERVING or NOT_SERVING."""
         status = health_pb2.HealthCheckResponse

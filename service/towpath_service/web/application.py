@@ -1,4 +1,8 @@
-"""The web application: rpcs, UI, health, metrics, public keys, and a check of the Host header."""
+"""The web applications.
+
+That of a server has rpcs, UI, health, metrics, public keys, and a check of the Host header; that of
+a process in the background has health and metrics.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,6 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from towpath_service.core.draining import Draining
     from towpath_service.rpc.dispatcher import Dispatching
     from towpath_service.web.ui import File
 
@@ -40,46 +43,42 @@ NO_PUBLIC_URL: Final = (
     "this server has no public URL: start it with --public-url, or take the keys"
     " of its tokens from /.well-known/jwks.json\n"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """What probes ask about a process."""
+
+    draining: Callable[[], bool] = bool
+    """Returns whether it is about to stop."""
+    trouble: Callable[[], str] = str
+    """Returns why it can't work before it is started again; empty when it can."""
+
+
 _JWKS: Final = "/.well-known/jwks.json"
 
 
 def web_application(
     dispatcher: Dispatching,
-    draining: Draining,
+    condition: Condition,
     *,
     hosts: Collection[str] | None,
     metrics: Callable[[], tuple[bytes, str]] | None = None,
     keys: Keys | None = None,
     ui: Mapping[str, File] | None = None,
-    trouble: Callable[[], str] = str,
     body_seconds: float = BODY_SECONDS,
 ) -> Starlette:
     """The application of the web port.
 
     Args:
         dispatcher: Handles the calls.
-        draining: Whether the service is about to stop.
+        condition: What probes are answered.
         hosts: Names, beside those of loopback, that requests may be addressed to; None for any.
         metrics: All metrics and their content type; None when nothing is measured.
         keys: Public keys and issuer of access tokens; None without identity.
         ui: The files of the UI by path; none to serve rpcs only.
-        trouble: Returns why the service can't work before it is started again; empty when it can.
         body_seconds: How long a request may take to be complete.
     """
-
-    async def health(_: Request) -> JSONResponse:
-        if draining.begun:
-            return JSONResponse({"status": "draining"}, status_code=503)
-        if trouble():
-            return JSONResponse({"status": "unusable"}, status_code=503)
-        return JSONResponse({"status": "serving"})
-
-    def measured(_: Request) -> Response:
-        if metrics is None:
-            return PlainTextResponse(NO_METRICS, status_code=404)
-        body, content_type = metrics()
-        return Response(body, headers={"content-type": content_type})
-
     rpcs = connect_application(dispatcher)
     streams = {
         f"/{name}"
@@ -90,13 +89,49 @@ def web_application(
     walls = [] if hosts is None else [Middleware(HostWall, hosts=hosts)]
     return Starlette(
         routes=[
-            Route("/healthz", health),
-            Route("/metrics", measured),
+            *_watched(condition, metrics),
             *([] if keys is None else _discovery(keys)),
             Mount("/", app=WebUi(rpcs, ui) if ui else rpcs),
         ],
         middleware=[*walls, timed],
     )
+
+
+def background_application(
+    condition: Condition, *, metrics: Callable[[], tuple[bytes, str]] | None = None
+) -> Starlette:
+    """The application of the web port of a process that answers no calls.
+
+    Args:
+        condition: What probes are answered.
+        metrics: All metrics and their content type; None when nothing is measured.
+    """
+    return Starlette(routes=_watched(condition, metrics))
+
+
+def _watched(condition: Condition, metrics: Callable[[], tuple[bytes, str]] | None) -> list[Route]:
+    """The routes by which a process is watched from outside."""
+
+    def answer(*, ready: bool) -> JSONResponse:
+        if ready and condition.draining():
+            return JSONResponse({"status": "draining"}, status_code=503)
+        if condition.trouble():
+            return JSONResponse({"status": "unusable"}, status_code=503)
+        return JSONResponse({"status": "serving"})
+
+    async def ready(_: Request) -> JSONResponse:
+        return answer(ready=True)
+
+    async def alive(_: Request) -> JSONResponse:
+        return answer(ready=False)
+
+    def measured(_: Request) -> Response:
+        if metrics is None:
+            return PlainTextResponse(NO_METRICS, status_code=404)
+        body, content_type = metrics()
+        return Response(body, headers={"content-type": content_type})
+
+    return [Route("/healthz", ready), Route("/livez", alive), Route("/metrics", measured)]
 
 
 def _discovery(keys: Keys) -> list[Route]:

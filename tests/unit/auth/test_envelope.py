@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import base64
 import os
-from typing import TYPE_CHECKING
+import stat
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -15,9 +17,6 @@ from towpath_auth.envelope import (
     key_file,
     key_text,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 KEY, OTHER = LocalKey(os.urandom(32)), LocalKey(os.urandom(32))
 PLACE = "server_key/signing/1"
@@ -80,9 +79,35 @@ def test_a_key_file_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None
     assert path.stat().st_mode & 0o777 == 0o600
     assert key_file(path, make=True).key_id == made.key_id
     assert made.key_id in repr(made)
-    path.chmod(0o640)
-    with pytest.raises(KeyFileUnusable, match="chmod 600"):
-        key_file(path, make=False)
+
+
+@pytest.mark.parametrize(
+    ("owner", "mode", "usable"),
+    [
+        # A user's own file is theirs alone.
+        (10001, 0o600, True),
+        (10001, 0o640, False),
+        # A container gets its secrets as files of root that its group may read.
+        (0, 0o440, True),
+        (0, 0o640, True),
+        (0, 0o444, False),
+        (0, 0o460, False),
+        (0, 0o450, False),
+        (0, 0o404, False),
+    ],
+)
+def test_only_root_may_let_a_group_read_a_key_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: int, mode: int, usable: bool
+) -> None:
+    path = tmp_path / "server.key"
+    made = key_file(path, make=True)
+    found = SimpleNamespace(st_uid=owner, st_mode=stat.S_IFREG | mode)
+    monkeypatch.setattr(Path, "stat", lambda _, **__: found)
+    if usable:
+        assert key_file(path, make=False).key_id == made.key_id
+    else:
+        with pytest.raises(KeyFileUnusable, match="chmod 600"):
+            key_file(path, make=False)
 
 
 def test_a_key_file_outlasts_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

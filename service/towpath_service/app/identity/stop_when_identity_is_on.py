@@ -43,6 +43,11 @@ class StopWhenIdentityIsOn:
         self._look_seconds = look_seconds
         self._is_on = False
 
+    @property
+    def is_on(self) -> bool:
+        """Whether identity was found to be on: no further call must be answered."""
+        return self._is_on
+
     async def run(self) -> None:
         """Looks periodically; never returns."""
         while True:

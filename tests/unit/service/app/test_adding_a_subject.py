@@ -156,7 +156,7 @@ async def test_a_subject_brings_its_table_store_handler_and_rpc(bookmark: Table)
             answer: Any = await service.dispatcher.unary(endpoint, request, {})
         assert answer.count == 2
         assert "bookmarks" in service.loops
-        assert {"reaper", "retention", "liveness"} < service.loops.keys()
+        assert {"reaper", "liveness"} < service.loops.keys()
 
 
 async def test_two_subjects_work_in_one_transaction(bookmark: Table) -> None:

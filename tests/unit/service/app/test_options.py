@@ -14,6 +14,7 @@ from towpath_service.app.options import (
     DatabaseOptions,
     IdentityOptions,
     ListenerOptions,
+    ProcessOptions,
     RetentionOptions,
     TelemetryOptions,
     TlsFiles,
@@ -23,7 +24,14 @@ from towpath_service.cli.server import start
 from towpath_service.core.errors import ServiceError
 
 DOCS = Path(__file__).resolve().parents[4] / "docs"
-PARTS = (ListenerOptions, DatabaseOptions, IdentityOptions, RetentionOptions, TelemetryOptions)
+PARTS = (
+    ProcessOptions,
+    ListenerOptions,
+    DatabaseOptions,
+    IdentityOptions,
+    RetentionOptions,
+    TelemetryOptions,
+)
 
 
 def taken(part: Any, *words: str, **variables: str) -> Any:

@@ -46,6 +46,19 @@ def test_the_first_key_is_shown_with_when_it_ends(words: tuple[str, ...], end: s
 
 
 @pytest.mark.usefixtures("home")
+def test_an_installer_switches_identity_on_as_often_as_it_runs_and_shows_no_key() -> None:
+    for _ in range(2):
+        done = said("init-auth", "--no-key", "--owner", "eve@example.org")
+        assert done.exit_code == 0
+        assert done.stdout == ""
+        assert "twpu_" not in done.stderr
+        assert "towpath server recover-owner" in done.stderr
+    assert said("recover-owner").stdout.startswith("twpu_")
+    # By hand it is still refused, since no key would be shown.
+    assert said("init-auth").exit_code == 1
+
+
+@pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("age", ["0d", "soon"])
 def test_a_first_key_that_would_be_of_no_use_isnt_made(home: Path, age: str) -> None:
     refused = said("init-auth", "--expires", age)
