@@ -1,1 +1,0 @@
-import{lt as e,nt as t}from"./Copy-B-rmxL37.js";function n(n,r){return t(n,e,r)}export{n as t};
