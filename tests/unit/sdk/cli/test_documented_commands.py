@@ -20,6 +20,8 @@ FENCED = re.compile(r"^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE |
 SHELLS = {"bash", "sh", "console"}
 SPAN = re.compile(r"`([^`]+)`")
 COMMAND = re.compile(r"(?<!from )(?<![=/])\btowpath +([^|&;>#\n]*)")
+OF_OTHERS = re.compile(r"\b(?:docker|helm|kubectl|kustomize|podman)\b(?:(?! -- ).)*")
+"""A command of another program, up to the one that it runs in a container."""
 PLACEHOLDER = re.compile(r"[A-Z_]+|\.\.\.")
 
 
@@ -54,7 +56,8 @@ def mentioned() -> set[str]:
         spans = SPAN.findall(FENCED.sub("", text))
         # A span may be broken where its line ends.
         pieces = [*blocks, *(span.replace("\n", " ") for span in spans)]
-        found |= {said.strip() for piece in pieces for said in COMMAND.findall(piece)}
+        ours = (OF_OTHERS.sub("", piece) for piece in pieces)
+        found |= {said.strip() for piece in ours for said in COMMAND.findall(piece)}
     return found
 
 
