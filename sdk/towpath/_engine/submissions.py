@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _quick = threading.local()
 
 _RUN: Final = "run"
+_RUN_INLINE: Final = "run inline"
 _SKIP: Final = "skip"
 _LOST: Final = "lost"
 _BROKEN_OFF: Final = "broken off"
@@ -88,8 +89,8 @@ def _submitted(
     run = new_run(task, parameters, mapped=mapped)
     run.submitted = True
     run.runner = runner
+    report_new(run, StateReport(state=StateType.PENDING, time=run.created), waits=waits)
     try:
-        report_new(run, StateReport(state=StateType.PENDING, time=run.created), waits=waits)
         child = Child(run.name)
         child.trace = run.trace
         future: Future[Any] = Future(run.run_id, child)
@@ -159,21 +160,18 @@ class _Submission:
             self._wait()
         except BaseException as error:
             # What was to begin the run may be broken off, so that nothing would.
-            if self._claims(_BROKEN_OFF):
-                self._break_off(error)
+            if self._claims(_BROKEN_OFF) or self._is_broken_off_here():
+                leave_unended(self._run, error)
+                self._end(interruption(error))
             raise
 
     def _claims(self, purpose: str) -> bool:
         """Whether the run's end is up to a caller with this purpose: the first one."""
         return self._claimed.setdefault("", purpose) is purpose
 
-    def _break_off(self, error: BaseException) -> None:
-        state = interruption(error)
-        try:
-            state = attempts_of(self._run, Results()).interrupted(error)
-        finally:
-            leave_unended(self._run, error)
-            self._end(state)
+    def _is_broken_off_here(self) -> bool:
+        """Whether this thread ran the run, as an inline runner has it, but not to its end."""
+        return self._claims(_RUN_INLINE) and not self._future.done()
 
     def _wait(self) -> None:
         if not self._waits:
@@ -214,14 +212,15 @@ class _Submission:
 
     def _work(self) -> None:
         try:
-            if not self._claims(_RUN):
+            here = threading.get_ident() == self._thread
+            if not self._claims(_RUN_INLINE if here else _RUN):
                 return
             self._check_interruption()
             ready = self._ready()
             state = ready if isinstance(ready, State) else execute(self._run, *ready)
         except KeyboardInterrupt as error:
             # The task ran in the thread of the flow's own code, which must get the exception.
-            self._end(interruption(error))
+            self._end(self._ended_by(error))
             raise
         except BaseException as error:  # noqa: BLE001 - a thread of ours must not lose it
             state = self._ended_by(error)
@@ -253,6 +252,7 @@ class _Submission:
     def _ended_by(self, error: BaseException) -> State[Any]:
         if isinstance(error, RunCancelled):
             return attempts_of(self._run, Results()).interrupted(error)
+        leave_unended(self._run, error)
         return interruption(error)
 
     def _lost(self, shared: SharedLoop) -> None:

@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.subject("runners"), pytest.mark.timeout(60)]
 
 WITHIN = "_runs/slots"
 MOST = 2
+THIS_THREAD = -1
 
 
 class Trial:
@@ -88,7 +89,9 @@ def trials(
         yield broke, trial
         trial = Trial()
         prepare(trial)
-    trial.end()
+    trial.go_on.set()
+    trial.slots._threads.pop(THIS_THREAD, None)
+    trial.slots.close()
 
 
 def nothing(trial: Trial) -> None:
@@ -167,13 +170,13 @@ def test_a_thread_that_is_struck_down_is_replaced(monkeypatch: pytest.MonkeyPatc
         for name in ("first", "second", "third"):
             trial.run(name)
         trial.slots._free = MOST
-        trial.slots._threads[-1] = threading.current_thread()
+        trial.slots._threads[THIS_THREAD] = threading.current_thread()
         trial.slots._wake.put(None)
 
     times = 0
-    for _, trial in trials(lambda trial: trial.slots._serve(-1), prepare=queue):
+    for _, trial in trials(lambda trial: trial.slots._serve(THIS_THREAD), prepare=queue):
         if times == 0:  # The function has not begun, so that it didn't end, either.
-            trial.slots._serve(-1)
+            trial.slots._serve(THIS_THREAD)
         trial.end()
         assert [trial.ran[name] for name in ("first", "second", "third")] == [1, 1, 1]
         times += 1
