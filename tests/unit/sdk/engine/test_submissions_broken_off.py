@@ -32,7 +32,7 @@ async def awaited(*_: object) -> int:
     return 1
 
 
-@pytest.mark.parametrize("within", ["_engine/submissions", "_runs/slots", "_runs/loops"])
+@pytest.mark.parametrize("within", ["_engine/submissions", "_runs/slots"])
 @pytest.mark.parametrize("waits", [False, True])
 @pytest.mark.parametrize("submitted", [plain, awaited], ids=lambda each: each.name)
 @pytest.mark.parametrize("runner", [InlineTaskRunner(), ThreadPoolTaskRunner(2)])
