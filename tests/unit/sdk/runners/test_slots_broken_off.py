@@ -112,8 +112,11 @@ def test_work_whose_hand_over_is_broken_off_runs_once_or_never(
 ) -> None:
     times = 0
     for broke, trial in trials(lambda t: hand_over(t, "amid"), prepare=prepare):
-        trial.end()
+        trial.go_on.set()
+        trial.slots.close()
+        assert not trial.slots._queue  # Accepted work needs no further work to be begun.
         assert trial.ran["amid"] in ({0, 1} if broke else {1})
+        trial.end()
         times += 1
     assert times > 10
 
@@ -200,8 +203,12 @@ def test_work_runs_when_no_further_thread_can_be_started(monkeypatch: pytest.Mon
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
+    def work() -> None:
+        began.set()
+        assert trial.go_on.wait(30)
+
     began = threading.Event()
-    trial.slots.run(lambda: cast("None", (began.set(), trial.go_on.wait(30))))
+    trial.slots.run(work)
     assert began.wait(30)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
