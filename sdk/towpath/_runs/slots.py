@@ -9,7 +9,8 @@ Invariants:
 They hold wherever an exception arrives, such as Ctrl-C in a thread that hands over work. So work
 waits in one queue until the step that takes it, with its slot, off the queue. Nothing there is
 a call: Python looks for exceptions from outside only after calls, at jumps back and where functions
-begin. A thread that an exception ends is replaced.
+begin. What gives a slot back is tried once more, since an exception may arrive as it takes the
+lock. A thread that an exception ends is replaced.
 """
 
 from __future__ import annotations
@@ -42,6 +43,14 @@ class _Held:
     slots: Slots
     waiting: int = 0
     """How much of the work waits for other runs: of async work, several parts may."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Wait:
+    """A wait of the work in a slot."""
+
+    held: _Held
+    counts: bool = False
 
 
 _held: ContextVar[_Held | None] = ContextVar("towpath_slot", default=None)
@@ -137,20 +146,28 @@ class Slots:
     @contextmanager
     def aside(self, held: _Held) -> Generator[None]:
         """Gives up a slot for as long as any of the work in it waits."""
-        waits = False
+        wait = _Wait(held=held)
         try:
             with self._lock:
                 self._free += not held.waiting
                 held.waiting += 1
-                waits = True
+                wait.counts = True
             self._settle()
             yield
         finally:
-            if waits:
-                with self._lock:
-                    held.waiting -= 1
-                    # This may go below zero: work under way continues, new work waits for a slot.
-                    self._free -= not held.waiting
+            try:
+                self._take_again(wait)
+            finally:
+                if wait.counts:
+                    self._take_again(wait)
+
+    def _take_again(self, wait: _Wait) -> None:
+        with self._lock:
+            if wait.counts:
+                wait.counts = False
+                wait.held.waiting -= 1
+                # This may go below zero: work under way continues, new work waits for a slot.
+                self._free -= not wait.held.waiting
 
     def _context(self) -> Context:
         context = copy_context()
@@ -202,13 +219,21 @@ class Slots:
             raise
         finally:
             if work is not None and (work.over is None or not begun):
-                with self._lock:
-                    self._working -= work.over is None
-                    self._free += 1
-                    work.has_slot = False
-                    if not begun:
-                        self._queue.appendleft(work)
+                try:
+                    self._give_back(work, begun=begun)
+                finally:
+                    if begun and work.has_slot:
+                        self._give_back(work, begun=begun)
         return True
+
+    def _give_back(self, work: _Work, *, begun: bool) -> None:
+        with self._lock:
+            if work.has_slot:
+                work.has_slot = False
+                self._free += 1
+                self._working -= work.over is None
+                if not begun:
+                    self._queue.appendleft(work)
 
     def _call_thread(self) -> None:
         """Wakes a thread, or starts one; the caller holds the lock."""
