@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextvars import copy_context
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from towpath._delivery.reports import StateReport
 from towpath._delivery.session import end_forked_child
@@ -21,10 +21,11 @@ from towpath._engine.task_runs import (
     new_run,
     report_new,
 )
-from towpath._runs.children import Child
+from towpath._runs.children import Child, Children
 from towpath._runs.context import current_run
 from towpath._runs.futures import Future, FutureList
 from towpath._runs.loops import loop_for
+from towpath._runs.unended import leave_unended
 from towpath._state_type import StateType
 from towpath._strikes import spared
 from towpath.exceptions import MissingContextError, RunCancelled
@@ -35,8 +36,15 @@ if TYPE_CHECKING:
     from towpath._engine.definitions import TaskDefinition
     from towpath._runs.context import RunContext, Runner
     from towpath._runs.futures import Waits
+    from towpath._runs.loops import SharedLoop
 
 _quick = threading.local()
+
+_RUN: Final = "run"
+_RUN_INLINE: Final = "run inline"
+_SKIP: Final = "skip"
+_LOST: Final = "lost"
+_BROKEN_OFF: Final = "broken off"
 
 
 def submit(
@@ -82,13 +90,17 @@ def _submitted(
     run.submitted = True
     run.runner = runner
     report_new(run, StateReport(state=StateType.PENDING, time=run.created), waits=waits)
-    child = Child(run.name)
-    child.trace = run.trace
-    future: Future[Any] = Future(run.run_id, child)
-    child.future = future
-    parent.children.add(child)
+    try:
+        child = Child(run.name)
+        child.trace = run.trace
+        future: Future[Any] = Future(run.run_id, child)
+        child.future = future
+        submission = _Submission(run, future, arguments, waits, runner)
+    except BaseException as error:
+        leave_unended(run, error)
+        raise
     parent.children.have_futures = True
-    _Submission(run, future, arguments, waits, runner).wait()
+    submission.begin_when_ready(parent.children)
     return future
 
 
@@ -132,8 +144,36 @@ class _Submission:
         self._missing = len(waits) + 1
         self._lock = threading.Lock() if waits else None
         self._context = copy_context() if waits else None
+        self._claimed: dict[str, object] = {}
 
-    def wait(self) -> None:
+    def begin_when_ready(self, children: Children) -> None:
+        """Begins the run once all it waits for has ended.
+
+        Args:
+            children: What the flow's end waits for; the run is added.
+
+        Raises:
+            BaseException: An exception arrived meanwhile; the run ends all the same.
+        """
+        try:
+            children.add(self._future.child)
+            self._wait()
+        except BaseException as error:
+            # What was to begin the run may be broken off, so that nothing would.
+            if self._claims(_BROKEN_OFF) or self._is_broken_off_here():
+                leave_unended(self._run, error)
+                self._end(interruption(error))
+            raise
+
+    def _claims(self, purpose: str) -> bool:
+        """Whether the run's end is up to a caller with this purpose: the first one."""
+        return self._claimed.setdefault("", purpose) is purpose
+
+    def _is_broken_off_here(self) -> bool:
+        """Whether this thread ran the run, as an inline runner has it, but not to its end."""
+        return self._claims(_RUN_INLINE) and not self._future.done()
+
+    def _wait(self) -> None:
         if not self._waits:
             self._begin()
             return
@@ -161,7 +201,8 @@ class _Submission:
         if self._runner.remote or not self._run.owner.awaited:
             self._runner.run(self._work)
         else:
-            self._runner.run_in_loop(self._work_async, loop_for(self._flow_run), self._lost)
+            shared = loop_for(self._flow_run)
+            self._runner.run_in_loop(self._work_async, shared, lambda: self._lost(shared))
 
     @property
     def _flow_run(self) -> RunContext:
@@ -171,12 +212,15 @@ class _Submission:
 
     def _work(self) -> None:
         try:
+            here = threading.get_ident() == self._thread
+            if not self._claims(_RUN_INLINE if here else _RUN):
+                return
             self._check_interruption()
             ready = self._ready()
             state = ready if isinstance(ready, State) else execute(self._run, *ready)
         except KeyboardInterrupt as error:
             # The task ran in the thread of the flow's own code, which must get the exception.
-            self._end(interruption(error))
+            self._end(self._ended_by(error))
             raise
         except BaseException as error:  # noqa: BLE001 - a thread of ours must not lose it
             state = self._ended_by(error)
@@ -186,6 +230,8 @@ class _Submission:
 
     async def _work_async(self) -> None:
         try:
+            if not self._claims(_RUN):
+                return
             self._check_interruption()
             ready = self._ready()
             state = ready if isinstance(ready, State) else await execute_async(self._run, *ready)
@@ -206,11 +252,14 @@ class _Submission:
     def _ended_by(self, error: BaseException) -> State[Any]:
         if isinstance(error, RunCancelled):
             return attempts_of(self._run, Results()).interrupted(error)
+        leave_unended(self._run, error)
         return interruption(error)
 
-    def _lost(self) -> None:
-        """Ends a run whose loop was closed before its code began."""
-        if not self._future.done():
+    def _lost(self, shared: SharedLoop) -> None:
+        """Ends a run whose code never began in its loop, or was left there when that stopped."""
+        if self._future.done():
+            return
+        if self._claims(_LOST) or not shared.loop.is_running():
             error = RunCancelled("its event loop was closed before it began")
             self._end(attempts_of(self._run, Results()).interrupted(error))
 
@@ -243,6 +292,8 @@ class _Submission:
         return parameters, results
 
     def _skip(self, failed: list[Future[Any]]) -> None:
+        if not self._claims(_SKIP):
+            return
         state = skipped(self._future.child, failed)
         report = StateReport(
             state=state.type,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 3600.0
+_SIGNAL_SECONDS: Final = 0.5
+"""Longest time in which the main thread doesn't look for signals."""
 
 
 class Wait:
@@ -51,7 +53,7 @@ class Wait:
         shared = self._shared = loop_here()
         with exposed(self._stop):
             if shared is None:
-                self._each(deadline, self._changed.wait)
+                self._each(deadline, self._rest)
                 return
             with shared.within_wait(self._changed.set):
                 self._each(deadline, lambda seconds: self._go_on(shared, seconds))
@@ -69,6 +71,13 @@ class Wait:
             if left is not None and left <= 0:
                 return
             step(left)
+
+    def _rest(self, seconds: float | None) -> None:
+        # A signal that comes just before the main thread blocks doesn't wake it. Python calls the
+        # signal's handler after the wait, so that Ctrl-C would have no effect until then.
+        if threading.current_thread() is threading.main_thread():
+            seconds = _SIGNAL_SECONDS if seconds is None else min(seconds, _SIGNAL_SECONDS)
+        self._changed.wait(seconds)
 
     def _go_on(self, shared: SharedLoop, seconds: float | None) -> None:
         if not shared.busy:
