@@ -156,6 +156,15 @@ def traced(
         tracer.stderr.close()
 
 
+def is_traced(process: int) -> bool:
+    """Whether a process is followed, or has ended."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return True
+    return "\nTracerPid:\t0\n" not in status
+
+
 def _wait_attached(tracer: subprocess.Popen[str], told: IO[str], processes: int) -> None:
     lines: list[str] = []
     while processes:
