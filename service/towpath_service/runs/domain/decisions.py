@@ -5,7 +5,8 @@ Invariants:
   - a terminal state is left only by a retry that was requested of the service, or by a producer's
     own report after a crash that was only inferred;
   - an update of an older attempt, or under a lower fence, never takes effect;
-  - a run that was dispatched to a worker accepts no report without the fence of its lease;
+  - a run that was dispatched to a worker accepts no report without the fence of its lease, and none
+    while it waits in the queue again;
   - a repeated report changes nothing.
 """
 
@@ -234,7 +235,10 @@ def _stale(run: RunStatus, report: StateReport, attempt: int) -> Refused | Uncha
 
 
 def _fenced(run: RunStatus, report: StateReport, source: Source) -> Refused | None:
-    if source is Source.PRODUCER and report.fence < run.fence:
+    if source is not Source.PRODUCER or not run.fence:
+        return None
+    # A run that waits again has no lease, until another gets the next fence.
+    if report.fence < run.fence or run.state is RunState.SCHEDULED:
         return Refused(
             reason="LEASE_LOST",
             rule="LEASE_LOST",
