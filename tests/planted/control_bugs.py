@@ -15,8 +15,8 @@ CONTROL_BUGS = (
     PlantedBug(
         name="reports-without-a-fence-pass",
         file="service/towpath_service/runs/domain/decisions.py",
-        correct="if source is Source.PRODUCER and report.fence < run.fence:",
-        broken="if source is Source.PRODUCER and 0 < report.fence < run.fence:",
+        correct="if report.fence < run.fence or",
+        broken="if 0 < report.fence < run.fence or",
         caught_by=(f"{_FENCES}::test_a_dispatched_run_accepts_no_report_without_its_fence",),
     ),
     PlantedBug(
