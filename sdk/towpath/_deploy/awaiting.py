@@ -11,8 +11,9 @@ from towpath import _strikes
 from towpath._runs.open_runs import cancel
 from towpath._settings.current import settings_of_runs
 from towpath._state_type import StateType
+from towpath._transport.away import is_away
 from towpath.client import connect
-from towpath.exceptions import NotFound, RpcError, ServerUnreachable
+from towpath.exceptions import NotFound, RpcError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,6 @@ CALL_SECONDS: Final = 20.0
 """Longest wait of one call."""
 _FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 5.0
-_AWAY: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED"})
 
 
 class Awaiting:
@@ -134,4 +134,4 @@ class Awaiting:
 
 def _may_come_back(error: RpcError) -> bool:
     """Whether the call may succeed later: the service is away, or hasn't heard of the run yet."""
-    return isinstance(error, ServerUnreachable | NotFound) or error.code in _AWAY
+    return isinstance(error, NotFound) or is_away(error)

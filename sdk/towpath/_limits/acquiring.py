@@ -14,10 +14,11 @@ import uuid_utils
 
 from towpath import _strikes
 from towpath._forks import in_child
-from towpath._limits.calls import Wanted, is_away, limit_calls
+from towpath._limits.calls import Wanted, limit_calls
 from towpath._limits.keeping import Slots, keeper
 from towpath._runs.context import current_run
 from towpath._settings.current import settings_of_runs
+from towpath._transport.away import is_away
 from towpath.exceptions import (
     AcquireConcurrencySlotTimeoutError,
     ConcurrencySlotAcquisitionError,

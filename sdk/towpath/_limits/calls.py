@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from towpath._forks import in_child
 from towpath._transport.discovery import DATABASE, find_server
-from towpath.exceptions import RpcError, ServerUnreachable
+from towpath.exceptions import RpcError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _SERVICE: Final = "towpath.api.v1.LimitService"
 _SLACK_SECONDS: Final = 10.0
-_AWAY: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,11 +198,6 @@ def close_calls() -> None:
     if calls is not None and not calls.embedded:
         with suppress(RpcError):
             calls.transport.close()
-
-
-def is_away(error: RpcError) -> bool:
-    """Whether an error says that the service can't answer now, and may later."""
-    return isinstance(error, ServerUnreachable) or error.code in _AWAY
 
 
 def _forget_in_child() -> None:

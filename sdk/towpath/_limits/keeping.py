@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from towpath._forks import generation, in_child
-from towpath._limits.calls import close_calls, is_away, limit_calls
+from towpath._limits.calls import close_calls, limit_calls
+from towpath._transport.away import is_away
 from towpath.exceptions import RpcError, TowpathError
 
 if TYPE_CHECKING:
