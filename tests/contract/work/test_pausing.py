@@ -102,6 +102,8 @@ async def test_a_repeated_request_is_answered_as_the_first(site: Site, desk: Des
     ("text", "field"),
     [
         ('{"approve": "perhaps"}', "input.approve"),
+        # No process replaces names in an answer.
+        ('{"approve": "{{ variables.answer }}"}', "input.approve"),
         ("{}", "input"),
         (None, "input"),
         ('{"approve": true, "more": 1}', "input"),

@@ -225,7 +225,7 @@ def check_input(schema_text: str, text: str | None) -> None:
         return
     schema = parse_object(schema_text, "pause.input_schema_json", most_bytes=MOST_BYTES)
     check_schema(schema, "pause.input_schema_json")
-    check_parameters(schema, value, "input")
+    check_parameters(schema, value, "input", named=False)
 
 
 def _locked(control: Control, request: PauseRequest) -> RunStatus:

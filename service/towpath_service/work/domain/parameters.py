@@ -67,14 +67,20 @@ def check_schema(schema: Mapping[str, Any], field: str = "parameter_schema_json"
 
 
 def check_parameters(
-    schema: Mapping[str, Any], parameters: Mapping[str, Any], field: str = "parameters"
+    schema: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    field: str = "parameters",
+    *,
+    named: bool = True,
 ) -> None:
-    """Checks arguments against a JSON Schema; names of values of the workspace fit each schema.
+    """Checks arguments against a JSON Schema.
 
     Args:
         schema: A schema that `check_schema` accepts.
         parameters: The arguments, by name.
         field: The field that they were given in, for the error.
+        named: Whether the name of a secret or variable fits each schema: the process of the run
+            replaces it.
 
     Raises:
         ServiceError: INVALID_REQUEST, with the path of each misfit, at most 6; or the check takes
@@ -82,7 +88,11 @@ def check_parameters(
     """
     _steps.set(MOST_STEPS)
     try:
-        found = (error for error in _misfits(schema, parameters) if not _is_named(error.instance))
+        found = (
+            error
+            for error in _misfits(schema, parameters)
+            if not (named and _is_named(error.instance))
+        )
         misfits = list(islice(found, MOST_MISFITS))
     except (_TooLong, RecursionError):
         raise invalid(field, "the schema is too complex to check these arguments against") from None
