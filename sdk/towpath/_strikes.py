@@ -51,7 +51,7 @@ class Interrupted(Struck):
 
 
 class _Withdrawn(Struck):
-    """Raised in the place of a strike that was withdrawn, and seen by nobody."""
+    """Replaces a strike that was withdrawn; `_withdraw` catches it."""
 
 
 class Strike:

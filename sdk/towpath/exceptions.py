@@ -14,7 +14,7 @@
     ├── ConcurrencySlotAcquisitionError  slots of a limit can't be acquired
     ├── AcquireConcurrencySlotTimeoutError  none came free in time
     ├── FlowRunWaitTimeout        a run that was waited for hasn't ended in time
-    ├── FlowPauseTimeout          nobody resumed a paused run in time
+    ├── FlowPauseTimeout          a paused run was not resumed in time
     ├── NotPausedError            a run can't be paused, or doesn't wait to be resumed
     ├── RunError                  a run didn't complete
     │   ├── FailedRun             a run ended FAILED without an exception of its own
@@ -140,7 +140,7 @@ class FlowRunWaitTimeout(TowpathError, TimeoutError):
 
 
 class FlowPauseTimeout(TowpathError, TimeoutError):
-    """Nobody resumed a paused run before its deadline."""
+    """A paused run was not resumed before its deadline."""
 
 
 class NotPausedError(TowpathError, RuntimeError):

@@ -59,8 +59,9 @@ def pause_flow_run(
     Args:
         wait_for_input: The input to wait for: a `RunInput`, another Pydantic model, or a type such
             as `bool`, which is then given as `value`; None for none.
-        timeout: Seconds until nobody may resume the run any more; None for no end.
-        poll_interval: Has no effect: the wait is told of the answer.
+        timeout: Seconds until the deadline, after which the run can't be resumed; None for no
+            deadline.
+        poll_interval: Has no effect: the service sends the answer at once.
         key: Key of the pause, unique within the run; None for its number among the run's pauses.
             Another attempt gets the answer that the pause with the same key has.
 
@@ -68,7 +69,7 @@ def pause_flow_run(
         The input, or None.
 
     Raises:
-        FlowPauseTimeout: Nobody resumed it in time.
+        FlowPauseTimeout: The run was not resumed before the deadline.
         MissingContextError: It was called outside a flow, or within a task.
         DefinitionError: There is no JSON Schema of the type.
         RpcError: The service refuses.
@@ -125,8 +126,8 @@ def suspend_flow_run(
         wait_for_input: As for `pause_flow_run`.
         flow_run_id: Full id of another run, which waits for a worker and then starts only once it
             is resumed; None for the current one.
-        timeout: Seconds until nobody may resume the run any more; None for no end. The run then
-            ends FAILED. For another run there is no end.
+        timeout: Seconds until the deadline, at which the run ends FAILED; None for no deadline.
+            Another run has none.
         key: As for `pause_flow_run`.
 
     Returns:
@@ -267,8 +268,10 @@ class _Pausing:
 
     def _answered(self, pause: Pause | None) -> Any:
         if pause is None or pause.answered is None:
-            self._go_on("nobody resumed it before its deadline", "PAUSE_TIMEOUT")
-            raise FlowPauseTimeout("nobody resumed the run before its deadline")
+            self._go_on("it was not resumed before its deadline", "PAUSE_TIMEOUT")
+            raise FlowPauseTimeout(
+                "the run was not resumed before its deadline: run it again, or raise the timeout"
+            )
         by = f" by {pause.answered_by}" if pause.answered_by else ""
         self._go_on(f"resumed{by}", "RESUMED")
         return self._input.read(pause.input)

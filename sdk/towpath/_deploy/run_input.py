@@ -24,7 +24,7 @@ class RunInput(BaseModel):
 
     @classmethod
     def with_initial_data(cls, description: str | None = None, **initial: Any) -> type[Self]:
-        """Returns this class with defaults that whoever resumes the run may change.
+        """Returns this class with other defaults; the answer may give other values.
 
         Args:
             description: What is asked for, for people; None for none.

@@ -2,7 +2,7 @@
 
 Invariants:
   - work that can run is run even when every slot is held by work that waits for it;
-  - accepted work is run once, or, in a loop that was closed, is told that it has ended;
+  - accepted work runs once; work for a loop that was closed gets its `ended` call instead;
   - there are no more threads than slots and work that gave up its slot, at once;
   - a thread without work waits for a wake-up, and looks for work after each.
 

@@ -81,7 +81,7 @@ class RunState(_RunState, metaclass=_RunStateEnumTypeWrapper):
       RUNNING     | PAUSED P, RETRYING PWS, CANCELLING PS, COMPLETED P, FAILED P, CANCELLED P,
                   | CRASHED PWS, TIMED_OUT PS
       PAUSED      | RUNNING P (resumed in place), SCHEDULED S (was suspended, dispatched anew),
-                  | CANCELLING PS, CANCELLED PS, FAILED PS (S: nobody resumed it in time), CRASHED PWS,
+                  | CANCELLING PS, CANCELLED PS, FAILED PS (S: at the deadline of a pause), CRASHED PWS,
                   | TIMED_OUT PS
       RETRYING    | PENDING PW, RUNNING P, SCHEDULED WS, CANCELLING S, CANCELLED PS, FAILED P,
                   | CRASHED PWS, TIMED_OUT PS

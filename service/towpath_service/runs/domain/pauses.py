@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from towpath_service.runs.domain.decisions import RunStatus
 
 PAUSE_TIMEOUT = "PAUSE_TIMEOUT"
-"""Reason of a run that FAILED since nobody resumed it in time."""
+"""Reason of a run that FAILED at the deadline of its pause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

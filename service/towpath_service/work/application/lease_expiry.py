@@ -215,7 +215,7 @@ def end_overdue(dispatch: Dispatch, now_us: int) -> set[Scope]:
 
 
 def end_unanswered(dispatch: Dispatch, now_us: int) -> set[Scope]:
-    """Ends suspended runs that nobody has resumed in time; returns their workspaces.
+    """Ends suspended runs whose deadline has passed; returns their workspaces.
 
     A run whose process waits is left to it.
     """
@@ -223,7 +223,7 @@ def end_unanswered(dispatch: Dispatch, now_us: int) -> set[Scope]:
     report = StateReport(
         state=RunState.FAILED,
         reason=PAUSE_TIMEOUT,
-        message="nobody resumed it before its deadline",
+        message="it was not resumed before its deadline",
     )
     runs = dispatch.runs.standing(keys, ())[0] if keys else {}
     # The pauses are read after the locks of their runs: they may have been answered meanwhile.
