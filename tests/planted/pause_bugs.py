@@ -55,7 +55,7 @@ PAUSE_BUGS = (
     PlantedBug(
         name="answers-are-not-checked",
         file=f"{_WORK}/pausing.py",
-        correct='    check_parameters(schema, value, "input")\n',
+        correct='    check_parameters(schema, value, "input", named=False)\n',
         broken="",
         caught_by=(f"{_PAUSING}::test_an_answer_that_does_not_fit_leaves_the_pause_open",),
     ),
