@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.budgets import load_profile
+from tests.compiled import share_compiled_statements
 from tests.postgres.fixtures import (
     database,
     empty_postgres_dsn,
@@ -56,6 +57,7 @@ def _keep_files_in_memory() -> None:
 
 
 _keep_files_in_memory()
+share_compiled_statements()
 load_profile()
 
 
