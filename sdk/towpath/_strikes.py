@@ -112,12 +112,20 @@ class Strike:
         assert target is not None
         self.due = True
         with target.lock:
-            if self not in target.strikes or target.way is None or _handles(target.thread):
-                return _AGAIN_SECONDS
-            if target.way == target.raise_there and self._patience and _logs(target.thread):
-                self._patience -= 1
-                return _SOON_SECONDS
-            target.way()
+            target.decides = True
+            try:
+                return self._fall_on(target)
+            finally:
+                target.decides = False
+
+    def _fall_on(self, target: _Target) -> float:
+        way = target.way
+        if self not in target.strikes or way is None or _handles(target.thread):
+            return _AGAIN_SECONDS
+        if way == target.raise_there and self._patience and _logs(target.thread):
+            self._patience -= 1
+            return _SOON_SECONDS
+        way()
         return _AGAIN_SECONDS
 
 
@@ -133,6 +141,8 @@ class _Target:
         """The way to strike it; None while it is spared."""
         self.deaf = False
         """Whether strikes don't cut its waits short, at the end of a body."""
+        self.decides = False
+        """Whether a strike is deciding just now, under the lock, in which way to fall."""
         self._sent = False
 
     @property
@@ -154,14 +164,23 @@ class _Target:
         _raise_in(self.thread, self.kind)
 
     def switch(self, way: _Way | None) -> _Way | None:
-        """Sets the way to strike it and returns the former one; called by the thread itself."""
-        with self.lock:
-            before, self.way = self.way, way
-            if self._sent:
-                # A pending exception would be raised later, anywhere in the thread's code.
-                self._sent = False
-                _withdraw()
-            return before
+        """Sets the way to strike it and returns the former one; called by the thread itself.
+
+        A strike says that it decides before it reads the way; the thread sets the way before it
+        looks for that. So either the strike reads the new way, or the thread waits for it here.
+        """
+        before, self.way = self.way, way
+        # While it was spared, nothing could strike it.
+        if before is not None and (self.decides or self._sent):
+            try:
+                with self.lock:
+                    sent, self._sent = self._sent, False
+                if sent:
+                    # A pending exception would be raised later, anywhere in the thread's code.
+                    _withdraw()
+            except Struck:
+                pass  # It was raised at one of these steps.
+        return before
 
 
 _targets: Final[dict[int, _Target]] = {}
@@ -223,8 +242,8 @@ class spared:  # noqa: N801 - reads as a statement
 
     def __enter__(self) -> None:
         target = _targets.get(threading.get_ident()) if _targets else None
-        if target is None:
-            return
+        if target is None or (target.way is None and (target.deaf or not self._deaf)):
+            return  # As nothing changes, nothing is to be restored.
         self._target = target
         self._was_deaf, target.deaf = target.deaf, target.deaf or self._deaf
         self._before = target.switch(None)
