@@ -1,6 +1,9 @@
 """The engine's reports, as plain values; the delivery converts them to the contract's messages.
 
 Times are seconds since the Unix epoch, as `time.time()` gives them; spans are seconds.
+
+No report changes once it is made. Those that each run makes are not declared frozen, since Python
+takes twice as long to make a frozen one.
 """
 
 from __future__ import annotations
@@ -49,7 +52,7 @@ class PauseReport:
     """Time in which it can be answered; None for no end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class StateReport:
     """A state that a run has entered."""
 
@@ -72,7 +75,7 @@ class StateReport:
     """The terms of the pause, for PAUSED."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RunReport:
     """A new run."""
 
