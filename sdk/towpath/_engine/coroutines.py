@@ -55,8 +55,9 @@ def _in_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
     def stop() -> None:
         # Once: it would be cancelled again as it cleans up.
         with contextlib.suppress(IndexError, RuntimeError):
-            running.pop()()
-            stopped.set()
+            cancel = running.pop()
+            stopped.set()  # Before the loop's thread can see that it is cancelled.
+            cancel()
 
     with exposed(stop):
         try:
