@@ -19,7 +19,8 @@ from towpath._delivery import messages
 from towpath._delivery.memory import MemoryWriter
 from towpath._delivery.segments import SegmentWriter
 from towpath._delivery.system_calls import force
-from towpath._strikes import spared
+from towpath._state_type import TERMINAL_STATES
+from towpath._strikes import call_spared, spared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,13 +118,13 @@ class Outbox:
     def create(self, run: RunReport) -> None:
         """Reports a new run."""
         self._append(messages.creation(run).SerializeToString())
-        if not run.state.state.terminal:
+        if run.state.state not in TERMINAL_STATES:
             self.open_runs[run.run_id] = run.state.attempt
 
     def transition(self, run_id: str, state: StateReport) -> None:
         """Reports that a run changed state."""
         self._append(messages.transition(run_id, state).SerializeToString())
-        if state.state.terminal:
+        if state.state in TERMINAL_STATES:
             self.open_runs.pop(run_id, None)
 
     def rename(self, run_id: str, display_name: str) -> None:
@@ -197,12 +198,14 @@ class Outbox:
             force(self.folder.parent)
 
     def _append(self, payload: bytes) -> None:
-        with spared():
-            if not self._settled:
-                self._settle()
-            self.updates.append(payload)
-            if not self.reported.is_set():
-                self.reported.set()
+        call_spared(self._take, payload)
+
+    def _take(self, payload: bytes) -> None:
+        if not self._settled:
+            self._settle()
+        self.updates.append(payload)
+        if not self.reported.is_set():
+            self.reported.set()
 
 
 def remove_outbox(folder: Path) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
-from towpath._strikes import Strike, Struck, exposed
+from towpath._strikes import Strike, Struck, call_exposed
 from towpath.exceptions import RunCancelled, RunError
 
 if TYPE_CHECKING:
@@ -45,12 +45,7 @@ class Interruption:
 
     def run(self, body: Callable[[], Any]) -> Any:
         """Calls a task's body, which is the user's code, in this thread; raises as `within`."""
-
-        def exposing() -> Any:
-            with exposed():
-                return body()
-
-        return self.within(exposing)
+        return self.within(lambda: call_exposed(body))
 
     def within(self, body: Callable[[], Any]) -> Any:
         """Calls code that exposes the user's code in it.
