@@ -188,7 +188,12 @@ class Task(Definition, Generic[P, R_co]):
             UpstreamFailed: A run that this one waits for did not complete; nothing has run.
             BaseException: The exception that ended the run.
         """
-        from towpath._engine import task_runs  # noqa: PLC0415 - loads with the first call
+        from towpath._engine.task_runs import (  # noqa: PLC0415 - loads with the first call
+            call,
+            call_async,
+            stream,
+            stream_async,
+        )
 
         if current_sketch.get() is not None:
             drawn = self._drawn([args, kwargs, wait_for])
@@ -199,11 +204,11 @@ class Task(Definition, Generic[P, R_co]):
                     f"{self.name} gives items one by one, so there is no state to return yet:"
                     " use .submit(return_state=True)"
                 )
-            stream = task_runs.stream if self.is_generator else task_runs.stream_async
-            return stream(self, args, kwargs, wait_for)
+            begin = stream if self.is_generator else stream_async
+            return begin(self, args, kwargs, wait_for)
         if self.is_async or (self.wraps_async and loop_runs()):
-            return outcome_of(task_runs.call_async(self, args, kwargs, wait_for), return_state)
-        return task_runs.call(self, args, kwargs, wait_for).outcome(return_state=return_state)
+            return outcome_of(call_async(self, args, kwargs, wait_for), return_state)
+        return call(self, args, kwargs, wait_for).outcome(return_state=return_state)
 
     @overload
     def submit(
@@ -276,11 +281,11 @@ class Task(Definition, Generic[P, R_co]):
             MissingContextError: The call is outside of a flow.
             ParameterError: The arguments don't fit the function.
         """
-        from towpath._engine import submissions  # noqa: PLC0415 - loads with the first submission
+        from towpath._engine.submissions import submit  # noqa: PLC0415 - loads with the first one
 
         if current_sketch.get() is not None:
             return self._drawn([args, kwargs, wait_for])
-        future = submissions.submit(self, self.bind(args, kwargs), wait_for=wait_for)
+        future = submit(self, self.bind(args, kwargs), wait_for=wait_for)
         return future.final_state() if return_state else future
 
     @overload

@@ -76,6 +76,8 @@ class Attempts:
         self._clock = context.clock
         self._said = context.secrets.text
         self._seconds = policy.timeout_seconds if limit else None
+        self._limited = self._seconds is not None or bool(context.tags)
+        """Whether an attempt may have limits, on its time or by tags."""
         self._traceparent = ""
         self._over = False
 
@@ -105,9 +107,8 @@ class Attempts:
         self.begin()
         while True:
             try:
-                with tag_slots(self._context), time_limit(self._seconds):
-                    value = taken(body())
-                content = self._kept(value)
+                value = taken(self._within_limits(body) if self._limited else body())
+                content = self._kept(value) if self._keep is not None else None
             except Exception as error:  # noqa: BLE001 - user code may raise anything
                 delay = self.failed(error)
                 if delay is None:
@@ -119,6 +120,10 @@ class Attempts:
                 self.again()
             else:
                 return self.completed(value, content)
+
+    def _within_limits(self, body: Callable[[], Any]) -> Any:
+        with tag_slots(self._context), time_limit(self._seconds):
+            return body()
 
     def _kept(self, value: Any) -> Content | None:
         if self._keep is None or self._context.inherited:

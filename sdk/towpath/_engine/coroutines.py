@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import inspect
 import threading
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from towpath._strikes import Struck, exposed
@@ -31,12 +31,12 @@ def run_to_end(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 def whole(value: Any) -> Any:
     """What an ordinary function gave: where that is a coroutine, the result of it."""
-    return run_to_end(value) if inspect.iscoroutine(value) else value
+    return run_to_end(value) if isinstance(value, CoroutineType) else value
 
 
 async def awaited(value: Any) -> Any:
     """The same in an event loop."""
-    return await value if inspect.iscoroutine(value) else value
+    return await value if isinstance(value, CoroutineType) else value
 
 
 def _in_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
