@@ -46,8 +46,6 @@ def bind(
     Raises:
         ParameterError: They don't fit the signature.
     """
-    if not args and not kwargs and not signature_of(function).parameters:
-        return {}
     given = _bound_by_place(function, args, kwargs) if defaults else None
     if given is not None:
         return given

@@ -131,6 +131,8 @@ class Task(Definition, Generic[P, R_co]):
             refresh=refresh_cache,
         )
         self.task_run_name = name_option("task", "task_run_name", task_run_name)
+        self.names_runs = self.task_run_name is not None
+        """Whether runs have names of their own."""
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Task[P, R_co]: ...
@@ -376,11 +378,6 @@ class Task(Definition, Generic[P, R_co]):
     def run_name(self, parameters: dict[str, Any]) -> str | None:
         """Returns the name of a run with these parameters; None without `task_run_name`."""
         return named(self.task_run_name, self.fn, shown_parameters(self.fn, parameters))
-
-    @property
-    def names_runs(self) -> bool:
-        """Whether runs have names of their own."""
-        return self.task_run_name is not None
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Returns the arguments of a call by parameter, defaults included.

@@ -19,7 +19,7 @@ from towpath._redaction.patterns import scrubbed
 from towpath._runs.context import current_run
 from towpath._runs.failures import describe, headline, text_of
 from towpath._runs.unended import end_unended
-from towpath._state_type import StateType
+from towpath._state_type import TERMINAL_STATES, StateType
 from towpath._strikes import Interrupted, Struck, due, wait
 from towpath.exceptions import (
     FlowPauseTimeout,
@@ -107,7 +107,9 @@ class Attempts:
         self.begin()
         while True:
             try:
-                value = taken(self._within_limits(body) if self._limited else body())
+                value = self._within_limits(body) if self._limited else body()
+                if value.__class__ is State:
+                    value = taken(value)
                 content = self._kept(value) if self._keep is not None else None
             except Exception as error:  # noqa: BLE001 - user code may raise anything
                 delay = self.failed(error)
@@ -343,7 +345,7 @@ class Attempts:
         if self._context.unended:
             end_unended(self._context)
         self._context.reporter.transition(self._context.run_id, state)
-        if state.state.terminal:
+        if state.state in TERMINAL_STATES:
             self._context.ended = True
 
     def _is_to_end(self) -> bool:

@@ -220,10 +220,10 @@ def _execute(run: RunContext, parameters: dict[str, Any], results: Results) -> S
         runner = run.runner
         if runner is not None and runner.remote and run.submitted:
             return attempts.run(lambda: runner.perform(task, run, parameters))
-        interruption = _interruption_of(run)
+        interruption = _interruption_of(run) if run.submitted else None
         if interruption is None:
-            return attempts.run(lambda: call_exposed(task.body, parameters))
-        return attempts.run(lambda: interruption.run(lambda: task.body(parameters)))
+            return attempts.run(partial(call_exposed, task.body, parameters))
+        return attempts.run(partial(interruption.run, partial(task.body, parameters)))
     finally:
         current_run.reset(token)
 
@@ -247,7 +247,7 @@ async def _execute_async(
     try:
         if results.problem is not None:
             return attempts.give_up(results.problem)
-        interruption = _interruption_of(run)
+        interruption = _interruption_of(run) if run.submitted else None
         if interruption is None:
             return await attempts.run_async(lambda: awaited(task.invoke(parameters)))
         return await attempts.run_async(
@@ -259,7 +259,7 @@ async def _execute_async(
 
 def _interruption_of(run: RunContext) -> Interruption | None:
     """What stops the body of a submitted run, when its flow is interrupted."""
-    return run.flow_run.interruption if run.submitted and run.flow_run else None
+    return run.flow_run.interruption if run.flow_run else None
 
 
 @dataclass(slots=True, kw_only=True)
