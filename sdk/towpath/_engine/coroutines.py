@@ -7,12 +7,14 @@ import contextlib
 import contextvars
 import threading
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from towpath._strikes import Struck, exposed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+_COROUTINE: Final[Any] = CoroutineType
 
 
 def loop_runs() -> bool:
@@ -31,12 +33,12 @@ def run_to_end(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 def whole(value: Any) -> Any:
     """What an ordinary function gave: where that is a coroutine, the result of it."""
-    return run_to_end(value) if isinstance(value, CoroutineType) else value
+    return run_to_end(value) if isinstance(value, _COROUTINE) else value
 
 
 async def awaited(value: Any) -> Any:
     """The same in an event loop."""
-    return await value if isinstance(value, CoroutineType) else value
+    return await value if isinstance(value, _COROUTINE) else value
 
 
 def _in_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -128,8 +128,8 @@ def _environment() -> tuple[object, ...]:
     except FileNotFoundError:
         folder = ""
     # `os.environ` encodes each name and decodes each value in Python, and each run asks for all.
-    encoded: Any = getattr(os.environ, "_data", None)
-    if isinstance(encoded, dict):
+    encoded: dict[bytes, bytes] | None = getattr(os.environ, "_data", None)
+    if os.supports_bytes_environ and isinstance(encoded, dict):
         return (folder, *map(encoded.get, _ENCODED))
     return (folder, *map(os.environ.get, VARIABLES))
 
