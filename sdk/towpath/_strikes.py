@@ -78,7 +78,8 @@ class Strike:
         _targets[thread] = target
         with target.lock:
             target.strikes.append(self)
-        self._before = target.switch(None)
+        if target.way is not None:
+            self._before = target.switch(None)
         if self._seconds is not None:
             _striker.watch(self, time.monotonic() + self._seconds)
         return self
@@ -88,7 +89,8 @@ class Strike:
             _striker.forget(self)
         target = self._target
         assert target is not None
-        target.switch(self._before)
+        if self._before is not None or target.way is not None:
+            target.switch(self._before)
         with target.lock:
             if self in target.strikes:
                 target.strikes.remove(self)

@@ -72,6 +72,8 @@ def _bound_by_place(
     plain = positional_parameters(function)
     if plain is None or len(args) > len(plain):
         return None
+    if not plain and not kwargs:
+        return {}
     bound = dict(zip(plain, args, strict=False))
     left = len(kwargs)
     for name in islice(plain, len(args), None):

@@ -190,12 +190,7 @@ class Task(Definition, Generic[P, R_co]):
             UpstreamFailed: A run that this one waits for did not complete; nothing has run.
             BaseException: The exception that ended the run.
         """
-        from towpath._engine.task_runs import (  # noqa: PLC0415 - loads with the first call
-            call,
-            call_async,
-            stream,
-            stream_async,
-        )
+        from towpath._engine.task_runs import call  # noqa: PLC0415 - loads with the first call
 
         if current_sketch.get() is not None:
             drawn = self._drawn([args, kwargs, wait_for])
@@ -206,9 +201,13 @@ class Task(Definition, Generic[P, R_co]):
                     f"{self.name} gives items one by one, so there is no state to return yet:"
                     " use .submit(return_state=True)"
                 )
+            from towpath._engine.task_runs import stream, stream_async  # noqa: PLC0415 - as above
+
             begin = stream if self.is_generator else stream_async
             return begin(self, args, kwargs, wait_for)
         if self.is_async or (self.wraps_async and loop_runs()):
+            from towpath._engine.task_runs import call_async  # noqa: PLC0415 - as above
+
             return outcome_of(call_async(self, args, kwargs, wait_for), return_state)
         return call(self, args, kwargs, wait_for).outcome(return_state=return_state)
 

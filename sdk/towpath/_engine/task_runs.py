@@ -107,7 +107,8 @@ def new_run(
         run.name = f"{task.name}[{index}]" if mapped or index else task.name
     else:
         run.name = run.secrets.text(name)
-    run.trace = trace_of(run)
+    if parent is None or parent.trace is not None:
+        run.trace = trace_of(run)
     return run
 
 
