@@ -109,6 +109,24 @@ def signature_of(function: Any) -> inspect.Signature:
         return _ANY_ARGUMENTS
 
 
+@functools.lru_cache(maxsize=1024)
+def positional_parameters(function: Any) -> Mapping[str, Any] | None:
+    """Returns the parameters of a function that takes all by position or name, else None.
+
+    Args:
+        function: A result of `function_of`.
+
+    Returns:
+        For each parameter, in order, its default; `inspect.Parameter.empty` without one.
+    """
+    parameters = signature_of(function).parameters
+    if not shows_defaults(function) or any(
+        each.kind is not each.POSITIONAL_OR_KEYWORD for each in parameters.values()
+    ):
+        return None
+    return {name: each.default for name, each in parameters.items()}
+
+
 def annotations_of(thing: Any) -> dict[str, Any]:
     """Returns the annotations of a function or class itself.
 

@@ -78,16 +78,19 @@ class Strike:
         _targets[thread] = target
         with target.lock:
             target.strikes.append(self)
-        self._before = target.switch(None)
+        if target.way is not None:
+            self._before = target.switch(None)
         if self._seconds is not None:
             _striker.watch(self, time.monotonic() + self._seconds)
         return self
 
     def __exit__(self, *_: object) -> None:
-        _striker.forget(self)
+        if self._seconds is not None or self.due:
+            _striker.forget(self)
         target = self._target
         assert target is not None
-        target.switch(self._before)
+        if self._before is not None or target.way is not None:
+            target.switch(self._before)
         with target.lock:
             if self in target.strikes:
                 target.strikes.remove(self)
@@ -112,12 +115,20 @@ class Strike:
         assert target is not None
         self.due = True
         with target.lock:
-            if self not in target.strikes or target.way is None or _handles(target.thread):
-                return _AGAIN_SECONDS
-            if target.way == target.raise_there and self._patience and _logs(target.thread):
-                self._patience -= 1
-                return _SOON_SECONDS
-            target.way()
+            target.decides = True
+            try:
+                return self._fall_on(target)
+            finally:
+                target.decides = False
+
+    def _fall_on(self, target: _Target) -> float:
+        way = target.way
+        if self not in target.strikes or way is None or _handles(target.thread):
+            return _AGAIN_SECONDS
+        if way == target.raise_there and self._patience and _logs(target.thread):
+            self._patience -= 1
+            return _SOON_SECONDS
+        way()
         return _AGAIN_SECONDS
 
 
@@ -133,6 +144,8 @@ class _Target:
         """The way to strike it; None while it is spared."""
         self.deaf = False
         """Whether strikes don't cut its waits short, at the end of a body."""
+        self.decides = False
+        """Whether a strike is deciding just now, under the lock, in which way to fall."""
         self._sent = False
 
     @property
@@ -154,14 +167,23 @@ class _Target:
         _raise_in(self.thread, self.kind)
 
     def switch(self, way: _Way | None) -> _Way | None:
-        """Sets the way to strike it and returns the former one; called by the thread itself."""
-        with self.lock:
-            before, self.way = self.way, way
-            if self._sent:
-                # A pending exception would be raised later, anywhere in the thread's code.
-                self._sent = False
-                _withdraw()
-            return before
+        """Sets the way to strike it and returns the former one; called by the thread itself.
+
+        A strike says that it decides before it reads the way; the thread sets the way before it
+        looks for that. So either the strike reads the new way, or the thread waits for it here.
+        """
+        before, self.way = self.way, way
+        # While it was spared, nothing could strike it.
+        if before is not None and (self.decides or self._sent):
+            try:
+                with self.lock:
+                    sent, self._sent = self._sent, False
+                if sent:
+                    # A pending exception would be raised later, anywhere in the thread's code.
+                    _withdraw()
+            except Struck:
+                pass  # It was raised at one of these steps.
+        return before
 
 
 _targets: Final[dict[int, _Target]] = {}
@@ -223,8 +245,8 @@ class spared:  # noqa: N801 - reads as a statement
 
     def __enter__(self) -> None:
         target = _targets.get(threading.get_ident()) if _targets else None
-        if target is None:
-            return
+        if target is None or (target.way is None and (target.deaf or not self._deaf)):
+            return  # As nothing changes, nothing is to be restored.
         self._target = target
         self._was_deaf, target.deaf = target.deaf, target.deaf or self._deaf
         self._before = target.switch(None)
@@ -255,9 +277,25 @@ class set_apart:  # noqa: N801 - reads as a statement
 
 def call_exposed(function: Callable[..., Any], *arguments: Any) -> Any:
     """Calls the user's code: here this thread may be struck."""
-    if not _targets:
+    target = _targets.get(threading.get_ident()) if _targets else None
+    if target is None:
         return function(*arguments)
-    with exposed():
+    # As `exposed`, in fewer steps: each task comes here.
+    if target.due and not _holds(sys.exception()):
+        raise target.kind
+    before = target.switch(target.raise_there)
+    try:
+        return function(*arguments)
+    finally:
+        target.switch(before)
+
+
+def call_spared(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls Towpath's code: here this thread is not struck; raises as `spared`."""
+    target = _targets.get(threading.get_ident()) if _targets else None
+    if target is None or target.way is None:
+        return function(*arguments)
+    with spared():
         return function(*arguments)
 
 

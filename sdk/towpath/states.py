@@ -124,7 +124,8 @@ class State(Generic[R]):
             state_details: Details.
             timestamp: When the run came into the state; None for now.
         """
-        self.type = kind = StateType(type)
+        kind = type if isinstance(type, StateType) else StateType(type)
+        self.type = kind
         usual = _NAMES_OF_REASONS.get(reason, _NAMES[kind]) if reason else _NAMES[kind]
         self.name = usual if name is None else name
         self.reason = reason or ("" if name is None or name == usual else _reason_of(name))

@@ -121,6 +121,18 @@ BUGS = (
         ),
     ),
     PlantedBug(
+        name="a-strike-falls-on-a-thread-that-is-spared-meanwhile",
+        file="sdk/towpath/_strikes.py",
+        correct="is not None and (self.decides or self._sent):",
+        broken="is not None and self._sent:",
+        caught_by=(
+            (
+                "tests/unit/sdk/engine/test_timeouts.py"
+                "::test_a_strike_that_decides_as_its_thread_is_spared_does_not_fall_there"
+            ),
+        ),
+    ),
+    PlantedBug(
         name="children-call-the-hooks-of-their-parents-runs",
         file="sdk/towpath/_engine/attempts.py",
         correct="        if not hooks or self._context.silent:",

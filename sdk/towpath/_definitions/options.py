@@ -20,6 +20,7 @@ from towpath._callables import (
     function_of,
     is_partial,
     plain_function,
+    positional_parameters,
     returns_coroutine,
     signature_of,
 )
@@ -134,6 +135,9 @@ class Definition(ReadableOptions):
         function: Any = self.fn
         if not parameters:
             return function()
+        plain = positional_parameters(function)
+        if plain is not None and parameters.keys() == plain.keys():
+            return function(*map(parameters.__getitem__, plain))
         arguments = inspect.BoundArguments(signature_of(function), parameters)
         return function(*arguments.args, **arguments.kwargs)
 

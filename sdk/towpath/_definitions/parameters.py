@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from inspect import Parameter
+from itertools import islice
 from types import SimpleNamespace
 from typing import (
     TYPE_CHECKING,
@@ -15,7 +17,7 @@ from typing import (
     get_type_hints,
 )
 
-from towpath._callables import plain_function, shows_defaults, signature_of
+from towpath._callables import plain_function, positional_parameters, shows_defaults, signature_of
 from towpath._definitions.misfits import PREFIX, misfit_message, short_repr, shown_signature
 from towpath.exceptions import DefinitionError, ParameterError
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     import inspect
     from collections.abc import Callable
 
+_ABSENT: Final = object()
+_REQUIRED: Final = Parameter.empty
 _UNCHECKED: Final = object()
 """Stands for the type of a parameter whose values are taken as they are."""
 
@@ -42,8 +46,9 @@ def bind(
     Raises:
         ParameterError: They don't fit the signature.
     """
-    if not args and not kwargs and not signature_of(function).parameters:
-        return {}
+    given = _bound_by_place(function, args, kwargs) if defaults else None
+    if given is not None:
+        return given
     signature = signature_of(function)
     try:
         bound = signature.bind(*args, **kwargs)
@@ -55,6 +60,32 @@ def bind(
         return dict(bound.arguments)
     # Raised here, so that no context of it holds the arguments.
     raise ParameterError(problem)
+
+
+def _bound_by_place(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any] | None:
+    """The arguments by parameter of a plain call that fits; None leaves it to `inspect`.
+
+    `inspect` takes longer for a call of two arguments than a task takes for the rest of its start.
+    """
+    plain = positional_parameters(function)
+    if plain is None or len(args) > len(plain):
+        return None
+    if not plain and not kwargs:
+        return {}
+    bound = dict(zip(plain, args, strict=False))
+    left = len(kwargs)
+    for name in islice(plain, len(args), None):
+        value = kwargs.get(name, _ABSENT) if left else _ABSENT
+        if value is not _ABSENT:
+            left -= 1
+        else:
+            value = plain[name]
+            if value is _REQUIRED:
+                return None
+        bound[name] = value
+    return None if left else bound
 
 
 def validate(

@@ -131,6 +131,8 @@ class Task(Definition, Generic[P, R_co]):
             refresh=refresh_cache,
         )
         self.task_run_name = name_option("task", "task_run_name", task_run_name)
+        self.names_runs = self.task_run_name is not None
+        """Whether runs have names of their own."""
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Task[P, R_co]: ...
@@ -188,7 +190,7 @@ class Task(Definition, Generic[P, R_co]):
             UpstreamFailed: A run that this one waits for did not complete; nothing has run.
             BaseException: The exception that ended the run.
         """
-        from towpath._engine import task_runs  # noqa: PLC0415 - loads with the first call
+        from towpath._engine.task_runs import call  # noqa: PLC0415 - loads with the first call
 
         if current_sketch.get() is not None:
             drawn = self._drawn([args, kwargs, wait_for])
@@ -199,11 +201,15 @@ class Task(Definition, Generic[P, R_co]):
                     f"{self.name} gives items one by one, so there is no state to return yet:"
                     " use .submit(return_state=True)"
                 )
-            stream = task_runs.stream if self.is_generator else task_runs.stream_async
-            return stream(self, args, kwargs, wait_for)
+            from towpath._engine.task_runs import stream, stream_async  # noqa: PLC0415 - as above
+
+            begin = stream if self.is_generator else stream_async
+            return begin(self, args, kwargs, wait_for)
         if self.is_async or (self.wraps_async and loop_runs()):
-            return outcome_of(task_runs.call_async(self, args, kwargs, wait_for), return_state)
-        return task_runs.call(self, args, kwargs, wait_for).outcome(return_state=return_state)
+            from towpath._engine.task_runs import call_async  # noqa: PLC0415 - as above
+
+            return outcome_of(call_async(self, args, kwargs, wait_for), return_state)
+        return call(self, args, kwargs, wait_for).outcome(return_state=return_state)
 
     @overload
     def submit(
@@ -276,11 +282,11 @@ class Task(Definition, Generic[P, R_co]):
             MissingContextError: The call is outside of a flow.
             ParameterError: The arguments don't fit the function.
         """
-        from towpath._engine import submissions  # noqa: PLC0415 - loads with the first submission
+        from towpath._engine.submissions import submit  # noqa: PLC0415 - loads with the first one
 
         if current_sketch.get() is not None:
             return self._drawn([args, kwargs, wait_for])
-        future = submissions.submit(self, self.bind(args, kwargs), wait_for=wait_for)
+        future = submit(self, self.bind(args, kwargs), wait_for=wait_for)
         return future.final_state() if return_state else future
 
     @overload
@@ -371,11 +377,6 @@ class Task(Definition, Generic[P, R_co]):
     def run_name(self, parameters: dict[str, Any]) -> str | None:
         """Returns the name of a run with these parameters; None without `task_run_name`."""
         return named(self.task_run_name, self.fn, shown_parameters(self.fn, parameters))
-
-    @property
-    def names_runs(self) -> bool:
-        """Whether runs have names of their own."""
-        return self.task_run_name is not None
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Returns the arguments of a call by parameter, defaults included.

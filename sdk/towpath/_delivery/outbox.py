@@ -19,7 +19,8 @@ from towpath._delivery import messages
 from towpath._delivery.memory import MemoryWriter
 from towpath._delivery.segments import SegmentWriter
 from towpath._delivery.system_calls import force
-from towpath._strikes import spared
+from towpath._state_type import TERMINAL_STATES
+from towpath._strikes import call_spared, spared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,30 +117,30 @@ class Outbox:
 
     def create(self, run: RunReport) -> None:
         """Reports a new run."""
-        self._append(messages.creation(run).SerializeToString())
-        if not run.state.state.terminal:
+        call_spared(self._append, messages.creation(run).SerializeToString())
+        if run.state.state not in TERMINAL_STATES:
             self.open_runs[run.run_id] = run.state.attempt
 
     def transition(self, run_id: str, state: StateReport) -> None:
         """Reports that a run changed state."""
-        self._append(messages.transition(run_id, state).SerializeToString())
-        if state.state.terminal:
+        call_spared(self._append, messages.transition(run_id, state).SerializeToString())
+        if state.state in TERMINAL_STATES:
             self.open_runs.pop(run_id, None)
 
     def rename(self, run_id: str, display_name: str) -> None:
         """Reports another name to show for a run."""
         update = messages.amendment(run_id, display_name, time.time())
-        self._append(update.SerializeToString())
+        call_spared(self._append, update.SerializeToString())
 
     def artifact(self, made: ArtifactReport) -> None:
         """Reports an artifact."""
-        self._append(messages.artifact(made).SerializeToString())
+        call_spared(self._append, messages.artifact(made).SerializeToString())
 
     def beat(self) -> None:
         """Reports that the process is alive, if it has an unfinished run."""
         run_id = next(iter(self.open_runs), None)
         if run_id is not None:
-            self._append(messages.heartbeat(run_id, time.time()).SerializeToString())
+            call_spared(self._append, messages.heartbeat(run_id, time.time()).SerializeToString())
 
     def log(self, line: LogReport) -> None:
         """Reports a log line."""
@@ -197,12 +198,11 @@ class Outbox:
             force(self.folder.parent)
 
     def _append(self, payload: bytes) -> None:
-        with spared():
-            if not self._settled:
-                self._settle()
-            self.updates.append(payload)
-            if not self.reported.is_set():
-                self.reported.set()
+        if not self._settled:
+            self._settle()
+        self.updates.append(payload)
+        if not self.reported.is_set():
+            self.reported.set()
 
 
 def remove_outbox(folder: Path) -> None:

@@ -18,7 +18,7 @@ import threading
 import zlib
 from collections import deque
 from ctypes import ArgumentError
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from towpath._delivery.system_calls import force, write_at_once
 
@@ -42,6 +42,11 @@ class _End(NamedTuple):
     next: int
     """Number of the frame that the end is the place of."""
     size: int
+
+
+_tuple: Final[Any] = tuple
+_new_end: Final[Callable[[type[_End], tuple[int, int, int]], _End]] = _tuple.__new__
+"""As `_End`, whose own constructor is Python code."""
 
 
 class _NumberTaken(Exception):
@@ -95,7 +100,8 @@ class SegmentWriter:
 
         A full or failing disk loses nothing: frames then wait in memory, in order.
         """
-        frame = _framed(payload)
+        # `_framed`, without a call: each report comes here.
+        frame = _HEADER.pack(len(payload), zlib.crc32(payload)) + payload
         with self._lock:
             return self._add(frame)
 
@@ -212,22 +218,23 @@ class SegmentWriter:
         size = len(frame)
         while True:
             end = self._end
-            if end.size >= SEGMENT_BYTES or end.descriptor < 0:
+            descriptor, number, held = end
+            if held >= SEGMENT_BYTES or descriptor < 0:
                 self._roll()
                 continue
-            grown = _End(end.descriptor, end.next + 1, end.size + size)
-            if wanted and end.next != wanted:
+            grown = _new_end(_End, (descriptor, number + 1, held + size))
+            if wanted and number != wanted:
                 raise _NumberTaken
             # No call is between this look and the write, so nothing comes between them.
             if self._end is end:
                 self._begun = frame
-                written = write_at_once(end.descriptor, frame, size)
+                written = write_at_once(descriptor, frame, size)
                 break
         if written < size:
             return 0
         if self._begun is frame:  # Else a report amid this one has looked at the file.
             self._end, self._begun = grown, None
-        return end.next
+        return number
 
     def _settle(self) -> None:
         """Looks what the file has of a frame whose writing broke off."""

@@ -12,7 +12,6 @@ from towpath._display.live import LiveView
 from towpath._display.observer import Observer
 from towpath._display.plain import PlainView
 from towpath._forks import in_child
-from towpath._settings.current import settings_of_runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,15 +25,19 @@ _hubs: Final[dict[Mode, Hub]] = {}
 _forked = False
 
 
-def observed(reporter: Reporter) -> Reporter:
+def observed(reporter: Reporter, display: str) -> Reporter:
     """Returns the reporter for a root flow run: the given one, or an observer around it.
 
     Only runs that report to the process's own session are shown. A test harness, for example, has
     its own view of them.
+
+    Args:
+        reporter: The reporter.
+        display: The setting `display`.
     """
     if _forked or not isinstance(reporter, Session):
         return reporter
-    mode = mode_of(settings_of_runs().display, sys.stderr, os.environ)
+    mode = mode_of(display, sys.stderr, os.environ)
     if mode == "quiet":
         return reporter
     hub = _hubs.get(mode)

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 BUDGET: Final = 200_000
 """Most containers that are searched in a parameter; plain values and futures don't count."""
 
+_NONE: Final[frozenset[str]] = frozenset()
 _log: Final = logging.getLogger("towpath.engine")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Arguments:
     """Parameters of a call, and the futures that stand in them."""
 
@@ -33,7 +34,7 @@ class Arguments:
     waits: Waits
     wrapped: frozenset[str]
     """Parameters that hold a future, a state, or a wrapper such as `quote`."""
-    found: dict[int, Future[Any]] = field(default_factory=dict[int, "Future[Any]"])
+    found: dict[int, Future[Any]]
     """The futures by the id of what stands in the parameters: a future itself, or a state."""
 
     def resolved(self) -> dict[str, Any]:
@@ -65,6 +66,8 @@ def search(parameters: dict[str, Any]) -> Arguments:
     parameter ends with a warning: futures that it did not find are passed as they are.
     """
     waits: Waits = []
+    if not parameters:
+        return Arguments(parameters=parameters, waits=waits, wrapped=_NONE, found={})
     wrapped: set[str] = set()
     found: dict[int, Future[Any]] = {}
     for name, value in parameters.items():

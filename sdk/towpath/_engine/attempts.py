@@ -19,7 +19,7 @@ from towpath._redaction.patterns import scrubbed
 from towpath._runs.context import current_run
 from towpath._runs.failures import describe, headline, text_of
 from towpath._runs.unended import end_unended
-from towpath._state_type import StateType
+from towpath._state_type import TERMINAL_STATES, StateType
 from towpath._strikes import Interrupted, Struck, due, wait
 from towpath.exceptions import (
     FlowPauseTimeout,
@@ -76,6 +76,8 @@ class Attempts:
         self._clock = context.clock
         self._said = context.secrets.text
         self._seconds = policy.timeout_seconds if limit else None
+        self._limited = self._seconds is not None or bool(context.tags)
+        """Whether an attempt may have limits, on its time or by tags."""
         self._traceparent = ""
         self._over = False
 
@@ -105,9 +107,10 @@ class Attempts:
         self.begin()
         while True:
             try:
-                with tag_slots(self._context), time_limit(self._seconds):
-                    value = taken(body())
-                content = self._kept(value)
+                value = self._within_limits(body) if self._limited else body()
+                if value.__class__ is State:
+                    value = taken(value)
+                content = self._kept(value) if self._keep is not None else None
             except Exception as error:  # noqa: BLE001 - user code may raise anything
                 delay = self.failed(error)
                 if delay is None:
@@ -119,6 +122,10 @@ class Attempts:
                 self.again()
             else:
                 return self.completed(value, content)
+
+    def _within_limits(self, body: Callable[[], Any]) -> Any:
+        with tag_slots(self._context), time_limit(self._seconds):
+            return body()
 
     def _kept(self, value: Any) -> Content | None:
         if self._keep is None or self._context.inherited:
@@ -338,7 +345,7 @@ class Attempts:
         if self._context.unended:
             end_unended(self._context)
         self._context.reporter.transition(self._context.run_id, state)
-        if state.state.terminal:
+        if state.state in TERMINAL_STATES:
             self._context.ended = True
 
     def _is_to_end(self) -> bool:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import inspect
 import threading
-from typing import TYPE_CHECKING, Any
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Final
 
 from towpath._strikes import Struck, exposed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+_COROUTINE: Final[Any] = CoroutineType
 
 
 def loop_runs() -> bool:
@@ -31,12 +33,12 @@ def run_to_end(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 def whole(value: Any) -> Any:
     """What an ordinary function gave: where that is a coroutine, the result of it."""
-    return run_to_end(value) if inspect.iscoroutine(value) else value
+    return run_to_end(value) if isinstance(value, _COROUTINE) else value
 
 
 async def awaited(value: Any) -> Any:
     """The same in an event loop."""
-    return await value if inspect.iscoroutine(value) else value
+    return await value if isinstance(value, _COROUTINE) else value
 
 
 def _in_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -55,8 +57,9 @@ def _in_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
     def stop() -> None:
         # Once: it would be cancelled again as it cleans up.
         with contextlib.suppress(IndexError, RuntimeError):
-            running.pop()()
-            stopped.set()
+            cancel = running.pop()
+            stopped.set()  # Before the loop's thread can see that it is cancelled.
+            cancel()
 
     with exposed(stop):
         try:

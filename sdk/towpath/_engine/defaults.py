@@ -17,8 +17,10 @@ def policy_of(run: RunContext) -> Policy:
     if settings is None or (policy.retries is not None and policy.delays is not None):
         return policy
     if run.kind == "flow":
-        return policy.settled(settings.flow_retries, settings.flow_retry_delay_seconds)
-    return policy.settled(settings.task_retries, settings.task_retry_delay_seconds)
+        retries, delay = settings.flow_retries, settings.flow_retry_delay_seconds
+    else:
+        retries, delay = settings.task_retries, settings.task_retry_delay_seconds
+    return policy.settled(retries, delay) if retries or delay else policy
 
 
 def default_persistence(parent: RunContext | None, settings: Settings) -> bool:

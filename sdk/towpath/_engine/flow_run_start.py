@@ -103,7 +103,7 @@ def begin(
         parent_run_id=lease.parent_run_id,
         attempt=lease.attempt,
         fence=lease.fence,
-        reporter=parent.reporter if parent else observed(current_reporter()),
+        reporter=parent.reporter if parent else observed(current_reporter(), settings.display),
         parameters=parameters,
         tags=current_tags().union(flow.tags),
         children=Children(),

@@ -37,8 +37,6 @@ class Policy:
             retries: Default number of retries.
             delay_seconds: Default delay before each.
         """
-        if not retries and not delay_seconds:
-            return self
         return replace(
             self,
             retries=retries if self.retries is None else self.retries,

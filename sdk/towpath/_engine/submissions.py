@@ -85,7 +85,7 @@ def _submitted(
     runner = parent.submits_to
     assert runner is not None
     arguments = search(parameters)
-    waits = [*arguments.waits, *waits_for(wait_for)]
+    waits = [*arguments.waits, *waits_for(wait_for)] if wait_for else arguments.waits
     run = new_run(task, parameters, mapped=mapped)
     run.submitted = True
     run.runner = runner
@@ -141,6 +141,9 @@ class _Submission:
         self._waits = waits
         self._runner = runner
         self._thread = threading.get_ident()
+        flow_run = run.flow_run
+        assert flow_run is not None
+        self._flow_run = flow_run
         self._missing = len(waits) + 1
         self._lock = threading.Lock() if waits else None
         self._context = copy_context() if waits else None
@@ -203,12 +206,6 @@ class _Submission:
         else:
             shared = loop_for(self._flow_run)
             self._runner.run_in_loop(self._work_async, shared, lambda: self._lost(shared))
-
-    @property
-    def _flow_run(self) -> RunContext:
-        flow_run = self._run.flow_run
-        assert flow_run is not None
-        return flow_run
 
     def _work(self) -> None:
         try:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import uuid_utils
 
@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from towpath._runs.interruption import Interruption
     from towpath.states import State
 
+_NO_TAGS: Final[frozenset[str]] = frozenset()
+
 
 def new_run(
     task: TaskDefinition, parameters: dict[str, Any], *, mapped: bool = False
@@ -72,7 +74,7 @@ def new_run(
     else:
         settings = parent.settings or settings_of_runs()
     clock = parent.clock if parent else current_clock.get() or system_clock
-    inherited: frozenset[str] = parent.tags if parent else frozenset()
+    tags, here = parent.tags if parent else _NO_TAGS, current_tags()
     run = TaskRunContext(
         run_id=run_id,
         kind="task",
@@ -83,7 +85,7 @@ def new_run(
         parent_run_id=parent.run_id if parent else "",
         reporter=parent.reporter if parent else current_reporter(),
         parameters=parameters,
-        tags=inherited.union(task.tags, current_tags()),
+        tags=tags.union(task.tags, here) if task.tags or here else tags,
         # Runs that a task begins count for the flow around it, too.
         children=parent.children if parent else Children(),
         owner=task,
@@ -105,7 +107,8 @@ def new_run(
         run.name = f"{task.name}[{index}]" if mapped or index else task.name
     else:
         run.name = run.secrets.text(name)
-    run.trace = trace_of(run)
+    if parent is None or parent.trace is not None:
+        run.trace = trace_of(run)
     return run
 
 
@@ -140,7 +143,7 @@ def report_new(
             max_attempts=policy_of(run).most_retries + 1,
             timeout_seconds=task.policy.timeout_seconds,
             code_version=task.version or "",
-            cache_key=run.secrets.text(cache_key),
+            cache_key=run.secrets.text(cache_key) if cache_key else "",
             cached_from_run_id=cached_from,
             traceparent=run.trace.traceparent if run.trace is not None else "",
         )
@@ -218,10 +221,10 @@ def _execute(run: RunContext, parameters: dict[str, Any], results: Results) -> S
         runner = run.runner
         if runner is not None and runner.remote and run.submitted:
             return attempts.run(lambda: runner.perform(task, run, parameters))
-        interruption = _interruption_of(run)
+        interruption = _interruption_of(run) if run.submitted else None
         if interruption is None:
-            return attempts.run(lambda: call_exposed(task.body, parameters))
-        return attempts.run(lambda: interruption.run(lambda: task.body(parameters)))
+            return attempts.run(partial(call_exposed, task.body, parameters))
+        return attempts.run(partial(interruption.run, partial(task.body, parameters)))
     finally:
         current_run.reset(token)
 
@@ -245,7 +248,7 @@ async def _execute_async(
     try:
         if results.problem is not None:
             return attempts.give_up(results.problem)
-        interruption = _interruption_of(run)
+        interruption = _interruption_of(run) if run.submitted else None
         if interruption is None:
             return await attempts.run_async(lambda: awaited(task.invoke(parameters)))
         return await attempts.run_async(
@@ -257,7 +260,7 @@ async def _execute_async(
 
 def _interruption_of(run: RunContext) -> Interruption | None:
     """What stops the body of a submitted run, when its flow is interrupted."""
-    return run.flow_run.interruption if run.submitted and run.flow_run else None
+    return run.flow_run.interruption if run.flow_run else None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -266,7 +269,7 @@ class _Called:
 
     run: RunContext
     parameters: dict[str, Any]
-    results: Results = field(default_factory=Results)
+    results: Results
     child: Child
 
     def settle(self, state: State[Any]) -> Child:
@@ -289,6 +292,8 @@ def _waits(
     wait_for: Any,
 ) -> tuple[Arguments, Waits]:
     arguments = search(task.bind(args, kwargs))
+    if not wait_for:
+        return arguments, arguments.waits
     return arguments, [*arguments.waits, *waits_for(wait_for)]
 
 
@@ -297,7 +302,7 @@ def _begin(task: TaskDefinition, arguments: Arguments, waits: Waits) -> _Called:
     failed = upstream_failures(waits) if waits else []
     parameters = arguments.parameters if failed else arguments.resolved()
     run = new_run(task, parameters)
-    called = _Called(run=run, parameters=parameters, child=Child(run.name))
+    called = _Called(run=run, parameters=parameters, results=_NO_RESULTS, child=Child(run.name))
     if failed:
         state = skipped(called.child, failed)
         report = StateReport(

@@ -10,7 +10,7 @@ from towpath.exceptions import FlowRunFailed
 from towpath.states import result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from towpath._runs.trace import Trace
     from towpath.states import State
@@ -40,7 +40,7 @@ class Child:
     state: State[Any] | None = None
     handled: bool = False
     future: Waitable | None = None
-    causes: list[Child] = field(default_factory=list["Child"])
+    causes: Sequence[Child] = ()
     """For a skipped run: those upstream of it that didn't complete."""
     trace: Trace | None = field(default=None, repr=False)
     """Where a submitted run's spans are, for links to them."""
@@ -67,9 +67,11 @@ class Child:
         Raises:
             BaseException: What ended the run, unless it completed.
         """
-        assert self.state is not None
-        self.handle_unless_completed()
-        return self.state if return_state else result_of(self.state)
+        state = self.state
+        assert state is not None
+        if state.type is not StateType.COMPLETED:
+            self.handle()
+        return state if return_state else result_of(state)
 
     @property
     def failed(self) -> bool:
@@ -95,10 +97,11 @@ class Children:
 
     def settle(self, child: Child) -> None:
         """Notes that a run has ended: completed ones, and their results, need not be kept."""
-        if child.failed:
-            self._kept[id(child)] = child
-        else:
+        state = child.state
+        if state is None or state.type is StateType.COMPLETED:
             self._kept.pop(id(child), None)
+        else:
+            self._kept[id(child)] = child
 
     def clear(self) -> None:
         """Forgets all, for another attempt of the flow."""

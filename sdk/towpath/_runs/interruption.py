@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from towpath._strikes import Strike, Struck, exposed
+from towpath._strikes import Strike, Struck, call_exposed
 from towpath.exceptions import RunCancelled, RunError
 
 if TYPE_CHECKING:
@@ -45,12 +46,7 @@ class Interruption:
 
     def run(self, body: Callable[[], Any]) -> Any:
         """Calls a task's body, which is the user's code, in this thread; raises as `within`."""
-
-        def exposing() -> Any:
-            with exposed():
-                return body()
-
-        return self.within(exposing)
+        return self.within(partial(call_exposed, body))
 
     def within(self, body: Callable[[], Any]) -> Any:
         """Calls code that exposes the user's code in it.

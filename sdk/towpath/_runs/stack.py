@@ -26,6 +26,8 @@ MOST_LEVELS: Final = 1500
 _RESERVE: Final = 400
 """Frames for the code of one more level, and for what reports its end."""
 
+_frame_at: Final[Any] = getattr(sys, "_getframe")  # noqa: B009 - documented, despite its name
+
 
 def level_below(parent: RunContext | None, name: str) -> int:
     """The level of a run within another one.
@@ -50,9 +52,9 @@ def level_below(parent: RunContext | None, name: str) -> int:
 def nearly_full() -> bool:
     """Whether little is left of this thread's stack."""
     limit = sys.getrecursionlimit()
+    reserve = limit * 2 // 5
     try:
-        frame_at: Any = getattr(sys, "_getframe")  # noqa: B009 - documented, despite its name
-        frame_at(limit - min(_RESERVE, limit * 2 // 5))
+        _frame_at(limit - (reserve if reserve < _RESERVE else _RESERVE))  # noqa: FURB136 - half as long
     except ValueError:
         return False
     return True

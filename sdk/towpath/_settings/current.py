@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from towpath._settings.declared import VARIABLES, Settings
 from towpath._settings.layers import Resolution, resolve
@@ -14,7 +14,6 @@ from towpath.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from towpath._settings.layers import Problem
 
@@ -22,11 +21,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class _Cached:
     environment: tuple[object, ...]
-    files: tuple[tuple[Path, object], ...]
+    files: tuple[tuple[str, object], ...]
     settings: Settings
     """With defaults for wrong values."""
     problems: tuple[Problem, ...]
 
+
+_ENCODED: Final = tuple(map(os.fsencode, VARIABLES))
 
 _flags: dict[str, str] = {}
 _profile = ""
@@ -93,7 +94,7 @@ def _current() -> _Cached:
     }
     settings = Settings(**values)
     paths = [resolution.config.path, *([resolution.project.path] if resolution.project else [])]
-    files = tuple((path, _fingerprint(path)) for path in paths)
+    files = tuple((str(path), _fingerprint(str(path))) for path in paths)
     _cached = _Cached(environment, files, settings, tuple(resolution.problems))
     return _cached
 
@@ -126,12 +127,16 @@ def _environment() -> tuple[object, ...]:
         folder = os.getcwd()  # noqa: PTH109 - a Path would cost more than the rest
     except FileNotFoundError:
         folder = ""
+    # `os.environ` encodes each name and decodes each value in Python, and each run asks for all.
+    encoded: dict[bytes, bytes] | None = getattr(os.environ, "_data", None)
+    if os.supports_bytes_environ and isinstance(encoded, dict):
+        return (folder, *map(encoded.get, _ENCODED))
     return (folder, *map(os.environ.get, VARIABLES))
 
 
-def _fingerprint(path: Path) -> object:
+def _fingerprint(path: str) -> object:
     try:
-        seen = path.stat()
+        seen = os.stat(path)  # noqa: PTH116 - a Path would cost more than the call
     except OSError:
         return None
     return seen.st_mtime_ns, seen.st_size, seen.st_ino

@@ -56,7 +56,7 @@ def test_a_runs_logger_is_heard_in_the_terminal_and_prints_are_not_doubled(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     recording = RecordingReporter()
-    assert begin.observed(recording) is recording
+    assert begin.observed(recording, "plain") is recording
     with use_reporter(Observer(recording, Nobody())):
         talk_flow()
     said = capfd.readouterr()

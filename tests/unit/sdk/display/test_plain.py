@@ -163,4 +163,4 @@ def test_the_setting_the_terminal_and_the_environment_decide(
 
 def test_what_is_reported_elsewhere_is_not_shown() -> None:
     recording = RecordingReporter()
-    assert observed(recording) is recording
+    assert observed(recording, "plain") is recording

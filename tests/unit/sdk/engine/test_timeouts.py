@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from towpath import flow, get_run_logger, task
+from towpath import _strikes, flow, get_run_logger, task
 from towpath._delivery.session import use_reporter
 from towpath._strikes import Strike, Struck, call_exposed, exposed, spared
 from towpath.exceptions import DefinitionError, RunTimedOut
@@ -223,6 +223,35 @@ def test_a_strike_never_falls_on_what_is_spared_and_is_met_behind_it() -> None:
     struck.set()
     running.join(LONG)
     assert passed == ["spared", "struck"]
+
+
+def test_a_strike_that_decides_as_its_thread_is_spared_does_not_fall_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    passed: list[str] = []
+    decides = threading.Event()
+    strike = Strike()
+
+    def decide(thread: int) -> bool:
+        decides.set()
+        began = time.monotonic()
+        while _strikes._targets[thread].way is not None and time.monotonic() - began < LONG:
+            time.sleep(0.0001)
+        return False
+
+    def body() -> None:
+        strike.demand()
+        assert decides.wait(LONG)
+        with spared():
+            passed.append("begun")
+            for _ in range(1000):
+                time.sleep(0.0001)
+            passed.append("spared")
+
+    monkeypatch.setattr(_strikes, "_handles", decide)
+    with contextlib.suppress(Struck), strike:
+        call_exposed(body)
+    assert passed == ["begun", "spared"]
 
 
 def test_a_body_that_was_ended_leaves_the_interpreter_as_it_was() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -143,3 +144,15 @@ def test_the_home_is_set_by_the_environment_only(config: Path) -> None:
     config.write_text('[profiles.default]\nhome = "/elsewhere"\n')
     with pytest.raises(ConfigurationError, match="home can only be set by TOWPATH_HOME"):
         get_settings()
+
+
+def test_a_changed_environment_is_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOWPATH_DISPLAY", "plain")
+    assert get_settings().display == "plain"
+    monkeypatch.setenv("TOWPATH_DISPLAY", "quiet")
+    assert get_settings().display == "quiet"
+    # Code that replaces the whole environment may use any mapping.
+    monkeypatch.setattr(os, "environ", {**os.environ, "TOWPATH_DISPLAY": "live"})
+    assert get_settings().display == "live"
+    monkeypatch.delitem(os.environ, "TOWPATH_DISPLAY")
+    assert get_settings().display == "auto"
