@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath._runners.remote.messages import RunFacts, dump
@@ -37,7 +35,7 @@ class Pickler:
         with self._lock:
             if id(task) not in self._tasks:
                 try:
-                    self._tasks[id(task)] = (task, dump(_without_hooks(task)))
+                    self._tasks[id(task)] = (task, dump(task.without_hooks()))
                 except Exception as error:
                     raise ParameterError(
                         f"task {task.name!r} can't be sent to another process:"
@@ -59,13 +57,6 @@ class Pickler:
             return dump((facts, parameters))
         except Exception as error:
             raise _unsendable(task, parameters) or error from error
-
-
-def _without_hooks(task: TaskDefinition) -> TaskDefinition:
-    """A task without what stays in the flow's process, and need not be fit for a pickle."""
-    sent = copy.copy(task)
-    sent.policy = replace(task.policy, hooks={}, condition=None)
-    return sent
 
 
 def _unsendable(task: TaskDefinition, parameters: dict[str, Any]) -> ParameterError | None:
