@@ -23,6 +23,8 @@ from towpath.cache_policies import INPUTS
 from towpath.cli._main import cli
 from towpath.exceptions import ResultError
 
+from tests.budgets import patience
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -299,9 +301,10 @@ def test_a_forked_child_uses_a_bucket_too(bucket: str, s3_environment: dict[str,
         start_new_session=True,
     )
     try:
-        output, _ = ran.communicate(timeout=60)
+        output, _ = ran.communicate(timeout=patience(60.0))
     except subprocess.TimeoutExpired:
         os.killpg(ran.pid, signal.SIGKILL)
+        ran.communicate()
         raise
     assert output == "7 b'child'\n"
 
