@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from contextlib import ExitStack, contextmanager
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath._runners.dask.library import Client, LocalCluster, performance_report
@@ -38,7 +39,11 @@ def client_of(
     with ExitStack() as stack:
         place = cluster if cluster is not None else address
         if place is None:
-            place = stack.enter_context(_temporary(cluster_class, cluster_kwargs))
+            # Dask leaves files behind.
+            folder = stack.enter_context(
+                TemporaryDirectory(prefix="towpath-dask-", ignore_cleanup_errors=True)
+            )
+            place = stack.enter_context(_temporary(cluster_class, cluster_kwargs, folder))
             if adapt_kwargs:
                 place.adapt(**adapt_kwargs)
         client = Client(place, **{"set_as_default": False, **client_kwargs})
@@ -58,14 +63,15 @@ def threads_of(client: Any) -> int:
     return sum(worker["nthreads"] for worker in workers.values())
 
 
-def _temporary(kind: str | Callable[..., Any] | None, options: dict[str, Any]) -> Any:
+def _temporary(kind: str | Callable[..., Any] | None, options: dict[str, Any], folder: str) -> Any:
     if isinstance(kind, str):
         return _imported(kind)(**options)
     if kind is not None:
         return kind(**options)
     if options.get("processes", True):
         return local_cluster(
-            **{name: value for name, value in options.items() if name != "processes"}
+            folder=folder,
+            **{name: value for name, value in options.items() if name != "processes"},
         )
     return LocalCluster(**{"dashboard_address": "127.0.0.1:0", **options})
 
