@@ -1,5 +1,5 @@
-"""What every task runner does alike; what only some can do is in test_processes.py and
-test_dask.py."""
+"""What every task runner does alike; what only some can do is in test_processes.py,
+test_dask.py and test_dask_clusters.py."""
 
 from __future__ import annotations
 

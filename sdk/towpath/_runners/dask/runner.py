@@ -93,8 +93,8 @@ class DaskTaskRunner(ThreadPoolTaskRunner):
     def __enter__(self) -> Self:
         # Dask is an extra, and takes a second to load.
         try:
-            from towpath._runners.dask.calls import Calls  # noqa: PLC0415 - as above
-            from towpath._runners.dask.cluster import client_of, threads_of  # noqa: PLC0415 - as above
+            from towpath._runners.dask.calls import Calls  # noqa: PLC0415 - an extra
+            from towpath._runners.dask.cluster import client_of, threads_of  # noqa: PLC0415 - an extra
         except ModuleNotFoundError as error:
             raise ConfigurationError(
                 f"DaskTaskRunner needs Dask ({error}): pip install 'towpath[dask]'"
