@@ -29,6 +29,7 @@ PUBLIC_MODULES: Final = (
     "towpath.states",
     "towpath.futures",
     "towpath.task_runners",
+    "towpath.dask",
     "towpath.cache_policies",
     "towpath.concurrency",
     "towpath.concurrency.sync",

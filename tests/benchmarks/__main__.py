@@ -23,6 +23,7 @@ BENCHMARKS: Final = {
     "reads": "tests.benchmarks.reads",
     "limits": "tests.benchmarks.limits",
     "work": "tests.benchmarks.work.rows",
+    "runners": "tests.benchmarks.runners",
     "compare": "tests.benchmarks.compared.compare",
 }
 

@@ -1,4 +1,5 @@
-"""What every task runner does alike; what only processes can do is in test_processes.py."""
+"""What every task runner does alike; what only some can do is in test_processes.py,
+test_dask.py and test_dask_clusters.py."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from towpath.exceptions import FlowRunFailed, RunTimedOut
 from towpath.testing import harness
 
 from tests.budgets import examples
-from tests.conformance.conftest import RUNNERS
+from tests.conformance.conftest import RUNNERS, runner_of
 from tests.conformance.work import (
     Basket,
     Order,
@@ -99,10 +100,10 @@ def test_what_is_downstream_of_a_failure_never_runs(
     assert recorded.run("broken").state == "FAILED"
 
 
-@pytest.mark.parametrize("name", list(RUNNERS))
+@pytest.mark.parametrize("name", RUNNERS)
 def test_no_body_of_a_random_graph_runs_below_a_failure(name: str) -> None:
-    # Each flow run starts processes anew: fewer graphs, and larger ones.
-    graphs, largest = (10, 24) if name == "processes" else (25, 12)
+    # Each flow run starts processes or a client anew: fewer graphs, and larger ones.
+    graphs, largest = (10, 24) if name in {"processes", "dask"} else (25, 12)
 
     @settings(max_examples=examples(graphs), deadline=None, database=None)
     @given(st.data())
@@ -115,7 +116,7 @@ def test_no_body_of_a_random_graph_runs_below_a_failure(name: str) -> None:
         failing = data.draw(st.sets(st.integers(0, size - 1), max_size=3))
         with tempfile.TemporaryDirectory() as folder, harness() as recording:
 
-            @flow(task_runner=RUNNERS[name], final_state="return_value")
+            @flow(task_runner=runner_of(name), final_state="return_value")
             def graph() -> None:
                 futures: list[object] = []
                 for number in range(size):
@@ -286,7 +287,7 @@ def test_coroutines_can_be_submitted_from_an_async_flow(
 
 
 # Not inline: a task that runs in the loop's own thread holds the loop by its nature.
-@pytest.mark.parametrize("name", ["threads", "processes"])
+@pytest.mark.parametrize("name", ["threads", "processes", "dask"])
 @pytest.mark.parametrize("streams", [False, True], ids=["coroutine", "generator"])
 def test_the_end_of_an_async_flow_lets_its_loop_go_on(
     name: str, streams: bool, recorded: Harness, tmp_path: Path
@@ -294,12 +295,12 @@ def test_the_end_of_an_async_flow_lets_its_loop_go_on(
     async def main() -> None:
         body_ended = asyncio.Event()
 
-        @flow(task_runner=RUNNERS[name])
+        @flow(task_runner=runner_of(name))
         async def ends() -> None:
             await_release.submit(tmp_path)
             body_ended.set()
 
-        @flow(task_runner=RUNNERS[name])
+        @flow(task_runner=runner_of(name))
         async def gives() -> AsyncGenerator[int, None]:
             await_release.submit(tmp_path)
             yield 1

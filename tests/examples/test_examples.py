@@ -49,6 +49,14 @@ def test_a_broken_part_costs_only_what_needs_it(place: Place) -> None:
     assert place.flow_run()["state"] == "FAILED"
 
 
+def test_a_model_is_trained_on_a_dask_cluster(place: Place) -> None:
+    result = place.example("train_on_dask.py", "--steps", "20")
+    assert result.returncode == 0, result.stderr
+    # Made with slope 3 and offset -1, and noise.
+    assert result.stdout.splitlines()[-1] == "slope 3.00, offset -1.00"
+    assert place.tasks() == {("gradient", "COMPLETED", 1): 80}
+
+
 def test_an_api_is_called_no_faster_than_its_limit(place: Place) -> None:
     result = place.example("rate_limited_api.py")
     assert (result.returncode, result.stderr.count("Traceback")) == (0, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -401,6 +402,19 @@ class Task(Definition, Generic[P, R_co]):
         sketch = current_sketch.get()
         assert sketch is not None
         return sketch.called(self.name, arguments, self.viz_return_value)
+
+    def without_hooks(self) -> Task[..., Any]:
+        """Returns the task as another process needs it, which calls no hooks or conditions of it.
+
+        A task that is found by its name there is sent as it is.
+        """
+        if self._has_name() and self.__module__ != "__main__":
+            return self
+        sent: Task[..., Any] = object.__new__(type(self))
+        sent.__dict__.update(self.__dict__)
+        sent.policy = replace(self.policy, hooks={}, condition=None)
+        sent._options = {**self._options, "retry_condition_fn": None}
+        return sent
 
     def _of(self, fn: Any, options: dict[str, Any]) -> Task[..., Any]:
         hooks: dict[str, Any] = {

@@ -12,7 +12,7 @@ from towpath._callables import whole_call
 from towpath._delivery.reports import Content
 from towpath._engine.identity import identity_of
 from towpath._results.cache_policies import DEFAULT
-from towpath._results.store import ResultStore, StoredResult
+from towpath._results.opening import store_of
 from towpath._settings.current import settings_of_runs
 from towpath.exceptions import ResultError, UnhashableInputError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from towpath._results.policy import ResultPolicy
+    from towpath._results.store import StoredResult
     from towpath._runs.context import RunContext
 
 _log: Final = logging.getLogger("towpath.engine")
@@ -74,8 +75,8 @@ class ResultEntry:
         self._policy = policy
         self._run = run
         self._settings = run.settings or settings_of_runs()
-        folder = policy.folder or _folder.get() or self._settings.home / "results"
-        self._store = ResultStore(folder)
+        folder = policy.folder or _folder.get()
+        self._store = store_of(self._settings, folder)
         if key is not None:
             self.key = key
         else:
@@ -109,7 +110,8 @@ class ResultEntry:
             ResultError: It can't be serialized.
         """
         after = self._policy.expiration
-        expires = self._run.clock.time() + after.total_seconds() if after is not None else None
+        now = self._run.clock.time()
+        expires = now + after.total_seconds() if after is not None else None
         try:
             stored = self._store.write(
                 self.key or f"run:{self._run.run_id}",
@@ -117,6 +119,8 @@ class ResultEntry:
                 run_id=self._run.run_id,
                 serializer=self._policy.serializer,
                 expires=expires,
+                # Of runs that compute the same at once, the first one's result stays.
+                now=now if self.key and not self._is_refreshed() else None,
             )
         except OSError as error:
             # The flow can go on with the value: a full disk only prevents caching.

@@ -89,3 +89,7 @@ class TaskDefinition(Definition, Protocol):
     def body(self, parameters: dict[str, Any]) -> Any:
         """Calls the function for its whole result: the list of what a generator gives."""
         ...
+
+    def without_hooks(self) -> TaskDefinition:
+        """The task as another process needs it, which calls no hooks or conditions of it."""
+        ...

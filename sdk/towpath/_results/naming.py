@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+_may_import: Final[ContextVar[bool]] = ContextVar("towpath_may_import", default=True)
 
 
 def certain_name(thing: Any) -> str | None:
@@ -22,13 +29,31 @@ def certain_name(thing: Any) -> str | None:
     return f"{module}:{path}" if found is thing or getattr(found, "fn", None) is thing else None
 
 
+@contextmanager
+def imports_allowed(*, allowed: bool) -> Generator[None]:
+    """Whether names within may lead to modules that are not imported yet.
+
+    Args:
+        allowed: False for names that others may have written: an import runs code.
+    """
+    token = _may_import.set(allowed)
+    try:
+        yield
+    finally:
+        _may_import.reset(token)
+
+
 def object_named(name: str) -> Any:
     """The class or function of a name.
 
     Raises:
-        Exception: Its module is gone, or has nothing of that name.
+        Exception: Its module is gone, may not be imported, or has nothing of that name.
     """
     module, _, path = name.partition(":")
+    if module not in sys.modules and not _may_import.get():
+        raise ImportError(
+            f"it names the module {module}, which this process has not imported, and is not signed"
+        )
     found: Any = importlib.import_module(module)
     for part in path.split("."):
         found = getattr(found, part)

@@ -1,38 +1,36 @@
-"""Stored results: files under one folder, each written whole or not at all.
+"""Stored results by key: what is known of a result, and its bytes, in one place.
 
-A file is one line of JSON, what is known of the result, then its bytes.
+What lies under a name is one line of JSON, what is known of the result, then its bytes. Where
+others may write to the place, a pickle is read only if it is signed, or trusted by a setting:
+whoever writes a pickle runs code in each process that reads it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
-import os
-import pickle
-import uuid
-import zlib
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from towpath._class_cache import class_of
-from towpath._results import encoding
-from towpath._results.comparing import difference
-from towpath._results.naming import shown_name
-from towpath._results.scalars import NotEncodableError
+from towpath._results.serializing import deserialized, is_pickle, serialized
 from towpath.exceptions import ResultError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from towpath._results.places import Found, Place
     from towpath._results.policy import Serializer
 
-_COMPRESSED: Final = "compressed/"
 _TYPES: Final = {
     "json": "application/json",
     "pickle": "application/x-python-pickle",
     "compressed/json": "application/zlib",
     "compressed/pickle": "application/zlib",
 }
+_ADVICE: Final = (
+    "set results.signing_key to a secret that all readers and writers share, or"
+    ' results.trust_pickles if nobody else writes there, or use result_serializer="json"'
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +38,7 @@ class StoredResult:
     """What is known of a stored result."""
 
     uri: str
-    """Where it lies, a file: URI."""
+    """Where it lies, such as a file: URI."""
     content_type: str
     size_bytes: int
     sha256: str
@@ -51,40 +49,81 @@ class StoredResult:
     """Seconds since the Unix epoch; None for never."""
 
 
-class ResultStore:
-    """Results by key in a folder of this machine."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """What is trusted of results in a place that others may write to."""
 
-    def __init__(self, folder: Path) -> None:
-        """Makes nothing yet.
+    signing_key: str = ""
+    """Signs results; without it, none is signed, and with it, unsigned ones are not read."""
+    pickles: bool = False
+    """Whether pickles are read that are not signed."""
+
+
+class ResultStore:
+    """Results by key in a place."""
+
+    def __init__(self, place: Place, trust: Trust | None = None) -> None:
+        """Reads and writes nothing yet.
 
         Args:
-            folder: Where results lie; made with the first one.
+            place: Where results lie.
+            trust: What is trusted of them, if others may write there.
         """
-        self._folder = folder
+        self._place = place
+        self._key = (trust or Trust()).signing_key.encode() if place.shared else b""
+        self._reads_pickles = bool(self._key) or not place.shared or (trust or Trust()).pickles
 
     def write(
-        self, key: str, value: Any, *, run_id: str, serializer: Serializer, expires: float | None
+        self,
+        key: str,
+        value: Any,
+        *,
+        run_id: str,
+        serializer: Serializer,
+        expires: float | None,
+        now: float | None = None,
     ) -> StoredResult:
-        """Stores a result under a key, in the place of an older one.
+        """Stores a result under a key.
+
+        Args:
+            key: The key.
+            value: The result.
+            run_id: The run that gave it.
+            serializer: How it becomes bytes.
+            expires: Until when it counts, seconds since the Unix epoch; None for ever.
+            now: Time at which another result under the key counts, which then stays; None to
+                replace it.
+
+        Returns:
+            What is known of the result that lies there.
 
         Raises:
-            ResultError: It can't be serialized.
-            OSError: The disk doesn't take it.
+            ResultError: It can't be serialized, or is a pickle that nobody would read.
+            OSError: The place doesn't take it.
         """
-        data = _serialized(value, serializer)
-        path = self._path(key)
-        stored = StoredResult(
-            uri=path.as_uri(),
-            content_type=_TYPES[serializer],
-            size_bytes=len(data),
-            sha256=hashlib.sha256(data).hexdigest(),
-            run_id=run_id,
-            expires=expires,
-        )
-        head = {"key": key, "serializer": serializer, "run_id": run_id, "expires": expires}
-        head["sha256"] = stored.sha256
-        self._write_whole(path, json.dumps(head).encode() + b"\n" + data)
-        return stored
+        if is_pickle(serializer) and not self._reads_pickles:
+            raise ResultError(f"pickles are not kept in {self._place.uri_of('')}: {_ADVICE}")
+        data = serialized(value, serializer)
+        name = _name_of(key)
+        head: dict[str, Any] = {
+            "key": key,
+            "serializer": serializer,
+            "run_id": run_id,
+            "expires": expires,
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+        if self._key:
+            head["signature"] = _signature(self._key, head)
+        whole = json.dumps(head).encode() + b"\n" + data
+        if now is None:
+            self._place.replace(name, whole)
+        elif not self._place.create(name, whole):
+            found = self._place.read(name)
+            kept = self._counts(found, key, now)
+            if kept is not None:
+                return kept
+            self._place.replace(name, whole, found.version if found else "")
+        return _stored(head, data, self._place.uri_of(name))
 
     def read(self, key: str) -> tuple[StoredResult, Any] | None:
         """What was stored under a key, and the value; None when there is nothing.
@@ -92,99 +131,107 @@ class ResultStore:
         Raises:
             ResultError: It is there and can't be read back.
         """
-        path = self._path(key)
+        name = _name_of(key)
+        uri = self._place.uri_of(name)
         try:
-            head_line, _, data = path.read_bytes().partition(b"\n")
-        except FileNotFoundError:
-            return None
+            found = self._place.read(name)
         except OSError as error:
-            raise ResultError(f"the stored result {path} can't be read: {error}") from error
+            raise ResultError(f"the stored result {uri} can't be read: {error}") from error
+        if found is None:
+            return None
         try:
-            head = json.loads(head_line)
-            _check(data, head["sha256"])
-            value = _deserialized(data, head["serializer"])
+            head, data = self._checked(found, key)
+            signed = bool(self._key) or not self._place.shared
+            value = deserialized(data, head["serializer"], imports=signed)
         except Exception as error:
             raise ResultError(
-                f"the stored result {path} can't be read back ({error}); remove the file, or run"
+                f"the stored result {uri} can't be read back ({error}); remove it, or run"
                 " with refresh_cache=True to write it anew"
             ) from error
-        stored = StoredResult(
-            uri=path.as_uri(),
-            content_type=_TYPES[head["serializer"]],
-            size_bytes=len(data),
-            sha256=head["sha256"],
-            run_id=head["run_id"],
-            expires=head["expires"],
-        )
-        return stored, value
+        return _stored(head, data, uri), value
 
-    def _path(self, key: str) -> Path:
-        name = hashlib.sha256(key.encode()).hexdigest()
-        return self._folder / name[:2] / name
+    def sweep(self, now: float) -> tuple[int, int]:
+        """Removes results that have expired.
 
-    def _write_whole(self, path: Path, data: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        written = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+        Args:
+            now: Seconds since the Unix epoch.
+
+        Returns:
+            How many were removed, and how many are left.
+
+        Raises:
+            OSError: The place doesn't answer.
+        """
+        removed = left = 0
+        for name in self._place.names():
+            found = self._place.read(name)
+            if found is None:
+                continue
+            expires = _head(found).get("expires")
+            if isinstance(expires, int | float) and expires <= now:
+                self._place.delete(name, found.version)
+                removed += 1
+            else:
+                left += 1
+        return removed, left
+
+    def _counts(self, found: Found | None, key: str, now: float) -> StoredResult | None:
+        """What is known of a result that stays, since it is whole and hasn't expired."""
+        if found is None:
+            return None
         try:
-            descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            written.replace(path)
-        except OSError:
-            written.unlink(missing_ok=True)
-            raise
+            head, data = self._checked(found, key)
+        except Exception:  # noqa: BLE001 - others may have written it
+            return None
+        if head["expires"] is not None and head["expires"] <= now:
+            return None
+        return _stored(head, data, self._place.uri_of(_name_of(key)))
+
+    def _checked(self, found: Found, key: str) -> tuple[dict[str, Any], bytes]:
+        """A result's head and bytes.
+
+        Raises:
+            ValueError: They have changed, or can't be trusted.
+        """
+        line, _, data = found.data.partition(b"\n")
+        head: dict[str, Any] = json.loads(line)
+        if self._key:
+            given = str(head.pop("signature", ""))
+            if not hmac.compare_digest(given, _signature(self._key, head)):
+                raise ValueError("it isn't signed with results.signing_key")
+        if head["key"] != key:
+            raise ValueError("it belongs to another key")
+        if hashlib.sha256(data).hexdigest() != head["sha256"]:
+            raise ValueError("its bytes have changed")
+        if is_pickle(head["serializer"]) and not self._reads_pickles:
+            raise ValueError(f"it is a pickle, which others may have written: {_ADVICE}")
+        return head, data
 
 
-def _check(data: bytes, sha256: str) -> None:
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise ValueError("its bytes have changed")
+def _name_of(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _serialized(value: Any, serializer: Serializer) -> bytes:
-    """A result as bytes that give it back: they are read once before they are kept."""
-    data = _plain(value, serializer.removeprefix(_COMPRESSED))
-    return zlib.compress(data) if serializer.startswith(_COMPRESSED) else data
+def _signature(key: bytes, head: dict[str, Any]) -> str:
+    """Signs a head, and with it the bytes, whose digest it has."""
+    signed = json.dumps(head, sort_keys=True).encode()
+    return hmac.new(key, signed, hashlib.sha256).hexdigest()
 
 
-def _plain(value: Any, serializer: str) -> bytes:
-    if serializer == "json":
-        try:
-            return _as_json(value)
-        except NotEncodableError as error:
-            raise ResultError(
-                f"the result can't be stored as JSON: {error}. Return plain values, set"
-                ' result_serializer="pickle", or don\'t persist it (persist_result=False)'
-            ) from error
-    try:
-        data = pickle.dumps(value)
-        back = pickle.loads(data)  # noqa: S301 - these bytes are our own
-    except Exception as error:
-        raise ResultError(
-            f"the result can't be pickled and read back: {error}. Return plain values, or don't"
-            " persist it (persist_result=False)"
-        ) from error
-    if type(back) is not type(value):
-        raise ResultError(
-            f"the result is a {shown_name(class_of(value))}, and comes back from its pickle as a"
-            f" {shown_name(class_of(back))}. Return plain values, or don't persist it"
-            " (persist_result=False)"
-        )
-    return data
+def _head(found: Found) -> dict[str, Any]:
+    with suppress(ValueError):
+        head: Any = json.loads(found.data.partition(b"\n")[0])
+        if isinstance(head, dict):
+            return cast("dict[str, Any]", head)
+    return {}
 
 
-def _as_json(value: Any) -> bytes:
-    data = encoding.dumps(value)
-    try:
-        where = difference(value, encoding.loads(data))
-    except Exception as error:
-        raise NotEncodableError(f"can't be read back: {error}") from error
-    if where is not None:
-        raise NotEncodableError("would come back as something else", where)
-    return data
-
-
-def _deserialized(data: bytes, serializer: str) -> Any:
-    if serializer.startswith(_COMPRESSED):
-        data, serializer = zlib.decompress(data), serializer.removeprefix(_COMPRESSED)
-    # A pickle is read only where this user wrote it: results lie in a folder of the user's own.
-    return encoding.loads(data) if serializer == "json" else pickle.loads(data)  # noqa: S301 - see above
+def _stored(head: dict[str, Any], data: bytes, uri: str) -> StoredResult:
+    return StoredResult(
+        uri=uri,
+        content_type=_TYPES[head["serializer"]],
+        size_bytes=len(data),
+        sha256=head["sha256"],
+        run_id=head["run_id"],
+        expires=head["expires"],
+    )

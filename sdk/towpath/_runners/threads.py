@@ -46,8 +46,7 @@ class ThreadPoolTaskRunner(TaskRunner):
 
         return settings_of_runs().task_max_workers or self._usual_workers()
 
-    @staticmethod
-    def _usual_workers() -> int:
+    def _usual_workers(self) -> int:
         return _USUAL_WORKERS
 
     def __eq__(self, other: object) -> bool:

@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from towpath._settings.declaration import setting
-from towpath._settings.readers import one_of, read_flag, read_retries, read_seconds
+from towpath._settings.readers import (
+    one_of,
+    read_flag,
+    read_results_url,
+    read_retries,
+    read_seconds,
+    read_text,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,5 +109,40 @@ class RunSettings:
             one_of("on", "off", "refresh"),
             "Use of cached results: on, off, or refresh (compute anew and replace them).",
             page="guides/results-and-caching.md",
+        ),
+    )
+    results_url: str = field(
+        default="",
+        metadata=setting(
+            "results.url",
+            "TOWPATH_RESULTS_URL",
+            read_results_url,
+            "Where results are stored: s3://, gs:// or az:// with a bucket and a prefix, file:///,"
+            " or memory:///; empty for the home.",
+            page="guides/results-and-caching.md",
+            scope="profile",
+        ),
+    )
+    results_signing_key: str = field(
+        default="",
+        metadata=setting(
+            "results.signing_key",
+            "TOWPATH_RESULTS_SIGNING_KEY",
+            read_text,
+            "Secret that signs results in object storage; then unsigned ones are not read.",
+            page="guides/results-and-caching.md",
+            scope="profile",
+            secret=True,
+        ),
+    )
+    results_trust_pickles: bool = field(
+        default=False,
+        metadata=setting(
+            "results.trust_pickles",
+            "TOWPATH_RESULTS_TRUST_PICKLES",
+            read_flag,
+            "Read unsigned pickles from object storage: all who may write there run code here.",
+            page="guides/results-and-caching.md",
+            scope="profile",
         ),
     )

@@ -53,6 +53,16 @@ def read_web_address(written: object) -> str:
     return text
 
 
+def read_results_url(written: object) -> str:
+    """Where results are stored, "s3://bucket/results"; empty for the home."""
+    text = read_text(written)
+    if text and not re.fullmatch(r"(s3|gs|az)://[^/\s@]+(/\S*)?|(file|memory)://(/\S*)?", text):
+        raise ValueError(
+            "must be like s3://bucket/prefix, gs://, az://, file:///folder or memory:///"
+        )
+    return text.rstrip("/") if text and not text.endswith("://") else text
+
+
 def read_api_key(written: object) -> str:
     """An API key; empty for none."""
     text = read_text(written)

@@ -45,6 +45,7 @@ _COMMANDS: Final = {
     "pool": ("towpath.cli.work.pools:group", "Manage work pools."),
     "profile": ("towpath.cli.local.profiles:group", "Manage profiles of settings."),
     "queue": ("towpath.cli.work.queues:group", "Manage the queues of work pools."),
+    "results": ("towpath.cli.local.results:group", "Manage stored results."),
     "role": ("towpath.cli.identity.roles:group", "Manage roles."),
     "run": ("towpath.cli.runs.runs:group", "List, inspect, follow and delete runs."),
     "schedule": (

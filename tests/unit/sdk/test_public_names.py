@@ -44,6 +44,7 @@ NAMES = {
         " rate_limit"
     ),
     "towpath.context": "FlowRunContext RunContext TaskRunContext get_run_context tags",
+    "towpath.dask": "DaskTaskRunner",
     "towpath.deployments": (
         "ArchiveCode DeploymentOptions GitCode LocalCode PackageCode RunnerDeployment"
         " arun_deployment deploy run_deployment serve"

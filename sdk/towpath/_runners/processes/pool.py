@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cloudpickle
 
-from towpath._delivery.reports import StateReport
 from towpath._engine.time_limit import timed_out
-from towpath._runners.processes.wire import Call, Ended, Report, RunFacts, dump, load_error
-from towpath._runs.children import Child
-from towpath._runs.context import current_tags
-from towpath._runs.failures import headline
-from towpath._state_type import StateType
-from towpath.exceptions import ParameterError, RunCancelled, RunCrashed
+from towpath._runners.processes.wire import Call
+from towpath._runners.remote.messages import Ended, Report, dump
+from towpath._runners.remote.sending import Pickler
+from towpath._runners.remote.taking import BegunRuns, value_of
+from towpath.exceptions import RunCancelled, RunCrashed
 
 if TYPE_CHECKING:
     from towpath._engine.definitions import TaskDefinition
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 _LOOK_SECONDS: Final = 0.5
 _START_SECONDS: Final = 60.0
 _END_SECONDS: Final = 3.0
-_MOST_PARAMETER_BYTES: Final = 16 * 1024
 _START: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1));"
     " from towpath._runners.processes.worker import main;"
@@ -46,9 +43,8 @@ class WorkerPool:
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._lock = threading.Lock()
-        self._tasks: dict[int, tuple[TaskDefinition, bytes]] = {}
+        self._pickler = Pickler()
         self._interrupted = False
-        self._flow_run: dict[str, Any] | None = None
 
     def call(self, task: TaskDefinition, run: RunContext, parameters: dict[str, Any]) -> Any:
         """Calls a task's function in a worker.
@@ -59,8 +55,8 @@ class WorkerPool:
             RunCrashed: Its process ended.
             RunCancelled: The flow was interrupted.
         """
-        pickled = self._pickled(task)
-        work = self._pickled_work(task, run, parameters)
+        pickled = self._pickler.task(task)
+        work = self._pickler.work(task, run, parameters)
         worker = self._take()
         try:
             return worker.call(task, pickled, work, run)
@@ -107,30 +103,6 @@ class WorkerPool:
                 self._all.discard(worker)
                 worker.close()
 
-    def _pickled(self, task: TaskDefinition) -> bytes:
-        with self._lock:
-            if id(task) not in self._tasks:
-                try:
-                    self._tasks[id(task)] = (task, dump(task))
-                except Exception as error:
-                    raise ParameterError(
-                        f"task {task.name!r} can't be sent to another process:"
-                        f" {headline(error)}. Keep what can't be pickled out of what its function"
-                        " refers to, or run it in threads"
-                    ) from error
-            return self._tasks[id(task)][1]
-
-    def _pickled_work(
-        self, task: TaskDefinition, run: RunContext, parameters: dict[str, Any]
-    ) -> bytes:
-        if self._flow_run is None:
-            self._flow_run = _flow_facts(run)
-        facts = _facts(run, self._flow_run)
-        try:
-            return dump((facts, parameters))
-        except Exception as error:
-            raise _unsendable(task, parameters) or error from error
-
 
 class _Worker:
     """One process and the pipes to it; used by one thread at a time."""
@@ -166,22 +138,16 @@ class _Worker:
             self._out.send_bytes(dump(call))
         seconds = task.policy.timeout_seconds
         deadline = None if seconds is None else time.monotonic() + seconds
-        begun: dict[str, int] = {}
+        begun = BegunRuns(run)
         try:
-            ended = self._follow(run, begun, deadline)
+            ended = self._follow(begun, deadline)
         except (RunCrashed, TimeoutError) as error:
             self.kill()
-            _close_begun(run, begun)
+            begun.close()
             if isinstance(error, TimeoutError):
                 raise timed_out(seconds) from None
             raise
-        run.secrets.add_texts(ended.secrets)
-        for failed in ended.failed_runs:
-            child = Child(failed.name, state=failed.state, handled=failed.handled)
-            run.children.settle(child)
-        if ended.value is None:
-            raise load_error(ended)
-        return cloudpickle.loads(ended.value)
+        return value_of(run, ended)
 
     def kill(self) -> None:
         self._killed = True
@@ -197,15 +163,14 @@ class _Worker:
             self._process.kill()
             self._process.wait()
 
-    def _follow(self, run: RunContext, begun: dict[str, int], deadline: float | None) -> Ended:
+    def _follow(self, begun: BegunRuns, deadline: float | None) -> Ended:
         """Passes reports on until the call has ended."""
         while True:
             message = cloudpickle.loads(self._receive(deadline))
             if isinstance(message, Ended):
                 return message
             assert isinstance(message, Report)
-            getattr(run.reporter, message.method)(*message.arguments)
-            _note_begun(message, begun)
+            begun.report(message)
 
     def _receive(self, deadline: float | None) -> bytes:
         """The next message.
@@ -249,82 +214,3 @@ class _Worker:
         name = signal.Signals(-code).name
         hint = "; out of memory?" if name == "SIGKILL" else ""
         return RunCrashed(f"its process was killed by {name}{hint}")
-
-
-def _unsendable(task: TaskDefinition, parameters: dict[str, Any]) -> ParameterError | None:
-    """The parameter that can't be pickled."""
-    for name, value in parameters.items():
-        try:
-            dump(value)
-        except Exception as error:  # noqa: BLE001 - pickling runs the value's own code
-            return ParameterError(
-                f"{task.name}: parameter {name!r}, a {type(value).__qualname__}, can't be sent to"
-                f" another process: {headline(error)}. Open it within the task, or run the task in"
-                " threads"
-            )
-    return None
-
-
-def _facts(run: RunContext, flow_run: dict[str, Any]) -> RunFacts:
-    return RunFacts(
-        run_id=run.run_id,
-        name=run.name,
-        flow_id=run.flow_id,
-        flow_name=run.flow_name,
-        root_run_id=run.root_run_id,
-        parent_run_id=run.parent_run_id,
-        tags=run.tags,
-        inner_tags=current_tags(),
-        attempt=run.attempt,
-        log_prints=run.log_prints,
-        persist_result=run.persist_result,
-        flow_run=flow_run or None,
-        traceparent=run.trace.here if run.trace is not None else "",
-        secrets=run.secrets.values,
-    )
-
-
-def _flow_facts(run: RunContext) -> dict[str, Any]:
-    """Returns a flow run's data for `towpath.runtime`, without large or unpicklable parameters."""
-    flow_run = run.flow_run
-    if flow_run is None:
-        return {}
-    parameters: dict[str, Any] = {}
-    for name, value in flow_run.parameters.items():
-        with contextlib.suppress(Exception):
-            if len(dump(value)) <= _MOST_PARAMETER_BYTES:
-                parameters[name] = value
-    return {
-        "run_id": flow_run.run_id,
-        "name": flow_run.name,
-        "parameters": parameters,
-        "tags": flow_run.tags,
-    }
-
-
-def _note_begun(message: Report, begun: dict[str, int]) -> None:
-    if message.method == "create":
-        (report,) = message.arguments
-        if not report.state.state.terminal:
-            begun[report.run_id] = report.state.attempt
-    elif message.method == "transition":
-        run_id, state = message.arguments
-        if state.state.terminal:
-            begun.pop(run_id, None)
-        else:
-            begun[run_id] = state.attempt
-
-
-def _close_begun(run: RunContext, begun: dict[str, int]) -> None:
-    """Ends the runs that the function had begun in the process that ended."""
-    for run_id, attempt in begun.items():
-        run.reporter.transition(
-            run_id,
-            StateReport(
-                state=StateType.CRASHED,
-                time=run.clock.time(),
-                attempt=attempt,
-                reason="PROCESS_DIED",
-                message=f"the process of {run.name}, which had begun it, is gone",
-            ),
-        )

@@ -35,8 +35,7 @@ class ProcessPoolTaskRunner(ThreadPoolTaskRunner):
         super().__init__(max_workers)
         self._workers: WorkerPool | None = None
 
-    @staticmethod
-    def _usual_workers() -> int:
+    def _usual_workers(self) -> int:
         return os.cpu_count() or 1
 
     def __enter__(self) -> Self:

@@ -23,6 +23,7 @@ from pydantic import BaseModel
 from towpath import flow, task
 from towpath._results.encoding import dumps, loads
 from towpath._results.hashing import stable_hash
+from towpath._results.places import Folder
 from towpath._results.scalars import NotEncodableError
 from towpath._results.store import ResultStore
 from towpath.cache_policies import DEFAULT, INPUTS, NO_CACHE, RUN_ID, TASK_SOURCE
@@ -309,7 +310,7 @@ def test_run_id_keeps_results_within_one_flow_run(towpath_harness: Harness) -> N
 def test_a_stored_result_that_is_damaged_is_computed_anew(
     towpath_harness: Harness, tmp_path: Path
 ) -> None:
-    store = ResultStore(tmp_path)
+    store = ResultStore(Folder(tmp_path))
     stored = store.write("key", [1, 2], run_id="r", serializer="json", expires=None)
     assert store.read("key") == (stored, [1, 2])
     (path,) = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -325,7 +326,7 @@ def test_a_disk_that_takes_no_result_costs_the_cache_only(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(ResultStore, "_write_whole", full)
+    monkeypatch.setattr(Folder, "_written", full)
 
     @task(cache_policy=INPUTS)
     def value() -> int:
