@@ -5,7 +5,7 @@ Pure: a snapshot of facts in, reasons out, the decisive one first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
@@ -135,6 +135,10 @@ class Facts:
     """Names of the runs that it depends on and that haven't completed."""
     slot_waits: Sequence[SlotWait] = ()
     """Limits whose slots its code waits for."""
+    deployment: str = ""
+    """Deployment of a run that has crashed, "etl/nightly"; empty for none."""
+    pool_id: str = ""
+    """Pool of that deployment."""
     pause: Pause | None = None
     """The pause that it is in; given for PAUSED runs."""
 
@@ -367,7 +371,12 @@ def _skipped(facts: Facts) -> list[Reason]:
 
 
 def _crashed(facts: Facts) -> list[Reason]:
-    return [_said(Kind.CRASHED, facts, "its process was lost")]
+    reason = _said(Kind.CRASHED, facts, "its process was lost")
+    command = _REMEDIES.get(facts.state_reason)
+    if command is None or not facts.deployment:
+        return [reason]
+    name = command.format(deployment=facts.deployment, pool=facts.pool_id)
+    return [replace(reason, command=name)]
 
 
 def _failed(facts: Facts) -> list[Reason]:
@@ -396,6 +405,20 @@ def _nothing(facts: Facts) -> list[Reason]:
     del facts
     return []
 
+
+_OF_DEPLOYMENT: Final = "towpath deployment inspect {deployment}"
+_OF_POOL: Final = "towpath pool inspect {pool}"
+_REMEDIES: Final = {
+    "OUT_OF_MEMORY": _OF_DEPLOYMENT,
+    "IMAGE_PULL": _OF_DEPLOYMENT,
+    "UNSCHEDULABLE": _OF_DEPLOYMENT,
+    "EVICTED": _OF_DEPLOYMENT,
+    "PREEMPTED": _OF_DEPLOYMENT,
+    "NODE_LOST": _OF_DEPLOYMENT,
+    "NODE_REFUSED": _OF_DEPLOYMENT,
+    "POD_START_TIMEOUT": _OF_POOL,
+}
+"""Commands that show what to change, by the reason of a run that has crashed."""
 
 _EXPLAINED: Final[dict[RunState, Callable[[Facts], list[Reason]]]] = {
     RunState.SCHEDULED: _scheduled,
