@@ -57,10 +57,10 @@ class Site:
     pace: Pace = FAST
     stack: ExitStack = field(default_factory=ExitStack)
 
-    def kind(self, worker: str = "w", **options: Any) -> KubernetesKind:
-        """A kind that has begun; those of one name adopt each other's Jobs."""
+    def made(self, worker: str = "w", **options: Any) -> KubernetesKind:
+        """A kind that hasn't begun; those of one name adopt each other's Jobs."""
         config = self.api.kubeconfig(self.folder)
-        kind = KubernetesKind(
+        return KubernetesKind(
             Settings(home=self.folder / "home", server_address="towpath:4200"),
             lambda: LightkubeCluster(kubeconfig=config),
             pool="k",
@@ -70,7 +70,10 @@ class Site:
             tick_seconds=options.pop("tick_seconds", 0.01),
             **options,
         )
-        return self.stack.enter_context(kind)
+
+    def kind(self, worker: str = "w", **options: Any) -> KubernetesKind:
+        """A kind that has begun, and ends with the test."""
+        return self.stack.enter_context(self.made(worker, **options))
 
     def job(self, lease: Lease) -> dict[str, Any]:
         """The Job of a lease, as the server has it."""
