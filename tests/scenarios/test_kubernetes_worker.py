@@ -109,3 +109,26 @@ def test_a_run_that_lacked_memory_says_so_and_what_helps(cluster: Cluster, tmp_p
     [reason] = cluster.client.explain(run.id).reasons
     assert "used more memory than its limit 1Gi" in reason.message
     assert reason.command == "towpath deployment inspect crashes-once/it"
+
+
+def test_restarts_of_server_and_worker_lose_and_double_no_run(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    cluster.deploy("waits")
+    folders = [tmp_path / str(number) for number in range(4)]
+    begun: list[str] = []
+    for folder in folders:
+        folder.mkdir()
+        begun.append(cluster.begin("waits", place=str(folder)))
+    for folder in folders:
+        wait_until((folder / "begun").exists, "it has begun")
+    cluster.workers[0].kill()
+    cluster.workers[0].wait()
+    cluster.server.restart()
+    cluster.api.store.compact()
+    cluster.reconnect()
+    cluster.start_worker()
+    for folder in folders:
+        (folder / "go").touch()
+    assert {cluster.ended(run_id).state for run_id in begun} == {StateType.COMPLETED}
+    assert len(cluster.kubelet.processes) == len(folders)
