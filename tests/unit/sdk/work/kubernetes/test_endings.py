@@ -325,10 +325,12 @@ STATES = st.sampled_from(
 )
 
 
-@given(STATES, st.booleans(), st.booleans(), st.sampled_from([job_of(), FAILED, LATE]))
+@given(
+    STATES, st.booleans(), st.booleans(), st.booleans(), st.sampled_from([job_of(), FAILED, LATE])
+)
 def test_a_run_counts_as_ended_only_on_proof(
-    state: Any, gone: bool, job_gone: bool, job: Any
+    state: Any, gone: bool, job_gone: bool, deletes: bool, job: Any
 ) -> None:
-    seen = seen_of(pod_of(state), job, gone=gone, job_gone=job_gone)
+    seen = seen_of(pod_of(state), job, gone=gone, job_gone=job_gone, deletes=deletes)
     standing = judge(seen, LIMITS, 1000, 1000)
     assert (standing.ended is not None) == (gone or "terminated" in (state or {}))
