@@ -79,3 +79,12 @@ def test_the_mounted_job_becomes_a_folder_and_a_command(tmp_path: Path) -> None:
         *(sys.executable, "-P", "-m", "towpath._work.entry"),
         os.fspath(folder.path),
     )
+
+
+def test_a_worker_of_processes_loads_nothing_of_jobs() -> None:
+    code = """
+import sys, towpath, towpath._work.serving, towpath._work.kinds.process
+loaded = [name for name in sys.modules if "kubernetes" in name or "lightkube" in name]
+assert loaded == [], loaded
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
