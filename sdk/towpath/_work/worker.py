@@ -387,8 +387,7 @@ class Worker:
             self._stop_run(held)
         if handle.place and not held.lost:
             self._tell("started", f"{held.name} runs as {handle.place}", held)
-        if held.pid and not held.lost and self._is_attached:
-            assert self._attachment is not None
+        if held.pid and not held.lost and self._attachment and self._attachment.is_open:
             self._attachment.send(messages.started(held.lease_id, held.pid))
         handle.add_done_callback(lambda end: self._do(lambda: self._over(held, end)))
 

@@ -50,7 +50,7 @@ def open_kind(
         processes.clean_up()
         yield processes
     elif name == KUBERNETES:
-        from towpath._work.kinds.kubernetes.open import open_kubernetes  # noqa: PLC0415 - as above
+        from towpath._work.kinds.kubernetes.open import open_kubernetes  # noqa: PLC0415 - needs an extra
 
         with open_kubernetes(settings, pool, worker, namespace, tell) as jobs:
             yield jobs

@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from towpath_service.runs.domain.states import RunKind, RunState
+from towpath_service.work.domain.crash_remedies import remedy_of
 from towpath_service.work.domain.leases import WORKER_FAULT
 from towpath_service.work.domain.pause_texts import resuming, waits_for
 
@@ -136,9 +137,8 @@ class Facts:
     slot_waits: Sequence[SlotWait] = ()
     """Limits whose slots its code waits for."""
     deployment: str = ""
-    """Deployment of a run that has crashed, "etl/nightly"; empty for none."""
+    """Deployment of a run that has crashed, "etl/nightly", with its pool; empty for none."""
     pool_id: str = ""
-    """Pool of that deployment."""
     pause: Pause | None = None
     """The pause that it is in; given for PAUSED runs."""
 
@@ -372,11 +372,8 @@ def _skipped(facts: Facts) -> list[Reason]:
 
 def _crashed(facts: Facts) -> list[Reason]:
     reason = _said(Kind.CRASHED, facts, "its process was lost")
-    command = _REMEDIES.get(facts.state_reason)
-    if command is None or not facts.deployment:
-        return [reason]
-    name = command.format(deployment=facts.deployment, pool=facts.pool_id)
-    return [replace(reason, command=name)]
+    command = remedy_of(facts.state_reason, facts.deployment, facts.pool_id)
+    return [replace(reason, command=command) if command else reason]
 
 
 def _failed(facts: Facts) -> list[Reason]:
@@ -405,20 +402,6 @@ def _nothing(facts: Facts) -> list[Reason]:
     del facts
     return []
 
-
-_OF_DEPLOYMENT: Final = "towpath deployment inspect {deployment}"
-_OF_POOL: Final = "towpath pool inspect {pool}"
-_REMEDIES: Final = {
-    "OUT_OF_MEMORY": _OF_DEPLOYMENT,
-    "IMAGE_PULL": _OF_DEPLOYMENT,
-    "UNSCHEDULABLE": _OF_DEPLOYMENT,
-    "EVICTED": _OF_DEPLOYMENT,
-    "PREEMPTED": _OF_DEPLOYMENT,
-    "NODE_LOST": _OF_DEPLOYMENT,
-    "NODE_REFUSED": _OF_DEPLOYMENT,
-    "POD_START_TIMEOUT": _OF_POOL,
-}
-"""Commands that show what to change, by the reason of a run that has crashed."""
 
 _EXPLAINED: Final[dict[RunState, Callable[[Facts], list[Reason]]]] = {
     RunState.SCHEDULED: _scheduled,
