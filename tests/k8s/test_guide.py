@@ -47,7 +47,7 @@ def values(tmp_path: Path) -> Path:
 
 
 def test_each_set_of_values_is_taken_beside_the_first(tmp_path: Path) -> None:
-    assert len(VALUES) == 5
+    assert len(VALUES) == 6
     for index, text in enumerate(VALUES):
         given = merged(yaml.safe_load(VALUES[0]), yaml.safe_load(text))
         if given["tls"].get("behindProxy"):

@@ -10,6 +10,7 @@ import kubernetes_validate
 import pytest
 from towpath.cli._main import cli
 
+from tests.cluster.server import ROLE
 from tests.k8s.rendering import VALUES, Object, containers_of, rendered
 from tests.k8s.tools import run
 
@@ -22,7 +23,7 @@ each_values = pytest.mark.parametrize("values", VALUES)
 
 
 def test_there_are_values_for_each_way_of_installing() -> None:
-    assert VALUES.keys() == {"minimal", "full", "gateway", "open"}
+    assert VALUES.keys() == {"minimal", "full", "gateway", "open", "jobs"}
 
 
 @each_values
@@ -43,7 +44,8 @@ def test_each_object_fits_its_schema(values: str, version: str) -> None:
 def test_each_pod_fits_the_restricted_standard(values: str) -> None:
     for name, pod in rendered(values).pods():
         spec, context = pod["spec"], pod["spec"]["securityContext"]
-        assert spec["automountServiceAccountToken"] is False, name
+        uses_the_api = (values, name) == ("jobs", "Deployment/towpath-worker")
+        assert spec["automountServiceAccountToken"] is uses_the_api, name
         assert spec["enableServiceLinks"] is False, name
         assert context["runAsNonRoot"] is True, name
         assert context["runAsUser"] == context["fsGroup"] == 10001, name
@@ -201,3 +203,25 @@ def test_a_second_release_selects_nothing_of_the_first() -> None:
     first, second = rendered("minimal"), rendered("minimal", release="other")
     for service in second.of("Service"):
         assert not first.selected(service["spec"]["selector"])
+
+
+def test_the_role_of_a_worker_of_jobs_is_what_the_worker_asks_for() -> None:
+    chart = rendered("jobs")
+    (role,) = chart.of("Role")
+    rights = {rule["resources"][0]: set(rule["verbs"]) for rule in role["rules"]}
+    assert rights == ROLE
+    assert {rule["resources"][0]: rule["apiGroups"] for rule in role["rules"]} == {
+        "jobs": ["batch"],
+        "pods": [""],
+        "pods/log": [""],
+        "secrets": [""],
+    }
+    (binding,) = chart.of("RoleBinding")
+    (subject,) = binding["subjects"]
+    (worker,) = [
+        each for each in chart.of("Deployment") if each["metadata"]["name"].endswith("-worker")
+    ]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert worker["spec"]["template"]["spec"]["serviceAccountName"] == subject["name"]
+    assert worker["spec"]["strategy"] == {"type": "Recreate"}
+    assert not rendered("full").of("Role")

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from towpath._display.words import short_id
@@ -19,6 +20,8 @@ from towpath.exceptions import RpcError
 from tests.scenarios.servers import Server, environment, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from towpath.client import Run, Transition
 
 FLOWS = """
@@ -92,24 +95,34 @@ BROKEN = "from towpath import flow\n\nimport nothing_like_it\n"
 class Site:
     """A server, a folder with flows, and a worker that executes them."""
 
-    def __init__(self, server: Server, *, key: str = "", worker_key: str = "") -> None:
+    def __init__(
+        self,
+        server: Server,
+        *,
+        key: str = "",
+        worker_key: str = "",
+        kind: str = "process",
+        job_template: Mapping[str, Any] = MappingProxyType({"stop_seconds": 0.2}),
+    ) -> None:
         """Makes a pool "local".
 
         Args:
             server: A running server.
             key: Key of who deploys and calls for runs; empty without identity.
             worker_key: Key of the workers.
+            kind: Kind of the pool.
+            job_template: Template of the pool.
         """
         self.server = server
         self.folder = server.home / "project"
         self.folder.mkdir()
-        self._credentials = {"TOWPATH_API_KEY": worker_key} if worker_key else {}
+        self.variables = {"TOWPATH_API_KEY": worker_key} if worker_key else {}
         (self.folder / "flows.py").write_text(FLOWS)
         (self.folder / "broken.py").write_text(BROKEN)
         self.workers: list[subprocess.Popen[bytes]] = []
         self._key = key
         self.connect()
-        self.client.pools.create("local", kind="process", job_template={"stop_seconds": 0.2})
+        self.client.pools.create("local", kind=kind, job_template=dict(job_template))
 
     def connect(self) -> None:
         """Connects to the server as it is now."""
@@ -146,7 +159,7 @@ class Site:
                     env=environment(
                         self.server.home,
                         TOWPATH_SERVER_ADDRESS=self.server.address,
-                        **self._credentials,
+                        **self.variables,
                     ),
                     stdout=log,
                     stderr=log,

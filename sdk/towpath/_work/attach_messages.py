@@ -144,6 +144,7 @@ def lease_end(lease_id: str, end: RunEnd, output: str) -> work_pb2.LeaseEnd:
     evidence = message.evidence
     evidence.kind = _STOP_KINDS[proof.kind]
     evidence.host, evidence.lease_id = proof.host, lease_id
+    evidence.container = proof.container
     evidence.exit_code, evidence.signal = proof.exit_code or 0, proof.signal or 0
     evidence.pid = proof.pid or 0
     evidence.observe_time.FromMicroseconds(int(proof.observed_time * 1e6))

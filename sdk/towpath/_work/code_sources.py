@@ -39,5 +39,6 @@ class CodeSource:
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> Self:
         """Reads what `asdict` made of a source and JSON kept of it."""
-        whole: dict[str, Any] = {**value, "requirements": tuple(value["requirements"])}
+        known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
+        whole: dict[str, Any] = {**known, "requirements": tuple(value["requirements"])}
         return cls(**whole)

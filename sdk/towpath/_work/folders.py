@@ -104,13 +104,13 @@ class Job:
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> Self:
-        """Reads what `asdict` made of a job and JSON kept of it."""
+        """Reads what `asdict` made of a job and JSON kept of it; passes over later fields."""
         process: dict[str, Any] = {
-            **value["process"],
+            **_known(ProcessJob, value["process"]),
             "command": tuple(value["process"]["command"]),
         }
         whole: dict[str, Any] = {
-            **value,
+            **_known(cls, value),
             "process": ProcessJob(**process),
             "code": CodeSource.of(value["code"]),
         }
@@ -242,7 +242,7 @@ class RunFolder:
             return None
         names = StopProof.__dataclass_fields__
         return RunEnd(
-            proof=StopProof(**{name: value[name] for name in names}),
+            proof=StopProof(**{name: value[name] for name in names if name in value}),
             reason=value["reason"],
             message=value["message"],
         )
@@ -357,6 +357,11 @@ class RunFolder:
                 os.write(descriptor, message)
             finally:
                 os.close(descriptor)
+
+
+def _known(kind: type[Any], value: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a value that this version has: its writer may be a later one."""
+    return {name: value[name] for name in kind.__dataclass_fields__ if name in value}
 
 
 def run_folders(home: Path) -> list[RunFolder]:

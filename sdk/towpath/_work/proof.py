@@ -29,6 +29,7 @@ class StopProof:
         kind: EXITED or KILLED for a process, CONTAINER_GONE, or NEVER_STARTED.
         lease_id: Lease under which it ran.
         host: Machine on which it ran.
+        container: Container in which it ran; empty for a process of the machine itself.
         observed_time: When the end was seen: seconds since the Unix epoch, by that machine's clock.
         exit_code: Exit code of an EXITED process.
         signal: Number of the signal that ended a KILLED process; None when it is unknown.
@@ -40,6 +41,7 @@ class StopProof:
     lease_id: str
     host: str
     observed_time: float
+    container: str = ""
     exit_code: int | None = None
     signal: int | None = None
     pid: int | None = None

@@ -1,4 +1,4 @@
-"""Runs a worker of processes on this machine, for the command and for scripts that serve."""
+"""Runs a worker, for the command and for scripts that serve."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import platform
 import re
 import threading
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from towpath._work.kinds.process import ProcessKind
+from towpath._work.kinds.opening import PROCESS, open_kind
 from towpath._work.worker import Worker
 from towpath._work.worker_events import WorkerEvent, WorkerOptions
 from towpath.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
+    from pathlib import Path
 
     from towpath._settings.declared import Settings
 
@@ -56,9 +56,11 @@ def run_worker(
     labels: Mapping[str, str] | None = None,
     grace_seconds: float = 30.0,
     stop_runs: bool = False,
+    kind: str = PROCESS,
+    namespace: str = "",
     on_event: Callable[[WorkerEvent], object] | None = None,
 ) -> None:
-    """Executes runs of a pool as processes on this machine, until the worker is told to end.
+    """Executes runs of a pool until the worker is told to end.
 
     Args:
         settings: The settings of the process.
@@ -67,17 +69,22 @@ def run_worker(
         limit: Most runs at a time.
         stops: The events by which it is told to end.
         name: Id of the worker, the same after a restart; empty for one that follows from the
-            machine, the pool and the queues.
+            machine, the pool and the queues, or for Kubernetes from the pool and the queues.
         labels: Labels of the worker.
         grace_seconds: Time that runs have to end after the worker is asked to stop.
         stop_runs: Whether runs that haven't ended by then are cancelled.
-        on_event: Called with what happens; None to log it.
+        kind: How it executes them: "process" on this machine, or "kubernetes".
+        namespace: Namespace of its Jobs; empty for that of the cluster's configuration.
+        on_event: Called with what happens, in any thread; None to log it.
 
     Raises:
-        ConfigurationError: Another worker of that name runs on this home.
+        ConfigurationError: Another worker of that name runs on this home, or the kind lacks
+            something.
         RpcError: The service refuses the worker.
     """
-    worker_name = name or default_name(pool, queues)
+    # The name of a pod is a new one after each restart.
+    worker_name = name or default_name(pool, queues, host="" if kind == PROCESS else kind)
+    said = on_event or _logged
     options = WorkerOptions(
         pool=pool,
         name=worker_name,
@@ -87,27 +94,39 @@ def run_worker(
         grace_seconds=grace_seconds,
         stop_runs=stop_runs,
     )
-    with _only_one(settings.home, pool, worker_name):
-        kind = ProcessKind(settings, f"{pool}/{worker_name}", directory=Path.cwd())
-        kind.clean_up()
-        worker = Worker(options, settings, kind, on_event=on_event or _logged)
+    with (
+        _only_one(settings.home, pool, worker_name),
+        open_kind(
+            kind,
+            settings,
+            pool=pool,
+            worker=worker_name,
+            namespace=namespace,
+            tell=lambda text: said(WorkerEvent(kind="fault", message=text)),
+        ) as opened,
+    ):
+        worker = Worker(options, settings, opened, on_event=said)
         threading.Thread(
             target=_follow, args=(stops, worker), name="towpath-worker-stop", daemon=True
         ).start()
         worker.run()
 
 
-def default_name(pool: str, queues: Sequence[str] = ()) -> str:
+def default_name(pool: str, queues: Sequence[str] = (), *, host: str = "") -> str:
     """The id of a worker that follows from its machine and what it serves.
 
     Args:
         pool: Id of the pool.
         queues: Ids of the queues.
+        host: What stands for the machine; empty for its name.
 
     Returns:
         1 to 63 of a-z, 0-9 and -.
     """
-    host = _NOT_IN_IDS.sub("-", platform.node().lower()).strip("-")[:_HOST_LENGTH] or "worker"
+    host = (
+        _NOT_IN_IDS.sub("-", (host or platform.node()).lower()).strip("-")[:_HOST_LENGTH]
+        or "worker"
+    )
     if not queues:
         return f"{host.strip('-')}-{pool}"[:63].strip("-")
     digest = hashlib.sha256("/".join((pool, *sorted(queues))).encode()).hexdigest()[:8]

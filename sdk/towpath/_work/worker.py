@@ -385,10 +385,10 @@ class Worker:
         held.handle = handle
         if held.lost or held.cancel is not None:
             self._stop_run(held)
-        if held.pid and not held.lost:
-            self._tell("started", f"{held.name} runs as process {held.pid}", held)
-            if self._attachment is not None and self._attachment.is_open:
-                self._attachment.send(messages.started(held.lease_id, held.pid))
+        if handle.place and not held.lost:
+            self._tell("started", f"{held.name} runs as {handle.place}", held)
+        if held.pid and not held.lost and self._attachment and self._attachment.is_open:
+            self._attachment.send(messages.started(held.lease_id, held.pid))
         handle.add_done_callback(lambda end: self._do(lambda: self._over(held, end)))
 
     def _over(self, held: HeldLease, end: RunEnd) -> None:

@@ -88,6 +88,8 @@ def ending(name: str, end: RunEnd) -> str:
         how = f"exited with {proof.exit_code}"
     elif proof.kind == "NEVER_STARTED":
         how = "never started"
+    elif proof.kind == "CONTAINER_GONE":
+        how = "is gone"
     else:
         how = f"was killed by signal {proof.signal or '?'}"
     reason = f" ({end.reason})" if end.reason else ""

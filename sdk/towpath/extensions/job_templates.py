@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from towpath._work.job_template import PROCESS
+from towpath._work.job_template import KUBERNETES, PROCESS
 
-__all__ = ["PROCESS"]
+__all__ = ["KUBERNETES", "PROCESS"]

@@ -120,6 +120,11 @@ async def test_a_pool_has_its_defaults_and_a_default_queue(place: Place) -> None
     ]
 
 
+async def test_a_pool_of_jobs_gives_pods_longer_to_start(place: Place) -> None:
+    made = await create_pool(place, "k", kind="kubernetes")
+    assert made.start_timeout.seconds == 600
+
+
 async def test_a_pool_of_a_taken_id_is_refused(place: Place) -> None:
     await create_pool(place)
     refusal = await place.refusal(

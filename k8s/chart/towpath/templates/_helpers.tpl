@@ -42,6 +42,10 @@ labels:
 {{- end }}
 {{- end }}
 
+{{- define "towpath.runsNamespace" -}}
+{{- default .Release.Namespace .Values.worker.runs.namespace }}
+{{- end }}
+
 {{/* An image, by its digest or its tag; the parts that .image leaves empty are the chart's. */}}
 {{- define "towpath.image" -}}
 {{- $all := .root.Values.image }}
@@ -91,6 +95,9 @@ labels:
 {{- if $worker.enabled }}
 {{- if lt ($worker.terminationGracePeriodSeconds | int) (add ($worker.graceSeconds | int) 30 | int) }}
 {{- fail "worker.terminationGracePeriodSeconds must be above worker.graceSeconds by 30 at least" }}
+{{- end }}
+{{- if and (eq $worker.type "kubernetes") (gt ($worker.replicas | int) 1) }}
+{{- fail "worker.replicas must be 1 for the type kubernetes: a worker's name is its own, and Jobs outlive it" }}
 {{- end }}
 {{- if and .Values.identity.enabled (not $worker.apiKey.existingSecret) }}
 {{- fail "worker.apiKey.existingSecret must name a Secret with the key of a service account that has the role worker" }}

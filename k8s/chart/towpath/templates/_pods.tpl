@@ -1,6 +1,6 @@
 {{/* What all pods share: Pod Security "restricted", and where they run. */}}
 {{- define "towpath.pod" -}}
-automountServiceAccountToken: false
+automountServiceAccountToken: {{ .mountsToken | default false }}
 # Variables such as TOWPATH_PORT, which Kubernetes makes of Services, would be read as settings.
 enableServiceLinks: false
 securityContext:

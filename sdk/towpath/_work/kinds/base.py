@@ -42,6 +42,11 @@ class Handle(Protocol):
         ...
 
     @property
+    def place(self) -> str:
+        """Where it executes, for people: "process 4711"; empty when it never began."""
+        ...
+
+    @property
     def end(self) -> RunEnd | None:
         """How it ended; None while it executes."""
         ...

@@ -91,6 +91,12 @@ class ProcessHandle:
         return None if state is None else state.run_pid
 
     @property
+    def place(self) -> str:
+        """Where it executes, for people."""
+        pid = self.pid
+        return f"process {pid}" if pid else ""
+
+    @property
     def end(self) -> RunEnd | None:
         """How it ended; None while it executes."""
         return self._future.result() if self._future.done() else None

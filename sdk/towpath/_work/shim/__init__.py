@@ -7,6 +7,7 @@ import os
 
 from .supervisor import STARTED, Shim, main
 from .system import (
+    CONTAINED,
     CONTROL,
     EXIT,
     HEADER_BYTES,
@@ -15,6 +16,7 @@ from .system import (
     OUTPUT,
     OUTPUT_BYTES,
     SHIM,
+    SIGNAL_BASE,
     STOPPING,
     STOPS,
     VERSION,
@@ -29,6 +31,7 @@ from .system import (
 )
 
 __all__ = [
+    "CONTAINED",
     "CONTROL",
     "EXIT",
     "HEADER_BYTES",
@@ -38,6 +41,7 @@ __all__ = [
     "OUTPUT_BYTES",
     "PROGRAM",
     "SHIM",
+    "SIGNAL_BASE",
     "STARTED",
     "STOPPING",
     "STOPS",

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import select
 import signal
@@ -27,6 +28,7 @@ import time
 import traceback
 
 from .system import (
+    CONTAINED,
     CONTROL,
     EXIT,
     JOB,
@@ -34,6 +36,7 @@ from .system import (
     OUTPUT,
     OUTPUT_BYTES,
     SHIM,
+    SIGNAL_BASE,
     STOPPING,
     STOPS,
     VERSION,
@@ -77,16 +80,24 @@ class Stop:
 class Shim:
     """The supervision of one run."""
 
-    def __init__(self, folder: str) -> None:
+    _note_path = ""
+    _contained = False
+
+    def __init__(self, folder: str, note: str = "", *, contained: bool = False) -> None:
         """Reads the job, and locks the folder.
 
         Args:
             folder: The run's folder.
+            note: File that gets a copy of how the run ended, as the container's last message.
+            contained: Whether it is the first process of a container: output is passed on to
+                stdout, and its exit code is the run's.
 
         Raises:
             BlockingIOError: Another shim holds the lock.
         """
         self._folder = folder
+        self._note_path = note
+        self._contained = contained
         self._lock = _locked(self._path(LOCK))
         job = read_whole(self._path(JOB))
         assert job is not None
@@ -109,24 +120,32 @@ class Shim:
         self._killed = False
         self._contact = since_boot()
 
-    def run(self) -> None:
-        """Starts the run, follows it to its end, and writes how it ended."""
+    def run(self) -> int:
+        """Starts the run, follows it to its end, and writes how it ended.
+
+        Returns:
+            The exit code of a container: that of the run, 128 and the signal that ended it, or 2
+            when it couldn't be started.
+        """
         reserve(self._path(EXIT))
         self._note()
         try:
             self._start()
         except OSError as error:
             self._write_exit("NEVER_STARTED", reason="START_FAILED", message=str(error))
-            return
+            return 2
         try:
             with contextlib.suppress(OSError):  # A full disk: the first note is there.
                 self._note()
-            _say_started()
+            if not self._contained:
+                _say_started()
             self._follow()
         except BaseException:  # noqa: BLE001 - its own fault must not leave a run unsupervised
             traceback.print_exc()
         self._clear()
         self._write_end()
+        assert self._status is not None
+        return self._status if self._status >= 0 else SIGNAL_BASE - self._status
 
     def _path(self, name: str) -> str:
         return f"{self._folder}/{name}"
@@ -241,6 +260,8 @@ class Shim:
             return False
         if data:
             self._ring.write(data)
+            if self._contained:
+                _pass_on(data)
             return True
         os.close(self._output)
         self._output = None
@@ -334,22 +355,23 @@ class Shim:
 
     def _write_exit(self, kind: str, *, reason: str, message: str = "") -> None:
         status = self._status
-        write_whole(
-            self._path(EXIT),
-            {
-                "version": VERSION,
-                "lease_id": self._lease_id,
-                "kind": kind,
-                "exit_code": status if status is not None and status >= 0 else None,
-                "signal": -status if status is not None and status < 0 else None,
-                "pid": self._pid or None,
-                "host": os.uname().nodename,
-                "observed_time": time.time(),
-                "escaped_children": 0 if self._subreaper or not self._pid else None,
-                "reason": reason,
-                "message": message,
-            },
-        )
+        end = {
+            "version": VERSION,
+            "lease_id": self._lease_id,
+            "kind": kind,
+            "exit_code": status if status is not None and status >= 0 else None,
+            "signal": -status if status is not None and status < 0 else None,
+            "pid": self._pid or None,
+            "host": os.uname().nodename,
+            "observed_time": time.time(),
+            "escaped_children": 0 if self._subreaper or not self._pid else None,
+            "reason": reason,
+            "message": message,
+        }
+        write_whole(self._path(EXIT), end)
+        if self._note_path:
+            with contextlib.suppress(OSError), open(self._note_path, "w", encoding="utf-8") as file:
+                file.write(json.dumps(end))
 
 
 def _locked(path: str) -> int:
@@ -397,6 +419,19 @@ def _say_started() -> None:
     _discard(1)
 
 
+def _pass_on(data: bytes) -> None:
+    """Writes output to stdout, which nobody may read any more."""
+    with contextlib.suppress(OSError):
+        while data:
+            data = data[os.write(1, data) :]
+
+
 def main() -> None:
-    """Supervises the run whose folder is the first argument."""
-    Shim(os.path.abspath(sys.argv[1])).run()
+    """Supervises the run whose folder is the first argument.
+
+    In a container the word "contained" follows, and the file for its last message.
+    """
+    folder, contained, note = (*sys.argv[1:], "", "")[:3]
+    code = Shim(os.path.abspath(folder), note, contained=contained == CONTAINED).run()
+    if contained == CONTAINED:
+        sys.exit(code)

@@ -18,6 +18,10 @@ VERSION: Final = 1
 JOB: Final = "job.json"
 SHIM: Final = "shim.json"
 EXIT: Final = "exit.json"
+CONTAINED: Final = "contained"
+"""Argument of a shim that is the first process of a container."""
+SIGNAL_BASE: Final = 128
+"""A container ends with this plus the signal that ended the run."""
 OUTPUT: Final = "output"
 LOCK: Final = "lock"
 CONTROL: Final = "control"

@@ -144,7 +144,9 @@ class WorkPool(_message.Message):
 
     @_builtins.property
     def start_timeout(self) -> _duration_pb2.Duration:
-        """How long a worker has between accepting a run and its first report; unset means 120 seconds."""
+        """How long a worker has between accepting a run and its first report; unset means 120
+        seconds, and 600 for the kind "kubernetes".
+        """
 
     @_builtins.property
     def cancel_grace_period(self) -> _duration_pb2.Duration:

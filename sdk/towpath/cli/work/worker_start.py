@@ -17,7 +17,7 @@ from towpath.exceptions import NotFound, NotSignedIn, RpcError
 if TYPE_CHECKING:
     from towpath._work.worker_events import WorkerEvent
 
-_KIND: Final = "process"
+_KINDS: Final = ("process", "kubernetes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,10 @@ class _Stops:
 @click.option("--grace", type=click.FloatRange(min=0), help="Seconds that runs have at the end.")
 @click.option("--stop-runs", is_flag=True, help="Cancel runs that go on after that, at the end.")
 @click.option("--create-pool", is_flag=True, help="Create the pool if there is none.")
+@click.option(
+    "--type", "kind", type=click.Choice(_KINDS), help="How it executes runs; else as the pool says."
+)
+@click.option("--namespace", default="", help="Namespace of Jobs; else that of the kubeconfig.")
 def start(
     pool: str | None,
     limit: int | None,
@@ -47,8 +51,13 @@ def start(
     *,
     stop_runs: bool,
     create_pool: bool,
+    kind: str | None,
+    namespace: str,
 ) -> None:
-    """Start a worker: it executes runs of a pool as processes on this machine.
+    """Start a worker: it executes runs of a pool as processes of this machine, or as Jobs.
+
+    The kind of the pool says which: "process", or "kubernetes" for a Job for each run in a
+    namespace of the cluster that the pod of the worker or KUBECONFIG leads to.
 
     SIGTERM or Ctrl-C has it take no more runs, and wait for those under way. After the grace
     period it leaves them: they go on, and the next worker of the same name takes them over. A
@@ -60,7 +69,7 @@ def start(
     chosen = pool or settings.worker_pool
     if not chosen:
         raise click.UsageError("--pool names the pool to serve, as does the setting `worker.pool`")
-    _check_pool(chosen, create=create_pool)
+    serves = _kind_of(chosen, kind, create=create_pool)
     stops = _Stops()
     _stop_on_signals(stops)
     try:
@@ -74,6 +83,8 @@ def start(
             labels=_labels(labels),
             grace_seconds=settings.worker_grace_seconds if grace is None else grace,
             stop_runs=stop_runs,
+            kind=serves,
+            namespace=namespace,
             on_event=_show,
         )
     except NotSignedIn as error:
@@ -86,40 +97,50 @@ def start(
     note("the worker has ended")
 
 
-def _check_pool(pool: str, *, create: bool) -> None:
-    """Says how to create a pool that isn't there, or creates it, if the server is there."""
+def _kind_of(pool: str, kind: str | None, *, create: bool) -> str:
+    """The kind to serve: the pool's. Says how to create a pool that isn't there, or creates it.
+
+    A server that is away now doesn't know, so the kind that is given is served, else processes.
+    """
     from towpath._work.worker import FINAL_CODES  # noqa: PLC0415 - as `start`
 
     try:
-        _check_pool_now(pool, create=create)
+        return _kind_now(pool, kind, create=create)
     except RpcError as error:
         # What a server says that has no database, or a load balancer without servers, may pass.
         if create or error.code in FINAL_CODES:
             raise
         note(f"{error}; the worker goes on trying")
+    return kind or _KINDS[0]
 
 
-def _check_pool_now(pool: str, *, create: bool) -> None:
+def _kind_now(pool: str, kind: str | None, *, create: bool) -> str:
     with service_client() as client:
         try:
-            found = client.pools.get(pool)
+            found = client.pools.get(pool).kind
         except NotFound as error:
             if create:
-                client.pools.create(pool, kind=_KIND)
-                return
+                return client.pools.create(pool, kind=kind or _KINDS[0]).kind
             raise CommandError(
                 f"there is no work pool {pool!r}",
-                hint=f"create it with `towpath pool create {pool}`",
+                hint=f"create it with `{_creation(pool, kind)}`",
                 code=error.code,
                 exit_code=USAGE,
             ) from error
-    if found.kind != _KIND:
+    if found not in _KINDS or (kind is not None and found != kind):
         raise CommandError(
-            f"pool {pool!r} is of the kind {found.kind!r}, and this worker serves {_KIND!r}",
-            hint=f"name another pool, or start a worker of the kind {found.kind!r}",
+            f"pool {pool!r} is of the kind {found!r}, and this worker serves"
+            f" {kind or ' or '.join(_KINDS)!r}",
+            hint=f"name another pool, or start a worker of the kind {found!r}",
             code="FAILED_PRECONDITION",
             exit_code=USAGE,
         )
+    return found
+
+
+def _creation(pool: str, kind: str | None) -> str:
+    option = f" --kind {kind}" if kind and kind != _KINDS[0] else ""
+    return f"towpath pool create {pool}{option}"
 
 
 def _labels(given: tuple[str, ...]) -> dict[str, str]:

@@ -11,20 +11,25 @@ from towpath.extensions import job_templates
 
 from towpath_service.core.errors import FieldViolation, ServiceError, invalid
 from towpath_service.work.domain.json_objects import is_object, parse_object
-from towpath_service.work.domain.pools import MOST_TEMPLATE_BYTES, PROCESS
+from towpath_service.work.domain.pools import KUBERNETES, MOST_TEMPLATE_BYTES, PROCESS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-_SCHEMAS: Final[Mapping[str, Mapping[str, Any]]] = {PROCESS: job_templates.PROCESS}
+_SCHEMAS: Final[Mapping[str, Mapping[str, Any]]] = {
+    PROCESS: job_templates.PROCESS,
+    KUBERNETES: job_templates.KUBERNETES,
+}
 
 _TYPES: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "array": lambda value: isinstance(value, list),
     "boolean": lambda value: isinstance(value, bool),
     "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "object": is_object,
     "string": lambda value: isinstance(value, str),
 }
 _WORDS: Final = {
+    "array": "a list",
     "boolean": "true or false",
     "number": "a number",
     "object": "a JSON object",
@@ -83,10 +88,17 @@ def _misfit(schema: Mapping[str, Any], value: Any, field: str) -> ServiceError |
     least = schema.get("minimum")
     if least is not None and value < least:
         return invalid(field, f"must be at least {least}")
+    if "enum" in schema and value not in schema["enum"]:
+        return invalid(field, f"must be one of {', '.join(schema['enum'])}")
+    each = (_misfit(inner, item, f"{field}.{key}") for inner, key, item in _parts(schema, value))
+    return next((error for error in each if error is not None), None)
+
+
+def _parts(schema: Mapping[str, Any], value: Any) -> Iterator[tuple[Mapping[str, Any], Any, Any]]:
+    """The schema, the key and the value of each part of an object or a list."""
     if is_object(value) and "additionalProperties" in schema:
-        each = (
-            _misfit(schema["additionalProperties"], item, f"{field}.{key}")
-            for key, item in value.items()
-        )
-        return next((error for error in each if error is not None), None)
-    return None
+        return ((schema["additionalProperties"], key, item) for key, item in value.items())
+    if isinstance(value, list) and "items" in schema:
+        items: list[Any] = [*value]
+        return ((schema["items"], key, item) for key, item in enumerate(items))
+    return iter(())

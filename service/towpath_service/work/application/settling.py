@@ -49,7 +49,10 @@ class Ending:
         """Why it ended, for people."""
         if self.message or self.evidence is None:
             return self.message or self.verdict.message
-        parts = (self.verdict.message, describe_evidence(self.evidence))
+        parts = (
+            self.evidence.message or self.verdict.message,
+            describe_evidence(self.evidence),
+        )
         return ": ".join(part for part in parts if part)
 
 

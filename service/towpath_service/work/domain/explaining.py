@@ -5,11 +5,12 @@ Pure: a snapshot of facts in, reasons out, the decisive one first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from towpath_service.runs.domain.states import RunKind, RunState
+from towpath_service.work.domain.crash_remedies import remedy_of
 from towpath_service.work.domain.leases import WORKER_FAULT
 from towpath_service.work.domain.pause_texts import resuming, waits_for
 
@@ -135,6 +136,9 @@ class Facts:
     """Names of the runs that it depends on and that haven't completed."""
     slot_waits: Sequence[SlotWait] = ()
     """Limits whose slots its code waits for."""
+    deployment: str = ""
+    """Deployment of a run that has crashed, "etl/nightly", with its pool; empty for none."""
+    pool_id: str = ""
     pause: Pause | None = None
     """The pause that it is in; given for PAUSED runs."""
 
@@ -367,7 +371,9 @@ def _skipped(facts: Facts) -> list[Reason]:
 
 
 def _crashed(facts: Facts) -> list[Reason]:
-    return [_said(Kind.CRASHED, facts, "its process was lost")]
+    reason = _said(Kind.CRASHED, facts, "its process was lost")
+    command = remedy_of(facts.state_reason, facts.deployment, facts.pool_id)
+    return [replace(reason, command=command) if command else reason]
 
 
 def _failed(facts: Facts) -> list[Reason]:

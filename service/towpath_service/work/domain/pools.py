@@ -16,6 +16,10 @@ SERVED: Final = "served"
 """Id of the pool of deployments that their own script serves; the service makes it."""
 PROCESS: Final = "process"
 """The kind of pool whose workers execute each run in a process."""
+KUBERNETES: Final = "kubernetes"
+"""The kind of pool whose workers execute each run in a Job."""
+START_TIMEOUTS_US: Final = {KUBERNETES: 600_000_000}
+"""Start timeouts of kinds that need longer than others, unless the author of a pool gives one."""
 DEFAULT_QUEUE: Final = "default"
 """Id of the queue that each pool has."""
 

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from towpath.api.v1 import work_pb2 as pb
 
 from towpath_service.rpc.times import set_span, set_time, span_us
-from towpath_service.work.domain.pools import MIDDLE_RANK, PoolSettings, QueueSettings
+from towpath_service.work.domain.pools import (
+    MIDDLE_RANK,
+    START_TIMEOUTS_US,
+    PoolSettings,
+    QueueSettings,
+)
 
 if TYPE_CHECKING:
     from towpath_service.work.domain.pools import Pool, PoolUse, Queue, Worker
@@ -38,6 +43,8 @@ def to_pool_settings(message: pb.WorkPool) -> PoolSettings:
         for name in _SPANS
         if message.HasField(name)
     }
+    if message.kind in START_TIMEOUTS_US:
+        spans.setdefault("start_timeout_us", START_TIMEOUTS_US[message.kind])
     return PoolSettings(
         kind=message.kind,
         description=message.description,

@@ -92,7 +92,16 @@ class _RunFacts:
             pause=self._pause() if state is RunState.PAUSED else None,
             upstream=self._upstream() if row.kind == RunKind.TASK else (),
         )
+        if state is RunState.CRASHED:
+            facts = self._with_deployment(facts)
         return facts, row.state_us
+
+    def _with_deployment(self, facts: Facts) -> Facts:
+        origin = self._one(run_origin)
+        if origin is None:
+            return facts
+        deployment = f"{origin.flow_id}/{origin.deployment_id}"
+        return replace(facts, deployment=deployment, pool_id=origin.pool_id)
 
     def _pause(self) -> Pause | None:
         return latest_pause(self._connection, self._scope, self._run_id)

@@ -95,6 +95,10 @@ class Run:
     said: bytes = b""
     calls: list[Any] = field(default_factory=list)
 
+    @property
+    def place(self) -> str:
+        return f"process {self.pid}" if self.pid else ""
+
     def wait(self, timeout_seconds: float | None = None) -> RunEnd | None:
         del timeout_seconds
         return self.end

@@ -279,3 +279,20 @@ def test_a_pause_without_names_waits_to_be_resumed(schema: str):
     pause = Pause(key="1", suspended=False, input_schema=schema, created_us=0)
     [reason] = explain(facts(RunState.PAUSED, pause=pause))
     assert reason.message == "it waits to be resumed"
+
+
+@pytest.mark.parametrize(
+    ("reason", "command"),
+    [
+        ("OUT_OF_MEMORY", "towpath deployment inspect etl/nightly"),
+        ("IMAGE_PULL", "towpath deployment inspect etl/nightly"),
+        ("POD_START_TIMEOUT", "towpath pool inspect local"),
+        ("PROCESS_KILLED", "towpath run logs r"),
+    ],
+)
+def test_a_crash_names_the_command_that_shows_what_to_change(reason: str, command: str) -> None:
+    changes = {"state_reason": reason, "state_message": "m", "deployment": "etl/nightly"}
+    assert told(RunState.CRASHED, **changes, pool_id="local") == [("CRASHED", "m", command)]
+    assert told(RunState.CRASHED, state_reason=reason) == [
+        ("CRASHED", "its process was lost", "towpath run logs r")
+    ]
