@@ -23,15 +23,15 @@ WORK_BUGS = (
     PlantedBug(
         name="entries-go-without-a-lease",
         file=_CLAIMING,
-        correct="    dispatch.grant(leases, workers.keys() | cancelled.keys())\n",
-        broken="    dispatch.queue.remove(workers.keys() | cancelled.keys())\n",
+        correct="    jobs = dispatch.grant(leases, workers.keys() | cancelled.keys())\n",
+        broken="    dispatch.queue.remove(workers.keys() | cancelled.keys())\n    jobs = {}\n",
         caught_by=(f"{_CLAIMS}::test_a_claim_leases_a_run_and_takes_it_out_of_the_queue",),
     ),
     PlantedBug(
         name="leased-runs-stay-queued",
         file=_CLAIMING,
-        correct="    dispatch.grant(leases, workers.keys() | cancelled.keys())\n",
-        broken="    dispatch.grant(leases, ())\n",
+        correct="    jobs = dispatch.grant(leases, workers.keys() | cancelled.keys())\n",
+        broken="    jobs = dispatch.grant(leases, ())\n",
         caught_by=(f"{_CLAIMS}::test_a_claim_leases_a_run_and_takes_it_out_of_the_queue",),
     ),
     PlantedBug(
