@@ -11,7 +11,7 @@ from towpath.client._convert import to_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
 WorkerState = Literal["online", "draining", "offline"]
 """Whether a worker takes runs: attached, attached and finishing, not attached."""
@@ -45,6 +45,8 @@ class Worker:
     """When it attached first."""
     seen: datetime
     """When it was last heard from."""
+    clock_offset: timedelta | None = None
+    """How far its clock was ahead of the service's when it attached; None if not known."""
 
     @property
     def resource_name(self) -> str:
@@ -148,4 +150,7 @@ def _convert_worker(message: work_pb2.Worker) -> Worker:
         principal=message.principal,
         created=to_time(message.create_time),
         seen=to_time(message.seen_time),
+        clock_offset=message.clock_offset.ToTimedelta()
+        if message.HasField("clock_offset")
+        else None,
     )

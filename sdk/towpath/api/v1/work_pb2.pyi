@@ -289,6 +289,7 @@ class Worker(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     SEEN_TIME_FIELD_NUMBER: _builtins.int
     PRINCIPAL_FIELD_NUMBER: _builtins.int
+    CLOCK_OFFSET_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"workspaces/{workspace}/workPools/{work_pool}/workers/{worker}"."""
     instance_id: _builtins.str
@@ -321,6 +322,12 @@ class Worker(_message.Message):
     def seen_time(self) -> _timestamp_pb2.Timestamp:
         """When it was last heard from."""
 
+    @_builtins.property
+    def clock_offset(self) -> _duration_pb2.Duration:
+        """How far its clock was ahead of the service's when it attached; negative: behind. Unset if it
+        isn't known.
+        """
+
     def __init__(
         self,
         *,
@@ -336,10 +343,11 @@ class Worker(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         seen_time: _timestamp_pb2.Timestamp | None = ...,
         principal: _builtins.str = ...,
+        clock_offset: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "seen_time", b"seen_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock_offset", b"clock_offset", "create_time", b"create_time", "seen_time", b"seen_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "host", b"host", "instance_id", b"instance_id", "labels", b"labels", "leased_count", b"leased_count", "name", b"name", "principal", b"principal", "queues", b"queues", "seen_time", b"seen_time", "slots", b"slots", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_offset", b"clock_offset", "create_time", b"create_time", "host", b"host", "instance_id", b"instance_id", "labels", b"labels", "leased_count", b"leased_count", "name", b"name", "principal", b"principal", "queues", b"queues", "seen_time", b"seen_time", "slots", b"slots", "state", b"state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

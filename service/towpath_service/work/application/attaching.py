@@ -49,6 +49,8 @@ class Hello:
     held: Mapping[str, int]
     """Leases that it still has, each with the id of its process, 0 for none."""
     draining: bool = False
+    clock_offset_us: int | None = None
+    """How far its clock is ahead of the service's; None if not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +152,7 @@ def _row(hello: Hello, before: WorkerRow | None, now_us: int) -> WorkerRow:
         principal=hello.principal,
         created_us=now_us if before is None else before.created_us,
         seen_us=now_us,
+        clock_offset_us=hello.clock_offset_us,
     )
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SILENCE_US: Final = 30_000_000
 """A process that wasn't heard from for longer counts as silent."""
+CLOCK_US: Final = 30_000_000
+"""A worker whose clock is off by more is told of."""
 KILL_US: Final = 10_000_000
 """Time between SIGTERM and SIGKILL."""
 
@@ -49,6 +51,7 @@ class Kind(IntEnum):
     TIMED_OUT = 19
     PAUSED = 20
     RETURNED = 21
+    WORKER_CLOCK = 22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,8 @@ class ProcessFacts:
     worker: str = ""
     """Resource name of the worker that has leased the run; empty for none."""
     worker_id: str = ""
+    clock_offset_us: int = 0
+    """How far the worker's clock is ahead of the service's; negative: behind."""
     host: str = ""
     pid: int = 0
     seen_us: int | None = None
@@ -272,7 +277,8 @@ def _pending(facts: Facts) -> list[Reason]:
     process = facts.process
     if process.worker:
         message = f"the worker {process.worker_id} starts its process"
-        return [Reason(kind=Kind.STARTING, message=message, resources=(process.worker,))]
+        starting = Reason(kind=Kind.STARTING, message=message, resources=(process.worker,))
+        return [starting, *_worker_clock(process)]
     if facts.upstream:
         message = f"it waits for {_count(facts.upstream, 'upstream run')}"
         return [Reason(kind=Kind.UPSTREAM, message=message, resources=facts.upstream)]
@@ -280,7 +286,29 @@ def _pending(facts: Facts) -> list[Reason]:
 
 
 def _running(facts: Facts) -> list[Reason]:
-    return [*(_slots(facts, wait) for wait in facts.slot_waits), *_silent(facts)]
+    waits = (_slots(facts, wait) for wait in facts.slot_waits)
+    return [*waits, *_silent(facts), *_worker_clock(facts.process)]
+
+
+def _worker_clock(process: ProcessFacts) -> list[Reason]:
+    """The clock of the run's worker is far off."""
+    offset_us = process.clock_offset_us
+    if not process.worker or abs(offset_us) <= CLOCK_US:
+        return []
+    side = "ahead of" if offset_us > 0 else "behind"
+    message = (
+        f"the clock of the worker {process.worker_id} is {_span(abs(offset_us))} {side} the"
+        " server's: the times of this run are off by as much"
+    )
+    pool_id = process.worker.split("/")[3]
+    return [
+        Reason(
+            kind=Kind.WORKER_CLOCK,
+            message=message,
+            command=f"towpath worker ls {pool_id}",
+            resources=(process.worker,),
+        )
+    ]
 
 
 def _slots(facts: Facts, wait: SlotWait) -> Reason:

@@ -130,6 +130,8 @@ class Worker:
     principal: str
     created_us: int
     seen_us: int
+    clock_offset_us: int | None = None
+    """How far its clock was ahead of the service's when it attached; None if not known."""
     leased: int = 0
     """Runs that it has leased."""
 

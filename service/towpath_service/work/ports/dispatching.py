@@ -67,6 +67,8 @@ class WorkerRow:
     principal: str
     created_us: int
     seen_us: int
+    clock_offset_us: int | None
+    """How far its clock was ahead of the service's when it attached; None if not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

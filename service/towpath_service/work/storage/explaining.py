@@ -254,6 +254,7 @@ class _RunFacts:
         place = lease and WorkerName(self._scope.workspace_id, lease.pool_id, lease.worker_id)
         return ProcessFacts(
             worker=str(place) if place else "",
+            clock_offset_us=self._clock_offset(lease) if lease else 0,
             worker_id=lease.worker_id if lease else "",
             host=str(info.get("host", "")),
             pid=int(info.get("processId", 0)) or (lease.pid if lease else 0),
@@ -261,6 +262,13 @@ class _RunFacts:
             asked_us=directive.created_us if directive else None,
             grace_us=directive.grace_us if directive else None,
         )
+
+    def _clock_offset(self, lease: Any) -> int:
+        """How far the clock of a lease's worker is ahead; 0 if it isn't known."""
+        asked = select(worker.c.clock_offset_us).where(
+            *self._in_pool(worker, lease.pool_id), worker.c.worker_id == lease.worker_id
+        )
+        return self._connection.execute(asked).scalar() or 0
 
     def _producer(self, producer_id: str) -> Any:
         columns = producer.c

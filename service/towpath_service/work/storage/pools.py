@@ -337,5 +337,6 @@ def _to_worker(row: Any, leased: Mapping[str, int]) -> Worker:
         principal=row.principal,
         created_us=row.created_us,
         seen_us=row.seen_us,
+        clock_offset_us=row.clock_offset_us,
         leased=leased.get(row.worker_id, 0),
     )

@@ -92,6 +92,8 @@ worker = Table(
     columns.text("principal"),
     columns.microseconds("created_us"),
     columns.microseconds("seen_us"),
+    # How far its clock was ahead when it attached; null if it isn't known.
+    columns.microseconds("clock_offset_us", nullable=True),
     PrimaryKeyConstraint("tenant_id", "workspace_id", "pool_id", "worker_id"),
     Index(None, "tenant_id", "seen_us"),
 )

@@ -221,6 +221,7 @@ def worker() -> pb.Worker:
         principal="serviceAccounts/workers",
     )
     made.create_time.seconds = made.seen_time.seconds = 1_795_000_000
+    made.clock_offset.seconds = -45
     return made
 
 
