@@ -7,13 +7,14 @@ long.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects import postgresql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Column, Table
 
@@ -25,6 +26,7 @@ _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 # The only character that PostgreSQL's texts can't contain.
 _NUL = "\0"
 _INSTEAD = "\N{REPLACEMENT CHARACTER}"
+_SPECIAL = re.compile(r'[\0\\"]')
 _NUMBERS = ("BIGINT", "INTEGER", "SMALLINT")
 _TEXTS = ("TEXT", "VARCHAR")
 
@@ -119,15 +121,22 @@ def _arrays(
 
 
 def _array(column: Column[Any], values: Sequence[Any]) -> str | list[Any]:
-    name = type_name(column)
     if not _is_text(column):
         return list(values)
+    write = _writer(column)
+    if None in values:
+        return _array_text("NULL" if value is None else write(value) for value in values)
+    return _array_text(map(write, values))
+
+
+@lru_cache(maxsize=512)
+def _writer(column: Column[Any]) -> Callable[[Any], str]:
+    """How an element of a column's array is written."""
+    name = type_name(column)
     if name.startswith(_TEXTS):
-        return _array_text("NULL" if value is None else _quoted(value) for value in values)
-    if name == "UUID":
-        return _array_text("NULL" if value is None else str(value) for value in values)
+        return _quoted
     # Of a flag, too: PostgreSQL reads 1 and 0 as its values.
-    return _array_text("NULL" if value is None else f"{value:d}" for value in values)
+    return str if name == "UUID" else int.__repr__
 
 
 def _array_text(elements: Iterable[str]) -> str:
@@ -135,8 +144,6 @@ def _array_text(elements: Iterable[str]) -> str:
 
 
 def _quoted(value: str) -> str:
-    if _NUL in value:
-        value = value.replace(_NUL, _INSTEAD)
-    if "\\" in value or '"' in value:
-        value = value.replace("\\", "\\\\").replace('"', '\\"')
+    if _SPECIAL.search(value):
+        value = value.replace(_NUL, _INSTEAD).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{value}"'
