@@ -66,10 +66,12 @@ class OneStatement:
         Returns:
             The rows of `last`.
         """
-        statements, values = (*self._statements, last), (*self._parameters, *parameters)
-        runs = bool(self._statements or parameters)
+        if not self._statements and not parameters:
+            return ()
+        statement, values = _joined((*self._statements, last)), (*self._parameters, *parameters)
         self._statements, self._parameters = [], []
-        return self._connection.exec_driver_sql(_joined(statements), values).all() if runs else ()
+        found = self._connection.exec_driver_sql(statement, values)
+        return found.all() if found.returns_rows else ()
 
 
 @lru_cache(maxsize=256)
