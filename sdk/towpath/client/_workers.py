@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime, timedelta
 
-WorkerState = Literal["online", "draining", "offline"]
-"""Whether a worker takes runs: attached, attached and finishing, not attached."""
+WorkerState = Literal["online", "paused", "draining", "offline"]
+"""Whether a worker takes runs: attached, attached and waiting to be resumed, attached and
+finishing, not attached."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,8 @@ class Worker:
     """When it was last heard from."""
     clock_offset: timedelta | None = None
     """How far its clock was ahead of the service's when it attached; None if not known."""
+    paused: bool = False
+    """Whether it takes no runs until it is resumed, also while it is offline."""
 
     @property
     def resource_name(self) -> str:
@@ -55,7 +58,7 @@ class Worker:
 
 
 class Workers(Subject):
-    """Lists, drains and deletes the workers of the work pools of the client's workspace.
+    """Lists, pauses, drains and deletes the workers of the work pools of the client's workspace.
 
     Every method raises `towpath.exceptions.RpcError`, or one of its kinds, when the service can't
     be reached or refuses.
@@ -112,6 +115,44 @@ class Workers(Subject):
         )
         return _convert_worker(answer.worker)
 
+    def pause(self, pool: str, id_: str) -> Worker:
+        """Has a worker take no runs until it is resumed, also after a restart.
+
+        Args:
+            pool: Id of its pool.
+            id_: Id of the worker.
+
+        Returns:
+            The worker as it is now.
+
+        Raises:
+            NotFound: The pool has no such worker.
+        """
+        request = work_service_pb2.PauseWorkerRequest(name=self._name(pool, id_))
+        answer = self._calls.unary(
+            "WorkService/PauseWorker", request, work_service_pb2.PauseWorkerResponse
+        )
+        return _convert_worker(answer.worker)
+
+    def resume(self, pool: str, id_: str) -> Worker:
+        """Has a paused worker take runs again.
+
+        Args:
+            pool: Id of its pool.
+            id_: Id of the worker.
+
+        Returns:
+            The worker as it is now.
+
+        Raises:
+            NotFound: The pool has no such worker.
+        """
+        request = work_service_pb2.ResumeWorkerRequest(name=self._name(pool, id_))
+        answer = self._calls.unary(
+            "WorkService/ResumeWorker", request, work_service_pb2.ResumeWorkerResponse
+        )
+        return _convert_worker(answer.worker)
+
     def delete(self, pool: str, id_: str) -> None:
         """Deletes the record of a worker that is offline.
 
@@ -153,4 +194,5 @@ def _convert_worker(message: work_pb2.Worker) -> Worker:
         clock_offset=message.clock_offset.ToTimedelta()
         if message.HasField("clock_offset")
         else None,
+        paused=message.paused,
     )

@@ -64,6 +64,24 @@ def drain(worker: str) -> None:
     note(f"worker {worker} takes no more runs; it has {drained.leased}")
 
 
+@group.command()
+@_worker
+def pause(worker: str) -> None:
+    """Have a worker take no runs until it is resumed, also after a restart."""
+    with service_client() as client:
+        paused = client.workers.pause(*split_worker(worker))
+    note(f"worker {worker} takes no runs until it is resumed; it has {paused.leased}")
+
+
+@group.command()
+@_worker
+def resume(worker: str) -> None:
+    """Have a paused worker take runs again."""
+    with service_client() as client:
+        client.workers.resume(*split_worker(worker))
+    note(f"worker {worker} takes runs again")
+
+
 @group.command("rm")
 @_worker
 @yes_option
@@ -101,4 +119,5 @@ def _as_json(worker: Worker) -> dict[str, Any]:
         seen_time=worker.seen,
         principal=worker.principal,
         clock_offset=json_span(worker.clock_offset) if worker.clock_offset else None,
+        paused=worker.paused,
     )

@@ -111,7 +111,9 @@ def claim(
 
 def _may_have_runs(bidder: Bidder, known: Mapping[WorkerKey, WorkerRow]) -> bool:
     row = known.get(bidder.worker.key)
-    return row is not None and row.attachment == bidder.attachment and not row.draining
+    if row is None or row.attachment != bidder.attachment:
+        return False
+    return not row.draining and not row.paused
 
 
 def _grant(

@@ -52,6 +52,7 @@ class Kind(IntEnum):
     PAUSED = 20
     RETURNED = 21
     WORKER_CLOCK = 22
+    WORKERS_PAUSED = 23
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,8 @@ class WaitingFacts:
     """Names of runs that take up that limit, or that the schedule waits for."""
     online_workers: int = 0
     """Workers that take runs of the queue."""
+    paused_workers: Sequence[str] = ()
+    """Ids of workers of the queue that take no runs until they are resumed."""
     free_slots: int = 0
     """Slots of these workers that are free."""
     last_worker: str = ""
@@ -236,6 +239,18 @@ def _workers(waiting: WaitingFacts, now_us: int) -> list[Reason]:
                 kind=Kind.NO_WORKER,
                 message=f"the pool {waiting.pool_id} is gone",
                 command=f"towpath pool create {waiting.pool_id}",
+                resources=(waiting.pool,),
+            )
+        ]
+    if not waiting.online_workers and waiting.paused_workers:
+        first = waiting.paused_workers[0]
+        others = len(waiting.paused_workers) - 1
+        also = f", and {others} more are" if others else " is"
+        return [
+            Reason(
+                kind=Kind.WORKERS_PAUSED,
+                message=f"the worker {first} of the pool {waiting.pool_id}{also} paused",
+                command=f"towpath worker resume {waiting.pool_id}/{first}",
                 resources=(waiting.pool,),
             )
         ]

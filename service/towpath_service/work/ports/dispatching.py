@@ -69,6 +69,8 @@ class WorkerRow:
     seen_us: int
     clock_offset_us: int | None
     """How far its clock was ahead of the service's when it attached; None if not known."""
+    paused: bool = False
+    """Whether it takes no runs until it is resumed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

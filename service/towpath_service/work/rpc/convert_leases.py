@@ -131,7 +131,9 @@ def attached_response(attached: Attached, grants: Iterable[Grant], now_us: int) 
     name = f"workspaces/{row.key.workspace_id}/workPools/{row.key.pool_id}"
     answer = Response()
     message = answer.attached
-    state: Any = int(WorkerState.DRAINING if row.draining else WorkerState.ONLINE)
+    taking = WorkerState.PAUSED if row.paused else WorkerState.ONLINE
+    state: Any = int(WorkerState.DRAINING if row.draining else taking)
+    message.worker.paused = row.paused
     message.worker.name = f"{name}/workers/{row.key.worker_id}"
     message.worker.instance_id = row.instance_id
     message.worker.state = state

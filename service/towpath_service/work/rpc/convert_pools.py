@@ -113,6 +113,7 @@ def worker_message(worker: Worker, now_us: int) -> pb.Worker:
         version=worker.version,
         host=worker.host,
         principal=worker.principal,
+        paused=worker.paused,
     )
     set_offset(message.clock_offset, worker.clock_offset_us)
     set_time(message.create_time, worker.created_us)

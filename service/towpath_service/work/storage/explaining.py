@@ -156,7 +156,7 @@ class _RunFacts:
             .group_by(work_lease.c.worker_id)
         )
         leased: dict[str, int] = {row[0]: row[1] for row in taken}
-        serving = [
+        there = [
             row
             for row in found
             if row.attached
@@ -164,7 +164,9 @@ class _RunFacts:
             and row.seen_us >= self._now_us - SILENCE_US
             and queue_id in (json.loads(row.queues or "[]") or [queue_id])
         ]
+        serving = [row for row in there if not row.paused]
         return {
+            "paused_workers": sorted(row.worker_id for row in there if row.paused),
             "online_workers": len(serving),
             "free_slots": sum(max(0, w.slots - leased.get(w.worker_id, 0)) for w in serving),
             "last_worker": found[0].worker_id if found else "",

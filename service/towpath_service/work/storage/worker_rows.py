@@ -107,6 +107,7 @@ class SqlWorkerRows:
             row.created_us,
             row.seen_us,
             row.clock_offset_us,
+            row.paused,
         )
         upsert_rows(self._connection, tables.worker, _COLUMNS, [values], replacing=_CHANGED)
 
@@ -198,4 +199,5 @@ def to_worker(row: Any) -> WorkerRow:
         created_us=row.created_us,
         seen_us=row.seen_us,
         clock_offset_us=row.clock_offset_us,
+        paused=row.paused,
     )

@@ -62,6 +62,22 @@ def told(state: RunState, **changes: Any) -> list[tuple[str, str, str]]:
             *("NOT_YET_DUE", "it is due in 1 min 5 s", ""),
         ),
         (
+            {"online_workers": 0, "paused_workers": ("w-7",)},
+            *(
+                "WORKERS_PAUSED",
+                "the worker w-7 of the pool local is paused",
+                "towpath worker resume local/w-7",
+            ),
+        ),
+        (
+            {"online_workers": 0, "paused_workers": ("w-7", "w-8", "w-9")},
+            *(
+                "WORKERS_PAUSED",
+                "the worker w-7 of the pool local, and 2 more are paused",
+                "towpath worker resume local/w-7",
+            ),
+        ),
+        (
             {"pool_paused": True},
             *("POOL_PAUSED", "the pool local is paused", "towpath pool resume local"),
         ),
