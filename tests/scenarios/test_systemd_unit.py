@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -26,8 +25,8 @@ pytestmark = pytest.mark.subject("work")
 def value_of(key: str) -> str:
     """The value of a key of the unit that stands there once."""
     unit = (EXAMPLES / "towpath-worker.service").read_text(encoding="utf-8")
-    [value] = re.findall(rf"^{key}=(.*)$", unit, re.MULTILINE)
-    return value
+    [line] = [line for line in unit.splitlines() if line.startswith(f"{key}=")]
+    return line.removeprefix(f"{key}=")
 
 
 def test_the_command_of_the_unit_drains_at_sigterm_and_ends_so_that_it_is_started_again(

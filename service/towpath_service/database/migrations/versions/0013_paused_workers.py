@@ -12,8 +12,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    paused = sa.Column("paused", sa.Boolean(), nullable=False, server_default=sa.false())
-    op.add_column("worker", paused)
+    op.add_column(
+        "worker", sa.Column("paused", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
 
 
 def downgrade() -> None:
