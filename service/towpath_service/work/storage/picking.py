@@ -161,12 +161,12 @@ def pick(connection: Any, workers: Sequence[FreeWorker], now_us: int, most: int)
 
 def _offers(workers: Sequence[FreeWorker]) -> list[list[Any]]:
     """The free slots of pools, or of single queues, as columns."""
-    free: dict[tuple[str, str, str, str | None], int] = {}
+    free: dict[tuple[PoolKey, str | None], int] = {}
     for worker in workers:
         for queue_id in worker.queues or (None,):
-            key = (*worker.key.pool, queue_id)
-            free[key] = free.get(key, 0) + worker.free
-    rows = [(*key, slots) for key, slots in free.items()]
+            place = worker.key.pool, queue_id
+            free[place] = free.get(place, 0) + worker.free
+    rows = [(*pool, queue_id, slots) for (pool, queue_id), slots in free.items()]
     return [list(column) for column in zip(*rows, strict=True)]
 
 
