@@ -43,7 +43,7 @@ SERVER = (
     Point("claim.picked", "after", f"{_STORAGE}.queueing", "SqlQueueRows.pick"),
     Point("claim.before_delete", "before", f"{_STORAGE}.dispatching", "SqlDispatch.grant"),
     Point("claim.after_delete", "after", f"{_STORAGE}.dispatching", "SqlDispatch.grant"),
-    Point("claim.before_commit", "after", f"{_STORAGE}.queueing", "SqlQueueRows.jobs"),
+    Point("claim.before_commit", "after", f"{_APPLICATION}.claiming", "_grant"),
     Point("claim.committed", "before", f"{_APPLICATION}.dispatcher", "Dispatcher._hand_over"),
     Point("grant.sent", "after", f"{_APPLICATION}.dispatcher", "Dispatcher._hand_over"),
     Point("attach.before_commit", "after", f"{_STORAGE}.worker_rows", "SqlWorkerRows.save"),

@@ -7,6 +7,7 @@ from tests.planted.planting import PlantedBug
 _WORK = "service/towpath_service/work"
 _CLAIMING = f"{_WORK}/application/claiming.py"
 _CLAIMS = "tests/contract/work/test_claims.py"
+_PAUSED = "tests/contract/work/test_paused_workers.py"
 _LEASES = "tests/contract/work/test_lease_work.py"
 _REMAINS = "tests/unit/sdk/work/test_remains.py"
 _SCHEDULER = "tests/contract/work/test_scheduler.py"
@@ -23,15 +24,15 @@ WORK_BUGS = (
     PlantedBug(
         name="entries-go-without-a-lease",
         file=_CLAIMING,
-        correct="    dispatch.grant(leases, workers.keys() | cancelled.keys())\n",
-        broken="    dispatch.queue.remove(workers.keys() | cancelled.keys())\n",
+        correct="    jobs = dispatch.grant(leases, workers.keys() | cancelled.keys())\n",
+        broken="    dispatch.queue.remove(workers.keys() | cancelled.keys())\n    jobs = {}\n",
         caught_by=(f"{_CLAIMS}::test_a_claim_leases_a_run_and_takes_it_out_of_the_queue",),
     ),
     PlantedBug(
         name="leased-runs-stay-queued",
         file=_CLAIMING,
-        correct="    dispatch.grant(leases, workers.keys() | cancelled.keys())\n",
-        broken="    dispatch.grant(leases, ())\n",
+        correct="    jobs = dispatch.grant(leases, workers.keys() | cancelled.keys())\n",
+        broken="    jobs = dispatch.grant(leases, ())\n",
         caught_by=(f"{_CLAIMS}::test_a_claim_leases_a_run_and_takes_it_out_of_the_queue",),
     ),
     PlantedBug(
@@ -44,9 +45,23 @@ WORK_BUGS = (
     PlantedBug(
         name="streams-that-were-left-claim-runs",
         file=_CLAIMING,
-        correct="row.attachment == bidder.attachment",
-        broken="bool(row.attachment)",
+        correct=" or row.attachment != bidder.attachment",
+        broken="",
         caught_by=(f"{_CLAIMS}::test_a_stream_that_is_not_the_newest_claims_nothing",),
+    ),
+    PlantedBug(
+        name="a-restart-resumes-a-paused-worker",
+        file=f"{_WORK}/application/attaching.py",
+        correct="        paused=before is not None and before.paused,\n",
+        broken="        paused=before is not None and same and before.paused,\n",
+        caught_by=(f"{_PAUSED}::test_a_pause_holds_for_the_next_stream_and_the_next_process",),
+    ),
+    PlantedBug(
+        name="claims-pass-over-pauses",
+        file=_CLAIMING,
+        correct=" and not row.paused",
+        broken="",
+        caught_by=(f"{_PAUSED}::test_a_claim_finds_a_pause_that_its_replica_has_not_heard_of",),
     ),
     PlantedBug(
         name="expired-leases-lose-their-runs",

@@ -47,6 +47,7 @@ def hello(
     held: Mapping[str, int],
     draining: bool,
     info: ingest_service_pb2.ProducerInfo,
+    now: float,
 ) -> Request:
     """The first message of a worker.
 
@@ -62,6 +63,7 @@ def hello(
         held: Process of each lease that it has, by lease id; 0 for none.
         draining: Whether it takes no more runs.
         info: Description of this process.
+        now: The time by this machine's clock, seconds since the Unix epoch.
     """
     message = Request()
     said = message.hello
@@ -71,6 +73,7 @@ def hello(
     said.queues.extend(queues)
     said.labels.update(labels)
     said.info.CopyFrom(info)
+    said.worker_time.FromNanoseconds(round(now * 1e9))
     for lease_id, pid in held.items():
         said.held.add(lease_id=lease_id, pid=pid)
     return message

@@ -45,6 +45,14 @@ class Owner(Protocol):
         """Notes that the service has answered."""
         ...
 
+    def compare_clocks(self, server_time: float) -> None:
+        """Compares this machine's clock with the service's.
+
+        Args:
+            server_time: The service's time now, seconds since the Unix epoch.
+        """
+        ...
+
     def moved(self, pause_seconds: float) -> None:
         """Notes that the service wants the worker to attach anew."""
         ...
@@ -151,6 +159,8 @@ class Attachment:
         self._renew_seconds = max(0.2, attached.renew_interval.ToMilliseconds() / 1000)
         self._lease_seconds = attached.work_pool.lease_duration.ToMilliseconds() / 1000
         self._worker.attached(attached.work_pool.name.rpartition("/")[2])
+        if attached.HasField("server_time"):
+            self._worker.compare_clocks(attached.server_time.ToNanoseconds() / 1e9)
         for lease_id in attached.lost_lease_ids:
             self._worker.lose(lease_id)
         self._granted(list(attached.granted), now)

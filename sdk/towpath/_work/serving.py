@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _NOT_IN_IDS: Final = re.compile(r"[^a-z0-9]+")
 _HOST_LENGTH: Final = 40
 _QUIET: Final = frozenset({"granted"})
-_WARNED: Final = frozenset({"away", "fault", "lost"})
+_WARNED: Final = frozenset({"away", "clock", "fault", "lost"})
 
 _log: Final = logging.getLogger("towpath.worker")
 

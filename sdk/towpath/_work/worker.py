@@ -33,8 +33,10 @@ from towpath._work.leaving import Leaving
 from towpath._work.remains import Remains
 from towpath._work.starting import start
 from towpath._work.worker_events import (
+    CLOCK_SECONDS,
     WorkerEvent,
     WorkerOptions,
+    clock_warning,
     ending,
     name_of,
     name_of_granted,
@@ -82,6 +84,7 @@ class Worker:
         connect: Callable[[Transport, str, Callable[[], object]], Duplex] = ThreadedDuplex,
         executor: Executor | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Starts nothing yet.
 
@@ -94,6 +97,7 @@ class Worker:
             connect: Begins a bidirectional call, as `ThreadedDuplex` does.
             executor: Starts runs, and delivers what they left; None for threads of its own.
             monotonic: The loop's clock, in seconds.
+            clock: This machine's clock, seconds since the Unix epoch.
         """
         self._options = options
         self._settings = settings
@@ -102,6 +106,7 @@ class Worker:
         self._opener = opener
         self._connect = connect
         self._monotonic = monotonic
+        self._clock = clock
         self._remains = Remains(settings, opener)
         self._instance = str(uuid.uuid4())
         self._book = LeaseBook()
@@ -114,6 +119,7 @@ class Worker:
         self._retry_at = 0.0
         self._told_away_at = float("-inf")
         self._told_attached = False
+        self._told_clock = False
         self._draining = False
         self._leaving = Leaving(options.grace_seconds, stop_runs=options.stop_runs)
 
@@ -236,6 +242,7 @@ class Worker:
             held=self._book.held(),
             draining=self._draining,
             info=producer_info(),
+            now=self._clock(),
         )
 
     @property
@@ -253,6 +260,13 @@ class Worker:
         if not self._told_attached:
             self._told_attached = True
             self._tell("attached", f"worker {self._options.name} is attached to pool {pool}")
+
+    def compare_clocks(self, server_time: float) -> None:
+        """Warns once if this machine's clock is far off the service's."""
+        offset = self._clock() - server_time
+        if abs(offset) > CLOCK_SECONDS and not self._told_clock:
+            self._told_clock = True
+            self._tell("clock", clock_warning(offset))
 
     def moved(self, pause_seconds: float) -> None:
         """Notes that the service wants the worker to attach anew."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from towpath._work.proof import RunEnd
     from towpath.api.v1 import work_pb2
 
+CLOCK_SECONDS: Final = 30.0
+"""A clock that is off by more is warned about."""
 _FLOW: Final = 3
 _DEPLOYMENT: Final = 5
 
@@ -47,7 +49,7 @@ class WorkerEvent:
 
     Attributes:
         kind: "attached", "away", "granted", "started", "ended", "adopted", "cancelling", "lost",
-            "fault" or "draining".
+            "fault", "clock" or "draining".
         message: The sentence about it.
         run_id: The run; empty for an event of the worker itself.
         end: How the run's process ended, for "ended".
@@ -57,6 +59,19 @@ class WorkerEvent:
     message: str
     run_id: str = ""
     end: RunEnd | None = None
+
+
+def clock_warning(offset_seconds: float) -> str:
+    """A sentence about a clock that is far off.
+
+    Args:
+        offset_seconds: How far this machine's clock is ahead of the server's; negative: behind.
+    """
+    side = "ahead of" if offset_seconds > 0 else "behind"
+    return (
+        f"this machine's clock is {abs(offset_seconds):.0f} s {side} the server's: the times of"
+        " runs will be wrong; synchronize both clocks with a time service"
+    )
 
 
 def name_of(run_id: str) -> str:

@@ -11,10 +11,11 @@ from towpath.client._convert import to_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
-WorkerState = Literal["online", "draining", "offline"]
-"""Whether a worker takes runs: attached, attached and finishing, not attached."""
+WorkerState = Literal["online", "paused", "draining", "offline"]
+"""Whether a worker takes runs: attached, attached and waiting to be resumed, attached and
+finishing, not attached."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,10 @@ class Worker:
     """When it attached first."""
     seen: datetime
     """When it was last heard from."""
+    clock_offset: timedelta | None = None
+    """How far its clock was ahead of the service's when it attached; None if not known."""
+    paused: bool = False
+    """Whether it takes no runs until it is resumed, also while it is offline."""
 
     @property
     def resource_name(self) -> str:
@@ -53,7 +58,7 @@ class Worker:
 
 
 class Workers(Subject):
-    """Lists, drains and deletes the workers of the work pools of the client's workspace.
+    """Lists, pauses, drains and deletes the workers of the work pools of the client's workspace.
 
     Every method raises `towpath.exceptions.RpcError`, or one of its kinds, when the service can't
     be reached or refuses.
@@ -110,6 +115,44 @@ class Workers(Subject):
         )
         return _convert_worker(answer.worker)
 
+    def pause(self, pool: str, id_: str) -> Worker:
+        """Has a worker take no runs until it is resumed, also after a restart.
+
+        Args:
+            pool: Id of its pool.
+            id_: Id of the worker.
+
+        Returns:
+            The worker as it is now.
+
+        Raises:
+            NotFound: The pool has no such worker.
+        """
+        request = work_service_pb2.PauseWorkerRequest(name=self._name(pool, id_))
+        answer = self._calls.unary(
+            "WorkService/PauseWorker", request, work_service_pb2.PauseWorkerResponse
+        )
+        return _convert_worker(answer.worker)
+
+    def resume(self, pool: str, id_: str) -> Worker:
+        """Has a paused worker take runs again.
+
+        Args:
+            pool: Id of its pool.
+            id_: Id of the worker.
+
+        Returns:
+            The worker as it is now.
+
+        Raises:
+            NotFound: The pool has no such worker.
+        """
+        request = work_service_pb2.ResumeWorkerRequest(name=self._name(pool, id_))
+        answer = self._calls.unary(
+            "WorkService/ResumeWorker", request, work_service_pb2.ResumeWorkerResponse
+        )
+        return _convert_worker(answer.worker)
+
     def delete(self, pool: str, id_: str) -> None:
         """Deletes the record of a worker that is offline.
 
@@ -148,4 +191,8 @@ def _convert_worker(message: work_pb2.Worker) -> Worker:
         principal=message.principal,
         created=to_time(message.create_time),
         seen=to_time(message.seen_time),
+        clock_offset=message.clock_offset.ToTimedelta()
+        if message.HasField("clock_offset")
+        else None,
+        paused=message.paused,
     )

@@ -2,7 +2,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0011');
+INSERT INTO "alembic_version" VALUES('0013');
 CREATE TABLE api_key (
 	tenant_id VARCHAR(36) NOT NULL,
 	key_id VARCHAR(16) NOT NULL,
@@ -609,7 +609,7 @@ CREATE TABLE worker (
 	host TEXT NOT NULL,
 	principal TEXT NOT NULL,
 	created_us BIGINT NOT NULL,
-	seen_us BIGINT NOT NULL,
+	seen_us BIGINT NOT NULL, clock_offset_us BIGINT, paused BOOLEAN DEFAULT 0 NOT NULL,
 	CONSTRAINT pk_worker PRIMARY KEY (tenant_id, workspace_id, pool_id, worker_id)
 );
 CREATE TABLE workspace (

@@ -53,3 +53,9 @@ def set_span(target: Duration, value_us: int | None) -> None:
     if value_us is not None:
         target.seconds, rest = divmod(value_us, 1_000_000)
         target.nanos = rest * 1000
+
+
+def set_offset(target: Duration, value_us: int | None) -> None:
+    """Sets a duration that may be negative; None leaves it unset."""
+    if value_us is not None:
+        target.FromMicroseconds(value_us)

@@ -8,6 +8,7 @@ transitions, counts and the counter of the workspace. On PostgreSQL that is one 
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import statistics
 import time
@@ -16,6 +17,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import asyncpg
+from towpath_service.app.server import COLLECT_AFTER_OBJECTS
 from towpath_service.app.stores import open_stores
 from towpath_service.runs.domain.states import RunKind, RunState, Source
 
@@ -88,6 +90,8 @@ def measure(database: str, size: int) -> None:
         database: sqlite or postgres.
         size: Number of claims of each side.
     """
+    # As the server does.
+    gc.set_threshold(COLLECT_AFTER_OBJECTS, 20, 20)
     with prepared(database) as place:
         batches = size // BATCH + WARM
         asyncio.run(fill_waiting(place.location, 2 * batches * BATCH))

@@ -180,6 +180,8 @@ ASKING: Final[dict[str, Asking]] = {
     "show worker": ("WorkService/GetWorker", {"name": f"{POOL}/workers/w-N"}),
     "workers": ("WorkService/ListWorkers", {"parent": POOL}),
     "drain": ("WorkService/DrainWorker", {"name": f"{POOL}/workers/w-N"}),
+    "pause worker": ("WorkService/PauseWorker", {"name": f"{POOL}/workers/w-N"}),
+    "resume worker": ("WorkService/ResumeWorker", {"name": f"{POOL}/workers/w-N"}),
     "no worker": ("WorkService/DeleteWorker", {"name": f"{POOL}/workers/w-N"}),
     "deployment": (
         "DeploymentService/CreateDeployment",

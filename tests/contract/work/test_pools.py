@@ -315,6 +315,11 @@ async def test_a_worker_is_shown_drained_and_removed(place: Place) -> None:
     assert (list(found.queues), dict(found.labels)) == (["default"], {"zone": "a"})
     drained = (await place.call(place.owner, "WorkService/DrainWorker", name=WORKER)).worker
     assert drained.state == DRAINING
+    # What drains isn't shown as paused, and is so after all.
+    paused = (await place.call(place.owner, "WorkService/PauseWorker", name=WORKER)).worker
+    assert (paused.state, paused.paused) == (DRAINING, True)
+    resumed = (await place.call(place.owner, "WorkService/ResumeWorker", name=WORKER)).worker
+    assert (resumed.state, resumed.paused) == (DRAINING, False)
     refusal = await place.refusal(place.owner, "WorkService/DeleteWorker", name=WORKER)
     assert refusal.reason == "RESOURCE_IN_USE"
     await add_worker(place, "w-0", seen_us=now_us() - 120_000_000)

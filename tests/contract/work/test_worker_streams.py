@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -15,10 +16,12 @@ from towpath_service.core.bus import Topic
 from towpath_service.core.errors import ServiceError
 from towpath_service.runs.domain.states import RunState
 from towpath_service.runs.rpc.ingest_handler import StreamTimes
+from towpath_service.work.domain.explaining import explain
 from towpath_service.work.domain.leases import Phase
 from towpath_service.work.storage import tables
+from towpath_service.work.storage.explaining import SqlFacts
 
-from tests.contract.work.pools import SCOPE, TENANT, Pools, new_id, open_pools
+from tests.contract.work.pools import SCOPE, SECOND, TENANT, Pools, new_id, open_pools
 from tests.contract.work.streams import Site, open_site
 from tests.in_process.serving import serving
 
@@ -317,3 +320,23 @@ async def test_a_worker_that_moved_on_is_noticed_without_any_run(pools: Pools) -
             await here.attachments.touch()
             with pytest.raises(ServiceError, match="WORKER_FENCED"):
                 await old.ended()
+
+
+@pytest.mark.parametrize("off", [-90, 45])
+async def test_the_clock_of_a_worker_is_compared_and_explains_the_times_of_its_runs(
+    pools: Pools, off: int
+) -> None:
+    async with open_site(pools) as site:
+        [run_id] = await pools.enqueue()
+        worker_time = {"seconds": pools.clock.at_us // SECOND + off}
+        async with site.client().attached(worker_time=worker_time) as worker:
+            assert worker.attached.worker.clock_offset.ToTimedelta() == timedelta(seconds=off)
+            await worker.get("granted")
+            found = await SqlFacts(pools.stores.database)(SCOPE, run_id, pools.clock.now_us())
+            assert found is not None
+            assert [item.kind.name for item in explain(found[0])] == ["STARTING", "WORKER_CLOCK"]
+
+
+async def test_a_worker_that_does_not_tell_its_time_has_no_offset(pools: Pools) -> None:
+    async with open_site(pools) as site, site.client().attached() as worker:
+        assert not worker.attached.worker.HasField("clock_offset")

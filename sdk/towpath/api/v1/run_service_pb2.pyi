@@ -152,6 +152,10 @@ class _ExplanationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Expla
     """It is paused."""
     EXPLANATION_KIND_RETURNED: _ExplanationKind.ValueType  # 21
     """A worker gave it back: it could not start it, or takes no more runs."""
+    EXPLANATION_KIND_WORKER_CLOCK: _ExplanationKind.ValueType  # 22
+    """The clock of its worker is more than 30 s off the service's."""
+    EXPLANATION_KIND_WORKERS_PAUSED: _ExplanationKind.ValueType  # 23
+    """The workers that could take it are paused."""
 
 class ExplanationKind(_ExplanationKind, metaclass=_ExplanationKindEnumTypeWrapper):
     """The kind of a reason for a run's state."""
@@ -200,6 +204,10 @@ EXPLANATION_KIND_PAUSED: ExplanationKind.ValueType  # 20
 """It is paused."""
 EXPLANATION_KIND_RETURNED: ExplanationKind.ValueType  # 21
 """A worker gave it back: it could not start it, or takes no more runs."""
+EXPLANATION_KIND_WORKER_CLOCK: ExplanationKind.ValueType  # 22
+"""The clock of its worker is more than 30 s off the service's."""
+EXPLANATION_KIND_WORKERS_PAUSED: ExplanationKind.ValueType  # 23
+"""The workers that could take it are paused."""
 Global___ExplanationKind: _TypeAlias = ExplanationKind  # noqa: Y015
 
 @_typing.final

@@ -39,6 +39,8 @@ class _WorkerStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WorkerSta
     """Attached; finishes what it has."""
     WORKER_STATE_OFFLINE: _WorkerState.ValueType  # 3
     """Not attached."""
+    WORKER_STATE_PAUSED: _WorkerState.ValueType  # 4
+    """Attached; takes no runs until it is resumed."""
 
 class WorkerState(_WorkerState, metaclass=_WorkerStateEnumTypeWrapper):
     """Whether a worker takes runs."""
@@ -51,6 +53,8 @@ WORKER_STATE_DRAINING: WorkerState.ValueType  # 2
 """Attached; finishes what it has."""
 WORKER_STATE_OFFLINE: WorkerState.ValueType  # 3
 """Not attached."""
+WORKER_STATE_PAUSED: WorkerState.ValueType  # 4
+"""Attached; takes no runs until it is resumed."""
 Global___WorkerState: _TypeAlias = WorkerState  # noqa: Y015
 
 class _LeaseOutcome:
@@ -291,6 +295,8 @@ class Worker(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     SEEN_TIME_FIELD_NUMBER: _builtins.int
     PRINCIPAL_FIELD_NUMBER: _builtins.int
+    CLOCK_OFFSET_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"workspaces/{workspace}/workPools/{work_pool}/workers/{worker}"."""
     instance_id: _builtins.str
@@ -307,6 +313,8 @@ class Worker(_message.Message):
     """Host name."""
     principal: _builtins.str
     """Principal that it attached as, "serviceAccounts/workers@acme"."""
+    paused: _builtins.bool
+    """Whether it takes no runs until it is resumed, also while it is offline."""
     @_builtins.property
     def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of the queues that it serves; empty means all of the pool."""
@@ -323,6 +331,12 @@ class Worker(_message.Message):
     def seen_time(self) -> _timestamp_pb2.Timestamp:
         """When it was last heard from."""
 
+    @_builtins.property
+    def clock_offset(self) -> _duration_pb2.Duration:
+        """How far its clock was ahead of the service's when it attached; negative: behind. Unset if it
+        isn't known.
+        """
+
     def __init__(
         self,
         *,
@@ -338,10 +352,12 @@ class Worker(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         seen_time: _timestamp_pb2.Timestamp | None = ...,
         principal: _builtins.str = ...,
+        clock_offset: _duration_pb2.Duration | None = ...,
+        paused: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "seen_time", b"seen_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock_offset", b"clock_offset", "create_time", b"create_time", "seen_time", b"seen_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "host", b"host", "instance_id", b"instance_id", "labels", b"labels", "leased_count", b"leased_count", "name", b"name", "principal", b"principal", "queues", b"queues", "seen_time", b"seen_time", "slots", b"slots", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_offset", b"clock_offset", "create_time", b"create_time", "host", b"host", "instance_id", b"instance_id", "labels", b"labels", "leased_count", b"leased_count", "name", b"name", "paused", b"paused", "principal", b"principal", "queues", b"queues", "seen_time", b"seen_time", "slots", b"slots", "state", b"state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

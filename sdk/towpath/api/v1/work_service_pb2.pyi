@@ -689,6 +689,98 @@ class DrainWorkerResponse(_message.Message):
 Global___DrainWorkerResponse: _TypeAlias = DrainWorkerResponse  # noqa: Y015
 
 @_typing.final
+class PauseWorkerRequest(_message.Message):
+    """Request of WorkService.PauseWorker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"workspaces/{workspace}/workPools/{work_pool}/workers/{worker}"."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseWorkerRequest: _TypeAlias = PauseWorkerRequest  # noqa: Y015
+
+@_typing.final
+class PauseWorkerResponse(_message.Message):
+    """Response of WorkService.PauseWorker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def worker(self) -> _work_pb2.Worker:
+        """The worker as it is now."""
+
+    def __init__(
+        self,
+        *,
+        worker: _work_pb2.Worker | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["worker", b"worker"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["worker", b"worker"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseWorkerResponse: _TypeAlias = PauseWorkerResponse  # noqa: Y015
+
+@_typing.final
+class ResumeWorkerRequest(_message.Message):
+    """Request of WorkService.ResumeWorker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"workspaces/{workspace}/workPools/{work_pool}/workers/{worker}"."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeWorkerRequest: _TypeAlias = ResumeWorkerRequest  # noqa: Y015
+
+@_typing.final
+class ResumeWorkerResponse(_message.Message):
+    """Response of WorkService.ResumeWorker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def worker(self) -> _work_pb2.Worker:
+        """The worker as it is now."""
+
+    def __init__(
+        self,
+        *,
+        worker: _work_pb2.Worker | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["worker", b"worker"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["worker", b"worker"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeWorkerResponse: _TypeAlias = ResumeWorkerResponse  # noqa: Y015
+
+@_typing.final
 class DeleteWorkerRequest(_message.Message):
     """Request of WorkService.DeleteWorker."""
 
@@ -825,6 +917,7 @@ class WorkerHello(_message.Message):
     INFO_FIELD_NUMBER: _builtins.int
     HELD_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
+    WORKER_TIME_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """"workspaces/{workspace}/workPools/{work_pool}"."""
     worker_id: _builtins.str
@@ -853,6 +946,10 @@ class WorkerHello(_message.Message):
     def held(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldLease]:
         """Leases that it still has. At most 10000."""
 
+    @_builtins.property
+    def worker_time(self) -> _timestamp_pb2.Timestamp:
+        """Time of the worker, by its own clock."""
+
     def __init__(
         self,
         *,
@@ -866,10 +963,11 @@ class WorkerHello(_message.Message):
         info: _ingest_service_pb2.ProducerInfo | None = ...,
         held: _abc.Iterable[Global___HeldLease] | None = ...,
         draining: _builtins.bool = ...,
+        worker_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["info", b"info"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "worker_time", b"worker_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "held", b"held", "info", b"info", "instance_id", b"instance_id", "kind", b"kind", "labels", b"labels", "parent", b"parent", "queues", b"queues", "slots", b"slots", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "held", b"held", "info", b"info", "instance_id", b"instance_id", "kind", b"kind", "labels", b"labels", "parent", b"parent", "queues", b"queues", "slots", b"slots", "worker_id", b"worker_id", "worker_time", b"worker_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

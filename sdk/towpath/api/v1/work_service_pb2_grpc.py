@@ -101,6 +101,16 @@ class WorkServiceStub(object):
                 request_serializer=towpath_dot_api_dot_v1_dot_work__service__pb2.DrainWorkerRequest.SerializeToString,
                 response_deserializer=towpath_dot_api_dot_v1_dot_work__service__pb2.DrainWorkerResponse.FromString,
                 _registered_method=True)
+        self.PauseWorker = channel.unary_unary(
+                '/towpath.api.v1.WorkService/PauseWorker',
+                request_serializer=towpath_dot_api_dot_v1_dot_work__service__pb2.PauseWorkerRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_work__service__pb2.PauseWorkerResponse.FromString,
+                _registered_method=True)
+        self.ResumeWorker = channel.unary_unary(
+                '/towpath.api.v1.WorkService/ResumeWorker',
+                request_serializer=towpath_dot_api_dot_v1_dot_work__service__pb2.ResumeWorkerRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_work__service__pb2.ResumeWorkerResponse.FromString,
+                _registered_method=True)
         self.DeleteWorker = channel.unary_unary(
                 '/towpath.api.v1.WorkService/DeleteWorker',
                 request_serializer=towpath_dot_api_dot_v1_dot_work__service__pb2.DeleteWorkerRequest.SerializeToString,
@@ -212,6 +222,21 @@ class WorkServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PauseWorker(self, request, context):
+        """Has a worker take no runs until it is resumed, also after a restart or under another stream. It
+        finishes what it has. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeWorker(self, request, context):
+        """Has a paused worker take runs again. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteWorker(self, request, context):
         """Removes the record of a worker that is offline. Errors: NOT_FOUND, FAILED_PRECONDITION
         (RESOURCE_IN_USE: it is attached, or holds leases).
@@ -304,6 +329,16 @@ def add_WorkServiceServicer_to_server(servicer, server):
                     servicer.DrainWorker,
                     request_deserializer=towpath_dot_api_dot_v1_dot_work__service__pb2.DrainWorkerRequest.FromString,
                     response_serializer=towpath_dot_api_dot_v1_dot_work__service__pb2.DrainWorkerResponse.SerializeToString,
+            ),
+            'PauseWorker': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseWorker,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_work__service__pb2.PauseWorkerRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_work__service__pb2.PauseWorkerResponse.SerializeToString,
+            ),
+            'ResumeWorker': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeWorker,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_work__service__pb2.ResumeWorkerRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_work__service__pb2.ResumeWorkerResponse.SerializeToString,
             ),
             'DeleteWorker': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteWorker,
@@ -668,6 +703,60 @@ class WorkService(object):
             '/towpath.api.v1.WorkService/DrainWorker',
             towpath_dot_api_dot_v1_dot_work__service__pb2.DrainWorkerRequest.SerializeToString,
             towpath_dot_api_dot_v1_dot_work__service__pb2.DrainWorkerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseWorker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.WorkService/PauseWorker',
+            towpath_dot_api_dot_v1_dot_work__service__pb2.PauseWorkerRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_work__service__pb2.PauseWorkerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeWorker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.WorkService/ResumeWorker',
+            towpath_dot_api_dot_v1_dot_work__service__pb2.ResumeWorkerRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_work__service__pb2.ResumeWorkerResponse.FromString,
             options,
             channel_credentials,
             insecure,

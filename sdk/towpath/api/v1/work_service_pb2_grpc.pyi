@@ -68,6 +68,12 @@ class WorkServiceStub:
     """Has a worker take no more runs. It finishes what it has, and stays until it is stopped. Errors:
     NOT_FOUND.
     """
+    PauseWorker: _grpc.UnaryUnaryMultiCallable[_work_service_pb2.PauseWorkerRequest, _work_service_pb2.PauseWorkerResponse]
+    """Has a worker take no runs until it is resumed, also after a restart or under another stream. It
+    finishes what it has. Errors: NOT_FOUND.
+    """
+    ResumeWorker: _grpc.UnaryUnaryMultiCallable[_work_service_pb2.ResumeWorkerRequest, _work_service_pb2.ResumeWorkerResponse]
+    """Has a paused worker take runs again. Errors: NOT_FOUND."""
     DeleteWorker: _grpc.UnaryUnaryMultiCallable[_work_service_pb2.DeleteWorkerRequest, _work_service_pb2.DeleteWorkerResponse]
     """Removes the record of a worker that is offline. Errors: NOT_FOUND, FAILED_PRECONDITION
     (RESOURCE_IN_USE: it is attached, or holds leases).
@@ -125,6 +131,12 @@ class WorkServiceAsyncStub(WorkServiceStub):
     """Has a worker take no more runs. It finishes what it has, and stays until it is stopped. Errors:
     NOT_FOUND.
     """
+    PauseWorker: _aio.UnaryUnaryMultiCallable[_work_service_pb2.PauseWorkerRequest, _work_service_pb2.PauseWorkerResponse]  # type: ignore[assignment]
+    """Has a worker take no runs until it is resumed, also after a restart or under another stream. It
+    finishes what it has. Errors: NOT_FOUND.
+    """
+    ResumeWorker: _aio.UnaryUnaryMultiCallable[_work_service_pb2.ResumeWorkerRequest, _work_service_pb2.ResumeWorkerResponse]  # type: ignore[assignment]
+    """Has a paused worker take runs again. Errors: NOT_FOUND."""
     DeleteWorker: _aio.UnaryUnaryMultiCallable[_work_service_pb2.DeleteWorkerRequest, _work_service_pb2.DeleteWorkerResponse]  # type: ignore[assignment]
     """Removes the record of a worker that is offline. Errors: NOT_FOUND, FAILED_PRECONDITION
     (RESOURCE_IN_USE: it is attached, or holds leases).
@@ -257,6 +269,24 @@ class WorkServiceServicer(metaclass=_abc_1.ABCMeta):
         """Has a worker take no more runs. It finishes what it has, and stays until it is stopped. Errors:
         NOT_FOUND.
         """
+
+    @_abc_1.abstractmethod
+    def PauseWorker(
+        self,
+        request: _work_service_pb2.PauseWorkerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_work_service_pb2.PauseWorkerResponse, _abc.Awaitable[_work_service_pb2.PauseWorkerResponse]]:
+        """Has a worker take no runs until it is resumed, also after a restart or under another stream. It
+        finishes what it has. Errors: NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeWorker(
+        self,
+        request: _work_service_pb2.ResumeWorkerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_work_service_pb2.ResumeWorkerResponse, _abc.Awaitable[_work_service_pb2.ResumeWorkerResponse]]:
+        """Has a paused worker take runs again. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def DeleteWorker(

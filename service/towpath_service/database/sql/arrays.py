@@ -1,18 +1,20 @@
 """Writes many rows in one statement on PostgreSQL: an array per column, unnested by the server.
 
-The statement's text is the same for any number of rows, so each connection parses it once.
+The statement's text is the same for any number of rows, so each connection parses it once. An array
+goes as its text: the driver would look at the type of each element, which takes three times as
+long.
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Boolean
 from sqlalchemy.dialects import postgresql
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Column, Table
 
@@ -24,6 +26,9 @@ _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 # The only character that PostgreSQL's texts can't contain.
 _NUL = "\0"
 _INSTEAD = "\N{REPLACEMENT CHARACTER}"
+_SPECIAL = re.compile(r'[\0\\"]')
+_NUMBERS = ("BIGINT", "INTEGER", "SMALLINT")
+_TEXTS = ("TEXT", "VARCHAR")
 
 
 def insert_arrays(
@@ -88,7 +93,8 @@ def selected(columns: Sequence[Column[Any]]) -> str:
 
 def _unnested(table: Table, columns: tuple[str, ...]) -> str:
     arrays = (
-        f"${number}::{type_name(table.c[name])}[]" for number, name in enumerate(columns, start=1)
+        f"${number}{'::text' if _is_text(table.c[name]) else ''}::{type_name(table.c[name])}[]"
+        for number, name in enumerate(columns, start=1)
     )
     return f"unnest({', '.join(arrays)})"
 
@@ -99,18 +105,45 @@ def type_name(column: Column[Any]) -> str:
     return column.type.compile(_DIALECT).partition(" COLLATE")[0]
 
 
-def _arrays(table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> tuple[list[Any], ...]:
+@lru_cache(maxsize=512)
+def _is_text(column: Column[Any]) -> bool:
+    """Whether an array of a column goes as its text."""
+    return type_name(column).startswith((*_NUMBERS, *_TEXTS, "BOOLEAN", "UUID"))
+
+
+def _arrays(
+    table: Table, columns: tuple[str, ...], rows: Sequence[Row]
+) -> tuple[str | list[Any], ...]:
     return tuple(
         _array(table.c[name], values)
         for name, values in zip(columns, zip(*rows, strict=True), strict=True)
     )
 
 
-def _array(column: Column[Any], values: Sequence[Any]) -> list[Any]:
-    if isinstance(column.type, Boolean):
-        return [None if value is None else bool(value) for value in values]
-    if type_name(column).startswith(("TEXT", "VARCHAR")):
-        return [
-            value.replace(_NUL, _INSTEAD) if value and _NUL in value else value for value in values
-        ]
-    return list(values)
+def _array(column: Column[Any], values: Sequence[Any]) -> str | list[Any]:
+    if not _is_text(column):
+        return list(values)
+    write = _writer(column)
+    if None in values:
+        return _array_text("NULL" if value is None else write(value) for value in values)
+    return _array_text(map(write, values))
+
+
+@lru_cache(maxsize=512)
+def _writer(column: Column[Any]) -> Callable[[Any], str]:
+    """How an element of a column's array is written."""
+    name = type_name(column)
+    if name.startswith(_TEXTS):
+        return _quoted
+    # Of a flag, too: PostgreSQL reads 1 and 0 as its values.
+    return str if name == "UUID" else int.__repr__
+
+
+def _array_text(elements: Iterable[str]) -> str:
+    return f"{{{','.join(elements)}}}"
+
+
+def _quoted(value: str) -> str:
+    if _SPECIAL.search(value):
+        value = value.replace(_NUL, _INSTEAD).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{value}"'

@@ -10,6 +10,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection, Dialect
 
 _PARAMETER: Final = re.compile(r"\$(\d+)")
@@ -54,17 +56,22 @@ class OneStatement:
         self._statements.append(statement)
         self._parameters.extend(parameters or ())
 
-    def run(self, last: str = "SELECT", parameters: tuple[Any, ...] = ()) -> None:
+    def run(self, last: str = "SELECT", parameters: tuple[Any, ...] = ()) -> Sequence[Any]:
         """Runs the collected statements.
 
         Args:
-            last: A SELECT that runs with the others.
+            last: A SELECT that runs with the others, and reads the database as it was before.
             parameters: Parameters of `last`.
+
+        Returns:
+            The rows of `last`.
         """
-        if self._statements or parameters:
-            statement = _joined((*self._statements, last))
-            self._connection.exec_driver_sql(statement, (*self._parameters, *parameters))
+        if not self._statements and not parameters:
+            return ()
+        statement, values = _joined((*self._statements, last)), (*self._parameters, *parameters)
         self._statements, self._parameters = [], []
+        found = self._connection.exec_driver_sql(statement, values)
+        return found.all() if found.returns_rows else ()
 
 
 @lru_cache(maxsize=256)

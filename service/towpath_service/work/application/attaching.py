@@ -3,7 +3,8 @@
 Invariants, each of which a test names:
   - of two instances of a worker, the one that began later wins, and the older one is fenced;
   - leases that nobody has accepted are sent again; those that the worker still has pass to it;
-  - leases that the worker names and that aren't its own are told as lost.
+  - leases that the worker names and that aren't its own are told as lost;
+  - a worker that was paused stays so, whatever process or stream it attaches by.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ class Hello:
     held: Mapping[str, int]
     """Leases that it still has, each with the id of its process, 0 for none."""
     draining: bool = False
+    clock_offset_us: int | None = None
+    """How far its clock is ahead of the service's; None if not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +153,8 @@ def _row(hello: Hello, before: WorkerRow | None, now_us: int) -> WorkerRow:
         principal=hello.principal,
         created_us=now_us if before is None else before.created_us,
         seen_us=now_us,
+        clock_offset_us=hello.clock_offset_us,
+        paused=before is not None and before.paused,
     )
 
 

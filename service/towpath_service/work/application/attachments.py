@@ -94,6 +94,7 @@ class Attachments:
             queues=hello.queues,
             leases=attached.leases,
             draining=attached.worker.draining,
+            paused=attached.worker.paused,
         )
         grants = await self._dispatcher.grants(worker, attached.granted)
         try:

@@ -23,15 +23,14 @@ from towpath_service.runs.domain.reports import StateReport, Update
 from towpath_service.runs.domain.states import RunState, Source
 from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.work.application.moving import move
-from towpath_service.work.domain.dispatching import FreeWorker, PoolKey, WorkerKey, assign
+from towpath_service.work.domain.dispatching import FreeWorker, WorkerKey, assign
 from towpath_service.work.domain.leases import ACCEPT_US, Lease, Phase
-from towpath_service.work.ports.dispatching import JobRow, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from towpath_service.work.domain.dispatching import Candidate
-    from towpath_service.work.ports.dispatching import Dispatch, Queue, WorkerRow
+    from towpath_service.work.ports.dispatching import Dispatch, JobRow, WorkerRow
 
 _COLLISION: Final = StateReport(
     state=RunState.CANCELLED,
@@ -84,8 +83,7 @@ def claim(
         most: Most runs to claim.
         order: The order in which tenants take turns.
     """
-    places = _places(dispatch, [bidder.worker for bidder in bidders], most)
-    candidates = dispatch.queue.pick(places, now_us) if places else []
+    candidates = dispatch.queue.pick([bidder.worker for bidder in bidders], now_us, most)
     if not candidates:
         return Claimed()
     known = dispatch.workers.confirm([bidder.worker.key for bidder in bidders])
@@ -113,23 +111,9 @@ def claim(
 
 def _may_have_runs(bidder: Bidder, known: Mapping[WorkerKey, WorkerRow]) -> bool:
     row = known.get(bidder.worker.key)
-    return row is not None and row.attachment == bidder.attachment and not row.draining
-
-
-def _places(dispatch: Dispatch, workers: Sequence[FreeWorker], most: int) -> list[Place]:
-    """The queues that workers with free slots serve, and how much each may take of them."""
-    by_pool: dict[PoolKey, list[FreeWorker]] = {}
-    for worker in workers:
-        by_pool.setdefault(worker.key.pool, []).append(worker)
-    queues = dispatch.limits.queues(by_pool) if by_pool else []
-
-    def place(queue: Queue) -> Place:
-        free = sum(item.free for item in by_pool[queue.pool] if item.serves(queue.queue_id))
-        return Place(queue.pool, queue.queue_id, queue.rank, min(most, free), queue.limited)
-
-    return [
-        made for made in map(place, (queue for queue in queues if not queue.paused)) if made.most
-    ]
+    if row is None or row.attachment != bidder.attachment:
+        return False
+    return not row.draining and not row.paused
 
 
 def _grant(
@@ -160,8 +144,7 @@ def _grant(
             claimed.scopes.add(scope)
     claimed.scopes |= {lease.scope for lease in leases}
     # Entries of runs that don't wait any more go, too.
-    dispatch.grant(leases, workers.keys() | cancelled.keys())
-    jobs = dispatch.queue.jobs([RunKey(item.scope.tenant_id, item.run_id) for item in leases])
+    jobs = dispatch.grant(leases, workers.keys() | cancelled.keys())
     claimed.granted = [
         (lease, jobs.get(RunKey(lease.scope.tenant_id, lease.run_id))) for lease in leases
     ]

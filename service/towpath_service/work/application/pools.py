@@ -276,6 +276,16 @@ class WorkerRecords:
 
         return await self._store.write(caller.tenant_id, work)
 
+    async def pause(self, caller: Caller, name: WorkerName, *, paused: bool) -> Worker:
+        """Has a worker take no runs, or take runs again; raises RESOURCE_NOT_FOUND."""
+
+        def work(resources: Resources) -> Worker:
+            worker = _found_worker(resources, name, lock=True)
+            resources.workers.pause(name, paused=paused)
+            return replace(worker, paused=paused)
+
+        return await self._store.write(caller.tenant_id, work)
+
     async def delete(self, caller: Caller, name: WorkerName) -> None:
         """Removes the record of a worker.
 

@@ -122,22 +122,18 @@ def _parameters(seen: DueSchedule) -> tuple[Mapping[str, Any], str]:
 
 
 def _run(seen: DueSchedule, decision: Decision, parameters: Mapping[str, Any]) -> RunRequest:
-    run = run_of(
+    return run_of(
         seen.deployment,
         seen.key.scope,
         run_id=str(uuid_utils.uuid7()),
         actor=seen.deployment.owner,
         due_us=decision.start_us,
         parameters=parameters,
-    )
-    deadline_us = decision.deadline_us
-    return replace(
-        run,
         trigger=Trigger.SCHEDULE,
         source=Source.SYSTEM,
         schedule_id=seen.schedule.name.schedule_id,
         slot_us=decision.slot_us,
-        start_deadline_us=run.start_deadline_us if deadline_us is None else deadline_us,
+        deadline_us=decision.deadline_us,
         parked_by=seen.key.limit.name if decision.waits else None,
     )
 

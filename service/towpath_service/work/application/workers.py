@@ -74,6 +74,7 @@ class AttachedWorker:
         queues: Iterable[str],
         leases: Iterable[str],
         draining: bool,
+        paused: bool = False,
     ) -> None:
         """Takes a worker as it has attached.
 
@@ -85,6 +86,7 @@ class AttachedWorker:
             queues: Ids of the queues that it serves; none for all of its pool.
             leases: Ids of its leases.
             draining: Whether it takes no more runs.
+            paused: Whether it takes no runs until it is resumed.
         """
         self.key = key
         self.attachment = attachment
@@ -93,6 +95,7 @@ class AttachedWorker:
         self.queues = frozenset(queues)
         self.leases = set(leases)
         self.draining = draining
+        self.paused = paused
         self.fenced = asyncio.Event()
         """Set when a later stream of the worker is the one that counts."""
         self.told_directives: set[tuple[str, int]] = set()
@@ -107,7 +110,7 @@ class AttachedWorker:
     @property
     def free(self) -> int:
         """The number of runs that it may be given now."""
-        if self.draining or self.fenced.is_set() or self._sent:
+        if self.draining or self.paused or self.fenced.is_set() or self._sent:
             return 0
         return max(0, self.slots - len(self.leases))
 
@@ -193,7 +196,7 @@ class Workers:
     def follow(
         self, attachments: Mapping[WorkerKey, str], rows: Mapping[WorkerKey, WorkerRow]
     ) -> None:
-        """Learns of workers that have attached elsewhere, and of those that are to drain.
+        """Learns which workers have attached elsewhere, are to drain, are paused or resumed.
 
         Args:
             attachments: Ids of the streams that were asked about.
@@ -205,7 +208,11 @@ class Workers:
                 continue
             if row is None or row.attachment != attachment:
                 worker.fenced.set()
-            elif row.draining and not worker.draining:
+                continue
+            if worker.paused and not row.paused:
+                self.ready.add(key.pool)
+            worker.paused = row.paused
+            if row.draining and not worker.draining:
                 worker.draining = True
                 worker.send(Drain())
 

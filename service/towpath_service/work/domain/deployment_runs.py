@@ -39,8 +39,10 @@ def run_of(
     actor: str,
     due_us: int,
     parameters: Mapping[str, Any],
+    deadline_us: int | None = None,
+    **others: Any,
 ) -> RunRequest:
-    """A run of a deployment as it is now; the caller replaces what is different.
+    """A run of a deployment as it is now.
 
     Args:
         deployment: The deployment, which has a pool.
@@ -49,9 +51,12 @@ def run_of(
         actor: Principal that it is created for.
         due_us: When it may start, microseconds since the Unix epoch.
         parameters: All its arguments.
+        deadline_us: Its latest start; None for the deployment's.
+        others: Fields of the request that no deployment gives.
     """
     content = deployment.content
-    deadline_us = content.start_deadline_us
+    if deadline_us is None and content.start_deadline_us is not None:
+        deadline_us = due_us + content.start_deadline_us
     return RunRequest(
         scope=scope,
         run_id=run_id,
@@ -64,10 +69,11 @@ def run_of(
         actor=actor,
         due_us=due_us,
         priority=content.priority,
-        start_deadline_us=None if deadline_us is None else due_us + deadline_us,
+        start_deadline_us=deadline_us,
         parameters=payload_text(parameters),
         tags=content.tags,
         labels=content.labels,
         code_version=content.code_version,
         timeout_us=content.timeout_us,
+        **others,
     )

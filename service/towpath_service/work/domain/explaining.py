@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SILENCE_US: Final = 30_000_000
 """A process that wasn't heard from for longer counts as silent."""
+CLOCK_US: Final = 30_000_000
+"""A worker whose clock is off by more is told of."""
 KILL_US: Final = 10_000_000
 """Time between SIGTERM and SIGKILL."""
 
@@ -50,6 +52,8 @@ class Kind(IntEnum):
     TIMED_OUT = 19
     PAUSED = 20
     RETURNED = 21
+    WORKER_CLOCK = 22
+    WORKERS_PAUSED = 23
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,8 @@ class WaitingFacts:
     """Names of runs that take up that limit, or that the schedule waits for."""
     online_workers: int = 0
     """Workers that take runs of the queue."""
+    paused_workers: Sequence[str] = ()
+    """Ids of workers of the queue that take no runs until they are resumed."""
     free_slots: int = 0
     """Slots of these workers that are free."""
     last_worker: str = ""
@@ -105,6 +111,8 @@ class ProcessFacts:
     worker: str = ""
     """Resource name of the worker that has leased the run; empty for none."""
     worker_id: str = ""
+    clock_offset_us: int = 0
+    """How far the worker's clock is ahead of the service's; negative: behind."""
     host: str = ""
     pid: int = 0
     seen_us: int | None = None
@@ -238,6 +246,18 @@ def _workers(waiting: WaitingFacts, now_us: int) -> list[Reason]:
                 resources=(waiting.pool,),
             )
         ]
+    if not waiting.online_workers and waiting.paused_workers:
+        first = waiting.paused_workers[0]
+        others = len(waiting.paused_workers) - 1
+        also = f", and {others} more are" if others else " is"
+        return [
+            Reason(
+                kind=Kind.WORKERS_PAUSED,
+                message=f"the worker {first} of the pool {waiting.pool_id}{also} paused",
+                command=f"towpath worker resume {waiting.pool_id}/{first}",
+                resources=(waiting.pool,),
+            )
+        ]
     if not waiting.online_workers:
         queue = "" if waiting.queue_id == "default" else f" serves the queue {waiting.queue_id}"
         seen = ""
@@ -276,7 +296,8 @@ def _pending(facts: Facts) -> list[Reason]:
     process = facts.process
     if process.worker:
         message = f"the worker {process.worker_id} starts its process"
-        return [Reason(kind=Kind.STARTING, message=message, resources=(process.worker,))]
+        starting = Reason(kind=Kind.STARTING, message=message, resources=(process.worker,))
+        return [starting, *_worker_clock(process)]
     if facts.upstream:
         message = f"it waits for {_count(facts.upstream, 'upstream run')}"
         return [Reason(kind=Kind.UPSTREAM, message=message, resources=facts.upstream)]
@@ -284,7 +305,29 @@ def _pending(facts: Facts) -> list[Reason]:
 
 
 def _running(facts: Facts) -> list[Reason]:
-    return [*(_slots(facts, wait) for wait in facts.slot_waits), *_silent(facts)]
+    waits = (_slots(facts, wait) for wait in facts.slot_waits)
+    return [*waits, *_silent(facts), *_worker_clock(facts.process)]
+
+
+def _worker_clock(process: ProcessFacts) -> list[Reason]:
+    """The clock of the run's worker is far off."""
+    offset_us = process.clock_offset_us
+    if not process.worker or abs(offset_us) <= CLOCK_US:
+        return []
+    side = "ahead of" if offset_us > 0 else "behind"
+    message = (
+        f"the clock of the worker {process.worker_id} is {_span(abs(offset_us))} {side} the"
+        " server's: the times of this run are off by as much"
+    )
+    pool_id = process.worker.split("/")[3]
+    return [
+        Reason(
+            kind=Kind.WORKER_CLOCK,
+            message=message,
+            command=f"towpath worker ls {pool_id}",
+            resources=(process.worker,),
+        )
+    ]
 
 
 def _slots(facts: Facts, wait: SlotWait) -> Reason:

@@ -33,7 +33,7 @@ def parse_object(text: str, field: str, *, most_bytes: int) -> dict[str, Any]:
             metadata={"limit_bytes": str(most_bytes), "actual_bytes": str(size)},
         )
     try:
-        found: object = json.loads(text, parse_constant=_refuse_constant)
+        found: object = _DECODER.decode(text)
     except (ValueError, RecursionError):
         raise invalid(field, "must be valid JSON") from None
     if not is_object(found):
@@ -63,3 +63,7 @@ def _is_deeper(value: Any, levels: int) -> bool:
     if is_array(value):
         return levels == 0 or any(_is_deeper(item, levels - 1) for item in value)
     return False
+
+
+# Made once: `json.loads` makes one for each text.
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)

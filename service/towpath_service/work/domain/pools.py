@@ -114,6 +114,7 @@ class WorkerState(IntEnum):
     ONLINE = 1
     DRAINING = 2
     OFFLINE = 3
+    PAUSED = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +135,10 @@ class Worker:
     principal: str
     created_us: int
     seen_us: int
+    clock_offset_us: int | None = None
+    """How far its clock was ahead of the service's when it attached; None if not known."""
+    paused: bool = False
+    """Whether it takes no runs until it is resumed."""
     leased: int = 0
     """Runs that it has leased."""
 
@@ -141,7 +146,9 @@ class Worker:
         """Whether it takes runs at a moment."""
         if not self.attached or self.seen_us < now_us - SILENCE_US:
             return WorkerState.OFFLINE
-        return WorkerState.DRAINING if self.draining else WorkerState.ONLINE
+        if self.draining:
+            return WorkerState.DRAINING
+        return WorkerState.PAUSED if self.paused else WorkerState.ONLINE
 
 
 def check_pool(settings: PoolSettings) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from towpath_service.core.names import Scope
 
 DEFAULT_PRIORITY: Final = 50
+# Made once: `json.dumps` makes one for each value.
+_COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 class Trigger(IntEnum):
@@ -33,7 +35,7 @@ def payload_text(parameters: Mapping[str, Any]) -> str | None:
     """Arguments as the contract's `Payload` in JSON; None for none."""
     if not parameters:
         return None
-    data = json.dumps(parameters, separators=(",", ":")).encode()
+    data = _COMPACT.encode(parameters).encode()
     content = {
         "contentType": "application/json",
         "data": base64.b64encode(data).decode(),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from towpath_service.runs.ports.pauses import Pauses
     from towpath_service.work.domain.dispatching import (
         Candidate,
+        FreeWorker,
         LimitKey,
         PoolKey,
         WorkerKey,
@@ -31,31 +32,6 @@ if TYPE_CHECKING:
     from towpath_service.work.domain.leases import Lease, LeaseTimes
 
 Result = TypeVar("Result")
-
-
-class Place(NamedTuple):
-    """A queue to pick runs from."""
-
-    pool: PoolKey
-    queue_id: str
-    rank: int
-    most: int
-    """Most runs to pick of each priority."""
-    limited: tuple[bool, bool]
-    """Whether the queue and its pool have a limit."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queue:
-    """A queue of a pool, as far as it is needed to pick from it."""
-
-    pool: PoolKey
-    queue_id: str
-    rank: int
-    paused: bool
-    """Whether the queue or its pool is."""
-    limited: tuple[bool, bool]
-    """Whether the queue and its pool have a limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +67,10 @@ class WorkerRow:
     principal: str
     created_us: int
     seen_us: int
+    clock_offset_us: int | None
+    """How far its clock was ahead of the service's when it attached; None if not known."""
+    paused: bool = False
+    """Whether it takes no runs until it is resumed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,11 +125,17 @@ class DirectiveRow:
 class QueueRows(Protocol):
     """The entries of runs that wait."""
 
-    def pick(self, places: Sequence[Place], now_us: int) -> list[Candidate]:
+    def pick(self, workers: Sequence[FreeWorker], now_us: int, most: int) -> list[Candidate]:
         """Reads and locks the first runs of queues that are due and not parked.
 
-        Entries that another transaction has locked, and runs whose former lease hasn't ended yet,
-        are left out.
+        Queues that no worker serves or that are paused, entries that another transaction has
+        locked, and runs whose former lease hasn't ended yet, are left out.
+
+        Args:
+            workers: Workers with free slots; of each priority of a queue as many runs are read as
+                its workers have free slots.
+            now_us: The time.
+            most: Most runs to read of each priority of a queue.
         """
         ...
 
@@ -211,10 +197,6 @@ class QueueRows(Protocol):
 
 class LimitRows(Protocol):
     """Pools, queues and deployments with their limits."""
-
-    def queues(self, pools: Collection[PoolKey]) -> list[Queue]:
-        """The queues of pools."""
-        ...
 
     def lock(self, keys: Collection[LimitKey]) -> dict[LimitKey, int]:
         """Locks the limited rows among those of the keys, and returns their limits."""
@@ -390,12 +372,15 @@ class Dispatch(Protocol):
         """Workers."""
         ...
 
-    def grant(self, leases: Sequence[Lease], entries: Collection[RunKey]) -> None:
+    def grant(self, leases: Sequence[Lease], entries: Collection[RunKey]) -> dict[RunKey, JobRow]:
         """Writes new leases and removes queue entries, in one step.
 
         Args:
             leases: The leases.
             entries: Their runs, and runs that don't wait any more.
+
+        Returns:
+            What the jobs of the leased runs are worked out from.
         """
         ...
 

@@ -116,6 +116,10 @@ class Workers(Protocol):
         """Has a worker take no more runs."""
         ...
 
+    def pause(self, name: WorkerName, *, paused: bool) -> None:
+        """Has a worker take no runs, or take runs again."""
+        ...
+
     def remove(self, name: WorkerName) -> None:
         """Removes the record of a worker."""
         ...

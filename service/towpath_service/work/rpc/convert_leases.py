@@ -9,7 +9,7 @@ from google.protobuf.json_format import MessageToJson
 from towpath.api.v1 import work_pb2, work_service_pb2
 
 from towpath_service.core.names import flow_name
-from towpath_service.rpc.times import set_span, set_time, span_us, to_us
+from towpath_service.rpc.times import set_offset, set_span, set_time, span_us, to_us
 from towpath_service.runs.rpc.convert_runs import parse_into
 from towpath_service.work.application.attaching import Hello
 from towpath_service.work.application.lease_work import LeaseEnded, Said
@@ -38,15 +38,28 @@ _OUTCOMES: Final = {int(outcome): outcome for outcome in Outcome}
 _STOPS: Final = {int(kind): kind for kind in StopKind}
 
 
-def to_hello(caller: Caller, message: work_service_pb2.WorkerHello, attachment: str) -> Hello:
+def to_hello(
+    caller: Caller, message: work_service_pb2.WorkerHello, attachment: str, now_us: int
+) -> Hello:
     """The first message of a worker.
 
+    Args:
+        caller: The caller.
+        message: The message.
+        attachment: Id of the stream.
+        now_us: The service's time at which it has come.
+
     Raises:
-        ServiceError: INVALID_REQUEST: the parent is no pool's name.
+        ServiceError: INVALID_REQUEST: the parent is no pool's name, or a time is none.
     """
     pool = parse_pool(message.parent, "hello.parent")
     info = message.info
     started = to_us(info.start_time, "hello.info.start_time") if info.HasField("start_time") else 0
+    offset_us = (
+        to_us(message.worker_time, "hello.worker_time") - now_us
+        if message.HasField("worker_time")
+        else None
+    )
     return Hello(
         key=WorkerKey(caller.tenant_id, pool.workspace_id, pool.pool_id, message.worker_id),
         instance_id=message.instance_id,
@@ -61,6 +74,7 @@ def to_hello(caller: Caller, message: work_service_pb2.WorkerHello, attachment: 
         principal=caller.principal,
         held={item.lease_id: item.pid for item in message.held},
         draining=message.draining,
+        clock_offset_us=offset_us,
     )
 
 
@@ -117,7 +131,9 @@ def attached_response(attached: Attached, grants: Iterable[Grant], now_us: int) 
     name = f"workspaces/{row.key.workspace_id}/workPools/{row.key.pool_id}"
     answer = Response()
     message = answer.attached
-    state: Any = int(WorkerState.DRAINING if row.draining else WorkerState.ONLINE)
+    taking = WorkerState.PAUSED if row.paused else WorkerState.ONLINE
+    state: Any = int(WorkerState.DRAINING if row.draining else taking)
+    message.worker.paused = row.paused
     message.worker.name = f"{name}/workers/{row.key.worker_id}"
     message.worker.instance_id = row.instance_id
     message.worker.state = state
@@ -127,6 +143,7 @@ def attached_response(attached: Attached, grants: Iterable[Grant], now_us: int) 
     message.worker.labels.update(row.labels)
     message.worker.version, message.worker.host = row.version, row.host
     message.worker.principal = row.principal
+    set_offset(message.worker.clock_offset, row.clock_offset_us)
     set_time(message.worker.create_time, row.created_us)
     set_time(message.worker.seen_time, row.seen_us)
     message.work_pool.name, message.work_pool.kind = name, terms.kind

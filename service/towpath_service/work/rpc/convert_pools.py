@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from towpath.api.v1 import work_pb2 as pb
 
-from towpath_service.rpc.times import set_span, set_time, span_us
+from towpath_service.rpc.times import set_offset, set_span, set_time, span_us
 from towpath_service.work.domain.pools import (
     MIDDLE_RANK,
     START_TIMEOUTS_US,
@@ -120,7 +120,9 @@ def worker_message(worker: Worker, now_us: int) -> pb.Worker:
         version=worker.version,
         host=worker.host,
         principal=worker.principal,
+        paused=worker.paused,
     )
+    set_offset(message.clock_offset, worker.clock_offset_us)
     set_time(message.create_time, worker.created_us)
     set_time(message.seen_time, worker.seen_us)
     return message

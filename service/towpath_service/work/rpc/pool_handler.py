@@ -190,6 +190,20 @@ class WorkerHandler:
         worker = await self._workers.drain(caller, parse_worker(request.name))
         return pb.DrainWorkerResponse(worker=worker_message(worker, self._workers.now_us))
 
+    async def pause_worker(
+        self, request: pb.PauseWorkerRequest, caller: Caller
+    ) -> pb.PauseWorkerResponse:
+        """Has a worker take no runs until it is resumed."""
+        worker = await self._workers.pause(caller, parse_worker(request.name), paused=True)
+        return pb.PauseWorkerResponse(worker=worker_message(worker, self._workers.now_us))
+
+    async def resume_worker(
+        self, request: pb.ResumeWorkerRequest, caller: Caller
+    ) -> pb.ResumeWorkerResponse:
+        """Has a paused worker take runs again."""
+        worker = await self._workers.pause(caller, parse_worker(request.name), paused=False)
+        return pb.ResumeWorkerResponse(worker=worker_message(worker, self._workers.now_us))
+
     async def delete_worker(
         self, request: pb.DeleteWorkerRequest, caller: Caller
     ) -> pb.DeleteWorkerResponse:

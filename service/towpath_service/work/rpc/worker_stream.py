@@ -98,7 +98,7 @@ class WorkerStreamHandler:
         if first.WhichOneof("message") != "hello":
             raise protocol_error("the first message must be `hello`")
         check(first)
-        hello = to_hello(caller, first.hello, str(uuid4()))
+        hello = to_hello(caller, first.hello, str(uuid4()), self._clock.now_us())
         async with self._attachments.open(hello, caller) as opened:
             now_us = self._clock.now_us()
             yield attached_response(opened.attached, opened.grants, now_us)

@@ -1,4 +1,4 @@
-"""Pools, queues and deployments as far as a claim needs them, with their limits, on SQL.
+"""The limits of pools, queues and deployments, as far as a claim needs them, on SQL.
 
 Each kind of limit has a row that is locked, and a count of the leases that count against it, read
 by a later statement.
@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import func, select
 
 from towpath_service.core.tenancy import check_tenants
 from towpath_service.database.sql.keys import among, portions
 from towpath_service.work.domain.deployments import CollisionStrategy
-from towpath_service.work.domain.dispatching import LimitKey, PoolKey
-from towpath_service.work.ports.dispatching import Queue
+from towpath_service.work.domain.dispatching import LimitKey
 from towpath_service.work.storage import tables
 
 if TYPE_CHECKING:
@@ -25,24 +24,8 @@ if TYPE_CHECKING:
 
     from towpath_service.database.port import SqlTransaction
 
-_pool: Final[Any] = tables.work_pool.c
-_queue: Final[Any] = tables.work_queue.c
 _deployment: Final[Any] = tables.deployment.c
 _lease: Final[Any] = tables.work_lease.c
-
-_QUEUES: Final = (
-    select(
-        *(_queue.tenant_id, _queue.workspace_id, _queue.pool_id, _queue.queue_id, _queue.rank),
-        (_queue.paused | _pool.paused).label("paused"),
-        (_queue.concurrency_limit > 0).label("queue_limited"),
-        (_pool.concurrency_limit > 0).label("pool_limited"),
-    )
-    .join(
-        tables.work_pool,
-        and_(*(_pool[name] == _queue[name] for name in ("tenant_id", "workspace_id", "pool_id"))),
-    )
-    .where(among(_queue.tenant_id, _queue.workspace_id, _queue.pool_id))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +75,6 @@ class SqlLimitRows:
     def __init__(self, transaction: SqlTransaction) -> None:
         self._connection: Any = transaction.connection
         self._tenants = transaction.tenants
-
-    def queues(self, pools: Collection[PoolKey]) -> list[Queue]:
-        """The queues of pools."""
-        check_tenants(self._tenants, (pool.tenant_id for pool in pools))
-        return [
-            Queue(
-                pool=PoolKey(row.tenant_id, row.workspace_id, row.pool_id),
-                queue_id=row.queue_id,
-                rank=row.rank,
-                paused=row.paused,
-                limited=(row.queue_limited, row.pool_limited),
-            )
-            for portion in portions(pools)
-            for row in self._connection.execute(_QUEUES, portion)
-        ]
 
     def lock(self, keys: Collection[LimitKey]) -> dict[LimitKey, int]:
         """Locks the limited rows among those of the keys, and returns their limits."""

@@ -8,9 +8,11 @@ from sqlalchemy import exists
 
 from towpath_service.database.port import sql_of
 from towpath_service.database.sql.one_statement import OneStatement
+from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.runs.storage.pauses import SqlPauses
 from towpath_service.work.storage.claiming import SqlLimitRows
 from towpath_service.work.storage.crash_rows import SqlCrashRows
+from towpath_service.work.storage.jobs import jobs_of, read_jobs_by
 from towpath_service.work.storage.lease_rows import SqlLeaseRows
 from towpath_service.work.storage.queueing import SqlQueueRows
 from towpath_service.work.storage.tables import work_lease
@@ -22,9 +24,10 @@ if TYPE_CHECKING:
 
     from towpath_service.core.transactions import Transaction
     from towpath_service.database.port import Database
-    from towpath_service.runs.ports.ingest import IngestTransaction, RunKey
+    from towpath_service.runs.ports.ingest import IngestTransaction
     from towpath_service.runs.ports.store import RunStore
     from towpath_service.work.domain.leases import Lease
+    from towpath_service.work.ports.dispatching import JobRow
 
 Result = TypeVar("Result")
 
@@ -52,16 +55,17 @@ class SqlDispatch:
         self.pauses = SqlPauses(sql_of(transaction))
         self._connection = sql_of(transaction).connection
 
-    def grant(self, leases: Sequence[Lease], entries: Collection[RunKey]) -> None:
-        """Writes new leases and removes queue entries, in one step."""
+    def grant(self, leases: Sequence[Lease], entries: Collection[RunKey]) -> dict[RunKey, JobRow]:
+        """Writes new leases, removes queue entries and reads the jobs of the leases."""
+        keys = [RunKey(lease.scope.tenant_id, lease.run_id) for lease in leases]
         if self._connection.dialect.name != "postgresql":
             self.leases.add_by(self._connection, leases)
             self.queue.remove(entries)
-            return
+            return self.queue.jobs(keys)
         together = OneStatement(self._connection)
         self.leases.add_by(together, leases)
         self.queue.remove_by(together, entries)
-        together.run()
+        return jobs_of(read_jobs_by(together, keys))
 
 
 class SqlDispatchStore:

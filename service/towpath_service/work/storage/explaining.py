@@ -165,7 +165,7 @@ class _RunFacts:
             .group_by(work_lease.c.worker_id)
         )
         leased: dict[str, int] = {row[0]: row[1] for row in taken}
-        serving = [
+        there = [
             row
             for row in found
             if row.attached
@@ -173,7 +173,9 @@ class _RunFacts:
             and row.seen_us >= self._now_us - SILENCE_US
             and queue_id in (json.loads(row.queues or "[]") or [queue_id])
         ]
+        serving = [row for row in there if not row.paused]
         return {
+            "paused_workers": sorted(row.worker_id for row in there if row.paused),
             "online_workers": len(serving),
             "free_slots": sum(max(0, w.slots - leased.get(w.worker_id, 0)) for w in serving),
             "last_worker": found[0].worker_id if found else "",
@@ -263,6 +265,7 @@ class _RunFacts:
         place = lease and WorkerName(self._scope.workspace_id, lease.pool_id, lease.worker_id)
         return ProcessFacts(
             worker=str(place) if place else "",
+            clock_offset_us=self._clock_offset(lease) if lease else 0,
             worker_id=lease.worker_id if lease else "",
             host=str(info.get("host", "")),
             pid=int(info.get("processId", 0)) or (lease.pid if lease else 0),
@@ -270,6 +273,13 @@ class _RunFacts:
             asked_us=directive.created_us if directive else None,
             grace_us=directive.grace_us if directive else None,
         )
+
+    def _clock_offset(self, lease: Any) -> int:
+        """How far the clock of a lease's worker is ahead; 0 if it isn't known."""
+        asked = select(worker.c.clock_offset_us).where(
+            *self._in_pool(worker, lease.pool_id), worker.c.worker_id == lease.worker_id
+        )
+        return self._connection.execute(asked).scalar() or 0
 
     def _producer(self, producer_id: str) -> Any:
         columns = producer.c

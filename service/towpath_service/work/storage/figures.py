@@ -66,9 +66,9 @@ def _with_leases() -> Any:
     held = select(*key, func.count().label("held")).group_by(*key).subquery()
     of_worker = and_(*(held.c[name] == worker.c[name] for name in _WORKER_KEY))
     columns = worker.c
-    return select(columns.attached, columns.draining, columns.slots, held.c.held).join_from(
-        worker, held, of_worker, isouter=True
-    )
+    return select(
+        columns.attached, columns.draining, columns.paused, columns.slots, held.c.held
+    ).join_from(worker, held, of_worker, isouter=True)
 
 
 def _workers(rows: Any) -> dict[str, int]:
@@ -84,7 +84,7 @@ def _workers(rows: Any) -> dict[str, int]:
             figures["offline"] += 1
             continue
         held = row.held or 0
-        figures["busy" if row.draining or held >= row.slots else "available"] += 1
+        figures["busy" if row.draining or row.paused or held >= row.slots else "available"] += 1
         figures["slots"] += row.slots
         figures["used_slots"] += min(held, row.slots)
     return figures

@@ -97,7 +97,10 @@ class SqlPools:
         if not pool_ids:
             return {}
         online = and_(
-            worker.c.attached, worker.c.seen_us >= now_us - SILENCE_US, ~worker.c.draining
+            worker.c.attached,
+            worker.c.seen_us >= now_us - SILENCE_US,
+            ~worker.c.draining,
+            ~worker.c.paused,
         )
         counted: list[tuple[Table, Any]] = [
             (queued, queued.c.due_us <= now_us),
@@ -249,6 +252,11 @@ class SqlWorkers:
         self._connection.execute(update(worker).where(*self._named(name)).values(draining=True))
         self._topics.add(Topic("workers", self._tenant_id, *name.pool))
 
+    def pause(self, name: WorkerName, *, paused: bool) -> None:
+        """Has a worker take no runs, or take runs again."""
+        self._connection.execute(update(worker).where(*self._named(name)).values(paused=paused))
+        self._topics.add(Topic("workers", self._tenant_id, *name.pool))
+
     def remove(self, name: WorkerName) -> None:
         """Removes the record of a worker."""
         self._connection.execute(delete(worker).where(*self._named(name)))
@@ -337,5 +345,7 @@ def _to_worker(row: Any, leased: Mapping[str, int]) -> Worker:
         principal=row.principal,
         created_us=row.created_us,
         seen_us=row.seen_us,
+        clock_offset_us=row.clock_offset_us,
+        paused=row.paused,
         leased=leased.get(row.worker_id, 0),
     )

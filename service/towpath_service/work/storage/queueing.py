@@ -1,39 +1,36 @@
-"""The entries of runs that wait, on SQL.
-
-A pick takes the first runs of each priority of a queue. An index probe finds the next lower
-priority, so that runs that are not due yet, and a long backlog of another priority, cost nothing.
-"""
+"""The entries of runs that wait, on SQL."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Row, and_, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import Row, and_, bindparam, delete, select, update
 
 from towpath_service.core.bus import SCHEDULES, Topic
 from towpath_service.core.tenancy import EVERY_TENANT, check_tenants
 from towpath_service.database.sql.bulk import update_rows, upsert_rows
-from towpath_service.database.sql.keys import Keyed
 from towpath_service.runs.ports.ingest import RunKey
-from towpath_service.runs.storage.tables import run, run_detail
+from towpath_service.runs.storage.tables import run
 from towpath_service.work.domain.dispatching import (
     AGEING_STEP,
     AGEING_US,
     SCHEDULE,
-    Candidate,
     LimitKey,
     PoolKey,
 )
-from towpath_service.work.ports.dispatching import JobRow, Place
 from towpath_service.work.storage import tables
+from towpath_service.work.storage.jobs import jobs_of, read_jobs
 from towpath_service.work.storage.keys import of_runs, run_portions
+from towpath_service.work.storage.picking import pick
 from towpath_service.work.storage.unfinished import unfinished_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from towpath_service.database.port import SqlTransaction
     from towpath_service.database.sql.one_statement import Executor
+    from towpath_service.work.domain.dispatching import Candidate, FreeWorker
+    from towpath_service.work.ports.dispatching import JobRow
 
 _queued: Final[Any] = tables.queued.c
 _origin: Final[Any] = tables.run_origin.c
@@ -41,72 +38,7 @@ _lease: Final[Any] = tables.work_lease.c
 _run: Final[Any] = run.c
 
 _QUEUED_COLUMNS: Final = tuple(_queued.keys())
-_PICKED: Final = ("run_id", "flow_id", "deployment_id", "priority", "due_us")
 
-# All places in one statement: a row for each priority of each place, then the first runs of it.
-# A run that waits has at most a lease that doesn't count. Those are hashed once: looked up for each
-# run, PostgreSQL may read all leases of the tenant each time, as it knows little of a table whose
-# rows come and go.
-_PICK_SQL: Final = """
-WITH RECURSIVE place AS (
-  SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[])
-    WITH ORDINALITY AS place (tenant, workspace, pool, queue, most, number)
-), level AS (
-  SELECT place.*, (
-    SELECT max(priority) FROM queued WHERE tenant_id = tenant AND workspace_id = workspace
-      AND pool_id = pool AND queue_id = queue AND parked_by IS NULL
-  ) AS priority FROM place
-  UNION ALL
-  SELECT tenant, workspace, pool, queue, most, number, (
-    SELECT max(queued.priority) FROM queued WHERE tenant_id = tenant AND workspace_id = workspace
-      AND pool_id = pool AND queue_id = queue AND parked_by IS NULL
-      AND queued.priority < level.priority
-  ) FROM level WHERE priority IS NOT NULL
-)
-SELECT level.number, picked.run_id::text, picked.flow_id, picked.deployment_id, picked.priority,
-  picked.due_us, EXISTS (
-    SELECT 1 FROM deployment WHERE deployment.tenant_id = tenant
-      AND deployment.workspace_id = workspace AND deployment.flow_id = picked.flow_id
-      AND deployment.deployment_id = picked.deployment_id AND concurrency_limit > 0
-  )
-FROM level CROSS JOIN LATERAL (
-  SELECT run_id, flow_id, deployment_id, queued.priority, due_us FROM queued
-  WHERE tenant_id = tenant AND workspace_id = workspace AND pool_id = pool AND queue_id = queue
-    AND queued.priority = level.priority AND parked_by IS NULL AND due_us <= $6
-    AND (deadline_us IS NULL OR deadline_us >= $6)
-    AND (queued.tenant_id, queued.run_id) NOT IN (
-      SELECT work_lease.tenant_id, work_lease.run_id FROM work_lease
-      WHERE work_lease.tenant_id = ANY ($1) AND NOT counts
-    )
-  ORDER BY due_us, run_id LIMIT most FOR UPDATE OF queued SKIP LOCKED
-) AS picked
-WHERE level.priority IS NOT NULL
-"""
-
-_HERE: Final = and_(
-    _queued.tenant_id == bindparam("tenant"),
-    _queued.workspace_id == bindparam("workspace"),
-    _queued.pool_id == bindparam("pool"),
-    _queued.queue_id == bindparam("queue"),
-    _queued.parked_by.is_(None),
-)
-_HIGHEST: Final = select(func.max(_queued.priority)).where(_HERE)
-_NEXT: Final = _HIGHEST.where(_queued.priority < bindparam("priority"))
-_LIMITED: Final = exists().where(
-    *(
-        tables.deployment.c[name] == _queued[name]
-        for name in ("tenant_id", "workspace_id", "flow_id", "deployment_id")
-    ),
-    tables.deployment.c.concurrency_limit > 0,
-)
-_FIRST: Final = (
-    select(*(_queued[name] for name in _PICKED), _LIMITED)
-    .where(_HERE, _queued.priority == bindparam("priority"), _queued.due_us <= bindparam("now"))
-    .where(or_(_queued.deadline_us.is_(None), _queued.deadline_us >= bindparam("now")))
-    .where(~exists().where(_lease.tenant_id == _queued.tenant_id, _lease.run_id == _queued.run_id))
-    .order_by(_queued.due_us, _queued.run_id)
-    .limit(bindparam("most"))
-)
 _REMOVE: Final = delete(tables.queued).where(of_runs(_queued))
 # The same on PostgreSQL, for an executor that joins it with others.
 _REMOVE_SQL: Final = (
@@ -162,48 +94,6 @@ _OVERDUE: Final = (
 )
 
 
-def _jobs(chosen: Any) -> Any:
-    return (
-        select(
-            *(_origin.tenant_id, _run.run_id, _origin.deployment_revision),
-            tables.deployment_revision.c.content,
-            *(tables.work_pool.c.kind, tables.work_pool.c.job_template),
-            *(tables.work_pool.c.grace_us, _origin.job_overrides),
-            *(_run.flow_name, _run.display_name, run_detail.c.parameters, run_detail.c.timeout_us),
-            *(_run.tags, _run.scheduled_us, _run.parent_run_id, _run.root_run_id),
-            *(_run.traceparent, _run.tracestate),
-        )
-        .join(run, and_(_run.tenant_id == _origin.tenant_id, _run.run_id == _origin.run_id))
-        .join(
-            tables.work_pool,
-            and_(
-                *(
-                    tables.work_pool.c[name] == _origin[name]
-                    for name in ("tenant_id", "workspace_id", "pool_id")
-                )
-            ),
-        )
-        .outerjoin(
-            run_detail,
-            and_(run_detail.c.tenant_id == _run.tenant_id, run_detail.c.run_id == _run.run_id),
-        )
-        .outerjoin(
-            tables.deployment_revision,
-            and_(
-                tables.deployment_revision.c.revision == _origin.deployment_revision,
-                *(
-                    tables.deployment_revision.c[name] == _origin[name]
-                    for name in ("tenant_id", "workspace_id", "flow_id", "deployment_id")
-                ),
-            ),
-        )
-        .where(chosen)
-    )
-
-
-_JOBS: Final = Keyed(_jobs, _origin.tenant_id, _origin.run_id)
-
-
 _WAITING_FOR: Final = (
     select(_queued.tenant_id, _queued.workspace_id, _queued.parked_by)
     .join(
@@ -242,34 +132,10 @@ class SqlQueueRows:
         self._transaction = transaction
         self._connection: Any = transaction.connection
 
-    def pick(self, places: Sequence[Place], now_us: int) -> list[Candidate]:
-        """Reads and locks the first runs of queues that are due and not parked."""
-        self._check(place.pool.tenant_id for place in places)
-        if not places:
-            return []
-        if self._connection.dialect.name == "postgresql":
-            return self._pick_locked(places, now_us)
-        return [run for place in places for run in self._pick_of(place, now_us)]
-
-    def _pick_locked(self, places: Sequence[Place], now_us: int) -> list[Candidate]:
-        asked = [(*place.pool, place.queue_id, place.most) for place in places]
-        columns: list[list[Any]] = [list(column) for column in zip(*asked, strict=True)]
-        rows: Any = self._connection.exec_driver_sql(_PICK_SQL, (*columns, now_us))
-        return [_candidate(places[int(row[0]) - 1], row[1:]) for row in rows]
-
-    def _pick_of(self, place: Place, now_us: int) -> Iterator[Candidate]:
-        here: dict[str, Any] = {
-            "tenant": place.pool.tenant_id,
-            "workspace": place.pool.workspace_id,
-            "pool": place.pool.pool_id,
-            "queue": place.queue_id,
-        }
-        priority = self._connection.execute(_HIGHEST, here).scalar()
-        while priority is not None:
-            named = here | {"priority": priority}
-            first = named | {"now": now_us, "most": place.most}
-            yield from (_candidate(place, row) for row in self._connection.execute(_FIRST, first))
-            priority = self._connection.execute(_NEXT, named).scalar()
+    def pick(self, workers: Sequence[FreeWorker], now_us: int, most: int) -> list[Candidate]:
+        """Reads and locks the first runs that workers can take, that are due and not parked."""
+        self._check(worker.key.tenant_id for worker in workers)
+        return pick(self._connection, workers, now_us, most)
 
     def remove(self, keys: Collection[RunKey]) -> None:
         """Removes entries."""
@@ -382,47 +248,10 @@ class SqlQueueRows:
     def jobs(self, keys: Collection[RunKey]) -> dict[RunKey, JobRow]:
         """What the jobs of leased runs are worked out from."""
         self._check(key.tenant_id for key in keys)
-        return {RunKey(row[0], row[1]): _job(row) for row in _JOBS.rows(self._connection, keys)}
+        return jobs_of(read_jobs(self._connection, keys))
 
     def _check(self, tenant_ids: Iterable[str]) -> None:
         check_tenants(self._transaction.tenants, tenant_ids)
 
     def _wake(self, pools: Iterable[PoolKey]) -> None:
         self._transaction.topics.update(Topic("pool", *pool) for pool in pools)
-
-
-def _candidate(place: Place, row: Any) -> Candidate:
-    run_id, flow_id, deployment_id, priority, due_us, is_limited = row
-    return Candidate(
-        pool=place.pool,
-        run_id=run_id,
-        queue_id=place.queue_id,
-        rank=place.rank,
-        flow_id=flow_id,
-        deployment_id=deployment_id,
-        priority=priority,
-        due_us=due_us,
-        limited=(bool(is_limited), *place.limited),
-    )
-
-
-def _job(row: Any) -> JobRow:
-    return JobRow(
-        run_id=row.run_id,
-        deployment_revision=row.deployment_revision,
-        content=row.content,
-        kind=row.kind,
-        template=row.job_template,
-        grace_us=row.grace_us,
-        overrides=row.job_overrides,
-        flow_name=row.flow_name,
-        display_name=row.display_name,
-        parameters=row.parameters,
-        timeout_us=row.timeout_us,
-        tags=row.tags,
-        scheduled_us=row.scheduled_us,
-        parent_run_id=row.parent_run_id,
-        root_run_id=row.root_run_id,
-        traceparent=row.traceparent,
-        tracestate=row.tracestate,
-    )

@@ -20,6 +20,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     column,
+    false,
 )
 
 from towpath_service.database import columns
@@ -92,6 +93,10 @@ worker = Table(
     columns.text("principal"),
     columns.microseconds("created_us"),
     columns.microseconds("seen_us"),
+    # How far its clock was ahead when it attached; null if it isn't known.
+    columns.microseconds("clock_offset_us", nullable=True),
+    # Asked for by PauseWorker; holds until ResumeWorker.
+    Column("paused", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("tenant_id", "workspace_id", "pool_id", "worker_id"),
     Index(None, "tenant_id", "seen_us"),
 )

@@ -106,6 +106,8 @@ class SqlWorkerRows:
             row.principal,
             row.created_us,
             row.seen_us,
+            row.clock_offset_us,
+            row.paused,
         )
         upsert_rows(self._connection, tables.worker, _COLUMNS, [values], replacing=_CHANGED)
 
@@ -196,4 +198,6 @@ def to_worker(row: Any) -> WorkerRow:
         principal=row.principal,
         created_us=row.created_us,
         seen_us=row.seen_us,
+        clock_offset_us=row.clock_offset_us,
+        paused=row.paused,
     )

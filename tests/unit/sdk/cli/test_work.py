@@ -221,6 +221,7 @@ def worker() -> pb.Worker:
         principal="serviceAccounts/workers",
     )
     made.create_time.seconds = made.seen_time.seconds = 1_795_000_000
+    made.clock_offset.seconds = -45
     return made
 
 
@@ -250,17 +251,22 @@ def test_a_list_is_printed_as_the_contract_has_it(
     assert list(shown[0]) == list(contract(item))
 
 
-def test_a_worker_is_drained_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_is_drained_paused_resumed_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, str]] = []
 
     def answer(method: str, request: Any) -> Any:
         asked.append((method, request.name))
-        return work_service_pb2.DrainWorkerResponse(worker=worker())
+        kind: Any = getattr(work_service_pb2, f"{method.rpartition('/')[2]}Response")
+        return kind() if "Delete" in method else kind(worker=worker())
 
     answered(monkeypatch, workers, answer)
     assert "it has 2" in run("worker", "drain", "local/w-1").stderr
+    assert "it has 2" in run("worker", "pause", "local/w-1").stderr
+    run("worker", "resume", "local/w-1")
     run("worker", "rm", "local/w-1", "--yes")
     assert asked == [
         ("DrainWorker", "workspaces/default/workPools/local/workers/w-1"),
+        ("PauseWorker", "workspaces/default/workPools/local/workers/w-1"),
+        ("ResumeWorker", "workspaces/default/workPools/local/workers/w-1"),
         ("DeleteWorker", "workspaces/default/workPools/local/workers/w-1"),
     ]

@@ -192,6 +192,7 @@ class Bench:
 
     def __init__(self, home: Path, **options: Any) -> None:
         self.now = 1000.0
+        self.wall = 1_790_000_000.0
         self.streams: list[Stream] = []
         self.lines: list[Line] = []
         self.away: RpcError | None = None
@@ -207,6 +208,7 @@ class Bench:
             connect=self._connect,
             executor=self.executor,
             monotonic=lambda: self.now,
+            clock=lambda: self.wall,
         )
 
     def _open(self, settings: Any) -> Any:

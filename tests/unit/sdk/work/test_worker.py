@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from towpath._work.worker import DELIVER_SECONDS, TELL_SECONDS
@@ -47,6 +47,50 @@ def test_a_lease_is_accepted_started_ended_and_forgotten_once_its_end_is_known(
     bench.answer(ended={"lease_ids": ["a"]})
     assert bench.run("a").acknowledged
     assert len(bench.worker.book) == 0
+
+
+def server_time(bench: Bench, ahead: float) -> dict[str, Any]:
+    """The time of a server whose clock this machine's is ahead of."""
+    return {"server_time": {"seconds": int(bench.wall - ahead)}}
+
+
+@pytest.mark.parametrize(
+    ("ahead", "told"),
+    [
+        (-30, []),
+        (30, []),
+        (
+            31,
+            [
+                (
+                    "this machine's clock is 31 s ahead of the server's: the times of runs will be"
+                    " wrong; synchronize both clocks with a time service"
+                )
+            ],
+        ),
+        (
+            -90,
+            [
+                (
+                    "this machine's clock is 90 s behind the server's: the times of runs will be"
+                    " wrong; synchronize both clocks with a time service"
+                )
+            ],
+        ),
+    ],
+)
+def test_a_clock_that_is_far_off_is_told_once(bench: Bench, ahead: int, told: list[str]) -> None:
+    bench.attach(**server_time(bench, ahead))
+    assert bench.told("clock") == told
+    bench.break_off()
+    bench.turn(60)
+    bench.attach(**server_time(bench, ahead))
+    assert bench.told("clock") == told
+
+
+def test_the_hello_has_the_time_of_the_worker(bench: Bench) -> None:
+    bench.attach()
+    assert bench.stream.sent[0].hello.worker_time.seconds == bench.wall
 
 
 def test_people_read_names_and_short_ids(bench: Bench) -> None:

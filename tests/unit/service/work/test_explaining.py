@@ -9,7 +9,13 @@ import pytest
 from towpath_service.core.transactions import SlotHolder, SlotWait
 from towpath_service.runs.domain.pauses import Pause
 from towpath_service.runs.domain.states import RunKind, RunState
-from towpath_service.work.domain.explaining import Facts, ProcessFacts, WaitingFacts, explain
+from towpath_service.work.domain.explaining import (
+    CLOCK_US,
+    Facts,
+    ProcessFacts,
+    WaitingFacts,
+    explain,
+)
 
 SECOND = 1_000_000
 NOW = 1_790_000_000 * SECOND
@@ -54,6 +60,22 @@ def told(state: RunState, **changes: Any) -> list[tuple[str, str, str]]:
         (
             {"due_us": NOW + 65 * SECOND},
             *("NOT_YET_DUE", "it is due in 1 min 5 s", ""),
+        ),
+        (
+            {"online_workers": 0, "paused_workers": ("w-7",)},
+            *(
+                "WORKERS_PAUSED",
+                "the worker w-7 of the pool local is paused",
+                "towpath worker resume local/w-7",
+            ),
+        ),
+        (
+            {"online_workers": 0, "paused_workers": ("w-7", "w-8", "w-9")},
+            *(
+                "WORKERS_PAUSED",
+                "the worker w-7 of the pool local, and 2 more are paused",
+                "towpath worker resume local/w-7",
+            ),
         ),
         (
             {"pool_paused": True},
@@ -172,6 +194,40 @@ def test_nobody_can_kill_the_process_of_a_script() -> None:
             RunState.PENDING,
             {"process": ProcessFacts(worker=WORKER, worker_id="w-7")},
             [("STARTING", "the worker w-7 starts its process", "")],
+        ),
+        (
+            RunState.PENDING,
+            {"process": ProcessFacts(worker=WORKER, worker_id="w-7", clock_offset_us=CLOCK_US)},
+            [("STARTING", "the worker w-7 starts its process", "")],
+        ),
+        (
+            RunState.PENDING,
+            {"process": ProcessFacts(worker=WORKER, worker_id="w-7", clock_offset_us=CLOCK_US + 1)},
+            [
+                ("STARTING", "the worker w-7 starts its process", ""),
+                (
+                    "WORKER_CLOCK",
+                    (
+                        "the clock of the worker w-7 is 30 s ahead of the server's: the times of"
+                        " this run are off by as much"
+                    ),
+                    "towpath worker ls local",
+                ),
+            ],
+        ),
+        (
+            RunState.RUNNING,
+            {"process": ProcessFacts(worker=WORKER, worker_id="w-7", clock_offset_us=-90 * SECOND)},
+            [
+                (
+                    "WORKER_CLOCK",
+                    (
+                        "the clock of the worker w-7 is 1 min 30 s behind the server's: the times"
+                        " of this run are off by as much"
+                    ),
+                    "towpath worker ls local",
+                ),
+            ],
         ),
         (
             RunState.PENDING,

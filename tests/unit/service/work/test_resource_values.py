@@ -51,6 +51,18 @@ def test_no_other_name_is_read(form: str, change: str) -> None:
             parse(form)
 
 
+@pytest.mark.parametrize("form", PARSERS)
+@pytest.mark.parametrize(
+    "id_", ["a" * 64, "A", "a b", "a\x1b", "a\0", "a\n", "a_b", "-a", "a-", "..", "\u00e9", "%61"]
+)
+def test_an_id_is_at_most_63_plain_characters(form: str, id_: str) -> None:
+    parent = form.rpartition("/")[0]
+    assert PARSERS[form](f"{parent}/{'a' * 63}")
+    with pytest.raises(ServiceError) as raised:
+        PARSERS[form](f"{parent}/{id_}", "the.field")
+    assert raised.value.violations[0].field == "the.field"
+
+
 @pytest.mark.parametrize(
     "address",
     [
