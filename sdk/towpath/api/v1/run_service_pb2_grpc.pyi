@@ -73,6 +73,14 @@ class RunServiceStub:
     INVALID_ARGUMENT (input that doesn't fit the schema), FAILED_PRECONDITION
     (TRANSITION_NOT_ALLOWED: it isn't paused; PAUSE_ANSWERED, PAUSE_EXPIRED).
     """
+    RetryRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.RetryRunRequest, _run_service_pb2.RetryRunResponse]
+    """Queues a run that has ended without success again, as its next attempt. Tasks and subflows that
+    completed, and whose results are kept, come back from them as COMPLETED, CACHED; the others run
+    again. The attempt uses the present revision of the deployment, and with it repaired code.
+    Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it has not ended, or has
+    completed; NOT_DISPATCHABLE: no deployment has made it, or its deployment or work pool is gone),
+    RESOURCE_EXHAUSTED (QUOTA_EXCEEDED).
+    """
     AwaitRunInput: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.AwaitRunInputRequest, _run_service_pb2.AwaitRunInputResponse]
     """Waits until a pause is answered, for the process of a run. The answer comes as soon as there is
     one, or as the pause was when `wait` had passed. Errors: NOT_FOUND (no such run).
@@ -161,6 +169,14 @@ class RunServiceAsyncStub(RunServiceStub):
     process waits goes on in it; a suspended one is queued for a worker. Errors: NOT_FOUND,
     INVALID_ARGUMENT (input that doesn't fit the schema), FAILED_PRECONDITION
     (TRANSITION_NOT_ALLOWED: it isn't paused; PAUSE_ANSWERED, PAUSE_EXPIRED).
+    """
+    RetryRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.RetryRunRequest, _run_service_pb2.RetryRunResponse]  # type: ignore[assignment]
+    """Queues a run that has ended without success again, as its next attempt. Tasks and subflows that
+    completed, and whose results are kept, come back from them as COMPLETED, CACHED; the others run
+    again. The attempt uses the present revision of the deployment, and with it repaired code.
+    Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it has not ended, or has
+    completed; NOT_DISPATCHABLE: no deployment has made it, or its deployment or work pool is gone),
+    RESOURCE_EXHAUSTED (QUOTA_EXCEEDED).
     """
     AwaitRunInput: _aio.UnaryUnaryMultiCallable[_run_service_pb2.AwaitRunInputRequest, _run_service_pb2.AwaitRunInputResponse]  # type: ignore[assignment]
     """Waits until a pause is answered, for the process of a run. The answer comes as soon as there is
@@ -295,6 +311,20 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         process waits goes on in it; a suspended one is queued for a worker. Errors: NOT_FOUND,
         INVALID_ARGUMENT (input that doesn't fit the schema), FAILED_PRECONDITION
         (TRANSITION_NOT_ALLOWED: it isn't paused; PAUSE_ANSWERED, PAUSE_EXPIRED).
+        """
+
+    @_abc_1.abstractmethod
+    def RetryRun(
+        self,
+        request: _run_service_pb2.RetryRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.RetryRunResponse, _abc.Awaitable[_run_service_pb2.RetryRunResponse]]:
+        """Queues a run that has ended without success again, as its next attempt. Tasks and subflows that
+        completed, and whose results are kept, come back from them as COMPLETED, CACHED; the others run
+        again. The attempt uses the present revision of the deployment, and with it repaired code.
+        Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it has not ended, or has
+        completed; NOT_DISPATCHABLE: no deployment has made it, or its deployment or work pool is gone),
+        RESOURCE_EXHAUSTED (QUOTA_EXCEEDED).
         """
 
     @_abc_1.abstractmethod

@@ -171,7 +171,7 @@ def _jobs(chosen: Any) -> Any:
             *(tables.work_pool.c.grace_us, _origin.job_overrides),
             *(_run.flow_name, _run.display_name, run_detail.c.parameters, run_detail.c.timeout_us),
             *(_run.tags, _run.scheduled_us, _run.parent_run_id, _run.root_run_id),
-            *(_run.traceparent, _run.tracestate),
+            *(_run.traceparent, _run.tracestate, _origin.replay),
         )
         .join(run, and_(_run.tenant_id == _origin.tenant_id, _run.run_id == _origin.run_id))
         .join(
@@ -425,4 +425,5 @@ def _job(row: Any) -> JobRow:
         root_run_id=row.root_run_id,
         traceparent=row.traceparent,
         tracestate=row.tracestate,
+        replay=row.replay,
     )
