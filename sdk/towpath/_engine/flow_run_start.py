@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from towpath._engine.definitions import FlowDefinition
     from towpath._runs.cancellation import Cancellation
     from towpath._runs.context import RunContext
+    from towpath._runs.replay import Replay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ class RunLease:
         root_run_id: Outermost run around it; empty when it is itself.
         code_version: Version of its code where that isn't in the code; empty for the flow's own.
         secrets: Values among its parameters that must not be shown.
+        replay: Tasks that it runs again although their results are kept; None for none.
     """
 
     run_id: str
@@ -51,6 +53,7 @@ class RunLease:
     root_run_id: str = ""
     code_version: str = ""
     secrets: LiveSecrets = field(default_factory=LiveSecrets)
+    replay: Replay | None = None
 
 
 def loops_around(parent: RunContext | None) -> Loops | None:
@@ -121,6 +124,7 @@ def begin(
         loops=loops_around(parent) or Loops(),
         loop_depth=depth_below(parent),
         secrets=parent.secrets if parent else lease.secrets,
+        replay=lease.replay,
     )
     run.hide(parameters)
     run.name = flow.name  # For code that makes the name, and reads it.
@@ -150,8 +154,8 @@ def begin(
                 traceparent=run.trace.traceparent if run.trace is not None else "",
             )
         )
-        if lease.fence:
-            # The service made the run, so its creation changes nothing.
+        if lease.fence or lease.attempt > 1:
+            # The run is there already, so its creation changes nothing.
             run.reporter.transition(run.run_id, state)
     except BaseException as error:
         leave_unended(run, error)

@@ -25,6 +25,7 @@ from towpath._runs.children import Child, Children
 from towpath._runs.context import current_run
 from towpath._runs.futures import Future, FutureList
 from towpath._runs.loops import loop_for
+from towpath._runs.replay import mark
 from towpath._runs.unended import leave_unended
 from towpath._state_type import StateType
 from towpath._strikes import spared
@@ -92,6 +93,8 @@ def _submitted(
     report_new(run, StateReport(state=StateType.PENDING, time=run.created), waits=waits)
     try:
         child = Child(run.name)
+        upstream = (each.child for each, _, _ in waits)
+        mark(run, child, task.name, task.task_key, upstream=upstream)
         child.trace = run.trace
         future: Future[Any] = Future(run.run_id, child)
         child.future = future

@@ -32,6 +32,7 @@ from towpath._runs.context import (
     named_in,
 )
 from towpath._runs.futures import wait, wait_async
+from towpath._runs.replay import mark, took
 from towpath._runs.stack import in_fresh_task, in_fresh_thread, level_below, nearly_full
 from towpath._runs.unended import leave_unended
 from towpath._settings.current import settings_of_runs
@@ -171,7 +172,7 @@ class Results:
             entry = ResultEntry(policy, run, parameters)
         except Exception as error:  # noqa: BLE001 - cache_key_fn is the user's code
             return cls(problem=error)
-        return cls(entry=entry, hit=entry.look_up())
+        return cls(entry=entry, hit=entry.look_up(replays=run.replays))
 
     @property
     def key(self) -> str:
@@ -273,6 +274,7 @@ class _Called:
         self.child.state = state
         if self.run.parent is not None:
             self.run.parent.children.settle(self.child)
+            took(self.run.parent, self.child)
         return self.child
 
     def raised(self, state: State[Any]) -> Child:
@@ -298,6 +300,7 @@ def _begin(task: TaskDefinition, arguments: Arguments, waits: Waits) -> _Called:
     parameters = arguments.parameters if failed else arguments.resolved()
     run = new_run(task, parameters)
     called = _Called(run=run, parameters=parameters, child=Child(run.name))
+    mark(run, called.child, task.name, task.task_key, upstream=(each.child for each, _, _ in waits))
     if failed:
         state = skipped(called.child, failed)
         report = StateReport(

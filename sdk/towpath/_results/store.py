@@ -49,6 +49,10 @@ class StoredResult:
     """The run that gave it."""
     expires: float | None
     """Seconds since the Unix epoch; None for never."""
+    top_run_id: str = ""
+    """The outermost run of the process that gave it."""
+    attempt: int = 0
+    """The attempt of that run."""
 
 
 class ResultStore:
@@ -63,7 +67,15 @@ class ResultStore:
         self._folder = folder
 
     def write(
-        self, key: str, value: Any, *, run_id: str, serializer: Serializer, expires: float | None
+        self,
+        key: str,
+        value: Any,
+        *,
+        run_id: str,
+        serializer: Serializer,
+        expires: float | None,
+        top_run_id: str = "",
+        attempt: int = 0,
     ) -> StoredResult:
         """Stores a result under a key, in the place of an older one.
 
@@ -80,8 +92,11 @@ class ResultStore:
             sha256=hashlib.sha256(data).hexdigest(),
             run_id=run_id,
             expires=expires,
+            top_run_id=top_run_id,
+            attempt=attempt,
         )
         head = {"key": key, "serializer": serializer, "run_id": run_id, "expires": expires}
+        head |= {"top_run_id": top_run_id, "attempt": attempt}
         head["sha256"] = stored.sha256
         self._write_whole(path, json.dumps(head).encode() + b"\n" + data)
         return stored
@@ -115,6 +130,8 @@ class ResultStore:
             sha256=head["sha256"],
             run_id=head["run_id"],
             expires=head["expires"],
+            top_run_id=head.get("top_run_id", ""),
+            attempt=head.get("attempt", 0),
         )
         return stored, value
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from towpath._runs.children import Children
     from towpath._runs.interruption import Interruption
     from towpath._runs.loops import Loops, SharedLoop
+    from towpath._runs.replay import Replay
     from towpath._runs.trace import Trace
     from towpath._settings.declared import Settings
     from towpath.states import State
@@ -118,6 +119,10 @@ class RunContext:
     """Of the flow run."""
     cancellation: Cancellation | None = None
     """Of a flow run: whether its own end is requested."""
+    replay: Replay | None = field(default=None, repr=False)
+    """The tasks that a retry runs again; None for none."""
+    replays: bool = False
+    """Whether it runs again, and what its code begins: a retry says so."""
     abandoned: bool = False
     """Whether it has passed to another process, and is to report nothing more."""
     loop: SharedLoop | None = field(default=None, repr=False)
