@@ -12,7 +12,10 @@ import pickle
 import uuid
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from towpath._class_cache import class_of
 from towpath._results import encoding
@@ -22,8 +25,6 @@ from towpath._results.scalars import NotEncodableError
 from towpath.exceptions import ResultError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from towpath._results.policy import Serializer
 
 _COMPRESSED: Final = "compressed/"
@@ -53,6 +54,32 @@ class StoredResult:
     """The outermost run of the process that gave it."""
     attempt: int = 0
     """The attempt of that run."""
+
+
+Kept = Literal["here", "gone", "expired", "unreadable", "elsewhere"]
+"""What is known of a stored result by its address: "elsewhere" is out of this machine's reach."""
+
+
+def kept_at(uri: str, now: float) -> Kept:
+    """Looks for a stored result, without reading its value.
+
+    Args:
+        uri: Its address.
+        now: The time, seconds since the Unix epoch.
+    """
+    parts = urlsplit(uri)
+    path = Path(url2pathname(parts.path))
+    # A folder of results has a folder for each two digits of their names.
+    if parts.scheme != "file" or not path.parent.parent.is_dir():
+        return "elsewhere"
+    try:
+        with path.open("rb") as file:
+            expires = json.loads(file.readline())["expires"]
+    except FileNotFoundError:
+        return "gone"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "unreadable"
+    return "expired" if expires is not None and now >= expires else "here"
 
 
 class ResultStore:
