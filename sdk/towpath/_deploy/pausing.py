@@ -11,6 +11,7 @@ from towpath._delivery.reports import PauseReport, StateReport
 from towpath._deploy.awaiting import Awaiting
 from towpath._deploy.run_input import InputType
 from towpath._deploy.running import in_event_loop
+from towpath._runs.budget import held
 from towpath._runs.context import current_run
 from towpath._runs.suspension import Suspended
 from towpath._settings.current import get_settings
@@ -215,7 +216,8 @@ class _Pausing:
             return self._input.read(known.input)
         awaiting = self._begun()
         try:
-            pause = awaiting.wait()
+            with held(self._run):
+                pause = awaiting.wait()
         except Exception:
             self._go_on("the wait for an answer failed", "PAUSE_FAILED")
             raise
@@ -229,7 +231,8 @@ class _Pausing:
             return self._input.read(known.input)
         awaiting = self._begun()
         try:
-            pause = await awaiting.wait_async()
+            with held(self._run):
+                pause = await awaiting.wait_async()
         except Exception:
             self._go_on("the wait for an answer failed", "PAUSE_FAILED")
             raise

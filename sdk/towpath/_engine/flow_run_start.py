@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,7 @@ class RunLease:
         root_run_id: Outermost run around it; empty when it is itself.
         code_version: Version of its code where that isn't in the code; empty for the flow's own.
         secrets: Values among its parameters that must not be shown.
+        timeout_seconds: Time after which its process is stopped; None for no limit.
         replay: Tasks that it runs again although their results are kept; None for none.
     """
 
@@ -53,6 +55,7 @@ class RunLease:
     root_run_id: str = ""
     code_version: str = ""
     secrets: LiveSecrets = field(default_factory=LiveSecrets)
+    timeout_seconds: float | None = None
     replay: Replay | None = None
 
 
@@ -96,6 +99,7 @@ def begin(
         parent_run_id=parent.run_id if parent else "",
         root_run_id=parent.root_run_id if parent else "",
     )
+    seconds = lease.timeout_seconds
     run = FlowRunContext(
         run_id=lease.run_id,
         kind="flow",
@@ -125,6 +129,7 @@ def begin(
         loop_depth=depth_below(parent),
         secrets=parent.secrets if parent else lease.secrets,
         replay=lease.replay,
+        ends=None if seconds is None else time.monotonic() + seconds,
     )
     run.hide(parameters)
     run.name = flow.name  # For code that makes the name, and reads it.

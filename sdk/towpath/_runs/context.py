@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from towpath._delivery.reports import Reporter
+    from towpath._runs.budget import Budget
     from towpath._runs.cancellation import Cancellation
     from towpath._runs.children import Children
     from towpath._runs.interruption import Interruption
@@ -119,6 +120,10 @@ class RunContext:
     """Of the flow run."""
     cancellation: Cancellation | None = None
     """Of a flow run: whether its own end is requested."""
+    budget: Budget | None = field(default=None, repr=False)
+    """The time limit of its attempt; None without one."""
+    ends: float | None = None
+    """When its process is stopped, by the monotonic clock; None for no such time."""
     replay: Replay | None = field(default=None, repr=False)
     """The tasks that a retry runs again; None for none."""
     replays: bool = False

@@ -188,6 +188,7 @@ def execute(folder: RunFolder) -> int:
         root_run_id=job.root_run_id,
         code_version=code.version,
         secrets=values.hidden,
+        timeout_seconds=job.process.timeout_seconds,
         replay=replay_of(job.from_tasks, job.from_attempt),
     )
     termination.begin()

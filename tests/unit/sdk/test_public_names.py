@@ -83,7 +83,7 @@ NAMES = {
     ),
     "towpath.input": "RunInput",
     "towpath.logging": "disable_run_logger get_logger get_run_logger",
-    "towpath.runtime": "deployment flow_run task_run",
+    "towpath.runtime": "deadline_headers deployment flow_run remaining task_run",
     "towpath.runtime.deployment": "flow_run_id id name parameters version",
     "towpath.runtime.flow_run": (
         "api_url ui_url"
