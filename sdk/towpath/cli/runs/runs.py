@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from towpath._display.words import printable
+from towpath._display.words import printable, span
 from towpath._settings.current import get_settings
 from towpath.cli.runs.control import cancel, explain
 from towpath.cli.runs.filters import any_state, flow_id_of, since_time
@@ -22,6 +23,7 @@ from towpath.cli.runs.run_values import (
     ran,
     run_as_json,
 )
+from towpath.cli.runs.time_spent import time_spent
 from towpath.cli.runs.watch import event_line, watch
 from towpath.cli.shared.groups import CommandGroup
 from towpath.cli.shared.output import list_output, print_json, print_json_line, text_output
@@ -30,6 +32,8 @@ from towpath.cli.shared.tables import Column, print_table
 from towpath.cli.shared.times import local_time
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from towpath.client import Client, Run, Transition
 
 
@@ -119,9 +123,13 @@ def inspect(run: str, output: str) -> None:
         found = client.run(run)
         history = list(client.transitions(found.id))
     if output == "json":
-        print_json(detail_as_json(found, history))
+        spent = time_spent(found, history, datetime.now(UTC))
+        print_json({**detail_as_json(found, history), "time_spent_seconds": spent})
         return
-    for title, text in _facts(found):
+    spent = time_spent(found, history, datetime.now(UTC))
+    for title, text in [*_facts(found), ("time", _causes(spent))]:
+        if not text:
+            continue
         click.echo(f"{title:<9} {text}")
     click.echo()
     _print_history(history)
@@ -253,6 +261,11 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("trace", _trace(run.trace_id)),
     ]
     return [(title, text) for title, text in facts if text]
+
+
+def _causes(spent: Mapping[str, float]) -> str:
+    """What the time of a run went to, in words."""
+    return ", ".join(f"{cause} {span(seconds)}" for cause, seconds in spent.items())
 
 
 def _creation(run: Run) -> str:
