@@ -68,11 +68,11 @@ def retry(
     """
     if run is None:
         with connected() as client:
-            found = chosen_runs(client, chosen)
+            matching = chosen_runs(client, chosen)
             some = _RETRIED | {StateType.CANCELLED} if chosen.states else _RETRIED
             for_each(
                 "retry",
-                [each for each in found if each.state in some],
+                [each for each in matching if each.state in some],
                 lambda each: client.retry(each.id, message=message, attempt=each.attempt),
                 chosen,
                 dry_run,
