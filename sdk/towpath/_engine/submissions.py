@@ -12,6 +12,7 @@ from towpath._delivery.session import end_forked_child
 from towpath._engine.arguments import search, waits_for
 from towpath._engine.attempts import interruption
 from towpath._engine.mapping import calls_of, lists_in
+from towpath._engine.safe_points import pause_if_asked
 from towpath._engine.skipping import skipped, upstream_failures
 from towpath._engine.task_runs import (
     Results,
@@ -71,6 +72,9 @@ def submit(
             f"{task.name}.submit() was called in a forked child, whose parent runs the flow: call"
             f" {task.name}() directly, or begin another flow here"
         )
+    if parent.loop is None:
+        # The code of an async flow follows requests where it awaits a task.
+        pause_if_asked()
     with spared():
         return _submitted(task, parameters, parent, wait_for, mapped=mapped)
 

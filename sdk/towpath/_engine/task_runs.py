@@ -20,6 +20,7 @@ from towpath._engine.coroutines import awaited
 from towpath._engine.defaults import default_persistence, policy_of
 from towpath._engine.generators import Driver
 from towpath._engine.run_logging import logs_prints, set_up
+from towpath._engine.safe_points import pause_if_asked, pause_if_asked_async
 from towpath._engine.skipping import skipped, upstream_failures
 from towpath._redaction.live import LiveSecrets
 from towpath._runs.async_library import check_async_library
@@ -338,6 +339,7 @@ def call(
     wait_for: Any = (),
 ) -> Child:
     """Runs a task of an ordinary function here and now."""
+    pause_if_asked()
     with spared():
         arguments, waits = _waits(task, args, kwargs, wait_for)
         if waits:
@@ -361,6 +363,7 @@ async def call_async(
 ) -> Child:
     """Runs a task of a coroutine function here and now."""
     check_async_library(task.name)
+    await pause_if_asked_async()
     arguments, waits = _waits(task, args, kwargs, wait_for)
     if waits:
         await wait_async(future for future, _, _ in waits)

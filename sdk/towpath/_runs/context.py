@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterable
     from types import TracebackType
 
+    from towpath._delivery.directives import Directive
     from towpath._delivery.reports import Reporter
     from towpath._runs.budget import Budget
     from towpath._runs.cancellation import Cancellation
@@ -120,6 +121,10 @@ class RunContext:
     """Of the flow run."""
     cancellation: Cancellation | None = None
     """Of a flow run: whether its own end is requested."""
+    pause_asked: Directive | None = field(default=None, repr=False)
+    """A request to pause it that its code hasn't followed yet."""
+    paused_revision: int = 0
+    """Revision of the last such request that was followed."""
     budget: Budget | None = field(default=None, repr=False)
     """The time limit of its attempt; None without one."""
     ends: float | None = None

@@ -188,10 +188,10 @@ class RunServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def PauseRun(self, request, context):
-        """Pauses a run that waits for a worker: it leaves the queue until it is resumed. A repeat changes
-        nothing. Code that executes pauses itself, see PauseReport. Errors: NOT_FOUND,
-        FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it executes or has ended; NOT_DISPATCHABLE: no
-        deployment has made it).
+        """Pauses a run until it is resumed. One that waits for a worker leaves the queue. The process of one
+        that executes is asked to pause it before its next task; it is RUNNING until then. A repeat
+        changes nothing. Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it neither
+        waits nor executes; NOT_DISPATCHABLE: it waits, and no deployment has made it).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -61,10 +61,10 @@ class RunServiceStub:
     Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it has ended).
     """
     PauseRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.PauseRunRequest, _run_service_pb2.PauseRunResponse]
-    """Pauses a run that waits for a worker: it leaves the queue until it is resumed. A repeat changes
-    nothing. Code that executes pauses itself, see PauseReport. Errors: NOT_FOUND,
-    FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it executes or has ended; NOT_DISPATCHABLE: no
-    deployment has made it).
+    """Pauses a run until it is resumed. One that waits for a worker leaves the queue. The process of one
+    that executes is asked to pause it before its next task; it is RUNNING until then. A repeat
+    changes nothing. Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it neither
+    waits nor executes; NOT_DISPATCHABLE: it waits, and no deployment has made it).
     """
     ResumeRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ResumeRunRequest, _run_service_pb2.ResumeRunResponse]
     """Resumes a paused run, with the input that it waits for. A pause is answered once: of two
@@ -158,10 +158,10 @@ class RunServiceAsyncStub(RunServiceStub):
     Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it has ended).
     """
     PauseRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.PauseRunRequest, _run_service_pb2.PauseRunResponse]  # type: ignore[assignment]
-    """Pauses a run that waits for a worker: it leaves the queue until it is resumed. A repeat changes
-    nothing. Code that executes pauses itself, see PauseReport. Errors: NOT_FOUND,
-    FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it executes or has ended; NOT_DISPATCHABLE: no
-    deployment has made it).
+    """Pauses a run until it is resumed. One that waits for a worker leaves the queue. The process of one
+    that executes is asked to pause it before its next task; it is RUNNING until then. A repeat
+    changes nothing. Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it neither
+    waits nor executes; NOT_DISPATCHABLE: it waits, and no deployment has made it).
     """
     ResumeRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ResumeRunRequest, _run_service_pb2.ResumeRunResponse]  # type: ignore[assignment]
     """Resumes a paused run, with the input that it waits for. A pause is answered once: of two
@@ -294,10 +294,10 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.PauseRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.PauseRunResponse, _abc.Awaitable[_run_service_pb2.PauseRunResponse]]:
-        """Pauses a run that waits for a worker: it leaves the queue until it is resumed. A repeat changes
-        nothing. Code that executes pauses itself, see PauseReport. Errors: NOT_FOUND,
-        FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it executes or has ended; NOT_DISPATCHABLE: no
-        deployment has made it).
+        """Pauses a run until it is resumed. One that waits for a worker leaves the queue. The process of one
+        that executes is asked to pause it before its next task; it is RUNNING until then. A repeat
+        changes nothing. Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it neither
+        waits nor executes; NOT_DISPATCHABLE: it waits, and no deployment has made it).
         """
 
     @_abc_1.abstractmethod
