@@ -7,7 +7,6 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
-from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -21,11 +20,11 @@ from towpath_service.app.wiring import Service, open_service
 from towpath_service.core.errors import ServiceError
 from towpath_service.identity.application.authority import AUDIENCE, ISSUER, Authority
 
-from tests.in_process.empty_database import copy_empty_database
 from tests.in_process.producing import batch, creation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from pathlib import Path
 
     from google.protobuf.message import Message
     from towpath.api.v1 import auth_service_pb2
@@ -178,8 +177,6 @@ async def open_place(
     options: IdentityOptions = OPTIONS,
     sealing: Sealing = SEALING,
 ) -> AsyncGenerator[Place]:
-    if isinstance(database, Path):
-        await asyncio.to_thread(copy_empty_database, database)
     made = await enable_identity(database, sealing, "owner@example.org")
     assert made is not None
     async with open_service(database, identity=options, sealing=sealing) as service:

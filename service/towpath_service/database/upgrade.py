@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import inspect, text
 
 from towpath_service.core.errors import ServiceError
+from towpath_service.database.new_sqlite import make_tables
 from towpath_service.database.sql.row_security import SAY_EVERY
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def ensure_schema(connection: Connection, where: str, *, automatic: bool) -> Non
     Args:
         connection: A connection in a transaction.
         where: The database, for messages.
-        automatic: Whether an older schema is upgraded now.
+        automatic: Whether an older schema is upgraded now, and an empty database of SQLite gets
+            its tables.
 
     Raises:
         ServiceError: DATABASE_TOO_OLD, or DATABASE_TOO_NEW when it was upgraded by a newer version
@@ -56,6 +58,8 @@ def ensure_schema(connection: Connection, where: str, *, automatic: bool) -> Non
         return
     if revision is not None and revision > HEAD:
         _check_newer(connection, where, revision)
+    elif automatic and revision is None:
+        make_tables(connection)
     elif automatic:
         upgrade(connection, "head")
     else:

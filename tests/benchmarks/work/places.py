@@ -16,7 +16,6 @@ import psutil
 from towpath_service.database.postgres_url import PostgresUrl, parse_postgres_url
 
 from tests.benchmarks.ingest import POSTGRES_SETTINGS
-from tests.in_process.empty_database import copy_empty_database
 from tests.postgres import postgres_for_tests
 from tests.postgres.fixtures import upgrade
 from tests.scenarios.servers import Server
@@ -84,9 +83,7 @@ def prepared(database: str) -> Iterator[Place]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         if database == "sqlite":
-            file = home / "towpath.db"
-            copy_empty_database(file)
-            yield Place(home=home, location=file)
+            yield Place(home=home, location=home / "towpath.db")
             return
         with postgres_for_tests(POSTGRES_SETTINGS) as postgres:
             dsn = postgres.dsn()

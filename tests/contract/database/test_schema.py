@@ -19,6 +19,7 @@ from towpath_service.app.stores import database_at
 from towpath_service.cli.server import server
 from towpath_service.core.errors import ServiceError
 from towpath_service.database.database_urls import parse_database
+from towpath_service.database.new_sqlite import SCRIPT
 from towpath_service.database.postgres_url import PostgresUrl, parse_postgres_url
 from towpath_service.database.tables import metadata
 from towpath_service.database.upgrade import HEAD, current_revision, downgrade, revisions, upgrade
@@ -26,6 +27,7 @@ from towpath_service.database.upkeep.maintenance import at_database
 from towpath_service.database.upkeep.plan import plan, step_of
 from towpath_service.database.upkeep.size import database_bytes, table_sizes
 
+from tests.contract.database.new_sqlite import migrated_script, script_of
 from tests.scenarios.servers import environment
 
 if TYPE_CHECKING:
@@ -117,8 +119,17 @@ def test_all_migrations_can_be_taken_back_and_run_again(made: Path | PostgresUrl
 
 
 def test_sqlite_is_upgraded_at_a_start(tmp_path: Path) -> None:
+    database = tmp_path / "towpath.db"
+    do(database, partial(upgrade, revision=revisions()[-2]))
+    start(database)
+    assert do(database, current_revision) == HEAD
+
+
+def test_a_new_sqlite_has_what_the_migrations_make(tmp_path: Path) -> None:
     start(tmp_path / "towpath.db")
-    assert do(tmp_path / "towpath.db", current_revision) == HEAD
+    migrated = migrated_script()
+    assert SCRIPT.read_text() == migrated, "the migrations make other tables: poe new-sqlite"
+    assert script_of(tmp_path / "towpath.db") == migrated
 
 
 def test_postgres_is_upgraded_by_command_only(empty_postgres_dsn: str) -> None:

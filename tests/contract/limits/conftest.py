@@ -25,5 +25,5 @@ async def slots(either: Path | PostgresUrl) -> AsyncIterator[Slots]:
 @pytest_asyncio.fixture
 async def two(either: Path | PostgresUrl) -> AsyncIterator[tuple[Slots, Slots]]:
     """Two replicas on each database; on SQLite, two processes that share the file."""
-    async with open_slots(either) as first, open_slots(either, first.clock, copy=False) as second:
+    async with open_slots(either) as first, open_slots(either, first.clock) as second:
         yield first, second

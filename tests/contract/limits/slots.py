@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -18,10 +17,9 @@ from towpath_service.limits.application.workspace_limits import WorkspaceLimits
 from towpath_service.limits.domain.limits import LimitSettings, Request
 from towpath_service.limits.domain.names import AcquisitionKey, LimitKey
 
-from tests.in_process.empty_database import copy_empty_database
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from towpath_service.app.stores import Stores
     from towpath_service.database.postgres_url import PostgresUrl
@@ -129,11 +127,9 @@ class Slots:
 
 @asynccontextmanager
 async def open_slots(
-    location: Path | PostgresUrl | None, clock: Clock | None = None, *, copy: bool = True
+    location: Path | PostgresUrl | None, clock: Clock | None = None
 ) -> AsyncIterator[Slots]:
     """Limits on a database, which is empty unless it is one that another has opened."""
-    if isinstance(location, Path) and copy:
-        await asyncio.to_thread(copy_empty_database, location)
     stores = stores_on(database_at(location))
     await stores.database.open()
     bus, clock = Bus(), clock or Clock()

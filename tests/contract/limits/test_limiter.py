@@ -98,7 +98,7 @@ async def test_replicas_that_settle_at_once_see_the_slots_of_each_other(
 
     async with (
         open_slots(location) as first,
-        open_slots(location, first.clock, copy=False) as second,
+        open_slots(location, first.clock) as second,
     ):
         await first.set("db", 1)
         monkeypatch.setattr(SqlHoldRows, "used", count_and_wait)

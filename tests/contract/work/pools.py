@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -36,10 +34,9 @@ from towpath_service.work.domain.deployments import CollisionStrategy
 from towpath_service.work.domain.dispatching import FreeWorker, PoolKey, WorkerKey
 from towpath_service.work.storage import tables
 
-from tests.in_process.empty_database import copy_empty_database
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from sqlalchemy import Table
     from towpath_service.app.stores import Stores
@@ -384,8 +381,6 @@ class Pools:
 
 @asynccontextmanager
 async def open_pools(location: Path | PostgresUrl) -> AsyncIterator[Pools]:
-    if isinstance(location, Path):
-        await asyncio.to_thread(copy_empty_database, location)
     database = database_at(location)
     await database.open()
     try:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -28,10 +26,9 @@ from towpath_service.work.storage import tables
 from towpath_service.work.storage.control import SqlControlStore
 from towpath_service.work.storage.dispatching import SqlDispatchStore
 
-from tests.in_process.empty_database import copy_empty_database
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from sqlalchemy import Table
     from towpath_service.app.stores import Stores
@@ -200,8 +197,6 @@ class Site:
 @asynccontextmanager
 async def open_site(location: Path | PostgresUrl) -> AsyncIterator[Site]:
     """A site on an empty database."""
-    if isinstance(location, Path):
-        await asyncio.to_thread(copy_empty_database, location)
     stores = stores_on(database_at(location))
     await stores.database.open()
     try:

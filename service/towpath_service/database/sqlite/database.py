@@ -11,10 +11,10 @@ from sqlalchemy.exc import DBAPIError
 from towpath_service.core.errors import ServiceError
 from towpath_service.core.tenancy import EVERY_TENANT
 from towpath_service.database.database_urls import location_of, unusable
+from towpath_service.database.new_sqlite import make_tables
 from towpath_service.database.port import SqlTransaction
 from towpath_service.database.sqlite.connections import SqliteConnections
 from towpath_service.database.sqlite.write_ahead import write_log_again
-from towpath_service.database.tables import metadata
 from towpath_service.database.upgrade import ensure_schema
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class SqliteDatabase:
             ServiceError: DATABASE_TOO_NEW, or DATABASE_UNUSABLE when the file can't be opened.
         """
         if self._path is None:
-            await self._connections.write(metadata.create_all)
+            await self._connections.write(make_tables)
             return
         location = self.location
         try:

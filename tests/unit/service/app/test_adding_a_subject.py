@@ -133,9 +133,14 @@ def message(name: str, **fields: Any) -> Any:
 def bookmarks(table: Table) -> Any:
     """The subject, as its wiring opens it."""
 
+    def migrated(transaction: SqlTransaction) -> None:
+        """What the subject's migration does."""
+        table.create(transaction.connection)
+
     @asynccontextmanager
     async def opened(foundation: Foundation) -> AsyncGenerator[Subject]:
         store = BookmarkStore(foundation.stores.database, table)
+        await foundation.stores.database.write(migrated)
 
         async def tidy() -> None:
             """Runs in the background of a server."""

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import create_engine, event
 from towpath_service.core.names import Scope
+from towpath_service.database.new_sqlite import make_tables
 from towpath_service.database.port import SqlTransaction
 from towpath_service.runs.domain.filters import RUN_FIELDS, parse_filter
 from towpath_service.runs.ports.reads import RunQuery, RunTree
 from towpath_service.runs.storage import tables
 from towpath_service.runs.storage.graph import graph_nodes
 from towpath_service.runs.storage.reads import SqlReads
-
-from tests.in_process.empty_database import copy_empty_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,13 +36,14 @@ CHILDREN = "ix_run_tenant_id_parent_run_id_state"
 def plans_of(read: Callable[[SqlReads], object]) -> list[str]:
     """What SQLite says of each table that a read looks at.
 
-    The database is a migrated one: between indexes that seem alike, SQLite takes the newest.
+    Between indexes that seem alike, SQLite takes the newest.
     """
     found: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "towpath.db"
-        copy_empty_database(file)
         engine = create_engine(f"sqlite:///{file}")
+        with engine.begin() as connection:
+            make_tables(connection)
         _explain(engine, read, found)
         engine.dispose()
     return [step for step in found if step.startswith(("SEARCH", "SCAN run", "SCAN log"))]
