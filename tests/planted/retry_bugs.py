@@ -61,8 +61,6 @@ RETRY_BUGS = (
         file="service/towpath_service/work/application/pausing.py",
         correct="        control.remove_directives(scope.tenant_id, [run.run_id])\n",
         broken="",
-        caught_by=(
-            f"{_PAUSING}::test_a_run_that_executes_is_asked_to_pause_until_it_was_resumed",
-        ),
+        caught_by=(f"{_PAUSING}::test_a_run_that_executes_is_asked_to_pause_until_it_was_resumed",),
     ),
 )

@@ -55,7 +55,7 @@ class Calls:
         Raises:
             RpcError: The call failed.
         """
-        timeout_seconds = _within_run(timeout_seconds)
+        timeout_seconds = within_run(timeout_seconds)
         del answer  # The method's name implies it; the argument types the result.
         name = f"{PACKAGE}.{method}"
         if timeout_seconds is None:
@@ -84,7 +84,7 @@ class Calls:
             yield cast("Answer", message)
 
 
-def _within_run(seconds: float | None) -> float | None:
+def within_run(seconds: float | None) -> float | None:
     """A timeout within the time that the current run has left."""
     left = remaining_of(current_run.get())
     if left is None or (seconds is None and left >= USUAL_SECONDS):

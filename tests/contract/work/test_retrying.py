@@ -30,7 +30,7 @@ NIGHTLY = DeploymentName("default", "etl", "nightly")
 
 
 async def retry(site: Site, run_id: str, **fields: Any) -> None:
-    known = {"scope": SCOPE, "actor": "users/ada", "most_queued": 10}
+    known: dict[str, Any] = {"scope": SCOPE, "actor": "users/ada", "most_queued": 10}
     retrying = Retrying(site.control, Bus(), FixedClock())
     await retrying.retry(RetryRequest(run_id=run_id, **{**known, **fields}))
 

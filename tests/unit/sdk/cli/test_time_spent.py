@@ -44,7 +44,8 @@ def change(second: float, after: StateType, due: float | None = None) -> Transit
 
 
 def spent(history: Sequence[Transition], now: float = 0.0, **fields: Any) -> dict[str, float]:
-    return time_spent(run("etl", **{"kind": "flow", **fields}), history, at(now))
+    known: dict[str, Any] = {"kind": "flow", **fields}
+    return time_spent(run("etl", **known), history, at(now))
 
 
 def test_each_second_of_a_dispatched_run_has_one_cause() -> None:

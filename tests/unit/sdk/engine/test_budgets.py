@@ -123,8 +123,12 @@ def test_the_end_of_the_process_counts(clock: Clock) -> None:
 def test_calls_of_a_client_end_with_the_run(
     monkeypatch: pytest.MonkeyPatch, left: float | None, given: float | None, timeout: float | None
 ) -> None:
-    monkeypatch.setattr(_calls, "remaining_of", lambda _: left)
-    assert _calls._within_run(given) == timeout
+    def remaining_of(run: object) -> float | None:
+        del run
+        return left
+
+    monkeypatch.setattr(_calls, "remaining_of", remaining_of)
+    assert _calls.within_run(given) == timeout
 
 
 def test_a_limit_does_not_strike_while_its_run_is_paused(monkeypatch: pytest.MonkeyPatch) -> None:
