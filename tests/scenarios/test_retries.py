@@ -1,11 +1,18 @@
-"""A script's run that failed, and is retried by command from where it failed."""
+"""Runs that failed, and are retried from where they failed: by a script, and by a worker."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from towpath._state_type import StateType
+from towpath.exceptions import NotRetryableError
+
+from tests.scenarios.work_sites import Site
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,3 +71,45 @@ def test_a_repaired_script_goes_on_where_it_failed(tmp_path: Path) -> None:
     assert "RETRY_REQUESTED" in shown
     again = python("-m", "towpath", "run", "retry", run, "--here", "etl.py:etl")
     assert (again.returncode, "COMPLETED and can't be retried" in again.stderr) == (5, True)
+
+
+DEPLOYED = """
+from pathlib import Path
+from towpath import flow, task
+
+@task(persist_result=True)
+def extract(place: str) -> str:
+    with (Path(place) / "ran").open("a") as file:
+        file.write("e")
+    return place
+
+@task(persist_result=True)
+def load(place: str) -> None:
+    with (Path(place) / "ran").open("a") as file:
+        file.write("l")
+    raise ValueError("disk full")
+
+@flow
+def etl(place: str) -> None:
+    load(extract(place))
+"""
+
+
+def test_a_worker_goes_on_where_a_run_failed(make_server: Any, tmp_path: Path) -> None:
+    server = make_server()
+    server.start()
+    with closing(Site(server)) as site:
+        code = site.folder / "failing.py"
+        code.write_text(DEPLOYED)
+        site.deploy("etl", file="failing.py")
+        site.start_worker()
+        run_id = site.begin("etl", place=str(tmp_path))
+        assert site.ended(run_id).state is StateType.FAILED
+        code.write_text(DEPLOYED.replace('raise ValueError("disk full")', "return"))
+        site.client.retry(run_id, attempt=1)
+        ended = site.ended(run_id)
+        assert (ended.state, ended.attempt) == (StateType.COMPLETED, 2), ended
+        # The step that had completed came back from its stored result.
+        assert (tmp_path / "ran").read_text() == "ell"
+        with pytest.raises(NotRetryableError):
+            site.client.retry(run_id)
