@@ -97,6 +97,19 @@ class Strike:
         if not target.strikes:
             _targets.pop(target.thread, None)
 
+    def postpone(self, when: float | None) -> None:
+        """Moves the time after which the body must end; a strike that is due stays due.
+
+        Args:
+            when: The time, by the monotonic clock; None for no limit.
+        """
+        if self.due or self._target is None:
+            return
+        if when is None:
+            _striker.forget(self)
+        else:
+            _striker.watch(self, when)
+
     def demand(self, kind: type[Struck] = Struck) -> None:
         """Demands the body's end; any thread may call it, and it returns at once.
 

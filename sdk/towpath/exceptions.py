@@ -16,6 +16,8 @@
     ├── FlowRunWaitTimeout        a run that was waited for hasn't ended in time
     ├── FlowPauseTimeout          a paused run was not resumed in time
     ├── NotPausedError            a run can't be paused, or doesn't wait to be resumed
+    ├── NotRetryableError         a run can't be retried
+    ├── ResultsExpired            results that a retry is to reuse are gone
     ├── RunError                  a run didn't complete
     │   ├── FailedRun             a run ended FAILED without an exception of its own
     │   │   └── FlowRunFailed     a flow ended FAILED by its tasks, not by an exception of its own
@@ -61,12 +63,14 @@ __all__ = [
     "NotATowpathServer",
     "NotFound",
     "NotPausedError",
+    "NotRetryableError",
     "NotSignedIn",
     "ParameterBindError",
     "ParameterError",
     "ParameterTypeError",
     "ReservedArgumentError",
     "ResultError",
+    "ResultsExpired",
     "RpcError",
     "RunCancelled",
     "RunCrashed",
@@ -145,6 +149,14 @@ class FlowPauseTimeout(TowpathError, TimeoutError):
 
 class NotPausedError(TowpathError, RuntimeError):
     """A run can't be paused, or doesn't wait to be resumed: another may have resumed it."""
+
+
+class NotRetryableError(TowpathError, RuntimeError):
+    """A run can't be retried: it has not ended, has completed, or its code is gone."""
+
+
+class ResultsExpired(TowpathError):
+    """Stored results that a retry is to reuse are gone, or have expired."""
 
 
 class RunError(TowpathError):

@@ -10,6 +10,7 @@ from tests.planted.kubernetes_bugs import KUBERNETES_BUGS
 from tests.planted.limit_bugs import LIMIT_BUGS
 from tests.planted.pause_bugs import PAUSE_BUGS
 from tests.planted.planting import PlantedBug
+from tests.planted.retry_bugs import RETRY_BUGS
 from tests.planted.telemetry_bugs import TELEMETRY_BUGS
 from tests.planted.value_bugs import VALUE_BUGS
 from tests.planted.work_bugs import WORK_BUGS
@@ -367,5 +368,6 @@ BUGS = (
     *KUBERNETES_BUGS,
     *LIMIT_BUGS,
     *PAUSE_BUGS,
+    *RETRY_BUGS,
     *ASYNC_BUGS,
 )

@@ -11,6 +11,7 @@ from towpath._delivery.reports import PauseReport, StateReport
 from towpath._deploy.awaiting import Awaiting
 from towpath._deploy.run_input import InputType
 from towpath._deploy.running import in_event_loop
+from towpath._runs.budget import held
 from towpath._runs.context import current_run
 from towpath._runs.suspension import Suspended
 from towpath._settings.current import get_settings
@@ -21,6 +22,7 @@ from towpath.exceptions import FlowPauseTimeout, MissingContextError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from towpath._delivery.directives import Directive
     from towpath._runs.context import RunContext
     from towpath.client import Pause
 
@@ -198,13 +200,24 @@ class _Pausing:
     """One pause of the current run."""
 
     def __init__(
-        self, wanted: Any, timeout: float | None, key: str | None, *, suspends: bool
+        self,
+        wanted: Any,
+        timeout: float | None,
+        key: str | None,
+        *,
+        suspends: bool,
+        run: RunContext | None = None,
+        why: str = "",
     ) -> None:
-        self._run = _current(suspends=suspends)
+        self._run = run or _current(suspends=suspends)
         self._input = InputType(wanted)
+        self._why = why or self._input.description
         self._timeout = timeout if timeout is None else min(timeout, LONGEST_SECONDS)
-        counted = self._run.next_index(f"{_COUNTED}{self._run.attempt}") + 1
-        self._key = key or str(counted)
+        self._key = key or ""
+        if run is None:
+            # Requests from outside don't change the numbers of the code's own pauses.
+            counted = self._run.next_index(f"{_COUNTED}{self._run.attempt}") + 1
+            self._key = key or str(counted)
         self._suspends = suspends
 
     def paused(self) -> Any:
@@ -215,7 +228,8 @@ class _Pausing:
             return self._input.read(known.input)
         awaiting = self._begun()
         try:
-            pause = awaiting.wait()
+            with held(self._run):
+                pause = awaiting.wait()
         except Exception:
             self._go_on("the wait for an answer failed", "PAUSE_FAILED")
             raise
@@ -229,7 +243,8 @@ class _Pausing:
             return self._input.read(known.input)
         awaiting = self._begun()
         try:
-            pause = await awaiting.wait_async()
+            with held(self._run):
+                pause = await awaiting.wait_async()
         except Exception:
             self._go_on("the wait for an answer failed", "PAUSE_FAILED")
             raise
@@ -251,7 +266,7 @@ class _Pausing:
                 time=run.clock.time(),
                 attempt=run.attempt,
                 reason="SUSPENDED" if self._suspends else "BLOCKED",
-                message=run.secrets.text(self._input.description),
+                message=run.secrets.text(self._why),
                 fence=run.fence,
                 pause=PauseReport(
                     key=self._key,
@@ -292,6 +307,21 @@ class _Pausing:
     def _report(self, state: StateReport) -> None:
         if not self._run.silent:
             self._run.reporter.transition(self._run.run_id, state)
+
+
+def requested_pause(run: RunContext, directive: Directive) -> Any:
+    """The pause of a run that was requested from outside.
+
+    Args:
+        run: The run, whose code is between two tasks.
+        directive: The request.
+
+    Returns:
+        What has `paused` and `paused_async`, which wait until the run is resumed.
+    """
+    why = f"as requested: {directive.message}" if directive.message else "as requested"
+    key = f"requested-{run.attempt}-{directive.revision}"
+    return _Pausing(None, None, key, suspends=False, run=run, why=why)
 
 
 def _current(*, suspends: bool) -> RunContext:

@@ -13,7 +13,7 @@ from towpath._clock import system_clock
 from towpath._delivery.reports import StateReport
 from towpath._engine.coroutines import whole
 from towpath._engine.returned import ReturnedState, taken
-from towpath._engine.time_limit import time_limit, timed_out
+from towpath._engine.time_limit import loop_time_limit, time_limit, timed_out
 from towpath._limits.tags import tag_slots, tag_slots_async
 from towpath._redaction.patterns import scrubbed
 from towpath._runs.context import current_run
@@ -124,7 +124,7 @@ class Attempts:
                 return self.completed(value, content)
 
     def _within_limits(self, body: Callable[[], Any]) -> Any:
-        with tag_slots(self._context), time_limit(self._seconds):
+        with tag_slots(self._context), time_limit(self._seconds, self._context):
             return body()
 
     def _kept(self, value: Any) -> Content | None:
@@ -165,9 +165,8 @@ class Attempts:
             limit = asyncio.timeout(None)
             try:
                 async with tag_slots_async(self._context), limit:
-                    if self._seconds is not None:
-                        limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
-                    value = taken(await body())
+                    with loop_time_limit(limit, self._seconds, self._context):
+                        value = taken(await body())
                 content = self._kept(value)
             except Exception as error:  # noqa: BLE001 - user code may raise anything
                 if isinstance(error, TimeoutError) and limit.expired():

@@ -82,8 +82,12 @@ class ResultEntry:
         else:
             self.key = self._key_of(inputs) if self._settings.results_cache != "off" else ""
 
-    def look_up(self) -> Hit | None:
-        """The result of an earlier run with the same key, unless it has expired."""
+    def look_up(self, *, replays: bool = False) -> Hit | None:
+        """The result of an earlier run with the same key, unless it has expired.
+
+        Args:
+            replays: Whether only results count that were kept within the retry of its root run.
+        """
         if not self.key or self._is_refreshed():
             return None
         try:
@@ -96,7 +100,14 @@ class ResultEntry:
         stored, value = found
         if stored.expires is not None and self._run.clock.time() >= stored.expires:
             return None
+        if replays and not self._is_of_retry(stored):
+            return None
         return Hit(value=value, run_id=stored.run_id, content=_content(stored))
+
+    def _is_of_retry(self, stored: StoredResult) -> bool:
+        replay = self._run.replay
+        same = stored.top_run_id == _top(self._run).run_id
+        return replay is None or (same and stored.attempt >= replay.attempt)
 
     def _is_refreshed(self) -> bool:
         if self._policy.refresh is not None:
@@ -112,6 +123,7 @@ class ResultEntry:
         after = self._policy.expiration
         now = self._run.clock.time()
         expires = now + after.total_seconds() if after is not None else None
+        top = _top(self._run)
         try:
             stored = self._store.write(
                 self.key or f"run:{self._run.run_id}",
@@ -121,6 +133,8 @@ class ResultEntry:
                 expires=expires,
                 # Of runs that compute the same at once, the first one's result stays.
                 now=now if self.key and not self._is_refreshed() else None,
+                top_run_id=top.run_id,
+                attempt=top.attempt,
             )
         except OSError as error:
             # The flow can go on with the value: a full disk only prevents caching.
@@ -145,6 +159,13 @@ class ResultEntry:
             _log.warning("%s is not cached: %s", self._run.name, error)
             return ""
         return f"{identity_of(self._run.owner)}:{key}" if key else ""
+
+
+def _top(run: RunContext) -> RunContext:
+    """The outermost run of this process around a run."""
+    while run.parent is not None:
+        run = run.parent
+    return run
 
 
 def _flow_parameters(run: RunContext) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from towpath._runs.cancellation import Cancellation
 from towpath._runs.children import Child
 from towpath._runs.context import current_run
 from towpath._runs.futures import wait, wait_async
+from towpath._runs.replay import took
 from towpath.exceptions import ParameterError
 from towpath.states import result_of
 
@@ -100,6 +101,8 @@ class FlowCall:
             refusal = error
         else:
             parent = current_run.get()
+            for future, _, _ in self._waits:
+                took(parent, future.child)
             self._key = key_of(self._flow, parameters, parent)
             return earlier(self._flow, parameters, parent, self._key) or parameters
         return flow_runs.FlowRun(self._flow, given).refused(refusal)

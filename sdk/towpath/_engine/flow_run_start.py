@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from towpath._engine.definitions import FlowDefinition
     from towpath._runs.cancellation import Cancellation
     from towpath._runs.context import RunContext
+    from towpath._runs.replay import Replay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,8 @@ class RunLease:
         root_run_id: Outermost run around it; empty when it is itself.
         code_version: Version of its code where that isn't in the code; empty for the flow's own.
         secrets: Values among its parameters that must not be shown.
+        timeout_seconds: Time after which its process is stopped; None for no limit.
+        replay: Tasks that it runs again although their results are kept; None for none.
     """
 
     run_id: str
@@ -51,6 +55,8 @@ class RunLease:
     root_run_id: str = ""
     code_version: str = ""
     secrets: LiveSecrets = field(default_factory=LiveSecrets)
+    timeout_seconds: float | None = None
+    replay: Replay | None = None
 
 
 def loops_around(parent: RunContext | None) -> Loops | None:
@@ -93,6 +99,7 @@ def begin(
         parent_run_id=parent.run_id if parent else "",
         root_run_id=parent.root_run_id if parent else "",
     )
+    seconds = lease.timeout_seconds
     run = FlowRunContext(
         run_id=lease.run_id,
         kind="flow",
@@ -121,6 +128,8 @@ def begin(
         loops=loops_around(parent) or Loops(),
         loop_depth=depth_below(parent),
         secrets=parent.secrets if parent else lease.secrets,
+        replay=lease.replay,
+        ends=None if seconds is None else time.monotonic() + seconds,
     )
     run.hide(parameters)
     run.name = flow.name  # For code that makes the name, and reads it.
@@ -150,8 +159,8 @@ def begin(
                 traceparent=run.trace.traceparent if run.trace is not None else "",
             )
         )
-        if lease.fence:
-            # The service made the run, so its creation changes nothing.
+        if lease.fence or lease.attempt > 1:
+            # The run is there already, so its creation changes nothing.
             run.reporter.transition(run.run_id, state)
     except BaseException as error:
         leave_unended(run, error)

@@ -22,6 +22,7 @@ from towpath._runs.context import RunContext, current_run, leave_run
 from towpath._runs.futures import wait, wait_async
 from towpath._runs.loops import enter_loop, leave_loop
 from towpath._runs.open_runs import follow, forget
+from towpath._runs.replay import mark, took
 from towpath._runs.stack import in_fresh_task, in_fresh_thread, nearly_full
 from towpath._runs.suspension import Suspended
 from towpath._runs.unended import leave_unended
@@ -65,6 +66,7 @@ class FlowRun:
         follow(self._run)
         try:
             self._child = Child(self._run.name)
+            mark(self._run, self._child, flow.name, flow.flow_id)
             if self._parent is not None:
                 self._parent.children.add(self._child)
             results = flow.result_policy
@@ -189,6 +191,7 @@ class FlowRun:
         self._child.state = state
         if self._parent is not None:
             self._parent.children.settle(self._child)
+            took(self._parent, self._child)
         elif state.exception is not None and not self._run.inherited:
             failure_report.attach(
                 state.exception, self._run.name, self._run.children, self._run.secrets.text

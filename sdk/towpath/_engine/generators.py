@@ -60,7 +60,7 @@ class Driver:
             try:
                 step: Callable[[], Any] = lambda: next(inner)  # noqa: E731, B023 - used at once
                 while True:
-                    with self._in_run(), time_limit(self._seconds), exposed():
+                    with self._in_run(), time_limit(self._seconds, self._run), exposed():
                         try:
                             item = self._cancellation.run(step)
                         except StopIteration as stop:
@@ -70,7 +70,7 @@ class Driver:
                     step = yield from _offer(item, inner)
             except GeneratorExit:
                 try:
-                    with self._in_run(), time_limit(self._seconds), exposed():
+                    with self._in_run(), time_limit(self._seconds, self._run), exposed():
                         inner.close()
                 except BaseException as error:
                     self._left(error)

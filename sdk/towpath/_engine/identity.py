@@ -7,7 +7,7 @@ import inspect
 import sys
 from contextlib import suppress
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakKeyDictionary
 
 from towpath._callables import plain_function
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 _digests: WeakKeyDictionary[Callable[..., Any], str] = WeakKeyDictionary()
 
+_scripts: Final[set[str]] = set()
+
+
+def read_as_script(module: str) -> None:
+    """Has the tasks of an imported module be the same as those of its file, run as a script."""
+    _scripts.add(module)
+
 
 def identity_of(task: Any) -> str:
     """The identity of a task: equal in every process, different for different tasks.
@@ -31,9 +38,10 @@ def identity_of(task: Any) -> str:
     """
     function = plain_function(task.fn)
     key = str(task.task_key)
-    if task.__module__ == "__main__":
+    module = str(task.__module__)
+    if module == "__main__" or module in _scripts:
         # Scripts all call their module __main__, so their file counts.
-        key = f"{_file_of(function)}:{key}"
+        key = f"{_file_of(function)}:__main__{key.removeprefix(module)}"
     return f"{key}:{_digest_of(function)}" if "<" in key and _is_plain(function) else key
 
 

@@ -44,7 +44,9 @@ def earlier(
     """Returns the subflow as it completed in an earlier attempt of its flow, else None."""
     if parent is None or not key or parent.attempt == 1:
         return None
-    hit = ResultEntry(flow.result_policy, parent, {}, key=key).look_up()
+    replay = parent.replay
+    replays = replay is not None and (parent.replays or replay.names(-1, flow.name, flow.flow_id))
+    hit = ResultEntry(flow.result_policy, parent, {}, key=key).look_up(replays=replays)
     if hit is None:
         return None
     report = StateReport(

@@ -12,6 +12,7 @@ from towpath._delivery.session import end_forked_child
 from towpath._engine.arguments import search, waits_for
 from towpath._engine.attempts import interruption
 from towpath._engine.mapping import calls_of, lists_in
+from towpath._engine.safe_points import pause_if_asked
 from towpath._engine.skipping import skipped, upstream_failures
 from towpath._engine.task_runs import (
     Results,
@@ -25,6 +26,7 @@ from towpath._runs.children import Child, Children
 from towpath._runs.context import current_run
 from towpath._runs.futures import Future, FutureList
 from towpath._runs.loops import loop_for
+from towpath._runs.replay import mark
 from towpath._runs.unended import leave_unended
 from towpath._state_type import StateType
 from towpath._strikes import spared
@@ -70,6 +72,9 @@ def submit(
             f"{task.name}.submit() was called in a forked child, whose parent runs the flow: call"
             f" {task.name}() directly, or begin another flow here"
         )
+    if parent.loop is None:
+        # The code of an async flow follows requests where it awaits a task.
+        pause_if_asked()
     with spared():
         return _submitted(task, parameters, parent, wait_for, mapped=mapped)
 
@@ -92,6 +97,8 @@ def _submitted(
     report_new(run, StateReport(state=StateType.PENDING, time=run.created), waits=waits)
     try:
         child = Child(run.name)
+        upstream = (each.child for each, _, _ in waits)
+        mark(run, child, task.name, task.task_key, upstream=upstream)
         child.trace = run.trace
         future: Future[Any] = Future(run.run_id, child)
         child.future = future

@@ -20,6 +20,7 @@ from towpath._engine.coroutines import awaited
 from towpath._engine.defaults import default_persistence, policy_of
 from towpath._engine.generators import Driver
 from towpath._engine.run_logging import logs_prints, set_up
+from towpath._engine.safe_points import pause_if_asked, pause_if_asked_async
 from towpath._engine.skipping import skipped, upstream_failures
 from towpath._redaction.live import LiveSecrets
 from towpath._runs.async_library import check_async_library
@@ -32,6 +33,7 @@ from towpath._runs.context import (
     named_in,
 )
 from towpath._runs.futures import wait, wait_async
+from towpath._runs.replay import mark, took
 from towpath._runs.stack import in_fresh_task, in_fresh_thread, level_below, nearly_full
 from towpath._runs.unended import leave_unended
 from towpath._settings.current import settings_of_runs
@@ -174,7 +176,7 @@ class Results:
             entry = ResultEntry(policy, run, parameters)
         except Exception as error:  # noqa: BLE001 - cache_key_fn is the user's code
             return cls(problem=error)
-        return cls(entry=entry, hit=entry.look_up())
+        return cls(entry=entry, hit=entry.look_up(replays=run.replays))
 
     @property
     def key(self) -> str:
@@ -276,6 +278,7 @@ class _Called:
         self.child.state = state
         if self.run.parent is not None:
             self.run.parent.children.settle(self.child)
+            took(self.run.parent, self.child)
         return self.child
 
     def raised(self, state: State[Any]) -> Child:
@@ -303,6 +306,7 @@ def _begin(task: TaskDefinition, arguments: Arguments, waits: Waits) -> _Called:
     parameters = arguments.parameters if failed else arguments.resolved()
     run = new_run(task, parameters)
     called = _Called(run=run, parameters=parameters, results=_NO_RESULTS, child=Child(run.name))
+    mark(run, called.child, task.name, task.task_key, upstream=(each.child for each, _, _ in waits))
     if failed:
         state = skipped(called.child, failed)
         report = StateReport(
@@ -340,6 +344,7 @@ def call(
     wait_for: Any = (),
 ) -> Child:
     """Runs a task of an ordinary function here and now."""
+    pause_if_asked()
     with spared():
         arguments, waits = _waits(task, args, kwargs, wait_for)
         if waits:
@@ -363,6 +368,7 @@ async def call_async(
 ) -> Child:
     """Runs a task of a coroutine function here and now."""
     check_async_library(task.name)
+    await pause_if_asked_async()
     arguments, waits = _waits(task, args, kwargs, wait_for)
     if waits:
         await wait_async(future for future, _, _ in waits)

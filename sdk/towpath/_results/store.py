@@ -12,7 +12,10 @@ import hmac
 import json
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from towpath._results.serializing import deserialized, is_pickle, serialized
 from towpath.exceptions import ResultError
@@ -47,6 +50,36 @@ class StoredResult:
     """The run that gave it."""
     expires: float | None
     """Seconds since the Unix epoch; None for never."""
+    top_run_id: str = ""
+    """The outermost run of the process that gave it."""
+    attempt: int = 0
+    """The attempt of that run."""
+
+
+Kept = Literal["here", "gone", "expired", "unreadable", "elsewhere"]
+"""What is known of a stored result by its address: "elsewhere" is out of this machine's reach."""
+
+
+def kept_at(uri: str, now: float) -> Kept:
+    """Looks for a stored result, without reading its value.
+
+    Args:
+        uri: Its address.
+        now: The time, seconds since the Unix epoch.
+    """
+    parts = urlsplit(uri)
+    path = Path(url2pathname(parts.path))
+    # A folder of results has a folder for each two digits of their names.
+    if parts.scheme != "file" or not path.parent.parent.is_dir():
+        return "elsewhere"
+    try:
+        with path.open("rb") as file:
+            expires = json.loads(file.readline())["expires"]
+    except FileNotFoundError:
+        return "gone"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "unreadable"
+    return "expired" if expires is not None and now >= expires else "here"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +115,8 @@ class ResultStore:
         serializer: Serializer,
         expires: float | None,
         now: float | None = None,
+        top_run_id: str = "",
+        attempt: int = 0,
     ) -> StoredResult:
         """Stores a result under a key.
 
@@ -93,6 +128,8 @@ class ResultStore:
             expires: Until when it counts, seconds since the Unix epoch; None for ever.
             now: Time at which another result under the key counts, which then stays; None to
                 replace it.
+            top_run_id: The outermost run of this process.
+            attempt: The attempt of that run.
 
         Returns:
             What is known of the result that lies there.
@@ -110,6 +147,8 @@ class ResultStore:
             "serializer": serializer,
             "run_id": run_id,
             "expires": expires,
+            "top_run_id": top_run_id,
+            "attempt": attempt,
             "sha256": hashlib.sha256(data).hexdigest(),
         }
         if self._key:
@@ -234,4 +273,6 @@ def _stored(head: dict[str, Any], data: bytes, uri: str) -> StoredResult:
         sha256=head["sha256"],
         run_id=head["run_id"],
         expires=head["expires"],
+        top_run_id=head.get("top_run_id", ""),
+        attempt=head.get("attempt", 0),
     )

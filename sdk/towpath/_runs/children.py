@@ -42,6 +42,8 @@ class Child:
     future: Waitable | None = None
     causes: Sequence[Child] = ()
     """For a skipped run: those upstream of it that didn't complete."""
+    replayed: bool = False
+    """Whether it runs again since a retry says so."""
     trace: Trace | None = field(default=None, repr=False)
     """Where a submitted run's spans are, for links to them."""
 

@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterable
     from types import TracebackType
 
+    from towpath._delivery.directives import Directive
     from towpath._delivery.reports import Reporter
+    from towpath._runs.budget import Budget
     from towpath._runs.cancellation import Cancellation
     from towpath._runs.children import Children
     from towpath._runs.interruption import Interruption
     from towpath._runs.loops import Loops, SharedLoop
+    from towpath._runs.replay import Replay
     from towpath._runs.trace import Trace
     from towpath._settings.declared import Settings
     from towpath.states import State
@@ -123,6 +126,18 @@ class RunContext:
     """Of the flow run."""
     cancellation: Cancellation | None = None
     """Of a flow run: whether its own end is requested."""
+    pause_asked: Directive | None = field(default=None, repr=False)
+    """A request to pause it that its code hasn't followed yet."""
+    paused_revision: int = 0
+    """Revision of the last such request that was followed."""
+    budget: Budget | None = field(default=None, repr=False)
+    """The time limit of its attempt; None without one."""
+    ends: float | None = None
+    """When its process is stopped, by the monotonic clock; None for no such time."""
+    replay: Replay | None = field(default=None, repr=False)
+    """The tasks that a retry runs again; None for none."""
+    replays: bool = False
+    """Whether it runs again, and what its code begins: a retry says so."""
     abandoned: bool = False
     """Whether it has passed to another process, and is to report nothing more."""
     loop: SharedLoop | None = field(default=None, repr=False)

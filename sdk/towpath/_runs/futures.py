@@ -15,6 +15,8 @@ from towpath._callables import returns_coroutine
 from towpath._forks import generation
 from towpath._runs.async_library import check_async_library
 from towpath._runs.children import Child
+from towpath._runs.context import current_run
+from towpath._runs.replay import took
 from towpath._runs.slots import giving_way
 from towpath._runs.waiting import Wait
 from towpath._state_type import StateType
@@ -121,6 +123,7 @@ class Future(Generic[R]):
         self.wait(timeout)
         if not self._done:
             raise TimeoutError(f"{self.child.name} has not ended within {timeout} s")
+        took(current_run.get(), self.child)
         if not self.state.is_completed():
             self.child.handle()
         value: R = result_of(self.state, raise_on_failure=raise_on_failure)
@@ -129,6 +132,7 @@ class Future(Generic[R]):
     def final_state(self) -> State[R]:
         """Waits for the run's final state and returns it; a failure counts as handled then."""
         self.wait()
+        took(current_run.get(), self.child)
         self.child.handle_unless_completed()
         return self.state
 

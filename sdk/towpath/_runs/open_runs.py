@@ -53,6 +53,10 @@ def cancel(run_id: str, message: str, *, timed_out: bool = False) -> bool:
 def obey(directive: Directive) -> None:
     """Follows a directive of the server; it may come again."""
     run = _open.get(directive.run_id)
+    if run is not None and directive.kind == "pause":
+        if directive.revision > run.paused_revision:
+            run.pause_asked = directive
+        return
     if run is None or directive.kind not in {"cancel", "abandon"}:
         return
     run.abandoned = run.abandoned or directive.kind == "abandon"

@@ -189,6 +189,8 @@ def lease_of(message: work_pb2.WorkLease, lease_seconds: float) -> Lease:
         entrypoint=job.entrypoint,
         parent_run_id=job.parent_run_id,
         root_run_id=job.root_run_id,
+        from_tasks=tuple(job.from_tasks),
+        from_attempt=job.from_attempt,
         code=_code(job.code_source),
         parameters=_parameters(job.parameters),
         template=template,

@@ -19,6 +19,7 @@ from towpath._definitions.leased import arguments_of, run_leased
 from towpath._engine.flow_run_start import RunLease
 from towpath._redaction.live import LiveSecrets
 from towpath._runs.open_runs import cancel
+from towpath._runs.replay import replay_of
 from towpath._settings.current import get_settings
 from towpath._state_type import StateType
 from towpath._values.secret import Secret
@@ -187,6 +188,8 @@ def execute(folder: RunFolder) -> int:
         root_run_id=job.root_run_id,
         code_version=code.version,
         secrets=values.hidden,
+        timeout_seconds=job.process.timeout_seconds,
+        replay=replay_of(job.from_tasks, job.from_attempt),
     )
     termination.begin()
     run = run_leased(flow, arguments, lease)

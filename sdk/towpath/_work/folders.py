@@ -82,6 +82,8 @@ class Job:
         entrypoint: The flow: "path/file.py:flow" or "package.module:flow".
         parent_run_id: Run that it is a child of; empty for none.
         root_run_id: Outermost run around it; empty when it is itself.
+        from_tasks: Tasks that are to run again even if their results are kept.
+        from_attempt: The first attempt that was to run them again.
         process: What the shim needs of it.
         code: Where the code is from.
         parameters: Arguments of the flow, as JSON values; "{{ secrets.NAME }}" stands for a secret,
@@ -98,6 +100,8 @@ class Job:
     process: ProcessJob
     parent_run_id: str = ""
     root_run_id: str = ""
+    from_tasks: tuple[str, ...] = ()
+    from_attempt: int = 0
     code: CodeSource = field(default_factory=CodeSource)
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -113,6 +117,7 @@ class Job:
             **_known(cls, value),
             "process": ProcessJob(**process),
             "code": CodeSource.of(value["code"]),
+            "from_tasks": tuple(value.get("from_tasks", ())),
         }
         return cls(**whole)
 

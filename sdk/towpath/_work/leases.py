@@ -24,6 +24,8 @@ class Lease:
         fence: Fence of the lease, from 1.
         entrypoint: The flow: "path/file.py:flow" or "package.module:flow".
         parent_run_id: Run that it is a child of; empty for none.
+        from_tasks: Tasks that are to run again even if their results are kept.
+        from_attempt: The first attempt that was to run them again.
         root_run_id: Outermost run around it; empty when it is itself.
         code: Where its code is from.
         parameters: Its arguments, as JSON values.
@@ -45,6 +47,8 @@ class Lease:
     entrypoint: str
     parent_run_id: str = ""
     root_run_id: str = ""
+    from_tasks: tuple[str, ...] = ()
+    from_attempt: int = 0
     code: CodeSource = field(default_factory=CodeSource)
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
     template: Mapping[str, Any] = field(default_factory=dict[str, Any])

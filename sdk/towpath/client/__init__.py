@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from towpath.client._members import NewUser, ServiceAccount, ServiceAccounts, User, Users
     from towpath.client._pools import Pools, WorkPool
     from towpath.client._queues import Queues, WorkQueue
+    from towpath.client._retries import Step
     from towpath.client._roles import Role, RoleBinding, Roles
     from towpath.client._run_control import Cancellation, Explanation, Reason
     from towpath.client._run_values import (
@@ -107,6 +108,7 @@ __all__ = [
     "ServiceAccounts",
     "SignInOptions",
     "SignIns",
+    "Step",
     "Tenant",
     "TenantLimits",
     "TenantUsage",
@@ -186,6 +188,7 @@ _HOMES: Final = {
     "ServiceAccounts": "_members",
     "SignInOptions": "_sign_in",
     "SignIns": "_sign_in",
+    "Step": "_retries",
     "Tenant": "_tenants",
     "TenantLimits": "_tenants",
     "TenantUsage": "_tenants",

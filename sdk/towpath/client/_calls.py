@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+from towpath._runs.budget import remaining_of
+from towpath._runs.context import current_run
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -16,6 +19,9 @@ Answer = TypeVar("Answer", bound="Message")
 PACKAGE: Final = "towpath.api.v1"
 PAGE: Final = 500
 """Items of a page, the most that the service gives of most lists."""
+USUAL_SECONDS: Final = 10.0
+"""Timeout of a call where none is given, as transports have it."""
+_LEAST_SECONDS: Final = 0.05
 
 
 class Calls:
@@ -43,11 +49,13 @@ class Calls:
             method: "RunService/GetRun".
             request: Its request.
             answer: The type of its answer.
-            timeout_seconds: Longest wait; None for the transport's own.
+            timeout_seconds: Longest wait; None for the transport's own. Within a run it is at most
+                the time that the run has left.
 
         Raises:
             RpcError: The call failed.
         """
+        timeout_seconds = within_run(timeout_seconds)
         del answer  # The method's name implies it; the argument types the result.
         name = f"{PACKAGE}.{method}"
         if timeout_seconds is None:
@@ -74,6 +82,14 @@ class Calls:
         del answer
         for message in self.transport.server_stream(f"{PACKAGE}.{method}", request):
             yield cast("Answer", message)
+
+
+def within_run(seconds: float | None) -> float | None:
+    """A timeout within the time that the current run has left."""
+    left = remaining_of(current_run.get())
+    if left is None or (seconds is None and left >= USUAL_SECONDS):
+        return seconds
+    return max(_LEAST_SECONDS, left if seconds is None else min(seconds, left))
 
 
 class Subject:

@@ -8,6 +8,7 @@ from towpath.client._caller import fetch_caller
 from towpath.client._loading import Loaded
 from towpath.client._logs import Logs
 from towpath.client._new_runs import NewRuns
+from towpath.client._retries import Retries
 from towpath.client._run_control import RunControl
 from towpath.client._server import fetch_server_info
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from towpath.client._workspaces import Workspaces
 
 
-class Client(NewRuns, RunControl, Logs):
+class Client(NewRuns, RunControl, Retries, Logs):
     """Reads and changes what a service holds.
 
     Methods about runs, flows and logs are the client's own; each other subject is an attribute:

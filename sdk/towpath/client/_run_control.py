@@ -90,9 +90,10 @@ class RunControl(Subject):
         return Cancellation(run=convert.to_run(answer.run), descendants=answer.descendant_count)
 
     def pause(self, run_id: str, *, message: str = "") -> Run:
-        """Takes a run that waits for a worker out of the queue, until it is resumed.
+        """Pauses a run until it is resumed.
 
-        A repeat changes nothing.
+        A run that waits for a worker leaves the queue. One that executes is paused by its process
+        before its next task, and is RUNNING until then. A repeat changes nothing.
 
         Args:
             run_id: Full id of the run.
@@ -103,7 +104,7 @@ class RunControl(Subject):
 
         Raises:
             NotFound: There is no such run.
-            NotPausedError: It executes or has ended, or is of no deployment.
+            NotPausedError: It has ended; or it waits, and is of no deployment.
         """
         request = pb.PauseRunRequest(name=f"{self._parent}/runs/{run_id}", message=message)
         with _refused_pauses():

@@ -1,4 +1,4 @@
-"""The wiring of creating, cancelling, pausing and explaining runs."""
+"""The wiring of creating, cancelling, pausing, retrying and explaining runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from towpath_service.work.application.creating import Creating
 from towpath_service.work.application.explaining import Explaining
 from towpath_service.work.application.held_leases import HeldLeases
 from towpath_service.work.application.pausing import Pausing
+from towpath_service.work.application.retrying import Retrying
 from towpath_service.work.rpc.pause_handler import PauseHandler
+from towpath_service.work.rpc.retry_handler import RetryHandler
 from towpath_service.work.rpc.run_control_handler import RunControlHandler
 from towpath_service.work.storage.control import SqlControlStore
 from towpath_service.work.storage.directives import SqlDirectives
@@ -81,8 +83,9 @@ def control(foundation: Foundation, parts: WorkOfRuns, queries: Queries) -> Subj
     pauses = PauseHandler(
         Pausing(store, bus, clock, foundation.draining), clock, queries, parts.shown
     )
+    retries = RetryHandler(Retrying(store, bus, clock), queries, parts.shown)
     return Subject(
-        handlers=(handler, pauses),
+        handlers=(handler, pauses, retries),
         loops={"directives": parts.directives.run},
         background={"followed directives": forget_followed},
     )

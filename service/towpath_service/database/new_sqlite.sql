@@ -2,7 +2,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0013');
+INSERT INTO "alembic_version" VALUES('0014');
 CREATE TABLE api_key (
 	tenant_id VARCHAR(36) NOT NULL,
 	key_id VARCHAR(16) NOT NULL,
@@ -377,7 +377,7 @@ CREATE TABLE run_origin (
 	job_overrides TEXT NOT NULL,
 	creator TEXT NOT NULL,
 	crash_retries INTEGER NOT NULL,
-	returns INTEGER NOT NULL,
+	returns INTEGER NOT NULL, replay TEXT,
 	CONSTRAINT pk_run_origin PRIMARY KEY (tenant_id, run_id)
 );
 CREATE TABLE run_pause (

@@ -193,6 +193,7 @@ def test_every_rpc_that_changes_something_of_these_services_is_audited() -> None
         "RunService/DeleteRun",
         "RunService/PauseRun",
         "RunService/ResumeRun",
+        "RunService/RetryRun",
         "AuthService/SignOut",
         "AuthService/ApproveDeviceSignIn",
         "AuthService/IssueRunToken",

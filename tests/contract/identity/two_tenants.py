@@ -54,6 +54,7 @@ ASKING: Final[dict[str, Asking]] = {
     "explain": ("RunService/ExplainRun", {"name": "RUN"}),
     "pause": ("RunService/PauseRun", {"name": "RUN"}),
     "resume": ("RunService/ResumeRun", {"name": "RUN"}),
+    "retry": ("RunService/RetryRun", {"name": "RUN"}),
     "await input": ("RunService/AwaitRunInput", {"name": "RUN", "pause_key": "1"}),
     "graph": ("RunService/GetRunGraph", {"name": "RUN"}),
     "timeline": ("RunService/StreamRunTimeline", {"name": "RUN"}),

@@ -15,6 +15,7 @@ from towpath_service.runs.storage.tables import run_pause
 from towpath_service.work.application.lease_expiry import expire
 from towpath_service.work.domain.leases import Outcome
 from towpath_service.work.storage import tables
+from towpath_service.work.storage.directives import SqlDirectives
 
 from tests.contract.work.desk import SCHEMA, YES, Desk, paused, running
 from tests.contract.work.site import NOW_US, SCOPE, SECOND, TENANT, new_id, request
@@ -276,14 +277,42 @@ async def test_a_run_that_waits_is_taken_out_of_the_queue_and_put_back(site: Sit
     ]
 
 
-async def test_what_executes_or_has_no_deployment_is_not_paused_from_outside(
+async def test_a_run_that_executes_is_asked_to_pause_until_it_was_resumed(site: Site, desk: Desk):
+    run_id = new_id()
+    await site.report(run_id, running())
+    source = SqlDirectives(site.stores.database)
+    await desk.pause(run_id, message="look first")
+    await desk.pause(run_id, message="look first")
+    [asked] = await source()
+    assert (asked.kind, asked.run_id, asked.message, asked.revision) == (2, run_id, "look first", 1)
+    assert asked.producer.producer_id == site.producer_id
+    await source.forget_followed()
+    assert (await site.run(run_id)).state is RunState.RUNNING
+    await site.report(run_id, paused("requested-1-1", schema="", seconds=None))
+    assert await source() == []
+    await desk.resume(run_id)
+    await site.report(run_id, StateReport(state=RunState.RUNNING))
+    # The request that was followed doesn't pause it again.
+    assert await source() == []
+    assert await site.rows(tables.run_directive) == []
+
+
+async def test_a_cancellation_takes_the_place_of_a_request_to_pause(site: Site, desk: Desk):
+    run_id = new_id()
+    await site.report(run_id, running())
+    await desk.pause(run_id)
+    await site.cancel(run_id)
+    [asked] = await SqlDirectives(site.stores.database)()
+    assert asked.kind == 1
+    assert (await refused(desk.pause(run_id))).reason == "TRANSITION_NOT_ALLOWED"
+
+
+async def test_what_has_ended_or_has_no_deployment_is_not_paused_from_outside(
     site: Site, desk: Desk
 ):
     run_id = new_id()
-    await site.report(run_id, running())
-    error = await refused(desk.pause(run_id))
-    assert error.reason == "TRANSITION_NOT_ALLOWED"
-    assert "pause_flow_run()" in error.message
+    await site.report(run_id, running(), StateReport(state=RunState.COMPLETED))
+    assert (await refused(desk.pause(run_id))).reason == "TRANSITION_NOT_ALLOWED"
     ahead = new_id()
     scheduled = Creation(
         kind=RunKind.FLOW,

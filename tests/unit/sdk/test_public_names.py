@@ -27,9 +27,9 @@ NAMES = {
         " Limits LocalCode LogLine Login NewApiKey NewTenant NewUser PackageCode Pause"
         " Pools Queues Reason Role RoleBinding Roles Run RunEvent ScheduleInfo"
         " ScheduleSlot Schedules SecretInfo Secrets ServerInfo ServiceAccount ServiceAccounts"
-        " SignInOptions SignIns Tenant TenantLimits TenantUsage Tenants Transition Trust Trusts"
-        " Usage User UserTrust Users VariableInfo Variables WaitingSignIn WorkPool WorkQueue Worker"
-        " Workers Workspace WorkspaceGrant Workspaces connect"
+        " SignInOptions SignIns Step Tenant TenantLimits TenantUsage Tenants Transition Trust"
+        " Trusts Usage User UserTrust Users VariableInfo Variables WaitingSignIn WorkPool WorkQueue"
+        " Worker Workers Workspace WorkspaceGrant Workspaces connect"
     ),
     "towpath.concurrency": (
         "AcquireConcurrencySlotTimeoutError ConcurrencySlotAcquisitionError Slots concurrency"
@@ -57,9 +57,9 @@ NAMES = {
         " SignatureMismatchError UnfinishedRun UpstreamTaskError"
         " ConfigurationError Conflict DefinitionError EventLoopError FlowPauseTimeout FlowRunFailed"
         " FlowRunWaitTimeout InvalidRequest MissingContextError NestingError NotATowpathServer"
-        " NotFound NotPausedError NotSignedIn ParameterError ResultError"
-        " RpcError RunCancelled RunCrashed RunError RunTimedOut ServerUnreachable TowpathError"
-        " UnhashableInputError UpstreamFailed VariableError"
+        " NotFound NotPausedError NotRetryableError NotSignedIn ParameterError ResultError"
+        " ResultsExpired RpcError RunCancelled RunCrashed RunError RunTimedOut ServerUnreachable"
+        " TowpathError UnhashableInputError UpstreamFailed VariableError"
     ),
     "towpath.extensions.exporting": (
         "END_SECONDS end_within endpoint hush_exporters provider_from_environment resource_of"
@@ -84,7 +84,7 @@ NAMES = {
     ),
     "towpath.input": "RunInput",
     "towpath.logging": "disable_run_logger get_logger get_run_logger",
-    "towpath.runtime": "deployment flow_run task_run",
+    "towpath.runtime": "deadline_headers deployment flow_run remaining task_run",
     "towpath.runtime.deployment": "flow_run_id id name parameters version",
     "towpath.runtime.flow_run": (
         "api_url ui_url"

@@ -265,6 +265,8 @@ class ProcessKind:
             entrypoint=lease.entrypoint,
             parent_run_id=lease.parent_run_id,
             root_run_id=lease.root_run_id,
+            from_tasks=lease.from_tasks,
+            from_attempt=lease.from_attempt,
             code=lease.code,
             parameters=lease.parameters,
             environment=environment,

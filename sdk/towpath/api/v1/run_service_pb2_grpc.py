@@ -80,6 +80,11 @@ class RunServiceStub(object):
                 request_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.ResumeRunRequest.SerializeToString,
                 response_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.ResumeRunResponse.FromString,
                 _registered_method=True)
+        self.RetryRun = channel.unary_unary(
+                '/towpath.api.v1.RunService/RetryRun',
+                request_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.RetryRunRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.RetryRunResponse.FromString,
+                _registered_method=True)
         self.AwaitRunInput = channel.unary_unary(
                 '/towpath.api.v1.RunService/AwaitRunInput',
                 request_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.AwaitRunInputRequest.SerializeToString,
@@ -183,10 +188,10 @@ class RunServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def PauseRun(self, request, context):
-        """Pauses a run that waits for a worker: it leaves the queue until it is resumed. A repeat changes
-        nothing. Code that executes pauses itself, see PauseReport. Errors: NOT_FOUND,
-        FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it executes or has ended; NOT_DISPATCHABLE: no
-        deployment has made it).
+        """Pauses a run until it is resumed. One that waits for a worker leaves the queue. The process of one
+        that executes is asked to pause it before its next task; it is RUNNING until then. A repeat
+        changes nothing. Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it neither
+        waits nor executes; NOT_DISPATCHABLE: it waits, and no deployment has made it).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -198,6 +203,18 @@ class RunServiceServicer(object):
         process waits goes on in it; a suspended one is queued for a worker. Errors: NOT_FOUND,
         INVALID_ARGUMENT (input that doesn't fit the schema), FAILED_PRECONDITION
         (TRANSITION_NOT_ALLOWED: it isn't paused; PAUSE_ANSWERED, PAUSE_EXPIRED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryRun(self, request, context):
+        """Queues a run that has ended without success again, as its next attempt. Tasks and subflows that
+        completed, and whose results are kept, come back from them as COMPLETED, CACHED; the others run
+        again. The attempt uses the present revision of the deployment, and with it repaired code.
+        Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it has not ended, or has
+        completed; NOT_DISPATCHABLE: no deployment has made it, or its deployment or work pool is gone),
+        RESOURCE_EXHAUSTED (QUOTA_EXCEEDED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -329,6 +346,11 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.ResumeRun,
                     request_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.ResumeRunRequest.FromString,
                     response_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.ResumeRunResponse.SerializeToString,
+            ),
+            'RetryRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryRun,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.RetryRunRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.RetryRunResponse.SerializeToString,
             ),
             'AwaitRunInput': grpc.unary_unary_rpc_method_handler(
                     servicer.AwaitRunInput,
@@ -596,6 +618,33 @@ class RunService(object):
             '/towpath.api.v1.RunService/ResumeRun',
             towpath_dot_api_dot_v1_dot_run__service__pb2.ResumeRunRequest.SerializeToString,
             towpath_dot_api_dot_v1_dot_run__service__pb2.ResumeRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.RunService/RetryRun',
+            towpath_dot_api_dot_v1_dot_run__service__pb2.RetryRunRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_run__service__pb2.RetryRunResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -61,10 +61,10 @@ class RunServiceStub:
     Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it has ended).
     """
     PauseRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.PauseRunRequest, _run_service_pb2.PauseRunResponse]
-    """Pauses a run that waits for a worker: it leaves the queue until it is resumed. A repeat changes
-    nothing. Code that executes pauses itself, see PauseReport. Errors: NOT_FOUND,
-    FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it executes or has ended; NOT_DISPATCHABLE: no
-    deployment has made it).
+    """Pauses a run until it is resumed. One that waits for a worker leaves the queue. The process of one
+    that executes is asked to pause it before its next task; it is RUNNING until then. A repeat
+    changes nothing. Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it neither
+    waits nor executes; NOT_DISPATCHABLE: it waits, and no deployment has made it).
     """
     ResumeRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ResumeRunRequest, _run_service_pb2.ResumeRunResponse]
     """Resumes a paused run, with the input that it waits for. A pause is answered once: of two
@@ -72,6 +72,14 @@ class RunServiceStub:
     process waits goes on in it; a suspended one is queued for a worker. Errors: NOT_FOUND,
     INVALID_ARGUMENT (input that doesn't fit the schema), FAILED_PRECONDITION
     (TRANSITION_NOT_ALLOWED: it isn't paused; PAUSE_ANSWERED, PAUSE_EXPIRED).
+    """
+    RetryRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.RetryRunRequest, _run_service_pb2.RetryRunResponse]
+    """Queues a run that has ended without success again, as its next attempt. Tasks and subflows that
+    completed, and whose results are kept, come back from them as COMPLETED, CACHED; the others run
+    again. The attempt uses the present revision of the deployment, and with it repaired code.
+    Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it has not ended, or has
+    completed; NOT_DISPATCHABLE: no deployment has made it, or its deployment or work pool is gone),
+    RESOURCE_EXHAUSTED (QUOTA_EXCEEDED).
     """
     AwaitRunInput: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.AwaitRunInputRequest, _run_service_pb2.AwaitRunInputResponse]
     """Waits until a pause is answered, for the process of a run. The answer comes as soon as there is
@@ -150,10 +158,10 @@ class RunServiceAsyncStub(RunServiceStub):
     Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it has ended).
     """
     PauseRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.PauseRunRequest, _run_service_pb2.PauseRunResponse]  # type: ignore[assignment]
-    """Pauses a run that waits for a worker: it leaves the queue until it is resumed. A repeat changes
-    nothing. Code that executes pauses itself, see PauseReport. Errors: NOT_FOUND,
-    FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it executes or has ended; NOT_DISPATCHABLE: no
-    deployment has made it).
+    """Pauses a run until it is resumed. One that waits for a worker leaves the queue. The process of one
+    that executes is asked to pause it before its next task; it is RUNNING until then. A repeat
+    changes nothing. Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it neither
+    waits nor executes; NOT_DISPATCHABLE: it waits, and no deployment has made it).
     """
     ResumeRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ResumeRunRequest, _run_service_pb2.ResumeRunResponse]  # type: ignore[assignment]
     """Resumes a paused run, with the input that it waits for. A pause is answered once: of two
@@ -161,6 +169,14 @@ class RunServiceAsyncStub(RunServiceStub):
     process waits goes on in it; a suspended one is queued for a worker. Errors: NOT_FOUND,
     INVALID_ARGUMENT (input that doesn't fit the schema), FAILED_PRECONDITION
     (TRANSITION_NOT_ALLOWED: it isn't paused; PAUSE_ANSWERED, PAUSE_EXPIRED).
+    """
+    RetryRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.RetryRunRequest, _run_service_pb2.RetryRunResponse]  # type: ignore[assignment]
+    """Queues a run that has ended without success again, as its next attempt. Tasks and subflows that
+    completed, and whose results are kept, come back from them as COMPLETED, CACHED; the others run
+    again. The attempt uses the present revision of the deployment, and with it repaired code.
+    Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it has not ended, or has
+    completed; NOT_DISPATCHABLE: no deployment has made it, or its deployment or work pool is gone),
+    RESOURCE_EXHAUSTED (QUOTA_EXCEEDED).
     """
     AwaitRunInput: _aio.UnaryUnaryMultiCallable[_run_service_pb2.AwaitRunInputRequest, _run_service_pb2.AwaitRunInputResponse]  # type: ignore[assignment]
     """Waits until a pause is answered, for the process of a run. The answer comes as soon as there is
@@ -278,10 +294,10 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.PauseRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.PauseRunResponse, _abc.Awaitable[_run_service_pb2.PauseRunResponse]]:
-        """Pauses a run that waits for a worker: it leaves the queue until it is resumed. A repeat changes
-        nothing. Code that executes pauses itself, see PauseReport. Errors: NOT_FOUND,
-        FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it executes or has ended; NOT_DISPATCHABLE: no
-        deployment has made it).
+        """Pauses a run until it is resumed. One that waits for a worker leaves the queue. The process of one
+        that executes is asked to pause it before its next task; it is RUNNING until then. A repeat
+        changes nothing. Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it neither
+        waits nor executes; NOT_DISPATCHABLE: it waits, and no deployment has made it).
         """
 
     @_abc_1.abstractmethod
@@ -295,6 +311,20 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         process waits goes on in it; a suspended one is queued for a worker. Errors: NOT_FOUND,
         INVALID_ARGUMENT (input that doesn't fit the schema), FAILED_PRECONDITION
         (TRANSITION_NOT_ALLOWED: it isn't paused; PAUSE_ANSWERED, PAUSE_EXPIRED).
+        """
+
+    @_abc_1.abstractmethod
+    def RetryRun(
+        self,
+        request: _run_service_pb2.RetryRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.RetryRunResponse, _abc.Awaitable[_run_service_pb2.RetryRunResponse]]:
+        """Queues a run that has ended without success again, as its next attempt. Tasks and subflows that
+        completed, and whose results are kept, come back from them as COMPLETED, CACHED; the others run
+        again. The attempt uses the present revision of the deployment, and with it repaired code.
+        Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: it has not ended, or has
+        completed; NOT_DISPATCHABLE: no deployment has made it, or its deployment or work pool is gone),
+        RESOURCE_EXHAUSTED (QUOTA_EXCEEDED).
         """
 
     @_abc_1.abstractmethod

@@ -453,6 +453,8 @@ class WorkJob(_message.Message):
     ROOT_RUN_ID_FIELD_NUMBER: _builtins.int
     TRACE_CONTEXT_FIELD_NUMBER: _builtins.int
     FLOW_ID_FIELD_NUMBER: _builtins.int
+    FROM_TASKS_FIELD_NUMBER: _builtins.int
+    FROM_ATTEMPT_FIELD_NUMBER: _builtins.int
     deployment: _builtins.str
     """"workspaces/{workspace}/flows/{flow}/deployments/{deployment}"."""
     deployment_revision: _builtins.int
@@ -473,6 +475,8 @@ class WorkJob(_message.Message):
     """Id of the run at the top of the tree."""
     flow_id: _builtins.str
     """Id of the flow, the last segment of its name."""
+    from_attempt: _builtins.int
+    """The first attempt that was to run them again; results that were kept since count."""
     @_builtins.property
     def code_source(self) -> _deployment_pb2.CodeSource:
         """Source of the code; unset when the code is at the worker already."""
@@ -505,6 +509,10 @@ class WorkJob(_message.Message):
     def trace_context(self) -> _common_pb2.TraceContext:
         """Trace to continue."""
 
+    @_builtins.property
+    def from_tasks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tasks that are to run again even if their results are kept; see RetryRunRequest.from_tasks."""
+
     def __init__(
         self,
         *,
@@ -526,10 +534,12 @@ class WorkJob(_message.Message):
         root_run_id: _builtins.str = ...,
         trace_context: _common_pb2.TraceContext | None = ...,
         flow_id: _builtins.str = ...,
+        from_tasks: _abc.Iterable[_builtins.str] | None = ...,
+        from_attempt: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_grace_period", b"cancel_grace_period", "code_source", b"code_source", "parameters", b"parameters", "scheduled_time", b"scheduled_time", "timeout", b"timeout", "trace_context", b"trace_context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_grace_period", b"cancel_grace_period", "code_source", b"code_source", "deployment", b"deployment", "deployment_revision", b"deployment_revision", "display_name", b"display_name", "entrypoint", b"entrypoint", "flow_id", b"flow_id", "flow_name", b"flow_name", "on_lost_contact", b"on_lost_contact", "parameters", b"parameters", "parent_run_id", b"parent_run_id", "root_run_id", b"root_run_id", "scheduled_time", b"scheduled_time", "secrets", b"secrets", "tags", b"tags", "template_json", b"template_json", "timeout", b"timeout", "trace_context", b"trace_context"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_grace_period", b"cancel_grace_period", "code_source", b"code_source", "deployment", b"deployment", "deployment_revision", b"deployment_revision", "display_name", b"display_name", "entrypoint", b"entrypoint", "flow_id", b"flow_id", "flow_name", b"flow_name", "from_attempt", b"from_attempt", "from_tasks", b"from_tasks", "on_lost_contact", b"on_lost_contact", "parameters", b"parameters", "parent_run_id", b"parent_run_id", "root_run_id", b"root_run_id", "scheduled_time", b"scheduled_time", "secrets", b"secrets", "tags", b"tags", "template_json", b"template_json", "timeout", b"timeout", "trace_context", b"trace_context"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

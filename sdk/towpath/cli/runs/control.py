@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from towpath._display.words import printable
+from towpath.cli.runs.many import Chosen, chosen_runs, filter_options, for_each
 from towpath.cli.runs.watch import event_line
 from towpath.cli.shared.errors import FAILED, OK
 from towpath.cli.shared.output import print_json, text_output
@@ -23,7 +24,7 @@ LOOK_SECONDS: Final = 0.5
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", required=False)
 @click.option("--message", "-m", default="", metavar="TEXT", help="Why, for people.")
 @click.option(
     "--grace",
@@ -32,14 +33,40 @@ LOOK_SECONDS: Final = 0.5
     help="Time to end by itself before the process is stopped; by default, the pool's.",
 )
 @click.option("--wait", is_flag=True, help="Wait until the end is confirmed, at most 2 minutes.")
-def cancel(run: str, message: str, grace: float | None, *, wait: bool) -> None:
+@click.option("--dry-run", is_flag=True, help="Count the runs, and change nothing.")
+@filter_options
+def cancel(
+    run: str | None,
+    message: str,
+    grace: float | None,
+    chosen: Chosen,
+    *,
+    wait: bool,
+    dry_run: bool,
+) -> None:
     """Cancel a run and the flow runs below it.
+
+    With --flow or --state instead of RUN, every run that matches is cancelled.
 
     A run that waits is cancelled at once. A running one is asked to end, and its process is stopped
     if it doesn't. The exit code is 0, or with --wait 1 if the end isn't confirmed in time.
     """
     with connected() as client:
+        if run is None:
+            open_runs = [each for each in chosen_runs(client, chosen) if not each.state.terminal]
+            for_each(
+                "cancel",
+                open_runs,
+                lambda each: client.cancel(each.id, message=message, grace_seconds=grace),
+                chosen,
+                dry_run,
+            )
+            return
+        chosen.check_unused()
         found = client.run(run)
+        if dry_run:
+            click.echo(event_line(found))
+            return
         answer = client.cancel(found.id, message=message, grace_seconds=grace)
         ended = _to_the_end(client, answer.run) if wait else answer.run
     click.echo(event_line(ended))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import uuid_utils
 
+from towpath._state_type import StateType
 from towpath.cli.runs.watch import event_line
 from towpath.cli.shared.pairs import pairs_of
 from towpath.cli.shared.session import connected, note
@@ -22,15 +23,18 @@ if TYPE_CHECKING:
 @click.argument("run")
 @click.option("--message", "-m", default="", metavar="TEXT", help="Why, for people.")
 def pause(run: str, message: str) -> None:
-    """Take a run that waits for a worker out of the queue, until it is resumed.
+    """Pause a run until it is resumed.
 
-    A run that executes pauses by itself: its code calls pause_flow_run().
+    A run that waits for a worker leaves the queue. One that executes is paused by its process
+    before its next task.
     """
     with connected() as client:
         found = client.run(run)
         paused = client.pause(found.id, message=message)
     click.echo(event_line(paused))
-    note(f"  `towpath run resume {paused.short_id}` puts it back")
+    if paused.state is not StateType.PAUSED:
+        note("  its process pauses it before its next task")
+    note(f"  `towpath run resume {paused.short_id}` lets it go on")
 
 
 @click.command()

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from towpath._display.words import printable
+from towpath._display.words import printable, span
 from towpath._settings.current import get_settings
-from towpath._state_type import StateType
 from towpath.cli.runs.control import cancel, explain
+from towpath.cli.runs.filters import any_state, flow_id_of, since_time
 from towpath.cli.runs.logs import logs
+from towpath.cli.runs.many import Chosen, chosen_runs, filter_options, for_each
 from towpath.cli.runs.pausing import pause, resume
+from towpath.cli.runs.retrying import retry
 from towpath.cli.runs.run_values import (
     decision_as_json,
     detail_as_json,
@@ -23,15 +23,17 @@ from towpath.cli.runs.run_values import (
     ran,
     run_as_json,
 )
+from towpath.cli.runs.time_spent import time_spent
 from towpath.cli.runs.watch import event_line, watch
-from towpath.cli.shared.errors import NOT_FOUND, CommandError
 from towpath.cli.shared.groups import CommandGroup
 from towpath.cli.shared.output import list_output, print_json, print_json_line, text_output
-from towpath.cli.shared.session import confirmed, connected, note, progress, yes_option
+from towpath.cli.shared.session import confirmed, connected, note, progress
 from towpath.cli.shared.tables import Column, print_table
-from towpath.cli.shared.times import local_time, parse_duration
+from towpath.cli.shared.times import local_time
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from towpath.client import Client, Run, Transition
 
 
@@ -41,7 +43,7 @@ _OUTERMOST: Final = ("kind = flow", 'parent_run = ""')
 
 @click.group(cls=CommandGroup)
 def group() -> None:
-    """List, inspect, follow, cancel and delete runs.
+    """List, inspect, follow, cancel, retry and delete runs.
 
     RUN is the id of a run, or the last 4 to 8 characters of the short id in the list.
     """
@@ -51,6 +53,7 @@ group.add_command(cancel)
 group.add_command(explain)
 group.add_command(pause)
 group.add_command(resume)
+group.add_command(retry)
 group.add_command(logs)
 group.add_command(watch)
 
@@ -98,10 +101,10 @@ def list_runs(
     """
     narrow = not (everything or kind or parent)
     terms = [f"kind = {kind}"] if kind else list(_OUTERMOST) if narrow else []
-    terms += [_any_state(states)] if states else []
-    terms += [f'create_time >= "{_since(since)}"'] if since else []
+    terms += [any_state(states)] if states else []
+    terms += [f'create_time >= "{since_time(since)}"'] if since else []
     with connected(following=follow) as client:
-        terms += [f'flow = "{_flow_id(client, flow)}"'] if flow else []
+        terms += [f'flow = "{flow_id_of(client, flow)}"'] if flow else []
         terms += [f'parent_run = "{client.run(parent).id}"'] if parent else []
         filter_ = " AND ".join(terms)
         none = _nothing(narrow=narrow, filtered=len(terms) > len(_OUTERMOST) * narrow)
@@ -120,9 +123,13 @@ def inspect(run: str, output: str) -> None:
         found = client.run(run)
         history = list(client.transitions(found.id))
     if output == "json":
-        print_json(detail_as_json(found, history))
+        spent = time_spent(found, history, datetime.now(UTC))
+        print_json({**detail_as_json(found, history), "time_spent_seconds": spent})
         return
-    for title, text in _facts(found):
+    spent = time_spent(found, history, datetime.now(UTC))
+    for title, text in [*_facts(found), ("time", _causes(spent))]:
+        if not text:
+            continue
         click.echo(f"{title:<9} {text}")
     click.echo()
     _print_history(history)
@@ -157,11 +164,21 @@ def why(run: str, output: str) -> None:
 
 
 @group.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@yes_option
-def delete(runs: tuple[str, ...], *, yes: bool) -> None:
-    """Delete ended runs, each with all runs below it."""
+@click.argument("runs", nargs=-1, metavar="[RUN...]")
+@click.option("--dry-run", is_flag=True, help="Count the runs, and change nothing.")
+@filter_options
+def delete(runs: tuple[str, ...], chosen: Chosen, *, dry_run: bool) -> None:
+    """Delete ended runs, each with all runs below it.
+
+    With --flow or --state instead of RUN, every run that matches is deleted.
+    """
+    yes = chosen.yes
     with connected() as client:
+        if not runs:
+            matching = [run for run in chosen_runs(client, chosen) if run.state.terminal]
+            for_each("delete", matching, lambda run: client.delete(run.id), chosen, dry_run)
+            return
+        chosen.check_unused()
         found = [client.run(run) for run in runs]
         names = ", ".join(f"{printable(run.name)} ({run.short_id})" for run in found)
         if not confirmed(f"Delete {names} and all runs below?", yes=yes):
@@ -246,6 +263,11 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     return [(title, text) for title, text in facts if text]
 
 
+def _causes(spent: Mapping[str, float]) -> str:
+    """What the time of a run went to, in words."""
+    return ", ".join(f"{cause} {span(seconds)}" for cause, seconds in spent.items())
+
+
 def _creation(run: Run) -> str:
     """The title of the time when the service made the record of a run."""
     late = run.ended is not None and run.created > run.ended
@@ -267,42 +289,4 @@ def _print_history(history: list[Transition]) -> None:
             Column(title="WHY", cells=[f"{item.reason} {item.message}" for item in history]),
         ],
         wide=True,
-    )
-
-
-def _any_state(states: tuple[str, ...]) -> str:
-    names = [name.upper() for state in states for name in state.split(",")]
-    for name in names:
-        if name not in StateType.__members__:
-            close = difflib.get_close_matches(name, StateType.__members__, 1)
-            guess = f"did you mean {close[0]}?" if close else f"there are {', '.join(StateType)}"
-            raise click.BadParameter(f"there is no state {name!r}: {guess}", param_hint="--state")
-    terms = " OR ".join(f"state = {name}" for name in names)
-    return f"({terms})"
-
-
-def _flow_id(client: Client, wanted: str) -> str:
-    flows = list(client.flows())
-    # A name comes first: the id of another flow may read like it.
-    by_name = {flow.id: flow.id for flow in flows} | {flow.name: flow.id for flow in flows}
-    if wanted in by_name:
-        return by_name[wanted]
-    known = {name for flow in flows for name in (flow.id, flow.name)}
-    close = difflib.get_close_matches(wanted, known, 1)
-    raise CommandError(
-        f"there is no flow {wanted!r}" + (f": did you mean {close[0]!r}?" if close else ""),
-        hint="`towpath flow ls` lists flows",
-        code="NOT_FOUND",
-        exit_code=NOT_FOUND,
-    )
-
-
-def _since(text: str) -> str:
-    with suppress(ValueError, OverflowError):
-        return (datetime.now(UTC) - parse_duration(text)).isoformat()
-    with suppress(ValueError, OverflowError):
-        return datetime.fromisoformat(text).astimezone(UTC).isoformat()
-    raise click.BadParameter(
-        f"{text!r} is neither an age such as 30m, 12h or 7d, nor a time such as 2026-11-01",
-        param_hint="--since",
     )

@@ -51,7 +51,12 @@ def show_end(run: Run) -> NoReturn:
     click.echo(event_line(run))
     if run.state is not StateType.COMPLETED:
         note(f"  `towpath run inspect {run.short_id}` shows details")
-    raise SystemExit(_EXIT_CODES.get(run.state, FAILED))
+    raise SystemExit(exit_code_of(run.state))
+
+
+def exit_code_of(state: StateType) -> int:
+    """The exit code of a command that has followed a run to its end."""
+    return _EXIT_CODES.get(state, FAILED)
 
 
 def event_line(run: Run) -> str:

@@ -19,7 +19,7 @@ from towpath_service.runs.domain.states import TERMINAL_STATES, RunState
 from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.work.application.moving import move
 from towpath_service.work.domain.stopping import cancellation_of
-from towpath_service.work.ports.control import DirectiveRow
+from towpath_service.work.ports.control import CANCEL, DirectiveRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 LIMIT: Final = 500
 """Most runs that one transaction changes."""
 MOST_LEVELS: Final = 50
-CANCEL: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ Invariants, each of which a test names:
   - a suspended run is queued by the transaction that answers its pause, or, while its process is
     still exiting, by the one that ends its lease;
   - an answer fits the schema of the pause that it answers;
-  - a paused run without a process has no queue entry.
+  - a paused run without a process has no queue entry;
+  - a request to pause a run that executes leads to one pause.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from towpath_service.core.names import run_name
 from towpath_service.runs.application.commit import Batch
 from towpath_service.runs.domain.pauses import decide_answer
 from towpath_service.runs.domain.reports import StateReport
-from towpath_service.runs.domain.states import SUSPENDED, TERMINAL_STATES, RunState
+from towpath_service.runs.domain.states import SUSPENDED, TERMINAL_STATES, RunKind, RunState
 from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.work.application.cancelling import is_below
 from towpath_service.work.application.moving import move, requeue
 from towpath_service.work.domain.json_objects import parse_object
 from towpath_service.work.domain.parameters import check_parameters, check_schema
+from towpath_service.work.ports.control import PAUSABLE, PAUSE, DirectiveRow
 
 if TYPE_CHECKING:
     from towpath_service.core.bus import Bus
@@ -90,11 +92,14 @@ class Pausing:
         self._draining = draining
 
     async def pause(self, request: PauseRequest) -> None:
-        """Takes a run that waits for a worker out of the queue; a repeat changes nothing.
+        """Pauses a run; a repeat changes nothing.
+
+        One that waits for a worker leaves the queue. The process of one that executes is asked to
+        pause it before its next task.
 
         Raises:
-            ServiceError: RESOURCE_NOT_FOUND; TRANSITION_NOT_ALLOWED: it executes or has ended;
-                NOT_DISPATCHABLE: no deployment has made it.
+            ServiceError: RESOURCE_NOT_FOUND; TRANSITION_NOT_ALLOWED: it neither waits nor executes;
+                NOT_DISPATCHABLE: it waits, and no deployment has made it.
         """
         await self._store.write(
             {request.scope.tenant_id}, lambda control: self._put(control, request)
@@ -166,8 +171,11 @@ class Pausing:
         run = _locked(control, request)
         if run.state is RunState.PAUSED:
             return
+        if run.state in PAUSABLE and run.kind is RunKind.FLOW:
+            self._ask(control, request, run)
+            return
         if run.state is not RunState.SCHEDULED:
-            raise _executes(run)
+            raise _not_pausable(run)
         _check_dispatchable(control, request)
         now_us = self._clock.now_us()
         batch = Batch(control.runs, now_us)
@@ -175,6 +183,21 @@ class Pausing:
         move(batch, request.scope, run, report, now_us, actor=request.actor)
         control.queue.remove_entries(request.scope.tenant_id, [run.run_id])
         batch.commit([])
+
+    def _ask(self, control: Control, request: PauseRequest, run: RunStatus) -> None:
+        """Asks the process of a run to pause it; the run itself is left as it is."""
+        directive = DirectiveRow(
+            scope=request.scope,
+            run_id=run.run_id,
+            kind=PAUSE,
+            revision=run.revision,
+            message=request.message,
+            grace_us=None,
+            actor=request.actor,
+            created_us=self._clock.now_us(),
+            producer_id=run.producer_id,
+        )
+        control.put_directives([directive])
 
     def _answer(
         self, control: Control, request: PauseRequest, checked: Pause | None
@@ -196,6 +219,8 @@ class Pausing:
             request_id=request.request_id,
         )
         control.pauses.answer(scope, run.run_id, answered)
+        # A request to pause that led to this pause is not to lead to another.
+        control.remove_directives(scope.tenant_id, [run.run_id])
         if run.is_suspended:
             _check_dispatchable(control, request)
             # A run whose process is still exiting is queued when its lease ends.
@@ -256,9 +281,13 @@ def _check_dispatchable(control: Control, request: PauseRequest) -> None:
         )
 
 
-def _executes(run: RunStatus) -> ServiceError:
-    ended = run.state in TERMINAL_STATES
-    why = "it has ended already" if ended else "code that executes pauses by pause_flow_run()"
+def _not_pausable(run: RunStatus) -> ServiceError:
+    if run.state in TERMINAL_STATES:
+        why = "it has ended already"
+    elif run.kind is RunKind.TASK:
+        why = "a task run isn't paused: pause the flow run around it"
+    else:
+        why = "try again once it is RUNNING"
     return ServiceError(
         reason="TRANSITION_NOT_ALLOWED",
         message=f"run {run.run_id} is {run.state.name}: {why}",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from towpath_service.runs.domain.states import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -16,6 +18,12 @@ if TYPE_CHECKING:
     from towpath_service.work.ports.resources import Resources
 
 Result = TypeVar("Result")
+
+CANCEL: Final = 1
+PAUSE: Final = 2
+"""Kinds of directives, numbered as in the contract."""
+PAUSABLE: Final = frozenset({RunState.RUNNING, RunState.RETRYING})
+"""States of a run whose process can be asked to pause it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +50,7 @@ class DirectiveRow:
     scope: Scope
     run_id: str
     kind: int
-    """Numbered as in the contract: 1 is CANCEL."""
+    """CANCEL or PAUSE."""
     revision: int
     """Revision of the run that gave rise to it."""
     message: str
@@ -105,6 +113,10 @@ class Control(Protocol):
 
         Each takes the place of an earlier one of its run.
         """
+        ...
+
+    def remove_directives(self, tenant_id: str, run_ids: Collection[str]) -> None:
+        """Removes the directives of runs, which were followed."""
         ...
 
 

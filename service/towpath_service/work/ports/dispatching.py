@@ -97,6 +97,8 @@ class JobRow:
     root_run_id: str
     traceparent: str
     tracestate: str
+    replay: str | None = None
+    """What a retry is to run again, as `RenewedOrigin` has it; None for nothing."""
 
     @property
     def merged_template(self) -> str:

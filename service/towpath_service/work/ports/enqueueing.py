@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from towpath_service.core.names import Scope
+    from towpath_service.runs.ports.ingest import RunKey
     from towpath_service.work.domain.names import DeploymentName
     from towpath_service.work.domain.requests import RunRequest
 
@@ -37,6 +38,21 @@ class QueueEntry:
     due_us: int
     deadline_us: int | None
     parked_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewedOrigin:
+    """What the next attempt of a run is made from."""
+
+    run: RunKey
+    deployment_revision: int
+    pool_id: str
+    queue_id: str
+    """Queue of the deployment; a run that stays in its pool stays in its queue."""
+    attempt: int
+    """The number of the next attempt."""
+    from_tasks: tuple[str, ...] = ()
+    """Tasks that are to run again even if their results are kept."""
 
 
 class Enqueueing(Protocol):
@@ -77,6 +93,10 @@ class Enqueueing(Protocol):
 
     def add_origins(self, requests: Sequence[RunRequest]) -> None:
         """Records what new runs were created from."""
+        ...
+
+    def renew_origin(self, renewed: RenewedOrigin) -> None:
+        """Has the next attempt of a run made from what its deployment is now."""
         ...
 
     def add_entries(self, entries: Sequence[QueueEntry]) -> None:

@@ -232,6 +232,9 @@ def _fill_job(message: work_pb2.WorkJob, grant: Grant) -> None:
     message.parent_run_id, message.root_run_id = job.parent_run_id or "", job.root_run_id
     message.trace_context.traceparent = job.traceparent
     message.trace_context.tracestate = job.tracestate
+    replay: dict[str, Any] = json.loads(job.replay or "{}")
+    message.from_tasks.extend(replay.get("tasks", ()))
+    message.from_attempt = replay.get("attempt", 0)
 
 
 def _json(message: Message) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, delete, select
 
 from towpath_service.core.bus import Topic
 from towpath_service.core.tenancy import check_tenants
@@ -139,6 +139,17 @@ class SqlControl:
                 self._topics.add(Topic("directives", *item.scope, item.producer_id))
             if item.pool_id:
                 self._topics.add(Topic("workers", *item.scope, item.pool_id))
+
+    def remove_directives(self, tenant_id: str, run_ids: Collection[str]) -> None:
+        """Removes the directives of runs, which were followed."""
+        check_tenants(self._tenants, (tenant_id,))
+        columns = run_directive.c
+        for chunk in chunks(run_ids):
+            self._connection.execute(
+                delete(run_directive).where(
+                    columns.tenant_id == tenant_id, columns.run_id.in_(chunk)
+                )
+            )
 
 
 class SqlControlStore:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import and_, delete, exists, select
+from sqlalchemy import and_, delete, exists, or_, select
 
 from towpath_service.core.tenancy import EVERY_TENANT
 from towpath_service.runs.domain.states import RunState
 from towpath_service.runs.ports.directives import Directive
 from towpath_service.runs.ports.ingest import ProducerKey
 from towpath_service.runs.storage.tables import run
+from towpath_service.work.ports.control import CANCEL, PAUSABLE, PAUSE
 from towpath_service.work.storage.tables import run_directive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from towpath_service.database.port import Database, SqlTransaction
+
+# A pause that is over removes its request itself.
+_OPEN: Final = or_(
+    and_(run_directive.c.kind == CANCEL, run.c.state == RunState.CANCELLING),
+    and_(run_directive.c.kind == PAUSE, run.c.state.in_(sorted(PAUSABLE))),
+)
 
 
 class SqlDirectives:
@@ -40,7 +47,7 @@ def _read(transaction: SqlTransaction) -> list[Directive]:
     rows = transaction.connection.execute(
         select(run_directive, columns.producer_id)
         .join(run, of_run)
-        .where(columns.state == RunState.CANCELLING, columns.producer_id.is_not(None))
+        .where(_OPEN, columns.producer_id.is_not(None))
     )
     return [
         Directive(
@@ -57,9 +64,6 @@ def _read(transaction: SqlTransaction) -> list[Directive]:
 
 def _forget(transaction: SqlTransaction) -> None:
     asked, columns = run_directive.c, run.c
-    cancelling = exists().where(
-        columns.tenant_id == asked.tenant_id,
-        columns.run_id == asked.run_id,
-        columns.state == RunState.CANCELLING,
-    )
-    transaction.connection.execute(delete(run_directive).where(~cancelling))
+    of_run = and_(columns.tenant_id == asked.tenant_id, columns.run_id == asked.run_id)
+    wanted = or_(_OPEN, and_(asked.kind == PAUSE, columns.state == RunState.PAUSED))
+    transaction.connection.execute(delete(run_directive).where(~exists().where(of_run, wanted)))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, bindparam, delete, func, select
+from sqlalchemy import and_, bindparam, case, delete, func, select, update
 
 from towpath_service.core.bus import Topic
 from towpath_service.core.tenancy import check_tenants
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from towpath_service.database.port import SqlTransaction
     from towpath_service.work.domain.names import DeploymentName
     from towpath_service.work.domain.requests import RunRequest
+    from towpath_service.work.ports.enqueueing import RenewedOrigin
 
 _KEY_COLUMNS: Final = tuple(run_key.c.keys())
 _QUEUED_COLUMNS: Final = tuple(queued.c.keys())
@@ -111,6 +113,25 @@ class SqlEnqueueing:
         check_tenants(self._tenants, (request.scope.tenant_id for request in requests))
         insert_rows(self._connection, run_origin, [_origin_row(item) for item in requests])
 
+    def renew_origin(self, renewed: RenewedOrigin) -> None:
+        """Has the next attempt of a run made from what its deployment is now."""
+        check_tenants(self._tenants, (renewed.run.tenant_id,))
+        columns = run_origin.c
+        self._connection.execute(
+            update(run_origin)
+            .where(columns.tenant_id == renewed.run.tenant_id, columns.run_id == renewed.run.run_id)
+            .values(
+                deployment_revision=renewed.deployment_revision,
+                pool_id=renewed.pool_id,
+                queue_id=case(
+                    (columns.pool_id == renewed.pool_id, columns.queue_id),
+                    else_=renewed.queue_id,
+                ),
+                replay=_replay_text(renewed),
+                returns=0,
+            )
+        )
+
     def add_entries(self, entries: Sequence[QueueEntry]) -> None:
         """Queues runs and wakes their pools; a run that is queued already stays as it is."""
         check_tenants(self._tenants, (entry.scope.tenant_id for entry in entries))
@@ -187,7 +208,14 @@ def _origin_row(request: RunRequest) -> tuple[Any, ...]:
         request.actor,
         0,
         0,
+        None,
     )
+
+
+def _replay_text(renewed: RenewedOrigin) -> str | None:
+    if not renewed.from_tasks:
+        return None
+    return json.dumps({"tasks": renewed.from_tasks, "attempt": renewed.attempt})
 
 
 def _entry_row(entry: QueueEntry) -> tuple[Any, ...]:

@@ -31,7 +31,7 @@ _JOBS: Final = (
         *(tables.work_pool.c.grace_us, _origin.job_overrides),
         *(_run.flow_name, _run.display_name, run_detail.c.parameters, run_detail.c.timeout_us),
         *(_run.tags, _run.scheduled_us, _run.parent_run_id, _run.root_run_id),
-        *(_run.traceparent, _run.tracestate),
+        *(_run.traceparent, _run.tracestate, _origin.replay),
     )
     .join(run, and_(_run.tenant_id == _origin.tenant_id, _run.run_id == _origin.run_id))
     .join(
@@ -58,7 +58,7 @@ _JOBS_SQL: Final = """
 SELECT origin.tenant_id::text, origin.run_id::text, origin.deployment_revision, revision.content,
   pool.kind, pool.job_template, pool.grace_us, origin.job_overrides, its.flow_name,
   its.display_name, detail.parameters, detail.timeout_us, its.tags, its.scheduled_us,
-  its.parent_run_id::text, its.root_run_id::text, its.traceparent, its.tracestate
+  its.parent_run_id::text, its.root_run_id::text, its.traceparent, its.tracestate, origin.replay
 FROM unnest($1::uuid[], $2::uuid[]) AS asked (tenant, run)
 CROSS JOIN LATERAL (
   SELECT * FROM run_origin WHERE tenant_id = asked.tenant AND run_id = asked.run OFFSET 0
@@ -105,7 +105,7 @@ def _columns(keys: Collection[RunKey]) -> tuple[list[str], list[str]]:
 def _job(row: Any) -> JobRow:
     _, run_id, revision, content, kind, template, grace_us, overrides, *of_run = row
     flow_name, display_name, parameters, timeout_us, tags, scheduled_us, *rest = of_run
-    parent_run_id, root_run_id, traceparent, tracestate = rest
+    parent_run_id, root_run_id, traceparent, tracestate, replay = rest
     return JobRow(
         run_id=run_id,
         deployment_revision=revision,
@@ -124,4 +124,5 @@ def _job(row: Any) -> JobRow:
         root_run_id=root_run_id,
         traceparent=traceparent,
         tracestate=tracestate,
+        replay=replay,
     )

@@ -222,6 +222,8 @@ run_origin = Table(
     Column("crash_retries", Integer, nullable=False),
     # Times that a lease came back before the process had started.
     Column("returns", Integer, nullable=False),
+    # What the last retry is to run again: JSON, null for nothing.
+    columns.text("replay", nullable=True),
     PrimaryKeyConstraint("tenant_id", "run_id"),
     Index(None, *_DEPLOYMENT, "schedule_id", "run_id"),
     Index(None, "tenant_id", "workspace_id", "backfill_id", "run_id"),
