@@ -14,8 +14,6 @@ A thread within a call of C code is struck when it comes back from there.
 
 from __future__ import annotations
 
-import ctypes
-import logging
 import random
 import sys
 import threading
@@ -23,11 +21,11 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from towpath._forks import in_child
+from towpath._threads import logs, raise_in
 from towpath.exceptions import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
 
     _Way = Callable[[], object]
 
@@ -36,9 +34,7 @@ _SOON_SECONDS: Final = 0.002
 _LINGER_SECONDS: Final = 5.0
 _PATIENCE: Final = 200
 """How often a strike waits for `logging` to release its locks."""
-_LOGGING: Final = logging.__file__
 _LOOKS: Final = 3
-_DEEPEST: Final = 12
 _LONGEST_CHAIN: Final = 100
 
 
@@ -138,7 +134,7 @@ class Strike:
         way = target.way
         if self not in target.strikes or way is None or _handles(target.thread):
             return _AGAIN_SECONDS
-        if way == target.raise_there and self._patience and _logs(target.thread):
+        if way == target.raise_there and self._patience and logs(target.thread):
             self._patience -= 1
             return _SOON_SECONDS
         way()
@@ -177,7 +173,7 @@ class _Target:
     def raise_there(self) -> None:
         """Raises `Struck` in its Python code; the caller holds the lock."""
         self._sent = True
-        _raise_in(self.thread, self.kind)
+        raise_in(self.thread, self.kind)
 
     def switch(self, way: _Way | None) -> _Way | None:
         """Sets the way to strike it and returns the former one; called by the thread itself.
@@ -430,24 +426,6 @@ def _holds(error: BaseException | None) -> bool:
     return False
 
 
-def _logs(thread: int) -> bool:
-    """Whether a thread is within `logging`, which may hold a lock that others need."""
-    current: Any = getattr(sys, "_current_frames")()  # noqa: B009 - as above
-    frame: FrameType | None = current.get(thread)
-    for _ in range(_DEEPEST):
-        if frame is None:
-            return False
-        if frame.f_code.co_filename == _LOGGING:
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _raise_in(thread: int, error: type[BaseException]) -> None:
-    """Raises in a thread's Python code, instead of an exception that is not raised yet."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
-
-
 def _withdraw() -> None:
     """Takes back an exception that is not raised yet in this thread.
 
@@ -456,7 +434,7 @@ def _withdraw() -> None:
     one takes its place, and is caught here.
     """
     try:
-        _raise_in(threading.get_ident(), _Withdrawn)
+        raise_in(threading.get_ident(), _Withdrawn)
         for _ in range(_LOOKS):  # Python looks for exceptions at each jump back.
             pass
     except _Withdrawn:

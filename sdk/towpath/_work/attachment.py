@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from towpath.api.v1 import work_pb2, work_service_pb2
 
 _IDLE_SECONDS: Final = 3600.0
+FINAL_CODES: Final = frozenset(
+    {"UNAUTHENTICATED", "PERMISSION_DENIED", "NOT_FOUND", "INVALID_ARGUMENT", "UNIMPLEMENTED"}
+)
+FINAL_REASONS: Final = frozenset(
+    {"WORKER_FENCED", "CLIENT_TOO_OLD", "INVALID_REQUEST", "NOT_DISPATCHABLE"}
+)
+"""A service that refuses for one of these refuses the next try as well."""
 
 
 class Owner(Protocol):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from towpath._delivery.takeover import deliver_lease, waits_for_delivery
 from towpath._work.last_output import last_lines, record
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from towpath._transport.base import Transport
     from towpath._work.kinds.base import Handle
     from towpath._work.proof import RunEnd
+
+_OUTPUT_BYTES: Final = 64 * 1024
 
 
 class Remains:
@@ -33,6 +35,19 @@ class Remains:
         """
         self._settings = settings
         self._opener = opener
+
+    def missing(self, handle: Handle, end: RunEnd) -> str | None:
+        """Delivers what a run has left; returns why some of it waits, None when none does.
+
+        Args:
+            handle: The run.
+            end: How it has ended.
+        """
+        try:
+            is_whole = self.deliver(handle, end)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the end is to be told
+            return str(error)
+        return None if is_whole else "another process delivers it"
 
     def deliver(self, handle: Handle, end: RunEnd) -> bool:
         """Delivers what a run has left; returns whether all of it is delivered.
@@ -61,3 +76,10 @@ class Remains:
                 return False
             record(transport, settings.workspace, handle.lease_id, lines)
         return True
+
+
+def output_of(handle: Handle) -> str:
+    """The last output of a run; empty where it can't be read."""
+    with suppress(OSError):
+        return handle.output(_OUTPUT_BYTES).data.decode(errors="replace")
+    return ""

@@ -27,10 +27,10 @@ from towpath._delivery.messages import producer_info
 from towpath._transport.duplex import ThreadedDuplex
 from towpath._transport.service import open_server
 from towpath._work import attach_messages as messages
-from towpath._work.attachment import Attachment
+from towpath._work.attachment import FINAL_CODES, FINAL_REASONS, Attachment
 from towpath._work.lease_book import NEVER, HeldLease, LeaseBook
 from towpath._work.leaving import Leaving
-from towpath._work.remains import Remains
+from towpath._work.remains import Remains, output_of
 from towpath._work.starting import start
 from towpath._work.worker_events import (
     CLOCK_SECONDS,
@@ -54,20 +54,12 @@ if TYPE_CHECKING:
     from towpath._work.proof import RunEnd
     from towpath.api.v1 import work_pb2
 
-FINAL_CODES: Final = frozenset(
-    {"UNAUTHENTICATED", "PERMISSION_DENIED", "NOT_FOUND", "INVALID_ARGUMENT", "UNIMPLEMENTED"}
-)
-FINAL_REASONS: Final = frozenset(
-    {"WORKER_FENCED", "CLIENT_TOO_OLD", "INVALID_REQUEST", "NOT_DISPATCHABLE"}
-)
-"""A service that refuses for one of these refuses the next try as well."""
 TELL_SECONDS: Final = 60.0
 """Least pause between two lines about a service that is away."""
 DELIVER_SECONDS: Final = 10.0
 """Longest wait for the delivery of what a run left, while the service is there."""
 _AGAIN_SECONDS: Final = 1.0
 _STARTERS: Final = 8
-_OUTPUT_BYTES: Final = 64 * 1024
 
 
 class Worker:
@@ -424,17 +416,9 @@ class Worker:
                 self._executor.submit(self._deliver, held, held.handle, held.end)
 
     def _deliver(self, held: HeldLease, handle: Handle, end: RunEnd) -> None:
-        try:
-            is_whole = self._remains.deliver(handle, end)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the end is to be told
-            is_whole, why = False, str(error)
-        else:
-            why = "another process delivers it"
-        output = ""
-        if end.start_failed:
-            with suppress(OSError):
-                output = handle.output(_OUTPUT_BYTES).data.decode(errors="replace")
-        self._do(lambda: self._delivered(held, end, output, None if is_whole else why))
+        missing = self._remains.missing(handle, end)
+        output = output_of(handle) if end.start_failed else ""
+        self._do(lambda: self._delivered(held, end, output, missing))
 
     def _delivered(self, held: HeldLease, end: RunEnd, output: str, missing: str | None) -> None:
         if held.lost:

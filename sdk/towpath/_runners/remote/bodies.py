@@ -55,7 +55,7 @@ def answer(
         if run.parent is not None:
             run.parent.loops = loops
         run.secrets = secrets
-        value = _within(run, facts, lambda: _outcome(task, parameters, loops, interruption))
+        value = _within(run, facts, lambda: _outcome(task, parameters, run, loops, interruption))
         _leave_child(pid, None)
         return Ended(
             value=dump_result(value), failed_runs=_failed_runs(children), secrets=secrets.values
@@ -78,13 +78,14 @@ def _within(run: RunContext, facts: RunFacts, body: Callable[[], Any]) -> Any:
 def _outcome(
     task: TaskDefinition,
     parameters: dict[str, Any],
+    run: RunContext,
     loops: Loops,
     interruption: Interruption | None,
 ) -> Any:
     if interruption is None:
         outcome = task.body(parameters)
         return run_in(loops.at(0), lambda: outcome) if task.awaited else outcome
-    with time_limit(task.policy.timeout_seconds):
+    with time_limit(task.policy.timeout_seconds, run):
         if not task.awaited:
             return interruption.run(lambda: task.body(parameters))
         return interruption.within(lambda: run_in(loops.at(0), lambda: task.body(parameters)))

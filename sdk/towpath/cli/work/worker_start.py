@@ -102,7 +102,7 @@ def _kind_of(pool: str, kind: str | None, *, create: bool) -> str:
 
     A server that is away now doesn't know, so the kind that is given is served, else processes.
     """
-    from towpath._work.worker import FINAL_CODES  # noqa: PLC0415 - as `start`
+    from towpath._work.attachment import FINAL_CODES  # noqa: PLC0415 - as `start`
 
     try:
         return _kind_now(pool, kind, create=create)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from towpath_service.core.errors import not_found
 from towpath_service.core.names import run_name
-from towpath_service.work.domain.explaining import Reason, explain
+from towpath_service.work.domain.explaining import explain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from towpath_service.core.clock import Clock
     from towpath_service.core.names import Scope
     from towpath_service.runs.domain.states import RunState
+    from towpath_service.work.domain.explanations import Reason
     from towpath_service.work.ports.explaining import FactsSource
 
 

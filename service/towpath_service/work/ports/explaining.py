@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from towpath_service.core.names import Scope
-    from towpath_service.work.domain.explaining import Facts
+    from towpath_service.work.domain.explanations import Facts
 
 
 class FactsSource(Protocol):

@@ -9,7 +9,7 @@ from towpath.api.v1 import run_service_pb2 as pb
 from towpath_service.rpc.times import set_time
 
 if TYPE_CHECKING:
-    from towpath_service.work.domain.explaining import Reason
+    from towpath_service.work.domain.explanations import Reason
 
 MOST_RESOURCES: Final = 20
 

@@ -12,7 +12,7 @@ from towpath_service.core.names import Scope, run_name
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunKind, RunState
 from towpath_service.runs.storage.pauses import latest_pause
 from towpath_service.runs.storage.tables import producer, run, run_detail
-from towpath_service.work.domain.explaining import Facts, ProcessFacts, WaitingFacts
+from towpath_service.work.domain.explanations import Facts, ProcessFacts, WaitingFacts
 from towpath_service.work.domain.names import PoolName, QueueName, WorkerName
 from towpath_service.work.domain.pools import SILENCE_US
 from towpath_service.work.storage.tables import (

@@ -5,23 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
 from towpath import flow, pause_flow_run, resume_flow_run, suspend_flow_run, task
 from towpath._definitions.leased import arguments_of, run_leased
-from towpath._delivery.directives import Directive
 from towpath._delivery.session import use_reporter
-from towpath._deploy import awaiting, pausing
 from towpath._engine.flow_run_start import RunLease
-from towpath._runs.context import get_run_context
-from towpath._runs.open_runs import cancel, obey
+from towpath._runs.open_runs import cancel
 from towpath._state_type import StateType
-from towpath.client import Pause
 from towpath.exceptions import (
     DefinitionError,
     FlowPauseTimeout,
@@ -34,89 +27,24 @@ from towpath.exceptions import (
 from towpath.flow_runs import apause_flow_run, aresume_flow_run, asuspend_flow_run
 from towpath.input import RunInput
 
+from tests.unit.sdk.deploy.pause_service import (
+    Service,
+    answered,
+    reporter,
+    service,
+    told,
+    waiting,
+)
 from tests.unit.sdk.recording import RecordingReporter
 
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+__all__ = ["reporter", "service"]
 
-NOW = datetime(2026, 12, 1, tzinfo=UTC)
 LEASE = RunLease(run_id="01900000-0000-7000-8000-000000000001", attempt=1, fence=5)
 
 
 class Approval(RunInput):
     approve: bool
     note: str = ""
-
-
-def waiting(**changes: Any) -> Pause:
-    fields: dict[str, Any] = {
-        "key": "1",
-        "suspended": False,
-        "input_schema": "",
-        "began": NOW,
-        **changes,
-    }
-    return Pause(**fields)
-
-
-def answered(text: str = "", by: str = "users/ada") -> Pause:
-    return waiting(answered=NOW, answered_by=by, input=text)
-
-
-@dataclass
-class Service:
-    """Answers one call after the other; the last answer stays."""
-
-    answers: list[Any] = field(default_factory=list[Any])
-    asked: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
-    resumed: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
-    called: threading.Event = field(default_factory=threading.Event)
-    hold: threading.Event = field(default_factory=threading.Event)
-
-    def await_input(self, run_id: str, key: str, *, wait_seconds: float) -> Any:
-        del run_id
-        self.asked.append((key, wait_seconds))
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        self.called.set()
-        if answer is None:
-            self.hold.wait()
-            return StateType.PAUSED, waiting()
-        if isinstance(answer, Exception):
-            raise answer
-        return answer if answer.__class__ is tuple else (StateType.PAUSED, answer)
-
-    def resume(self, run_id: str, run_input: Any, *, request_id: str) -> None:
-        self.resumed.append((run_id, run_input, len(request_id)))
-
-    def pause(self, run_id: str) -> None:
-        self.resumed.append((run_id,))
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    made = Service()
-
-    @contextmanager
-    def connect(*_: Any, **__: Any) -> Generator[Service]:
-        yield made
-
-    for module in (awaiting, pausing):
-        monkeypatch.setattr(module, "connect", connect)
-    monkeypatch.setattr(awaiting, "_FIRST_PAUSE_SECONDS", 0.001)
-    yield made
-    made.hold.set()
-
-
-@pytest.fixture
-def reporter() -> Iterator[RecordingReporter]:
-    recording = RecordingReporter()
-    with use_reporter(recording):
-        yield recording
-
-
-def told(reporter: RecordingReporter) -> list[tuple[str, str]]:
-    [states] = [s for run_id, s in reporter.states.items() if reporter.runs[run_id].kind == "flow"]
-    return [(str(item.state), item.reason) for item in states]
 
 
 def test_an_answer_comes_as_the_input_that_was_asked_for(
@@ -388,84 +316,3 @@ def test_runs_are_resumed_and_kept_from_starting_by_id(service: Service):
 
     asyncio.run(both())
     assert service.resumed == [("a", {"approve": True}, 36), ("b",), ("c", None, 36), ("d",)]
-
-
-def asked(run_id: str, revision: int = 7) -> Directive:
-    return Directive(
-        run_id=run_id, kind="pause", revision=revision, message="look first", grace_seconds=None
-    )
-
-
-def test_a_request_from_outside_is_followed_before_the_next_task(
-    service: Service, reporter: RecordingReporter
-) -> None:
-    service.answers = [answered()]
-    seen: list[list[tuple[str, str]]] = []
-
-    @task
-    def step() -> None:
-        seen.append(told(reporter)[1:])
-
-    @flow
-    def steps() -> None:
-        run = get_run_context()
-        step()
-        for _ in range(2):  # It comes again on each connection.
-            obey(asked(run.run_id))
-            step()
-        obey(asked(run.run_id, 9))
-        step.submit().wait()
-
-    steps()
-    pause = [("PAUSED", "BLOCKED"), ("RUNNING", "RESUMED")]
-    assert seen == [[], pause, pause, pause * 2]
-    [states] = [s for run_id, s in reporter.states.items() if reporter.runs[run_id].kind == "flow"]
-    first = next(item for item in states if item.pause is not None)
-    assert first.message == "as requested: look first"
-    assert first.pause is not None
-    assert (first.pause.key, first.pause.timeout_seconds) == ("requested-1-7", None)
-
-
-def test_an_async_flow_follows_a_request_where_it_awaits_a_task(
-    service: Service, reporter: RecordingReporter
-) -> None:
-    service.answers = [answered()]
-
-    @task
-    async def step() -> None: ...
-
-    @flow
-    async def inner() -> None:
-        await step()
-
-    @flow
-    async def outer() -> None:
-        obey(asked(get_run_context().run_id))
-        await inner()
-
-    asyncio.run(outer())
-    paused = [
-        reporter.runs[run_id].flow_name
-        for run_id, states in reporter.states.items()
-        if any(item.pause is not None for item in states)
-    ]
-    assert paused == ["outer"]
-
-
-def test_a_request_from_outside_does_not_change_the_numbers_of_pauses(
-    service: Service, reporter: RecordingReporter
-) -> None:
-    service.answers = [answered()]
-
-    @task
-    def step() -> None: ...
-
-    @flow
-    def steps() -> None:
-        obey(asked(get_run_context().run_id))
-        step()
-        pause_flow_run()
-
-    steps()
-    [states] = [s for run_id, s in reporter.states.items() if reporter.runs[run_id].kind == "flow"]
-    assert [item.pause.key for item in states if item.pause is not None] == ["requested-1-7", "1"]

@@ -9,13 +9,8 @@ import pytest
 from towpath_service.core.transactions import SlotHolder, SlotWait
 from towpath_service.runs.domain.pauses import Pause
 from towpath_service.runs.domain.states import RunKind, RunState
-from towpath_service.work.domain.explaining import (
-    CLOCK_US,
-    Facts,
-    ProcessFacts,
-    WaitingFacts,
-    explain,
-)
+from towpath_service.work.domain.explaining import CLOCK_US, explain
+from towpath_service.work.domain.explanations import Facts, ProcessFacts, WaitingFacts
 
 SECOND = 1_000_000
 NOW = 1_790_000_000 * SECOND
