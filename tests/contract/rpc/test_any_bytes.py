@@ -69,6 +69,9 @@ OPENING = ingest_service_pb2.StreamUpdatesRequest(
 ).SerializeToString()
 NUMBERS = [0, 1, -1, 2, 100, 1000, 2**31 - 1, -(2**31)]
 LARGE_NUMBERS = [*NUMBERS, 2**63 - 1, -(2**63), 253402300799, 253402300800, 315_576_000_001]
+EXAMPLES_OF_ALL = 1_000
+"""Shared by all rpcs, so that the tests of a new one cost the others some of theirs."""
+LEAST_EXAMPLES = 8
 MODEST = settings(
     max_examples=examples(60),
     deadline=None,
@@ -183,9 +186,10 @@ async def ask(dispatcher: Dispatcher, endpoint: Endpoint, sent: list[bytes]) -> 
 
 def try_all(dispatcher: Dispatcher, loop: asyncio.AbstractEventLoop) -> None:
     """Tries requests on every endpoint, from another thread than that of the loop."""
+    share = max(LEAST_EXAMPLES, EXAMPLES_OF_ALL // len(dispatcher.endpoints))
 
     def try_one(endpoint: Endpoint) -> None:
-        @settings(MODEST, max_examples=examples(30))
+        @settings(MODEST, max_examples=examples(share))
         @given(sent=st.lists(requests(endpoint), min_size=1, max_size=3))
         def tried(sent: list[bytes]) -> None:
             asking = ask(dispatcher, endpoint, sent)
