@@ -52,7 +52,7 @@ def test_a_run_is_kept_from_starting(terminal: Terminal) -> None:
     (terminal.home / "etl.py").write_text(
         "from towpath import flow\n\n@flow\ndef etl() -> int:\n    return 1\n"
     )
-    guide = commands_of("approvals")["Keep a run from starting"]
+    guide = commands_of("approvals")["Pause a run from outside"]
     terminal.runs("towpath pool create local")
     terminal.runs("towpath deploy etl.py:etl --name nightly --pool local")
     terminal.runs("towpath deployment run etl/nightly")

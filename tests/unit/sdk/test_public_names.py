@@ -65,7 +65,7 @@ NAMES = {
         "END_SECONDS end_within endpoint hush_exporters provider_from_environment resource_of"
         " speaks_grpc tell_by warn_once"
     ),
-    "towpath.extensions.job_templates": "PROCESS",
+    "towpath.extensions.job_templates": "KUBERNETES PROCESS",
     "towpath.extensions.outboxes": "DeliveryReport deliver_waiting",
     "towpath.extensions.progress": "Progress",
     "towpath.extensions.redaction": "REDACTED scrubbed",
