@@ -124,6 +124,7 @@ class ResultEntry:
         now = self._run.clock.time()
         expires = now + after.total_seconds() if after is not None else None
         top = _top(self._run)
+        stays = self.key and not self._is_refreshed() and not self._run.replays
         try:
             stored = self._store.write(
                 self.key or f"run:{self._run.run_id}",
@@ -131,8 +132,9 @@ class ResultEntry:
                 run_id=self._run.run_id,
                 serializer=self._policy.serializer,
                 expires=expires,
-                # Of runs that compute the same at once, the first one's result stays.
-                now=now if self.key and not self._is_refreshed() else None,
+                # Of runs that compute the same at once, the first one's result stays; what a
+                # retry runs again replaces it.
+                now=now if stays else None,
                 top_run_id=top.run_id,
                 attempt=top.attempt,
             )

@@ -42,7 +42,7 @@ async def test_a_run_is_written_with_origin_entry_and_key(site: Site) -> None:
     [origin] = await site.rows(tables.run_origin)
     assert origin[1:] == (
         *(asked.run_id, "default", "etl", "nightly", 3, "daily", NOW_US, "", 3),
-        *("local", "default", 70, NOW_US + 60 * SECOND, "", "users/ada", 0, 0),
+        *("local", "default", 70, NOW_US + 60 * SECOND, "", "users/ada", 0, 0, None),
     )
     [entry] = await site.rows(tables.queued)
     assert entry[1:] == (
