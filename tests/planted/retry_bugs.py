@@ -42,7 +42,7 @@ RETRY_BUGS = (
     ),
     PlantedBug(
         name="dependents-of-named-tasks-are-reused",
-        file="sdk/towpath/_runs/replay.py",
+        file="sdk/towpath/_runs/replaying.py",
         correct="        or any(each.replayed for each in upstream)\n",
         broken="",
         caught_by=(f"{_IN_FLOWS}::test_only_what_waits_for_the_named_call_runs_again",),

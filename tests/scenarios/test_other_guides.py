@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.subject("cli")
 
-ALONE = {"approvals", "cloud", "identity", "secrets", "tls", "workers"}
+ALONE = {"approvals", "cloud", "identity", "retrying", "secrets", "tls", "workers"}
 """They have tests of their own."""
 
 

@@ -202,12 +202,12 @@ class Task(Definition, Generic[P, R_co]):
                     f"{self.name} gives items one by one, so there is no state to return yet:"
                     " use .submit(return_state=True)"
                 )
-            from towpath._engine.task_runs import stream, stream_async  # noqa: PLC0415 - as above
+            from towpath._engine.task_runs import stream, stream_async  # noqa: PLC0415 - with a call
 
             begin = stream if self.is_generator else stream_async
             return begin(self, args, kwargs, wait_for)
         if self.is_async or (self.wraps_async and loop_runs()):
-            from towpath._engine.task_runs import call_async  # noqa: PLC0415 - as above
+            from towpath._engine.task_runs import call_async  # noqa: PLC0415 - with a call
 
             return outcome_of(call_async(self, args, kwargs, wait_for), return_state)
         return call(self, args, kwargs, wait_for).outcome(return_state=return_state)

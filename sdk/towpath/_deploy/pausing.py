@@ -11,9 +11,9 @@ from towpath._delivery.reports import PauseReport, StateReport
 from towpath._deploy.awaiting import Awaiting
 from towpath._deploy.run_input import InputType
 from towpath._deploy.running import in_event_loop
-from towpath._runs.budget import held
 from towpath._runs.context import current_run
 from towpath._runs.suspension import Suspended
+from towpath._runs.time_left import held
 from towpath._settings.current import get_settings
 from towpath._state_type import StateType
 from towpath.client import connect

@@ -14,7 +14,7 @@ from towpath._runs.cancellation import Cancellation
 from towpath._runs.children import Child
 from towpath._runs.context import current_run
 from towpath._runs.futures import wait, wait_async
-from towpath._runs.replay import took
+from towpath._runs.replaying import took
 from towpath.exceptions import ParameterError
 from towpath.states import result_of
 

@@ -22,7 +22,7 @@ from towpath._runs.context import RunContext, current_run, leave_run
 from towpath._runs.futures import wait, wait_async
 from towpath._runs.loops import enter_loop, leave_loop
 from towpath._runs.open_runs import follow, forget
-from towpath._runs.replay import mark, took
+from towpath._runs.replaying import mark, took
 from towpath._runs.stack import in_fresh_task, in_fresh_thread, nearly_full
 from towpath._runs.suspension import Suspended
 from towpath._runs.unended import leave_unended

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from towpath._runs.budget import around
 from towpath._runs.context import current_run
+from towpath._runs.time_left import around
 
 if TYPE_CHECKING:
     from towpath._delivery.directives import Directive

@@ -26,7 +26,7 @@ from towpath._runs.children import Child, Children
 from towpath._runs.context import current_run
 from towpath._runs.futures import Future, FutureList
 from towpath._runs.loops import loop_for
-from towpath._runs.replay import mark
+from towpath._runs.replaying import mark
 from towpath._runs.unended import leave_unended
 from towpath._state_type import StateType
 from towpath._strikes import spared

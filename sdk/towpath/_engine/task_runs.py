@@ -33,7 +33,7 @@ from towpath._runs.context import (
     named_in,
 )
 from towpath._runs.futures import wait, wait_async
-from towpath._runs.replay import mark, took
+from towpath._runs.replaying import mark, took
 from towpath._runs.stack import in_fresh_task, in_fresh_thread, level_below, nearly_full
 from towpath._runs.unended import leave_unended
 from towpath._settings.current import settings_of_runs

@@ -16,7 +16,7 @@ from towpath._forks import generation
 from towpath._runs.async_library import check_async_library
 from towpath._runs.children import Child
 from towpath._runs.context import current_run
-from towpath._runs.replay import took
+from towpath._runs.replaying import took
 from towpath._runs.slots import giving_way
 from towpath._runs.waiting import Wait
 from towpath._state_type import StateType

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from towpath._runs.budget import remaining_of
 from towpath._runs.context import current_run
+from towpath._runs.time_left import remaining_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,8 @@ has left.
 
 from __future__ import annotations
 
-from towpath._runs.budget import remaining_of
 from towpath._runs.context import current_run
+from towpath._runs.time_left import remaining_of
 from towpath.runtime import deployment, flow_run, task_run
 
 __all__ = ["deadline_headers", "deployment", "flow_run", "remaining", "task_run"]

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import event
 from towpath_service.app.stores import Stores, stores_on
 from towpath_service.core.bus import Bus
 from towpath_service.core.clock import SystemClock
@@ -30,9 +29,10 @@ from towpath_service.runs.ports.ingest import ProducerKey
 from towpath_service.runs.ports.reads import Reads, RunTree
 
 from tests.contract.runs.lines import log_line
+from tests.contract.runs.variables import counted_variables
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 SCOPE = Scope("00000000-0000-7000-8000-000000000001", "default")
@@ -384,24 +384,6 @@ async def test_dropped_lines_are_counted_once_a_producer_over_any_number_of_runs
             await stores.runs.read(SCOPE.tenant_id, lambda reads: reads.dropped_logs(SCOPE, alone))
             == 5
         )
-
-
-@contextmanager
-def counted_variables(stores: Stores) -> Iterator[list[int]]:
-    """How many variables each statement has that reads."""
-    counts: list[int] = []
-
-    def count(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        if statement.lstrip().startswith(("SELECT", "WITH")):
-            counts.append(len(parameters))
-
-    for engine in stores.database.engines:
-        event.listen(engine, "before_cursor_execute", count)
-    try:
-        yield counts
-    finally:
-        for engine in stores.database.engines:
-            event.remove(engine, "before_cursor_execute", count)
 
 
 # A file stands for SQLite in memory, too: both have its limits.

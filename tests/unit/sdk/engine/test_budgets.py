@@ -10,9 +10,10 @@ import pytest
 from towpath import flow, task
 from towpath._delivery.session import use_reporter
 from towpath._engine import time_limit
-from towpath._runs import budget
-from towpath._runs.budget import Budget, held, remaining_of
+from towpath._runs import budget, time_left
+from towpath._runs.budget import Budget
 from towpath._runs.context import current_run
+from towpath._runs.time_left import held, remaining_of
 from towpath.client import _calls
 from towpath.runtime import deadline_headers, remaining
 
@@ -89,7 +90,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(budget, "time", made)
+    for module in (budget, time_left):
+        monkeypatch.setattr(module, "time", made)
     return made
 
 
