@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 from typing import Any
 
 import dask
@@ -9,6 +10,8 @@ import distributed
 from distributed.cli import dask_spec
 from distributed.deploy import spec
 from distributed.diagnostics import plugin
+
+from towpath.exceptions import TowpathError
 
 _dask: Any = dask
 _distributed: Any = distributed
@@ -27,3 +30,13 @@ ProcessInterface: Any = _spec.ProcessInterface
 SpecCluster: Any = _spec.SpecCluster
 SchedulerPlugin: Any = _plugin.SchedulerPlugin
 serve_spec: Any = _dask_spec.main
+
+
+def _pickle_ours_plainly(kind: type[BaseException]) -> None:
+    """Has exceptions of Towpath pickled as before: Dask's import changes that for all of Python."""
+    copyreg.dispatch_table.pop(kind, None)
+    for below in kind.__subclasses__():
+        _pickle_ours_plainly(below)
+
+
+_pickle_ours_plainly(TowpathError)

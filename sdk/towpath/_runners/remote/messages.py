@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +14,8 @@ from towpath.exceptions import ResultError, RunError
 
 if TYPE_CHECKING:
     from towpath.states import State
+
+_Pickler: Any = cast("Any", cloudpickle).Pickler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +95,28 @@ def dump_result(value: Any) -> bytes:
 def dump_error(error: BaseException) -> bytes:
     """Pickles an exception; one that can't be pickled becomes a RunError with its text."""
     with contextlib.suppress(Exception):
-        data = dump(error)
-        cloudpickle.loads(data)
-        return data
+        buffer = io.BytesIO()
+        _PlainPickler(buffer).dump(error)
+        cloudpickle.loads(buffer.getvalue())
+        return buffer.getvalue()
     return dump(RunError(headline(error)))
+
+
+class _PlainPickler(_Pickler):  # type: ignore[misc] # It is untyped.
+    """Pickles exceptions as Python does.
+
+    Dask has all exceptions pickled with their tracebacks, which takes more depth than Python has
+    for code of a few hundred frames. Tracebacks are sent as text (`keep_trace`).
+    """
+
+    @property
+    def dispatch_table(self) -> dict[Any, Any]:
+        """How objects are pickled, by class; Python looks at it once."""
+        return {
+            kind: reducer
+            for kind, reducer in _Pickler.dispatch_table.items()
+            if not (isinstance(kind, type) and issubclass(kind, BaseException))
+        }
 
 
 def load_error(ended: Ended) -> BaseException:
