@@ -45,7 +45,7 @@ def test_a_run_that_a_signal_ends_is_told_as_containers_tell_it(tmp_path: Path) 
 
 def test_a_deadline_is_told(tmp_path: Path) -> None:
     code, _, said = contained(
-        tmp_path, "sleep 60", timeout_seconds=0.01, grace_seconds=0.0, stop_seconds=0.1
+        tmp_path, "exec sleep 60", timeout_seconds=0.01, grace_seconds=0.0, stop_seconds=30.0
     )
     assert (code, said["reason"]) == (143, "DEADLINE")
 
