@@ -186,7 +186,7 @@ def test_cancellation_reaches_the_functions_on_the_workers(
 
     with pytest.raises(RunCancelled):
         cancelled()
-    assert ended.wait(20)
+    assert ended.wait(60)
     assert recorded.run("_last_long").state == "CANCELLED"
     assert recorded.run("_last_long").message.startswith("stopped")
 
@@ -222,7 +222,7 @@ def test_log_lines_arrive_while_a_task_runs(recorded: Harness, dask_runner: Dask
 @task
 def _log_and_wait() -> bool:
     get_run_logger().info("on the way")
-    return _events["heard"].wait(20)
+    return _events["heard"].wait(60)
 
 
 def test_reports_that_are_behind_their_answer_are_waited_for(
@@ -233,7 +233,7 @@ def test_reports_that_are_behind_their_answer_are_waited_for(
 
     def hear_late(self: Any, event: Any) -> None:
         if isinstance(event[1][1], bytes):
-            threading.Thread(target=lambda: (answered.wait(20), hear(self, event))).start()
+            threading.Thread(target=lambda: (answered.wait(60), hear(self, event))).start()
         else:
             hear(self, event)
 
