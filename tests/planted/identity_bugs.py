@@ -114,4 +114,16 @@ IDENTITY_BUGS = (
         broken="",
         caught_by=(f"{_STRANGERS}::test_exchanges_are_charged_to_the_tenant_apart_from_its_calls",),
     ),
+    PlantedBug(
+        name="certificates-are-given-at-each-handshake",
+        file="service/towpath_service/app/tls.py",
+        correct="            if self._given is self._pem:\n                return None\n",
+        broken="",
+        caught_by=(
+            (
+                "tests/unit/service/app/test_tls.py"
+                "::test_grpc_is_given_a_certificate_once_however_many_shake_hands"
+            ),
+        ),
+    ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import grpc
 import pytest
 from towpath_service.app.options import TlsFiles
 from towpath_service.app.tls import Certificates
@@ -13,6 +14,7 @@ from towpath_service.core.errors import ServiceError
 from tests.scenarios.certificates import Authority
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -70,3 +72,26 @@ def test_an_authority_that_becomes_garbage_is_passed_over(
         assert not certificates.look()
     assert "the certificate in use stays" in caplog.text
     assert certificates.context.get_ca_certs() == trusted
+
+
+def test_grpc_is_given_a_certificate_once_however_many_shake_hands(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It doesn't survive to be given one at each handshake."""
+    asked: list[Callable[[], object]] = []
+    monkeypatch.setattr(
+        grpc,
+        "dynamic_ssl_server_credentials",
+        lambda _, fetch, **__: asked.append(fetch),
+    )
+    files = files_of(authority)
+    certificates = Certificates(files)
+    certificates.grpc_credentials()
+    [fetch] = asked
+    assert [fetch(), fetch()] == [None, None]
+    other = Authority(tmp_path / "other").sign("server")
+    files.certificate.write_bytes(other.certificate.read_bytes())
+    files.key.write_bytes(other.key.read_bytes())
+    # Another part of the server may notice the change before gRPC asks.
+    assert certificates.look()
+    assert [given is not None for given in (fetch(), fetch(), fetch())] == [True, False, False]
