@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from towpath._work.kinds.kubernetes.cluster import ClusterAway
 from towpath._work.kinds.kubernetes.names import job_name
+from towpath._work.shim import since_boot
 
 from tests.scenarios.servers import wait_until
 from tests.unit.sdk.work.kubernetes.conftest import end_of, lease_of
@@ -192,9 +193,10 @@ def test_a_new_token_reaches_the_secret(site: Site) -> None:
 
 
 def test_a_run_without_contact_is_stopped_when_it_asks_for_that(site: Site) -> None:
-    lease = lease_of(on_lost_contact="stop", lease_seconds=0.05)
+    lease = lease_of(on_lost_contact="stop", lease_seconds=600.0)
     handle = site.kind().start(lease)
     site.kubelet.run(job_name(lease))
+    handle.note_contact(since_boot() - 601)
     assert end_of(handle).reason == "LOST_CONTACT"
 
 
