@@ -148,7 +148,7 @@ def test_output_stays_within_its_ring(stage: Stage):
 
 
 def test_a_run_past_its_deadline_is_stopped(stage: Stage):
-    handle = stage.shell("sleep 100", timeout_seconds=0.02, grace_seconds=0.03)
+    handle = stage.shell("exec sleep 100", timeout_seconds=0.02, grace_seconds=0.03)
     end = end_of(handle)
     assert (end.proof.signal, end.reason) == (signal.SIGTERM, "DEADLINE")
     assert handle.folder.stop_reason() == "DEADLINE"

@@ -204,6 +204,7 @@ def test_a_server_that_is_away_ends_no_run(site: Site) -> None:
     lease = lease_of()
     handle = site.kind().start(lease)
     site.kubelet.run(job_name(lease))
+    wait_until(lambda: site.api.watches == 2, "both watches are open")
     for verb, resource in (("watch", "jobs"), ("watch", "pods")):
         site.api.fail(verb, resource, 500, times=5)
     site.api.cut_watches()

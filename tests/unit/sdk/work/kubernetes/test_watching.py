@@ -105,6 +105,7 @@ async def test_a_version_that_is_too_old_has_all_listed_and_the_missing_told_as_
     async with watching(site) as watched:
         watched.add("stays", "goes")
         await watched.settled()
+        await watched.until(lambda: site.api.watches == 1)
         site.api.fail("watch", "jobs", 503, times=1_000_000)
         site.api.cut_watches()
         await watched.until(lambda: site.api.watches == 0)
@@ -142,6 +143,7 @@ async def test_a_watch_that_ends_at_once_is_not_asked_without_pauses(site: Site)
 async def test_a_busy_server_is_asked_again_when_it_wants(site: Site) -> None:
     async with watching(site) as watched:
         loop = asyncio.get_running_loop()
+        await watched.until(lambda: site.api.watches == 1)
         site.api.fail("watch", "jobs", 429, retry_after=0.2)
         begun = loop.time()
         site.api.cut_watches()
