@@ -1,8 +1,8 @@
 """Stored results by key: what is known of a result, and its bytes, in one place.
 
-What lies under a name is one line of JSON, what is known of the result, then its bytes. Where
-others may write to the place, a pickle is read only if it is signed, or trusted by a setting:
-whoever writes a pickle runs code in each process that reads it.
+A name has one line of JSON, which describes the result, and then the result's bytes. In a place
+that other users can write to, a pickle is read only if it is signed, or trusted by a setting:
+reading a pickle runs code that its writer chose.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _TYPES: Final = {
 }
 _ADVICE: Final = (
     "set results.signing_key to a secret that all readers and writers share, or"
-    ' results.trust_pickles if nobody else writes there, or use result_serializer="json"'
+    ' results.trust_pickles if you trust all writers of that place, or use result_serializer="json"'
 )
 
 
@@ -125,7 +125,7 @@ class ResultStore:
             value: The result.
             run_id: The run that gave it.
             serializer: How it becomes bytes.
-            expires: Until when it counts, seconds since the Unix epoch; None for ever.
+            expires: Until when it counts, seconds since the Unix epoch; None for no end.
             now: Time at which another result under the key counts, which then stays; None to
                 replace it.
             top_run_id: The outermost run of this process.
@@ -135,7 +135,7 @@ class ResultStore:
             What is known of the result that lies there.
 
         Raises:
-            ResultError: It can't be serialized, or is a pickle that nobody would read.
+            ResultError: It can't be serialized, or is a pickle that readers refuse.
             OSError: The place doesn't take it.
         """
         if is_pickle(serializer) and not self._reads_pickles:

@@ -181,8 +181,8 @@ class Calls:
             return
         if self._is_news("secrets"):
             _log.warning(
-                "%s sends sensitive values to %s in plain text, and whoever reaches that scheduler"
-                " runs code there: use a cluster with tls://",
+                "%s sends sensitive values to %s in plain text, and that scheduler runs the code of"
+                " every program that connects: use a cluster with tls://",
                 run.flow_name,
                 self._address,
             )

@@ -59,7 +59,7 @@ class Packet:
 
 def packet(data: bytes) -> Packet:
     """Reads a call."""
-    return Packet(*pickle.loads(data))  # noqa: S301 - whoever reaches a Dask worker runs code there
+    return Packet(*pickle.loads(data))  # noqa: S301 - a Dask worker runs any code it is sent
 
 
 def digest(data: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Messages between the flow's process and a worker, whatever carries them."""
+"""Messages between the flow's process and a worker, for pipes and for Dask."""
 
 from __future__ import annotations
 

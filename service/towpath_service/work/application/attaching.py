@@ -4,7 +4,7 @@ Invariants, each of which a test names:
   - of two instances of a worker, the one that began later wins, and the older one is fenced;
   - leases that nobody has accepted are sent again; those that the worker still has pass to it;
   - leases that the worker names and that aren't its own are told as lost;
-  - a worker that was paused stays so, whatever process or stream it attaches by.
+  - a paused worker stays paused when it attaches by another process or stream.
 """
 
 from __future__ import annotations

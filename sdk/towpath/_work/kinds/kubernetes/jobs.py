@@ -35,7 +35,7 @@ _ADOPT_SECONDS: Final = 60.0
 _LOG_SECONDS: Final = 10.0
 """Longest wait for the last lines of a run that has ended."""
 ORPHAN_SECONDS: Final = 60.0
-"""How old a Job of this worker gets that it hasn't: its create was answered by nobody."""
+"""Age at which a Job without a lease is deleted: the answer to its create was lost."""
 _UNSAID: Final = frozenset({"", "SHUTDOWN"})
 
 
