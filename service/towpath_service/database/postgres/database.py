@@ -177,7 +177,15 @@ async def _connected(dsn: str) -> Any:
     try:
         return await asyncio.shield(connecting)
     except asyncio.CancelledError:
-        await asyncio.wait([connecting], timeout=_LET_GO_SECONDS)
-        if not connecting.cancel() and connecting.exception() is None:
-            connecting.result().terminate()
+        # It closes what connects after a second cancellation of this wait, too.
+        connecting.add_done_callback(_terminate)
+        _, slow = await asyncio.wait([connecting], timeout=_LET_GO_SECONDS)
+        for attempt in slow:
+            attempt.cancel()
         raise
+
+
+def _terminate(connecting: asyncio.Future[Any]) -> None:
+    """Ends a connection that nobody waits for any more."""
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().terminate()
