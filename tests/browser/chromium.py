@@ -137,6 +137,10 @@ class Page:
             self.requests.append(params["request"]["url"])
         elif method == "Runtime.exceptionThrown":
             self.problems.append(str(params["exceptionDetails"].get("exception", params))[:500])
+        elif method == "Runtime.consoleAPICalled" and params["type"] == "error":
+            # What the page caught itself, such as an error that its boundary shows.
+            said = [str(one.get("value", one.get("description", ""))) for one in params["args"]]
+            self.problems.append(" ".join(said)[:500])
         elif method == "Log.entryAdded" and params["entry"]["level"] == "error":
             self.problems.append(
                 f"{params['entry']['text']} {params['entry'].get('url', '')}"[:500]

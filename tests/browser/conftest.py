@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,9 +37,29 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        yield server.web_address
+        with _waiting(home):
+            yield server.web_address
     finally:
         server.stop()
+
+
+@contextmanager
+def _waiting(home: Path) -> Iterator[None]:
+    """A run that lasts as long as the context."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.browser.demo", "wait"],
+        cwd=ROOT,
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"waiting\n"
+        yield
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture(scope="session")

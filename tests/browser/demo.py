@@ -109,6 +109,13 @@ def archive(parts: int = 2500) -> int:
     return len(first)
 
 
+@flow(name="long-wait")
+def wait(seconds: float = 600.0) -> None:
+    """Runs while the pages are looked at; no run of it has ever completed."""
+    print("waiting", flush=True)  # noqa: T201 - tests wait for it
+    time.sleep(seconds)
+
+
 FLOWS = (orders, invoices, scores, warehouse, odd)
 
 
@@ -124,5 +131,7 @@ def main(rounds: int = 1) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["archive"]:
         archive(*map(int, sys.argv[2:3]), return_state=True)
+    elif sys.argv[1:2] == ["wait"]:
+        wait(return_state=True)
     else:
         main(*map(int, sys.argv[1:2]))

@@ -79,6 +79,12 @@ def test_what_runs_say_stays_text(page: Page, base: str, known: dict[str, Shown]
         assert "\u202e" not in page.run("document.querySelector('main').innerText")
 
 
+def test_home_shows_a_run_of_a_flow_that_never_completed(page: Page, base: str) -> None:
+    page.go(f"{base}/")
+    page.wait("document.querySelector('#now')?.parentElement.innerText.includes('long-wait')")
+    assert page.problems == []
+
+
 def test_the_failure_and_the_users_line_are_shown_first(page: Page, base: str) -> None:
     page.go(f"{base}/runs/{run_of(base, 'invoices')}")
     page.wait("document.querySelector('.error .said')?.innerText.startsWith('ValueError')")

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { runDeploymentCommand, runsCommand } from "../src/commands";
 import { count, prettyJson, span, typeName, userFrame } from "../src/format";
 import { textFilter } from "../src/pages/filters";
 import { argumentsOf, fieldsOf, valueOf } from "../src/pages/schema";
@@ -81,4 +82,16 @@ describe("the form of parameters", () => {
   it("has no fields without a schema", () => {
     expect(fieldsOf("", {})).toBeNull();
   });
+});
+
+it("copies the filters of runs as a command", () => {
+  expect(runsCommand({}, "24h")).toBe("towpath run ls --since 24h");
+  expect(runsCommand({ kind: "task", state: "failed,timed-out", flow: "odd $(x)" }, "all")).toBe("towpath run ls --kind task --state FAILED --state TIMED_OUT --flow 'odd $(x)'");
+});
+
+it("copies a run of a deployment with arguments that a shell and the command read as they are", () => {
+  const values = { day: "2026-01-02", n: 4, code: "4", zip: "007", note: "it's \"so\"", list: [1, "a b"], same: true };
+  expect(runDeploymentCommand("orders/nightly", values, { same: true }, new Set(["zip"]))).toBe(
+    `towpath deployment run orders/nightly --param day=2026-01-02 --param n=4 --param 'code="4"' --param zip=007 --param 'note=it'\\''s "so"' --param 'list=[1,"a b"]'`,
+  );
 });

@@ -2,6 +2,7 @@ import { useMutation } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useMemo, useState, type FormEvent } from "react";
 import { messageOf, runs } from "../api/clients";
+import { runDeploymentCommand } from "../commands";
 import { workspace } from "../api/workspace";
 import type { Deployment } from "../gen/towpath/api/v1/deployment_pb";
 import { Copy } from "../parts/Copy";
@@ -35,6 +36,14 @@ export function RunForm({ deployment, close }: { deployment: Deployment; close: 
       setProblem(messageOf(error));
     }
   };
+  const { flow, deployment: id } = partsOf(deployment.name);
+  const commandOf = (): string => {
+    try {
+      return runDeploymentCommand(`${flow}/${id}`, read(), fields ? {} : defaults, new Set(fields?.filter((field) => field.plain).map((field) => field.name)));
+    } catch {
+      return runDeploymentCommand(`${flow}/${id}`, {});
+    }
+  };
   const said = problem || (create.error ? messageOf(create.error) : "");
   return (
     <Dialog title={`Run ${partsOf(deployment.name).deployment}`} close={close} wide>
@@ -44,7 +53,7 @@ export function RunForm({ deployment, close }: { deployment: Deployment; close: 
         {!fields && <label>Parameters, a JSON object<textarea rows={8} className="mono" value={json} onChange={(e) => setJson(e.target.value)} /></label>}
         {said && <p role="alert" className="refused">{said}</p>}
         <footer>
-          <Copy text={commandOf(deployment, fields, texts)} label="Copy command" className="link" />
+          <Copy text={commandOf()} label="Copy command" className="link" />
           <span className="grow" />
           <button type="button" className="small" onClick={close}>Close</button>
           <button className="small primary" disabled={create.isPending}>Run</button>
@@ -80,13 +89,3 @@ function objectOf(json: string): Record<string, unknown> {
     return {};
   }
 }
-
-/** `towpath deployment run` with the same arguments. */
-function commandOf(deployment: Deployment, fields: readonly Field[] | null, texts: Record<string, string>): string {
-  const { flow, deployment: id } = partsOf(deployment.name);
-  const given = (fields ?? []).filter((field) => texts[field.name] !== undefined && texts[field.name] !== field.initial);
-  const words = given.map((field) => `--param ${shellWord(`${field.name}=${texts[field.name]}`)}`);
-  return [`towpath deployment run ${flow}/${id}`, ...words].join(" ");
-}
-
-const shellWord = (text: string): string => (/^[\w=.,:/@+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);

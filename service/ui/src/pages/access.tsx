@@ -66,7 +66,7 @@ export function Access() {
     { key: "trusts", word: "Trusts", panel: () => <List name="trusts" label="Trusts" columns={TRUSTS} ask={async (signal) => (await access.listTrusts({ pageSize: PAGE }, { signal })).trusts} /> },
   ];
   return (
-    <Page title="Access" note={caller.tenantDisplayName} actions={<CopyCommand command="towpath member list" />}>
+    <Page title="Access" note={caller.tenantDisplayName} actions={<CopyCommand command="towpath member ls" />}>
       <div className="body"><Tabs tabs={tabs} value={tab} choose={(next) => void navigate({ to: "/access", search: { tab: next }, replace: true })} /></div>
     </Page>
   );

@@ -23,7 +23,7 @@ export function Audit() {
   const pages = usePages(["audit"], (pageToken, signal) => access.listAuditEntries({ pageSize: 100, pageToken }, { signal }), identity);
   const rows = pages.data?.pages.flatMap((page) => page.auditEntries) ?? [];
   return (
-    <Page title="Audit" actions={identity && <CopyCommand command="towpath audit list" />}>
+    <Page title="Audit" actions={identity && <CopyCommand command="towpath audit ls" />}>
       <div className="body">
         {caller && !identity ? (
           <Empty title="Nothing is audited on this server"><p>With identity, each change is in a log that shows when it was tampered with:</p><pre>towpath server start --auth</pre></Empty>

@@ -34,7 +34,7 @@ export function DeploymentPage() {
   return (
     <Page title={deployment} scrolls crumbs={<><Link to="/deployments">Deployments</Link><span aria-hidden="true">/</span><Link to="/flows/$flow" params={{ flow }}>{one?.flowName ?? flow}</Link></>}
       actions={<>
-        {one && rights.may("deployment.update") && <Pause deployment={one} />}
+        {one && rights.may("deployment.write") && <Pause deployment={one} />}
         {one?.workPool && rights.may("run.create") && <button className="small primary" onClick={() => setForm(true)}>Run</button>}
         <CopyCommand command={`towpath deployment inspect ${flow}/${deployment}`} />
       </>}>

@@ -30,7 +30,7 @@ export function Deployments() {
   const pages = usePages(["deployments", workspace()], (pageToken, signal) => deployments.listDeployments({ parent: workspace(), pageSize: 200, pageToken }, { signal }));
   const rows = pages.data?.pages.flatMap((page) => page.deployments) ?? [];
   return (
-    <Page title="Deployments" note={pages.data && count(rows.length)} actions={<CopyCommand command="towpath deployment list" />}>
+    <Page title="Deployments" note={pages.data && count(rows.length)} actions={<CopyCommand command="towpath deployment ls" />}>
       <div className="body">
         {pages.error ? <Problem error={pages.error} retry={() => void pages.refetch()} /> : !pages.data ? <Skeleton /> : (
           <Table label="Deployments" rows={rows} columns={COLUMNS} rowKey={(one) => one.name} empty={<NoDeployments />} />

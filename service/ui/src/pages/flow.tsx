@@ -39,7 +39,7 @@ export function FlowPage() {
   const title = shown[0]?.flowName || flow;
   return (
     <Page title={plainLine(title, 255)} scrolls crumbs={<Link to="/flows">Flows</Link>} note={totals && plural(totals.all, "run")}
-      actions={<><Link className="small" to="/runs" search={{ flow, since: "all" }}>All runs</Link><CopyCommand command={`towpath run list --flow ${flow}`} /></>}>
+      actions={<><Link className="small" to="/runs" search={{ flow, since: "all" }}>All runs</Link><CopyCommand command={`towpath run ls --flow ${flow}`} /></>}>
       {list.loading ? <Skeleton /> : list.error && !shown.length ? <Problem error={list.error} /> : !shown.length ? (
         <Empty title="This flow has no runs"><p>They were deleted, or are older than what is kept.</p></Empty>
       ) : (

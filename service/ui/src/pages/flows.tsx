@@ -37,7 +37,7 @@ export function Flows() {
     { name: "Runs", wide: true, cell: (flow) => <Share flow={flow} /> },
   ];
   return (
-    <Page title="Flows" note={pages.data && `${count(rows.length)}${pages.hasNextPage ? "+" : ""}`} actions={<CopyCommand command="towpath flow list" />}>
+    <Page title="Flows" note={pages.data && `${count(rows.length)}${pages.hasNextPage ? "+" : ""}`} actions={<CopyCommand command="towpath flow ls" />}>
       <div className="body">
         {pages.error ? <Problem error={pages.error} retry={() => void pages.refetch()} /> : !pages.data ? <Skeleton /> : (
           <Table label="Flows" rows={rows} columns={columns} rowKey={(flow) => flow.name} empty={<Empty title="No flow yet"><p>A flow becomes known with its first run.</p><pre>python my_flow.py</pre></Empty>} />

@@ -123,14 +123,15 @@ function useLate(open: Run[]): { run: Run; usual: number }[] {
       queryFn: async ({ signal }: { signal: AbortSignal }) => {
         const filter = `flow = ${quoted(lastPart(flow))} AND kind = FLOW AND state = COMPLETED`;
         const answer = await runs.aggregateRuns({ parent: workspace(), filter, timeRange: {} }, { signal });
-        return durationMs(answer.buckets[0]?.runDurationP95);
+        // No NaN: it equals nothing, so that the answer would be a new one with each look at it.
+        return durationMs(answer.buckets[0]?.runDurationP95) || 0;
       },
     })),
   });
-  const limits = new Map(names.map((name, i) => [name, usual[i]?.data ?? NaN]));
+  const limits = new Map(names.map((name, i) => [name, usual[i]?.data]));
   return running.flatMap((run) => {
-    const limit = limits.get(run.flow) ?? NaN;
-    return Date.now() - ms(run.startTime) > LATE * limit + 5e3 ? [{ run, usual: limit }] : [];
+    const limit = limits.get(run.flow);
+    return limit && Date.now() - ms(run.startTime) > LATE * limit + 5e3 ? [{ run, usual: limit }] : [];
   });
 }
 

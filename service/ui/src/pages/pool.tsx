@@ -51,7 +51,7 @@ export function PoolPage() {
   const found = answer.data?.pool;
   return (
     <Page title={pool} scrolls crumbs={<Link to="/pools">Work pools</Link>} note={found?.paused ? "paused" : found?.kind}
-      actions={<>{found && rights.may("work_pool.update") && <Pause pool={found} />}<button className="small" onClick={() => void answer.refetch()}>Refresh</button><CopyCommand command={`towpath pool inspect ${pool}`} /></>}>
+      actions={<>{found && rights.may("pool.write") && <Pause pool={found} />}<button className="small" onClick={() => void answer.refetch()}>Refresh</button><CopyCommand command={`towpath pool inspect ${pool}`} /></>}>
       <Answer of={answer}>
         {({ pool: shown, queues, workers }) => (
           <>

@@ -35,7 +35,7 @@ export function Pools() {
     queryFn: async ({ signal }) => (await work.listWorkPools({ parent: workspace(), pageSize: 500 }, { signal })).workPools,
   });
   return (
-    <Page title="Work pools" note={pools.data && count(pools.data.length)} actions={<><button className="small" onClick={() => void pools.refetch()}>Refresh</button><CopyCommand command="towpath pool list" /></>}>
+    <Page title="Work pools" note={pools.data && count(pools.data.length)} actions={<><button className="small" onClick={() => void pools.refetch()}>Refresh</button><CopyCommand command="towpath pool ls" /></>}>
       <div className="body">
         <Answer of={pools}>
           {(rows) => <Table label="Work pools" rows={rows} columns={COLUMNS} rowKey={(pool) => pool.name} empty={<Empty title="No work pool yet"><p>A pool holds the runs of deployments until workers take them.</p><pre>towpath pool create local --kind process</pre></Empty>} />}

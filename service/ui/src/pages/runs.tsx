@@ -16,6 +16,7 @@ import { Name } from "../parts/Name";
 import { Page } from "../parts/Page";
 import { StateMark } from "../parts/StateMark";
 import { useLive, useSeconds } from "../parts/use";
+import { runsCommand } from "../commands";
 import { textFilter } from "./filters";
 import { BAD, lookOf, ORDER, stateByKey, stateName, TERMINAL } from "../states";
 
@@ -70,7 +71,7 @@ export function Runs() {
       actions={<>
         <Choice label="Kind" value={search.kind ?? "flow"} options={KINDS} choose={(kind) => set({ kind: kind === "flow" ? "" : kind })} />
         <Choice label="Time" value={spanKey} options={Object.entries(SPANS).map(([key, [word]]) => [key, word])} choose={(since) => set({ since: since === "24h" ? "" : since })} />
-        <CopyCommand command={commandOf(search, spanKey)} />
+        <CopyCommand command={runsCommand(search, spanKey)} />
       </>}>
       <Activity buckets={counts ?? []} from={from} seconds={bucket} now={Date.now()} />
       <div className="filters">
@@ -91,15 +92,6 @@ export function Runs() {
 }
 
 const cleaned = (search: RunsSearch): RunsSearch => Object.fromEntries(Object.entries(search).filter(([, value]) => value)) as RunsSearch;
-
-/** `towpath run list` with the same filters. */
-export function commandOf(search: RunsSearch, since: string): string {
-  const words = ["towpath run list"];
-  for (const key of (search.state ?? "").split(",").filter(Boolean)) words.push(`--state ${key.replace("-", "_")}`);
-  if (search.flow) words.push(`--flow ${search.flow}`);
-  if (since !== "all") words.push(`--since ${since}`);
-  return words.join(" ");
-}
 
 /** Runs over time, asked for again when the list has changed, at most every 15 seconds. */
 function useCounts(filter: string, from: number, bucket: number, version: number): RunAggregate[] | undefined {

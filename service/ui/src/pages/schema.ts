@@ -5,6 +5,8 @@ export interface Field {
   choices: string[];
   required: boolean;
   description: string;
+  /** Whether it takes texts only. */
+  plain: boolean;
   /** What the field holds at first, as text. */
   initial: string;
 }
@@ -37,7 +39,7 @@ export function fieldsOf(schemaJson: string, defaults: Record<string, unknown>):
     const kind = kindOf(property);
     const value = name in defaults ? defaults[name] : property.default;
     return {
-      name, kind, required: required.has(name) && !(name in defaults), description: property.description ?? "",
+      name, kind, plain: property.type === "string", required: required.has(name) && !(name in defaults), description: property.description ?? "",
       choices: kind === "choice" ? (property.enum ?? []).map(String) : [],
       initial: value === undefined || value === null ? "" : kind === "json" ? JSON.stringify(value) : String(value),
     };

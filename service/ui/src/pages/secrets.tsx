@@ -22,10 +22,10 @@ export function Secrets() {
     queryFn: async ({ signal }) => (await secrets.listSecrets({ parent: workspace(), pageSize: 500 }, { signal })).secrets,
   });
   return (
-    <Page title="Secrets" note={all.data && count(all.data.length)} actions={<CopyCommand command="towpath secret list" />}>
+    <Page title="Secrets" note={all.data && count(all.data.length)} actions={<CopyCommand command="towpath secret ls" />}>
       <div className="body">
         <Answer of={all}>
-          {(rows) => <Table label="Secrets" rows={rows} columns={COLUMNS} rowKey={(secret) => secret.name} empty={<Empty title="No secret yet"><p>Only runs can read a secret; nobody sees its value here.</p><pre>towpath secret set warehouse-password</pre></Empty>} />}
+          {(rows) => <Table label="Secrets" rows={rows} columns={COLUMNS} rowKey={(secret) => secret.name} empty={<Empty title="No secret yet"><p>Only runs can read a secret; nobody sees its value here.</p><pre>towpath secret create warehouse-password</pre></Empty>} />}
         </Answer>
       </div>
     </Page>
