@@ -22,6 +22,7 @@ BESIDE = PAGE.parent / "observability"
 SELDOM = {
     "cicd.system.errors",
     "towpath.cancel.duration",
+    "towpath.limit.wait",
     "towpath.queue.wait",
     "towpath.work.claims",
     "towpath.work.lease_expired",
@@ -119,6 +120,7 @@ LABELS = {
     "cicd.worker.state",
     "towpath.cancel.proof",
     "towpath.lease.phase",
+    "towpath.limit.kind",
     "towpath.queue.state",
     "towpath.schedule.outcome",
     "towpath.worker.slot_state",

@@ -24,6 +24,7 @@ from towpath_service.identity.rpc.local_identity import (
     LocalAuthHandler,
     LocalTenantHandler,
 )
+from towpath_service.limits.storage.figures import SqlLimitFigures
 from towpath_service.rpc.dispatcher import Dispatcher, LocalAuthenticator
 from towpath_service.runs.application.artifacts import Artifacts
 from towpath_service.runs.application.committer import Committer
@@ -143,9 +144,10 @@ async def open_service(
         controls = control(foundation, parts, runs.queries)
         dispatching = open_dispatch(foundation, times or StreamTimes(), layer, wrapping.dispatch())
         dispatch = await stack.enter_async_context(dispatching)
-        figures = SqlWorkFigures(foundation.stores.database)
-        stack.enter_context(wrapping.figures(figures, foundation.clock))
-        limiting = await stack.enter_async_context(limits(foundation))
+        database = foundation.stores.database
+        figures = SqlWorkFigures(database), SqlLimitFigures(database)
+        stack.enter_context(wrapping.figures(*figures, foundation.clock))
+        limiting = await stack.enter_async_context(limits(foundation, wrapping.limit_waits()))
         further = [await stack.enter_async_context(opened(foundation)) for opened in subjects]
         all_subjects = (runs, values, resources, controls, dispatch, limiting, *further)
         handlers = [handler for subject in all_subjects for handler in subject.handlers]

@@ -38,6 +38,7 @@ class Instruments:
     claims: Counter
     queue_wait: Histogram
     lease_expired: Counter
+    limit_wait: Histogram
     cancel_duration: Histogram
     loop_failures: Counter
     statement_duration: Histogram
@@ -100,6 +101,9 @@ def make_instruments(meter: Meter) -> Instruments:
         ),
         lease_expired=meter.create_counter(
             "towpath.work.lease_expired", "{lease}", "Leases that ended by silence."
+        ),
+        limit_wait=seconds(
+            "towpath.limit.wait", "From a request for a limit's slots to their grant.", RUN_SECONDS
         ),
         cancel_duration=seconds(
             "towpath.cancel.duration",

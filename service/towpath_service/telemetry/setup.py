@@ -31,7 +31,7 @@ from towpath_service.telemetry.runs import RunWatcher
 from towpath_service.telemetry.sampling import ServiceSampler, ratio_from_environment
 from towpath_service.telemetry.statements import StatementObserver
 from towpath_service.telemetry.transactions import ObservedDatabase, current_loop
-from towpath_service.telemetry.work_gauges import WorkGauges
+from towpath_service.telemetry.work_gauges import LIMIT_KIND, WorkGauges
 from towpath_service.telemetry.wrapping import Wrapping
 from towpath_service.work.application.noting import DispatchNotes
 
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
     from towpath_service.core.clock import Clock
     from towpath_service.database.port import Database
+    from towpath_service.limits.application.limiter import NoteWait
+    from towpath_service.limits.ports.figures import ReadLimitFigures
     from towpath_service.rpc.dispatcher import Dispatching
     from towpath_service.runs.application.committer import Submitting
     from towpath_service.runs.ports.store import RunStore
@@ -134,11 +136,28 @@ class Telemetry(Wrapping):
         watcher = DispatchWatcher(self._instruments, self._tracer, self._sampler)
         return DispatchNotes(claimed=watcher.claimed, expired=watcher.expired)
 
+    def limit_waits(self) -> NoteWait:
+        """Measures how long callers waited for limits."""
+
+        def note(waited_us: int, *, rate: bool) -> None:
+            kind = {LIMIT_KIND: "rate" if rate else "slots"}
+            self._instruments.limit_wait.record(max(0.0, waited_us / 1e6), kind)
+
+        return note
+
     @contextmanager
-    def figures(self, read: ReadFigures, clock: Clock) -> Generator[None]:
-        """Reports numbers of waiting runs, leases and workers, while the database is open."""
+    def figures(
+        self, read: ReadFigures, read_limits: ReadLimitFigures, clock: Clock
+    ) -> Generator[None]:
+        """Reports numbers of waiting runs, leases, workers and limits, while the database is open.
+
+        Args:
+            read: Reads those of runs, leases and workers.
+            read_limits: Reads those of limits.
+            clock: The clock.
+        """
         gauges = self._gauges
-        with nullcontext() if gauges is None else gauges.reading(read, clock):
+        with nullcontext() if gauges is None else gauges.reading(read, read_limits, clock):
             yield
 
     def loop(self, name: str, run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from towpath_service.core.clock import Clock
     from towpath_service.database.port import Database
+    from towpath_service.limits.application.limiter import NoteWait
+    from towpath_service.limits.ports.figures import ReadLimitFigures
     from towpath_service.rpc.dispatcher import Dispatching
     from towpath_service.runs.application.committer import Submitting
     from towpath_service.runs.ports.store import RunStore
@@ -46,10 +48,22 @@ class Wrapping:
         """Takes the events of dispatch; None for none."""
         return None
 
+    def limit_waits(self) -> NoteWait | None:
+        """Takes how long callers waited for limits; None for none."""
+        return None
+
     @contextmanager
-    def figures(self, read: ReadFigures, clock: Clock) -> Generator[None]:
-        """Reports numbers of waiting runs, leases and workers, while the database is open."""
-        del read, clock
+    def figures(
+        self, read: ReadFigures, read_limits: ReadLimitFigures, clock: Clock
+    ) -> Generator[None]:
+        """Reports numbers of waiting runs, leases, workers and limits, while the database is open.
+
+        Args:
+            read: Reads those of runs, leases and workers.
+            read_limits: Reads those of limits.
+            clock: The clock.
+        """
+        del read, read_limits, clock
         yield
 
     def loop(self, name: str, run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

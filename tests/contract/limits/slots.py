@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 TENANT = "00000000-0000-7000-8000-000000000001"
 SECOND = 1_000_000
+WAIT_SECONDS = 60.0
 NOW_US = 1_790_000_000 * SECOND
 SCOPE = Scope(TENANT, "default")
 
@@ -123,6 +124,13 @@ class Slots:
 
     def _page(self, rows: Any) -> list[Any]:
         return list(rows.limits.page(self.scope, "", 500, made=True))
+
+
+async def until_waiting(slots: Slots, limit_id: str, count: int) -> None:
+    """Returns once so many acquisitions wait for a limit."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while len(await slots.waiting(limit_id)) < count:  # noqa: ASYNC110 - another process may
+            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager

@@ -13,19 +13,13 @@ from towpath_service.limits.domain.limits import LimitSettings
 from towpath_service.limits.storage.hold_rows import SqlHoldRows
 from towpath_service.limits.storage.waits import slot_waits
 
-from tests.contract.limits.slots import SECOND, Slots, number, open_slots
+from tests.contract.limits.slots import SECOND, Slots, number, open_slots, until_waiting
 from tests.postgres.waiting import one_done_or_waiting
 
 if TYPE_CHECKING:
     from towpath_service.limits.application.settling import Answer
 
 WAIT_SECONDS = 60.0
-
-
-async def until_waiting(slots: Slots, limit_id: str, count: int) -> None:
-    async with asyncio.timeout(WAIT_SECONDS):
-        while len(await slots.waiting(limit_id)) < count:  # noqa: ASYNC110 - another process may
-            await asyncio.sleep(0.005)
 
 
 async def acquired(waiting: asyncio.Task[Answer]) -> Answer:

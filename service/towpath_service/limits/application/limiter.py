@@ -12,7 +12,7 @@ import contextlib
 import logging
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from towpath_service.core.bus import Topic
 from towpath_service.core.errors import ServiceError, busy
@@ -56,6 +56,24 @@ _OLD_US: Final = 3_600_000_000
 _log = logging.getLogger(__name__)
 
 
+class NoteWait(Protocol):
+    """Takes how long callers waited."""
+
+    def __call__(self, waited_us: int, *, rate: bool) -> None:
+        """Takes the wait of a caller that got what it asked for; must be quick, and raise nothing.
+
+        Args:
+            waited_us: From the request to the grant, or to the time of a reservation.
+            rate: Whether it was for a limit on the rate.
+        """
+        ...
+
+
+def no_waits(waited_us: int, *, rate: bool) -> None:
+    """Takes waits where nothing is measured."""
+    del waited_us, rate
+
+
 class Limiter:
     """Slots of limits."""
 
@@ -66,6 +84,7 @@ class Limiter:
         clock: Clock,
         draining: Draining,
         *,
+        note: NoteWait = no_waits,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         """Takes its parts.
@@ -75,12 +94,14 @@ class Limiter:
             bus: Wakes those that wait.
             clock: The clock.
             draining: Ends waits when the service drains.
+            note: Takes how long callers waited.
             poll_seconds: Pause between two sweeps.
         """
         self._store = store
         self._bus = bus
         self._clock = clock
         self._draining = draining
+        self._note = note
         self._poll_seconds = poll_seconds
         self._waiting: dict[AcquisitionKey, asyncio.Event] = {}
         self._sweeping = False
@@ -120,6 +141,8 @@ class Limiter:
             except asyncio.CancelledError:
                 self._leave(request.acquisition)
                 raise
+        if answer.held:
+            self._note(answer.waited_us, rate=False)
         return answer
 
     async def renew(self, acquisitions: Sequence[AcquisitionKey]) -> list[AcquisitionKey]:
@@ -137,7 +160,10 @@ class Limiter:
         Raises:
             ServiceError: RESOURCE_NOT_FOUND, INVALID_REQUEST.
         """
-        return await self._reserving.submit(request)
+        reserved = await self._reserving.submit(request)
+        if reserved.reserved and len(reserved.missing) < len(request.needs):
+            self._note(reserved.delay_us, rate=True)
+        return reserved
 
     async def serve(self, limits: Collection[LimitKey]) -> None:
         """Serves those that wait for limits, after a change of theirs."""
