@@ -20,6 +20,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from towpath._dropped import FallsAgain, hear_dropped
 from towpath._forks import in_child
 from towpath._threads import logs, raise_in
 from towpath.exceptions import RunError
@@ -38,7 +39,7 @@ _LOOKS: Final = 3
 _LONGEST_CHAIN: Final = 100
 
 
-class Struck(BaseException):
+class Struck(FallsAgain):
     """Raised in a body that is to end. `except Exception` in the user's code lets it pass."""
 
 
@@ -113,7 +114,7 @@ class Strike:
             kind: What is raised in the body.
         """
         self.kind = kind
-        _hush_dropped_strikes()
+        hear_dropped()
         self.due = True
         if self._target is not None:
             _striker.watch(self, 0.0)
@@ -388,23 +389,6 @@ def _forget_in_child() -> None:
 
 
 in_child(_forget_in_child)
-
-
-_hushed: Final[list[Callable[[Any], Any]]] = []
-
-
-def _hush_dropped_strikes() -> None:
-    """Suppresses Python's reports of dropped strikes, since they fall again."""
-    if sys.unraisablehook in _hushed:
-        return
-    earlier = sys.unraisablehook
-
-    def hear(dropped: Any) -> None:
-        if not issubclass(dropped.exc_type, Struck):
-            earlier(dropped)
-
-    _hushed.append(hear)
-    sys.unraisablehook = hear
 
 
 def _handles(thread: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import threading
 import time
@@ -25,7 +24,6 @@ from tests.conformance.work import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from towpath.task_runners import TaskRunner
@@ -84,16 +82,6 @@ def test_futures_come_as_they_complete(runner: TaskRunner, recorded: Harness) ->
     assert collects() == {1, 2, 3, 4, 5}
 
 
-@pytest.fixture
-def no_collection() -> Iterator[None]:
-    """Python drops a KeyboardInterrupt in callbacks of weak references that a collection calls."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("napping", [nap, nap_on, nap_async], ids=lambda task: task.name)
 def test_ctrl_c_leaves_no_run_unfinished(
     napping: Task[..., Any], runner: TaskRunner, recorded: Harness, tmp_path: Path

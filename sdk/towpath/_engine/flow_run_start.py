@@ -12,6 +12,7 @@ from towpath._clock import current_clock, system_clock
 from towpath._delivery.reports import RunReport, StateReport
 from towpath._delivery.session import current_reporter, ensure_server
 from towpath._display.begin import observed
+from towpath._dropped import hear_dropped
 from towpath._engine import failure_report
 from towpath._engine.defaults import default_persistence, policy_of
 from towpath._engine.run_logging import logs_prints, set_up
@@ -92,6 +93,7 @@ def begin(
         ensure_server(settings)
     set_up()
     failure_report.set_up()
+    hear_dropped()
     clock = parent.clock if parent else current_clock.get() or system_clock
     persist = flow.result_policy.persist
     lease = lease or RunLease(
