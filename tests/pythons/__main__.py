@@ -39,6 +39,8 @@ def main(arguments: list[str]) -> int:
     versions = [each for each in arguments if each in VERSIONS] or list(VERSIONS)
     chosen = [each for each in arguments if each not in VERSIONS]
     with tempfile.TemporaryDirectory(prefix="towpath-pythons-") as scratch:
+        # PostgreSQL runs as another user than root, and its programs are in here.
+        Path(scratch).chmod(0o755)
         outcomes = [outcome_of(version, chosen, Path(scratch)) for version in versions]
     print("\n".join(table(outcomes)))
     return 0 if all(each.result == "passed" for each in outcomes) else 1

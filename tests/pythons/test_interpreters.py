@@ -51,3 +51,14 @@ def test_a_version_without_an_interpreter_fails_the_run(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["Python", "3.12", "3.14"]
     assert lines[1].endswith("no interpreter: put it on the PATH")
+
+
+def test_other_users_reach_what_is_installed(monkeypatch: pytest.MonkeyPatch):
+    modes: list[int] = []
+
+    def none(_: str, scratch: Path) -> None:
+        modes.append(scratch.stat().st_mode & 0o777)
+
+    monkeypatch.setattr(pythons, "interpreter_for", none)
+    assert pythons.main(["3.12"]) == 1
+    assert modes == [0o755]
