@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser.chromium import Browser, chromium
+from tests.browser.filled import fill
 from tests.postgres.debian import program
 from tests.scenarios.servers import Server, environment
 
@@ -37,6 +38,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        fill(server.web_address)
         with _waiting(home):
             yield server.web_address
     finally:

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tests.browser.calls import run_of
 from tests.browser.chromium import Page, chromium, find_chromium
 
 if TYPE_CHECKING:
@@ -28,24 +27,6 @@ class Shown:
     name: str
     path: str
     ready: str = SETTLED
-
-
-def call(base: str, method: str, **request: Any) -> Any:
-    """Calls the server."""
-    asked = urllib.request.Request(
-        f"{base}/towpath.api.v1.{method}",
-        json.dumps(request).encode(),
-        {"content-type": "application/json"},
-    )
-    with urllib.request.urlopen(asked, timeout=120) as answer:
-        return json.load(answer)
-
-
-def run_of(base: str, flow: str) -> str:
-    """The newest run of a flow."""
-    filter_ = f'display_name : "{flow}*" AND kind = FLOW AND parent_run = ""'
-    found = call(base, "RunService/ListRuns", parent="workspaces/default", filter=filter_)
-    return str(found["runs"][0]["runId"])
 
 
 def pages(base: str) -> Sequence[Shown]:
@@ -67,7 +48,9 @@ def pages(base: str) -> Sequence[Shown]:
         Shown("flows", "/flows"),
         Shown("flow", "/flows/orders--nightly"),
         Shown("deployments", "/deployments"),
+        Shown("deployment", "/deployments/orders--nightly/nightly"),
         Shown("pools", "/pools"),
+        Shown("pool", "/pools/local"),
         Shown("secrets", "/secrets"),
         Shown("access", "/access"),
         Shown("audit", "/audit"),

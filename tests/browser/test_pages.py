@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.pages import SETTLED, Shown, pages, run_of, show
+from tests.browser.calls import run_of
+from tests.browser.pages import SETTLED, Shown, pages, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 NAMES = (
     *("home", "runs", "run-failed", "run-retried", "run-tasks", "run-graph", "run-decisions"),
-    *("run-values", "run-hostile", "flows", "flow", "deployments", "pools", "secrets", "access"),
+    *("run-values", "run-hostile", "flows", "flow", "deployments", "deployment", "pools"),
+    *("pool", "secrets", "access"),
     *("audit", "settings"),
 )
 WIDTHS = (1440, 768, 390)
@@ -40,7 +42,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_page_keeps_to_its_policy_and_is_accessible(
+def test_a_page_keeps_to_its_policy_is_accessible_and_fits_every_width(
     browser: Browser, base: str, known: dict[str, Shown], axe: str, name: str, *, dark: bool
 ) -> None:
     with browser.page(dark=dark) as page:
@@ -50,6 +52,11 @@ def test_a_page_keeps_to_its_policy_and_is_accessible(
         page.run(axe)
         found = page.run(f"axe.run(document, {{runOnly: {json.dumps(RULES)}}})")
         assert [_told(one) for one in found["violations"] if one["impact"] in _SERIOUS] == []
+        assert page.run("document.querySelectorAll('main h1').length") == 1
+        for width in WIDTHS:
+            page.resize(width, 900)
+            page.run("new Promise(requestAnimationFrame)")
+            assert not page.run(OVERFLOW), f"{name} overflows at {width} pixels"
 
 
 _SERIOUS = {"serious", "critical"}
@@ -58,16 +65,6 @@ _SERIOUS = {"serious", "critical"}
 def _told(violation: Any) -> str:
     nodes = "; ".join(str(node["target"]) + node["failureSummary"] for node in violation["nodes"])
     return f"{violation['id']}: {nodes[:600]}"
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_page_fits_every_width(page: Page, base: str, known: dict[str, Shown], name: str) -> None:
-    show(page, base, known[name])
-    for width in WIDTHS:
-        page.resize(width, 900)
-        page.run("new Promise(requestAnimationFrame)")
-        assert not page.run(OVERFLOW), f"{name} overflows at {width} pixels"
-        assert page.run("document.querySelectorAll('main h1').length") == 1
 
 
 def test_what_runs_say_stays_text(page: Page, base: str, known: dict[str, Shown]) -> None:

@@ -28,9 +28,15 @@ export function runsCommand({ state, flow, kind }: RunFilters, since: string): s
  */
 export function runDeploymentCommand(deployment: string, values: Record<string, unknown>, defaults: Record<string, unknown> = {}, plain: ReadonlySet<string> = new Set()): string {
   const given = Object.entries(values).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(defaults[name]));
-  const words = given.map(([name, value]) => ` --param ${shellWord(`${name}=${wordOf(value, plain.has(name))}`)}`);
-  return `towpath deployment run ${deployment}${words.join("")}`;
+  return `towpath deployment run ${deployment}${pairs("--param", Object.fromEntries(given), plain)}`;
 }
+
+/** `towpath run resume` with input. */
+export const resumeCommand = (run: string, values: Record<string, unknown>, plain: ReadonlySet<string> = new Set()): string =>
+  `towpath run resume ${run}${pairs("--input", values, plain)}`;
+
+const pairs = (option: string, values: Record<string, unknown>, plain: ReadonlySet<string>): string =>
+  Object.entries(values).map(([name, value]) => ` ${option} ${shellWord(`${name}=${wordOf(value, plain.has(name))}`)}`).join("");
 
 /** A value as the command reads it. */
 function wordOf(value: unknown, plain: boolean): string {

@@ -95,9 +95,8 @@ export class RunList extends Store {
   }
 
   private refresh(): void {
-    const newest = (run: Run): Run => this.byId.get(run.runId) ?? run;
-    this.rows = this.rows.map(newest);
-    this.waiting = this.waiting.map(newest);
+    this.rows = this.rows.map(this.newest);
+    this.waiting = this.waiting.map(this.newest);
   }
 
   private add(fresh: Run[]): void {
@@ -105,6 +104,9 @@ export class RunList extends Store {
     if (this.held) this.waiting = fresh.concat(this.waiting);
     else this.rows = fresh.concat(this.rows);
   }
+
+  /** A run as it is known now. */
+  newest = (run: Run): Run => this.byId.get(run.runId) ?? run;
 
   /** Shows the runs that were held back. */
   release(): void {

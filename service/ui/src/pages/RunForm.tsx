@@ -4,20 +4,23 @@ import { useMemo, useState, type FormEvent } from "react";
 import { messageOf, runs } from "../api/clients";
 import { runDeploymentCommand } from "../commands";
 import { workspace } from "../api/workspace";
+import type { Payload } from "../gen/towpath/api/v1/common_pb";
 import type { Deployment } from "../gen/towpath/api/v1/deployment_pb";
 import { Copy } from "../parts/Copy";
 import { Dialog } from "../parts/Dialog";
+import { Fields } from "../parts/Fields";
 import { payloadText } from "./run/payload";
 import { partsOf } from "./deployments";
-import { argumentsOf, fieldsOf, type Field } from "./schema";
+import { argumentsOf, fieldsOf, textOf } from "./schema";
 
-/** Creates a run of a deployment: a form from the schema of its parameters, or JSON without one. */
-export function RunForm({ deployment, close }: { deployment: Deployment; close: () => void }) {
+/** Creates a run of a deployment: a form from the schema of its parameters, or JSON without one. `given` are arguments to begin with. */
+export function RunForm({ deployment, given, close }: { deployment: Deployment; given?: Payload; close: () => void }) {
   const navigate = useNavigate();
   const defaults = useMemo(() => objectOf(payloadText(deployment.parameters)), [deployment]);
   const fields = useMemo(() => fieldsOf(deployment.parameterSchemaJson, defaults), [deployment, defaults]);
-  const [texts, setTexts] = useState<Record<string, string>>({});
-  const [json, setJson] = useState(() => JSON.stringify(defaults, null, 2));
+  const first = useMemo(() => objectOf(payloadText(given)), [given]);
+  const [texts, setTexts] = useState<Record<string, string>>(() => Object.fromEntries((fields ?? []).filter((field) => field.name in first).map((field) => [field.name, textOf(field, first[field.name])])));
+  const [json, setJson] = useState(() => JSON.stringify({ ...defaults, ...first }, null, 2));
   const [problem, setProblem] = useState("");
   const create = useMutation({
     mutationFn: (values: Record<string, unknown>) => runs.createRun({
@@ -48,7 +51,7 @@ export function RunForm({ deployment, close }: { deployment: Deployment; close: 
   return (
     <Dialog title={`Run ${partsOf(deployment.name).deployment}`} close={close} wide>
       <form className="form" onSubmit={submit}>
-        {fields?.map((field) => <Input key={field.name} field={field} text={texts[field.name] ?? field.initial} set={(text) => setTexts((all) => ({ ...all, [field.name]: text }))} />)}
+        {fields && <Fields fields={fields} texts={texts} set={(name, text) => setTexts((all) => ({ ...all, [name]: text }))} />}
         {fields?.length === 0 && <p className="muted">This flow takes no parameters.</p>}
         {!fields && <label>Parameters, a JSON object<textarea rows={8} className="mono" value={json} onChange={(e) => setJson(e.target.value)} /></label>}
         {said && <p role="alert" className="refused">{said}</p>}
@@ -60,24 +63,6 @@ export function RunForm({ deployment, close }: { deployment: Deployment; close: 
         </footer>
       </form>
     </Dialog>
-  );
-}
-
-function Input({ field, text, set }: { field: Field; text: string; set: (text: string) => void }) {
-  const id = `field-${field.name}`;
-  const shared = { id, value: text, required: field.required, "aria-describedby": field.description ? `${id}-note` : undefined };
-  return (
-    <div className="field">
-      <label htmlFor={id}>{field.name}{field.required && <span className="muted"> required</span>}</label>
-      {field.kind === "flag" ? (
-        <input id={id} type="checkbox" checked={text === "true"} onChange={(e) => set(String(e.target.checked))} />
-      ) : field.kind === "choice" ? (
-        <select {...shared} onChange={(e) => set(e.target.value)}>{!field.choices.includes(text) && <option value={text}>{text}</option>}{field.choices.map((one) => <option key={one}>{one}</option>)}</select>
-      ) : (
-        <input {...shared} className={field.kind === "json" ? "mono" : ""} inputMode={field.kind === "whole" || field.kind === "number" ? "decimal" : undefined} onChange={(e) => set(e.target.value)} />
-      )}
-      {field.description && <p id={`${id}-note`} className="muted">{field.description}</p>}
-    </div>
   );
 }
 

@@ -1,7 +1,6 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { getRouteApi, Link } from "@tanstack/react-router";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
-import { messageOf } from "../api/clients";
 import { deployments } from "../api/resources";
 import { useRights } from "../api/rights";
 import { quoted, workspace } from "../api/workspace";
@@ -10,10 +9,12 @@ import { CatchUpPolicy, OverlapPolicy, SlotOutcome, type Deployment, type Schedu
 import { RunList } from "../live/runlist";
 import { Answer, Empty } from "../parts/Answer";
 import { CopyCommand } from "../parts/Copy";
+import { Do } from "../parts/Do";
 import { Page } from "../parts/Page";
 import { StateMark } from "../parts/StateMark";
 import { Table, type Column } from "../parts/Table";
 import { Ticks } from "../parts/Ticks";
+import { Toggle } from "../parts/Toggle";
 import { useLive } from "../parts/use";
 import { payloadText } from "./run/payload";
 import { partsOf } from "./deployments";
@@ -30,32 +31,25 @@ export function DeploymentPage() {
   const answer = useQuery({ queryKey: ["deployment", name], queryFn: async ({ signal }) => (await deployments.getDeployment({ name }, { signal })).deployment });
   const [form, setForm] = useState(false);
   const rights = useRights();
+  const navigate = useNavigate();
   const one = answer.data;
   return (
     <Page title={deployment} scrolls crumbs={<><Link to="/deployments">Deployments</Link><span aria-hidden="true">/</span><Link to="/flows/$flow" params={{ flow }}>{one?.flowName ?? flow}</Link></>}
       actions={<>
-        {one && rights.may("deployment.write") && <Pause deployment={one} />}
+        {one && rights.may("deployment.write") && (
+          <Toggle paused={one.paused ?? false} words={["Pause schedules", "Resume schedules"]} after={() => answer.refetch()} commands={[`towpath deployment pause ${flow}/${deployment}`, `towpath deployment resume ${flow}/${deployment}`]}
+            change={(paused) => deployments.updateDeployment({ deployment: { name, paused, etag: one.etag }, updateMask: { paths: ["paused"] } })} />
+        )}
+        {one && rights.may("deployment.write") && (
+          <Do word="Delete" what={`deployment ${deployment}`} act={() => deployments.deleteDeployment({ name, etag: one.etag })} after={() => navigate({ to: "/deployments" })} command={`towpath deployment delete ${flow}/${deployment}`}
+            ask="The deployment goes with its schedules. Its runs that wait are cancelled; its ended runs stay." />
+        )}
         {one?.workPool && rights.may("run.create") && <button className="small primary" onClick={() => setForm(true)}>Run</button>}
         <CopyCommand command={`towpath deployment inspect ${flow}/${deployment}`} />
       </>}>
       <Answer of={answer}>{(found) => found && <Content deployment={found} />}</Answer>
       {form && one && <RunForm deployment={one} close={() => setForm(false)} />}
     </Page>
-  );
-}
-
-function Pause({ deployment }: { deployment: Deployment }) {
-  const queries = useQueryClient();
-  const paused = deployment.paused ?? false;
-  const change = useMutation({
-    mutationFn: () => deployments.updateDeployment({ deployment: { name: deployment.name, paused: !paused, etag: deployment.etag }, updateMask: { paths: ["paused"] } }),
-    onSettled: () => queries.invalidateQueries({ queryKey: ["deployment", deployment.name] }),
-  });
-  return (
-    <>
-      {change.error && <span role="alert" className="refused">{messageOf(change.error)}</span>}
-      <button className="small" disabled={change.isPending} onClick={() => change.mutate()}>{paused ? "Resume schedules" : "Pause schedules"}</button>
-    </>
   );
 }
 
@@ -121,10 +115,20 @@ const SLOTS: readonly Column<ScheduleSlot>[] = [
 
 function ScheduleCard({ schedule }: { schedule: Schedule }) {
   const id = lastPart(schedule.name);
+  const queries = useQueryClient();
+  const { may } = useRights();
+  const parts = schedule.name.split("/");
+  const path = `${parts[3]}/${parts[5]}/${id}`;
   const slots = useQuery({ queryKey: ["slots", schedule.name], queryFn: async ({ signal }) => (await deployments.listScheduleSlots({ parent: schedule.name, pageSize: 10 }, { signal })).slots });
   return (
     <section className="card" aria-labelledby={`schedule-${id}`}>
       <h2 id={`schedule-${id}`}>{schedule.label || id} <code className="muted">{ruleText(schedule)}</code> {schedule.paused && <span className="tag">paused</span>}</h2>
+      {may("deployment.write") && (
+        <p className="buttons">
+          <Toggle paused={schedule.paused ?? false} what={`schedule ${id}`} after={() => queries.invalidateQueries({ queryKey: ["deployment"] })} commands={[`towpath schedule pause ${path}`, `towpath schedule resume ${path}`]}
+            change={(paused) => deployments.updateSchedule({ schedule: { name: schedule.name, paused, etag: schedule.etag }, updateMask: { paths: ["paused"] } })} />
+        </p>
+      )}
       <p className="muted">Overlaps: {words(OverlapPolicy[schedule.overlapPolicy])}. Missed times: {words(CatchUpPolicy[schedule.catchUpPolicy])}.</p>
       {schedule.nextTimes.length > 0 && <p className="num">Next: {schedule.nextTimes.slice(0, 5).map((time) => when(ms(time))).join(", ")}</p>}
       <Answer of={slots} lines={2}>{(rows) => <Table label="Due times" rows={rows} columns={SLOTS} rowKey={(slot) => String(ms(slot.dueTime))} empty={<Empty title="No time was due yet" />} />}</Answer>

@@ -17,6 +17,7 @@ import { Page } from "../parts/Page";
 import { StateMark } from "../parts/StateMark";
 import { useLive, useSeconds } from "../parts/use";
 import { runsCommand } from "../commands";
+import { Chosen, usePicked, type Picked } from "../actions/Chosen";
 import { textFilter } from "./filters";
 import { BAD, lookOf, ORDER, stateByKey, stateName, TERMINAL } from "../states";
 
@@ -64,6 +65,7 @@ export function Runs() {
     if (!on.delete(key)) on.add(key);
     set({ state: [...on].join(",") });
   };
+  const picked = usePicked(filter);
   const totals = totalsOf(counts);
   const total = [...totals.values()].reduce((sum, n) => sum + n, 0);
   return (
@@ -86,7 +88,8 @@ export function Runs() {
         </div>
         {(search.state || search.flow || search.q) && <button className="link" onClick={() => set({ state: "", flow: "", q: "" })}>Clear</button>}
       </div>
-      <RunTable list={list} showFlow={search.kind === "task"} />
+      <Chosen picked={picked} list={list} />
+      <RunTable list={list} showFlow={search.kind === "task"} picked={picked} />
     </Page>
   );
 }
@@ -154,7 +157,7 @@ function FlowChoice({ value, set }: { value: string; set: (flow: string) => void
   );
 }
 
-function RunTable({ list, showFlow }: { list: RunList; showFlow: boolean }) {
+function RunTable({ list, showFlow, picked }: { list: RunList; showFlow: boolean; picked: Picked }) {
   const scroller = useRef<HTMLDivElement>(null);
   const navigate = useNavigate();
   const [at, setAt] = useState(-1);
@@ -180,6 +183,7 @@ function RunTable({ list, showFlow }: { list: RunList; showFlow: boolean }) {
     if (event.key === "j" || event.key === "ArrowDown") go(at + 1);
     else if (event.key === "k" || event.key === "ArrowUp") go(at - 1);
     else if (event.key === "Home") go(0);
+    else if (event.key === "x" && list.rows[at]) picked.flip(list.rows[at]);
     else if (event.key === "Enter" && list.rows[at] && event.target === event.currentTarget)
       void navigate({ to: "/runs/$id", params: { id: list.rows[at].runId } });
   };
@@ -200,7 +204,7 @@ function RunTable({ list, showFlow }: { list: RunList; showFlow: boolean }) {
         </div>
         <div style={{ height: rows.getTotalSize(), position: "relative" }} role="presentation">
           {items.map((item) => list.rows[item.index] && (
-            <RunRow key={item.key} run={list.rows[item.index]} index={item.index} top={item.start} chosen={item.index === at} longest={longest} showFlow={showFlow} />
+            <RunRow key={item.key} run={list.rows[item.index]} index={item.index} top={item.start} chosen={item.index === at} longest={longest} showFlow={showFlow} picked={picked} />
           ))}
         </div>
         {list.loading && <Skeleton lines={14} />}
@@ -218,7 +222,7 @@ const NoRuns = () => (
   </Empty>
 );
 
-function RunRow({ run, index, top, chosen, longest, showFlow }: { run: Run; index: number; top: number; chosen: boolean; longest: number; showFlow: boolean }) {
+function RunRow({ run, index, top, chosen, longest, showFlow, picked }: { run: Run; index: number; top: number; chosen: boolean; longest: number; showFlow: boolean; picked: Picked }) {
   const start = ms(run.startTime);
   const ended = TERMINAL.has(run.state);
   const took = ended ? durationMs(run.runDuration) : Date.now() - start;
@@ -226,7 +230,10 @@ function RunRow({ run, index, top, chosen, longest, showFlow }: { run: Run; inde
   const bad = BAD.has(run.state);
   return (
     <div id={`row-${index}`} role="row" aria-rowindex={index + 2} className={chosen ? "row at" : "row"} style={{ transform: `translateY(${top}px)` }}>
-      <div role="gridcell"><StateMark state={run.state} /></div>
+      <div role="gridcell" className="picking">
+        {picked.may && <input type="checkbox" tabIndex={-1} aria-label={`Choose ${run.shortId}`} checked={picked.runs.has(run.runId)} onChange={() => picked.flip(run)} />}
+        <StateMark state={run.state} />
+      </div>
       <div role="gridcell" className="run-name">
         <Link to="/runs/$id" params={{ id: run.runId }}><Name text={run.displayName} /></Link> <code>{run.shortId}</code>
         {run.parentRun && run.kind === RunKind.FLOW && <span className="tag" title="Called by another flow">subflow</span>}

@@ -41,9 +41,15 @@ export function fieldsOf(schemaJson: string, defaults: Record<string, unknown>):
     return {
       name, kind, plain: property.type === "string", required: required.has(name) && !(name in defaults), description: property.description ?? "",
       choices: kind === "choice" ? (property.enum ?? []).map(String) : [],
-      initial: value === undefined || value === null ? "" : kind === "json" ? JSON.stringify(value) : String(value),
+      initial: textOf({ kind }, value),
     };
   });
+}
+
+/** A value as the text of its field. */
+export function textOf({ kind }: Pick<Field, "kind">, value: unknown): string {
+  if (value === undefined || value === null) return "";
+  return kind === "json" ? JSON.stringify(value) : String(value);
 }
 
 function kindOf(property: Property): Field["kind"] {

@@ -3,7 +3,7 @@ import { PAGES } from "./pages";
 
 const KEYS: readonly [group: string, keys: readonly [string, string][]][] = [
   ["Everywhere", [["Ctrl K", "Find"], ["?", "These keys"], ...PAGES.map((page): [string, string] => [`g ${page.key}`, page.word])]],
-  ["Lists of runs", [["/", "Filter"], ["j  k", "Go down, up"], ["Enter", "Open"]]],
+  ["Lists of runs", [["/", "Filter"], ["j  k", "Go down, up"], ["x", "Choose"], ["Enter", "Open"]]],
   ["A run", [["1 … 5", "Tabs"], ["t", "Go to the timeline"], ["← →", "Next, previous task run"], ["e", "Next error"], ["u", "Upstream"], ["+ −", "Zoom"], ["f", "Fit"], ["Esc", "Close the task run"]]],
 ];
 

@@ -1,59 +1,43 @@
-import { useMutation } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
-import { messageOf, runs } from "../../api/clients";
+import { ActDialog } from "../../actions/ActDialog";
+import { refusal, RIGHTS, wordOf, type Act } from "../../actions/plan";
+import { Resume } from "../../actions/Resume";
+import { deployments } from "../../api/resources";
 import { useRights } from "../../api/rights";
-import { runName } from "../../api/workspace";
 import type { Run } from "../../gen/towpath/api/v1/run_pb";
-import { Dialog } from "../../parts/Dialog";
+import { RunKind } from "../../gen/towpath/api/v1/run_pb";
 import { RunState } from "../../gen/towpath/api/v1/state_pb";
-import { TERMINAL } from "../../states";
+import { BAD } from "../../states";
+import { RunForm } from "../RunForm";
 
-/** What may be done with a run: cancel it while it lasts, delete it afterwards. */
+const ACTS: readonly Act[] = ["retry", "pause", "cancel", "delete"];
+
+/** What may be done with a run in its state, by who looks at it. */
 export function RunActions({ run }: { run: Run }) {
-  const rights = useRights();
-  const [asking, setAsking] = useState<"cancel" | "delete" | null>(null);
-  const ended = TERMINAL.has(run.state);
+  const { may } = useRights();
+  const navigate = useNavigate();
+  const [asking, setAsking] = useState<Act | "resume" | "again" | null>(null);
+  const close = () => setAsking(null);
+  if (run.kind !== RunKind.FLOW) return null;
+  const possible = ACTS.filter((act) => may(RIGHTS[act]) && (!refusal(act, run) || (act === "retry" && BAD.has(run.state) && !run.parentRun)));
   return (
     <>
-      {!ended && run.state !== RunState.CANCELLING && rights.may("run.control") && <button className="small" onClick={() => setAsking("cancel")}>Cancel run</button>}
-      {ended && rights.may("run.delete") && <button className="small" onClick={() => setAsking("delete")}>Delete</button>}
-      {asking === "cancel" && <Cancel run={run} close={() => setAsking(null)} />}
-      {asking === "delete" && <Delete run={run} close={() => setAsking(null)} />}
+      {run.state === RunState.PAUSED && may("run.control") && <button className="small primary" onClick={() => setAsking("resume")}>Resume</button>}
+      {possible.map((act) => <button key={act} className={act === "retry" && !refusal(act, run) ? "small primary" : "small"} onClick={() => setAsking(act)}>{wordOf(act)}</button>)}
+      {run.deployment && may("run.create") && <button className="small" onClick={() => setAsking("again")}>Run again</button>}
+      {asking === "resume" && <Resume run={run} close={close} />}
+      {asking === "again" && <Again run={run} close={close} />}
+      {asking && asking !== "resume" && asking !== "again" && (
+        <ActDialog act={asking} chosen={[run]} close={close} done={asking === "delete" ? () => void navigate({ to: "/runs" }) : undefined} />
+      )}
     </>
   );
 }
 
-function Cancel({ run, close }: { run: Run; close: () => void }) {
-  const cancel = useMutation({ mutationFn: () => runs.cancelRun({ name: runName(run.runId) }), onSuccess: close });
-  return (
-    <Dialog title="Cancel this run?" close={close}>
-      <p>{run.displayName} is asked to end, with every run below it. Its process gets the pool's grace period to finish by itself.</p>
-      {cancel.error && <p role="alert" className="refused">{messageOf(cancel.error)}</p>}
-      <footer>
-        <code className="muted">towpath run cancel {run.shortId}</code><span className="grow" />
-        <button className="small" onClick={close}>Keep it</button>
-        <button className="small danger" disabled={cancel.isPending} onClick={() => cancel.mutate()}>Cancel run</button>
-      </footer>
-    </Dialog>
-  );
-}
-
-function Delete({ run, close }: { run: Run; close: () => void }) {
-  const navigate = useNavigate();
-  const remove = useMutation({
-    mutationFn: () => runs.deleteRun({ name: runName(run.runId) }),
-    onSuccess: () => void navigate({ to: "/runs" }),
-  });
-  return (
-    <Dialog title="Delete this run?" close={close}>
-      <p>{run.displayName} goes, with the runs below it, their histories and logs. This can't be undone.</p>
-      {remove.error && <p role="alert" className="refused">{messageOf(remove.error)}</p>}
-      <footer>
-        <code className="muted">towpath run delete {run.shortId}</code><span className="grow" />
-        <button className="small" onClick={close}>Keep it</button>
-        <button className="small danger" disabled={remove.isPending} onClick={() => remove.mutate()}>Delete</button>
-      </footer>
-    </Dialog>
-  );
+/** A new run of the same deployment, with the same arguments to begin with. */
+function Again({ run, close }: { run: Run; close: () => void }) {
+  const found = useQuery({ queryKey: ["deployment", run.deployment], queryFn: async ({ signal }) => (await deployments.getDeployment({ name: run.deployment }, { signal })).deployment });
+  return found.data ? <RunForm deployment={found.data} given={run.parameters} close={close} /> : null;
 }

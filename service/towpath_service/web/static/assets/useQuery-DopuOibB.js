@@ -1,0 +1,1 @@
+import{rt as e,ut as t}from"./Page-DM-oS1hj.js";function n(n,r){return e(n,t,r)}export{n as t};
