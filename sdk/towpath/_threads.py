@@ -1,4 +1,4 @@
-"""What Python tells and does about another thread."""
+"""What Python tells and does about threads."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from threading import Thread
     from types import FrameType
 
 _LOGGING: Final = logging.__file__
@@ -30,3 +31,19 @@ def logs(thread: int) -> bool:
 def raise_in(thread: int, error: type[BaseException]) -> None:
     """Raises in a thread's Python code, instead of an exception that is not raised yet."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
+
+
+def start(thread: Thread) -> bool:
+    """Starts a thread; returns False where Python is ending, which starts none from 3.12 on."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        if not is_refusal(error):
+            raise
+        return False
+    return True
+
+
+def is_refusal(error: RuntimeError) -> bool:
+    """Whether an error says that Python is ending, and starts no thread."""
+    return "interpreter shutdown" in str(error)

@@ -69,8 +69,11 @@ def _tested(interpreter: Interpreter, chosen: list[str], folder: Path) -> str:
         "not installed": [python, *installing],
         "failed": [python, "-m", "tests", "-q", *chosen],
     }
+    # As in an activated environment: tests call its programs by name.
+    path = os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
     for failure, step in steps.items():
-        if subprocess.run([*interpreter.within, *step], check=False, cwd=ROOT).returncode:
+        command = [*interpreter.within, "env", f"PATH={path}", *step]
+        if subprocess.run(command, check=False, cwd=ROOT).returncode:
             return failure
     return "passed"
 

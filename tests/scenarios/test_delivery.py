@@ -216,7 +216,8 @@ def test_with_an_unusable_home_reports_go_to_the_server_from_memory(
     site.start_server()
     try:
         ended = subprocess.run(
-            [sys.executable, "-c", FORKING],
+            # From 3.12 on Python warns of forks in processes with threads.
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING],
             env=site.environment | {"TOWPATH_HOME": unusable},
             capture_output=True,
             text=True,

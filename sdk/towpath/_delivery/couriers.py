@@ -67,7 +67,10 @@ class Courier(Protocol):
 
 
 class UnaryCourier:
-    """One call in flight at a time: for forked children, and for services in process."""
+    """One call in flight at a time, and no thread.
+
+    For forked children, for services in process, and for the end of a process.
+    """
 
     ended = False
     pause_seconds = 0.0
@@ -82,8 +85,15 @@ class UnaryCourier:
 
     def step(self) -> bool:
         """Delivers a batch of updates and one of log lines."""
-        moved = self._drain.deliver(self._transport)
-        self.reached = self.reached or moved
+        try:
+            moved = self._drain.deliver(self._transport)
+        except RpcError as error:
+            if error.quota:
+                self._drain.backlog.hold(error.quota)
+            raise
+        if moved:
+            self.reached = True
+            self._drain.backlog.hold("")
         return moved
 
     def close(self) -> None:

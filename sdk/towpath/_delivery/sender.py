@@ -17,6 +17,7 @@ from towpath._delivery.patience import Patience
 from towpath._delivery.refusals import forget_refusal, note_refusal
 from towpath._delivery.stream import PRODUCER_AHEAD
 from towpath._delivery.takeover import deliver_waiting
+from towpath._threads import is_refusal
 from towpath._transport import opening
 from towpath._transport.discovery import find_server
 from towpath.exceptions import (
@@ -81,6 +82,7 @@ class Sender:
         self._refused = ""
         self._reachable = False
         self._failing = False
+        self._last = False
         self._stopping = threading.Event()
         self._hurry = threading.Event()
         self._progress = threading.Condition()
@@ -125,6 +127,10 @@ class Sender:
             with self._progress:
                 self._progress.wait(0.05)
         return True
+
+    def begin_last(self) -> None:
+        """From now on connects only in ways that need no new thread, as at the end of Python."""
+        self._last = True
 
     def stop(self) -> None:
         """Ends the thread, or leaves it when it doesn't end soon."""
@@ -178,6 +184,11 @@ class Sender:
             except ConfigurationError as error:
                 self._tell_once(error)
                 self._back_off(began, acked)
+            except RuntimeError as error:
+                if not is_refusal(error):
+                    raise
+                # Python is ending, and gRPC has just begun to open a stream.
+                self.begin_last()
 
     def _await_report(self) -> None:
         """Waits, without a server, for a report or the time to look for one."""
@@ -238,7 +249,7 @@ class Sender:
         )
 
     def _courier(self, transport: Transport) -> Courier:
-        if self._forked:
+        if self._forked or self._last:
             return UnaryCourier(self._drain, transport)
         return StreamCourier(self._drain, self._outbox, transport, self._on_directive)
 

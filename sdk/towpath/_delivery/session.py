@@ -93,6 +93,7 @@ class Session:
         self._closed = True
         if self._settings.outbox_fsync != "never" and not self._outbox.in_memory:
             self._outbox.sync()
+        self._sender.begin_last()
         done = self.flush(self._settings.flush_timeout_seconds)
         self._sender.stop()
         waiting = self._sender.waiting

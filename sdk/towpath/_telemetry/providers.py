@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export import (
 )
 
 from towpath._telemetry.exporter_logging import QuietExporter, hush_exporters, warn_once
-from towpath._telemetry.shutdown import END_SECONDS, end_within
+from towpath._telemetry.shutdown import END_SECONDS, Ending
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
@@ -54,13 +54,13 @@ def provider_from_environment(
     )
     for processor in known:
         provider.add_span_processor(processor)
-    atexit.register(end, provider)
+    atexit.register(end, Ending(provider.shutdown))
     return provider
 
 
-def end(provider: TracerProvider) -> None:
+def end(ending: Ending) -> None:
     """Sends the remaining spans within a bounded time, and warns when the time was too short."""
-    if not end_within(END_SECONDS, provider.shutdown):
+    if not ending.within(END_SECONDS):
         warn_once("traces", endpoint("TRACES"), f"it did not answer within {END_SECONDS:g} s")
 
 

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from towpath._threads import start
 from towpath.exceptions import ConfigurationError, RpcError
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ class Credentials:
             if self._renewing:
                 return
             self._renewing = True
-        threading.Thread(target=self._renewed, name="towpath-token", daemon=True).start()
+        if not start(threading.Thread(target=self._renewed, name="towpath-token", daemon=True)):
+            self._renewing = False
 
     def _renewed(self) -> None:
         try:

@@ -9,10 +9,11 @@ from towpath._telemetry.providers import (
     resource_of,
     speaks_grpc,
 )
-from towpath._telemetry.shutdown import END_SECONDS, end_within
+from towpath._telemetry.shutdown import END_SECONDS, Ending, end_within
 
 __all__ = [
     "END_SECONDS",
+    "Ending",
     "end_within",
     "endpoint",
     "hush_exporters",

@@ -12,7 +12,7 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from towpath.extensions.exporting import (
     END_SECONDS,
-    end_within,
+    Ending,
     hush_exporters,
     resource_of,
     speaks_grpc,
@@ -28,5 +28,5 @@ def handler_to_collector() -> logging.Handler:
     exporter: Any = by_grpc if speaks_grpc("LOGS") else by_http
     provider = LoggerProvider(resource=resource_of("towpath-service"), shutdown_on_exit=False)
     provider.add_log_record_processor(BatchLogRecordProcessor(exporter.OTLPLogExporter()))
-    atexit.register(end_within, END_SECONDS, provider.shutdown)
+    atexit.register(Ending(provider.shutdown).within, END_SECONDS)
     return LoggingHandler(logger_provider=provider)

@@ -62,8 +62,8 @@ NAMES = {
         " TowpathError UnhashableInputError UpstreamFailed VariableError"
     ),
     "towpath.extensions.exporting": (
-        "END_SECONDS end_within endpoint hush_exporters provider_from_environment resource_of"
-        " speaks_grpc tell_by warn_once"
+        "END_SECONDS Ending end_within endpoint hush_exporters provider_from_environment"
+        " resource_of speaks_grpc tell_by warn_once"
     ),
     "towpath.extensions.job_templates": "KUBERNETES PROCESS",
     "towpath.extensions.outboxes": "DeliveryReport deliver_waiting",
