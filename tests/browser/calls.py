@@ -31,6 +31,12 @@ def run_of(base: str, flow: str) -> str:
     return str(found["runs"][0]["runId"])
 
 
+def artifact_of(base: str) -> str:
+    """The id of the newest artifact."""
+    found = call(base, "ArtifactService/ListArtifacts", parent=WORKSPACE, pageSize=1)
+    return str(found["artifacts"][0]["name"].rpartition("/")[2])
+
+
 def state_of(base: str, run: str) -> str:
     """The state of a run."""
     found = call(base, "RunService/GetRun", name=f"{WORKSPACE}/runs/{run}")

@@ -7,6 +7,7 @@ import sys
 import time
 
 from towpath import flow, get_run_logger, task
+from towpath.artifacts import create_table_artifact
 
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>\u202etxt.exe'
 """Text that must stay text: markup, and a mark that turns the direction of what follows."""
@@ -42,7 +43,9 @@ def load(parts: list[int]) -> int:
 @flow(name="orders-nightly")
 def orders(regions: tuple[str, ...] = ("north", "east", "south", "west")) -> int:
     get_run_logger().info("loading the orders of %d regions", len(regions))
-    return load.submit(clean.map(fetch.map(regions))).result()
+    loaded = load.submit(clean.map(fetch.map(regions))).result()
+    create_table_artifact([{"region": region, "text": HOSTILE} for region in regions], key="orders")
+    return loaded
 
 
 @task

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.browser.calls import run_of
+from tests.browser.calls import artifact_of, run_of
 from tests.browser.chromium import Page, chromium, find_chromium
 
 if TYPE_CHECKING:
@@ -51,7 +51,14 @@ def pages(base: str) -> Sequence[Shown]:
         Shown("deployment", "/deployments/orders--nightly/nightly"),
         Shown("pools", "/pools"),
         Shown("pool", "/pools/local"),
+        Shown("limits", "/limits"),
+        Shown("limit", "/limits/warehouse"),
+        Shown("artifacts", "/artifacts"),
+        Shown("artifact", f"/artifacts/{artifact_of(base)}"),
+        Shown("variables", "/variables"),
         Shown("secrets", "/secrets"),
+        Shown("device", "/device"),
+        Shown("usage", "/usage"),
         Shown("access", "/access"),
         Shown("audit", "/audit"),
         Shown("settings", "/settings"),

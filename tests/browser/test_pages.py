@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 NAMES = (
     *("home", "runs", "run-failed", "run-retried", "run-tasks", "run-graph", "run-decisions"),
     *("run-values", "run-hostile", "flows", "flow", "deployments", "deployment", "pools"),
-    *("pool", "secrets", "access"),
+    *("pool", "limits", "limit", "artifacts", "artifact", "variables", "secrets", "access"),
+    *("device", "usage"),
     *("audit", "settings"),
 )
 WIDTHS = (1440, 768, 390)

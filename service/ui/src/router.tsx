@@ -34,13 +34,20 @@ const deployment = createRoute({
 });
 const pools = createRoute({ ...under, path: "/pools", component: lazyRouteComponent(() => import("./pages/pools"), "Pools") });
 const pool = createRoute({ ...under, path: "/pools/$pool", component: lazyRouteComponent(() => import("./pages/pool"), "PoolPage") });
+const limits = createRoute({ ...under, path: "/limits", component: lazyRouteComponent(() => import("./pages/limits"), "Limits") });
+const limit = createRoute({ ...under, path: "/limits/$limit", component: lazyRouteComponent(() => import("./pages/limits"), "LimitPage") });
+const artifacts = createRoute({ ...under, path: "/artifacts", component: lazyRouteComponent(() => import("./pages/artifacts"), "Artifacts"), validateSearch: known<{ all?: string; key?: string }>(["all", "key"]) });
+const artifact = createRoute({ ...under, path: "/artifacts/$artifact", component: lazyRouteComponent(() => import("./pages/artifacts"), "ArtifactPage") });
+const variables = createRoute({ ...under, path: "/variables", component: lazyRouteComponent(() => import("./pages/variables"), "Variables") });
+const device = createRoute({ ...under, path: "/device", component: lazyRouteComponent(() => import("./pages/device"), "Device"), validateSearch: known<{ code?: string }>(["code"]) });
+const usage = createRoute({ ...under, path: "/usage", component: lazyRouteComponent(() => import("./pages/usage"), "UsagePage") });
 const secrets = createRoute({ ...under, path: "/secrets", component: lazyRouteComponent(() => import("./pages/secrets"), "Secrets") });
 const access = createRoute({ ...under, path: "/access", component: lazyRouteComponent(() => import("./pages/access"), "Access"), validateSearch: known<{ tab?: string }>(["tab"]) });
 const audit = createRoute({ ...under, path: "/audit", component: lazyRouteComponent(() => import("./pages/audit"), "Audit") });
 const settings = createRoute({ ...under, path: "/settings", component: lazyRouteComponent(() => import("./pages/settings"), "Settings") });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, runs, run, flows, flow, deployments, deployment, pools, pool, secrets, access, audit, settings]),
+  routeTree: root.addChildren([home, runs, run, flows, flow, deployments, deployment, pools, pool, limits, limit, artifacts, artifact, variables, device, usage, secrets, access, audit, settings]),
   defaultPreload: "intent",
   // Plain parameters, so that addresses can be read and written by hand.
   parseSearch: (search) => Object.fromEntries(new URLSearchParams(search)),

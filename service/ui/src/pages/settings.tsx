@@ -1,7 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { server } from "../api/clients";
-import { access } from "../api/resources";
 import { useRights } from "../api/rights";
 import { chooseWorkspace, workspace } from "../api/workspace";
 import { away, count, lastPart, ms, span } from "../format";
@@ -42,7 +41,6 @@ export function Settings() {
           </dl>
         ) : <p className="muted">Identity is off: whoever reaches this server may do all.</p>}
       </section>
-      {identity && <Usage />}
       <section className="card" aria-labelledby="shell">
         <h2 id="shell">Use it from a program</h2>
         <p className="muted">Flows report here once they know the address of the gRPC port:</p>
@@ -87,15 +85,5 @@ function Workspace() {
     <p className="setting"><label htmlFor="workspace">Workspace</label>
       <select id="workspace" value={chosen} onChange={(e) => choose(e.target.value)}>{[...new Set([chosen, ...ids])].map((id) => <option key={id}>{id}</option>)}</select>
     </p>
-  );
-}
-
-function Usage() {
-  const usage = useQuery({ queryKey: ["usage"], retry: false, queryFn: ({ signal }) => access.getUsage({}, { signal }) });
-  if (!usage.data) return null;
-  return (
-    <section className="card" aria-labelledby="usage"><h2 id="usage">Usage</h2>
-      <dl className="pairs">{usage.data.usage.map((one) => <div key={one.quota}><dt>{one.quota.replaceAll("_", " ")}</dt><dd className="num">{count(Number(one.used))}</dd></div>)}</dl>
-    </section>
   );
 }
