@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,7 +36,9 @@ def test_a_variable_is_made_changed_and_deleted(page: Page, base: str) -> None:
     press(page, "New variable")
     write(page, "id", "retries")
     write(page, "value", "<b>three</b>")
-    page.wait(f"{DIALOG}.querySelector('.link').title === \"towpath variable set retries '<b>three</b>'\"")
+    page.wait(
+        f"{DIALOG}.querySelector('.link').title === \"towpath variable set retries '<b>three</b>'\""
+    )
     press(page, "Create", DIALOG)
     page.wait("document.querySelector('.table')?.innerText.includes('<b>three</b>')")
     row = "[...document.querySelectorAll('tr')].find(r => r.innerText.includes('retries'))"
@@ -64,19 +67,31 @@ def test_a_secret_is_written_and_never_shown(page: Page, base: str) -> None:
 
 
 def test_a_limit_shows_who_holds_it_and_who_waits(page: Page, base: str) -> None:
-    asked = {"parent": WORKSPACE, "slots": [{"limitId": "printer", "slots": 1}], "hold": "300s"}
     call(base, "LimitService/SetLimit", parent=WORKSPACE, limitId="printer", limit={"slots": 1})
-    for number, holder in enumerate(("first", "second")):
-        call(
+
+    def acquire(number: int, holder: str, wait: str) -> bool:
+        answer = call(
             base,
             "LimitService/AcquireSlots",
+            parent=WORKSPACE,
             acquisitionId=f"00000000-0000-4000-8000-00000000000{number}",
+            slots=[{"limitId": "printer", "slots": 1}],
+            hold="300s",
             holder=holder,
-            **asked,
+            wait=wait,
         )
-    page.go(f"{base}/limits/printer")
-    page.wait("document.querySelector('#holders')?.parentElement.innerText.includes('first')")
-    page.wait("document.querySelector('#waiters')?.parentElement.innerText.includes('second')")
-    press(page, "Release")
-    press(page, "Release", DIALOG)
+        return bool(answer.get("acquired"))
+
+    assert acquire(1, "first", "0s")
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(acquire, 2, "second", "60s")
+        # The page asks again: nothing tells when the second has begun to wait.
+        page.go(f"{base}/limits/printer")
+        page.wait("document.querySelector('#holders')?.parentElement.innerText.includes('first')")
+        waits = "document.querySelector('#waiters').parentElement.innerText.includes('second')"
+        refresh = "[...document.querySelectorAll('button')].find(b => b.innerText === 'Refresh')"
+        page.wait(f"{waits} || ({refresh}.click(), false)")
+        press(page, "Release")
+        press(page, "Release", DIALOG)
+        assert second.result()
     page.wait("!document.querySelector('#holders').parentElement.innerText.includes('first')")

@@ -1,1 +1,0 @@
-import{It as e,b as t}from"./Page-DM-oS1hj.js";var n=e(),r=255,i=({text:e})=>(0,n.jsx)(`bdi`,{children:t(e,r)});export{i as t};

@@ -1,1 +1,0 @@
-import{rt as e,ut as t}from"./Page-DM-oS1hj.js";function n(n,r){return e(n,t,r)}export{n as t};
