@@ -139,6 +139,7 @@ BUGS = (
         file="sdk/towpath/_engine/attempts.py",
         correct="        if not hooks or self._context.silent:",
         broken="        if not hooks:",
+        elsewhere=True,
         caught_by=(
             (
                 f"{_DELIVERY}/test_forks.py"
@@ -151,6 +152,7 @@ BUGS = (
         file="sdk/towpath/_delivery/session.py",
         correct="        return Unrecorded(settings.home, error)\n",
         broken="        raise\n",
+        elsewhere=True,
         caught_by=(
             (
                 f"{_DELIVERY}/test_unusable_homes.py"
@@ -209,6 +211,7 @@ BUGS = (
         file="sdk/towpath/_forks.py",
         correct="    _give_up_imports()\n",
         broken="",
+        elsewhere=True,
         caught_by=(
             (
                 f"{_DELIVERY}/test_forks.py"
@@ -309,6 +312,7 @@ BUGS = (
         file="sdk/towpath/_work/shim/supervisor.py",
         correct="        while self._children_left():\n",
         broken="        while False:\n",
+        elsewhere=True,
         caught_by=(
             f"{_SHIM}::test_a_grandchild_that_left_the_session_is_gone_when_a_stop_is_proved",
             f"{_SHIM}::test_a_run_that_ends_by_itself_leaves_no_grandchild_either",

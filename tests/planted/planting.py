@@ -1,4 +1,7 @@
-"""Plants a bug in a copy of the sources and tells whether the named tests notice.
+"""Plants a bug and tells whether the named tests notice.
+
+Most bugs are planted in imported sources, for one process; see `swapping`. A bug that other
+processes are to meet, or that an import shows, is planted in a copy of the sources.
 
 A test suite proves little until it has been seen to fail. Each `PlantedBug` names one change of
 the sources that breaks a promise, and the tests that must catch it.
@@ -6,6 +9,7 @@ the sources that breaks a promise, and the tests that must catch it.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from contextlib import contextmanager
@@ -15,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.budgets import PLANTED
 from tests.forkserver.processes import ran
+from tests.planted.swapping import PLANTED_BUG, swaps
 from tests.postgres.server import DSN_VARIABLE
 
 if TYPE_CHECKING:
@@ -65,6 +70,9 @@ _IMPORTS: Final = (
     "xdist.looponfail",
 )
 """What tests and sources import and no bug is planted in."""
+_SOURCES: Final = ("towpath_auth.*", "towpath_service.*", "towpath.*")
+_STARTS: Final = ("tests/scenarios/", "tests/chaos/", "tests/telemetry/")
+"""Where guards start processes, which import the sources by themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +90,42 @@ class PlantedBug:
     """pytest node ids, at least one of which must fail, and all of which pass without it."""
     hangs: bool = False
     """Whether its tests wait for what never comes: they get `HANG_SECONDS` each."""
+    elsewhere: bool = False
+    """Whether it takes effect in other processes than that of its tests."""
+
+
+def is_swapped(bug: PlantedBug) -> bool:
+    """Whether a bug can be planted in sources that are imported already."""
+    if bug.elsewhere or any(guard.startswith(_STARTS) for guard in bug.caught_by):
+        return False
+    text = (ROOT / bug.file).read_text(encoding="utf-8")
+    return swaps(bug.file, text, _broken(bug, text)) is not None
+
+
+def run_swapped(
+    bug: PlantedBug | None, node_ids: tuple[str, ...], *options: str, postgres: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs tests in a process whose imported sources have a bug.
+
+    Args:
+        bug: The bug; None for none.
+        node_ids: Those of pytest.
+        options: Further ones of pytest.
+        postgres: DSN of a server on which the tests make databases.
+    """
+    planted_bug = {
+        "file": str(ROOT / bug.file) if bug else "",
+        "correct": bug.correct if bug else "",
+        "broken": bug.broken if bug else "",
+    }
+    return ran(
+        "pytest",
+        ["-p", "tests.planted.swapping", *_OPTIONS, *options, *node_ids],
+        environment=_environment(postgres) | {PLANTED_BUG: json.dumps(planted_bug)},
+        folder=ROOT,
+        timeout=300,
+        imports=(*_IMPORTS, *_SOURCES),
+    )
 
 
 def copy_sources(into: Path) -> Path:
@@ -108,17 +152,25 @@ def planted(bug: PlantedBug, sources: Path) -> Generator[None]:
     """
     target = sources / bug.file
     text = target.read_text(encoding="utf-8")
+    _write(target, _broken(bug, text))
+    try:
+        yield
+    finally:
+        _write(target, text)
+
+
+def _broken(bug: PlantedBug, text: str) -> str:
     found = text.count(bug.correct)
     if found != 1:
         raise AssertionError(
             f"{bug.name}: the text to break stands {found} times in {bug.file}, not once: "
             "bring tests/planted/bugs.py up to date with the code"
         )
-    _write(target, text.replace(bug.correct, bug.broken))
-    try:
-        yield
-    finally:
-        _write(target, text)
+    return text.replace(bug.correct, bug.broken)
+
+
+def _environment(postgres: str) -> dict[str, str]:
+    return os.environ | {"PYTHONUNBUFFERED": "1", PLANTED: "1", DSN_VARIABLE: postgres}
 
 
 def _write(target: Path, text: str) -> None:
@@ -143,8 +195,7 @@ def run_tests(
     return ran(
         "pytest",
         [*_OPTIONS, *options, *node_ids],
-        environment=os.environ
-        | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", PLANTED: "1", DSN_VARIABLE: postgres},
+        environment=_environment(postgres) | {"PYTHONPATH": path},
         folder=ROOT,
         timeout=300,
         imports=_IMPORTS,
