@@ -1,5 +1,21 @@
-"""Input of paused runs."""
+"""Input of runs: what paused runs wait for, and what runs send to each other."""
 
-from towpath._deploy.run_input import RunInput
+from towpath._deploy.receiving import InputReceiver
+from towpath._deploy.run_input import (
+    AutomaticRunInput,
+    RunInput,
+    RunInputMetadata,
+    asend_input,
+    receive_input,
+    send_input,
+)
 
-__all__ = ["RunInput"]
+__all__ = [
+    "AutomaticRunInput",
+    "InputReceiver",
+    "RunInput",
+    "RunInputMetadata",
+    "asend_input",
+    "receive_input",
+    "send_input",
+]

@@ -1,10 +1,14 @@
-"""Waits for the answer to a pause: in a thread of its own, so that what waits can be stopped."""
+"""Waits for what the service has for a run, in a thread of its own: so the wait can be stopped.
+
+What a run waits for is the answer to a pause, or an input that another run sends.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from towpath import _strikes
@@ -26,32 +30,21 @@ _FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 
 
-class Awaiting:
-    """A wait for the answer to a pause of a run of this process."""
+class Asking(ABC):
+    """A wait for something that the service is asked for."""
 
-    def __init__(self, run_id: str, key: str, *, timeout: float | None, once: bool = False) -> None:
+    def __init__(self, timeout: float | None) -> None:
         """Waits for nothing yet.
 
         Args:
-            run_id: The run.
-            key: Key of the pause.
-            timeout: Seconds after which it is over, where the service doesn't know of the pause;
-                None for no end.
-            once: Whether to return what the service knows at once.
+            timeout: Seconds after which it is over; None for no end.
         """
-        self._run_id = run_id
-        self._key = key
         self._ends = None if timeout is None else time.monotonic() + timeout
-        self._once = once
         self._given_up = threading.Event()
-        self._pause: Pause | None = None
         self._error: Exception | None = None
 
-    def wait(self) -> Pause | None:
+    def until_over(self) -> None:
         """Waits in this thread; a body that is to end stops it.
-
-        Returns:
-            The pause, answered or expired; None for one that is unknown.
 
         Raises:
             RpcError: The service refuses.
@@ -63,10 +56,10 @@ class Awaiting:
                 _strikes.wait(done)
         finally:
             self._given_up.set()
-        return self._result()
+        self._check()
 
-    async def wait_async(self) -> Pause | None:
-        """Waits without blocking the event loop; as `wait`."""
+    async def until_over_async(self) -> None:
+        """Waits without blocking the event loop; as `until_over`."""
         loop, done = asyncio.get_running_loop(), asyncio.Event()
 
         def over() -> None:
@@ -80,7 +73,28 @@ class Awaiting:
             await done.wait()
         finally:
             self._given_up.set()
-        return self._result()
+        self._check()
+
+    @abstractmethod
+    def _ask(self, client: Client) -> bool:
+        """Asks once; returns whether that was all."""
+
+    def _is_over(self, error: RpcError) -> bool:
+        """Whether the wait ends after a call that failed and may succeed later."""
+        del error
+        return self._rest() <= 0
+
+    def _follows(self) -> bool:
+        """Whether it waits for long, so that reports are to be delivered meanwhile."""
+        return True
+
+    def _rest(self) -> float:
+        """Seconds until it is over."""
+        return CALL_SECONDS if self._ends is None else max(0.0, self._ends - time.monotonic())
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
 
     def _begin(self, over: Callable[[], object]) -> None:
         def run() -> None:
@@ -92,17 +106,12 @@ class Awaiting:
 
         threading.Thread(target=run, name="towpath-awaiting", daemon=True).start()
 
-    def _result(self) -> Pause | None:
-        if self._error is not None:
-            raise self._error
-        return self._pause
-
     def _await(self) -> None:
         """Asks the service until there is an answer; a service that is away is asked again."""
         seconds = _FIRST_PAUSE_SECONDS
         while not self._given_up.is_set():
             try:
-                with connect(settings_of_runs(), following=not self._once) as client:
+                with connect(settings_of_runs(), following=self._follows()) as client:
                     while not self._given_up.is_set():
                         if self._ask(client):
                             return
@@ -110,10 +119,53 @@ class Awaiting:
             except RpcError as error:
                 if not _may_come_back(error):
                     raise
-                if self._rest() <= 0 or (self._once and isinstance(error, NotFound)):
+                if self._is_over(error):
                     return
             self._given_up.wait(seconds)
             seconds = min(_LONGEST_PAUSE_SECONDS, seconds * 2)
+
+
+class Awaiting(Asking):
+    """A wait for the answer to a pause of a run of this process."""
+
+    def __init__(self, run_id: str, key: str, *, timeout: float | None, once: bool = False) -> None:
+        """Waits for nothing yet.
+
+        Args:
+            run_id: The run.
+            key: Key of the pause.
+            timeout: Seconds after which it is over, where the service doesn't know of the pause;
+                None for no end.
+            once: Whether to return what the service knows at once.
+        """
+        super().__init__(timeout)
+        self._run_id = run_id
+        self._key = key
+        self._once = once
+        self._pause: Pause | None = None
+
+    def wait(self) -> Pause | None:
+        """Waits in this thread; a body that is to end stops it.
+
+        Returns:
+            The pause, answered or expired; None for one that is unknown.
+
+        Raises:
+            RpcError: The service refuses.
+        """
+        self.until_over()
+        return self._pause
+
+    async def wait_async(self) -> Pause | None:
+        """Waits without blocking the event loop; as `wait`."""
+        await self.until_over_async()
+        return self._pause
+
+    def _is_over(self, error: RpcError) -> bool:
+        return super()._is_over(error) or (self._once and isinstance(error, NotFound))
+
+    def _follows(self) -> bool:
+        return not self._once
 
     def _ask(self, client: Client) -> bool:
         """Asks once; returns whether that was all."""
@@ -126,10 +178,6 @@ class Awaiting:
         if state is StateType.CANCELLING:
             cancel(self._run_id, "")
         return pause is None and rest <= 0
-
-    def _rest(self) -> float:
-        """Seconds until it is over, where the service doesn't know of it."""
-        return CALL_SECONDS if self._ends is None else max(0.0, self._ends - time.monotonic())
 
 
 def _may_come_back(error: RpcError) -> bool:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from towpath.client._retries import Step
     from towpath.client._roles import Role, RoleBinding, Roles
     from towpath.client._run_control import Cancellation, Explanation, Reason
+    from towpath.client._run_inputs import SentInput
     from towpath.client._run_values import (
         Decision,
         Failure,
@@ -103,6 +104,7 @@ __all__ = [
     "Schedules",
     "SecretInfo",
     "Secrets",
+    "SentInput",
     "ServerInfo",
     "ServiceAccount",
     "ServiceAccounts",
@@ -183,6 +185,7 @@ _HOMES: Final = {
     "Schedules": "_schedules",
     "SecretInfo": "_secrets",
     "Secrets": "_secrets",
+    "SentInput": "_run_inputs",
     "ServerInfo": "_server",
     "ServiceAccount": "_members",
     "ServiceAccounts": "_members",

@@ -10,6 +10,7 @@ from towpath.client._logs import Logs
 from towpath.client._new_runs import NewRuns
 from towpath.client._retries import Retries
 from towpath.client._run_control import RunControl
+from towpath.client._run_inputs import RunInputs
 from towpath.client._server import fetch_server_info
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from towpath.client._workspaces import Workspaces
 
 
-class Client(NewRuns, RunControl, Retries, Logs):
+class Client(NewRuns, RunControl, RunInputs, Retries, Logs):
     """Reads and changes what a service holds.
 
     Methods about runs, flows and logs are the client's own; each other subject is an attribute:

@@ -17,8 +17,10 @@ from towpath_service.work.application.cancelling import Cancelling
 from towpath_service.work.application.creating import Creating
 from towpath_service.work.application.explaining import Explaining
 from towpath_service.work.application.held_leases import HeldLeases
+from towpath_service.work.application.inputs import Inputs
 from towpath_service.work.application.pausing import Pausing
 from towpath_service.work.application.retrying import Retrying
+from towpath_service.work.rpc.input_handler import InputHandler
 from towpath_service.work.rpc.pause_handler import PauseHandler
 from towpath_service.work.rpc.retry_handler import RetryHandler
 from towpath_service.work.rpc.run_control_handler import RunControlHandler
@@ -83,9 +85,10 @@ def control(foundation: Foundation, parts: WorkOfRuns, queries: Queries) -> Subj
     pauses = PauseHandler(
         Pausing(store, bus, clock, foundation.draining), clock, queries, parts.shown
     )
+    inputs = InputHandler(Inputs(store, bus, clock, foundation.draining))
     retries = RetryHandler(Retrying(store, bus, clock), queries, parts.shown)
     return Subject(
-        handlers=(handler, pauses, retries),
+        handlers=(handler, pauses, inputs, retries),
         loops={"directives": parts.directives.run},
         background={"followed directives": forget_followed},
     )

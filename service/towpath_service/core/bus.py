@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 class Topic(NamedTuple):
     """A thing beside the changes of a workspace that tasks wait for."""
 
-    kind: Literal["pool", "workers", "directives", "schedules", "acquisition", "pause"]
+    kind: Literal["pool", "workers", "directives", "schedules", "acquisition", "pause", "input"]
     """"pool": runs of a work pool may have become ready; "workers": there are directives for
     workers of a pool; "directives": there are directives for a producer; "schedules": a schedule or
     a backfill of any tenant has changed, see `SCHEDULES`; "acquisition": an acquisition of slots no
-    longer waits; "pause": a pause of a run was answered."""
+    longer waits; "pause": a pause of a run was answered; "input": a run was sent an input."""
     tenant_id: str
     workspace_id: str
     name: str

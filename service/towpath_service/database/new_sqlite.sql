@@ -2,7 +2,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0014');
+INSERT INTO "alembic_version" VALUES('0015');
 CREATE TABLE api_key (
 	tenant_id VARCHAR(36) NOT NULL,
 	key_id VARCHAR(16) NOT NULL,
@@ -340,6 +340,19 @@ CREATE TABLE run_directive (
 	actor TEXT NOT NULL,
 	created_us BIGINT NOT NULL,
 	CONSTRAINT pk_run_directive PRIMARY KEY (tenant_id, run_id)
+);
+CREATE TABLE run_input (
+	tenant_id VARCHAR(36) NOT NULL,
+	run_id VARCHAR(36) NOT NULL,
+	position BIGINT NOT NULL,
+	workspace_id VARCHAR(63) NOT NULL,
+	input_id VARCHAR(36) NOT NULL,
+	key_prefix VARCHAR(200) NOT NULL,
+	sender VARCHAR(255) NOT NULL,
+	content TEXT NOT NULL,
+	created_us BIGINT NOT NULL,
+	CONSTRAINT pk_run_input PRIMARY KEY (tenant_id, run_id, position),
+	CONSTRAINT uq_run_input_tenant_id_run_id_input_id UNIQUE (tenant_id, run_id, input_id)
 );
 CREATE TABLE run_key (
 	tenant_id VARCHAR(36) NOT NULL,

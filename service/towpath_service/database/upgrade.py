@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 
-HEAD: Final = "0014"
+HEAD: Final = "0015"
 """Newest revision; kept here so that an up-to-date database opens without Alembic."""
 
 # Any number that no other advisory lock in the database uses: "towpath" as digits.

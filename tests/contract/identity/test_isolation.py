@@ -127,7 +127,7 @@ async def test_each_step_is_answered_as_without_the_other(place: Place) -> None:
     # Each for its own reason: the run had ended or not, the user and its roles had gone before.
     # No worker attached.
     of_workers = {"show worker", "drain", "pause worker", "resume worker", "no worker"}
-    of_ended_runs = {"cancel", "pause", "resume", "retry"}
+    of_ended_runs = {"cancel", "pause", "resume", "retry", "send input"}
     assert refused.keys() <= {"delete", "no role", "take"} | of_ended_runs | of_workers, refused
 
 

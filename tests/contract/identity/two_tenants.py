@@ -35,6 +35,11 @@ SLOTS: Final[dict[str, Any]] = {
     "acquisition_id": BACKFILL_ID,
     "slots": [{"limit_id": "l-N"}],
 }
+SENT: Final[dict[str, Any]] = {
+    "input_id": str(UUID(int=0xD000, version=4)),
+    "key_prefix": "x",
+    "content": {"data": b'"NAME"'},
+}
 
 Asking = tuple[str, dict[str, Any]]
 
@@ -56,6 +61,8 @@ ASKING: Final[dict[str, Asking]] = {
     "resume": ("RunService/ResumeRun", {"name": "RUN"}),
     "retry": ("RunService/RetryRun", {"name": "RUN"}),
     "await input": ("RunService/AwaitRunInput", {"name": "RUN", "pause_key": "1"}),
+    "send input": ("RunService/SendRunInput", {"name": "RUN", "input": SENT}),
+    "receive inputs": ("RunService/ReceiveRunInputs", {"name": "RUN", "key_prefix": "x"}),
     "graph": ("RunService/GetRunGraph", {"name": "RUN"}),
     "timeline": ("RunService/StreamRunTimeline", {"name": "RUN"}),
     "history": ("RunService/ListRunTransitions", {"parent": "RUN"}),

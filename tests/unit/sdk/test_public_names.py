@@ -26,7 +26,8 @@ NAMES = {
         " DeviceSignIn Explanation Failure FlowSummary GitCode GraphNode Keys Limit LimitHolder"
         " Limits LocalCode LogLine Login NewApiKey NewTenant NewUser PackageCode Pause"
         " Pools Queues Reason Role RoleBinding Roles Run RunEvent ScheduleInfo"
-        " ScheduleSlot Schedules SecretInfo Secrets ServerInfo ServiceAccount ServiceAccounts"
+        " ScheduleSlot Schedules SecretInfo Secrets SentInput ServerInfo ServiceAccount"
+        " ServiceAccounts"
         " SignInOptions SignIns Step Tenant TenantLimits TenantUsage Tenants Transition Trust"
         " Trusts Usage User UserTrust Users VariableInfo Variables WaitingSignIn WorkPool WorkQueue"
         " Worker Workers Workspace WorkspaceGrant Workspaces connect"
@@ -82,7 +83,10 @@ NAMES = {
     "towpath.futures": (
         "DoneAndNotDoneFutures Future FutureList PrefectFuture PrefectFutureList as_completed wait"
     ),
-    "towpath.input": "RunInput",
+    "towpath.input": (
+        "AutomaticRunInput InputReceiver RunInput RunInputMetadata asend_input receive_input"
+        " send_input"
+    ),
     "towpath.logging": "disable_run_logger get_logger get_run_logger",
     "towpath.runtime": "deadline_headers deployment flow_run remaining task_run",
     "towpath.runtime.deployment": "flow_run_id id name parameters version",

@@ -12,6 +12,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from towpath.api.v1 import common_pb2 as _common_pb2
+from towpath.api.v1 import run_input_pb2 as _run_input_pb2
 from towpath.api.v1 import run_pause_pb2 as _run_pause_pb2
 from towpath.api.v1 import run_pb2 as _run_pb2
 from towpath.api.v1 import state_pb2 as _state_pb2
@@ -1497,6 +1498,124 @@ class AwaitRunInputResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AwaitRunInputResponse: _TypeAlias = AwaitRunInputResponse  # noqa: Y015
+
+@_typing.final
+class SendRunInputRequest(_message.Message):
+    """Request of RunService.SendRunInput."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"workspaces/{workspace}/runs/{run}" of the run that receives it."""
+    @_builtins.property
+    def input(self) -> _run_input_pb2.RunInput:
+        """The input: its id, key prefix, sender and content. A repeat with the same id is answered as the
+        first.
+        """
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        input: _run_input_pb2.RunInput | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendRunInputRequest: _TypeAlias = SendRunInputRequest  # noqa: Y015
+
+@_typing.final
+class SendRunInputResponse(_message.Message):
+    """Response of RunService.SendRunInput."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def input(self) -> _run_input_pb2.RunInput:
+        """The input as stored."""
+
+    def __init__(
+        self,
+        *,
+        input: _run_input_pb2.RunInput | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendRunInputResponse: _TypeAlias = SendRunInputResponse  # noqa: Y015
+
+@_typing.final
+class ReceiveRunInputsRequest(_message.Message):
+    """Request of RunService.ReceiveRunInputs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KEY_PREFIX_FIELD_NUMBER: _builtins.int
+    AFTER_POSITION_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"workspaces/{workspace}/runs/{run}" of the run that the inputs were sent to."""
+    key_prefix: _builtins.str
+    """Only inputs with exactly this key prefix."""
+    after_position: _builtins.int
+    """Only inputs after this position; 0 from the first on."""
+    @_builtins.property
+    def wait(self) -> _duration_pb2.Duration:
+        """Longest time to wait while there is none; 0 asks only."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        key_prefix: _builtins.str = ...,
+        after_position: _builtins.int = ...,
+        wait: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["wait", b"wait"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_position", b"after_position", "key_prefix", b"key_prefix", "name", b"name", "wait", b"wait"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceiveRunInputsRequest: _TypeAlias = ReceiveRunInputsRequest  # noqa: Y015
+
+@_typing.final
+class ReceiveRunInputsResponse(_message.Message):
+    """Response of RunService.ReceiveRunInputs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUTS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    state: _state_pb2.RunState.ValueType
+    """The run's state."""
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_run_input_pb2.RunInput]:
+        """Inputs in the order of their positions: at most 16, the next ones by another call."""
+
+    def __init__(
+        self,
+        *,
+        inputs: _abc.Iterable[_run_input_pb2.RunInput] | None = ...,
+        state: _state_pb2.RunState.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceiveRunInputsResponse: _TypeAlias = ReceiveRunInputsResponse  # noqa: Y015
 
 @_typing.final
 class ExplainRunRequest(_message.Message):

@@ -90,6 +90,16 @@ class RunServiceStub(object):
                 request_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.AwaitRunInputRequest.SerializeToString,
                 response_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.AwaitRunInputResponse.FromString,
                 _registered_method=True)
+        self.SendRunInput = channel.unary_unary(
+                '/towpath.api.v1.RunService/SendRunInput',
+                request_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.SendRunInputRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.SendRunInputResponse.FromString,
+                _registered_method=True)
+        self.ReceiveRunInputs = channel.unary_unary(
+                '/towpath.api.v1.RunService/ReceiveRunInputs',
+                request_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.ReceiveRunInputsRequest.SerializeToString,
+                response_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.ReceiveRunInputsResponse.FromString,
+                _registered_method=True)
         self.ExplainRun = channel.unary_unary(
                 '/towpath.api.v1.RunService/ExplainRun',
                 request_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.ExplainRunRequest.SerializeToString,
@@ -228,6 +238,26 @@ class RunServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SendRunInput(self, request, context):
+        """Sends an input to a run that has not ended, whose code receives it. Inputs have the order in
+        which they were sent, and stay until the run is deleted. A caller that is a run itself may send to
+        each run of its workspace. Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: the run
+        has ended), INVALID_ARGUMENT (PAYLOAD_TOO_LARGE), RESOURCE_EXHAUSTED (the run has 10,000 inputs, or
+        the tenant's storage is full), ALREADY_EXISTS (REQUEST_ID_REUSED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReceiveRunInputs(self, request, context):
+        """Waits until a run has inputs after a position, and returns them. It removes none: each reader
+        keeps its own position. A caller that is a run itself may read its own inputs, and those of runs
+        below it. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExplainRun(self, request, context):
         """Explains what a run waits for, or why it is in its state. Errors: NOT_FOUND.
         """
@@ -356,6 +386,16 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.AwaitRunInput,
                     request_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.AwaitRunInputRequest.FromString,
                     response_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.AwaitRunInputResponse.SerializeToString,
+            ),
+            'SendRunInput': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendRunInput,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.SendRunInputRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.SendRunInputResponse.SerializeToString,
+            ),
+            'ReceiveRunInputs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveRunInputs,
+                    request_deserializer=towpath_dot_api_dot_v1_dot_run__service__pb2.ReceiveRunInputsRequest.FromString,
+                    response_serializer=towpath_dot_api_dot_v1_dot_run__service__pb2.ReceiveRunInputsResponse.SerializeToString,
             ),
             'ExplainRun': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainRun,
@@ -672,6 +712,60 @@ class RunService(object):
             '/towpath.api.v1.RunService/AwaitRunInput',
             towpath_dot_api_dot_v1_dot_run__service__pb2.AwaitRunInputRequest.SerializeToString,
             towpath_dot_api_dot_v1_dot_run__service__pb2.AwaitRunInputResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendRunInput(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.RunService/SendRunInput',
+            towpath_dot_api_dot_v1_dot_run__service__pb2.SendRunInputRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_run__service__pb2.SendRunInputResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReceiveRunInputs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/towpath.api.v1.RunService/ReceiveRunInputs',
+            towpath_dot_api_dot_v1_dot_run__service__pb2.ReceiveRunInputsRequest.SerializeToString,
+            towpath_dot_api_dot_v1_dot_run__service__pb2.ReceiveRunInputsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -85,6 +85,18 @@ class RunServiceStub:
     """Waits until a pause is answered, for the process of a run. The answer comes as soon as there is
     one, or as the pause was when `wait` had passed. Errors: NOT_FOUND (no such run).
     """
+    SendRunInput: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.SendRunInputRequest, _run_service_pb2.SendRunInputResponse]
+    """Sends an input to a run that has not ended, whose code receives it. Inputs have the order in
+    which they were sent, and stay until the run is deleted. A caller that is a run itself may send to
+    each run of its workspace. Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: the run
+    has ended), INVALID_ARGUMENT (PAYLOAD_TOO_LARGE), RESOURCE_EXHAUSTED (the run has 10,000 inputs, or
+    the tenant's storage is full), ALREADY_EXISTS (REQUEST_ID_REUSED).
+    """
+    ReceiveRunInputs: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ReceiveRunInputsRequest, _run_service_pb2.ReceiveRunInputsResponse]
+    """Waits until a run has inputs after a position, and returns them. It removes none: each reader
+    keeps its own position. A caller that is a run itself may read its own inputs, and those of runs
+    below it. Errors: NOT_FOUND.
+    """
     ExplainRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ExplainRunRequest, _run_service_pb2.ExplainRunResponse]
     """Explains what a run waits for, or why it is in its state. Errors: NOT_FOUND."""
     DeleteRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.DeleteRunRequest, _run_service_pb2.DeleteRunResponse]
@@ -181,6 +193,18 @@ class RunServiceAsyncStub(RunServiceStub):
     AwaitRunInput: _aio.UnaryUnaryMultiCallable[_run_service_pb2.AwaitRunInputRequest, _run_service_pb2.AwaitRunInputResponse]  # type: ignore[assignment]
     """Waits until a pause is answered, for the process of a run. The answer comes as soon as there is
     one, or as the pause was when `wait` had passed. Errors: NOT_FOUND (no such run).
+    """
+    SendRunInput: _aio.UnaryUnaryMultiCallable[_run_service_pb2.SendRunInputRequest, _run_service_pb2.SendRunInputResponse]  # type: ignore[assignment]
+    """Sends an input to a run that has not ended, whose code receives it. Inputs have the order in
+    which they were sent, and stay until the run is deleted. A caller that is a run itself may send to
+    each run of its workspace. Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: the run
+    has ended), INVALID_ARGUMENT (PAYLOAD_TOO_LARGE), RESOURCE_EXHAUSTED (the run has 10,000 inputs, or
+    the tenant's storage is full), ALREADY_EXISTS (REQUEST_ID_REUSED).
+    """
+    ReceiveRunInputs: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ReceiveRunInputsRequest, _run_service_pb2.ReceiveRunInputsResponse]  # type: ignore[assignment]
+    """Waits until a run has inputs after a position, and returns them. It removes none: each reader
+    keeps its own position. A caller that is a run itself may read its own inputs, and those of runs
+    below it. Errors: NOT_FOUND.
     """
     ExplainRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ExplainRunRequest, _run_service_pb2.ExplainRunResponse]  # type: ignore[assignment]
     """Explains what a run waits for, or why it is in its state. Errors: NOT_FOUND."""
@@ -335,6 +359,30 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_run_service_pb2.AwaitRunInputResponse, _abc.Awaitable[_run_service_pb2.AwaitRunInputResponse]]:
         """Waits until a pause is answered, for the process of a run. The answer comes as soon as there is
         one, or as the pause was when `wait` had passed. Errors: NOT_FOUND (no such run).
+        """
+
+    @_abc_1.abstractmethod
+    def SendRunInput(
+        self,
+        request: _run_service_pb2.SendRunInputRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.SendRunInputResponse, _abc.Awaitable[_run_service_pb2.SendRunInputResponse]]:
+        """Sends an input to a run that has not ended, whose code receives it. Inputs have the order in
+        which they were sent, and stay until the run is deleted. A caller that is a run itself may send to
+        each run of its workspace. Errors: NOT_FOUND, FAILED_PRECONDITION (TRANSITION_NOT_ALLOWED: the run
+        has ended), INVALID_ARGUMENT (PAYLOAD_TOO_LARGE), RESOURCE_EXHAUSTED (the run has 10,000 inputs, or
+        the tenant's storage is full), ALREADY_EXISTS (REQUEST_ID_REUSED).
+        """
+
+    @_abc_1.abstractmethod
+    def ReceiveRunInputs(
+        self,
+        request: _run_service_pb2.ReceiveRunInputsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.ReceiveRunInputsResponse, _abc.Awaitable[_run_service_pb2.ReceiveRunInputsResponse]]:
+        """Waits until a run has inputs after a position, and returns them. It removes none: each reader
+        keeps its own position. A caller that is a run itself may read its own inputs, and those of runs
+        below it. Errors: NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

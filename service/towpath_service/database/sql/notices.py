@@ -29,6 +29,7 @@ _LETTERS: Final = {
     "schedules": "s",
     "acquisition": "a",
     "pause": "u",
+    "input": "i",
 }
 _KINDS: Final = {letter: kind for kind, letter in _LETTERS.items()}
 

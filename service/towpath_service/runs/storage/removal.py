@@ -28,6 +28,7 @@ _OF_A_RUN: Final = (
     tables.log_line,
     tables.refusal,
     tables.artifact,
+    tables.run_input,
 )
 
 

@@ -50,6 +50,7 @@ FLAT: Final[Mapping[str, int]] = {
     "log_line": 300,
     "refusal": 200,
     "artifact": 500,
+    "run_input": 300,
 }
 """Bytes of a row without its texts, including its indexes."""
 TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -62,6 +63,7 @@ TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
     "log_line": ("logger", "body", "attributes", "failure"),
     "refusal": ("message", "metadata"),
     "artifact": ("key", "display_name", "description", "content"),
+    "run_input": ("key_prefix", "sender", "content"),
 }
 
 _scope: Final = attrgetter("scope")
@@ -114,7 +116,7 @@ class Sizes:
     def changes(self, changes: ChangeSet) -> dict[Scope, Any]:
         """The bytes that a change set adds to each workspace: numbers, or parts of a statement.
 
-        Amendments and artifacts are counted separately, where they are written.
+        Amendments, artifacts and inputs are counted separately, where they are written.
         """
         added: dict[Scope, int] = defaultdict(int)
         for scope, some in groupby(changes.transitions, _scope):

@@ -19,6 +19,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
+    UniqueConstraint,
     column,
     literal_column,
     text,
@@ -294,6 +295,23 @@ run_pause = Table(
         sqlite_where=text("waiting AND suspended"),
     ),
     info=OF_A_RUN,
+)
+
+run_input = Table(
+    "run_input",
+    metadata,
+    columns.uuid("tenant_id"),
+    columns.uuid("run_id"),
+    # Among those of the run, from 1.
+    columns.big_integer("position"),
+    columns.string("workspace_id", 63),
+    columns.uuid("input_id"),
+    columns.string("key_prefix", 200),
+    columns.string("sender", 255),
+    columns.text("content"),
+    columns.microseconds("created_us"),
+    PrimaryKeyConstraint("tenant_id", "run_id", "position"),
+    UniqueConstraint("tenant_id", "run_id", "input_id"),
 )
 
 artifact = Table(

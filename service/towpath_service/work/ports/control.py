@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from towpath_service.core.names import Scope
     from towpath_service.core.transactions import Transaction
     from towpath_service.runs.ports.ingest import IngestTransaction, RunKey
+    from towpath_service.runs.ports.inputs import RunInputs
     from towpath_service.runs.ports.pauses import Pauses
     from towpath_service.work.ports.enqueueing import Enqueueing
     from towpath_service.work.ports.resources import Resources
@@ -75,6 +76,11 @@ class Control(Protocol):
     @property
     def pauses(self) -> Pauses:
         """The pauses of runs within the transaction."""
+        ...
+
+    @property
+    def inputs(self) -> RunInputs:
+        """The inputs that were sent to runs within the transaction."""
         ...
 
     @property

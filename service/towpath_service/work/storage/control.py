@@ -12,6 +12,7 @@ from towpath_service.database.port import sql_of
 from towpath_service.database.sql.bulk import upsert_rows
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunKind, RunState
 from towpath_service.runs.ports.reads import RunTree
+from towpath_service.runs.storage.inputs import SqlRunInputs
 from towpath_service.runs.storage.pauses import SqlPauses
 from towpath_service.runs.storage.rows import chunks
 from towpath_service.runs.storage.tables import run
@@ -67,6 +68,7 @@ class SqlControl:
         self.runs = runs
         self.queue = SqlEnqueueing(sql_of(transaction))
         self.pauses = SqlPauses(sql_of(transaction))
+        self.inputs = SqlRunInputs(sql_of(transaction))
         self._connection = sql_of(transaction).connection
         self._topics = sql_of(transaction).topics
         self._tenants = transaction.tenants
