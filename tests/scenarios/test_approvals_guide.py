@@ -61,3 +61,9 @@ def test_a_run_is_kept_from_starting(terminal: Terminal) -> None:
     assert terminal.stands_for["RUN"] == only_run(terminal, "PAUSED")
     assert "SCHEDULED" in terminal.types(guide[1])
     assert terminal.typed == guide
+
+
+def test_two_runs_of_a_process_talk_without_a_server(terminal: Terminal) -> None:
+    (terminal.home / "examples").symlink_to(EXAMPLES)
+    assert "[9, 16]" in terminal.runs("python examples/conversation.py")
+    assert only_run(terminal, "COMPLETED")

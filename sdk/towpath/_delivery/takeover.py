@@ -69,6 +69,7 @@ def deliver_waiting(
     transport: Transport,
     *,
     include_live: bool = False,
+    own: bool = False,
     everything: bool = False,
     moves: Mapping[str, str] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -79,6 +80,7 @@ def deliver_waiting(
         home: The Towpath home.
         transport: Transport to the service.
         include_live: Also deliver the reports of living processes.
+        own: Also deliver those of this process, where no server takes them.
         everything: Also deliver outboxes meant for another server.
         moves: Ids of workspaces whose outboxes of ended processes are delivered to another one.
         on_progress: Is called after each batch: with the number of reports that the batch had, and
@@ -91,7 +93,9 @@ def deliver_waiting(
         TowpathError: The service can't be reached, or doesn't know the caller: no outbox can be
             delivered. What was not delivered stays in the outboxes.
     """
-    delivery = _Delivery(transport, include_live=include_live, everything=everything, moves=moves)
+    delivery = _Delivery(
+        transport, include_live=include_live, own=own, everything=everything, moves=moves
+    )
     folders = list(outboxes(home))
     for number, folder in enumerate(folders):
         delivery.take(folder, _Batches(on_progress, left=len(folders) - number))
@@ -161,6 +165,7 @@ class _Delivery:
         transport: Transport,
         *,
         include_live: bool = False,
+        own: bool = False,
         everything: bool = False,
         moves: Mapping[str, str] | None = None,
         told_by_worker: str = "",
@@ -170,6 +175,7 @@ class _Delivery:
         self.report = DeliveryReport()
         self._transport = transport
         self._include_live = include_live
+        self._own = own
         self._everything = everything
         self._moves = moves or {}
         self._shut: dict[str, RpcError] = {}
@@ -227,7 +233,9 @@ class _Delivery:
 
     def _deliver_live(self, folder: Path, batches: _Batches) -> None:
         meta = _read_description(folder)
-        if not (meta is None or _is_own(meta) or self._is_for_another(meta)):
+        if meta is None or (_is_own(meta) and not self._own):
+            return
+        if not self._is_for_another(meta):
             self._deliver_all(folder, batches)
 
     def _description(self, folder: Path) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from towpath.exceptions import NotFound, RpcError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from towpath.client import Client, Pause
 
@@ -84,9 +85,9 @@ class Asking(ABC):
         del error
         return self._rest() <= 0
 
-    def _follows(self) -> bool:
-        """Whether it waits for long, so that reports are to be delivered meanwhile."""
-        return True
+    def _connected(self) -> AbstractContextManager[Client]:
+        """The connection; without a server, the reports of running pipelines are delivered."""
+        return connect(settings_of_runs(), following=True)
 
     def _rest(self) -> float:
         """Seconds until it is over."""
@@ -111,7 +112,7 @@ class Asking(ABC):
         seconds = _FIRST_PAUSE_SECONDS
         while not self._given_up.is_set():
             try:
-                with connect(settings_of_runs(), following=self._follows()) as client:
+                with self._connected() as client:
                     while not self._given_up.is_set():
                         if self._ask(client):
                             return
@@ -164,8 +165,8 @@ class Awaiting(Asking):
     def _is_over(self, error: RpcError) -> bool:
         return super()._is_over(error) or (self._once and isinstance(error, NotFound))
 
-    def _follows(self) -> bool:
-        return not self._once
+    def _connected(self) -> AbstractContextManager[Client]:
+        return connect(settings_of_runs(), following=not self._once)
 
     def _ask(self, client: Client) -> bool:
         """Asks once; returns whether that was all."""

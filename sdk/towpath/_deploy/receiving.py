@@ -9,11 +9,14 @@ from towpath._deploy.awaiting import CALL_SECONDS, Asking
 from towpath._deploy.running import in_event_loop
 from towpath._runs.context import current_run
 from towpath._runs.open_runs import cancel
+from towpath._settings.current import settings_of_runs
 from towpath._state_type import StateType
+from towpath.client import connect
 from towpath.exceptions import MissingContextError, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from towpath.client import Client, SentInput
     from towpath.exceptions import RpcError
@@ -169,6 +172,9 @@ class _Incoming(Asking):
         if isinstance(error, NotFound) and (over or not self._is_own):
             raise error
         return over
+
+    def _connected(self) -> AbstractContextManager[Client]:
+        return connect(settings_of_runs(), following=True, own=True)
 
     def _ask(self, client: Client) -> bool:
         rest = self._rest()

@@ -96,7 +96,7 @@ def _send(run_id: str, content: str, message: Mapping[str, str]) -> None:
         run.reporter.flush(_FLUSH_SECONDS)
     for seconds in (*_AGAIN_SECONDS, None):
         try:
-            with connect(settings_of_runs()) as client:
+            with connect(settings_of_runs(), own=True) as client:
                 client.send_input(run_id, content, **message)
         except ServerUnreachable:
             if seconds is None:

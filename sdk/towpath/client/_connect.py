@@ -27,7 +27,7 @@ _SHARE: Final = 4
 
 
 @contextmanager
-def connect(settings: Settings, *, following: bool = False) -> Generator[Client]:
+def connect(settings: Settings, *, following: bool = False, own: bool = False) -> Generator[Client]:
     """Connects to the configured server, else to the one on the home, else to the local database.
 
     Reports that wait in the home's outboxes are delivered to the local database first.
@@ -35,6 +35,7 @@ def connect(settings: Settings, *, following: bool = False) -> Generator[Client]
     Args:
         settings: The settings of the process.
         following: Go on delivering the reports of running pipelines until the context ends.
+        own: Deliver those of this process, too: others of its runs are to be known.
 
     Yields:
         A client, which holds until the context ends.
@@ -47,12 +48,14 @@ def connect(settings: Settings, *, following: bool = False) -> Generator[Client]
         if address:
             yield Client(transport, workspace=settings.workspace)
             return
-        for warning in deliver_waiting(settings.home, transport, include_live=True).warnings:
+        for warning in deliver_waiting(
+            settings.home, transport, include_live=True, own=own
+        ).warnings:
             sys.stderr.write(f"towpath: {warning}\n")
         if not following:
             yield Client(transport, workspace=settings.workspace)
             return
-        with _taking_in(settings.home, transport):
+        with _taking_in(settings.home, transport, own=own):
             yield Client(transport, workspace=settings.workspace)
 
 
@@ -72,7 +75,7 @@ def open_client(settings: Settings, *, anonymous: bool = False) -> Generator[Cli
 
 
 @contextmanager
-def _taking_in(home: Path, transport: Transport) -> Generator[None]:
+def _taking_in(home: Path, transport: Transport, *, own: bool) -> Generator[None]:
     ended = threading.Event()
 
     def take_in() -> None:
@@ -81,7 +84,7 @@ def _taking_in(home: Path, transport: Transport) -> Generator[None]:
             began = time.monotonic()
             # Reports that were not delivered now wait in their outbox for the next look.
             with contextlib.suppress(RpcError):
-                deliver_waiting(home, transport, include_live=True)
+                deliver_waiting(home, transport, include_live=True, own=own)
             pause = max(LOOK_SECONDS, (time.monotonic() - began) * _SHARE)
 
     thread = threading.Thread(target=take_in, name="towpath-taking-in", daemon=True)
