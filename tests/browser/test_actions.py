@@ -92,6 +92,18 @@ def test_a_cancelled_run_is_retried(page: Page, base: str) -> None:
     page.wait("document.querySelector('.state.big')?.innerText === 'Cancelled'")
 
 
+def test_a_backfill_shows_its_due_times_before(page: Page, base: str) -> None:
+    page.go(f"{base}/deployments/orders--nightly/nightly")
+    press(page, "Backfill")
+    page.wait(f"{DIALOG}?.querySelector('#bf-from')")
+    press(page, "Show due times", DIALOG)
+    page.wait(f"{DIALOG}.querySelector('.times')?.children.length === 7")
+    press(page, "Create 7 runs", DIALOG)
+    page.wait(f"{DIALOG}.innerText.includes('The backfill has begun')")
+    begun = page.run(f"{DIALOG}.querySelector('.link').title").split()[-1]
+    call(base, "BackfillService/CancelBackfill", name=f"{WORKSPACE}/backfills/{begun}")
+
+
 def test_a_deployment_is_paused_and_run_with_the_form_of_its_parameters(
     page: Page, base: str
 ) -> None:

@@ -6,6 +6,7 @@ import { resumeCommand } from "../commands";
 import type { Run } from "../gen/towpath/api/v1/run_pb";
 import { argumentsOf, fieldsOf } from "../pages/schema";
 import { Copy } from "../parts/Copy";
+import { newId } from "./Backfill";
 import { Dialog } from "../parts/Dialog";
 import { Fields } from "../parts/Fields";
 
@@ -16,7 +17,7 @@ export function Resume({ run, close }: { run: Run; close: () => void }) {
   const [texts, setTexts] = useState<Record<string, string>>({});
   const [json, setJson] = useState("{}");
   const [problem, setProblem] = useState("");
-  const [requestId] = useState(() => crypto.randomUUID?.() ?? "");
+  const [requestId] = useState(newId);
   const resume = useMutation({
     mutationFn: (values: Record<string, unknown> | null) => runs.resumeRun({
       name: runName(run.runId), pauseKey: run.pause?.key ?? "", requestId,

@@ -100,10 +100,15 @@ export function effects(act: Act, { runs }: Plan, below: Below): string[] {
   }
 }
 
+const COMMANDS: Record<Act, string> = {
+  retry: "towpath run retry", cancel: "towpath run cancel", pause: "towpath run pause", delete: "towpath run delete",
+};
+
 /** The command that does the same. */
 export function actCommand(act: Act, runs: readonly Run[], message = "", from: readonly string[] = []): string {
   const ids = runs.map((run) => run.shortId);
-  if (act === "delete") return `towpath run delete ${ids.join(" ")}`;
+  const command = COMMANDS[act];
+  if (act === "delete") return `${command} ${ids.join(" ")}`;
   const options = [...from.map((task) => ` --from ${shellWord(task)}`), message ? ` --message ${shellWord(message)}` : ""].join("");
-  return ids.length === 1 ? `towpath run ${act} ${ids[0]}${options}` : `for run in ${ids.join(" ")}; do towpath run ${act} "$run"${options}; done`;
+  return ids.length === 1 ? `${command} ${ids[0]}${options}` : `for run in ${ids.join(" ")}; do ${command} "$run"${options}; done`;
 }

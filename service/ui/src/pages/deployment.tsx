@@ -18,6 +18,7 @@ import { Toggle } from "../parts/Toggle";
 import { useLive } from "../parts/use";
 import { payloadText } from "./run/payload";
 import { partsOf } from "./deployments";
+import { Backfill } from "../actions/Backfill";
 import { RunForm } from "./RunForm";
 import { ruleText } from "./rules";
 
@@ -30,6 +31,7 @@ export function DeploymentPage() {
   const name = `${workspace()}/flows/${flow}/deployments/${deployment}`;
   const answer = useQuery({ queryKey: ["deployment", name], queryFn: async ({ signal }) => (await deployments.getDeployment({ name }, { signal })).deployment });
   const [form, setForm] = useState(false);
+  const [backfill, setBackfill] = useState(false);
   const rights = useRights();
   const navigate = useNavigate();
   const one = answer.data;
@@ -44,10 +46,12 @@ export function DeploymentPage() {
           <Do word="Delete" what={`deployment ${deployment}`} act={() => deployments.deleteDeployment({ name, etag: one.etag })} after={() => navigate({ to: "/deployments" })} command={`towpath deployment delete ${flow}/${deployment}`}
             ask="The deployment goes with its schedules. Its runs that wait are cancelled; its ended runs stay." />
         )}
+        {one && one.workPool && one.schedules.length > 0 && rights.may("run.create") && <button className="small" onClick={() => setBackfill(true)}>Backfill</button>}
         {one?.workPool && rights.may("run.create") && <button className="small primary" onClick={() => setForm(true)}>Run</button>}
         <CopyCommand command={`towpath deployment inspect ${flow}/${deployment}`} />
       </>}>
       <Answer of={answer}>{(found) => found && <Content deployment={found} />}</Answer>
+      {backfill && one && <Backfill deployment={one} close={() => setBackfill(false)} />}
       {form && one && <RunForm deployment={one} close={() => setForm(false)} />}
     </Page>
   );
