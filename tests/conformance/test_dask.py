@@ -18,7 +18,9 @@ import pytest
 from distributed import Client, LocalCluster
 from towpath import flow, get_run_logger, task
 from towpath._runners.dask import calls, pump, worker
-from towpath._runners.dask.messages import Versions
+from towpath._runners.remote import call as remote_call
+from towpath._runners.remote import calls as remote_calls
+from towpath._runners.remote.packets import Versions
 from towpath._runs.context import current_run
 from towpath._runs.open_runs import cancel
 from towpath.dask import DaskTaskRunner
@@ -203,7 +205,7 @@ def _last_long() -> None:
 
 def test_log_lines_arrive_while_a_task_runs(recorded: Harness, dask_runner: DaskTaskRunner) -> None:
     heard = _events["heard"] = threading.Event()
-    forward = calls.BegunRuns.report
+    forward = remote_call.BegunRuns.report
 
     def hear(self: Any, message: Any) -> None:
         forward(self, message)
@@ -214,7 +216,7 @@ def test_log_lines_arrive_while_a_task_runs(recorded: Harness, dask_runner: Dask
         return _log_and_wait.submit().result()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calls.BegunRuns, "report", hear)
+        patch.setattr(remote_call.BegunRuns, "report", hear)
         assert listens()
     assert [line.body for line in recorded.run("_log_and_wait").logs] == ["on the way"]
 
@@ -260,7 +262,7 @@ def _log_once() -> None:
 def test_a_worker_of_another_version_is_named(
     recorded: Harness, dask_runner: DaskTaskRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "versions", lambda: Versions("0.0.1", "3.99", "3.0"))
+    monkeypatch.setattr(remote_calls, "versions", lambda: Versions("0.0.1", "3.99", "3.0"))
 
     @flow(task_runner=dask_runner)
     def differs() -> None:
@@ -335,7 +337,7 @@ def test_a_large_result_is_warned_of_once(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(calls, "_LARGE_BYTES", 1000)
+    monkeypatch.setattr(remote_calls, "_LARGE_BYTES", 1000)
 
     @flow(task_runner=dask_runner)
     def large() -> None:
@@ -349,20 +351,20 @@ def test_a_large_result_is_warned_of_once(
 def test_a_large_function_is_sent_again_only_to_workers_that_lack_it(
     recorded: Harness, dask_runner: DaskTaskRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "_MOST_SMALL_BYTES", 0)
+    monkeypatch.setattr(remote_calls, "_MOST_SMALL_BYTES", 0)
     sent: list[bool] = []
-    submit = pump.Pump._submit
+    submit = pump.Pump._map
 
-    def note(self: Any, group: list[pump.Call]) -> None:
+    def note(self: Any, group: list[remote_call.Call]) -> None:
         sent.extend(call.packet.task is not None for call in group)
         submit(self, group)
 
-    monkeypatch.setattr(pump.Pump, "_submit", note)
+    monkeypatch.setattr(pump.Pump, "_map", note)
 
     @flow(task_runner=dask_runner)
     def repeats() -> list[int]:
         results = [add.submit(1).result(), add.submit(2).result()]
-        worker._tasks._tasks.clear()  # As a worker that comes late.
+        worker._tasks.tasks.clear()  # As a worker that comes late.
         return [*results, add.submit(3).result()]
 
     assert repeats() == [2, 3, 4]

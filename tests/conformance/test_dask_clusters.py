@@ -15,7 +15,8 @@ import psutil
 import pytest
 from distributed import get_worker
 from towpath import flow, get_run_logger, task
-from towpath._runners.dask import calls, cluster
+from towpath._runners.dask import cluster
+from towpath._runners.remote import call as remote_call
 from towpath.dask import DaskTaskRunner
 from towpath.exceptions import (
     ConfigurationError,
@@ -111,13 +112,13 @@ def test_other_runners_do_not_load_dask() -> None:
 def test_a_worker_that_dies_crashes_its_run_once_and_no_other(
     recorded: Harness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forward = calls.BegunRuns.report
+    forward = remote_call.BegunRuns.report
 
     def hear(self: Any, message: Any) -> None:
         forward(self, message)
         (tmp_path / message.method).touch()
 
-    monkeypatch.setattr(calls.BegunRuns, "report", hear)
+    monkeypatch.setattr(remote_call.BegunRuns, "report", hear)
 
     @task
     def dies(heard: str) -> None:

@@ -110,7 +110,7 @@ class Attempts:
                 value = self._within_limits(body) if self._limited else body()
                 if value.__class__ is State:
                     value = taken(value)
-                content = self._kept(value) if self._keep is not None else None
+                content = self.kept(value) if self._keep is not None else None
             except Exception as error:  # noqa: BLE001 - user code may raise anything
                 delay = self.failed(error)
                 if delay is None:
@@ -127,7 +127,8 @@ class Attempts:
         with tag_slots(self._context), time_limit(self._seconds, self._context):
             return body()
 
-    def _kept(self, value: Any) -> Content | None:
+    def kept(self, value: Any) -> Content | None:
+        """Stores a result, if that is wanted, and returns its place."""
         if self._keep is None or self._context.inherited:
             return None
         return self._keep(value.value if value.__class__ is State else value)
@@ -167,7 +168,7 @@ class Attempts:
                 async with tag_slots_async(self._context), limit:
                     with loop_time_limit(limit, self._seconds, self._context):
                         value = taken(await body())
-                content = self._kept(value)
+                content = self.kept(value)
             except Exception as error:  # noqa: BLE001 - user code may raise anything
                 if isinstance(error, TimeoutError) and limit.expired():
                     error = timed_out(self._seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from io import IOBase
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,12 +41,18 @@ def calls_of(
     names = set(parameters.get(keywords, ()))
     if keywords in parameters:
         del arguments[keywords]
-    found = {key: _items(value) for key, value in arguments.items()}
+    streamed = _streamed(arguments)
+    found = {key: _items(value) for key, value in arguments.items() if key != streamed}
     mapped = {key: items for key, items in found.items() if items is not None}
-    _check(name, {key: len(items) for key, items in mapped.items()})
+    if streamed and mapped:
+        # Their lengths are compared before anything runs.
+        mapped[streamed] = list(arguments[streamed])
+        streamed = ""
+    if not streamed:
+        _check(name, {key: len(items) for key, items in mapped.items()})
 
-    def call(index: int) -> dict[str, Any]:
-        one = {**arguments, **{key: items[index] for key, items in mapped.items()}}
+    def call(items: dict[str, Any]) -> dict[str, Any]:
+        one = {**arguments, **items}
         if names:
             one[keywords] = {key: one.pop(key) for key in names}
         for key, parameter in signature.parameters.items():
@@ -54,7 +60,22 @@ def calls_of(
                 one.setdefault(key, parameter.default)
         return one
 
-    return map(call, range(len(next(iter(mapped.values())))))
+    if streamed:
+        return (call({streamed: item}) for item in arguments[streamed])
+    length = len(next(iter(mapped.values())))
+    return (call({key: items[index] for key, items in mapped.items()}) for index in range(length))
+
+
+def is_streamed(parameters: dict[str, Any]) -> bool:
+    """Whether a map has an iterator to read, which may be longer than what memory holds."""
+    return any(isinstance(value, Iterator) for value in parameters.values())
+
+
+def _streamed(arguments: dict[str, Any]) -> str:
+    """The parameter whose iterator is read as the runs of the map end; empty without one."""
+    names = [key for key, value in arguments.items() if isinstance(value, Iterator)]
+    mappable = len(names) == 1 and _is_mappable(arguments[names[0]])
+    return names[0] if mappable else ""
 
 
 def _keywords_of(signature: inspect.Signature) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from contextvars import copy_context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +12,8 @@ from towpath._delivery.reports import StateReport
 from towpath._delivery.session import end_forked_child
 from towpath._engine.arguments import search, waits_for
 from towpath._engine.attempts import interruption
-from towpath._engine.mapping import calls_of, lists_in
+from towpath._engine.mapping import calls_of, is_streamed, lists_in
+from towpath._engine.runs_in_steps import RunInSteps, step_runner
 from towpath._engine.safe_points import pause_if_asked
 from towpath._engine.skipping import skipped, upstream_failures
 from towpath._engine.task_runs import (
@@ -34,13 +36,19 @@ from towpath.exceptions import MissingContextError, RunCancelled
 from towpath.states import State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from towpath._engine.arguments import Arguments
     from towpath._engine.definitions import TaskDefinition
+    from towpath._engine.runs_in_steps import Place
     from towpath._runs.context import RunContext, Runner
     from towpath._runs.futures import Waits
     from towpath._runs.loops import SharedLoop
 
 _quick = threading.local()
+
+_FEWEST_AHEAD: Final = 1000
+"""Runs that a map over an iterator submits before the oldest has ended, at least."""
 
 _RUN: Final = "run"
 _RUN_INLINE: Final = "run inline"
@@ -128,7 +136,21 @@ def submit_each(
     calls = calls_of(task.name, task.signature, parameters)
     upstream = lists_in(parameters)
     waited_for = [wait_for, upstream] if upstream else wait_for
-    return FutureList(submit(task, one, wait_for=waited_for, mapped=True) for one in calls)
+    futures = (submit(task, one, wait_for=waited_for, mapped=True) for one in calls)
+    return FutureList(_held_back(futures) if is_streamed(parameters) else futures)
+
+
+def _held_back(futures: Iterable[Future[Any]]) -> Iterator[Future[Any]]:
+    """Submits no more than so many runs ahead of the oldest one that hasn't ended."""
+    run = current_run.get()
+    assert run is not None
+    most = max(_FEWEST_AHEAD, 2 * getattr(run.submits_to, "max_workers", 0))
+    ahead: deque[Future[Any]] = deque()
+    for future in futures:
+        ahead.append(future)
+        yield future
+        while len(ahead) >= most:
+            ahead.popleft().wait()
 
 
 class _Submission:
@@ -208,7 +230,9 @@ class _Submission:
             self._context.run(self._begin)
 
     def _begin(self) -> None:
-        if self._runner.remote or not self._run.owner.awaited:
+        if self._runner.in_steps:
+            step_runner(self._runner).enter(self._work_in_steps)
+        elif self._runner.remote or not self._run.owner.awaited:
             self._runner.run(self._work)
         else:
             shared = loop_for(self._flow_run)
@@ -231,6 +255,29 @@ class _Submission:
         if self._run.inherited:
             self._leave_child(state)
         self._end(state)
+
+    def _work_in_steps(self, place: Place) -> None:
+        """Begins the run in its first step; later ones end it."""
+
+        def ended(state: State[Any]) -> None:
+            if self._run.inherited:
+                self._leave_child(state)
+            self._end(state)
+
+        try:
+            if not self._claims(_RUN):
+                place.leave()
+                return
+            self._check_interruption()
+            ready = self._ready()
+            if not isinstance(ready, State):
+                RunInSteps(self._run, *ready, place, ended, self._ended_by).begin()
+                return
+            state = ready
+        except BaseException as error:  # noqa: BLE001 - a thread of ours must not lose it
+            state = self._ended_by(error)
+        place.leave()
+        ended(state)
 
     async def _work_async(self) -> None:
         try:

@@ -71,14 +71,14 @@ class Acquisition:
     def wait(self) -> Slots:
         """Waits in this thread; a body that is to end stops it. Raises as `concurrency`."""
         done = threading.Event()
-        self._begin(done.set)
+        self.begin(done.set)
         try:
             while not done.is_set():
                 _strikes.wait(done)
         except BaseException:
-            self._give_up()
+            self.give_up()
             raise
-        return self._result()
+        return self.result()
 
     async def wait_async(self) -> Slots:
         """Waits without blocking the event loop. Raises as `concurrency`."""
@@ -88,15 +88,17 @@ class Acquisition:
         def settled() -> None:
             with_loop(loop, done.set)
 
-        self._begin(settled)
+        self.begin(settled)
         try:
             await done.wait()
         except BaseException:
-            self._give_up()
+            self.give_up()
             raise
-        return self._result()
+        return self.result()
 
-    def _begin(self, settled: Callable[[], None]) -> None:
+    def begin(self, settled: Callable[[], None]) -> None:
+        """Begins to wait; `settled` is called in the end, from any thread."""
+
         def run() -> None:
             try:
                 self._slots = self._acquire()
@@ -111,14 +113,16 @@ class Acquisition:
 
         threading.Thread(target=run, name="towpath-acquiring", daemon=True).start()
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """Waits no longer, and releases what was acquired meanwhile."""
         with self._lock:
             self._given_up.set()
             settled = self._settled
         if settled and self._slots is not None and self._slots.held:
             release_later(self._id)
 
-    def _result(self) -> Slots:
+    def result(self) -> Slots:
+        """The slots, after the wait. Raises as `concurrency`."""
         if self._error is not None:
             raise self._error
         assert self._slots is not None

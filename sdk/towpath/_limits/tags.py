@@ -19,7 +19,7 @@ from towpath._limits.keeping import Slots, keeper
 from towpath.exceptions import ConcurrencySlotAcquisitionError, TowpathError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Iterable
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterable
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from towpath._runs.context import RunContext
@@ -86,6 +86,42 @@ def tag_slots_async(run: RunContext) -> AbstractAsyncContextManager[object]:
     """Holds slots as `tag_slots`, without blocking the event loop."""
     acquisition = _acquisition(run)
     return nullcontext() if acquisition is None else _held_async(run, acquisition)
+
+
+class SlotsLater:
+    """Slots of the limits on a task run's tags, for which the run doesn't wait in a thread."""
+
+    def __init__(self, run: RunContext, acquisition: Acquisition) -> None:
+        self._run = run
+        self._acquisition = acquisition
+        self._slots = Slots()
+
+    def begin(self, settled: Callable[[], None]) -> None:
+        """Begins to wait; `settled` is called in the end, from any thread."""
+        self._acquisition.begin(settled)
+
+    def take(self) -> None:
+        """Takes the slots, after the wait."""
+        try:
+            self._slots = self._acquisition.result()
+        except ConcurrencySlotAcquisitionError as error:
+            _log.warning("%s goes on without slots: %s", self._run.name, error)
+
+    def give_up(self) -> None:
+        """Waits no longer."""
+        self._acquisition.give_up()
+
+    def release(self) -> None:
+        """Releases what was taken; it may be called more than once."""
+        slots, self._slots = self._slots, Slots()
+        if slots.held and not slots.lost:
+            keeper().release(slots)
+
+
+def tag_slots_later(run: RunContext) -> SlotsLater | None:
+    """Slots of each limit on a tag of a task run, not asked for yet; None without a limit."""
+    acquisition = _acquisition(run)
+    return None if acquisition is None else SlotsLater(run, acquisition)
 
 
 @contextmanager

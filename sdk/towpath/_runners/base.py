@@ -32,6 +32,8 @@ class TaskRunner:
 
     remote: ClassVar[bool] = False
     """Whether `perform` runs a task's function outside of the thread that drives its run."""
+    in_steps: ClassVar[bool] = False
+    """Whether a run goes on in steps, and no thread waits for its function; of Towpath's own."""
 
     def __enter__(self) -> Self:
         return self

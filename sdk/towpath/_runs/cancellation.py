@@ -62,7 +62,7 @@ class Cancellation(Interruption):
             with suppress(RuntimeError):  # The loop has ended, and its coroutines with it.
                 loop.call_soon_threadsafe(cancel_within)
 
-        self._begin(key, stop)
+        self.begin(key, stop)
         try:
             return await body()
         except asyncio.CancelledError:
@@ -71,7 +71,7 @@ class Cancellation(Interruption):
             running.uncancel()
             raise self.error("stopped") from None
         finally:
-            self._forget(key)
+            self.forget(key)
 
     def error(self, did: str) -> RunCancelled | RunTimedOut:
         """The error that ends the run's code."""

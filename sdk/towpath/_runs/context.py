@@ -42,6 +42,8 @@ class Runner(Protocol):
 
     remote: ClassVar[bool]
     """Whether functions run elsewhere than in the thread that drives the run: by `perform`."""
+    in_steps: ClassVar[bool]
+    """Whether no thread waits for such functions: it is a `StepRunner` of the engine."""
 
     def __enter__(self) -> object: ...
 

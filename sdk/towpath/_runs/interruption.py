@@ -57,11 +57,11 @@ class Interruption:
         strike = Strike()
         try:
             with strike:
-                self._begin(strike, strike.demand)
+                self.begin(strike, strike.demand)
                 try:
                     return body()
                 finally:
-                    self._forget(strike)
+                    self.forget(strike)
         except Struck:
             if not strike.due:
                 raise
@@ -77,11 +77,11 @@ class Interruption:
         assert running is not None
         loop = asyncio.get_running_loop()
         key = object()
-        self._begin(key, lambda: loop.call_soon_threadsafe(running.cancel))
+        self.begin(key, lambda: loop.call_soon_threadsafe(running.cancel))
         try:
             return await body()
         finally:
-            self._forget(key)
+            self.forget(key)
 
     def unlock_in_child(self) -> None:
         """In a forked child: makes the lock anew, which another thread may have held."""
@@ -98,11 +98,21 @@ class Interruption:
         with self._lock:
             return key in self._stops
 
-    def _forget(self, key: object) -> None:
+    def forget(self, key: object) -> None:
+        """Notes that a body has ended."""
         with self._lock:
             self._stops.pop(key, None)
 
-    def _begin(self, key: object, stop: Callable[[], object]) -> None:
+    def begin(self, key: object, stop: Callable[[], object]) -> None:
+        """Notes a body, or a wait, that is under way.
+
+        Args:
+            key: Tells it from others.
+            stop: Stops it; called from any thread, under a lock.
+
+        Raises:
+            RunCancelled: The flow was interrupted before.
+        """
         with self._lock:
             self.check()
             self._stops[key] = stop

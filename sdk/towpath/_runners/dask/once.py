@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from towpath._runners.dask.library import SchedulerPlugin
-
-PREFIX: Final = "towpath-"
-"""Of the keys of calls, and of the topics of their reports."""
+from towpath._runners.remote.packets import PREFIX
 
 
 class OnceOnly(SchedulerPlugin):  # type: ignore[misc] # Dask's are untyped.

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from towpath._runners.threads import ThreadPoolTaskRunner
+from towpath._runners.remote.runner import RemoteTaskRunner
 from towpath.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from towpath._runners.dask.calls import Calls
-    from towpath._runs.context import RunContext
-
 _FEWEST_AT_A_TIME: Final = 64
 _PER_THREAD: Final = 4
 
 
-class DaskTaskRunner(ThreadPoolTaskRunner):
+class DaskTaskRunner(RemoteTaskRunner):
     """Runs tasks on a Dask cluster: a temporary one of each flow run, or one that is there.
 
     Without arguments each flow run has a cluster of this machine, with a process for each core.
@@ -40,8 +37,6 @@ class DaskTaskRunner(ThreadPoolTaskRunner):
         max_workers: Most tasks that the cluster has at a time; None for the setting
             `task.max_workers`, else 4 for each thread of the cluster, and at least 64.
     """
-
-    remote: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -76,8 +71,6 @@ class DaskTaskRunner(ThreadPoolTaskRunner):
             "client_kwargs": dict(client_kwargs or {}),
             "performance_report_path": performance_report_path,
         }
-        self._stack = ExitStack()
-        self._calls: Calls | None = None
         self._threads = 0
 
     def __eq__(self, other: object) -> bool:
@@ -102,26 +95,8 @@ class DaskTaskRunner(ThreadPoolTaskRunner):
         with ExitStack() as stack:
             client = stack.enter_context(client_of(**self._options))
             self._threads = threads_of(client)
-            self._calls = Calls(client)
-            stack.callback(self._calls.close)
-            super().__enter__()
-            self._stack = stack.pop_all()
+            self._enter_steps(stack, lambda steps: Calls(client, steps))
         return self
-
-    def __exit__(self, *_: object) -> None:
-        super().__exit__()
-        self._stack.close()
-        self._calls = None
-
-    def perform(self, task: Any, run: RunContext, parameters: dict[str, Any]) -> Any:
-        """Calls a task's function on a worker."""
-        assert self._calls is not None, "a task runner runs within a flow"
-        return self._calls.perform(task, run, parameters)
-
-    def interrupt(self) -> None:
-        """Stops the functions on the workers, and cancels what has not begun."""
-        if self._calls is not None:
-            self._calls.stop()
 
     def duplicate(self) -> DaskTaskRunner:
         """Returns a runner with the same options; a temporary cluster is another one."""

@@ -1,4 +1,4 @@
-"""Messages between the flow's process and Dask's workers."""
+"""Calls, as they are sent to the workers of a cluster, and how they ended."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import pickle
 import sys
 from dataclasses import astuple, dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from towpath._runners.remote.messages import Ended
+
+PREFIX: Final = "towpath-"
+"""Of the keys of calls, and of the topics of their reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Packet:
 
 def packet(data: bytes) -> Packet:
     """Reads a call."""
-    return Packet(*pickle.loads(data))  # noqa: S301 - a Dask worker runs any code it is sent
+    return Packet(*pickle.loads(data))  # noqa: S301 - workers run any code that they are sent
 
 
 def digest(data: bytes) -> bytes:
