@@ -124,8 +124,15 @@ def _array(column: Column[Any], values: Sequence[Any]) -> str | list[Any]:
     if not _is_text(column):
         return list(values)
     write = _writer(column)
+    first = values[0]
+    # Most columns of a batch have one value, which is written once.
+    if values.count(first) == len(values):
+        return _array_text(["NULL" if first is None else write(first)] * len(values))
     if None in values:
         return _array_text("NULL" if value is None else write(value) for value in values)
+    # One search for all, since few texts have a character that needs an escape.
+    if write is _quoted and not _SPECIAL.search("".join(values)):
+        return '{"' + '","'.join(values) + '"}'
     return _array_text(map(write, values))
 
 

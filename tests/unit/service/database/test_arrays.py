@@ -83,3 +83,23 @@ def test_a_text_is_quoted_as_postgresql_reads_it(value: str, text: str) -> None:
 )
 def test_a_number_keeps_all_its_digits(value: int, text: str) -> None:
     assert written("count", value) == text
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "text"),
+    [
+        ("name", ("a", "a", "a"), '{"a","a","a"}'),
+        ("name", ('"', '"'), '{"\\"","\\""}'),
+        ("name", ("a", "b"), '{"a","b"}'),
+        ("name", ("a", 'b"', "c\0"), '{"a","b\\"","c\N{REPLACEMENT CHARACTER}"}'),
+        ("name", (None, None), "{NULL,NULL}"),
+        ("name", ("NULL", None, '"'), '{"NULL",NULL,"\\""}'),
+        ("count", (7, 7), "{7,7}"),
+        ("count", (None, 1, 1), "{NULL,1,1}"),
+        ("done", (True, 1), "{1,1}"),
+    ],
+)
+def test_values_that_are_equal_or_need_no_escape_are_written_as_any_others(
+    column: str, values: tuple[Any, ...], text: str
+) -> None:
+    assert written(column, *values) == text
