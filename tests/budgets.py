@@ -4,7 +4,7 @@
 
     TOWPATH_TEST_PROFILE=thorough poe test delivery
 
-No profile has a deadline for one example: a loaded machine would fail it.
+No profile has a deadline for one example, or for making them: a loaded machine would fail it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 VARIABLE: Final = "TOWPATH_TEST_PROFILE"
 PLANTED: Final = "TOWPATH_PLANTED"
@@ -46,7 +46,12 @@ def patience(seconds: float) -> float:
 def load_profile() -> None:
     """Has tests that give no number of their own follow the profile, too."""
     for name, factor in _FACTORS.items():
-        settings.register_profile(name, max_examples=round(BY_DEFAULT * factor), deadline=None)
+        settings.register_profile(
+            name,
+            max_examples=round(BY_DEFAULT * factor),
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        )
     settings.load_profile(_PROFILE)
     if PLANTED in os.environ:
         searching = (Phase.explicit, Phase.generate)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.forkserver.client import Forked
 
 PIPELINE = Path(__file__).with_name("pipeline.py")
-DEADLINE_SECONDS = patience(180.0)
+DEADLINE_SECONDS = patience(240.0)
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:

@@ -97,7 +97,7 @@ class Load:
     def _complete(self, process: subprocess.Popen[bytes]) -> None:
         """Waits for a pipeline to end, and for all that it reported to be there, completed."""
         self.pipelines += 1
-        assert process.wait(timeout=60) == 0, "the pipeline suffered from the fault"
+        assert process.wait(timeout=240) == 0, "the pipeline suffered from the fault"
         synced = self.site.command("sync")
         assert synced.returncode == 0, synced.stderr
         expected = self.pipelines * RUNS_OF_A_PIPELINE

@@ -259,7 +259,7 @@ def run_with_jumps(site: Site, clock: JumpingClock, witness: Path) -> None:
             lambda before=before: size_of(witness) > before or pipeline.poll() is not None,  # type: ignore[misc]
             "the pipeline goes on",
         )
-    assert pipeline.wait(timeout=60) == 0, log.read_text()
+    assert pipeline.wait(timeout=240) == 0, log.read_text()
 
 
 def size_of(witness: Path) -> int:

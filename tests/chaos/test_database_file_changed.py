@@ -66,7 +66,8 @@ def health(site: Site) -> int:
         with urlopen(f"http://127.0.0.1:{site.web_port}/healthz", timeout=30) as answer:
             return int(answer.status)
     except HTTPError as error:
-        return error.code
+        with error:
+            return error.code
 
 
 def is_serving(site: Site) -> bool:
@@ -137,7 +138,7 @@ def test_what_is_reported_while_the_file_is_gone_arrives_after_the_restart(
     move_away(site, tmp_path / "aside")
     process.stdin.write("\n")
     process.stdin.close()
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=240) == 0
     process.stdout.close()
     assert site.stop_server() == 0
     site.start_server()

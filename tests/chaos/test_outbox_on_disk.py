@@ -90,7 +90,7 @@ def run(
         env=site.environment | settings,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr

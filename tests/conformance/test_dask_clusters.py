@@ -198,5 +198,5 @@ def test_a_script_needs_no_main_guard_and_its_workers_end_with_it(tmp_path: Path
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    psutil.wait_procs([worker_process], timeout=60)
+    psutil.wait_procs([worker_process], timeout=240)
     assert not worker_process.is_running() or worker_process.status() == psutil.STATUS_ZOMBIE

@@ -182,7 +182,7 @@ def test_a_script_needs_no_main_guard_and_its_classes_stay_its_own(tmp_path: Pat
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
     assert (ended.returncode, ended.stdout) == (0, "caught by class\ndone\n"), ended.stderr
 

@@ -39,7 +39,7 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
             arguments,
             environment=_environment(**more),
             folder=tmp_path,
-            timeout=60,
+            timeout=240,
             imports=LIGHT,
         )
 

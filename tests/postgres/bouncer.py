@@ -21,7 +21,7 @@ from tests.postgres.server import UNPRIVILEGED, free_port, unprivileged
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-START_SECONDS: Final = 90.0
+START_SECONDS: Final = 180.0
 CONNECTIONS: Final = 3
 
 

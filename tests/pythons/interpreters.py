@@ -79,6 +79,9 @@ def _debian(version: str, scratch: Path) -> Interpreter:
     command = [program("debootstrap", "debootstrap"), "--variant=minbase", packages]
     subprocess.run([*command, SUITES[version], str(system)], check=True)
     shutil.copy("/etc/resolv.conf", system / "etc" / "resolv.conf")
+    # debootstrap doesn't ask how old a mirror's list is, and apt is to install from the same.
+    options = system / "etc" / "apt" / "apt.conf.d" / "90-of-any-age"
+    options.write_text('Acquire::Check-Valid-Until "false";\n')
     namespace = ("unshare", "--mount", "--propagation", "private")
     places = (str(system), str(ROOT), str(scratch))
     return Interpreter(

@@ -73,7 +73,7 @@ class Client:
             cwd=self.home,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.forkserver.client import Forked
 
-DEADLINE_SECONDS = patience(90.0)
+DEADLINE_SECONDS = patience(240.0)
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:

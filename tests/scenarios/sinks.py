@@ -112,7 +112,7 @@ class Scene:
             },
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=240,
             check=False,
         )
         assert ended.returncode == 1, ended.stderr

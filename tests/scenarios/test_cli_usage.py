@@ -39,7 +39,7 @@ def test_the_service_module_ends_a_wrong_setting_in_a_message(tmp_path: Path) ->
         env=environment(tmp_path, TOWPATH_LOG_LEVEL="NOPE"),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert result.returncode == 2

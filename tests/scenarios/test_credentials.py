@@ -150,7 +150,7 @@ def test_a_forked_child_waits_for_its_key_as_its_parent_does(
         )
     wait_until(lambda: errors.read_text().count(UNDELIVERED) == 2, "both have told it")
     file.put()
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     assert process.returncode == 0
     assert completed(server) == 2
     told = errors.read_text()

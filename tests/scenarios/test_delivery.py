@@ -97,7 +97,7 @@ def test_a_forked_child_reports_beside_its_parent(tmp_path: Path) -> None:
     site.start_server()
     try:
         process = python(site, FORKING)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=240) == 0
         wait_until(lambda: len(recorded_runs(site.database)) == 6 + 21 + 21, "all is recorded")
         assert {run.state for run in recorded_runs(site.database).values()} == {RunState.COMPLETED}
         assert violations(site.database) == []
@@ -145,7 +145,7 @@ def test_a_server_started_in_mid_flow_is_found_and_gets_everything(tmp_path: Pat
         wait_until(lambda: len(recorded_runs(site.database)) == 2, "the server knows the flow")
         process.stdin.write("\n")
         process.stdin.close()
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=240) == 0
         wait_until(lambda: len(recorded_runs(site.database)) == 3, "all is recorded")
         assert {run.state for run in recorded_runs(site.database).values()} == {RunState.COMPLETED}
         assert list((site.home / "outbox").iterdir()) == []
@@ -157,7 +157,7 @@ def test_a_server_started_in_mid_flow_is_found_and_gets_everything(tmp_path: Pat
 def test_a_server_that_is_away_stops_nothing_and_sync_delivers_later(tmp_path: Path) -> None:
     site = make_site(tmp_path)
     process = python(site, FORKING.partition("child =")[0], stderr=subprocess.PIPE)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=240)
     assert process.returncode == 0
     assert "`towpath sync` delivers them" in told
     assert site.command("sync").returncode == 6
@@ -183,7 +183,7 @@ def test_a_misspelt_workspace_is_told_once_and_its_reports_are_moved_to_the_righ
             env=misspelt,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=True,
         )
         assert ended.stderr.count("workspaces/typo was not found") == 1
@@ -221,7 +221,7 @@ def test_with_an_unusable_home_reports_go_to_the_server_from_memory(
             env=site.environment | {"TOWPATH_HOME": unusable},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=True,
         )
         (warning,) = ended.stderr.splitlines()
@@ -244,7 +244,7 @@ def test_with_an_unusable_home_and_no_server_the_loss_is_counted_at_the_end(
         env=site.environment | {"TOWPATH_HOME": unusable},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
     warning, loss = ended.stderr.splitlines()

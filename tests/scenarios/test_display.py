@@ -252,5 +252,5 @@ def script(home: Path, code: str, **variables: str) -> subprocess.CompletedProce
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )

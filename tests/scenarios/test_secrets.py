@@ -57,7 +57,7 @@ def piped(client: Client, text: str, *arguments: str) -> subprocess.CompletedPro
         input=text,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

@@ -114,7 +114,7 @@ def test_a_login_goes_on_by_refresh_tokens_in_any_number_of_processes(
         for _ in range(3)
     ]
     for process in at_once:
-        _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=240)
         assert process.returncode == 0
         assert "wait in the outbox" not in told
     following = json.loads(file.read_text())

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PIPELINE = Path(__file__).with_name("pipeline.py")
-DEADLINE_SECONDS = 90
+DEADLINE_SECONDS = 240
 
 
 def environment_of(home: Path, more: Mapping[str, str]) -> dict[str, str]:

@@ -55,6 +55,6 @@ def test_a_pool_of_processes_takes_flows_and_tasks_of_a_script(tmp_path: Path) -
         text=True,
         check=False,
         env={"TOWPATH_HOME": str(tmp_path / "home"), "TOWPATH_DISPLAY": "quiet"},
-        timeout=60,
+        timeout=240,
     )
     assert done.stdout == "[2, 4] [6]\n", done.stderr

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from towpath._transport.base import Transport
 
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 120.0
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from towpath._transport.base import Transport
 
 ADDRESS = "192.0.2.1:4200"
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 120.0
 
 
 @pytest.fixture

@@ -301,7 +301,7 @@ def test_a_forked_child_uses_a_bucket_too(bucket: str, s3_environment: dict[str,
         start_new_session=True,
     )
     try:
-        output, _ = ran.communicate(timeout=patience(60.0))
+        output, _ = ran.communicate(timeout=patience(180.0))
     except subprocess.TimeoutExpired:
         os.killpg(ran.pid, signal.SIGKILL)
         ran.communicate()

@@ -87,7 +87,7 @@ def test_nothing_is_written_or_opened(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
     assert ended.returncode == 0, ended.stdout
     assert not home.exists()

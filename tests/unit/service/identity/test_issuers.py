@@ -182,6 +182,6 @@ print("stopped")
 
 def test_a_fetch_under_way_keeps_no_server_from_stopping() -> None:
     done: Any = subprocess.run(
-        [sys.executable, "-c", STOPPED], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", STOPPED], capture_output=True, text=True, timeout=240, check=True
     )
     assert done.stdout == "stopped\n"

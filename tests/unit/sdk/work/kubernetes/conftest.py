@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from towpath._work.kinds.kubernetes.handle import JobHandle
     from towpath._work.proof import RunEnd
 
-DEADLINE_SECONDS = patience(60.0)
+DEADLINE_SECONDS = patience(180.0)
 FAST = Pace(first=0.002, most=0.02, relist=600.0)
 RUN_ID = "01900000-0000-7000-8000-00000000{:04d}"
 LEASE_ID = "0190aaaa-0000-7000-8000-00000000{:04d}"

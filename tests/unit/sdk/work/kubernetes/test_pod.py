@@ -27,7 +27,7 @@ def contained(folder: Path, script: str, **process: Any) -> tuple[int, str, dict
     made = RunFolder.create(folder / "home", job)
     note = folder / "note"
     command = [sys.executable, "-I", "-S", shim.PROGRAM, str(made.path), "contained", str(note)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, timeout=60, check=False)
+    done = subprocess.run(command, stdout=subprocess.PIPE, timeout=240, check=False)
     return done.returncode, done.stdout.decode(), json.loads(note.read_text())
 
 
@@ -54,7 +54,7 @@ def test_a_program_that_isnt_there_never_started(tmp_path: Path) -> None:
     job = job_of("lease", "/nothing/like/it")
     folder = RunFolder.create(tmp_path / "home", job)
     command = [sys.executable, "-I", "-S", shim.PROGRAM, str(folder.path), "contained", ""]
-    assert subprocess.run(command, timeout=60, check=False).returncode == 2
+    assert subprocess.run(command, timeout=240, check=False).returncode == 2
 
 
 def test_the_mounted_job_becomes_a_folder_and_a_command(tmp_path: Path) -> None:
@@ -87,4 +87,4 @@ import sys, towpath, towpath._work.serving, towpath._work.kinds.process
 loaded = [name for name in sys.modules if "kubernetes" in name or "lightkube" in name]
 assert loaded == [], loaded
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=240)
