@@ -6,6 +6,7 @@ from tests.planted.async_bugs import ASYNC_BUGS
 from tests.planted.control_bugs import CONTROL_BUGS
 from tests.planted.deploy_bugs import DEPLOY_BUGS
 from tests.planted.identity_bugs import IDENTITY_BUGS
+from tests.planted.input_bugs import INPUT_BUGS
 from tests.planted.kubernetes_bugs import KUBERNETES_BUGS
 from tests.planted.limit_bugs import LIMIT_BUGS
 from tests.planted.pause_bugs import PAUSE_BUGS
@@ -372,6 +373,7 @@ BUGS = (
     *KUBERNETES_BUGS,
     *LIMIT_BUGS,
     *PAUSE_BUGS,
+    *INPUT_BUGS,
     *RETRY_BUGS,
     *ASYNC_BUGS,
 )

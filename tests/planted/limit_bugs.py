@@ -8,6 +8,7 @@ _LIMITS = "service/towpath_service/limits"
 _LEDGER = f"{_LIMITS}/application/ledger.py"
 _GRANTING = f"{_LIMITS}/domain/granting.py"
 _LIMITER = "tests/contract/limits/test_limiter.py"
+_GRANTS = "tests/unit/service/limits/test_granting.py"
 _SDK = "tests/unit/sdk/limits/test_concurrency.py"
 
 LIMIT_BUGS = (
@@ -23,7 +24,7 @@ LIMIT_BUGS = (
         file=_GRANTING,
         correct="            free[limit_id] -= known[limit_id]\n",
         broken="            free[limit_id] += 0\n",
-        caught_by=(f"{_LIMITER}::test_many_that_wait_are_served_in_order",),
+        caught_by=(f"{_GRANTS}::test_each_slot_is_given_once",),
     ),
     PlantedBug(
         name="waiters-are-passed-without-end",
