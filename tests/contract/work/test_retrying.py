@@ -167,6 +167,8 @@ async def test_a_run_that_is_not_there_is_not_found(site: Site):
     assert elsewhere.reason == "RESOURCE_NOT_FOUND"
     other = await refusal(site, run_id, within=new_id())
     assert other.reason == "RESOURCE_NOT_FOUND"
+    await site.stores.runs.remove(TENANT, lambda reads: reads.delete_runs(SCOPE, [run_id], NOW_US))
+    assert (await refusal(site, run_id)).reason == "RESOURCE_NOT_FOUND"
     assert await site.queued() == []
 
 
