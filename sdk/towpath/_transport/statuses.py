@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from google.rpc import code_pb2, error_details_pb2
@@ -19,6 +20,7 @@ from towpath.exceptions import (
 if TYPE_CHECKING:
     from google.rpc import status_pb2
 
+_CONTRACT: Final = "towpath.api.v1."
 _TYPES: Final[dict[str, type[RpcError]]] = {
     "UNAVAILABLE": ServerUnreachable,
     "DEADLINE_EXCEEDED": ServerUnreachable,
@@ -55,12 +57,27 @@ def to_rpc_error(status: status_pb2.Status, address: str) -> RpcError:
             delay = retry.retry_delay.ToMilliseconds() / 1000
     # Only a Towpath server gives this reason, so the address is right.
     kind = Conflict if info.reason == "FEATURE_DISABLED" else _TYPES.get(code, RpcError)
+    message = status.message or _described(quotas) or f"{address} answered {code}"
+    if info.reason == "FEATURE_DISABLED":
+        message = _unknown_rpc(info.metadata["feature"], address) or message
     return kind(
-        status.message or _described(quotas) or f"{address} answered {code}",
+        message,
         code=code,
         reason=info.reason,
         metadata=dict(info.metadata),
         retry_after_seconds=delay,
+    )
+
+
+def _unknown_rpc(feature: str, address: str) -> str:
+    """Says which version has an rpc that the server lacks; empty for other features."""
+    service, slash, method = feature.rpartition("/")
+    if not slash or not service.startswith(_CONTRACT):
+        return ""
+    return (
+        f"the server at {address} is older than this client and has no"
+        f" {service.removeprefix(_CONTRACT)}.{method}: Towpath {version('towpath')} has it,"
+        " upgrade the server"
     )
 
 
