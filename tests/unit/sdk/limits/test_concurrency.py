@@ -20,7 +20,10 @@ from towpath.concurrency import (
 )
 from towpath.concurrency import asyncio as of_coroutines
 from towpath.exceptions import ServerUnreachable
+from towpath.testing import harness
 from towpath_service.embedded import EmbeddedTransport
+
+from tests.unit.sdk.runners.held import HeldRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -328,3 +331,49 @@ def test_slots_are_renewed_as_often_as_the_shortest_lease_asks_for() -> None:
     held = [keeping.Slots(hold_seconds=seconds) for seconds in (60.0, 6.0, 300.0)]
     assert keeping.pause_seconds(held) == 2.0
     assert keeping.pause_seconds(held[:1]) == 20.0
+
+
+def test_a_tag_with_a_limit_bounds_calls_elsewhere(client: Client) -> None:
+    client.limits.set("tag:narrow", 1)
+    runner = HeldRunner(4)
+    alone: list[bool] = []
+
+    @task(tags=["narrow"])
+    def use(number: int) -> int:
+        return number
+
+    @flow(task_runner=runner)
+    def many() -> list[int]:
+        futures = use.map(range(3))
+        for _ in range(3):
+            call = runner.next()
+            alone.append(runner.calls.empty())
+            call.end()
+        return futures.result()
+
+    assert many() == [0, 1, 2]
+    assert alone == [True] * 3
+
+
+def test_a_wait_for_a_slot_of_a_tag_ends_with_its_flow(client: Client) -> None:
+    client.limits.set("tag:narrow", 1)
+    runner = HeldRunner(4)
+
+    @task(tags=["narrow"])
+    def use() -> None:
+        return None
+
+    @flow(task_runner=runner)
+    def leaves() -> None:
+        held, waiting = use.submit(), use.submit()
+        runner.next()
+        assert {held.state.name, waiting.state.name} == {"Pending"}
+        raise KeyboardInterrupt
+
+    with harness() as recorded, pytest.raises(KeyboardInterrupt):
+        leaves()
+    runs = [run.states for run in recorded.runs if run.kind == "task"]
+    assert runs == [["PENDING", "RUNNING", "CANCELLED"]] * 2
+    for thread in threading.enumerate():
+        if thread.name == "towpath-acquiring":
+            thread.join()
