@@ -74,16 +74,30 @@ class Browser:
     @contextmanager
     def page(self, *, width: int = 1440, height: int = 900, dark: bool = False) -> Generator[Page]:
         """A page of its own, without what other pages have stored."""
-        context = self.call("Target.createBrowserContext")["browserContextId"]
-        target = self.call("Target.createTarget", url="about:blank", browserContextId=context)
-        attached = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
-        page = Page(self, attached["sessionId"])
-        self._listeners[page.session] = page.heard
-        page.open(width, height, dark=dark)
-        try:
+        with self.tabs(1, width=width, height=height, dark=dark) as [page]:
             yield page
+
+    @contextmanager
+    def tabs(
+        self, count: int, *, width: int = 1440, height: int = 900, dark: bool = False
+    ) -> Generator[list[Page]]:
+        """Tabs that share what they store, and the connections of the browser."""
+        context = self.call("Target.createBrowserContext")["browserContextId"]
+        pages: list[Page] = []
+        try:
+            for _ in range(count):
+                made = self.call("Target.createTarget", url="about:blank", browserContextId=context)
+                attached = self.call(
+                    "Target.attachToTarget", targetId=made["targetId"], flatten=True
+                )
+                page = Page(self, attached["sessionId"])
+                self._listeners[page.session] = page.heard
+                pages.append(page)
+                page.open(width, height, dark=dark)
+            yield pages
         finally:
-            del self._listeners[page.session]
+            for page in pages:
+                del self._listeners[page.session]
             self.call("Target.disposeBrowserContext", browserContextId=context)
 
     def _read(self) -> Any:
