@@ -1,1 +1,0 @@
-import{ct as e,tt as t}from"./Page-BUDeBUDD.js";function n(n,r){return t(n,e,r)}export{n as t};
