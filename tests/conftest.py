@@ -23,6 +23,7 @@ from tests.postgres.fixtures import (
     template,
 )
 from tests.postgres.server import SharedServer
+from tests.processor import ProcessorTimes
 from tests.stuck import StuckTests
 from tests.subjects import all_subjects, subjects_of
 
@@ -64,6 +65,7 @@ load_profile()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the long forms of the fault tests")
     parser.addoption("--update-golden", action="store_true", help="write descriptions anew")
+    parser.addoption("--processor", action="store_true", help="tell what takes processors' time")
     parser.addoption("--subject", help="run what one subject needs")
     parser.addoption("--phoenix", action="store_true", help="send a trace to Arize Phoenix, too")
 
@@ -74,6 +76,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if subject and subject not in (known := all_subjects()):
         raise pytest.UsageError(f"no tests of {subject!r}; subjects: {', '.join(sorted(known))}")
     config.pluginmanager.register(StuckTests(config), "stuck-tests")
+    if config.getoption("--processor"):
+        distributes = config.getoption("dist", "no") != "no"
+        times = ProcessorTimes(distributes=distributes)
+        config.pluginmanager.register(times, "processor-times")
 
 
 def pytest_collection_finish() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from tests.forkserver import client
+from tests.forkserver.server import TAKEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,6 +41,8 @@ TOWPATH: Final = (
 )
 """What commands and servers import, but for the modules of the client."""
 
+_paths: Final[list[str]] = []
+
 
 @cache
 def fork_server(*modules: str) -> str:
@@ -63,7 +66,13 @@ def fork_server(*modules: str) -> str:
     atexit.register(folder.cleanup)
     atexit.register(process.wait)
     atexit.register(process.stdin.close)
+    _paths.append(path)
     return path
+
+
+def seconds_of_forks() -> float:
+    """What processors spent in the fork servers of this process and their ended processes."""
+    return sum(float(Path(path + TAKEN).read_text()) for path in _paths)
 
 
 def command_line(module: str) -> list[str]:

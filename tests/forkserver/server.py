@@ -18,11 +18,14 @@ import selectors
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 READ_AT_START = ("PYTHON", "OTEL_", "GRPC_", "LD_", "MALLOC_")
 """Variables with these beginnings are read by an interpreter that starts, or by imports."""
 PATHS = "PYTHONPATH"
 REQUEST_BYTES = 1 << 20
+TAKEN = ".taken"
+"""After the path of the socket: a file that tells what was taken."""
 
 
 def imported(names: list[str]) -> None:
@@ -58,6 +61,7 @@ class Forks:
         self._selector.register(self._listening, selectors.EVENT_READ)
         self._selector.register(0, selectors.EVENT_READ)
         self._running: dict[int, tuple[int, socket.socket]] = {}
+        self._taken = Path(path + TAKEN)
 
     def serve(self) -> dict[str, object] | None:
         """Serves until the end of standard input: None; or, in a fork, returns its request."""
@@ -103,11 +107,18 @@ class Forks:
             os.dup2(file, number)
             os.close(file)
 
+    def write_taken(self) -> None:
+        """Keeps how many seconds of processors it and its processes have taken."""
+        times = os.times()
+        with suppress(OSError):  # The folder goes at the end.
+            self._taken.write_text(f"{sum(times[:4]):012.2f}")
+
     def _tell_end(self, ended: int) -> None:
         pid, connection = self._running.pop(ended)
         self._selector.unregister(ended)
         os.close(ended)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        self.write_taken()
         with suppress(OSError):
             connection.sendall(b"%d\n" % code)
         connection.close()
@@ -146,6 +157,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     forks = Forks(path)
+    forks.write_taken()
     os.write(1, b"serves\n")
     if request := forks.serve():
         become(request)
