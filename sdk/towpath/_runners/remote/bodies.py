@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -135,8 +136,26 @@ def _run_of(
         runner=InlineTaskRunner(),
         attempt=facts.attempt,
         trace=adopted(facts.traceparent),
+        # A runner without an interruption kills this process at the task's own timeout.
+        ends=end_of(facts, None if interruption else task.policy.timeout_seconds),
         **common,
     )
+
+
+def end_of(facts: RunFacts, seconds: float | None) -> float | None:
+    """When a run's time is over, by the monotonic clock of this process.
+
+    Args:
+        facts: Of the run.
+        seconds: What it has from now on; None for no limit of its own.
+
+    Returns:
+        The end; None without a limit.
+    """
+    left = [] if seconds is None else [seconds]
+    if facts.deadline is not None:
+        left.append(facts.deadline - time.time())
+    return time.monotonic() + min(left) if left else None
 
 
 def _failed_runs(children: Children) -> list[BegunRun]:

@@ -39,6 +39,12 @@ class RunFacts:
     """The span of its attempt."""
     secrets: frozenset[str | bytes] = field(default=frozenset(), repr=False)
     """Sensitive values of the root run, in plain text."""
+    deadline: float | None = None
+    """When the time of the runs around it ends, seconds since the Unix epoch; None without a limit.
+
+    It is a time of day, since a call may wait for a worker; a pause that begins later doesn't move
+    it.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

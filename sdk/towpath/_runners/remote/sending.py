@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath._runners.remote.messages import RunFacts, dump
 from towpath._runs.context import current_tags
 from towpath._runs.failures import headline
+from towpath._runs.time_left import remaining_of
 from towpath.exceptions import ParameterError
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ def _unsendable(task: TaskDefinition, parameters: dict[str, Any]) -> ParameterEr
 
 
 def _facts(run: RunContext, flow_run: dict[str, Any]) -> RunFacts:
+    left = remaining_of(run)
     return RunFacts(
         run_id=run.run_id,
         name=run.name,
@@ -89,6 +92,7 @@ def _facts(run: RunContext, flow_run: dict[str, Any]) -> RunFacts:
         flow_run=flow_run or None,
         traceparent=run.trace.here if run.trace is not None else "",
         secrets=run.secrets.values,
+        deadline=None if left is None else time.time() + left,
     )
 
 

@@ -10,12 +10,14 @@ import pytest
 from towpath import flow, task
 from towpath._delivery.session import use_reporter
 from towpath._engine import time_limit
+from towpath._runners.remote import bodies
 from towpath._runs import budget, time_left
 from towpath._runs.budget import Budget
 from towpath._runs.context import current_run
 from towpath._runs.time_left import held, remaining_of
 from towpath.client import _calls
 from towpath.runtime import deadline_headers, remaining
+from towpath.task_runners import ProcessPoolTaskRunner
 
 from tests.unit.sdk.recording import RecordingReporter
 
@@ -59,6 +61,42 @@ def test_an_async_run_knows_its_limit() -> None:
     assert [round(cast("float", left) / 500) for left in asyncio.run(around())] == [1, 2]
 
 
+def test_a_task_in_another_process_knows_the_limits_around_it() -> None:
+    @task(timeout_seconds=500)
+    def narrow() -> float | None:
+        return remaining()
+
+    @task(timeout_seconds=5000)
+    def wide() -> list[float | None]:
+        return [remaining(), narrow()]
+
+    @task
+    def free() -> float | None:
+        return remaining()
+
+    @flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
+    def inside() -> list[Any]:
+        return [*wide.submit().result(), narrow.submit().result(), free.submit().result()]
+
+    @flow(timeout_seconds=1000)
+    def around() -> list[Any]:
+        return inside()
+
+    found = around()
+    assert [round(left / 500) for left in found] == [2, 1, 1, 2]
+    assert all(left < 1000 for left in found)
+
+
+def test_the_time_in_which_a_call_waits_for_a_worker_counts(clock: Clock) -> None:
+    sent: Any = SimpleNamespace(deadline=clock.now + 30.0)
+    free: Any = SimpleNamespace(deadline=None)
+    clock.now += 10.0
+    assert bodies.end_of(sent, None) == clock.now + 20.0
+    assert bodies.end_of(sent, 5.0) == clock.now + 5.0
+    assert bodies.end_of(free, 5.0) == clock.now + 5.0
+    assert bodies.end_of(free, None) is None
+
+
 def test_without_a_limit_there_is_no_budget() -> None:
     @flow
     def free() -> tuple[float | None, dict[str, str]]:
@@ -86,11 +124,14 @@ class Clock:
     def monotonic(self) -> float:
         return self.now
 
+    def time(self) -> float:
+        return self.now
+
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    for module in (budget, time_left):
+    for module in (budget, time_left, bodies):
         monkeypatch.setattr(module, "time", made)
     return made
 
