@@ -13,6 +13,7 @@ import uuid_utils
 
 from towpath._deploy.naming import by_any_name
 from towpath._runs.context import current_run, current_tags
+from towpath._runs.time_left import remaining_of
 from towpath._settings.current import get_settings
 from towpath.client import connect
 from towpath.exceptions import DefinitionError, FlowRunWaitTimeout, ServerUnreachable
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _FLUSH_SECONDS: Final = 30.0
 """Longest wait for the report of the calling run, which the new run is a child of."""
+_LEAST_SECONDS: Final = 0.05
+"""Timeout of a run that is created when no time is left."""
 _AGAIN_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
@@ -44,8 +47,9 @@ def run_deployment(
 ) -> Run:
     """Creates a run of a deployment, and waits for its end.
 
-    Within a flow or task, the run is a child of that flow's run. Where an event loop runs in this
-    thread, the call returns an awaitable, as `arun_deployment` does.
+    Within a flow or task, the run is a child of that flow's run, and an attempt of it takes at most
+    the time that the flow or task has left. Where an event loop runs in this thread, the call
+    returns an awaitable, as `arun_deployment` does.
 
     Args:
         name: The deployment, "flow/deployment".
@@ -58,7 +62,8 @@ def run_deployment(
         idempotency_key: Text that identifies this request among those for the deployment: a second
             one with the same key gets the run of the first.
         work_queue_name: Id of the queue; None for the deployment's.
-        as_subflow: Whether the run is a child of the current run, and is cancelled with it.
+        as_subflow: Whether the run is a child of the current run, is cancelled with it, and is
+            bounded by its time.
         job_variables: Overrides of the pool's job template.
 
     Returns:
@@ -160,14 +165,19 @@ def _run(
         return client.wait_for_run(run.id, timeout_seconds=left, stop=stop)
 
 
-def _belonging(parent: RunContext | None) -> Mapping[str, str]:
-    """The parent of a new run, once the service knows it, and the span around the call."""
+def _belonging(parent: RunContext | None) -> Mapping[str, Any]:
+    """The parent of a new run, once the service knows it, its time and the span around the call."""
     flow_run = parent.flow_run if parent is not None else None
     if parent is None or flow_run is None:
         return {}
     flow_run.reporter.flush(_FLUSH_SECONDS)
     trace = parent.trace.here if parent.trace is not None else ""
-    return {"parent_run_id": flow_run.run_id, "traceparent": trace}
+    left = remaining_of(parent)
+    return {
+        "parent_run_id": flow_run.run_id,
+        "traceparent": trace,
+        "timeout_seconds": None if left is None else max(_LEAST_SECONDS, left),
+    }
 
 
 def _created(client: Client, name: str, request: Mapping[str, Any], stop: threading.Event) -> Run:

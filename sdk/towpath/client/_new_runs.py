@@ -27,7 +27,7 @@ _AGAIN_SECONDS: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 class NewRuns(Runs):
     """Creates runs of deployments and waits for them; a `Client` has these methods itself."""
 
-    def create_run(
+    def create_run(  # noqa: PLR0913 - all that a run may be given
         self,
         deployment: str,
         *,
@@ -43,6 +43,7 @@ class NewRuns(Runs):
         job_overrides: Mapping[str, Any] | None = None,
         parent_run_id: str = "",
         traceparent: str = "",
+        timeout_seconds: float | None = None,
     ) -> Run:
         """Creates a run of a deployment, for a worker to execute.
 
@@ -61,6 +62,8 @@ class NewRuns(Runs):
             job_overrides: Overrides of the pool's job template.
             parent_run_id: Id of the run that calls for it; empty for a root run.
             traceparent: Header of the span that it belongs to; empty for none.
+            timeout_seconds: Longest that an attempt may take, at least 0.001; the smaller of it and
+                the deployment's counts. None for the deployment's.
 
         Returns:
             The run; an earlier one that was created with the same key or id.
@@ -88,6 +91,8 @@ class NewRuns(Runs):
             request.scheduled_time.FromDatetime(scheduled)
         if traceparent:
             request.trace_context.traceparent = traceparent
+        if timeout_seconds is not None:
+            request.timeout.FromMicroseconds(round(timeout_seconds * 1e6))
         answer = self._calls.unary("RunService/CreateRun", request, pb.CreateRunResponse)
         return convert.to_run(answer.run)
 

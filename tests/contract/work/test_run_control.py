@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
@@ -11,9 +12,11 @@ import pytest
 from sqlalchemy import select
 from towpath.api.v1 import run_pb2, run_service_pb2, state_pb2
 from towpath_service.core.tenant_limits import DEFAULTS
+from towpath_service.runs.ports.ingest import RunKey
 from towpath_service.work.domain.deployments import Deployment, DeploymentContent
 from towpath_service.work.domain.names import DeploymentName, PoolName, QueueName
 from towpath_service.work.domain.pools import Pool, PoolSettings, Queue, QueueSettings
+from towpath_service.work.storage.jobs import jobs_of, read_jobs
 from towpath_service.work.storage.resource_store import SqlResources
 from towpath_service.work.storage.tables import run_origin
 
@@ -112,6 +115,28 @@ async def test_a_run_has_what_deployment_and_caller_give_it(place: Place) -> Non
     assert (listed.deployment, listed.work_queue) == (run.deployment, run.work_queue)
 
 
+@pytest.mark.parametrize(
+    ("own", "given", "counts"),
+    [(None, None, None), (60, None, 60), (None, 5, 5), (60, 5.5, 5.5), (5, 60, 5)],
+)
+async def test_the_smaller_timeout_of_deployment_and_caller_counts(
+    small: Place, own: int | None, given: float | None, counts: float | None
+) -> None:
+    await deploy(small, timeout_us=None if own is None else own * 1_000_000)
+    fields = {} if given is None else {"timeout": timedelta(seconds=given)}
+    run = (await create(small, **fields)).run
+    assert run.HasField("timeout") == (counts is not None)
+    assert run.timeout.ToTimedelta() == timedelta(seconds=counts or 0)
+    name, _ = await small.account("worker")
+    await give_lease(small.service.stores.database, tenant_of(small), run.run_id, name)
+    key = RunKey(tenant_of(small), run.run_id)
+    jobs = await small.service.stores.database.read(
+        lambda transaction: jobs_of(read_jobs(transaction.connection, [key])),
+        tenants={key.tenant_id},
+    )
+    assert jobs[key].timeout_us == (None if counts is None else counts * 1_000_000)
+
+
 async def test_a_leased_run_shows_its_worker(place: Place) -> None:
     await deploy(place)
     run = (await create(place)).run
@@ -136,6 +161,8 @@ async def test_a_leased_run_shows_its_worker(place: Place) -> None:
         ({"work_queue": "gpu"}, "RESOURCE_NOT_FOUND"),
         ({"parent_run_id": str(uuid4())}, "RESOURCE_NOT_FOUND"),
         ({"run_id": "x"}, "INVALID_REQUEST"),
+        ({"timeout": timedelta(0)}, "INVALID_REQUEST"),
+        ({"timeout": timedelta(seconds=-1)}, "INVALID_REQUEST"),
         ({"labels": {str(n): "" for n in range(64)}}, "INVALID_REQUEST"),
     ],
 )

@@ -1105,6 +1105,7 @@ class CreateRunRequest(_message.Message):
     JOB_OVERRIDES_JSON_FIELD_NUMBER: _builtins.int
     PARENT_RUN_ID_FIELD_NUMBER: _builtins.int
     TRACE_CONTEXT_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """"workspaces/{workspace}"."""
     deployment: _builtins.str
@@ -1145,6 +1146,12 @@ class CreateRunRequest(_message.Message):
     def trace_context(self) -> _common_pb2.TraceContext:
         """Trace to continue."""
 
+    @_builtins.property
+    def timeout(self) -> _duration_pb2.Duration:
+        """Longest an attempt may take, such as the time that the calling run has left; the smaller of it
+        and the deployment's counts. At least 1 ms; unset means the deployment's.
+        """
+
     def __init__(
         self,
         *,
@@ -1162,10 +1169,11 @@ class CreateRunRequest(_message.Message):
         job_overrides_json: _builtins.str = ...,
         parent_run_id: _builtins.str = ...,
         trace_context: _common_pb2.TraceContext | None = ...,
+        timeout: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters", "scheduled_time", b"scheduled_time", "trace_context", b"trace_context"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters", "scheduled_time", b"scheduled_time", "timeout", b"timeout", "trace_context", b"trace_context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "display_name", b"display_name", "idempotency_key", b"idempotency_key", "job_overrides_json", b"job_overrides_json", "labels", b"labels", "parameters", b"parameters", "parent", b"parent", "parent_run_id", b"parent_run_id", "priority", b"priority", "run_id", b"run_id", "scheduled_time", b"scheduled_time", "tags", b"tags", "trace_context", b"trace_context", "work_queue", b"work_queue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "display_name", b"display_name", "idempotency_key", b"idempotency_key", "job_overrides_json", b"job_overrides_json", "labels", b"labels", "parameters", b"parameters", "parent", b"parent", "parent_run_id", b"parent_run_id", "priority", b"priority", "run_id", b"run_id", "scheduled_time", b"scheduled_time", "tags", b"tags", "timeout", b"timeout", "trace_context", b"trace_context", "work_queue", b"work_queue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -65,6 +65,8 @@ class NewRunRequest:
     parent_run_id: str = ""
     traceparent: str = ""
     tracestate: str = ""
+    timeout_us: int | None = None
+    """Longest an attempt may take, beside the deployment's; None for the deployment's alone."""
 
 
 class Creating:
@@ -238,6 +240,7 @@ def _request(
         raise invalid("tags", f"with the deployment's, at most {MOST_TAGS}")
     if len(labels) > MOST_LABELS:
         raise invalid("labels", f"with the deployment's, at most {MOST_LABELS}")
+    timeouts = [each for each in (run.timeout_us, asked.timeout_us) if each is not None]
     return replace(
         run,
         queue_id=asked.queue_id or run.queue_id,
@@ -251,4 +254,5 @@ def _request(
         root_run_id="" if parent is None else parent.root_run_id or parent.run_id,
         traceparent=asked.traceparent,
         tracestate=asked.tracestate,
+        timeout_us=min(timeouts, default=None),
     )

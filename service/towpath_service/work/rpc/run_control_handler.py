@@ -119,4 +119,5 @@ def _new_run(request: pb.CreateRunRequest, scope: Scope) -> NewRunRequest:
         parent_run_id=request.parent_run_id,
         traceparent=request.trace_context.traceparent,
         tracestate=request.trace_context.tracestate,
+        timeout_us=span_us(request.timeout, "timeout") if request.HasField("timeout") else None,
     )

@@ -181,8 +181,11 @@ def test_within_a_flow_the_run_is_its_child(
 
         monkeypatch.setattr(type(reporter), "flush", flush)
         assert parent(alone=False) == recorded.request["parent_run_id"]
-        parent(alone=True)
-        assert "parent_run_id" not in recorded.request
+        assert recorded.request["timeout_seconds"] is None
+        parent.with_options(timeout_seconds=1000)(alone=False)
+        assert 0 < recorded.request["timeout_seconds"] < 1000
+        parent.with_options(timeout_seconds=1000)(alone=True)
+        assert not {"parent_run_id", "timeout_seconds"} & set(recorded.request)
 
 
 def test_a_server_that_is_away_for_a_moment_is_asked_again_for_the_same_run(
