@@ -33,6 +33,7 @@ class Instruments:
     system_errors: Counter
     transitions: Counter
     time_in_state: Counter
+    time_by_cause: Counter
     slots: Counter
     schedule_lag: Histogram
     claims: Counter
@@ -88,6 +89,9 @@ def make_instruments(meter: Meter) -> Instruments:
         ),
         time_in_state=meter.create_counter(
             "towpath.run.time_in_state", "s", "Time that runs spent in states they left."
+        ),
+        time_by_cause=meter.create_counter(
+            "towpath.run.time", "s", "Time that runs spent, by its cause."
         ),
         slots=meter.create_counter(
             "towpath.schedule.slots", "{slot}", "Due times of schedules by what was decided."

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from towpath.extensions.tracing import names
 
+from towpath_service.telemetry.run_times import Entered
 from towpath_service.telemetry.transactions import current_watched
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ class _Seen:
         self._watcher = watcher
         self._flights = flights
         self._changes: ChangeSet | None = None
-        self._since_us: dict[str, int] = {}
         # By run id, when the run entered the state that it had before.
+        self._entered: dict[str, Entered] = {}
         self._lines = 0
         self._claimed: Collection[ProducerKey] = ()
 
@@ -115,7 +116,7 @@ class _Seen:
         if self._lines:
             self._instruments.log_lines.add(self._lines)
         if self._changes is not None:
-            self._watcher.note(self._changes, self._since_us)
+            self._watcher.note(self._changes, self._entered)
 
     def claim(self, keys: Collection[ProducerKey], now_us: int) -> Any:
         """Reads and locks producers until this transaction ends."""
@@ -152,4 +153,4 @@ class _Seen:
 
     def _note(self, statuses: Any) -> None:
         for status in statuses:
-            self._since_us[status.run_id] = status.state_us
+            self._entered[status.run_id] = Entered(status.state_us, status.next_attempt_us)

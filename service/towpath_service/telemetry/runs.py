@@ -22,6 +22,7 @@ from towpath_service.core.errors import ServiceError
 from towpath_service.runs.domain.states import TERMINAL_STATES, RunKind, RunState
 from towpath_service.telemetry import root_spans
 from towpath_service.telemetry.dispatch import enqueued
+from towpath_service.telemetry.run_times import Entered, time_by_cause
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 STATE: Final = "towpath.run.state"
 FROM_STATE: Final = "towpath.run.from_state"
 KIND: Final = "towpath.run.kind"
+CAUSE: Final = "towpath.run.cause"
 NAME: Final = "cicd.pipeline.name"
 RESULT: Final = "cicd.pipeline.result"
 RUN_STATE: Final = "cicd.pipeline.run.state"
@@ -85,33 +87,40 @@ class RunWatcher:
                 async with asyncio.timeout(SETTLE_SECONDS):
                     await self._ended.join()
 
-    def note(self, changes: ChangeSet, since_us: Mapping[str, int]) -> None:
+    def note(self, changes: ChangeSet, known: Mapping[str, Entered]) -> None:
         """Measures the changes of a commit, and queues ended root flow runs for spans.
 
         Args:
             changes: The committed changes.
-            since_us: By run id, when an existing run had entered its previous state.
+            known: By run id, when an existing run had entered its previous state.
         """
         statuses = {new.status.run_id: new.status for new in changes.new_runs}
         statuses |= {status.run_id: status for _, status in changes.changed_runs.values()}
-        since = dict(since_us)
+        entered = dict(known)
         # Summed up first, as one measurement costs as much as the verdict on an update.
         counts: Counter[tuple[RunKind, RunState | None, RunState]] = Counter()
         times: Counter[tuple[RunKind, RunState]] = Counter()
+        causes: Counter[tuple[RunKind, str]] = Counter()
         for row in changes.transitions:
             run_id, before, after, at_us = row.run_id, row.from_state, row.to_state, row.occurred_us
             status = statuses[run_id]
             kind = status.kind
             counts[kind, before, after] += 1
+            was = entered.get(run_id, Entered(at_us))
+            entered[run_id] = Entered(at_us, row.next_attempt_us)
             if before is not None:
-                times[kind, before] += max(0, at_us - since.get(run_id, at_us))
-            was_us = since.get(run_id, at_us)
-            since[run_id] = at_us
+                times[kind, before] += max(0, at_us - was.at_us)
+                for cause, took_us in time_by_cause(kind, before, was, at_us):
+                    causes[kind, cause] += took_us
             if kind is RunKind.FLOW and after in TERMINAL_STATES:
                 self._end(row, status)
             if kind is RunKind.FLOW and before is RunState.CANCELLING:
-                self._cancelled(row, at_us - was_us)
+                self._cancelled(row, at_us - was.at_us)
         self._measure(counts, times)
+        for (kind, cause), took_us in causes.items():
+            if took_us:
+                attributes = {KIND: kind.name.lower(), CAUSE: cause}
+                self._instruments.time_by_cause.add(took_us / 1e6, attributes)
         self._tell_enqueued(changes.new_runs)
 
     def _tell_enqueued(self, new_runs: Sequence[NewRun]) -> None:

@@ -123,7 +123,7 @@ async def test_the_smaller_timeout_of_deployment_and_caller_counts(
     small: Place, own: int | None, given: float | None, counts: float | None
 ) -> None:
     await deploy(small, timeout_us=None if own is None else own * 1_000_000)
-    fields = {} if given is None else {"timeout": timedelta(seconds=given)}
+    fields: dict[str, Any] = {} if given is None else {"timeout": timedelta(seconds=given)}
     run = (await create(small, **fields)).run
     assert run.HasField("timeout") == (counts is not None)
     assert run.timeout.ToTimedelta() == timedelta(seconds=counts or 0)

@@ -38,8 +38,8 @@ class Noted:
     def __init__(self) -> None:
         self.changes: list[ChangeSet] = []
 
-    def note(self, changes: ChangeSet, since_us: Any) -> None:
-        del since_us
+    def note(self, changes: ChangeSet, known: Any) -> None:
+        del known
         self.changes.append(changes)
 
 
