@@ -33,7 +33,7 @@ def test_a_deployment_has_the_options_of_its_flow_and_its_own() -> None:
         job_variables={"env": {"A": "1"}},
         concurrency_limit=2,
         collision_strategy="cancel_new",
-        timeout=240,
+        timeout=60,
     )
     spec = spec_of(made, ROOT)
     assert made.full_name == "load/nightly"
