@@ -41,6 +41,13 @@ CONTROL_BUGS = (
         caught_by=(f"{_CONTROL}::test_a_run_creates_and_cancels_below_itself_only",),
     ),
     PlantedBug(
+        name="callers-lengthen-timeouts-of-deployments",
+        file=f"{_WORK}/application/creating.py",
+        correct="timeout_us=min(timeouts, default=None),",
+        broken="timeout_us=max(timeouts, default=None),",
+        caught_by=(f"{_CONTROL}::test_the_smaller_timeout_of_deployment_and_caller_counts",),
+    ),
+    PlantedBug(
         name="keys-of-requests-are-not-written",
         file=f"{_WORK}/storage/enqueueing.py",
         correct="run_key, _KEY_COLUMNS, _key_rows(keys, now_us))\n",

@@ -7,6 +7,7 @@ from tests.planted.planting import PlantedBug
 _RETRYING = "service/towpath_service/work/application/retrying.py"
 _OF_SERVICE = "tests/contract/work/test_retrying.py"
 _PAUSING = "tests/contract/work/test_pausing.py"
+_BUDGETS = "tests/unit/sdk/engine/test_budgets.py"
 _IN_FLOWS = "tests/unit/sdk/engine/test_replay.py"
 
 RETRY_BUGS = (
@@ -52,9 +53,14 @@ RETRY_BUGS = (
         file="sdk/towpath/_runs/budget.py",
         correct="            self._ends += time.monotonic() - began\n",
         broken="",
-        caught_by=(
-            "tests/unit/sdk/engine/test_budgets.py::test_a_budget_stands_still_while_it_is_held",
-        ),
+        caught_by=(f"{_BUDGETS}::test_a_budget_stands_still_while_it_is_held",),
+    ),
+    PlantedBug(
+        name="waits-for-processes-take-no-time",
+        file="sdk/towpath/_runners/remote/bodies.py",
+        correct="        left.append(facts.deadline - time.time())\n",
+        broken="        left.append(facts.deadline)\n",
+        caught_by=(f"{_BUDGETS}::test_the_time_in_which_a_call_waits_for_a_worker_counts",),
     ),
     PlantedBug(
         name="followed-requests-pause-again",
