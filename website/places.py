@@ -31,6 +31,7 @@ PUBLIC_MODULES: Final = (
     "towpath.task_runners",
     "towpath.dask",
     "towpath.cache_policies",
+    "towpath.serializers",
     "towpath.concurrency",
     "towpath.concurrency.sync",
     "towpath.concurrency.asyncio",

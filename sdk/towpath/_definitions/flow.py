@@ -419,10 +419,11 @@ Args:
     **options: `name`, `description`, `version`, `tags`, `flow_run_name`, `retries`,
         `retry_delay_seconds`, `retry_jitter_factor`, `retry_condition_fn`,
         `timeout_seconds`, `log_prints` (None: as the run around it), `persist_result`
-        (of the flow, and of its tasks unless they set it themselves), `result_serializer`,
-        `result_storage` (a folder), `task_runner`, `validate_parameters`, `final_state` ("strict":
-        a task's failure that the flow's code didn't handle fails the flow; "return_value": only its
-        return value or exception counts), and hooks: `on_completion`, `on_failure`,
+        (of the flow, and of its tasks unless they set it themselves), `result_serializer`
+        (a name or an object of `towpath.serializers`), `result_storage` (a folder), `task_runner`,
+        `validate_parameters`, `final_state` ("strict": a task's failure that the flow's code didn't
+        handle fails the flow; "return_value": only its return value or exception counts), and
+        hooks: `on_completion`, `on_failure`,
         `on_cancellation`, `on_crashed`, `on_running`.
 
 Returns:

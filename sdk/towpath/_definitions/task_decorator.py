@@ -62,9 +62,10 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             parameters, or a callable), `retries`, `retry_delay_seconds` (seconds: one number, one
             for each retry, or a callable of the number of retries), `retry_jitter_factor`,
             `retry_condition_fn`, `timeout_seconds`, `log_prints` (None: as the run around it),
-            `persist_result`, `result_serializer` ("json", "pickle", or either after "compressed/"),
-            `result_storage` (a folder), `result_storage_key` (a template), `cache_policy` (see
-            `towpath.cache_policies`), `cache_key_fn`, `cache_expiration`, `refresh_cache`,
+            `persist_result`, `result_serializer` ("json", "pickle", either after "compressed/", or
+            an object of `towpath.serializers`), `result_storage` (a folder), `result_storage_key`
+            (a template), `cache_policy` (see `towpath.cache_policies`), `cache_key_fn`,
+            `cache_expiration`, `refresh_cache`,
             `viz_return_value` (an example of the result, for `Flow.visualize`), and hooks:
             `on_completion`, `on_failure`, `on_cancellation`, `on_crashed`, `on_running`.
 

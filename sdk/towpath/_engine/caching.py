@@ -91,7 +91,7 @@ class ResultEntry:
         if not self.key or self._is_refreshed():
             return None
         try:
-            found = self._store.read(self.key)
+            found = self._store.read(self.key, self._policy.serializer)
         except ResultError as error:
             _log.warning("%s is computed anew: %s", self._run.name, error)
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from towpath._callables import returns_coroutine
 from towpath._results.cache_policies import NO_CACHE, CacheKeyFnPolicy, CachePolicy, NoCache
@@ -15,10 +15,15 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
+    from towpath._results.serializers import Serializer as SerializerObject
     from towpath._runs.context import RunContext
 
-Serializer = Literal["json", "pickle", "compressed/json", "compressed/pickle"]
-SERIALIZERS: Final = get_args(Serializer)
+    Serializer = (
+        SerializerObject | Literal["json", "pickle", "compressed/json", "compressed/pickle"]
+    )
+
+SERIALIZERS: Final = ("json", "pickle", "compressed/json", "compressed/pickle")
+"""Names of the forms that every reader knows."""
 _log: Final = logging.getLogger("towpath.results")
 
 
@@ -33,6 +38,7 @@ class ResultPolicy:
     refresh: bool | None = None
     """None: as the settings say."""
     serializer: Serializer = "json"
+    """An object only where its form is none of `SERIALIZERS`."""
     folder: Path | None = None
     """Where results are kept; None for the home."""
     key: str | None = None
@@ -60,10 +66,6 @@ def policy_of_results(
     Raises:
         DefinitionError: They contradict each other, or there is no such serializer.
     """
-    if serializer not in SERIALIZERS:
-        raise DefinitionError(
-            f"result_serializer is one of {', '.join(SERIALIZERS)}, not {serializer!r}"
-        )
     given: Any = cache_policy
     if given is not None and not isinstance(given, CachePolicy):
         raise DefinitionError(
@@ -87,10 +89,26 @@ def policy_of_results(
         cache=cache_policy,
         expiration=expiration,
         refresh=refresh,
-        serializer=serializer,
+        serializer=_form_of(serializer),
         folder=folder_of(getattr(cache_policy, "key_storage", None), "key_storage")
         or folder_of(storage, "result_storage"),
         key=_template_of(storage_key),
+    )
+
+
+def _form_of(serializer: Any) -> Serializer:
+    """Returns the name of a form that every reader knows, or else the serializer itself."""
+    if isinstance(serializer, str) and serializer in SERIALIZERS:
+        return cast("Serializer", serializer)
+    if not isinstance(serializer, str):
+        from towpath._results import serializers  # noqa: PLC0415 - most declarations give a name
+
+        if isinstance(serializer, serializers.Serializer):
+            name = serializers.name_of(serializer)
+            return cast("Serializer", name) if name in SERIALIZERS else serializer
+    raise DefinitionError(
+        f"result_serializer is one of {', '.join(SERIALIZERS)}, or an object of"
+        f" towpath.serializers, not {serializer!r}"
     )
 
 

@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from towpath._results.serializing import deserialized, is_pickle, serialized
+from towpath._results.serializing import (
+    content_type_of,
+    deserialized,
+    form_of,
+    may_run_code,
+    serialized,
+)
 from towpath.exceptions import ResultError
 
 if TYPE_CHECKING:
     from towpath._results.places import Found, Place
     from towpath._results.policy import Serializer
 
-_TYPES: Final = {
-    "json": "application/json",
-    "pickle": "application/x-python-pickle",
-    "compressed/json": "application/zlib",
-    "compressed/pickle": "application/zlib",
-}
 _ADVICE: Final = (
     "set results.signing_key to a secret that all readers and writers share, or"
     ' results.trust_pickles if you trust all writers of that place, or use result_serializer="json"'
@@ -138,13 +138,14 @@ class ResultStore:
             ResultError: It can't be serialized, or is a pickle that readers refuse.
             OSError: The place doesn't take it.
         """
-        if is_pickle(serializer) and not self._reads_pickles:
-            raise ResultError(f"pickles are not kept in {self._place.uri_of('')}: {_ADVICE}")
+        form = form_of(serializer)
+        if may_run_code(form) and not self._reads_pickles:
+            raise ResultError(f"{_shown(form)} are not kept in {self._place.uri_of('')}: {_ADVICE}")
         data = serialized(value, serializer)
         name = _name_of(key)
         head: dict[str, Any] = {
             "key": key,
-            "serializer": serializer,
+            "serializer": form,
             "run_id": run_id,
             "expires": expires,
             "top_run_id": top_run_id,
@@ -164,8 +165,12 @@ class ResultStore:
             self._place.replace(name, whole, found.version if found else "")
         return _stored(head, data, self._place.uri_of(name))
 
-    def read(self, key: str) -> tuple[StoredResult, Any] | None:
+    def read(self, key: str, serializer: Serializer = "json") -> tuple[StoredResult, Any] | None:
         """What was stored under a key, and the value; None when there is nothing.
+
+        Args:
+            key: The key.
+            serializer: Reads forms that not every reader knows.
 
         Raises:
             ResultError: It is there and can't be read back.
@@ -181,7 +186,7 @@ class ResultStore:
         try:
             head, data = self._checked(found, key)
             signed = bool(self._key) or not self._place.shared
-            value = deserialized(data, head["serializer"], imports=signed)
+            value = deserialized(data, head["serializer"], serializer, imports=signed)
         except Exception as error:
             raise ResultError(
                 f"the stored result {uri} can't be read back ({error}); remove it, or run"
@@ -242,13 +247,21 @@ class ResultStore:
             raise ValueError("it belongs to another key")
         if hashlib.sha256(data).hexdigest() != head["sha256"]:
             raise ValueError("its bytes have changed")
-        if is_pickle(head["serializer"]) and not self._reads_pickles:
-            raise ValueError(f"it is a pickle, which others may have written: {_ADVICE}")
+        if may_run_code(head["serializer"]) and not self._reads_pickles:
+            raise ValueError(
+                f"others may have written it, and reading {_shown(head['serializer'])} can run"
+                f" code: {_ADVICE}"
+            )
         return head, data
 
 
 def _name_of(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _shown(form: str) -> str:
+    is_pickle = form.removeprefix("compressed/") == "pickle"
+    return "pickles" if is_pickle else f"results in the form {form!r}"
 
 
 def _signature(key: bytes, head: dict[str, Any]) -> str:
@@ -268,7 +281,7 @@ def _head(found: Found) -> dict[str, Any]:
 def _stored(head: dict[str, Any], data: bytes, uri: str) -> StoredResult:
     return StoredResult(
         uri=uri,
-        content_type=_TYPES[head["serializer"]],
+        content_type=content_type_of(head["serializer"]),
         size_bytes=len(data),
         sha256=head["sha256"],
         run_id=head["run_id"],

@@ -17,6 +17,7 @@ from towpath.cache_policies import INPUTS, TASK_SOURCE, CachePolicy, Inputs
 from towpath.client import Client, Role, Run, SecretInfo, VariableInfo, Workspaces
 from towpath.context import FlowRunContext, RunContext, TaskRunContext
 from towpath.futures import Future, FutureList, as_completed, wait
+from towpath.serializers import CompressedSerializer, JSONSerializer, Serializer
 from towpath.states import Completed, Failed
 from towpath.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 from towpath.variables import Variable
@@ -35,6 +36,27 @@ async def fetch(url: str) -> bytes:
 @task(cache_policy=INPUTS + TASK_SOURCE - "b", cache_expiration=timedelta(hours=1))
 def pages(most: int) -> Generator[str, None, None]:
     yield from map(str, range(most))
+
+
+class Text(Serializer):
+    type: str = "text"
+    encoding: str = "utf-8"
+
+    def dumps(self, obj: Any) -> bytes:
+        return str(obj).encode(self.encoding)
+
+    def loads(self, blob: bytes) -> str:
+        return blob.decode(self.encoding)
+
+
+@task(result_serializer=Text(encoding="utf-16"))
+def text() -> str:
+    return ""
+
+
+@flow(result_serializer=CompressedSerializer(serializer=JSONSerializer(), compressionlib="bz2"))
+def texts() -> str:
+    return text()
 
 
 @task

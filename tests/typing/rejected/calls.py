@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from towpath import flow, get_run_logger, task
 from towpath.cache_policies import INPUTS
+from towpath.serializers import CompressedSerializer, JSONSerializer
 from towpath.states import Completed
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ def pipeline(count: int) -> str:
 pipeline("three")  # wrong
 pipeline(3).missing  # wrong
 task(retrys=3)(len)  # wrong
+task(result_serializer="yaml")(len)  # wrong
+task(result_serializer=JSONSerializer)(len)  # wrong
+CompressedSerializer(compressionlib="bz2")  # wrong
 flow(timeout_seconds="soon")(len)  # wrong
 flow.from_source("flows")  # wrong
 flow.from_source(3, entrypoint="etl.py:etl")  # wrong

@@ -97,6 +97,10 @@ NAMES = {
     ),
     "towpath.runtime.task_run": "api_url id name parameters run_count tags task_name ui_url",
     "towpath.schedules": "Cron Interval RRule Schedule",
+    "towpath.serializers": (
+        "CompressedJSONSerializer CompressedPickleSerializer CompressedSerializer JSONSerializer"
+        " PickleSerializer Serializer"
+    ),
     "towpath.settings": "Settings get_settings",
     "towpath.states": (
         "AwaitingRetry Cancelled Cancelling Completed Crashed Failed Paused Pending Retrying"
