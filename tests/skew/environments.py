@@ -97,7 +97,6 @@ def earlier(folder: Path, *, checkout: Path = CHECKOUT, commit: str = "") -> Env
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
         files.extractall(source, filter="data")
     venv.create(folder / "venv", symlinks=True, with_pip=False)
-    python = folder / "venv" / "bin" / "python"
     major, minor = sys.version_info[:2]
     packages = folder / "venv" / "lib" / f"python{major}.{minor}" / "site-packages"
     _record(packages, tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8")))
@@ -106,7 +105,12 @@ def earlier(folder: Path, *, checkout: Path = CHECKOUT, commit: str = "") -> Env
     # shared folders are not read, so an editable install isn't either.
     lines = [*(str(source / name) for name in _PACKAGES), *shared]
     (packages / "earlier.pth").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return Environment("earlier", python)
+    return built(folder)
+
+
+def built(folder: Path) -> Environment:
+    """The environment that `earlier` built in a folder."""
+    return Environment("earlier", folder / "venv" / "bin" / "python")
 
 
 def _record(packages: Path, pyproject: dict[str, Any]) -> None:

@@ -16,7 +16,8 @@ from towpath.states import StateType
 
 from tests.scenarios.commands import FAN_OUT, GATED
 from tests.scenarios.servers import DEADLINE_SECONDS, environment, free_port, listens, wait_until
-from tests.skew.environments import Environment, earlier, present
+from tests.sharing import made_once
+from tests.skew.environments import Environment, built, earlier, present
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -111,8 +112,12 @@ def serving(version: Environment, home: Path) -> Generator[str]:
 
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """The environment of the earlier commit."""
-    return earlier(tmp_path_factory.mktemp("skew") / "earlier")
+    """The environment of the earlier commit, which all workers of pytest-xdist share."""
+
+    def build(folder: Path) -> None:
+        earlier(folder / "earlier")
+
+    return built(made_once(tmp_path_factory, "skew", build) / "earlier")
 
 
 @pytest.fixture(scope="module", params=["earlier SDK", "earlier service"])
