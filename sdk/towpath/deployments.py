@@ -3,12 +3,14 @@
 from towpath._definitions.code_sources import ArchiveCode, GitCode, LocalCode, PackageCode
 from towpath._definitions.deployments import DeploymentOptions, RunnerDeployment
 from towpath._deploy.deploying import deploy
+from towpath._deploy.images import DockerImage
 from towpath._deploy.running import arun_deployment, run_deployment
 from towpath._deploy.serving import serve
 
 __all__ = [
     "ArchiveCode",
     "DeploymentOptions",
+    "DockerImage",
     "GitCode",
     "LocalCode",
     "PackageCode",

@@ -54,6 +54,7 @@ __all__ = [
     "FlowPauseTimeout",
     "FlowRunFailed",
     "FlowRunWaitTimeout",
+    "ImageError",
     "InvalidRequest",
     "MappingLengthMismatch",
     "MappingMissingIterable",
@@ -97,6 +98,10 @@ class ConfigurationError(TowpathError):
 
 class DefinitionError(TowpathError, TypeError, ValueError):
     """A flow, task or schedule is declared wrongly."""
+
+
+class ImageError(TowpathError):
+    """The image of a deployment can't be built or pushed; the message says why."""
 
 
 class ParameterError(TowpathError, TypeError):

@@ -58,6 +58,7 @@ class Deployable:
 
         Raises:
             DefinitionError: The name or an option is wrong.
+            ImageError: Its image can't be built or pushed.
             NotFound: There is no such work pool or queue.
             InvalidRequest: A schedule's rule is wrong, or arguments don't fit.
             RpcError: The service can't be reached, or refuses.

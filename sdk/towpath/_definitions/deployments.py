@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _IGNORED: Final = {
-    "image": "code is loaded from its source, so no image is built",
-    "build": "code is loaded from its source, so no image is built",
-    "push": "code is loaded from its source, so no image is pushed",
     "print_next_steps": "",
     "ignore_warnings": "",
     "entrypoint_type": "",
@@ -77,11 +74,11 @@ class DeployOptions(TypedDict, total=False):
     secrets: Iterable[str]
     """Ids of the secrets that its runs may use."""
     image: Any
-    """Has no effect."""
+    """Image of its runs, a text or a `DockerImage`, where the pool's kind uses images."""
     build: bool
-    """Has no effect."""
+    """Whether deploying builds the image; by default it does."""
     push: bool
-    """Has no effect."""
+    """Whether deploying pushes the image once it is built; by default it does."""
     print_next_steps: bool
     """Has no effect."""
     ignore_warnings: bool

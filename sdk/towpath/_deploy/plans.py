@@ -12,6 +12,7 @@ from towpath._definitions.deployments import check_options
 from towpath._definitions.flow_ids import flow_id_of
 from towpath._definitions.slugs import deployment_id_of
 from towpath._deploy.describe import FlowDescription, describe
+from towpath._deploy.images import request_of
 from towpath._deploy.specs import with_options
 from towpath.client import DeploymentSpec
 from towpath.exceptions import DefinitionError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from towpath._definitions.deployments import DeploymentOptions
+    from towpath._deploy.images import ImageRequest
     from towpath._deploy.steps import Pull
     from towpath.schedules import Schedule
 
@@ -64,12 +66,14 @@ class Plan:
         spec: The deployment.
         schedules: Its schedules by id; None to leave those that are there as they are.
         notes: What users should know.
+        image: Image that it asks for; None for none.
     """
 
     name: str
     spec: DeploymentSpec
     schedules: Mapping[str, Schedule] | None
     notes: tuple[str, ...] = ()
+    image: ImageRequest | None = None
 
 
 def plan_of(
@@ -125,6 +129,7 @@ def _planned(written: WrittenDeployment, root: Path, usual_pool: str, *, check: 
         spec=spec,
         schedules=written.schedules,
         notes=written.pull.notes,
+        image=request_of(options),
     )
 
 

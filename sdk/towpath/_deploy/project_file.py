@@ -10,6 +10,7 @@ import yaml
 
 from towpath._deploy.entries import Entry, EntryError
 from towpath._deploy.file_schedules import schedules_in
+from towpath._deploy.images import DockerImage
 from towpath._deploy.plans import WrittenDeployment
 from towpath._deploy.steps import pull_of
 from towpath.exceptions import DefinitionError
@@ -90,7 +91,7 @@ _OPTIONS: Final[Mapping[str, tuple[type[Any], ...]]] = {
 """Options that a deployment's entry has by the names of `flow.to_deployment`, and their types."""
 _KEYS: Final = (
     *("name", "entrypoint", "flow_name", "schedule", "schedules", "work_pool", "pull", "build"),
-    *("push", "concurrency_limit", "collision_strategy", "triggers", "sla", *_OPTIONS),
+    *("push", "image", "concurrency_limit", "collision_strategy", "triggers", "sla", *_OPTIONS),
 )
 
 
@@ -110,7 +111,7 @@ def _deployment(
     }
     if "version" in values:
         values["version"] = str(values["version"])
-    values |= _limit(entry)
+    values |= _limit(entry) | _image(entry)
     if pool.get("job_variables"):
         values["job_variables"] = _plain(pool.value("job_variables", Entry))
     return WrittenDeployment(
@@ -144,6 +145,20 @@ def _limit(entry: Entry) -> dict[str, Any]:
         strategy = given.text("collision_strategy")
     chosen = {"collision_strategy": strategy.lower()} if strategy else {}
     return {"concurrency_limit": limit, **chosen}
+
+
+def _image(entry: Entry) -> dict[str, Any]:
+    """An image, given by its name or with what is done for it."""
+    given = entry.get("image")
+    if given is None:
+        return {}
+    if not isinstance(given, Entry):
+        return {"image": entry.text("image")}
+    given.only(("name", "tag", "dockerfile", "build", "push"))
+    recipe = given.text("dockerfile") or "auto"
+    image = DockerImage(given.text("name", required=True), given.text("tag") or None, recipe)
+    flags = {name: given.value(name, bool) for name in ("build", "push") if name in given}
+    return {"image": image, **flags}
 
 
 def _plain(value: Any) -> Any:

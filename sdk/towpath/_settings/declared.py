@@ -269,6 +269,16 @@ class Settings(RunSettings):
             page="guides/deployments.md",
         ),
     )
+    image_tool: Literal["auto", "docker", "podman", "buildah"] = field(
+        default="auto",
+        metadata=setting(
+            "deploy.image_tool",
+            "TOWPATH_DEPLOY_IMAGE_TOOL",
+            one_of("auto", "docker", "podman", "buildah"),
+            "Program that builds images: docker, podman, buildah, or auto for the first there is.",
+            page="guides/deployments.md",
+        ),
+    )
     pause_on_shutdown: bool = field(
         default=False,
         metadata=setting(
@@ -380,7 +390,7 @@ TOLERATED: Final = frozenset(
         *("flow.retries", "flow.retry_delay_seconds", "task.retries", "task.retry_delay_seconds"),
         *("task.runner", "task.max_workers", "results.persist", "results.cache"),
         *("telemetry.join_caller", "telemetry.trace_url", "limits.on_unreachable"),
-        *("deploy.pool", "serve.pause_on_shutdown"),
+        *("deploy.pool", "deploy.image_tool", "serve.pause_on_shutdown"),
         *("worker.pool", "worker.name", "worker.limit", "worker.grace_seconds"),
     }
 )

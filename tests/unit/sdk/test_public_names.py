@@ -47,7 +47,7 @@ NAMES = {
     "towpath.context": "FlowRunContext RunContext TaskRunContext get_run_context tags",
     "towpath.dask": "DaskTaskRunner",
     "towpath.deployments": (
-        "ArchiveCode DeploymentOptions GitCode LocalCode PackageCode RunnerDeployment"
+        "ArchiveCode DeploymentOptions DockerImage GitCode LocalCode PackageCode RunnerDeployment"
         " arun_deployment deploy run_deployment serve"
     ),
     "towpath.exceptions": (
@@ -57,7 +57,8 @@ NAMES = {
         " ReservedArgumentError"
         " SignatureMismatchError UnfinishedRun UpstreamTaskError"
         " ConfigurationError Conflict DefinitionError EventLoopError FlowPauseTimeout FlowRunFailed"
-        " FlowRunWaitTimeout InvalidRequest MissingContextError NestingError NotATowpathServer"
+        " FlowRunWaitTimeout ImageError InvalidRequest MissingContextError NestingError"
+        " NotATowpathServer"
         " NotFound NotPausedError NotRetryableError NotSignedIn ParameterError ResultError"
         " ResultsExpired RpcError RunCancelled RunCrashed RunError RunTimedOut ServerUnreachable"
         " TowpathError UnhashableInputError UpstreamFailed VariableError"

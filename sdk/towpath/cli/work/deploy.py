@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 @click.option("--version", help="Version of the code.")
 @click.option("--limit", type=click.IntRange(min=1), help="Most runs at a time.")
 @click.option("--paused", is_flag=True, help="Let no schedule create runs.")
+@click.option("--image", help="Image of the runs, in pools whose kind uses images.")
+@click.option("--no-build", is_flag=True, help="Build no image.")
+@click.option("--no-push", is_flag=True, help="Push no image.")
 @click.option("--no-check", is_flag=True, help="Don't load the code, which is elsewhere.")
 @text_output
 def deploy(
@@ -85,6 +88,9 @@ def _options(rule: Schedule | None, **given: Any) -> dict[str, Any]:
         "version": given["version"],
         "concurrency_limit": given["limit"],
         "paused": given["paused"] or None,
+        "image": given["image"] or None,
+        "build": False if given["no_build"] else None,
+        "push": False if given["no_push"] else None,
     }
     fields = {
         "pool": given["pool"],
@@ -167,16 +173,23 @@ def _overridden(
 
 
 def _deploy(written: Sequence[WrittenDeployment], root: Path, *, check: bool) -> Sequence[Deployed]:
-    from towpath._deploy.deploying import deployed  # noqa: PLC0415 - loads pydantic
+    from towpath._deploy.deploying import deployed, kinds  # noqa: PLC0415 - loads pydantic
+    from towpath._deploy.images import with_images  # noqa: PLC0415 - would slow down `--help`
     from towpath._deploy.plans import plan_of  # noqa: PLC0415 - loads pydantic
 
-    usual = get_settings().deploy_pool
+    settings = get_settings()
+    usual = settings.deploy_pool
     # All of them are checked before the first is deployed.
     plans: list[Plan] = [plan_of(each, root, usual_pool=usual, check=check) for each in written]
     for text in dict.fromkeys(text for plan in plans for text in plan.notes):
         note(f"Note: {text}")
     with service_client() as client:
-        return [deployed(client, plan.name, plan.spec, plan.schedules) for plan in plans]
+        wanted = [(plan.spec, plan.image) for plan in plans]
+        specs = with_images(wanted, root, kinds(client), settings.image_tool)
+        return [
+            deployed(client, plan.name, spec, plan.schedules)
+            for plan, spec in zip(plans, specs, strict=True)
+        ]
 
 
 def _as_json(made: Deployed) -> dict[str, Any]:

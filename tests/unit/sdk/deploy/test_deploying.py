@@ -81,7 +81,7 @@ def test_a_wrong_rule_is_refused_by_the_service(client: Client) -> None:
 def test_unknown_options_of_deploy_are_refused(client: Client) -> None:
     with pytest.raises(DefinitionError, match="did you mean 'work_pool_name'"):
         towpath.deploy(hello.to_deployment("x"), work_pol_name="local")
-    towpath.deploy(hello.to_deployment("x"), work_pool_name="local", image="x:1", push=False)
+    towpath.deploy(hello.to_deployment("x"), work_pool_name="local", ignore_warnings=True)
 
 
 def test_a_deployment_is_found_by_its_names_and_by_its_ids(client: Client) -> None:

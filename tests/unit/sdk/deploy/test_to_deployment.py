@@ -94,9 +94,9 @@ def test_wrong_names_are_refused(name: Any) -> None:
         hello.to_deployment(name)
 
 
-def test_prefects_image_is_ignored_with_a_warning() -> None:
-    with pytest.warns(UserWarning, match="image is ignored: code is loaded from its source"):
-        hello.to_deployment("x", image="registry.example.org/flows:1", build=False)
+def test_prefects_webserver_is_ignored_with_a_warning() -> None:
+    with pytest.warns(UserWarning, match="webserver is ignored: the service answers"):
+        hello.to_deployment("x", webserver=True)
 
 
 @pytest.mark.parametrize(
