@@ -141,8 +141,9 @@ def request_of(
         raise DefinitionError(f"{chosen.name} has a digest, so it can't be built: give build=False")
     tag = chosen.tag or (_time_tag() if builds else "")
     reference = f"{chosen.name}:{tag}" if tag else chosen.name
-    variable = (options.get("job_variables") or {}).get(_IMAGE)
-    if variable not in {None, reference}:
+    variables: Mapping[str, Any] = options.get("job_variables") or {}
+    variable = variables.get(_IMAGE)
+    if variable is not None and variable != reference:
         raise DefinitionError(
             f"image is {reference}, but the job variable image is {variable}: give one of them"
         )

@@ -184,7 +184,11 @@ def test_the_command_and_the_project_file_build_images(
     etl = FlowDescription(
         name="etl", id="etl", description="", tags=(), code_version="1", schema={}, sensitive=()
     )
-    monkeypatch.setattr("towpath._deploy.plans.describe", lambda *_: etl)
+
+    def described(*_: object) -> FlowDescription:
+        return etl
+
+    monkeypatch.setattr("towpath._deploy.plans.describe", described)
     tools.install("docker")
     words = ["etl.py:etl", "-n", "x", "--pool", "jobs", "--image", IMAGE]
     ended = CliRunner().invoke(deploy, [*words, "--no-push", "-o", "json"], catch_exceptions=False)
