@@ -19,7 +19,7 @@ from towpath.api.v1 import access_rule_pb2
 from towpath_service.core.errors import ServiceError
 
 from tests.contract.identity.test_run_tokens import run_token
-from tests.contract.identity.two_tenants import SENT, comparable
+from tests.contract.identity.two_tenants import comparable
 from tests.contract.identity.value_requests import value_requests
 from tests.contract.identity.work_requests import make_work, work_is_there, work_request
 from tests.in_process.place import API, Place, all_methods, open_place
@@ -127,9 +127,6 @@ def filled(method: str, *, workspace: str = "default", run_id: str = "") -> dict
         "LogService/TailLogs": {"parent": run},
         "RunService/ListRunTransitions": {"parent": run},
         "RunService/ListRunDecisions": {"parent": run},
-        "RunService/AwaitRunInput": {"name": run, "pause_key": "1"},
-        "RunService/SendRunInput": {"name": run, "input": SENT},
-        "RunService/ReceiveRunInputs": {"name": run, "key_prefix": "x"},
         "RunService/AggregateRuns": {"time_range": {"start_time": {"seconds": 1}}},
         "AuthService/ExchangeToken": {"api_key": "x"},
         **value_requests(workspace, run_id),
