@@ -1,1 +1,0 @@
-import{Pt as e,v as t}from"./Page-ByXuA2rb.js";var n=e(),r=255,i=({text:e})=>(0,n.jsx)(`bdi`,{children:t(e,r)});export{i as t};

@@ -1,0 +1,1 @@
+import{Pt as e,v as t}from"./Page-B3PaSwq-.js";var n=e(),r=255,i=({text:e})=>(0,n.jsx)(`bdi`,{children:t(e,r)});export{i as t};

@@ -1,1 +1,0 @@
-import{ct as e,tt as t}from"./Page-ByXuA2rb.js";function n(n,r){return t(n,e,r)}export{n as t};

@@ -1,0 +1,1 @@
+import{ct as e,tt as t}from"./Page-B3PaSwq-.js";function n(n,r){return t(n,e,r)}export{n as t};
