@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from towpath._definitions.code_sources import LocalCode
 from towpath.exceptions import DefinitionError, ImageError
@@ -94,7 +94,7 @@ def _flags(options: Mapping[str, Any]) -> list[str]:
         if name in {"buildargs", "labels"}:
             if not isinstance(value, Mapping):
                 raise DefinitionError(f"{name} maps names to texts")
-            pairs: Mapping[str, Any] = value
+            pairs = cast("Mapping[str, Any]", value)
             flag = "--build-arg" if name == "buildargs" else "--label"
             words += [word for key, text in pairs.items() for word in (flag, f"{key}={text}")]
         elif name in {"nocache", "pull"}:
