@@ -1,7 +1,7 @@
 """What becomes of an exception that Python drops.
 
-Python raises the exceptions of signals and of other threads anywhere in its code. In a finalizer,
-or in a callback of a weak reference, nobody could catch them: it reports them to
+Python raises the exceptions of signals and of other threads anywhere in its code. Those that it
+raises in a finalizer, or in a callback of a weak reference, can't be caught: Python reports them to
 `sys.unraisablehook` and goes on. A strike falls again by itself, and a Ctrl-C is sent again here.
 """
 
@@ -23,7 +23,7 @@ _hooks: Final[list[Callable[[Any], Any]]] = []
 
 
 class FallsAgain(BaseException):
-    """An exception that is raised again where it is dropped, so that nobody need know of it."""
+    """An exception whose source raises it again after a drop, so a drop needs no report."""
 
 
 def hear_dropped() -> None:

@@ -32,7 +32,7 @@ class RunInputMetadata:
     key: str
     """Names the input among those of the run."""
     sender: str
-    """Who sent it, in the sender's words; empty for nobody."""
+    """Name of the sender, as the sender gives it; empty where none is given."""
     receiver: str
     """Id of the run that it was sent to."""
     created: datetime
@@ -297,6 +297,9 @@ def _sender_of(metadata: RunInputMetadata | None) -> str:
         raise DefinitionError("only an input that was received can be answered")
     run_id = run_of(metadata.sender)
     if not run_id:
-        sender = f"{metadata.sender!r} is no flow run" if metadata.sender else "nobody has sent it"
-        raise DefinitionError(f"the input can't be answered: {sender}")
+        named = metadata.sender
+        why = f"its sender {named!r} is no flow run" if named else "it names no sender"
+        raise DefinitionError(
+            f"the input can't be answered: {why}. Call send_input with the id of a flow run"
+        )
     return run_id

@@ -49,7 +49,7 @@ class _Late:
 
 
 class Call:
-    """A call that is not over. What it is told it takes up in order, in steps."""
+    """A call under way. It handles its messages in their order, in steps."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Call:
             run: Its run.
             seconds: Timeout of the function; None for none.
             steps: Run the steps.
-            give_up: Called when nobody waits for the answer any more.
+            give_up: Called when the call ends without its answer.
             ended: Called in a step, once, with how the call ended.
         """
         self.packet = packet

@@ -120,7 +120,7 @@ class Calls:
         raise NotImplementedError
 
     def _open_place(self) -> str:
-        """The address that others may listen on the way to; empty where nobody can."""
+        """The cluster's address, if others can read its connections; otherwise empty."""
         raise NotImplementedError
 
     def _packet_of(
@@ -148,8 +148,8 @@ class Calls:
         place = self._open_place()
         if place and self._is_news("secrets"):
             _log.warning(
-                "%s sends sensitive values to %s in plain text, and whoever connects there has its"
-                " code run: use a cluster with TLS",
+                "%s sends sensitive values to %s in plain text, and every client that connects"
+                " there can run code: use a cluster with TLS",
                 run.flow_name,
                 place,
             )

@@ -23,7 +23,7 @@ _MOST_AT_ONCE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class _GivenUp:
-    """Tells the thread that nobody waits for a call any more."""
+    """Tells the thread that a call has ended without its answer."""
 
     call: Call
 
@@ -47,11 +47,11 @@ class Pump:
         self._thread.start()
 
     def submit(self, call: Call) -> None:
-        """Hands a call over, which is told the answer, or why there is none."""
+        """Hands a call to the cluster; the call gets its answer, or the error in its place."""
         self._queue.put(call)
 
     def give_up(self, call: Call) -> None:
-        """Leaves a call, whose answer nobody waits for."""
+        """Cancels a call whose answer is no longer needed."""
         self._queue.put(_GivenUp(call))
 
     def stop(self) -> None:

@@ -36,8 +36,9 @@ class RunInput(_message.Message):
     key_prefix: _builtins.str
     """What kind of input it is: receivers ask for one kind."""
     sender: _builtins.str
-    """Who sent it, in the sender's words; empty for nobody. "towpath.flow-run.{run}" names a run, which
-    is sent the responses: a caller that is a run names itself, or one below it.
+    """Name of the sender, as the sender gives it; empty where none is given. "towpath.flow-run.{run}"
+    is the flow run of that id, and responses are sent to it. A caller that is a run names itself,
+    or a run below it.
     """
     position: _builtins.int
     """Place among the inputs of its run, from 1. Set by the service."""
