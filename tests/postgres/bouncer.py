@@ -90,7 +90,7 @@ class Bouncer:
     def stop(self) -> None:
         """Ends it at once: its clients' connections break."""
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+            self._process.send_signal(signal.SIGQUIT)
             self._process.wait()
 
     def _listens(self) -> bool:

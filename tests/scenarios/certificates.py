@@ -16,6 +16,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# Python verifies strictly from 3.13 on: an authority says what its key is for, and each
+# certificate names the key that signed it.
+_SIGNING = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
     """Files of a certificate and its key."""
@@ -36,6 +51,10 @@ class Authority:
         made = (
             _builder(self._name, self._name, self._key.public_key(), days=1)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_SIGNING, critical=True)
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False
+            )
             .sign(self._key, hashes.SHA256())
         )
         self.file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
@@ -59,6 +78,10 @@ class Authority:
         made = (
             _builder(subject, self._name, key.public_key(), days=days)
             .add_extension(x509.SubjectAlternativeName([known]), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                critical=False,
+            )
             .sign(self._key, hashes.SHA256())
         )
         pair = Pair(certificate=self._folder / f"{name}.pem", key=self._folder / f"{name}.key")
