@@ -145,8 +145,9 @@ class Timetable:
 
     async def runs(self) -> dict[int, Any]:
         """The runs by their due time."""
-        origins = {row.run_id: row for row in await self.site.rows(tables.run_origin)}
+        # In this order: a run that is made in between has its origin, which is written with it.
         rows = await self.site.rows(run_table)
+        origins = {row.run_id: row for row in await self.site.rows(tables.run_origin)}
         return {origins[row.run_id].slot_us: row for row in rows}
 
     async def ran(self) -> list[str]:
