@@ -32,6 +32,7 @@ PUBLIC_MODULES: Final = (
     "towpath.dask",
     "towpath.cache_policies",
     "towpath.serializers",
+    "towpath.filesystems",
     "towpath.concurrency",
     "towpath.concurrency.sync",
     "towpath.concurrency.asyncio",

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from towpath._definitions.code_sources import CodeSource
     from towpath._definitions.options import Delay, NameOption, Seconds
-    from towpath._results.policy import Serializer
+    from towpath._results.policy import Serializer, Storage
     from towpath.states import State
 
 P = ParamSpec("P")
@@ -82,8 +82,8 @@ class Flow(Deployable, Definition, Generic[P, R_co]):
         timeout_seconds: Seconds | None = None,
         log_prints: bool | None = None,
         persist_result: bool | None = None,
-        result_serializer: Serializer = "json",
-        result_storage: Path | str | None = None,
+        result_serializer: Serializer | None = None,
+        result_storage: Storage | None = None,
         task_runner: TaskRunner | None = None,
         validate_parameters: bool = True,
         final_state: FinalState = "strict",
@@ -371,8 +371,8 @@ class FlowDecorator:
         timeout_seconds: Seconds | None = ...,
         log_prints: bool | None = ...,
         persist_result: bool | None = ...,
-        result_serializer: Serializer = ...,
-        result_storage: Path | str | None = ...,
+        result_serializer: Serializer | None = ...,
+        result_storage: Storage | None = ...,
         task_runner: TaskRunner | type[TaskRunner] | None = ...,
         validate_parameters: bool = ...,
         final_state: FinalState = ...,

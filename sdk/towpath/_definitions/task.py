@@ -43,11 +43,10 @@ if TYPE_CHECKING:
         Iterable,
     )
     from datetime import timedelta
-    from pathlib import Path
 
     from towpath._definitions.options import Delay, NameOption, Seconds
     from towpath._results.cache_policies import CachePolicy
-    from towpath._results.policy import Serializer
+    from towpath._results.policy import Serializer, Storage
     from towpath._runs.context import RunContext
     from towpath._runs.futures import Future, FutureList
     from towpath.states import State
@@ -83,8 +82,8 @@ class Task(Definition, Generic[P, R_co]):
         timeout_seconds: Seconds | None = None,
         log_prints: bool | None = None,
         persist_result: bool | None = None,
-        result_serializer: Serializer = "json",
-        result_storage: Path | str | None = None,
+        result_serializer: Serializer | None = None,
+        result_storage: Storage | None = None,
         result_storage_key: str | None = None,
         cache_policy: CachePolicy | None = None,
         cache_key_fn: Callable[[RunContext, dict[str, Any]], str | None] | None = None,

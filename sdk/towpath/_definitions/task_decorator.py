@@ -9,11 +9,10 @@ from towpath._definitions.task import Task
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import timedelta
-    from pathlib import Path
 
     from towpath._definitions.options import Delay, NameOption, Seconds
     from towpath._results.cache_policies import CachePolicy
-    from towpath._results.policy import Serializer
+    from towpath._results.policy import Serializer, Storage
     from towpath._runs.context import RunContext
 
 P = ParamSpec("P")
@@ -39,8 +38,8 @@ def task(
     timeout_seconds: Seconds | None = ...,
     log_prints: bool | None = ...,
     persist_result: bool | None = ...,
-    result_serializer: Serializer = ...,
-    result_storage: Path | str | None = ...,
+    result_serializer: Serializer | None = ...,
+    result_storage: Storage | None = ...,
     result_storage_key: str | None = ...,
     cache_policy: CachePolicy | None = ...,
     cache_key_fn: Callable[[RunContext, dict[str, Any]], str | None] | None = ...,
@@ -63,7 +62,8 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             for each retry, or a callable of the number of retries), `retry_jitter_factor`,
             `retry_condition_fn`, `timeout_seconds`, `log_prints` (None: as the run around it),
             `persist_result`, `result_serializer` ("json", "pickle", either after "compressed/", or
-            an object of `towpath.serializers`), `result_storage` (a folder), `result_storage_key`
+            an object of `towpath.serializers`), `result_storage` (a folder, an
+            address, or an object of `towpath.filesystems`), `result_storage_key`
             (a template), `cache_policy` (see `towpath.cache_policies`), `cache_key_fn`,
             `cache_expiration`, `refresh_cache`,
             `viz_return_value` (an example of the result, for `Flow.visualize`), and hooks:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from towpath._callables import whole_call
 from towpath._delivery.reports import Content
 from towpath._engine.identity import identity_of
-from towpath._results.cache_policies import DEFAULT
+from towpath._results.cache_policies import DEFAULT, NoCache
 from towpath._results.opening import store_of
 from towpath._settings.current import settings_of_runs
 from towpath.exceptions import ResultError, UnhashableInputError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from pathlib import Path
 
-    from towpath._results.policy import ResultPolicy
+    from towpath._results.policy import ResultPolicy, Storage
     from towpath._results.store import StoredResult
     from towpath._runs.context import RunContext
 
@@ -75,8 +75,7 @@ class ResultEntry:
         self._policy = policy
         self._run = run
         self._settings = run.settings or settings_of_runs()
-        folder = policy.folder or _folder.get()
-        self._store = store_of(self._settings, folder)
+        self._store = store_of(self._settings, policy.storage or _storage_around(run))
         if key is not None:
             self.key = key
         else:
@@ -146,7 +145,7 @@ class ResultEntry:
 
     def _key_of(self, inputs: Mapping[str, Any]) -> str:
         policy = self._policy.cache
-        if policy is None and self._policy.key is not None:
+        if self._policy.key is not None and not isinstance(policy, NoCache):
             runs = {"task_run": self._run.task_run, "flow_run": self._run.flow_run}
             return "key:" + self._policy.key.format(parameters=dict(inputs), **runs)
         try:
@@ -168,6 +167,17 @@ def _top(run: RunContext) -> RunContext:
     while run.parent is not None:
         run = run.parent
     return run
+
+
+def _storage_around(run: RunContext) -> Storage | None:
+    """Where the flow around a run keeps its results; None for where the settings say."""
+    around = run.parent
+    while around is not None:
+        policy: ResultPolicy | None = getattr(around.owner, "result_policy", None)
+        if around.kind == "flow" and policy is not None and policy.storage is not None:
+            return policy.storage
+        around = around.parent
+    return _folder.get()
 
 
 def _flow_parameters(run: RunContext) -> dict[str, Any]:

@@ -10,25 +10,38 @@ from towpath._results.places import Folder
 from towpath._results.store import ResultStore, Trust
 
 if TYPE_CHECKING:
+    from towpath._results.places import Place
+    from towpath._results.policy import Storage
     from towpath._settings.declared import Settings
 
 
-def store_of(settings: Settings, folder: Path | None = None) -> ResultStore:
+def store_of(settings: Settings, storage: Storage | None = None) -> ResultStore:
     """The store of results.
 
     Args:
         settings: Say where results lie: in a bucket, a folder, or the home.
-        folder: A folder to use instead.
+        storage: A folder, an address or a file system to use instead.
 
     Raises:
         ConfigurationError: The bucket's address can't be used.
     """
-    url = settings.results_url
-    if folder is not None or not url:
-        return ResultStore(Folder(folder or settings.home / "results"))
-    if url.startswith("file:"):
-        return ResultStore(Folder(Path(unquote(urlsplit(url).path))))
-    from towpath._results.buckets import Bucket  # noqa: PLC0415 - most results are files
+    return ResultStore(_place_of(settings, storage), _trust(settings))
 
-    trust = Trust(signing_key=settings.results_signing_key, pickles=settings.results_trust_pickles)
-    return ResultStore(Bucket(url), trust)
+
+def _trust(settings: Settings) -> Trust:
+    return Trust(signing_key=settings.results_signing_key, pickles=settings.results_trust_pickles)
+
+
+def _place_of(settings: Settings, storage: Storage | None) -> Place:
+    given = settings.results_url or settings.home / "results" if storage is None else storage
+    if isinstance(given, Path):
+        return Folder(given)
+    if isinstance(given, str):
+        if given.startswith("file:"):
+            return Folder(Path(unquote(urlsplit(given).path)))
+        from towpath._results.buckets import Bucket  # noqa: PLC0415 - most results are files
+
+        return Bucket(given)
+    from towpath._results.filesystems import place_of  # noqa: PLC0415 - few tasks name one
+
+    return place_of(given)

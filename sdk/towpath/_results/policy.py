@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
+    from towpath._results.filesystems import WritableFileSystem
     from towpath._results.serializers import Serializer as SerializerObject
     from towpath._runs.context import RunContext
 
     Serializer = (
         SerializerObject | Literal["json", "pickle", "compressed/json", "compressed/pickle"]
     )
+    Storage = Path | str | WritableFileSystem
 
 SERIALIZERS: Final = ("json", "pickle", "compressed/json", "compressed/pickle")
 """Names of the forms that every reader knows."""
@@ -39,8 +41,8 @@ class ResultPolicy:
     """None: as the settings say."""
     serializer: Serializer = "json"
     """An object only where its form is none of `SERIALIZERS`."""
-    folder: Path | None = None
-    """Where results are kept; None for the home."""
+    storage: Storage | None = None
+    """Where results are kept, a folder, an address or a file system; None for the usual place."""
     key: str | None = None
     """Template of the key that results are kept under; None for the policy's key."""
 
@@ -53,12 +55,12 @@ def policy_of_results(
     owner: str,
     *,
     persist_result: bool | None,
-    serializer: Serializer,
+    serializer: Serializer | None,
     cache_policy: CachePolicy | None = None,
     cache_key_fn: Callable[[RunContext, dict[str, Any]], str | None] | None = None,
     expiration: timedelta | None = None,
     refresh: bool | None = None,
-    storage: Path | str | None = None,
+    storage: Storage | None = None,
     storage_key: str | None = None,
 ) -> ResultPolicy:
     """The options on results of a flow or task, looked at.
@@ -84,15 +86,22 @@ def policy_of_results(
     if caches and persist_result is False:
         _log.warning("%s has persist_result=False, so its cache policy has no effect", owner)
         cache_policy, caches = NO_CACHE, False
+    template = _template_of(storage_key)
+    if caches and template is not None:
+        _log.warning(
+            "%s has a result_storage_key, so its cache policy, or cache_key_fn, makes no keys",
+            owner,
+        )
+    asked = caches or not (storage is serializer is template is None)
     return ResultPolicy(
-        persist=True if caches else persist_result,
+        persist=True if asked and persist_result is None else persist_result,
         cache=cache_policy,
         expiration=expiration,
         refresh=refresh,
-        serializer=_form_of(serializer),
-        folder=folder_of(getattr(cache_policy, "key_storage", None), "key_storage")
-        or folder_of(storage, "result_storage"),
-        key=_template_of(storage_key),
+        serializer="json" if serializer is None else _form_of(serializer),
+        storage=storage_of(getattr(cache_policy, "key_storage", None), "key_storage")
+        or storage_of(storage, "result_storage"),
+        key=template,
     )
 
 
@@ -112,19 +121,17 @@ def _form_of(serializer: Any) -> Serializer:
     )
 
 
-def folder_of(storage: Any, option: str) -> Path | None:
-    """Returns the folder that results are kept in.
+def storage_of(storage: Any, option: str) -> Storage | None:
+    """Returns where results are kept.
 
     Raises:
-        DefinitionError: It is no folder.
+        DefinitionError: It is no folder, no address of a bucket, and no file system.
     """
     if storage is None:
         return None
-    from pathlib import Path  # noqa: PLC0415 - few declarations name a folder
+    from towpath._results import filesystems  # noqa: PLC0415 - few declarations name a storage
 
-    if not isinstance(storage, str | Path) or "://" in str(storage):
-        raise DefinitionError(f"{option} is a folder of this machine, not {storage!r}")
-    return Path(storage).expanduser().absolute()
+    return filesystems.checked(storage, option)
 
 
 def _template_of(key: Any) -> str | None:

@@ -76,6 +76,7 @@ NAMES = {
         "Carrier RootPlace attempt_span_id current_tracer guarded names root_span_id trace_id_of"
     ),
     "towpath.extensions.transports": "Transport announce_server to_rpc_error",
+    "towpath.filesystems": "LocalFileSystem WritableFileSystem",
     "towpath.flow_runs": (
         "apause_flow_run aresume_flow_run asuspend_flow_run pause_flow_run resume_flow_run"
         " suspend_flow_run wait_for_flow_run"
