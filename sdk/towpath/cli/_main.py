@@ -41,6 +41,10 @@ _COMMANDS: Final = {
     "login": ("towpath.cli.identity.login:login", "Sign in and save the credential."),
     "logout": ("towpath.cli.identity.login:logout", "Sign out, or remove the saved API key."),
     "member": ("towpath.cli.identity.members:group", "Manage members and their roles."),
+    "migrate-from-prefect": (
+        "towpath.cli.moving.migrate:migrate_from_prefect",
+        "Rewrite programs that were written for Prefect.",
+    ),
     "open": ("towpath.cli.local.open:open_page", "Open the web page in the browser."),
     "pool": ("towpath.cli.work.pools:group", "Manage work pools."),
     "profile": ("towpath.cli.local.profiles:group", "Manage profiles of settings."),
