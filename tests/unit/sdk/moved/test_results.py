@@ -181,13 +181,17 @@ def test_an_option_on_results_turns_persistence_on(options: dict[str, Any]) -> N
     assert task(lambda: None).persist_result is flow(lambda: None).persist_result is None
 
 
+def _returned(number: int) -> int:
+    return number
+
+
 def test_a_storage_key_counts_before_a_policy_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     options: dict[str, Any] = {"result_storage": tmp_path, "result_storage_key": "one"}
     with caplog.at_level(logging.WARNING, "towpath.results"):
-        made = task(cache_policy=INPUTS, **options)(lambda number: number)
+        made = task(cache_policy=INPUTS, **options)(_returned)
     assert "makes no keys" in caplog.text
     assert [made(1), made(2)] == [1, 1]
-    without = task(cache_policy=NO_CACHE, **options)(lambda number: number)
+    without = task(cache_policy=NO_CACHE, **options)(_returned)
     assert without(3) == 3
