@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from towpath._results.places import Place
-    from towpath._results.policy import Storage
 
 _KINDS: Final = (*SCHEMES, "file")
 
@@ -161,7 +160,7 @@ class _Files:
         return iter(())
 
 
-def checked(storage: Any, option: str) -> Storage:
+def checked(storage: Any, option: str) -> Path | str | WritableFileSystem:
     """Returns a storage as it is kept in options.
 
     Raises:
