@@ -130,8 +130,8 @@ class Limiter:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + request.wait_us / 1e6
         with self._woken(request.acquisition) as woken:
-            answer = await self._settling.submit(request)
             try:
+                answer = await self._settling.submit(request)
                 while not answer.acquired and not self._draining.event.is_set():
                     await self._wait(woken, deadline - loop.time())
                     if not woken.is_set():
