@@ -173,6 +173,30 @@ async def test_a_caller_that_is_gone_loses_its_place_soon(slots: Slots) -> None:
     assert await slots.waiting("db") == [number(3)]
 
 
+async def test_a_caller_that_is_gone_before_its_answer_loses_its_place_soon(
+    slots: Slots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await slots.set("db", 1)
+    await slots.ask("db", id_=number(1), hold_us=10**12)
+    submit, committed = slots.limiter._settling.submit, asyncio.Event()
+
+    async def unanswered(item: Any) -> Answer:
+        monkeypatch.undo()
+        answer = await submit(item)
+        committed.set()
+        await asyncio.Event().wait()
+        return answer
+
+    monkeypatch.setattr(slots.limiter._settling, "submit", unanswered)
+    waiting = asyncio.create_task(slots.limiter.acquire(slots.request("db", id_=number(2))))
+    await committed.wait()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await slots.ask("db", id_=number(3))
+    await slots.pass_time(10)
+    assert await slots.waiting("db") == [number(3)]
+
+
 async def test_a_lost_notice_is_made_good_by_a_look(slots: Slots) -> None:
     await slots.set("db", 1)
     await slots.ask("db", id_=number(1))
