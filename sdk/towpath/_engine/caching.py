@@ -75,7 +75,8 @@ class ResultEntry:
         self._policy = policy
         self._run = run
         self._settings = run.settings or settings_of_runs()
-        self._store = store_of(self._settings, policy.storage or _storage_around(run))
+        storage = _storage_around(run) if policy.storage is None else policy.storage
+        self._store = store_of(self._settings, storage)
         if key is not None:
             self.key = key
         else:

@@ -99,8 +99,9 @@ def policy_of_results(
         expiration=expiration,
         refresh=refresh,
         serializer="json" if serializer is None else _form_of(serializer),
-        storage=storage_of(getattr(cache_policy, "key_storage", None), "key_storage")
-        or storage_of(storage, "result_storage"),
+        storage=storage_of(storage, "result_storage")
+        if (keys := getattr(cache_policy, "key_storage", None)) is None
+        else storage_of(keys, "key_storage"),
         key=template,
     )
 

@@ -23,6 +23,9 @@ class Shelf(WritableFileSystem):
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
 
+    def __len__(self) -> int:
+        return len(self.files)
+
     def read_path(self, path: str) -> bytes:
         if path not in self.files:
             raise FileNotFoundError(path)
