@@ -42,7 +42,7 @@ _COMMANDS: Final = {
     "logout": ("towpath.cli.identity.login:logout", "Sign out, or remove the saved API key."),
     "member": ("towpath.cli.identity.members:group", "Manage members and their roles."),
     "migrate-from-prefect": (
-        "towpath.cli.moving.migrate:migrate_from_prefect",
+        "towpath.cli.migration.migrate:migrate_from_prefect",
         "Rewrite programs that were written for Prefect.",
     ),
     "open": ("towpath.cli.local.open:open_page", "Open the web page in the browser."),

@@ -126,7 +126,7 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_libcst_is_an_extra(
     tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("libcst", "towpath.cli.moving.tree"):
+    for name in ("libcst", "towpath.cli.migration.tree"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "libcst", None)
     assert run(["migrate-from-prefect", str(tree)]) == 1

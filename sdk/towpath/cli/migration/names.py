@@ -74,7 +74,7 @@ class Names:
 @cache
 def prefect_names() -> Names:
     """Returns the names of names.toml, which is read once."""
-    text = files("towpath.cli.moving").joinpath("names.toml").read_text(encoding="utf-8")
+    text = files("towpath.cli.migration").joinpath("names.toml").read_text(encoding="utf-8")
     content: dict[str, Any] = tomllib.loads(text)
     modules = {name: _module(table) for name, table in content.pop("modules").items()}
     return Names(modules=modules, **content)

@@ -10,8 +10,8 @@ import libcst as cst
 from libcst.helpers import get_full_name_for_node
 from libcst.metadata import MetadataWrapper
 
-from towpath.cli.moving.findings import Finder, Finding, Found
-from towpath.cli.moving.names import OTHERS, OURS, Name, Names, prefect_names
+from towpath.cli.migration.findings import Finder, Finding, Found, Use
+from towpath.cli.migration.names import OTHERS, OURS, Name, Names, prefect_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -68,7 +68,7 @@ class _Rewriter(cst.CSTTransformer):
             if name is None or not name.target:
                 continue
             if use.in_full:
-                self._replaced[use.node] = _expression(name.target)
+                self._replaced[use.node] = _dotted(name.target)
                 self._needed.add(name.target.rpartition(".")[0])
             elif use.root == use.whole:
                 new = name.target.rpartition(".")[2]
@@ -77,7 +77,7 @@ class _Rewriter(cst.CSTTransformer):
             else:
                 self._by_alias(use.node, use.written, use.root, name)
 
-    def _is_free(self, use: Any, new: str) -> bool:
+    def _is_free(self, use: Use, new: str) -> bool:
         """Whether a name can be renamed in the program; else the import gives it the old name."""
         old = use.written
         in_text = re.compile(rf"\b{re.escape(old)}\b")
@@ -93,7 +93,7 @@ class _Rewriter(cst.CSTTransformer):
         if module is not None and module.to and name.target.startswith(f"{module.to}."):
             new = f"{alias}{name.target.removeprefix(module.to)}"
             if new != written:
-                self._replaced[node] = _expression(new)
+                self._replaced[node] = _dotted(new)
         else:
             self._finder.add(node, written, "missing", f"write {name.target}, and import it")
 
@@ -263,10 +263,6 @@ def _above(whole: str) -> Iterable[str]:
 def _dotted(name: str) -> cst.Name | cst.Attribute:
     above, _, last = name.rpartition(".")
     return cst.Attribute(_dotted(above), cst.Name(last)) if above else cst.Name(last)
-
-
-def _expression(name: str) -> cst.BaseExpression:
-    return _dotted(name)
 
 
 def _ended(statement: cst.ImportFrom, aliases: Sequence[cst.ImportAlias]) -> list[cst.ImportAlias]:

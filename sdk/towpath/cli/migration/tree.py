@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 import libcst as cst
 
-from towpath.cli.moving.rewriting import rewrite
+from towpath.cli.migration.rewriting import rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from towpath.cli.moving.findings import Finding
+    from towpath.cli.migration.findings import Finding
 
 _SKIPPED: Final = frozenset({"__pycache__", "node_modules", "site-packages"})
 _SUFFIXES: Final = (".py", ".pyi", ".ipynb")
@@ -55,8 +55,8 @@ class Moved:
 def programs(paths: Sequence[Path]) -> Iterator[Path]:
     """Yields files of Python and notebooks, each once, in the order of their names.
 
-    A file that is named itself is yielded whatever its name. Hidden folders, virtual environments
-    and folders that are links are left out.
+    A path of a file is taken with any name. Folders are searched for .py, .pyi and .ipynb, except
+    for hidden folders, virtual environments and links to folders.
     """
     seen: set[Path] = set()
     for path in paths:

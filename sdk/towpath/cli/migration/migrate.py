@@ -14,7 +14,7 @@ from towpath.cli.shared.output import print_json, text_output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from towpath.cli.moving.tree import Moved
+    from towpath.cli.migration.tree import Moved
 
 
 @click.command()
@@ -51,7 +51,7 @@ def migrate_from_prefect(paths: tuple[Path, ...], output: str, *, writing: bool)
 def _moved(paths: Sequence[Path]) -> list[Moved]:
     # libcst is an extra, and takes 0.2 s to load.
     try:
-        from towpath.cli.moving.tree import move, programs  # noqa: PLC0415 - it loads libcst
+        from towpath.cli.migration.tree import move, programs  # noqa: PLC0415 - it loads libcst
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("libcst"):
             raise
@@ -63,7 +63,7 @@ def _moved(paths: Sequence[Path]) -> list[Moved]:
 
 
 def _written(moved: Moved) -> Moved:
-    from towpath.cli.moving.tree import Moved, write  # noqa: PLC0415 - it loads libcst
+    from towpath.cli.migration.tree import Moved, write  # noqa: PLC0415 - it loads libcst
 
     if not moved.changed:
         return moved

@@ -1,4 +1,4 @@
-"""Imports and names of Prefect become those of Towpath; what is left is told by its line."""
+"""The converter rewrites imports and names, and lists by line what has no counterpart."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from towpath.cli.moving.rewriting import rewrite
+from towpath.cli.migration.rewriting import rewrite
 
 PROGRAMS = Path(__file__).resolve().parents[4] / "examples" / "prefect" / "programs"
 
@@ -193,7 +193,7 @@ def test_what_has_no_counterpart_stays_as_it_is(text: str) -> None:
     assert moved(text) == text
 
 
-def test_code_that_only_mentions_nothing_of_prefect_is_not_even_parsed() -> None:
+def test_code_without_prefect_is_not_parsed() -> None:
     assert rewrite(b"def (:\n").source == b"def (:\n"
 
 
