@@ -18,7 +18,7 @@ from towpath._state_type import StateType
 from towpath.exceptions import FailedRun, RunCancelled, RunCrashed, RunError, UnfinishedRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 R = TypeVar("R")
 
@@ -79,6 +79,7 @@ class State(Generic[R]):
 
     __slots__ = (
         "_details",
+        "_load",
         "exception",
         "message",
         "name",
@@ -141,6 +142,25 @@ class State(Generic[R]):
             else (clock.time() if timestamp is None else timestamp)
         )
         self.run_id = self.run_kind = self.run_name = ""
+
+    def leave_to(self, load: Callable[[], R]) -> None:
+        """Lets the result go from memory.
+
+        Args:
+            load: Reads it back, each time that it is asked for.
+        """
+        self._load = load
+        del self.value
+
+    def __getattr__(self, name: str) -> Any:
+        # Only what is not there comes here: a value that was let go.
+        if name == "value":
+            return object.__getattribute__(self, "_load")()
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        names = [name for name in self.__slots__ if name != "_load" and hasattr(self, name)]
+        return None, {name: getattr(self, name) for name in names}
 
     def of_run(self, kind: str, run_id: str, name: str) -> Self:
         """Notes the run whose state it is.

@@ -84,6 +84,7 @@ class Flow(Deployable, Definition, Generic[P, R_co]):
         persist_result: bool | None = None,
         result_serializer: Serializer | None = None,
         result_storage: Storage | None = None,
+        cache_result_in_memory: bool | None = None,
         task_runner: TaskRunner | None = None,
         validate_parameters: bool = True,
         final_state: FinalState = "strict",
@@ -101,6 +102,7 @@ class Flow(Deployable, Definition, Generic[P, R_co]):
         self.log_prints = log_prints
         self.result_serializer = result_serializer
         self.result_storage = result_storage
+        self.cache_result_in_memory = cache_result_in_memory
         self._task_runner = _runner(task_runner)
         self.should_validate_parameters = validate_parameters
         if final_state not in get_args(FinalState):
@@ -121,6 +123,7 @@ class Flow(Deployable, Definition, Generic[P, R_co]):
             serializer=result_serializer,
             storage=result_storage,
             cache_policy=NO_CACHE,
+            in_memory=cache_result_in_memory,
         )
         self.flow_run_name = name_option("flow", "flow_run_name", flow_run_name)
 
@@ -420,7 +423,8 @@ Args:
         `retry_delay_seconds`, `retry_jitter_factor`, `retry_condition_fn`,
         `timeout_seconds`, `log_prints` (None: as the run around it), `persist_result`
         (of the flow, and of its tasks unless they set it themselves), `result_serializer`
-        (a name or an object of `towpath.serializers`), `result_storage` (a folder), `task_runner`,
+        (a name or an object of `towpath.serializers`), `result_storage` (a folder),
+        `cache_result_in_memory` (without effect: the caller gets the result), `task_runner`,
         `validate_parameters`, `final_state` ("strict": a task's failure that the flow's code didn't
         handle fails the flow; "return_value": only its return value or exception counts), and
         hooks: `on_completion`, `on_failure`,

@@ -49,6 +49,7 @@ _KNOWN: Final = (
     *("retry_delay_seconds", "retry_jitter_factor", "retry_condition_fn", "timeout_seconds"),
     *("log_prints", "task_runner", "validate_parameters", "final_state", "persist_result"),
     *("result_serializer", "result_storage", "result_storage_key", "viz_return_value"),
+    "cache_result_in_memory",
     *("cache_policy", "cache_key_fn", "cache_expiration", "refresh_cache"),
 )
 

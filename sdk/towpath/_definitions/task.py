@@ -85,6 +85,7 @@ class Task(Definition, Generic[P, R_co]):
         result_serializer: Serializer | None = None,
         result_storage: Storage | None = None,
         result_storage_key: str | None = None,
+        cache_result_in_memory: bool | None = None,
         cache_policy: CachePolicy | None = None,
         cache_key_fn: Callable[[RunContext, dict[str, Any]], str | None] | None = None,
         cache_expiration: timedelta | None = None,
@@ -110,6 +111,7 @@ class Task(Definition, Generic[P, R_co]):
         self.result_serializer = result_serializer
         self.result_storage = result_storage
         self.result_storage_key = result_storage_key
+        self.cache_result_in_memory = cache_result_in_memory
         self.policy = policy_of(
             "task",
             retries=retries,
@@ -125,6 +127,7 @@ class Task(Definition, Generic[P, R_co]):
             serializer=result_serializer,
             storage=result_storage,
             storage_key=result_storage_key,
+            in_memory=cache_result_in_memory,
             cache_policy=cache_policy,
             cache_key_fn=cache_key_fn,
             expiration=cache_expiration,

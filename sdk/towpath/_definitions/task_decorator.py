@@ -41,6 +41,7 @@ def task(
     result_serializer: Serializer | None = ...,
     result_storage: Storage | None = ...,
     result_storage_key: str | None = ...,
+    cache_result_in_memory: bool | None = ...,
     cache_policy: CachePolicy | None = ...,
     cache_key_fn: Callable[[RunContext, dict[str, Any]], str | None] | None = ...,
     cache_expiration: timedelta | None = ...,
@@ -64,8 +65,9 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             `persist_result`, `result_serializer` ("json", "pickle", either after "compressed/", or
             an object of `towpath.serializers`), `result_storage` (a folder, an
             address, or an object of `towpath.filesystems`), `result_storage_key`
-            (a template), `cache_policy` (see `towpath.cache_policies`), `cache_key_fn`,
-            `cache_expiration`, `refresh_cache`,
+            (a template), `cache_result_in_memory` (False: once a submitted run's result is kept,
+            it is read back when it is asked for), `cache_policy` (see
+            `towpath.cache_policies`), `cache_key_fn`, `cache_expiration`, `refresh_cache`,
             `viz_return_value` (an example of the result, for `Flow.visualize`), and hooks:
             `on_completion`, `on_failure`, `on_cancellation`, `on_crashed`, `on_running`.
 

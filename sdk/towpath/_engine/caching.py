@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from towpath._callables import whole_call
 from towpath._delivery.reports import Content
 from towpath._engine.identity import identity_of
+from towpath._engine.turns import SERIALIZABLE, Turn
 from towpath._results.cache_policies import DEFAULT, NoCache
 from towpath._results.opening import store_of
 from towpath._settings.current import settings_of_runs
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from towpath._results.policy import ResultPolicy, Storage
     from towpath._results.store import StoredResult
     from towpath._runs.context import RunContext
+    from towpath.states import State
 
 _log: Final = logging.getLogger("towpath.engine")
 
@@ -74,6 +76,8 @@ class ResultEntry:
         """
         self._policy = policy
         self._run = run
+        self._kept_as = ""
+        """The key that its result lies under; empty until it is kept."""
         self._settings = run.settings or settings_of_runs()
         storage = _storage_around(run) if policy.storage is None else policy.storage
         self._store = store_of(self._settings, storage)
@@ -81,13 +85,21 @@ class ResultEntry:
             self.key = key
         else:
             self.key = self._key_of(inputs) if self._settings.results_cache != "off" else ""
+        self.turn: Turn | None = None
+        """Where runs with its key wait for each other."""
+        cache = policy.cache
+        if self.key and cache is not None and cache.isolation_level == SERIALIZABLE:
+            self.turn = Turn(run, self.key, cache.lock_manager, self._settings)
 
-    def look_up(self, *, replays: bool = False) -> Hit | None:
+    def look_up(self, *, replays: bool | None = None) -> Hit | None:
         """The result of an earlier run with the same key, unless it has expired.
 
         Args:
-            replays: Whether only results count that were kept within the retry of its root run.
+            replays: Whether only results count that were kept within the retry of its root run;
+                None for as the run says.
         """
+        if replays is None:
+            replays = self._run.replays
         if not self.key or self._is_refreshed():
             return None
         try:
@@ -102,6 +114,7 @@ class ResultEntry:
             return None
         if replays and not self._is_of_retry(stored):
             return None
+        self._kept_as = self.key
         return Hit(value=value, run_id=stored.run_id, content=_content(stored))
 
     def _is_of_retry(self, stored: StoredResult) -> bool:
@@ -124,10 +137,11 @@ class ResultEntry:
         now = self._run.clock.time()
         expires = now + after.total_seconds() if after is not None else None
         top = _top(self._run)
+        key = self.key or f"run:{self._run.run_id}"
         stays = self.key and not self._is_refreshed() and not self._run.replays
         try:
             stored = self._store.write(
-                self.key or f"run:{self._run.run_id}",
+                key,
                 value,
                 run_id=self._run.run_id,
                 serializer=self._policy.serializer,
@@ -142,7 +156,27 @@ class ResultEntry:
             # The flow can go on with the value: a full disk only prevents caching.
             _log.warning("the result of %s could not be stored: %s", self._run.name, error)
             return None
+        self._kept_as = key
         return _content(stored)
+
+    def let_go(self, state: State[Any]) -> None:
+        """Lets a result that is kept go from memory, where options ask for it."""
+        if self._kept_as and not self._policy.in_memory and state.is_completed():
+            state.leave_to(self._loaded)
+
+    def _loaded(self) -> Any:
+        """The result, read back.
+
+        Raises:
+            ResultError: It is gone, or can't be read back.
+        """
+        found = self._store.read(self._kept_as, self._policy.serializer)
+        if found is None:
+            raise ResultError(
+                f"the result of {self._run.name} is no longer there, and"
+                " cache_result_in_memory=False let it go from memory"
+            )
+        return found[1]
 
     def _key_of(self, inputs: Mapping[str, Any]) -> str:
         policy = self._policy.cache

@@ -19,7 +19,7 @@ from towpath.states import State
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from towpath._engine.task_runs import Results
+    from towpath._engine.found_results import Results
     from towpath._limits.tags import SlotsLater
     from towpath._runs.context import RunContext, Runner
 

@@ -6,18 +6,19 @@ import threading
 from collections import deque
 from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from towpath._delivery.reports import StateReport
 from towpath._delivery.session import end_forked_child
 from towpath._engine.arguments import search, waits_for
 from towpath._engine.attempts import interruption
+from towpath._engine.found_results import NO_RESULTS, Results
 from towpath._engine.mapping import calls_of, is_streamed, lists_in
 from towpath._engine.runs_in_steps import RunInSteps, step_runner
 from towpath._engine.safe_points import pause_if_asked
 from towpath._engine.skipping import skipped, upstream_failures
 from towpath._engine.task_runs import (
-    Results,
     attempts_of,
     execute,
     execute_async,
@@ -245,7 +246,9 @@ class _Submission:
                 return
             self._check_interruption()
             ready = self._ready()
-            state = ready if isinstance(ready, State) else execute(self._run, *ready)
+            state = (
+                ready if isinstance(ready, State) else ready[1].let_go(execute(self._run, *ready))
+            )
         except KeyboardInterrupt as error:
             # The task ran in the thread of the flow's own code, which must get the exception.
             self._end(self._ended_by(error))
@@ -258,18 +261,45 @@ class _Submission:
 
     def _work_in_steps(self, place: Place) -> None:
         """Begins the run in its first step; later ones end it."""
-
-        def ended(state: State[Any]) -> None:
-            if self._run.inherited:
-                self._leave_child(state)
-            self._end(state)
-
         try:
             if not self._claims(_RUN):
                 place.leave()
                 return
             self._check_interruption()
-            ready = self._ready()
+            prepared = self._prepared()
+            if isinstance(prepared, Results):
+                if prepared.waits:
+                    place.leave()
+                    self._wait_apart(prepared)
+                else:
+                    self._start_in_steps(prepared, place)
+                return
+            state = prepared
+        except BaseException as error:  # noqa: BLE001 - a thread of ours must not lose it
+            state = self._ended_by(error)
+        place.leave()
+        self._end_in_steps(NO_RESULTS, state)
+
+    def _wait_apart(self, results: Results) -> None:
+        """Takes the run's turn in a thread of its own: the few of steps would wait for a holder.
+
+        Each holder needs them to go on.
+        """
+
+        def wait() -> None:
+            try:
+                results.take_turn()
+                step_runner(self._runner).enter(partial(self._start_in_steps, results))
+            except BaseException as error:  # noqa: BLE001 - a thread of ours must not lose it
+                self._end_in_steps(results, self._ended_by(error))
+
+        context = copy_context()
+        threading.Thread(target=context.run, args=(wait,), daemon=True).start()
+
+    def _start_in_steps(self, results: Results, place: Place) -> None:
+        ended = partial(self._end_in_steps, results)
+        try:
+            ready = self._started(results)
             if not isinstance(ready, State):
                 RunInSteps(self._run, *ready, place, ended, self._ended_by).begin()
                 return
@@ -279,13 +309,24 @@ class _Submission:
         place.leave()
         ended(state)
 
+    def _end_in_steps(self, results: Results, state: State[Any]) -> None:
+        if self._run.inherited:
+            self._leave_child(state)
+        self._end(results.let_go(state))
+
     async def _work_async(self) -> None:
         try:
             if not self._claims(_RUN):
                 return
             self._check_interruption()
-            ready = self._ready()
-            state = ready if isinstance(ready, State) else await execute_async(self._run, *ready)
+            prepared = self._prepared()
+            if isinstance(prepared, Results) and prepared.waits:
+                await prepared.take_turn_async()
+            ready = prepared if isinstance(prepared, State) else self._started(prepared)
+            if isinstance(ready, State):
+                state = ready
+            else:
+                state = ready[1].let_go(await execute_async(self._run, *ready))
         except BaseException as error:
             state = self._ended_by(error)
             if isinstance(error, KeyboardInterrupt) and _in_main_thread():
@@ -327,20 +368,33 @@ class _Submission:
 
     def _ready(self) -> State[Any] | tuple[dict[str, Any], Results]:
         """Reports the run as RUNNING; returns what to run, or the state that it has ended in."""
+        prepared = self._prepared()
+        if isinstance(prepared, State):
+            return prepared
+        if prepared.waits:
+            prepared.take_turn()
+        return self._started(prepared)
+
+    def _prepared(self) -> State[Any] | Results:
+        """Resolves the arguments; returns what is known of the result, or a final state."""
         run = self._run
         try:
-            parameters = run.parameters = self._arguments.resolved()
-            run.hide(parameters)
+            run.parameters = self._arguments.resolved()
+            run.hide(run.parameters)
         except Exception as error:  # noqa: BLE001 - containers of users may raise anything
             return attempts_of(run, Results()).give_up(error)
-        results = Results.look_up(run, parameters)
+        return Results.look_up(run, run.parameters)
+
+    def _started(self, results: Results) -> State[Any] | tuple[dict[str, Any], Results]:
+        """As `_ready`, once the run has its turn."""
+        run = self._run
         if results.hit is not None:
             run.reporter.transition(run.run_id, _placed(run, results.cached(run)))
-            return attempts_of(run, results).found(results.hit.value)
+            return results.let_go(attempts_of(run, results).found(results.hit.value))
         place = run.trace.traceparent if run.trace is not None else ""
         running = StateReport(state=StateType.RUNNING, time=run.clock.time(), traceparent=place)
         run.reporter.transition(run.run_id, running)
-        return parameters, results
+        return run.parameters, results
 
     def _skip(self, failed: list[Future[Any]]) -> None:
         if not self._claims(_SKIP):
@@ -359,6 +413,8 @@ class _Submission:
 
     def _end(self, state: State[Any]) -> None:
         run = self._run
+        if run.at_end is not None:
+            run.tell_end(state)
         self._future.child.state = state.of_run(run.kind, run.run_id, run.name)
         self._run.children.settle(self._future.child)
         self._future.finish(state)

@@ -15,9 +15,9 @@ from towpath._delivery.session import current_reporter
 from towpath._engine import failure_report, traced_attempts
 from towpath._engine.arguments import search, waits_for
 from towpath._engine.attempts import interruption
-from towpath._engine.caching import ResultEntry
 from towpath._engine.coroutines import awaited
 from towpath._engine.defaults import default_persistence, policy_of
+from towpath._engine.found_results import NO_RESULTS, Results
 from towpath._engine.generators import Driver
 from towpath._engine.run_logging import logs_prints, set_up
 from towpath._engine.safe_points import pause_if_asked, pause_if_asked_async
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 
     from towpath._engine.arguments import Arguments
     from towpath._engine.attempts import Attempts
-    from towpath._engine.caching import Hit
     from towpath._engine.definitions import TaskDefinition
     from towpath._runs.context import RunContext
     from towpath._runs.futures import Waits
@@ -157,47 +156,6 @@ def _dependencies(waits: Waits) -> list[tuple[str, str]]:
     return [(future.task_run_id, name) for future, name, _ in waits if future.task_run_id]
 
 
-@dataclass(slots=True, kw_only=True)
-class Results:
-    """The cache key of a run, and the cached result for it if there is one."""
-
-    entry: ResultEntry | None = None
-    hit: Hit | None = None
-    problem: Exception | None = None
-    """Why there is no cache key; the run fails with it."""
-
-    @classmethod
-    def look_up(cls, run: RunContext, parameters: dict[str, Any]) -> Results:
-        """Looks for a result to use again, if the task asks for that."""
-        policy = run.owner.result_policy
-        if not policy.persists(run):
-            return _NO_RESULTS
-        try:
-            entry = ResultEntry(policy, run, parameters)
-        except Exception as error:  # noqa: BLE001 - cache_key_fn is the user's code
-            return cls(problem=error)
-        return cls(entry=entry, hit=entry.look_up(replays=run.replays))
-
-    @property
-    def key(self) -> str:
-        """The cache key; empty without one."""
-        return self.entry.key if self.entry is not None else ""
-
-    def cached(self, run: RunContext) -> StateReport:
-        """Returns the state of a run with a cached result."""
-        assert self.hit is not None
-        return StateReport(
-            state=StateType.COMPLETED,
-            time=run.clock.time(),
-            reason="CACHED",
-            message=f"result of run {self.hit.run_id}",
-            result=self.hit.content,
-        )
-
-
-_NO_RESULTS = Results()
-
-
 def attempts_of(run: RunContext, results: Results) -> Attempts:
     """The attempts of a task run."""
     keep = results.entry.keep if results.entry is not None else None
@@ -276,6 +234,8 @@ class _Called:
 
     def settle(self, state: State[Any]) -> Child:
         self.child.state = state
+        if self.run.at_end is not None:
+            self.run.tell_end(state)
         if self.run.parent is not None:
             self.run.parent.children.settle(self.child)
             took(self.run.parent, self.child)
@@ -300,12 +260,12 @@ def _waits(
     return arguments, [*arguments.waits, *waits_for(wait_for)]
 
 
-def _begin(task: TaskDefinition, arguments: Arguments, waits: Waits) -> _Called:
-    """Reports a run whose upstream has ended: as RUNNING, CACHED or SKIPPED."""
+def _prepared(task: TaskDefinition, arguments: Arguments, waits: Waits) -> _Called:
+    """Makes a run whose upstream has ended; one that is skipped is reported, and has ended."""
     failed = upstream_failures(waits) if waits else []
     parameters = arguments.parameters if failed else arguments.resolved()
     run = new_run(task, parameters)
-    called = _Called(run=run, parameters=parameters, results=_NO_RESULTS, child=Child(run.name))
+    called = _Called(run=run, parameters=parameters, results=NO_RESULTS, child=Child(run.name))
     mark(run, called.child, task.name, task.task_key, upstream=(each.child for each, _, _ in waits))
     if failed:
         state = skipped(called.child, failed)
@@ -317,7 +277,33 @@ def _begin(task: TaskDefinition, arguments: Arguments, waits: Waits) -> _Called:
             run.trace.skipped(run, report)
         called.settle(state)
         return called
-    called.results = results = Results.look_up(run, parameters)
+    called.results = Results.look_up(run, parameters)
+    return called
+
+
+def _begin(task: TaskDefinition, arguments: Arguments, waits: Waits) -> _Called:
+    """Reports a run whose upstream has ended: as RUNNING, CACHED or SKIPPED."""
+    called = _prepared(task, arguments, waits)
+    if called.child.state is None:
+        if called.results.waits:
+            called.results.take_turn()
+        _started(called, waits)
+    return called
+
+
+async def _begin_async(task: TaskDefinition, arguments: Arguments, waits: Waits) -> _Called:
+    """As `_begin`, in async code."""
+    called = _prepared(task, arguments, waits)
+    if called.child.state is None:
+        if called.results.waits:
+            await called.results.take_turn_async()
+        _started(called, waits)
+    return called
+
+
+def _started(called: _Called, waits: Waits) -> None:
+    """Reports a run as RUNNING, or as CACHED, which ends it."""
+    run, results = called.run, called.results
     if results.hit is not None:
         report_new(
             run,
@@ -327,14 +313,14 @@ def _begin(task: TaskDefinition, arguments: Arguments, waits: Waits) -> _Called:
             cached_from=results.hit.run_id,
         )
         called.settle(attempts_of(run, results).found(results.hit.value))
-        return called
+        return
     running = StateReport(state=StateType.RUNNING, time=run.created)
     try:
         report_new(run, running, waits=waits, cache_key=results.key)
     except BaseException as error:
         leave_unended(run, error)
+        called.settle(interruption(error))
         raise
-    return called
 
 
 def call(
@@ -372,7 +358,7 @@ async def call_async(
     arguments, waits = _waits(task, args, kwargs, wait_for)
     if waits:
         await wait_async(future for future, _, _ in waits)
-    called = _begin(task, arguments, waits)
+    called = await _begin_async(task, arguments, waits)
     if called.child.state is not None:
         return called.child
     try:
@@ -409,7 +395,7 @@ async def stream_async(
     check_async_library(task.name)
     arguments, waits = _waits(task, args, kwargs, wait_for)
     await wait_async(future for future, _, _ in waits)
-    called = _begin(task, arguments, waits)
+    called = await _begin_async(task, arguments, waits)
     if called.child.state is not None:
         result_of(called.child.state)
         return

@@ -13,17 +13,23 @@ import inspect
 import json
 from dataclasses import dataclass, field
 from types import CodeType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from towpath._callables import Named, bound_object, plain_function
+from towpath._results.isolation import isolation_of
 from towpath.exceptions import DefinitionError, UnhashableInputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from towpath._results.isolation import IsolationLevel
+    from towpath._results.locks.protocol import LockManager
     from towpath._runs.context import RunContext
 
     _KeyFunction = Callable[[RunContext, dict[str, Any]], str | None]
+
+
+_OPTIONS: Final = ("key_storage", "isolation_level", "lock_manager")
 
 
 class CachePolicy:
@@ -32,9 +38,28 @@ class CachePolicy:
     Attributes:
         key_storage: Where results are kept under these keys, a folder or a storage; None for where
             the results of the task are.
+        isolation_level: SERIALIZABLE has runs with one key wait for each other, so that one
+            computes the result; None for READ_COMMITTED, which doesn't.
+        lock_manager: What they wait for; None for locks between all processes of the Towpath home.
     """
 
     key_storage: Any = None
+    isolation_level: IsolationLevel | None = None
+    lock_manager: LockManager | None = None
+
+    def __init__(
+        self,
+        *,
+        key_storage: Any = None,
+        isolation_level: IsolationLevel | str | None = None,
+        lock_manager: LockManager | None = None,
+    ) -> None:
+        """Makes a policy with options; see the class.
+
+        Raises:
+            DefinitionError: There is no such isolation level, or lock manager.
+        """
+        _set(self, key_storage, isolation_level, lock_manager)
 
     @classmethod
     def from_cache_key_fn(cls, cache_key_fn: _KeyFunction) -> CacheKeyFnPolicy:
@@ -42,25 +67,24 @@ class CachePolicy:
         return CacheKeyFnPolicy(cache_key_fn=cache_key_fn)
 
     def configure(
-        self, key_storage: Any = None, lock_manager: Any = None, isolation_level: Any = None
+        self,
+        key_storage: Any = None,
+        lock_manager: LockManager | None = None,
+        isolation_level: IsolationLevel | str | None = None,
     ) -> Self:
         """Returns a copy of this policy with options.
 
         Args:
             key_storage: Where results are kept under these keys; None for no change.
-            lock_manager: Not supported.
-            isolation_level: Not supported.
+            lock_manager: What runs with one key wait for; None for no change.
+            isolation_level: Whether they do, "READ_COMMITTED" or "SERIALIZABLE"; None for no
+                change.
 
         Raises:
-            DefinitionError: An option is not supported.
+            DefinitionError: There is no such isolation level, or lock manager.
         """
-        if lock_manager is not None or isolation_level is not None:
-            raise DefinitionError(
-                "cache policies have no lock_manager and no isolation_level: leave them out"
-            )
         made = copy.copy(self)
-        if key_storage is not None:
-            object.__setattr__(made, "key_storage", key_storage)
+        _set(made, key_storage, isolation_level, lock_manager)
         return made
 
     def compute_key(
@@ -87,24 +111,45 @@ class CachePolicy:
         raise NotImplementedError
 
     def __add__(self, other: CachePolicy) -> CachePolicy:
-        """A policy whose runs are the same when they are under both."""
+        """A policy whose runs are the same when they are under both.
+
+        Raises:
+            DefinitionError: An option is set in both, and differs.
+        """
         given: Any = other
         if not isinstance(given, CachePolicy):
             raise TypeError(f"a cache policy is added to another one, not to {other!r}")
         if isinstance(other, NoCache) or isinstance(self, NoCache):
             return other if isinstance(self, NoCache) else self
         both = CompoundCachePolicy(policies=(*_parts(self), *_parts(other)))
-        return both.configure(key_storage=self.key_storage or other.key_storage)
+        return both.configure(**{name: _common(self, other, name) for name in _OPTIONS})
 
     def __sub__(self, other: str) -> CachePolicy:
         """This policy without regard to a parameter."""
         _check_parameter(other)
         less = CompoundCachePolicy(policies=_parts(self), excluded=frozenset({other}))
-        return less.configure(key_storage=self.key_storage)
+        return less.configure(**{name: getattr(self, name) for name in _OPTIONS})
 
 
 @dataclass(frozen=True)
-class CompoundCachePolicy(CachePolicy):
+class _Configured(CachePolicy):
+    """A policy of Towpath, whose constructor takes the options of all policies, too."""
+
+    key_storage: Any = field(default=None, kw_only=True)
+    isolation_level: Any = field(default=None, kw_only=True)
+    lock_manager: Any = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Checks the options.
+
+        Raises:
+            DefinitionError: There is no such isolation level, or lock manager.
+        """
+        _set(self, self.key_storage, self.isolation_level, self.lock_manager)
+
+
+@dataclass(frozen=True)
+class CompoundCachePolicy(_Configured):
     """Several policies: runs are the same when they are under each."""
 
     policies: tuple[CachePolicy, ...] = ()
@@ -134,11 +179,11 @@ class CompoundCachePolicy(CachePolicy):
         """This policy without regard to a further parameter."""
         _check_parameter(other)
         less = CompoundCachePolicy(policies=self.policies, excluded=self.excluded | {other})
-        return less.configure(key_storage=self.key_storage)
+        return less.configure(**{name: getattr(self, name) for name in _OPTIONS})
 
 
 @dataclass(frozen=True)
-class CacheKeyFnPolicy(CachePolicy):
+class CacheKeyFnPolicy(_Configured):
     """Keys that a function makes of the run and its arguments."""
 
     cache_key_fn: _KeyFunction | None = field(default=None, repr=False)
@@ -156,7 +201,7 @@ class CacheKeyFnPolicy(CachePolicy):
 
 
 @dataclass(frozen=True)
-class Inputs(CachePolicy):
+class Inputs(_Configured):
     """Runs are the same when their arguments are.
 
     Attributes:
@@ -200,11 +245,13 @@ class Inputs(CachePolicy):
     def __sub__(self, other: str) -> CachePolicy:
         """This policy without regard to a further parameter."""
         _check_parameter(other)
-        return Inputs(exclude=(*self.exclude, other)).configure(key_storage=self.key_storage)
+        return Inputs(exclude=(*self.exclude, other)).configure(
+            **{name: getattr(self, name) for name in _OPTIONS}
+        )
 
 
 @dataclass(frozen=True)
-class TaskSource(CachePolicy):
+class TaskSource(_Configured):
     """Runs are the same while the task's code is."""
 
     def compute_key(
@@ -221,7 +268,7 @@ class TaskSource(CachePolicy):
 
 
 @dataclass(frozen=True)
-class RunId(CachePolicy):
+class RunId(_Configured):
     """Runs are the same within one flow run."""
 
     def compute_key(
@@ -238,7 +285,7 @@ class RunId(CachePolicy):
 
 
 @dataclass(frozen=True)
-class FlowParameters(CachePolicy):
+class FlowParameters(_Configured):
     """Runs are the same when the parameters of the flow around them are."""
 
     def compute_key(
@@ -259,7 +306,7 @@ class FlowParameters(CachePolicy):
 
 
 @dataclass(frozen=True)
-class NoCache(CachePolicy):
+class NoCache(_Configured):
     """No two runs are the same."""
 
     def compute_key(
@@ -272,6 +319,26 @@ class NoCache(CachePolicy):
         """None: nothing is cached."""
         del task_ctx, inputs, flow_parameters, kwargs
         return None
+
+
+def _set(policy: CachePolicy, key_storage: Any, isolation_level: Any, lock_manager: Any) -> None:
+    """Sets the options that are given; policies are frozen otherwise."""
+    if lock_manager is not None and not hasattr(lock_manager, "acquire_lock"):
+        raise DefinitionError(f"lock_manager is an object of towpath.locking, not {lock_manager!r}")
+    level = isolation_of(isolation_level)
+    for name, value in zip(_OPTIONS, (key_storage, level, lock_manager), strict=True):
+        if value is not None:
+            object.__setattr__(policy, name, value)
+
+
+def _common(one: CachePolicy, other: CachePolicy, name: str) -> Any:
+    """The option of one or both policies."""
+    first, second = getattr(one, name), getattr(other, name)
+    if first is not None and second is not None and first != second:
+        raise DefinitionError(
+            f"policies that are added have one {name}, not both {first!r} and {second!r}"
+        )
+    return second if first is None else first
 
 
 def _parts(policy: CachePolicy) -> tuple[CachePolicy, ...]:

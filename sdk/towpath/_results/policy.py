@@ -45,6 +45,8 @@ class ResultPolicy:
     """Where results are kept, a folder, an address or a file system; None for the usual place."""
     key: str | None = None
     """Template of the key that results are kept under; None for the policy's key."""
+    in_memory: bool = True
+    """Whether the results of submitted runs stay in memory once they are kept."""
 
     def persists(self, run: RunContext) -> bool:
         """Whether results of a run are kept."""
@@ -62,6 +64,7 @@ def policy_of_results(
     refresh: bool | None = None,
     storage: Storage | None = None,
     storage_key: str | None = None,
+    in_memory: bool | None = None,
 ) -> ResultPolicy:
     """The options on results of a flow or task, looked at.
 
@@ -98,16 +101,21 @@ def policy_of_results(
         cache=cache_policy,
         expiration=expiration,
         refresh=refresh,
-        serializer="json" if serializer is None else _form_of(serializer),
+        serializer="json" if serializer is None else serializer_of(serializer),
         storage=storage_of(storage, "result_storage")
         if (keys := getattr(cache_policy, "key_storage", None)) is None
         else storage_of(keys, "key_storage"),
         key=template,
+        in_memory=in_memory is not False,
     )
 
 
-def _form_of(serializer: Any) -> Serializer:
-    """Returns the name of a form that every reader knows, or else the serializer itself."""
+def serializer_of(serializer: Any) -> Serializer:
+    """Returns the name of a form that every reader knows, or else the serializer itself.
+
+    Raises:
+        DefinitionError: There is no such serializer.
+    """
     if isinstance(serializer, str) and serializer in SERIALIZERS:
         return cast("Serializer", serializer)
     if not isinstance(serializer, str):

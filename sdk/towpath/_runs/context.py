@@ -164,6 +164,8 @@ class RunContext:
     """What broke in as its end was to be reported."""
     unended: list[RunContext] = field(default_factory=_no_runs, repr=False)
     """Runs within it whose ends it reports before its own."""
+    at_end: list[Callable[[State[Any]], object]] | None = field(default=None, repr=False)
+    """Of a task run: what is called with its final state, once; None for nothing."""
 
     @property
     def submits_to(self) -> Runner | None:
@@ -249,6 +251,18 @@ class RunContext:
 
         state: State[Any] = State("RUNNING", timestamp=self.created)
         return state.of_run(self.kind, self.run_id, self.name)
+
+    def call_at_end(self, function: Callable[[State[Any]], object]) -> None:
+        """Has a function called with the final state of this task run."""
+        if self.at_end is None:
+            self.at_end = []
+        self.at_end.append(function)
+
+    def tell_end(self, state: State[Any]) -> None:
+        """Calls what is to be called with the final state."""
+        told, self.at_end = self.at_end or [], None
+        for function in told:
+            function(state)
 
     def next_index(self, task_key: str) -> int:
         """Returns the number of the next call of a task within this run, from 0."""

@@ -89,7 +89,12 @@ NAMES = {
         "AutomaticRunInput InputReceiver RunInput RunInputMetadata asend_input receive_input"
         " send_input"
     ),
+    "towpath.locking": "LockManager",
+    "towpath.locking.filesystem": "FileSystemLockManager",
+    "towpath.locking.memory": "MemoryLockManager",
+    "towpath.locking.protocol": "LockManager",
     "towpath.logging": "disable_run_logger get_logger get_run_logger",
+    "towpath.results": "ResultRecord ResultRecordMetadata ResultStore get_result_store",
     "towpath.runtime": "deadline_headers deployment flow_run remaining task_run",
     "towpath.runtime.deployment": "flow_run_id id name parameters version",
     "towpath.runtime.flow_run": (
@@ -120,6 +125,7 @@ NAMES = {
         " create_image_artifact create_link_artifact create_markdown_artifact"
         " create_progress_artifact create_table_artifact update_progress_artifact"
     ),
+    "towpath.transactions": "IsolationLevel",
     "towpath.variables": "Variable",
     "towpath.testing": "Artifact Harness LogLine Run VirtualClock harness",
 }

@@ -23,10 +23,15 @@ from towpath.cache_policies import (
     TaskSource,
 )
 from towpath.exceptions import DefinitionError
+from towpath.locking.filesystem import FileSystemLockManager
+from towpath.locking.memory import MemoryLockManager
+from towpath.transactions import IsolationLevel
 
 from tests.unit.sdk.moved import moves
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from towpath.testing import Harness
 
 
@@ -110,10 +115,12 @@ def test_a_function_makes_keys() -> None:
 
 
 def test_only_policies_are_added_and_only_names_left_out() -> None:
+    text: Any = "b"
+    number: Any = 5
     with pytest.raises(TypeError, match="another one"):
-        INPUTS + "b"  # type: ignore[operator]
+        _ = INPUTS + text
     with pytest.raises(TypeError, match="by its name"):
-        INPUTS - 5  # type: ignore[operator]
+        _ = INPUTS - number
 
 
 @moves("CachePolicy.configure")
@@ -128,8 +135,6 @@ def test_options_of_a_policy_are_kept_by_combinations() -> None:
         (TASK_SOURCE + stored) - "a",
     ]
     assert [each.key_storage for each in combined] == ["folder"] * 4
-    with pytest.raises(DefinitionError, match="lock_manager"):
-        INPUTS.configure(lock_manager=object())
 
 
 def test_a_policy_without_kept_results_warns_and_the_task_runs(
@@ -145,3 +150,36 @@ def test_a_policy_without_kept_results_warns_and_the_task_runs(
     assert "persist_result=False" in caplog.text
     assert [run.reason for run in recorded.runs] == ["", ""]
     assert runs.cache_policy == NO_CACHE
+
+
+@moves("isolation_level", "lock_manager", "key_storage")
+def test_options_of_policies(tmp_path: Path) -> None:
+    locks = MemoryLockManager()
+    policy = INPUTS.configure(
+        key_storage=tmp_path, lock_manager=locks, isolation_level=IsolationLevel.SERIALIZABLE
+    )
+    assert policy == Inputs(
+        key_storage=tmp_path, lock_manager=locks, isolation_level="SERIALIZABLE"
+    )
+    for made in (policy + TASK_SOURCE, TASK_SOURCE + policy, policy - "a", policy + NO_CACHE):
+        assert made.key_storage == tmp_path
+        assert made.lock_manager == locks
+        assert made.isolation_level == "SERIALIZABLE"
+    assert INPUTS.isolation_level is None
+    for other in (
+        TaskSource(key_storage="elsewhere"),
+        TaskSource(isolation_level="READ_COMMITTED"),
+        TaskSource(lock_manager=FileSystemLockManager(tmp_path)),
+    ):
+        with pytest.raises(DefinitionError, match="policies that are added have one"):
+            _ = policy + other
+    with pytest.raises(DefinitionError, match="isolation_level is one of READ_COMMITTED, SERIAL"):
+        Inputs(isolation_level="CHAOS")
+    locks_by_name: Any = "locks"
+    with pytest.raises(DefinitionError, match="lock_manager is an object"):
+        INPUTS.configure(lock_manager=locks_by_name)
+
+    class Mine(CachePolicy):
+        pass
+
+    assert Mine(isolation_level="SERIALIZABLE").isolation_level is IsolationLevel.SERIALIZABLE
