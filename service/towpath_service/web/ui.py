@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,14 +52,19 @@ _TYPES: Final = {
 _PACKED: Final = frozenset({".css", ".html", ".js", ".svg"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class File:
     """A file with its headers, ready to be sent."""
 
     content: bytes
     headers: Mapping[str, str]
-    packed: bytes | None = None
-    """The content by gzip; None where that doesn't pay."""
+    packs: bool = False
+    """Whether compression pays."""
+
+    @cached_property
+    def packed(self) -> bytes | None:
+        """The content by gzip; None where that doesn't pay. The first request waits for it."""
+        return gzip.compress(self.content, mtime=0) if self.packs else None
 
 
 class WebUi:
@@ -82,8 +88,9 @@ class WebUi:
             return
         headers = dict(file.headers)
         content = file.content
-        if file.packed is not None and "gzip" in Headers(scope=scope).get("accept-encoding", ""):
-            content = file.packed
+        takes_gzip = "gzip" in Headers(scope=scope).get("accept-encoding", "")
+        if takes_gzip and (packed := file.packed) is not None:
+            content = packed
             headers["content-encoding"] = "gzip"
         headers["content-length"] = str(len(content))
         body = b"" if scope["method"] == "HEAD" else content
@@ -125,5 +132,4 @@ def _read(path: Path, folder: Path) -> File:
         "content-type": _TYPES[path.suffix],
     }
     packs = path.suffix in _PACKED and len(content) >= _LEAST_PACKED_BYTES
-    packed = gzip.compress(content, mtime=0) if packs else None
-    return File(content=content, headers=headers, packed=packed)
+    return File(content=content, headers=headers, packs=packs)
