@@ -7,8 +7,9 @@ carry it, its answer holds none of what mustn't be told, and what can be listed 
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -133,7 +134,13 @@ def test_json_is_not_parsed_for_nobody(wire: Wire, method: str) -> None:
     assert (reply.status, reply.json["code"]) == (401, "unauthenticated")
 
 
-def test_after_twenty_wrong_keys_an_address_waits(wire: Wire) -> None:
+def test_after_twenty_wrong_keys_an_address_waits(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispatcher: Any = wire.edge.service.dispatcher
+    address_limits, now = dispatcher._guard._address_limits, time.monotonic()
+    # Time stands still: each three seconds one more key is looked at.
+    monkeypatch.setattr(address_limits, "_now", lambda: now)
     method = "AuthService/ExchangeToken"
     body = message_of(method, api_key=KEY_TEXT).SerializeToString()
     answers = [wire.grpc(method, body, ()) for _ in range(30)]
