@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from tests.forkserver import client
-from tests.forkserver.server import TAKEN
+from tests.forkserver.server import CODE, TAKEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,23 +23,29 @@ if TYPE_CHECKING:
 SCRIPTS: Final = Path(__file__).parent
 FORKS: Final = hasattr(os, "pidfd_open")
 """Elsewhere than on Linux each process has an interpreter of its own."""
+NOT_IMPORTED: Final = (
+    # Migrations need an environment of their own.
+    "-towpath_service.database.migrations",
+    # NumPy starts threads; the others are seldom needed, and large.
+    "-towpath._runners.dask",
+    "-towpath.cli.migration",
+    "-towpath.dask",
+    "-towpath.testing",
+)
 TOWPATH: Final = (
-    "towpath_service.app.*",
-    "towpath_service.database.*",
-    "towpath_service.identity.*",
-    "towpath_service.runs.*",
-    "towpath_service.values.*",
-    "towpath_service.web.*",
+    "towpath.*",
+    "towpath_service.*",
+    *NOT_IMPORTED,
     "alembic.command",
-    "click",
     "cloudpickle",
     "grpc",
     "platformdirs",
     "pydantic",
     "rich.console",
     "rich.table",
+    "uvicorn.lifespan.off",
 )
-"""What commands and servers import, but for the modules of the client."""
+"""What commands, servers and workers import."""
 
 _paths: Final[list[str]] = []
 
@@ -90,19 +96,19 @@ def started(
     environment: Mapping[str, str],
     folder: str | Path = ".",
     files: tuple[int | IO[bytes], int | IO[bytes], int | IO[bytes]],
-    imports: tuple[str, ...] = TOWPATH,
+    imports: tuple[str, ...] | None = TOWPATH,
 ) -> Forked | subprocess.Popen[bytes]:
-    """Starts a process that runs a module.
+    """Starts a process that runs a module, a script or code.
 
     Args:
-        module: As after `python -m`.
+        module: As after `python -m`; or the path of a script; or `-c` before code in the arguments.
         arguments: Its arguments.
         environment: All of its variables.
         folder: Where it runs.
         files: Its standard input, output and error, which may be `subprocess.DEVNULL`.
-        imports: What the fork server has imported.
+        imports: What the fork server has imported; None for an interpreter of its own.
     """
-    if FORKS:
+    if FORKS and imports is not None:
         with ExitStack() as stack:
             process = client.forked(
                 fork_server(*imports),
@@ -115,7 +121,7 @@ def started(
         if process is not None:
             return process
     return subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
+        [sys.executable, *_what(module), *arguments],
         env=environment,
         cwd=folder,
         stdin=files[0],
@@ -131,9 +137,9 @@ def ran(
     environment: Mapping[str, str],
     folder: str | Path,
     timeout: float,
-    imports: tuple[str, ...] = TOWPATH,
+    imports: tuple[str, ...] | None = TOWPATH,
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a module to its end, without input; returns what it has printed, too."""
+    """Runs a module, script or code to its end, without input; returns what it has printed, too."""
     with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as said:
         process = started(
             module,
@@ -148,8 +154,13 @@ def ran(
         finally:
             process.kill()
         return subprocess.CompletedProcess(
-            [sys.executable, "-m", module, *arguments], code, _read(printed), _read(said)
+            [sys.executable, *_what(module), *arguments], code, _read(printed), _read(said)
         )
+
+
+def _what(module: str) -> list[str]:
+    """How an interpreter is asked for a module, a script or code."""
+    return [module] if module == CODE or module.endswith(".py") else ["-m", module]
 
 
 def _read(file: IO[bytes]) -> str:

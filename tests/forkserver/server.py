@@ -7,6 +7,7 @@ at the end of the process, its exit code: a line each. What needs another interp
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import io
@@ -17,28 +18,57 @@ import runpy
 import selectors
 import socket
 import sys
+import types
 from contextlib import suppress
 from pathlib import Path
 
-READ_AT_START = ("PYTHON", "OTEL_", "GRPC_", "LD_", "MALLOC_")
+READ_AT_START = ("PYTHON", "OTEL_PROPAGATORS", "OTEL_PYTHON_", "GRPC_", "LD_", "MALLOC_")
 """Variables with these beginnings are read by an interpreter that starts, or by imports."""
 PATHS = "PYTHONPATH"
+CODE = "-c"
+"""In place of a module: the first argument is code."""
 REQUEST_BYTES = 1 << 20
 TAKEN = ".taken"
 """After the path of the socket: a file that tells what was taken."""
 
+_exit_codes: list[int] = []
+"""Of a fork whose module has ended, but not by `KeyboardInterrupt`."""
+
+
+@atexit.register
+def _leave_memory() -> None:
+    """Ends a fork before the interpreter takes its memory to pieces.
+
+    That takes longer than most commands do: each object that is touched is copied. What is
+    registered first runs last, so all else that an exit does is done by then: threads are waited
+    for, and callbacks have run.
+    """
+    if _exit_codes:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):
+                stream.flush()
+        os._exit(_exit_codes[0])
+
 
 def imported(names: list[str]) -> None:
-    """Imports modules; with a final `.*`, all that is in a package."""
+    """Imports modules.
+
+    Args:
+        names: Of modules; with a final `.*`, of packages with all that is in them; with a `-`
+            before, of what is left out of those.
+    """
+    left_out = tuple(name[1:] for name in names if name.startswith("-"))
     for name in names:
+        if name.startswith("-"):
+            continue
         package = importlib.import_module(name.removesuffix(".*"))
         if name.endswith(".*"):
             for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-                if "__main__" not in found.name and ".migrations" not in found.name:
+                if "__main__" not in found.name and not found.name.startswith(left_out or "-"):
                     importlib.import_module(found.name)
-    # It counts forks, and a client calls another way in a forked child. Who asks for all modules
-    # resets the count.
-    assert "towpath._forks" not in sys.modules or "towpath.*" in names
+    # A fork has no other thread than the one that forked, and would wait for what those held.
+    threads = Path("/proc/self/task")
+    assert not threads.exists() or len(list(threads.iterdir())) == 1
 
 
 def read_at_start(environment: dict[str, str]) -> dict[str, str]:
@@ -125,7 +155,7 @@ class Forks:
 
 
 def become(request: dict[str, object]) -> None:
-    """Runs the module of a request as `python -m` does."""
+    """Runs the module, script or code of a request as `python` does."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         # The one of before knows whether its file could be sought in.
         before = getattr(sys, name)
@@ -142,11 +172,43 @@ def become(request: dict[str, object]) -> None:
         sys.path[:0] = paths.split(os.pathsep)
     os.environ.clear()
     os.environ.update(environment)
-    folder = str(request["folder"])
-    os.chdir(folder)
-    sys.path.insert(0, folder)
-    sys.argv = ["", *arguments]
-    runpy.run_module(str(request["module"]), run_name="__main__", alter_sys=True)
+    os.chdir(str(request["folder"]))
+    if forks := sys.modules.get("towpath._forks"):
+        # In a forked child a client calls and delivers by other means than in a process that was
+        # started, which this one stands for.
+        forks._generation = 0  # type: ignore[attr-defined]
+    try:
+        run(str(request["module"]), arguments)
+    except SystemExit as ending:
+        # As an interpreter has it: a text is shown, and stands for a 1.
+        code = ending.code
+        _exit_codes.append(0 if code is None else code & 0xFF if isinstance(code, int) else 1)
+        raise
+    except Exception:
+        _exit_codes.append(1)
+        raise
+    _exit_codes.append(0)
+
+
+def run(what: str, arguments: list[str]) -> None:
+    """Runs a module, the script of a path, or code as `__main__`."""
+    if what != CODE and not what.endswith(".py"):
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as an interpreter writes it
+        sys.argv = ["", *arguments]
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+        return
+    main = types.ModuleType("__main__")
+    sys.modules["__main__"] = main
+    if what == CODE:
+        text, name = arguments[0], "<string>"
+        sys.path.insert(0, "")
+        sys.argv = [CODE, *arguments[1:]]
+    else:
+        text, name = Path(what).read_text(encoding="utf-8"), what
+        main.__file__ = os.path.abspath(what)  # noqa: PTH100 - links stay as they are
+        sys.path.insert(0, os.path.realpath(os.path.dirname(what)))  # noqa: PTH120
+        sys.argv = [what, *arguments]
+    exec(compile(text, name, "exec"), main.__dict__)
 
 
 def main() -> None:

@@ -74,8 +74,47 @@ def test_its_exit_code_is_that_of_the_module(
     assert run(code).returncode == ends
 
 
-def test_what_runs_at_exit_runs(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    assert run("import atexit; atexit.register(print, 'left')").stdout == "left\n"
+def test_threads_are_waited_for_and_what_runs_at_exit_runs(
+    run: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    thread = "import threading, time\nthreading.Timer(0.05, print, ('threaded',)).start()\n"
+    at_exit = "import atexit\natexit.register(print, 'left')\n"
+    ended = run(thread + at_exit + "raise SystemExit(3)")
+    assert (ended.returncode, ended.stdout) == (3, "threaded\nleft\n")
+
+
+SHOWS_MAIN = """
+import __main__, sys
+class Here: pass
+assert getattr(__main__, "Here", None) is Here and Here.__module__ == "__main__"
+print(sys.argv, sys.path[0], vars().get("__file__"), flush=True)
+1 / 0
+"""
+
+
+@pytest.mark.parametrize("is_code", [False, True])
+def test_scripts_and_code_are_run_as_an_interpreter_runs_them(
+    tmp_path: Path, is_code: bool
+) -> None:
+    script = tmp_path / "of_a_test.py"
+    script.write_text(SHOWS_MAIN)
+    forked, interpreted = (
+        ran(
+            "-c" if is_code else str(script),
+            [SHOWS_MAIN, "a"] if is_code else ["a"],
+            environment=_environment(),
+            folder=tmp_path,
+            timeout=240,
+            imports=imports,
+        )
+        for imports in (LIGHT, None)
+    )
+    assert forked.returncode == interpreted.returncode == 1
+    assert forked.stdout == interpreted.stdout
+    assert forked.stdout.startswith("['")
+    of_main = forked.stderr[forked.stderr.index('"<string>"' if is_code else str(script)) :]
+    assert of_main.endswith("ZeroDivisionError: division by zero\n")
+    assert interpreted.stderr.endswith(of_main)
 
 
 def test_it_is_signalled_and_waited_for(tmp_path: Path) -> None:
@@ -103,7 +142,7 @@ def test_it_is_signalled_and_waited_for(tmp_path: Path) -> None:
     process.kill()  # Nothing is left to end.
 
 
-@pytest.mark.parametrize("name", ["PYTHONHASHSEED", "OTEL_TRACES_EXPORTER"])
+@pytest.mark.parametrize("name", ["PYTHONHASHSEED", "OTEL_PROPAGATORS"])
 def test_what_is_read_at_the_start_needs_an_interpreter(tmp_path: Path, name: str) -> None:
     process = started(
         "platform",

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.budgets import PLANTED
-from tests.forkserver.processes import ran
+from tests.forkserver.processes import NOT_IMPORTED, ran
 from tests.planted.swapping import PLANTED_BUG, swaps
 from tests.postgres.server import DSN_VARIABLE
 
@@ -124,7 +124,7 @@ def run_swapped(
         environment=_environment(postgres) | {PLANTED_BUG: json.dumps(planted_bug)},
         folder=ROOT,
         timeout=300,
-        imports=(*_IMPORTS, *_SOURCES),
+        imports=(*_IMPORTS, *_SOURCES, *NOT_IMPORTED),
     )
 
 

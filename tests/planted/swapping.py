@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import sys
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Final
@@ -88,15 +87,12 @@ def _own(code: CodeType) -> tuple[object, ...]:
 
 
 def _plant() -> None:
-    """Plants the bug of the environment, and lets Towpath take this process for a fresh one."""
+    """Plants the bug of the environment."""
     asked = json.loads(os.environ.pop(PLANTED_BUG))
     if asked["file"]:
         text = Path(asked["file"]).read_text(encoding="utf-8")
         broken = text.replace(asked["correct"], asked["broken"])
         assert swap(asked["file"], text, broken), f"no function of {asked['file']} is loaded"
-    # A forked child would deliver by other means than a process that was started.
-    forks = sys.modules["towpath._forks"]
-    forks._generation = 0  # type: ignore[attr-defined]
 
 
 if PLANTED_BUG in os.environ:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.forkserver.processes import ran
 from tests.scenarios.commands import towpath
-from tests.scenarios.servers import environment
+from tests.scenarios.servers import DEADLINE_SECONDS, environment
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 
@@ -65,16 +65,15 @@ class Client:
         assert ended.returncode == 0, ended.stderr
         return ended.stdout.strip()
 
-    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def python(self, what: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs the script of a path, or with `-c` the code that follows."""
         self.home.mkdir(parents=True, exist_ok=True)
-        return subprocess.run(
-            [sys.executable, *arguments],
-            env=environment(self.home, **self.settings),
-            cwd=self.home,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
+        return ran(
+            what,
+            arguments,
+            environment=environment(self.home, **self.settings),
+            folder=self.home,
+            timeout=DEADLINE_SECONDS,
         )
 
     def runs(self) -> list[dict[str, Any]]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from tests.forkserver.processes import ran, started
+from tests.forkserver.server import CODE
 from tests.scenarios.servers import DEADLINE_SECONDS, environment, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from tests.forkserver.client import Forked
 
 FAN_OUT = """
 from towpath import flow, get_run_logger, task
@@ -87,10 +89,15 @@ def listed(home: Path, *filters: str) -> list[dict[str, Any]]:
     return list(json.loads(result.stdout))
 
 
-def pipeline(home: Path, code: str, *arguments: str) -> subprocess.Popen[bytes]:
-    """Starts a pipeline."""
+def pipeline(home: Path, code: str, *arguments: str) -> subprocess.Popen[bytes] | Forked:
+    """Starts a pipeline, which prints where the tests do."""
     home.mkdir(exist_ok=True)
-    return subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment(home))
+    return started(
+        CODE,
+        (code, *arguments),
+        environment=environment(home),
+        files=(subprocess.DEVNULL, 1, 2),
+    )
 
 
 @dataclass

@@ -156,9 +156,9 @@ class Server:
     def _answers(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, f"the server ended:\n{self.log}"
-        answers = all(listens(port) for port in (self.port, self.web_port))
-        # Commands on its home would look into its database otherwise.
-        return answers and find_server(self.home) is not None
+        # Commands on its home would look into its database before it is found there.
+        found = find_server(self.home) is not None
+        return found and all(listens(port) for port in (self.port, self.web_port))
 
 
 def listens(port: int) -> bool:

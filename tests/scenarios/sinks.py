@@ -9,8 +9,6 @@ import asyncio
 import base64
 import json
 import sqlite3
-import subprocess
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +18,9 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
+from tests.forkserver.processes import ran
 from tests.scenarios.clients import Client, init_auth
-from tests.scenarios.servers import environment
+from tests.scenarios.servers import DEADLINE_SECONDS, environment
 from tests.telemetry.receiver import Receiver
 
 if TYPE_CHECKING:
@@ -100,9 +99,10 @@ class Scene:
             del settings["TOWPATH_SERVER_ADDRESS"]
         canary = self.folder / "canary"
         canary.write_text(CANARY)
-        ended = subprocess.run(
-            [sys.executable, str(PIPELINE), MARK],
-            env={
+        ended = ran(
+            str(PIPELINE),
+            [MARK],
+            environment={
                 **environment(self.client.home, **settings),
                 **self.receiver.environment,
                 "OTEL_TRACES_EXPORTER": "otlp",
@@ -110,10 +110,8 @@ class Scene:
                 "CANARY_FILE": str(canary),
                 "REPRS_FILE": str(reprs),
             },
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
+            folder=self.folder,
+            timeout=DEADLINE_SECONDS,
         )
         assert ended.returncode == 1, ended.stderr
         self.sinks.add(f"stdout, {display}", ended.stdout)

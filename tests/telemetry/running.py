@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.forkserver.processes import TOWPATH, ran
+from tests.forkserver.server import CODE
+
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Mapping
 
 PIPELINE = Path(__file__).with_name("pipeline.py")
@@ -31,14 +33,14 @@ def run_pipeline(
         flow: Its name in the example.
         home: Towpath's home.
         more: What is added to the environment.
-        code: Python to run instead of the example.
+        code: Python to run instead of the example, in an interpreter of its own.
     """
-    command = [sys.executable, "-c", code] if code else [sys.executable, str(PIPELINE), flow]
-    return subprocess.run(
-        command,
-        env=environment_of(home, more),
-        capture_output=True,
-        text=True,
+    what, argument = (CODE, code) if code else (str(PIPELINE), flow)
+    return ran(
+        what,
+        [argument],
+        environment=environment_of(home, more),
+        folder=".",
         timeout=DEADLINE_SECONDS,
-        check=False,
+        imports=None if code else TOWPATH,
     )

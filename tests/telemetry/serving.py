@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tests.forkserver.processes import TOWPATH, started
+from tests.forkserver.server import CODE
 from tests.scenarios.servers import free_port, wait_until
 from tests.telemetry.running import environment_of
 
@@ -46,16 +47,19 @@ def serving(
         more: What is added to the environment.
         options: Of `towpath server start`.
         log: Where its output goes.
-        code: Python to run instead of the command, with the same arguments.
+        code: Python to run instead of the command, with the same arguments, in an interpreter of
+            its own.
     """
     port, web_port = free_port(), free_port()
-    command = [sys.executable, *(["-c", code] if code else ["-m", "towpath"])]
+    what, words = (CODE, [code]) if code else ("towpath", [])
     output = (log or home / "server.log").open("wb")
-    server = subprocess.Popen(
-        [*command, "server", "start", "--port", str(port), "--web-port", str(web_port), *options],
-        env=environment_of(home, more),
-        stdout=output,
-        stderr=output,
+    ports = ("--port", str(port), "--web-port", str(web_port))
+    server = started(
+        what,
+        [*words, "server", "start", *ports, *options],
+        environment=environment_of(home, more),
+        files=(subprocess.DEVNULL, output, output),
+        imports=None if code else TOWPATH,
     )
     try:
         wait_until(lambda: _listens(web_port) and _listens(port), "server answers")
