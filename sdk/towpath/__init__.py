@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from towpath._definitions.task_decorator import task
     from towpath._deploy.deploying import deploy
     from towpath._deploy.pausing import pause_flow_run, resume_flow_run, suspend_flow_run
-    from towpath._deploy.serving import serve
+    from towpath._deploy.serving import aserve, serve
     from towpath._engine.run_logging import get_run_logger
     from towpath._runs.context import tags
     from towpath._values.secret import Secret
@@ -25,6 +25,7 @@ __all__ = [
     "State",
     "Task",
     "allow_failure",
+    "aserve",
     "deploy",
     "flow",
     "get_run_logger",
@@ -45,6 +46,7 @@ _HOMES: Final = {
     "State": "towpath.states",
     "Task": "towpath._definitions.task",
     "allow_failure": "towpath.annotations",
+    "aserve": "towpath._deploy.serving",
     "deploy": "towpath._deploy.deploying",
     "flow": "towpath._definitions.flow",
     "get_run_logger": "towpath._engine.run_logging",

@@ -5,7 +5,7 @@ from towpath._definitions.deployments import DeploymentOptions, RunnerDeployment
 from towpath._deploy.deploying import deploy
 from towpath._deploy.images import DockerImage
 from towpath._deploy.running import arun_deployment, run_deployment
-from towpath._deploy.serving import serve
+from towpath._deploy.serving import aserve, serve
 
 __all__ = [
     "ArchiveCode",
@@ -16,6 +16,7 @@ __all__ = [
     "PackageCode",
     "RunnerDeployment",
     "arun_deployment",
+    "aserve",
     "deploy",
     "run_deployment",
     "serve",

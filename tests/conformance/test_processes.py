@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -25,7 +25,9 @@ from towpath.task_runners import ProcessPoolTaskRunner
 from tests.conformance.work import (
     add,
     consume,
+    fail_once,
     hold_the_gil,
+    note_process,
     process_of,
     raise_unsendable,
     unsendable,
@@ -203,3 +205,59 @@ def test_workers_do_not_outlive_a_killed_flow(tmp_path: Path) -> None:
     psutil.wait_procs([worker], timeout=20)
     assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
     flow_process.stdout.close()
+
+
+def test_each_process_is_set_up_once_before_its_first_task(
+    recorded: Harness, tmp_path: Path
+) -> None:
+    runner = ProcessPoolTaskRunner(1, initializer=note_process, initargs=(tmp_path,))
+
+    @flow(task_runner=runner)
+    def twice() -> set[int]:
+        return {process_of.submit().result(), process_of.submit(1).result()}
+
+    noted = twice(), {int(each.name) for each in tmp_path.iterdir()}
+    assert noted[0] == noted[1]
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["set up\n"]
+
+
+def test_a_process_that_can_not_be_set_up_crashes_its_run_and_is_replaced(
+    recorded: Harness, tmp_path: Path
+) -> None:
+    runner = ProcessPoolTaskRunner(1, initializer=fail_once, initargs=(tmp_path / "failed",))
+
+    @flow(task_runner=runner, final_state="return_value")
+    def goes_on() -> int:
+        with pytest.raises(RunCrashed, match="initializer of its process failed: OSError: no disk"):
+            process_of.submit().result()
+        return process_of.submit().result()
+
+    assert goes_on() != os.getpid()
+    assert recorded.run("process_of").reason == "PROCESS_EXIT"
+
+
+def test_an_initializer_that_can_not_be_sent_is_named(recorded: Harness) -> None:
+    runner = ProcessPoolTaskRunner(1, initializer=print, initargs=(threading.Lock(),))
+
+    @flow(task_runner=runner)
+    def sends() -> None:
+        process_of.submit().result()
+
+    with pytest.raises(ParameterError, match="initializer of the processes can't be sent"):
+        sends()
+
+
+def test_an_initializer_belongs_to_what_a_runner_is() -> None:
+    runner = ProcessPoolTaskRunner(2, initializer=print, initargs=[1])
+    assert runner.duplicate() == runner
+    assert runner != ProcessPoolTaskRunner(2)
+    assert len({runner, runner.duplicate()}) == 1
+    broken: Any = "print"
+    with pytest.raises(TypeError, match="initializer is a function or None, not 'print'"):
+        ProcessPoolTaskRunner(initializer=broken)
+
+
+def test_its_number_of_processes_follows_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOWPATH_TASK_MAX_WORKERS", "3")
+    assert ProcessPoolTaskRunner().max_workers == 3
+    assert ProcessPoolTaskRunner(5).max_workers == 5

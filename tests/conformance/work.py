@@ -210,6 +210,17 @@ def process_of(_: int = 0) -> int:
     return os.getpid()
 
 
+def note_process(folder: Path) -> None:
+    with (folder / str(os.getpid())).open("a") as noted:
+        noted.write("set up\n")
+
+
+def fail_once(marker: Path) -> None:
+    if not marker.exists():
+        marker.touch()
+        raise OSError("no disk")
+
+
 @task
 def raise_unsendable() -> None:
     raise OddError(threading.Lock())

@@ -49,6 +49,12 @@ class Stops:
     drain: threading.Event = field(default_factory=threading.Event)
     stop_runs: threading.Event = field(default_factory=threading.Event)
 
+    def stop(self) -> None:
+        """Drains the worker at first, and ends its runs the second time."""
+        if self.drain.is_set():
+            self.stop_runs.set()
+        self.drain.set()
+
 
 def serve(
     *deployments: RunnerDeployment,
@@ -74,14 +80,81 @@ def serve(
         ConfigurationError: There is no server, and the service isn't installed.
         RpcError: The service refuses.
     """
+    stops = Stops()
+    with _stopped_by_signals(stops):
+        _serve(
+            deployments,
+            stops,
+            limit=limit,
+            pause_on_shutdown=pause_on_shutdown,
+            print_starting_message=print_starting_message,
+        )
+
+
+async def aserve(
+    *deployments: RunnerDeployment,
+    limit: int | None = None,
+    pause_on_shutdown: bool | None = None,
+    print_starting_message: bool = True,
+) -> None:
+    """Deploys flows and executes their runs while other async code runs; see `serve`.
+
+    It ends at Ctrl-C or SIGTERM, or when it is cancelled. It waits for runs under way then; a
+    second signal or cancellation ends them.
+
+    Args:
+        *deployments: The deployments, made by `flow.to_deployment`.
+        limit: Most runs at a time; None for the setting `worker.limit`.
+        pause_on_shutdown: Whether to pause the deployments at the end; None for the setting
+            `serve.pause_on_shutdown`.
+        print_starting_message: Whether to print what is served and when it is due, also after each
+            run.
+
+    Raises:
+        DefinitionError: A flow can't be loaded by another process, or an option is wrong.
+        ConfigurationError: There is no server, and the service isn't installed.
+        RpcError: The service refuses.
+        asyncio.CancelledError: It was cancelled.
+    """
+    import asyncio  # noqa: PLC0415 - scripts that serve otherwise need no loop
+
+    stops = Stops()
+    call = partial(
+        _serve,
+        deployments,
+        stops,
+        limit=limit,
+        pause_on_shutdown=pause_on_shutdown,
+        print_starting_message=print_starting_message,
+    )
+    with _stopped_by_signals(stops):
+        serving = asyncio.ensure_future(asyncio.to_thread(call))
+        cancelled: asyncio.CancelledError | None = None
+        while not serving.done():
+            try:
+                await asyncio.wait([serving])
+            except asyncio.CancelledError as error:
+                cancelled = error
+                stops.stop()
+        serving.result()
+        if cancelled is not None:
+            raise cancelled
+
+
+def _serve(
+    deployments: Sequence[RunnerDeployment],
+    stops: Stops,
+    *,
+    limit: int | None,
+    pause_on_shutdown: bool | None,
+    print_starting_message: bool,
+) -> None:
     settings = get_settings()
     most = _checked(deployments, settings.worker_limit if limit is None else limit)
     pausing = settings.pause_on_shutdown if pause_on_shutdown is None else pause_on_shutdown
     specs = [_served(each, pausing=pausing) for each in deployments]
-    stops = Stops()
     with ExitStack() as stack:
         own = stack.enter_context(_server(settings))
-        stack.enter_context(_stopped_by_signals(stops))
         made = _deploy(settings, deployments, specs)
         if print_starting_message:
             _tell(made, own or server_address(settings), own=bool(own))
@@ -219,9 +292,7 @@ def _stopped_by_signals(stops: Stops) -> Generator[None]:
 
     def stop(number: int, frame: object) -> None:
         del number, frame
-        if stops.drain.is_set():
-            stops.stop_runs.set()
-        stops.drain.set()
+        stops.stop()
 
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -10,8 +10,8 @@ import towpath
 
 NAMES = {
     "towpath": (
-        "Flow Secret Sensitive State Task allow_failure deploy flow get_run_logger pause_flow_run"
-        " quote resume_flow_run serve suspend_flow_run tags task unmapped"
+        "Flow Secret Sensitive State Task allow_failure aserve deploy flow get_run_logger"
+        " pause_flow_run quote resume_flow_run serve suspend_flow_run tags task unmapped"
     ),
     "towpath.annotations": "Sensitive allow_failure freeze opaque quote unmapped",
     "towpath.cache_policies": (
@@ -48,7 +48,7 @@ NAMES = {
     "towpath.dask": "DaskTaskRunner",
     "towpath.deployments": (
         "ArchiveCode DeploymentOptions DockerImage GitCode LocalCode PackageCode RunnerDeployment"
-        " arun_deployment deploy run_deployment serve"
+        " arun_deployment aserve deploy run_deployment serve"
     ),
     "towpath.exceptions": (
         "AcquireConcurrencySlotTimeoutError ConcurrencySlotAcquisitionError"

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import cached_property
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,9 +21,12 @@ from towpath._runners.processes.wire import Call
 from towpath._runners.remote.messages import Ended, Report, dump
 from towpath._runners.remote.sending import Pickler
 from towpath._runners.remote.taking import BegunRuns, value_of
-from towpath.exceptions import RunCancelled, RunCrashed
+from towpath._runs.failures import headline
+from towpath.exceptions import ParameterError, RunCancelled, RunCrashed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from towpath._engine.definitions import TaskDefinition
     from towpath._runs.context import RunContext
 
@@ -39,7 +43,13 @@ _START: Final = (
 class WorkerPool:
     """A pool of workers that are started as needed; safe to call from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, setup: tuple[Callable[..., object], tuple[Any, ...]] | None = None) -> None:
+        """Starts nothing.
+
+        Args:
+            setup: A function, and its arguments, that each worker calls before its first task.
+        """
+        self._setup = setup
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._lock = threading.Lock()
@@ -50,16 +60,18 @@ class WorkerPool:
         """Calls a task's function in a worker.
 
         Raises:
-            ParameterError: An argument, or the task itself, can't be sent to another process.
+            ParameterError: An argument, the task itself or the initializer of the processes can't
+                be sent to another process.
             RunTimedOut: It took longer than the task's timeout; its process was killed.
             RunCrashed: Its process ended.
             RunCancelled: The flow was interrupted.
         """
         pickled = self._pickler.task(task)
         work = self._pickler.work(task, run, parameters)
+        setup = self._pickled_setup
         worker = self._take()
         try:
-            return worker.call(task, pickled, work, run)
+            return worker.call(task, pickled, work, run, setup)
         except (RunCrashed, EOFError, OSError):
             if self._interrupted:
                 raise RunCancelled("stopped, since the flow was interrupted") from None
@@ -80,6 +92,17 @@ class WorkerPool:
             workers, self._all, self._idle = self._all, set(), []
         for worker in workers:
             worker.close()
+
+    @cached_property
+    def _pickled_setup(self) -> bytes | None:
+        if self._setup is None:
+            return None
+        try:
+            return dump(self._setup)
+        except Exception as error:
+            raise ParameterError(
+                f"the initializer of the processes can't be sent to them: {headline(error)}"
+            ) from error
 
     def _take(self) -> _Worker:
         with self._lock:
@@ -123,17 +146,26 @@ class _Worker:
         self._in = Connection(our_in, writable=False)
         self._known: set[int] = set()
         self._ready = False
+        self._is_set_up = False
         self._killed = False
 
     def lives(self) -> bool:
         return not self._killed and self._process.poll() is None
 
-    def call(self, task: TaskDefinition, pickled: bytes, work: bytes, run: RunContext) -> Any:
+    def call(
+        self,
+        task: TaskDefinition,
+        pickled: bytes,
+        work: bytes,
+        run: RunContext,
+        setup: bytes | None,
+    ) -> Any:
         self._wait_ready()
         number = id(task)
         first = number not in self._known
         self._known.add(number)
-        call = Call(task_number=number, task=pickled if first else None, work=work)
+        setup, self._is_set_up = None if self._is_set_up else setup, True
+        call = Call(task_number=number, task=pickled if first else None, work=work, setup=setup)
         with contextlib.suppress(BrokenPipeError):
             self._out.send_bytes(dump(call))
         seconds = task.policy.timeout_seconds
@@ -147,6 +179,8 @@ class _Worker:
             if isinstance(error, TimeoutError):
                 raise timed_out(seconds) from None
             raise
+        if ended.last:
+            self.kill()
         return value_of(run, ended)
 
     def kill(self) -> None:

@@ -14,3 +14,5 @@ class Call:
     """The pickled task; None when this worker has had it."""
     work: bytes
     """Pickled (RunFacts, parameters)."""
+    setup: bytes | None = None
+    """Pickled (initializer, its arguments), for the first call of a worker."""

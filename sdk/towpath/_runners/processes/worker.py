@@ -7,6 +7,7 @@ import queue
 import signal
 import sys
 import threading
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,11 @@ from towpath._forks import in_child
 from towpath._runners.remote.bodies import answer
 from towpath._runners.remote.messages import Ended, Report, dump
 from towpath._runners.remote.reporter import ForwardingReporter
+from towpath._runs.failures import headline
 from towpath._runs.loops import Loops
 from towpath._settings.current import leave_problems_to_parent
 from towpath._telemetry.switch import end_of_process
+from towpath.exceptions import RunCrashed
 
 if TYPE_CHECKING:
     from towpath._engine.definitions import TaskDefinition
@@ -48,18 +51,37 @@ class Worker:
     def __init__(self, pipe: _Pipe) -> None:
         self._reporter = ForwardingReporter(pipe.send)
         self._tasks: dict[int, TaskDefinition] = {}
+        self._broken = False
         self._loops = Loops()
         """Of all calls: clients that stay in the process's memory belong to a loop."""
 
     def answer(self, data: bytes) -> Ended:
         """Runs a call to its end; an exception of the function is part of the answer."""
-        return answer(lambda: self._load(data), self._reporter, self._loops)
+        ended = answer(lambda: self._load(data), self._reporter, self._loops)
+        return replace(ended, last=True) if self._broken else ended
 
     def _load(self, data: bytes) -> tuple[TaskDefinition, bytes]:
         call: Call = cloudpickle.loads(data)
+        if call.setup is not None:
+            self._set_up(call.setup)
         if call.task is not None:
             self._tasks[call.task_number] = cloudpickle.loads(call.task)
         return self._tasks[call.task_number], call.work
+
+    def _set_up(self, setup: bytes) -> None:
+        """Calls the initializer.
+
+        Raises:
+            RunCrashed: It failed; the process isn't fit for calls.
+        """
+        try:
+            initializer, arguments = cloudpickle.loads(setup)
+            initializer(*arguments)
+        except Exception as error:
+            self._broken = True
+            raise RunCrashed(
+                f"the initializer of its process failed: {headline(error)}", reason="PROCESS_EXIT"
+            ) from error
 
 
 def main(receive: int, send: int) -> None:

@@ -75,6 +75,8 @@ class Ended:
     failed_runs: list[BegunRun] = field(default_factory=list["BegunRun"])
     secrets: frozenset[str | bytes] = field(default=frozenset(), repr=False)
     """Sensitive values of the root run that the worker knows."""
+    last: bool = False
+    """Whether the worker takes no further calls."""
 
 
 def dump(value: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -190,3 +191,43 @@ def test_without_the_service_the_message_says_how_to_get_it(
     monkeypatch.setattr(embedded, "entry_points", none)
     with pytest.raises(ConfigurationError, match=r"pip install 'towpath\[service\]'"):
         hello.serve("x")
+
+
+async def test_async_code_goes_on_while_it_serves(client: Client, worker: FakeWorker) -> None:
+    went_on = threading.Event()
+    worker.meanwhile = lambda: went_on.wait(60)
+    serving = asyncio.create_task(towpath.aserve(hello.to_deployment("x"), limit=2))
+    await asyncio.to_thread(went_on.set)
+    await serving
+    assert went_on.is_set()
+    assert worker.calls[0]["limit"] == 2
+    assert client.deployments.get("hello/x").spec.pool == "served"
+
+
+async def test_a_cancelled_aserve_waits_for_its_runs_until_it_is_cancelled_again(
+    worker: FakeWorker,
+) -> None:
+    began, drained, seen = threading.Event(), threading.Event(), list[bool]()
+
+    def work() -> None:
+        stops = worker.calls[0]["stops"]
+        began.set()
+        assert stops.drain.wait(60)
+        seen.append(stops.stop_runs.is_set())
+        drained.set()
+        assert stops.stop_runs.wait(60)
+
+    worker.meanwhile = work
+    serving = asyncio.create_task(towpath.aserve(hello.to_deployment("x")))
+    await asyncio.to_thread(began.wait)
+    serving.cancel()
+    await asyncio.to_thread(drained.wait)
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+    assert seen == [False]
+
+
+async def test_aserve_refuses_what_serve_refuses() -> None:
+    with pytest.raises(DefinitionError, match="takes deployments"):
+        await towpath.aserve()
