@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from towpath._definitions.code_sources import CodeSource
     from towpath._definitions.options import Delay, NameOption, Seconds
     from towpath._results.policy import Serializer, Storage
+    from towpath._runs.context import RunContext
     from towpath.states import State
 
 P = ParamSpec("P")
@@ -136,6 +137,12 @@ class Flow(Deployable, Definition, Generic[P, R_co]):
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         bound = self._bound(instance, owner)
         return self if bound is None else self._of(bound, {"name": self.name})
+
+    def roll_back_left(self, run: RunContext) -> None:
+        """Rolls back what earlier attempts of a run have left within transactions."""
+        from towpath._transactions.recovery import roll_back_left  # noqa: PLC0415 - for retries
+
+        roll_back_left(run, run_id=run.run_id)
 
     def __repr__(self) -> str:
         return f"<flow {self.name!r}>"

@@ -42,9 +42,10 @@ if TYPE_CHECKING:
     NameOption = str | Callable[..., str] | None
 
 HOOKS: Final = ("on_completion", "on_failure", "on_cancellation", "on_crashed", "on_running")
+TASK_HOOKS: Final = (*HOOKS, "on_commit", "on_rollback")
 RESERVED: Final = ("return_state", "wait_for")
 _KNOWN: Final = (
-    *HOOKS,
+    *TASK_HOOKS,
     *("name", "description", "version", "tags", "flow_run_name", "task_run_name", "retries"),
     *("retry_delay_seconds", "retry_jitter_factor", "retry_condition_fn", "timeout_seconds"),
     *("log_prints", "task_runner", "validate_parameters", "final_state", "persist_result"),
@@ -326,7 +327,7 @@ def _check(template: str, parameters: dict[str, Any]) -> None:
 
 def _hooks_of(owner: str, options: dict[str, Any]) -> dict[str, list[Callable[..., Any]]]:
     for name in options:
-        if name not in HOOKS:
+        if name not in (TASK_HOOKS if owner == "task" else HOOKS):
             close = difflib.get_close_matches(name, _KNOWN, 1)
             hint = f": did you mean {close[0]!r}?" if close else f"; there are {', '.join(_KNOWN)}"
             raise DefinitionError(f"a {owner} has no option {name!r}{hint}")

@@ -16,7 +16,7 @@ from typing import (
 )
 
 from towpath._definitions.options import (
-    HOOKS,
+    TASK_HOOKS,
     Definition,
     name_option,
     named,
@@ -27,6 +27,7 @@ from towpath._definitions.options import (
 )
 from towpath._definitions.parameters import bind
 from towpath._definitions.sketch import awaited_later, current_sketch
+from towpath._definitions.transactional import Transactional
 from towpath._engine.coroutines import loop_runs, whole
 from towpath._redaction.clean import clean
 from towpath._redaction.marking import shown_parameters
@@ -61,7 +62,7 @@ T = TypeVar("T")
 __all__ = ["Task"]
 
 
-class Task(Definition, Generic[P, R_co]):
+class Task(Transactional, Definition, Generic[P, R_co]):
     """A function whose calls are tracked, retried, timed and, if asked for, cached."""
 
     fn: Callable[P, R_co]
@@ -420,7 +421,7 @@ class Task(Definition, Generic[P, R_co]):
 
     def _of(self, fn: Any, options: dict[str, Any]) -> Task[..., Any]:
         hooks: dict[str, Any] = {
-            name: self.policy.hooks[name] for name in HOOKS if name in self.policy.hooks
+            name: self.policy.hooks[name] for name in TASK_HOOKS if name in self.policy.hooks
         }
         chosen: dict[str, Any] = {**self._options, **hooks, **options}
         return Task(fn, **chosen)

@@ -52,6 +52,8 @@ def task(
     on_cancellation: Sequence[Callable[..., Any]] = ...,
     on_crashed: Sequence[Callable[..., Any]] = ...,
     on_running: Sequence[Callable[..., Any]] = ...,
+    on_commit: Sequence[Callable[..., Any]] = ...,
+    on_rollback: Sequence[Callable[..., Any]] = ...,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Makes a function a task.
@@ -69,7 +71,8 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             it is read back when it is asked for), `cache_policy` (see
             `towpath.cache_policies`), `cache_key_fn`, `cache_expiration`, `refresh_cache`,
             `viz_return_value` (an example of the result, for `Flow.visualize`), and hooks:
-            `on_completion`, `on_failure`, `on_cancellation`, `on_crashed`, `on_running`.
+            `on_completion`, `on_failure`, `on_cancellation`, `on_crashed`, `on_running`, and
+            for transactions `on_commit`, `on_rollback`.
 
     Returns:
         The task; without a function, a decorator that makes it.

@@ -222,6 +222,9 @@ class Attempts:
 
     def again(self) -> None:
         """Begins the next attempt."""
+        transaction = self._context.transaction
+        if transaction is not None and transaction.run is self._context:
+            transaction.again()
         self._context.attempt += 1
         self._report(
             StateReport(

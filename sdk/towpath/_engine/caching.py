@@ -18,7 +18,7 @@ from towpath._settings.current import settings_of_runs
 from towpath.exceptions import ResultError, UnhashableInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
     from towpath._results.policy import ResultPolicy, Storage
@@ -133,31 +133,45 @@ class ResultEntry:
         Raises:
             ResultError: It can't be serialized.
         """
+        return self.prepare(value)[1]()
+
+    def prepare(self, value: Any) -> tuple[Content, Callable[[], Content | None]]:
+        """Serializes a result.
+
+        Returns:
+            What is known of it once it is stored, and what stores it.
+
+        Raises:
+            ResultError: It can't be serialized.
+        """
         after = self._policy.expiration
         now = self._run.clock.time()
-        expires = now + after.total_seconds() if after is not None else None
         top = _top(self._run)
         key = self.key or f"run:{self._run.run_id}"
+        prepared = self._store.prepare(
+            key,
+            value,
+            run_id=self._run.run_id,
+            serializer=self._policy.serializer,
+            expires=now + after.total_seconds() if after is not None else None,
+            top_run_id=top.run_id,
+            attempt=top.attempt,
+        )
         stays = self.key and not self._is_refreshed() and not self._run.replays
-        try:
-            stored = self._store.write(
-                key,
-                value,
-                run_id=self._run.run_id,
-                serializer=self._policy.serializer,
-                expires=expires,
+
+        def store() -> Content | None:
+            try:
                 # Of runs that compute the same at once, the first one's result stays; what a
                 # retry runs again replaces it.
-                now=now if stays else None,
-                top_run_id=top.run_id,
-                attempt=top.attempt,
-            )
-        except OSError as error:
-            # The flow can go on with the value: a full disk only prevents caching.
-            _log.warning("the result of %s could not be stored: %s", self._run.name, error)
-            return None
-        self._kept_as = key
-        return _content(stored)
+                stored = self._store.put(prepared, now if stays else None)
+            except OSError as error:
+                # The flow can go on with the value: a full disk only prevents caching.
+                _log.warning("the result of %s could not be stored: %s", self._run.name, error)
+                return None
+            self._kept_as = key
+            return _content(stored)
+
+        return _content(prepared.stored), store
 
     def let_go(self, state: State[Any]) -> None:
         """Lets a result that is kept go from memory, where options ask for it."""

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
 
     from towpath._engine.policy import Policy
     from towpath._results.policy import ResultPolicy
-    from towpath._runs.context import Runner
+    from towpath._runs.children import Waitable
+    from towpath._runs.context import RunContext, Runner
 
 
 class Definition(Protocol):
@@ -45,6 +46,10 @@ class FlowDefinition(Definition, Protocol):
 
     def run_name(self, parameters: dict[str, Any]) -> str | None:
         """The name of a run, if it is to have one of its own."""
+        ...
+
+    def roll_back_left(self, run: RunContext) -> None:
+        """Rolls back what earlier attempts of a run have left within transactions."""
         ...
 
     def validated(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -88,6 +93,10 @@ class TaskDefinition(Definition, Protocol):
 
     def body(self, parameters: dict[str, Any]) -> Any:
         """Calls the function for its whole result: the list of what a generator gives."""
+        ...
+
+    def take_part(self, run: RunContext, around: Any, future: Waitable | None) -> None:
+        """Makes a new run a part of the transaction around it, or of one of its own."""
         ...
 
     def without_hooks(self) -> TaskDefinition:

@@ -22,6 +22,7 @@ from towpath._runs.context import FlowRunContext, current_tags, named_in
 from towpath._runs.interruption import Interruption
 from towpath._runs.loops import Loops, depth_below
 from towpath._runs.stack import level_below
+from towpath._runs.transactions import transaction_around
 from towpath._runs.unended import leave_unended
 from towpath._state_type import StateType
 from towpath._tracing.begin import trace_of
@@ -131,6 +132,7 @@ def begin(
         loop_depth=depth_below(parent),
         secrets=parent.secrets if parent else lease.secrets,
         replay=lease.replay,
+        transaction=transaction_around(parent),
         ends=None if seconds is None else time.monotonic() + seconds,
     )
     run.hide(parameters)

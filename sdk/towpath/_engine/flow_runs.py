@@ -72,6 +72,8 @@ class FlowRun:
             results = flow.result_policy
             keep = self._keep if results.persists(self._run) else None
             self._attempts = attempts_of(self._run, policy_of(self._run), flow, keep=keep)
+            if lease is not None and lease.attempt > 1:
+                flow.roll_back_left(self._run)
         except BaseException as error:
             forget(self._run)
             leave_unended(self._run, error)

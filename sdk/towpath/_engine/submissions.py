@@ -14,6 +14,7 @@ from towpath._delivery.session import end_forked_child
 from towpath._engine.arguments import search, waits_for
 from towpath._engine.attempts import interruption
 from towpath._engine.found_results import NO_RESULTS, Results
+from towpath._engine.joining import join
 from towpath._engine.mapping import calls_of, is_streamed, lists_in
 from towpath._engine.runs_in_steps import RunInSteps, step_runner
 from towpath._engine.safe_points import pause_if_asked
@@ -111,6 +112,7 @@ def _submitted(
         child.trace = run.trace
         future: Future[Any] = Future(run.run_id, child)
         child.future = future
+        join(run, future)
         submission = _Submission(run, future, arguments, waits, runner)
     except BaseException as error:
         leave_unended(run, error)

@@ -19,6 +19,7 @@ from towpath._engine.coroutines import awaited
 from towpath._engine.defaults import default_persistence, policy_of
 from towpath._engine.found_results import NO_RESULTS, Results
 from towpath._engine.generators import Driver
+from towpath._engine.joining import join
 from towpath._engine.run_logging import logs_prints, set_up
 from towpath._engine.safe_points import pause_if_asked, pause_if_asked_async
 from towpath._engine.skipping import skipped, upstream_failures
@@ -158,7 +159,10 @@ def _dependencies(waits: Waits) -> list[tuple[str, str]]:
 
 def attempts_of(run: RunContext, results: Results) -> Attempts:
     """The attempts of a task run."""
-    keep = results.entry.keep if results.entry is not None else None
+    if run.transaction is not None:
+        keep = run.transaction.keeping(results.entry)
+    else:
+        keep = results.entry.keep if results.entry is not None else None
     remote = run.runner is not None and run.runner.remote and run.submitted
     return traced_attempts.attempts_of(run, policy_of(run), run.owner, keep=keep, limit=not remote)
 
@@ -267,6 +271,7 @@ def _prepared(task: TaskDefinition, arguments: Arguments, waits: Waits) -> _Call
     run = new_run(task, parameters)
     called = _Called(run=run, parameters=parameters, results=NO_RESULTS, child=Child(run.name))
     mark(run, called.child, task.name, task.task_key, upstream=(each.child for each, _, _ in waits))
+    join(run)
     if failed:
         state = skipped(called.child, failed)
         report = StateReport(

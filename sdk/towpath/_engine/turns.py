@@ -36,7 +36,14 @@ class Turn:
         self._key = key
         self._manager = locks_of(manager, settings)
         self._is_held = False
-        run.call_at_end(lambda _: self.leave())
+        part = run.transaction
+        if part is not None and part.hands_over:
+            # The result is there for others once the transaction has committed.
+            self._holder: str = part.root.holder
+            part.root.at_finish(self.leave)
+        else:
+            self._holder = run.run_id
+            run.call_at_end(lambda _: self.leave())
 
     def take(self) -> None:
         """Waits until no other run computes the result.
@@ -46,12 +53,12 @@ class Turn:
             OSError: The lock can't be used.
         """
         if not self._is_ours():
-            self._is_held = self._manager.acquire_lock(self._key, self._run.run_id)
+            self._is_held = self._manager.acquire_lock(self._key, self._holder)
 
     async def take_async(self) -> None:
         """As `take`, in async code."""
         if not self._is_ours():
-            self._is_held = await self._manager.aacquire_lock(self._key, self._run.run_id)
+            self._is_held = await self._manager.aacquire_lock(self._key, self._holder)
 
     def leave(self) -> None:
         """Lets the next run take its turn."""
@@ -61,7 +68,7 @@ class Turn:
         try:
             # A forked child has no lock of its parent, and one of a time limit may be over.
             with suppress(ValueError):
-                self._manager.release_lock(self._key, self._run.run_id)
+                self._manager.release_lock(self._key, self._holder)
         except Exception:  # noqa: BLE001 - a user's lock manager may raise anything
             _log.exception("the lock of %s could not be released", self._run.name)
 

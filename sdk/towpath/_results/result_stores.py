@@ -196,26 +196,37 @@ class ResultStore:
             result_record: The record.
             holder: Who writes.
         """
+        self.prepared(result_record, holder)()
+
+    def prepared(
+        self, result_record: ResultRecord[Any], holder: str | None = None
+    ) -> Callable[[], None]:
+        """Returns a function that writes a record, which is serialized now.
+
+        Args:
+            result_record: The record.
+            holder: Who writes.
+
+        Raises:
+            ResultError: It can't be serialized.
+        """
         metadata = result_record.metadata
-        key, manager = metadata.storage_key, self.lock_manager
-        if (
-            manager is not None
-            and manager.is_locked(key)
-            and not manager.is_lock_holder(key, holder or default_holder())
-        ):
-            raise ResultError(
-                f"another holder has the lock of {key!r}: write with the holder that has it, or"
-                " when the lock is free"
-            )
         until = metadata.expiration
         run = current_run.get()
-        self._open().write(
-            _inner(key),
+        results = self._open()
+        made = results.prepare(
+            _inner(metadata.storage_key),
             result_record.result,
             run_id="" if run is None else run.run_id,
             serializer=metadata.serializer,
             expires=None if until is None else until.timestamp(),
         )
+
+        def write() -> None:
+            self._check_lock(metadata.storage_key, holder)
+            results.put(made, None)
+
+        return write
 
     async def aexists(self, key: str) -> bool:
         """As `exists`, in a thread."""
@@ -309,6 +320,18 @@ class ResultStore:
     ) -> bool:
         """As `wait_for_lock`; the event loop goes on meanwhile."""
         return await self._manager().await_for_lock(key, timeout)
+
+    def _check_lock(self, key: str, holder: str | None) -> None:
+        manager = self.lock_manager
+        if (
+            manager is not None
+            and manager.is_locked(key)
+            and not manager.is_lock_holder(key, holder or default_holder())
+        ):
+            raise ResultError(
+                f"another holder has the lock of {key!r}: write with the holder that has it, or"
+                " when the lock is free"
+            )
 
     def _updated(self, owner: Any) -> Self:
         made = copy.copy(self)

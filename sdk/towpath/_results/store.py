@@ -56,6 +56,16 @@ class StoredResult:
     """The attempt of that run."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedResult:
+    """A result as bytes, not stored yet."""
+
+    key: str
+    data: bytes
+    stored: StoredResult
+    """What is known of it once it is stored."""
+
+
 Kept = Literal["here", "gone", "expired", "unreadable", "elsewhere"]
 """What is known of a stored result by its address: "elsewhere" is out of this machine's reach."""
 
@@ -138,6 +148,33 @@ class ResultStore:
             ResultError: It can't be serialized, or is a pickle that readers refuse.
             OSError: The place doesn't take it.
         """
+        prepared = self.prepare(
+            key,
+            value,
+            run_id=run_id,
+            serializer=serializer,
+            expires=expires,
+            top_run_id=top_run_id,
+            attempt=attempt,
+        )
+        return self.put(prepared, now)
+
+    def prepare(
+        self,
+        key: str,
+        value: Any,
+        *,
+        run_id: str,
+        serializer: Serializer,
+        expires: float | None,
+        top_run_id: str = "",
+        attempt: int = 0,
+    ) -> PreparedResult:
+        """Serializes a result, which `put` stores; for the arguments see `write`.
+
+        Raises:
+            ResultError: It can't be serialized, or is a pickle that readers refuse.
+        """
         form = form_of(serializer)
         if may_run_code(form) and not self._reads_pickles:
             raise ResultError(f"{_shown(form)} are not kept in {self._place.uri_of('')}: {_ADVICE}")
@@ -155,6 +192,26 @@ class ResultStore:
         if self._key:
             head["signature"] = _signature(self._key, head)
         whole = json.dumps(head).encode() + b"\n" + data
+        return PreparedResult(
+            key=key, data=whole, stored=_stored(head, data, self._place.uri_of(name))
+        )
+
+    def put(self, prepared: PreparedResult, now: float | None) -> StoredResult:
+        """Stores a result that is prepared.
+
+        Args:
+            prepared: The result.
+            now: Time at which another result under the key counts, which then stays; None to
+                replace it.
+
+        Returns:
+            What is known of the result that lies there.
+
+        Raises:
+            OSError: The place doesn't take it.
+        """
+        key, whole = prepared.key, prepared.data
+        name = _name_of(key)
         if now is None:
             self._place.replace(name, whole)
         elif not self._place.create(name, whole):
@@ -163,7 +220,7 @@ class ResultStore:
             if kept is not None:
                 return kept
             self._place.replace(name, whole, found.version if found else "")
-        return _stored(head, data, self._place.uri_of(name))
+        return prepared.stored
 
     def read(self, key: str, serializer: Serializer = "json") -> tuple[StoredResult, Any] | None:
         """What was stored under a key, and the value; None when there is nothing.

@@ -166,6 +166,8 @@ class RunContext:
     """Runs within it whose ends it reports before its own."""
     at_end: list[Callable[[State[Any]], object]] | None = field(default=None, repr=False)
     """Of a task run: what is called with its final state, once; None for nothing."""
+    transaction: Any = field(default=None, repr=False)
+    """Of a task run: its part in a transaction. Of a flow run: the transaction around it."""
 
     @property
     def submits_to(self) -> Runner | None:

@@ -125,7 +125,10 @@ NAMES = {
         " create_image_artifact create_link_artifact create_markdown_artifact"
         " create_progress_artifact create_table_artifact update_progress_artifact"
     ),
-    "towpath.transactions": "IsolationLevel",
+    "towpath.transactions": (
+        "AsyncTransaction BaseTransaction CommitMode IsolationLevel Transaction TransactionState"
+        " atransaction get_transaction transaction"
+    ),
     "towpath.variables": "Variable",
     "towpath.testing": "Artifact Harness LogLine Run VirtualClock harness",
 }

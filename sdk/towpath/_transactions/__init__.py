@@ -1,0 +1,1 @@
+"""Transactions: what runs have done, committed or rolled back as a whole."""
