@@ -13,6 +13,7 @@ from tests.planted.pause_bugs import PAUSE_BUGS
 from tests.planted.planting import PlantedBug
 from tests.planted.retry_bugs import RETRY_BUGS
 from tests.planted.telemetry_bugs import TELEMETRY_BUGS
+from tests.planted.transaction_bugs import TRANSACTION_BUGS
 from tests.planted.value_bugs import VALUE_BUGS
 from tests.planted.work_bugs import WORK_BUGS
 
@@ -367,6 +368,7 @@ BUGS = (
     *CONTROL_BUGS,
     *DEPLOY_BUGS,
     *IDENTITY_BUGS,
+    *TRANSACTION_BUGS,
     *VALUE_BUGS,
     *WORK_BUGS,
     *TELEMETRY_BUGS,

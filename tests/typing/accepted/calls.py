@@ -17,9 +17,20 @@ from towpath.cache_policies import INPUTS, TASK_SOURCE, CachePolicy, Inputs
 from towpath.client import Client, Role, Run, SecretInfo, VariableInfo, Workspaces
 from towpath.context import FlowRunContext, RunContext, TaskRunContext
 from towpath.futures import Future, FutureList, as_completed, wait
+from towpath.locking.memory import MemoryLockManager
+from towpath.results import ResultRecord, ResultStore, get_result_store
 from towpath.serializers import CompressedSerializer, JSONSerializer, Serializer
 from towpath.states import Completed, Failed
 from towpath.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
+from towpath.transactions import (
+    AsyncTransaction,
+    CommitMode,
+    IsolationLevel,
+    Transaction,
+    atransaction,
+    get_transaction,
+    transaction,
+)
 from towpath.variables import Variable
 
 
@@ -188,3 +199,36 @@ def administer(client: Client) -> None:
 loaded = flow.from_source("https://git.example.org/t/p.git", entrypoint="etl.py:etl")
 assert_type(loaded, Flow[..., Any])
 assert_type(pipeline.from_source("flows", "etl.py:etl")(3), str)
+
+
+@task(
+    cache_policy=Inputs(isolation_level="SERIALIZABLE", lock_manager=MemoryLockManager()),
+    cache_result_in_memory=False,
+)
+def upload(name: str) -> str:
+    within = get_transaction()
+    if within is not None:
+        within.set("name", name)
+    return name
+
+
+@upload.on_rollback
+def remove(txn: Transaction) -> None:
+    assert_type(txn.get("name"), Any)
+
+
+@flow
+async def as_a_whole() -> None:
+    with transaction(key="report", commit_mode=CommitMode.LAZY) as txn:
+        assert_type(txn, Transaction)
+        assert_type(upload("report"), str)
+        assert_type(txn.rollback(), bool)
+    async with atransaction(isolation_level=IsolationLevel.SERIALIZABLE) as later:
+        assert_type(later, AsyncTransaction)
+        assert_type(await later.commit(), bool)
+    store = get_result_store()
+    assert_type(store, ResultStore)
+    assert_type(store.read("report"), ResultRecord[Any])
+    await store.awrite({"rows": 3}, key="report")
+    policy: Inputs = INPUTS.configure(isolation_level="SERIALIZABLE")
+    assert_type(policy - "name", CachePolicy)

@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from towpath import task
 from towpath._transactions.journal import folder_of, stages_in
 from towpath.transactions import CommitMode, Transaction, transaction
@@ -21,13 +27,17 @@ from tests.budgets import examples
 events: list[str] = []
 
 
-@task(task_run_name="{number}", on_commit=[lambda txn: events.append(f"commit {number_of(txn)}")])
-def works(number: int, *, hooks_raise: bool) -> int:
-    return number
-
-
 def number_of(txn: Any) -> int:
     return int(txn.run.parameters["number"])
+
+
+def committed(txn: Any) -> None:
+    events.append(f"commit {number_of(txn)}")
+
+
+@task(task_run_name="{number}", on_commit=[committed])
+def works(number: int, *, hooks_raise: bool) -> int:
+    return number
 
 
 @works.on_rollback
@@ -57,7 +67,7 @@ class Node:
     mode: str | None
     number: int = -1
     hooks_raise: bool = False
-    children: list[Node] = field(default_factory=list)
+    children: list[Node] = field(default_factory=list["Node"])
     over: str = ""
     doomed: bool = False
 
@@ -195,5 +205,6 @@ class Transactions(RuleBasedStateMachine):
             self.home.cleanup()
 
 
-TestTransactions = Transactions.TestCase
-TestTransactions.settings = settings(max_examples=examples(100), stateful_step_count=20)
+def test_transactions_do_what_the_model_does() -> None:
+    tries = settings(max_examples=examples(100), stateful_step_count=20)
+    run_state_machine_as_test(Transactions, settings=tries)
