@@ -14,7 +14,6 @@ from towpath.cache_policies import INPUTS
 from towpath.exceptions import DefinitionError, ResultError
 from towpath.locking.memory import MemoryLockManager
 from towpath.results import ResultRecord, ResultRecordMetadata, ResultStore
-from towpath.task_runners import ProcessPoolTaskRunner
 from towpath.transactions import (
     AsyncTransaction,
     CommitMode,
@@ -422,25 +421,6 @@ def test_transactions_of_async_code() -> None:
             assert not await txn.commit()
 
     asyncio.run(settles())
-
-
-def test_tasks_in_processes_are_parts_of_a_transaction() -> None:
-    def undo(txn: Any) -> None:
-        events.append(f"undo {txn.run.parameters['n']}")
-
-    @task(on_rollback=[undo])
-    def remote(n: int) -> int:
-        return n
-
-    @flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
-    def around() -> None:
-        with suppress(KeyError), transaction():
-            remote.submit(1).wait()
-            remote.submit(2).wait()
-            raise KeyError
-
-    around()
-    assert events == ["undo 2", "undo 1"]
 
 
 def test_hooks_log_in_their_run(caplog: pytest.LogCaptureFixture) -> None:
