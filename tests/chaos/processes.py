@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,15 +102,15 @@ class Site:
             self.server.send_signal(signal.SIGTERM)
         return self.server.wait(timeout=30)
 
-    def pipeline(self, witness: Path, waves: int) -> subprocess.Popen[bytes]:
+    def pipeline(self, witness: Path, waves: int) -> subprocess.Popen[bytes] | Forked:
         """Starts the pipeline in a process of its own."""
         self.home.mkdir(exist_ok=True)
         with (self.home / "pipeline.log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, str(PIPELINE), str(witness), str(waves)],
-                env=self.environment,
-                stdout=log,
-                stderr=log,
+            return started(
+                str(PIPELINE),
+                [str(witness), str(waves)],
+                environment=self.environment,
+                files=(subprocess.DEVNULL, log, log),
             )
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tests.chaos.history import Database, RecordedRun
     from tests.chaos.producers import Producers
+    from tests.forkserver.client import Forked
 
 WAVES = 4
 MOST_TOLD = 20
@@ -94,7 +95,7 @@ class Load:
             process.kill()
             process.wait()
 
-    def _complete(self, process: subprocess.Popen[bytes]) -> None:
+    def _complete(self, process: subprocess.Popen[bytes] | Forked) -> None:
         """Waits for a pipeline to end, and for all that it reported to be there, completed."""
         self.pipelines += 1
         assert process.wait(timeout=240) == 0, "the pipeline suffered from the fault"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from collections import Counter
 from contextlib import contextmanager
@@ -13,9 +11,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.forkserver.processes import ran
 from tests.scenarios.servers import environment
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -33,19 +33,18 @@ class Place:
         """TOWPATH_HOME."""
         return self.root / "home"
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs Python to its end."""
+    def run(self, what: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs a module or the script of a path to its end."""
         user = {name: str(self._folder(name)) for name in ("HOME", "TMPDIR")}
         kept = environment(self.home, PYTHONDONTWRITEBYTECODE="1", **user)
-        return subprocess.run(
-            [sys.executable, *arguments],
-            env={name: value for name, value in kept.items() if not name.startswith("XDG_")},
-            cwd=self._folder("work"),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
+        return ran(
+            what,
+            arguments,
+            environment={
+                name: value for name, value in kept.items() if not name.startswith("XDG_")
+            },
+            folder=self._folder("work"),
             timeout=SECONDS,
-            check=False,
         )
 
     def example(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -59,9 +58,7 @@ class Place:
 
     def listed(self, *filters: str) -> list[dict[str, Any]]:
         """The runs that `towpath run ls` prints."""
-        result = self.run(
-            "-m", "towpath", "run", "ls", "--all", "-o", "json", "--limit", "100", *filters
-        )
+        result = self.run("towpath", "run", "ls", "--all", "-o", "json", "--limit", "100", *filters)
         assert result.returncode == 0, result.stderr
         return list(json.loads(result.stdout))
 

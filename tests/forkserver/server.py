@@ -24,7 +24,7 @@ from pathlib import Path
 
 READ_AT_START = ("PYTHON", "OTEL_PROPAGATORS", "OTEL_PYTHON_", "GRPC_", "LD_", "MALLOC_")
 """Variables with these beginnings are read by an interpreter that starts, or by imports."""
-PATHS = "PYTHONPATH"
+PATHS, NO_BYTECODE = "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"
 CODE = "-c"
 """In place of a module: the first argument is code."""
 REQUEST_BYTES = 1 << 20
@@ -76,7 +76,7 @@ def read_at_start(environment: dict[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith(READ_AT_START) and name != PATHS
+        if name.startswith(READ_AT_START) and name not in {PATHS, NO_BYTECODE}
     }
 
 
@@ -170,6 +170,7 @@ def become(request: dict[str, object]) -> None:
     paths = environment.get(PATHS, "")
     if paths != os.environ.get(PATHS, ""):
         sys.path[:0] = paths.split(os.pathsep)
+    sys.dont_write_bytecode = bool(environment.get(NO_BYTECODE))
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(str(request["folder"]))
@@ -204,8 +205,8 @@ def run(what: str, arguments: list[str]) -> None:
         sys.path.insert(0, "")
         sys.argv = [CODE, *arguments[1:]]
     else:
-        text, name = Path(what).read_text(encoding="utf-8"), what
-        main.__file__ = os.path.abspath(what)  # noqa: PTH100 - links stay as they are
+        text = Path(what).read_text(encoding="utf-8")
+        main.__file__ = name = os.path.abspath(what)  # noqa: PTH100 - links stay as they are
         sys.path.insert(0, os.path.realpath(os.path.dirname(what)))  # noqa: PTH120
         sys.argv = [what, *arguments]
     exec(compile(text, name, "exec"), main.__dict__)

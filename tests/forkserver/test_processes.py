@@ -87,7 +87,8 @@ SHOWS_MAIN = """
 import __main__, sys
 class Here: pass
 assert getattr(__main__, "Here", None) is Here and Here.__module__ == "__main__"
-print(sys.argv, sys.path[0], vars().get("__file__"), flush=True)
+of_code = (lambda: 1).__code__.co_filename
+print(sys.argv, sys.path[0], vars().get("__file__"), of_code, flush=True)
 1 / 0
 """
 
@@ -100,7 +101,7 @@ def test_scripts_and_code_are_run_as_an_interpreter_runs_them(
     script.write_text(SHOWS_MAIN)
     forked, interpreted = (
         ran(
-            "-c" if is_code else str(script),
+            "-c" if is_code else script.name,
             [SHOWS_MAIN, "a"] if is_code else ["a"],
             environment=_environment(),
             folder=tmp_path,
@@ -154,6 +155,14 @@ def test_what_is_read_at_the_start_needs_an_interpreter(tmp_path: Path, name: st
     )
     assert isinstance(process, subprocess.Popen)
     assert process.wait(60) == 0
+
+
+def test_bytecode_is_written_unless_the_environment_forbids_it(
+    run: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    code = "import sys; print(sys.dont_write_bytecode)"
+    said = [run(code, PYTHONDONTWRITEBYTECODE=value).stdout for value in ("1", "")]
+    assert said == ["True\n", "False\n"]
 
 
 def test_other_sources_come_first(

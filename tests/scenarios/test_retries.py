@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +9,12 @@ import pytest
 from towpath._state_type import StateType
 from towpath.exceptions import NotRetryableError
 
+from tests.forkserver.processes import ran
+from tests.scenarios.servers import environment
 from tests.scenarios.work_sites import Site
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 SCRIPT = """
@@ -45,31 +45,28 @@ if __name__ == "__main__":
 def test_a_repaired_script_goes_on_where_it_failed(tmp_path: Path) -> None:
     script = tmp_path / "etl.py"
     script.write_text(SCRIPT)
-    environment = {**os.environ, "TOWPATH_HOME": str(tmp_path / "home")}
 
-    def python(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, *arguments]
-        return subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
+    def python(what: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        variables = environment(tmp_path / "home")
+        return ran(what, arguments, environment=variables, folder=tmp_path, timeout=240)
 
     first = python("etl.py")
     assert "extracting monday" in first.stdout
-    run = python("-m", "towpath", "run", "ls", "-o", "name").stdout.strip()
-    planned = python("-m", "towpath", "run", "retry", run, "--dry-run").stdout
+    run = python("towpath", "run", "ls", "-o", "name").stdout.strip()
+    planned = python("towpath", "run", "retry", run, "--dry-run").stdout
     assert [line.split()[:2] for line in planned.splitlines()[1:]] == [
         ["extract", "reused"],
         ["load", "run"],
     ]
-    refused = python("-m", "towpath", "run", "retry", run)
+    refused = python("towpath", "run", "retry", run)
     assert (refused.returncode, "--here FILE:FLOW" in refused.stderr) == (5, True)
     script.write_text(SCRIPT.replace('raise ValueError("disk full")', "return rows"))
-    retried = python("-m", "towpath", "run", "retry", run, "--here", "etl.py:etl")
+    retried = python("towpath", "run", "retry", run, "--here", "etl.py:etl")
     assert (retried.returncode, "extracting" in retried.stdout) == (0, False), retried
-    shown = python("-m", "towpath", "run", "inspect", run).stdout
+    shown = python("towpath", "run", "inspect", run).stdout
     assert "attempt   2" in shown
     assert "RETRY_REQUESTED" in shown
-    again = python("-m", "towpath", "run", "retry", run, "--here", "etl.py:etl")
+    again = python("towpath", "run", "retry", run, "--here", "etl.py:etl")
     assert (again.returncode, "COMPLETED and can't be retried" in again.stderr) == (5, True)
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.examples.places import EXAMPLES
+from tests.forkserver.processes import ran, started
 from tests.scenarios.servers import environment, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.forkserver.client import Forked
 
 pytestmark = pytest.mark.subject("work", "deploy")
 
@@ -26,15 +28,15 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def script(home: Path, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def script(home: Path, tmp_path: Path) -> Iterator[subprocess.Popen[bytes] | Forked]:
     """The example, once it serves."""
     told = tmp_path / "told"
     with told.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, EXAMPLES / "scheduled_report.py"],
-            env=environment(home),
-            stdout=output,
-            stderr=output,
+        process = started(
+            str(EXAMPLES / "scheduled_report.py"),
+            (),
+            environment=environment(home),
+            files=(subprocess.DEVNULL, output, output),
         )
     wait_until(lambda: b"Start a run" in told.read_bytes() or process.poll() is not None, "serving")
     assert process.poll() is None, told.read_text("utf-8")
@@ -44,18 +46,11 @@ def script(home: Path, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def towpath(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "towpath", *words],
-        env=environment(home),
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    return ran("towpath", words, environment=environment(home), folder=".", timeout=240)
 
 
 def test_a_script_serves_without_a_server_and_ends_at_ctrl_c(
-    home: Path, script: subprocess.Popen[bytes]
+    home: Path, script: subprocess.Popen[bytes] | Forked
 ) -> None:
     ended = towpath(home, "deployment", "run", "report/hourly", "-p", "city=Lima", "--watch")
     assert ended.returncode == 0, ended.stderr

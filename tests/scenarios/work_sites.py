@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +16,15 @@ from towpath._transport.opening import open_grpc
 from towpath.client import Client, DeploymentSpec
 from towpath.exceptions import RpcError
 
+from tests.forkserver.processes import started
 from tests.scenarios.servers import Server, environment, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from towpath.client import Run, Transition
+
+    from tests.forkserver.client import Forked
 
 FLOWS = """
 import os, signal, time
@@ -119,7 +121,7 @@ class Site:
         self.variables = {"TOWPATH_API_KEY": worker_key} if worker_key else {}
         (self.folder / "flows.py").write_text(FLOWS)
         (self.folder / "broken.py").write_text(BROKEN)
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self.workers: list[subprocess.Popen[bytes] | Forked] = []
         self._key = key
         self.connect()
         self.client.pools.create("local", kind=kind, job_template=dict(job_template))
@@ -150,19 +152,16 @@ class Site:
         lives = self.log.count("is attached") if self.workers else 0
         with (self.server.home / "worker.log").open("ab") as log:
             self.workers.append(
-                subprocess.Popen(
-                    [
-                        *(sys.executable, "-m", "towpath", "worker", "start", "--pool", "local"),
-                        *options,
-                    ],
-                    cwd=self.folder,
-                    env=environment(
+                started(
+                    "towpath",
+                    ["worker", "start", "--pool", "local", *options],
+                    environment=environment(
                         self.server.home,
                         TOWPATH_SERVER_ADDRESS=self.server.address,
                         **self.variables,
                     ),
-                    stdout=log,
-                    stderr=log,
+                    folder=self.folder,
+                    files=(subprocess.DEVNULL, log, log),
                 )
             )
         wait_until(lambda: self._says_attached(lives), "the worker is attached")
