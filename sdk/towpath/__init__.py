@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
+
+from towpath._prefect_names.refusals import install, refuse
 
 if TYPE_CHECKING:
     from towpath._definitions.flow import Flow, flow
@@ -60,11 +63,13 @@ _HOMES: Final = {
     "unmapped": "towpath.annotations",
 }
 
+install()
+
 
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
-        raise AttributeError(f"module 'towpath' has no attribute {name!r}")
+        refuse(__name__, name, sys._getframe(1))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - documented
     value = getattr(import_module(home), name)
     globals()[name] = value
     return value

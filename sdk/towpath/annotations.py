@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from towpath._prefect_names.refusals import refusing
 
 T = TypeVar("T")
 
 __all__ = ["Sensitive", "allow_failure", "freeze", "opaque", "quote", "unmapped"]
+
+if not TYPE_CHECKING:
+    __getattr__ = refusing(__name__)
 
 
 class Sensitive:

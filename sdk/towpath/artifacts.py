@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from towpath._frames import called_by_coroutine
+from towpath._prefect_names.refusals import refusing
 from towpath._values import artifacts as kept
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ __all__ = [
     "create_table_artifact",
     "update_progress_artifact",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = refusing(__name__)
 
 
 def create_markdown_artifact(

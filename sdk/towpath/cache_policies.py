@@ -7,6 +7,9 @@ Policies add up; `INPUTS - "session"` leaves a parameter out.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from towpath._prefect_names.refusals import refusing
 from towpath._results.cache_policies import (
     DEFAULT,
     FLOW_PARAMETERS,
@@ -40,3 +43,6 @@ __all__ = [
     "RunId",
     "TaskSource",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = refusing(__name__)

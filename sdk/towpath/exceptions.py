@@ -40,6 +40,10 @@ names of some, which Prefect has for them.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from towpath._prefect_names.refusals import refusing
+
 __all__ = [
     "AcquireConcurrencySlotTimeoutError",
     "ArtifactError",
@@ -86,6 +90,9 @@ __all__ = [
     "UpstreamTaskError",
     "VariableError",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = refusing(__name__)
 
 
 class TowpathError(Exception):

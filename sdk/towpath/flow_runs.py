@@ -1,5 +1,7 @@
 """Runs of flows: waiting for them, pausing and resuming them."""
 
+from typing import TYPE_CHECKING
+
 from towpath._deploy.pausing import (
     apause_flow_run,
     aresume_flow_run,
@@ -9,6 +11,7 @@ from towpath._deploy.pausing import (
     suspend_flow_run,
 )
 from towpath._deploy.running import wait_for_flow_run
+from towpath._prefect_names.refusals import refusing
 
 __all__ = [
     "apause_flow_run",
@@ -19,3 +22,6 @@ __all__ = [
     "suspend_flow_run",
     "wait_for_flow_run",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = refusing(__name__)

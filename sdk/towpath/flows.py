@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from towpath._definitions.flow import Flow, flow
+from towpath._prefect_names.refusals import refusing
 from towpath._work.loading import LoadError, load_flow
 from towpath.exceptions import DefinitionError
 
 __all__ = ["Flow", "flow", "load_flow_from_entrypoint"]
+
+if not TYPE_CHECKING:
+    __getattr__ = refusing(__name__)
 
 
 def load_flow_from_entrypoint(entrypoint: str) -> Flow[..., Any]:

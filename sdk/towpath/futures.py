@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from towpath._prefect_names.refusals import refusing
 from towpath._runs.futures import (
     DoneAndNotDoneFutures,
     Future,
@@ -24,3 +27,6 @@ __all__ = [
     "as_completed",
     "wait",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = refusing(__name__)

@@ -1,5 +1,7 @@
 """Input of runs: what paused runs wait for, and what runs send to each other."""
 
+from typing import TYPE_CHECKING
+
 from towpath._deploy.receiving import InputReceiver
 from towpath._deploy.run_input import (
     AutomaticRunInput,
@@ -9,6 +11,7 @@ from towpath._deploy.run_input import (
     receive_input,
     send_input,
 )
+from towpath._prefect_names.refusals import refusing
 
 __all__ = [
     "AutomaticRunInput",
@@ -19,3 +22,6 @@ __all__ = [
     "receive_input",
     "send_input",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = refusing(__name__)

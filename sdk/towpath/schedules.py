@@ -18,12 +18,16 @@ from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from towpath._prefect_names.refusals import refusing
 from towpath.exceptions import DefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["Cron", "Interval", "RRule", "Schedule"]
+
+if not TYPE_CHECKING:
+    __getattr__ = refusing(__name__)
 
 Overlap = Literal["allow", "skip", "queue_one", "queue", "cancel_running"]
 CatchUp = Literal["latest", "none", "all"]

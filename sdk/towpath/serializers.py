@@ -5,6 +5,9 @@
 Whatever the serializer, a result is read back when it is written, and compared.
 """
 
+from typing import TYPE_CHECKING
+
+from towpath._prefect_names.refusals import refusing
 from towpath._results.serializers import (
     CompressedJSONSerializer,
     CompressedPickleSerializer,
@@ -22,3 +25,6 @@ __all__ = [
     "PickleSerializer",
     "Serializer",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = refusing(__name__)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 
 from towpath._frames import called_by_coroutine
+from towpath._prefect_names.refusals import refusing
 from towpath._state_type import StateType
 from towpath.exceptions import FailedRun, RunCancelled, RunCrashed, RunError, UnfinishedRun
 
@@ -42,6 +43,9 @@ __all__ = [
     "is_state_iterable",
     "raise_state_exception",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = refusing(__name__)
 
 _NAMES: Final = {each: each.title().replace("_", "") for each in StateType}
 _NAMES_OF_REASONS: Final = {"CACHED": "Cached"}

@@ -29,6 +29,7 @@ from towpath._definitions.parameters import bind
 from towpath._definitions.sketch import awaited_later, current_sketch
 from towpath._definitions.transactional import Transactional
 from towpath._engine.coroutines import loop_runs, whole
+from towpath._prefect_names.refusals import AbsentMethod
 from towpath._redaction.clean import clean
 from towpath._redaction.marking import shown_parameters
 from towpath._results.cache_policies import DEFAULT, NO_CACHE
@@ -372,6 +373,9 @@ class Task(Transactional, Definition, Generic[P, R_co]):
             DefinitionError: An option is unknown or has an invalid value.
         """
         return cast("Task[P, R_co]", self._of(self._original, options))
+
+    if not TYPE_CHECKING:
+        delay, apply_async, serve, create_run = (AbsentMethod() for _ in range(4))
 
     @property
     def cache_policy(self) -> CachePolicy:

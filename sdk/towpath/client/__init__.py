@@ -1,7 +1,10 @@
 """Reads and changes what a service holds: runs, deployments, secrets, members, keys and more."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
+
+from towpath._prefect_names.refusals import refuse
 
 if TYPE_CHECKING:
     from towpath.client._artifacts import Artifact, Artifacts
@@ -220,7 +223,7 @@ _HOMES: Final = {
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'towpath.client' has no attribute {name!r}")
+        refuse(__name__, name, sys._getframe(1))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - documented
     value = getattr(import_module(f"towpath.client.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

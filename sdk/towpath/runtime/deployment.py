@@ -6,9 +6,11 @@ The service is asked for it once for each run. Attributes are None in runs witho
 from __future__ import annotations
 
 import json
+import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._prefect_names.refusals import refuse
 from towpath._runs.context import RunContext, current_run
 from towpath._settings.current import get_settings
 
@@ -51,9 +53,8 @@ _READERS: Final[dict[str, tuple[Callable[[Run], Any], Any]]] = {
 def __getattr__(attribute: str) -> Any:
     found = _READERS.get(attribute)
     if found is None:
-        raise AttributeError(
-            f"towpath.runtime.deployment has no {attribute!r}; there are {', '.join(__all__)}"
-        )
+        asks = sys._getframe(1)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - documented
+        refuse(__name__, attribute, asks, there=__all__)
     read, otherwise = found
     deployed = _deployed()
     run = _read(deployed.run_id) if deployed is not None else None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._prefect_names.refusals import refuse
 from towpath._runs.context import RunContext, current_run
 
 if TYPE_CHECKING:
@@ -75,9 +77,8 @@ _READERS: Final[dict[str, tuple[Callable[[RunContext], Any], Any]]] = {
 def __getattr__(attribute: str) -> Any:
     found = _READERS.get(attribute)
     if found is None:
-        raise AttributeError(
-            f"towpath.runtime.flow_run has no {attribute!r}; there are {', '.join(__all__)}"
-        )
+        asks = sys._getframe(1)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - documented
+        refuse(__name__, attribute, asks, there=__all__)
     run = current_run.get()
     flow_run = run.flow_run if run is not None else None
     read, otherwise = found

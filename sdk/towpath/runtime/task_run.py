@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from towpath._prefect_names.refusals import refuse
 from towpath._runs.context import RunContext, current_run
 
 if TYPE_CHECKING:
@@ -52,9 +54,8 @@ _READERS: Final[dict[str, tuple[Callable[[RunContext], Any], Any]]] = {
 def __getattr__(attribute: str) -> Any:
     found = _READERS.get(attribute)
     if found is None:
-        raise AttributeError(
-            f"towpath.runtime.task_run has no {attribute!r}; there are {', '.join(__all__)}"
-        )
+        asks = sys._getframe(1)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - documented
+        refuse(__name__, attribute, asks, there=__all__)
     run = current_run.get()
     read, otherwise = found
     if run is None or run.kind != "task":

@@ -16,7 +16,7 @@ from libcst.metadata import (
     QualifiedNameSource,
 )
 
-from towpath.cli.migration.names import OTHERS, Name, Names
+from towpath._prefect_names.table import OTHERS, Name, Names
 
 VARIABLE: Final = re.compile(r"PREFECT_[A-Z][A-Z0-9_]*")
 _DOTTED: Final = re.compile(rf"{OTHERS}(\.\w+)+")

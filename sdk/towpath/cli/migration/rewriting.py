@@ -10,8 +10,8 @@ import libcst as cst
 from libcst.helpers import get_full_name_for_node
 from libcst.metadata import MetadataWrapper
 
+from towpath._prefect_names.table import OTHERS, OURS, Name, Names, prefect_names
 from towpath.cli.migration.findings import Finder, Finding, Found, Use
-from towpath.cli.migration.names import OTHERS, OURS, Name, Names, prefect_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

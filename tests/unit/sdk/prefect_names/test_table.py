@@ -15,7 +15,7 @@ from towpath.cli._main import run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TEXT = (files("towpath.cli.migration") / "names.toml").read_text(encoding="utf-8")
+TEXT = (files("towpath._prefect_names") / "names.toml").read_text(encoding="utf-8")
 TABLE: dict[str, Any] = tomllib.loads(TEXT)["modules"]
 
 

@@ -1,4 +1,4 @@
-"""What stands for the public names of Prefect; it reads names.toml beside it."""
+"""What stands for the public names of Prefect: it reads names.toml beside it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 Kind = Literal["same", "renamed", "different", "missing"]
 
@@ -46,6 +46,7 @@ class Names:
     modules: Mapping[str, Module]
     options: Mapping[str, str]
     methods: Mapping[str, str]
+    task_methods: Mapping[str, str]
     variables: Mapping[str, str]
     variables_by_hand: Mapping[str, str]
     loggers: Mapping[str, str]
@@ -55,6 +56,20 @@ class Names:
         module, _, name = whole.rpartition(".")
         listed = self.modules.get(module)
         return listed.names.get(name) if listed else None
+
+    def method(self, owner: str, name: str) -> str:
+        """Returns what to do instead of a method of Task or Flow; empty if it isn't listed."""
+        own = self.task_methods.get(name, "") if owner == "Task" else ""
+        return own or self.methods.get(name, "")
+
+    def modules_for(self, ours: str) -> Iterator[Module]:
+        """Returns what is known of the modules that a module of Towpath stands for."""
+        namesake = OTHERS + ours.removeprefix(OURS)
+        if namesake in self.modules:
+            yield self.modules[namesake]
+        for name, module in self.modules.items():
+            if module.to == ours and name != namesake:
+                yield module
 
     def module(self, whole: str) -> Module | None:
         """Returns what stands for a module, if it is listed."""
@@ -74,7 +89,7 @@ class Names:
 @cache
 def prefect_names() -> Names:
     """Returns the names of names.toml, which is read once."""
-    text = files("towpath.cli.migration").joinpath("names.toml").read_text(encoding="utf-8")
+    text = files("towpath._prefect_names").joinpath("names.toml").read_text(encoding="utf-8")
     content: dict[str, Any] = tomllib.loads(text)
     modules = {name: _module(table) for name, table in content.pop("modules").items()}
     return Names(modules=modules, **content)
