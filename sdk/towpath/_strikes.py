@@ -18,6 +18,7 @@ import random
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from towpath._dropped import FallsAgain, hear_dropped
@@ -73,10 +74,11 @@ class Strike:
         thread = threading.get_ident()
         target = self._target = _targets.get(thread) or _Target(thread)
         _targets[thread] = target
-        with target.lock:
-            target.strikes.append(self)
+        # Spared first: an exception that falls as the lock is taken would keep it taken.
         if target.way is not None:
             self._before = target.switch(None)
+        with target.lock:
+            target.strikes.append(self)
         if self._seconds is not None:
             _striker.watch(self, time.monotonic() + self._seconds)
         return self
@@ -147,7 +149,8 @@ class _Target:
 
     def __init__(self, thread: int) -> None:
         self.thread = thread
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
+        """Reentrant, so that only the thread that holds it can release it."""
         self.strikes: list[Strike] = []
         """Strikes of the bodies that it is in, the innermost last."""
         self.way: _Way | None = None
@@ -192,7 +195,11 @@ class _Target:
                     # A pending exception would be raised later, anywhere in the thread's code.
                     _withdraw()
             except Struck:
-                pass  # It was raised at one of these steps.
+                # It was raised at one of these steps. Python 3.14 raises also between the taking
+                # of a lock and the block that releases it.
+                self._sent = False
+                with suppress(RuntimeError):
+                    self.lock.release()
         return before
 
 
@@ -381,7 +388,7 @@ def _forget_in_child() -> None:
     global _striker  # noqa: PLW0603 - its thread and its lock are the parent's
     _striker = _Striker()
     for target in _targets.values():
-        target.lock = threading.Lock()
+        target.lock = threading.RLock()
         target.strikes.clear()
     if _targets.pop(threading.get_ident(), None) is not None:
         _withdraw()
