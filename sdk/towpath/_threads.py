@@ -33,6 +33,11 @@ def raise_in(thread: int, error: type[BaseException]) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
 
 
+def keep_for_good(held: object) -> None:
+    """Keeps an object, unfinalized, for as long as the process lives."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
+
+
 def start(thread: Thread) -> bool:
     """Starts a thread; returns False where Python is ending, which starts none from 3.12 on."""
     try:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from towpath_service.runs.domain.states import RunState
@@ -36,6 +36,29 @@ child = os.fork()
 family("child" if child == 0 else "parent", 20)
 if child:
     os.waitpid(child, 0)
+"""
+
+LATE = """
+import atexit, threading
+from towpath import flow
+from towpath._transport.grpc import GrpcTransport
+
+begins, ends = threading.Event(), threading.Event()
+begin = GrpcTransport.bidi_stream
+
+def begin_late(*arguments):
+    begins.set()
+    ends.wait()
+    return begin(*arguments)
+
+GrpcTransport.bidi_stream = begin_late
+
+@flow
+def short():
+    begins.wait()
+    atexit.register(ends.set)  # Before the session's own, since that was registered earlier.
+
+short()
 """
 
 SPANNING = """
@@ -80,8 +103,8 @@ terminated()
 """
 
 
-def python(site: Site, code: str, **options: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+def python(site: Site, code: str, **options: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [sys.executable, "-c", code], env=site.environment, text=True, **options
     )
 
@@ -250,3 +273,22 @@ def test_with_an_unusable_home_and_no_server_the_loss_is_counted_at_the_end(
     warning, loss = ended.stderr.splitlines()
     assert "can't be used" in warning
     assert loss.startswith("towpath: 12 updates and 0 log lines of this process are lost")
+
+
+def test_a_stream_that_begins_as_python_ends_holds_up_no_report(tmp_path: Path) -> None:
+    site = make_site(tmp_path)
+    site.start_server()
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", LATE],
+            env=site.environment | {"TOWPATH_FLUSH_TIMEOUT_SECONDS": "200"},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=True,
+        )
+        assert "wait in the outbox" not in ended.stderr
+        (run,) = recorded_runs(site.database).values()
+        assert run.state is RunState.COMPLETED
+    finally:
+        site.stop_server()

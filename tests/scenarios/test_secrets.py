@@ -92,6 +92,7 @@ def test_a_pipeline_uses_what_a_person_has_set_and_cannot_read(
     runner = Client(tmp_path / "runner", {**known, "TOWPATH_API_KEY": runner_key})
     ended = runner.python("-c", PIPELINE)
     assert (ended.returncode, ended.stdout.strip()) == (0, str(len(VALUE))), ended.stderr
+    assert "wait in the outbox" not in ended.stderr
     run = runner.runs()[0]["id"]
     told += runner.says("run", "inspect", run) + runner.says("run", "logs", run)
     assert "with ***" in told

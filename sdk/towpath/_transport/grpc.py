@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -9,6 +10,7 @@ import grpc
 from google.rpc import code_pb2, status_pb2
 
 from towpath._telemetry.switch import call_metadata
+from towpath._threads import is_refusal, keep_for_good
 from towpath._transport.credentials import EXCHANGE_SECONDS, USED_UP, Credentials, with_token
 from towpath._transport.methods import response_type
 from towpath._transport.security import tls_trouble
@@ -16,7 +18,7 @@ from towpath._transport.statuses import to_rpc_error
 from towpath.exceptions import NotATowpathServer, RpcError, ServerUnreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from google.protobuf.message import Message
 
@@ -60,6 +62,8 @@ class GrpcTransport:
         self._address = address
         self._secure = tls is not None
         self._channel = _channel(address, tls)
+        self._lame = False
+        """Whether the channel has a call whose events no thread reads."""
         self._credentials = None if source is None else Credentials(source, self._exchange)
 
     @property
@@ -80,22 +84,46 @@ class GrpcTransport:
         )
 
         def call(carried: dict[str, str]) -> Any:
-            return multi(request, timeout=timeout_seconds, metadata=_metadata(carried))
+            with self._reading():
+                return multi(request, timeout=timeout_seconds, metadata=_metadata(carried))
 
         return self._renewing(call)
 
     def bidi_stream(self, method: str, requests: Iterator[bytes]) -> Iterator[Message]:
-        """Calls a bidirectional rpc with requests already serialized."""
+        """Calls a bidirectional rpc with requests already serialized.
+
+        Raises:
+            RuntimeError: Python is ending, and starts no thread to read the answers.
+        """
         parse = response_type(method).FromString
         # The stubs demand a serializer, and bytes need none.
         channel: Any = self._channel
         multi = channel.stream_stream(f"/{method}", None, parse)
         carried = self._carried()
-        return self._dropping(multi(requests, metadata=_metadata(carried)), carried)
+        with self._reading():
+            call = multi(requests, metadata=_metadata(carried))
+        return self._dropping(call, carried)
 
     def close(self) -> None:
         """Closes the channel, and ends all calls on it."""
-        self._channel.close()
+        if not self._lame:
+            self._channel.close()
+
+    @contextmanager
+    def _reading(self) -> Generator[None]:
+        """Around the beginning of a stream, which gRPC begins before the thread that reads it.
+
+        A channel waits for the last event of each of its calls when it is closed, and it is closed
+        when it is collected. If nobody reads the events, it would wait for ever. Python is ending
+        then, and the process takes the channel with it.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if is_refusal(error) and not self._lame:
+                self._lame = True
+                keep_for_good(self._channel)
+            raise
 
     def _unary(
         self, method: str, request: Message, timeout_seconds: float, carried: dict[str, str]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from grpc._cython import cygrpc
 from towpath import _threads
 from towpath._delivery import sender
 from towpath._delivery.backlog import Backlog
@@ -14,20 +16,33 @@ from towpath._delivery.directives import ignore_directive
 from towpath._delivery.outbox import Outbox
 from towpath._delivery.reports import StateReport
 from towpath._delivery.sender import Sender
+from towpath._delivery.stream import STREAM_UPDATES
 from towpath._state_type import StateType
 from towpath._telemetry.shutdown import Ending
 from towpath._transport import opening
+from towpath._transport.grpc import GrpcTransport
+from towpath.api.v1 import run_service_pb2
 from towpath.exceptions import RpcError
 from towpath.settings import Settings
 
+from tests.budgets import patience
 from tests.unit.sdk.delivery.fake_ingest import FakeService, FakeUnaryTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 ADDRESS = "192.0.2.1:4200"
 REFUSAL = "can't create new thread at interpreter shutdown"
+
+
+def begun_updates(transport: GrpcTransport) -> object:
+    return transport.bidi_stream(STREAM_UPDATES, iter([b""]))
+
+
+def begun_watch(transport: GrpcTransport) -> object:
+    watch = "towpath.api.v1.RunService/WatchRuns"
+    return next(transport.server_stream(watch, run_service_pb2.WatchRunsRequest()))
 
 
 @pytest.fixture
@@ -61,6 +76,38 @@ def test_what_a_stream_can_not_take_at_the_end_goes_by_unary_calls(
         assert service.applied == [1]
     finally:
         delivering.stop()
+
+
+@pytest.mark.parametrize("begin", [begun_updates, begun_watch])
+def test_a_stream_without_a_thread_does_not_hold_up_the_close_of_its_transport(
+    begin: Callable[[GrpcTransport], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late:
+        def __init__(self, target: Callable[[], object]) -> None:
+            """Takes what a thread of gRPC takes."""
+
+        def setDaemon(self, daemon: bool) -> None:  # noqa: N802 - as gRPC calls it
+            """Does nothing."""
+
+        def start(self) -> None:
+            raise RuntimeError(REFUSAL)
+
+    transport = GrpcTransport("127.0.0.1:1")
+    with monkeypatch.context() as patched:
+        patched.setattr(cygrpc, "ForkManagedThread", Late)
+        with pytest.raises(RuntimeError, match=REFUSAL):
+            begin(transport)
+    held = [transport]
+    del transport
+
+    def close() -> None:
+        held.pop().close()
+        gc.collect()
+
+    closing = threading.Thread(target=close, daemon=True)
+    closing.start()
+    closing.join(patience(30.0))
+    assert not closing.is_alive()
 
 
 def test_another_error_of_threads_is_raised() -> None:
