@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,8 +16,7 @@ from towpath._settings.current import settings_of_runs
 from towpath.exceptions import ResultError, UnhashableInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
     from towpath._results.policy import ResultPolicy, Storage
     from towpath._results.store import StoredResult
@@ -27,19 +24,6 @@ if TYPE_CHECKING:
     from towpath.states import State
 
 _log: Final = logging.getLogger("towpath.engine")
-
-
-_folder: ContextVar[Path | None] = ContextVar("towpath_results_folder", default=None)
-
-
-@contextmanager
-def use_results_folder(folder: Path) -> Generator[None]:
-    """Stores results of runs in this context outside of the Towpath home."""
-    token = _folder.set(folder)
-    try:
-        yield
-    finally:
-        _folder.reset(token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +210,7 @@ def _storage_around(run: RunContext) -> Storage | None:
         if around.kind == "flow" and policy is not None and policy.storage is not None:
             return policy.storage
         around = around.parent
-    return _folder.get()
+    return None
 
 
 def _flow_parameters(run: RunContext) -> dict[str, Any]:

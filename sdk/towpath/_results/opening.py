@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from towpath._results.places import Folder
 from towpath._results.store import ResultStore, Trust
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from towpath._results.places import Place
     from towpath._results.policy import Storage
     from towpath._settings.declared import Settings
+
+
+_folder: Final[ContextVar[Path | None]] = ContextVar("towpath_results_folder", default=None)
+
+
+@contextmanager
+def use_results_folder(folder: Path) -> Generator[None]:
+    """Has this context keep results in a folder, whatever settings say."""
+    token = _folder.set(folder)
+    try:
+        yield
+    finally:
+        _folder.reset(token)
 
 
 def store_of(settings: Settings, storage: Storage | None = None) -> ResultStore:
@@ -33,7 +50,9 @@ def _trust(settings: Settings) -> Trust:
 
 
 def _place_of(settings: Settings, storage: Storage | None) -> Place:
-    given = settings.results_url or settings.home / "results" if storage is None else storage
+    given = storage
+    if given is None:
+        given = _folder.get() or settings.results_url or settings.home / "results"
     if isinstance(given, Path):
         return Folder(given)
     if isinstance(given, str):

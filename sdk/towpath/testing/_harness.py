@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from towpath._clock import current_clock
 from towpath._delivery.session import use_reporter
-from towpath._engine.caching import use_results_folder
+from towpath._results.opening import use_results_folder
 from towpath.testing._clock import VirtualClock
 
 if TYPE_CHECKING:

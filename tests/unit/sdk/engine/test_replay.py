@@ -9,8 +9,8 @@ import pytest
 from towpath import flow, task
 from towpath._definitions.leased import arguments_of, run_leased
 from towpath._delivery.session import use_reporter
-from towpath._engine.caching import use_results_folder
 from towpath._engine.flow_run_start import RunLease
+from towpath._results.opening import use_results_folder
 from towpath._runs.replay import replay_of
 
 from tests.unit.sdk.recording import RecordingReporter

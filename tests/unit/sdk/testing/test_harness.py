@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from towpath import flow, get_run_logger, task
+from towpath.results import get_result_store
 from towpath.runtime import flow_run, task_run
 from towpath.testing import harness
+from towpath.transactions import transaction
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,3 +93,20 @@ def test_nothing_is_written_or_opened(tmp_path: Path) -> None:
     )
     assert ended.returncode == 0, ended.stdout
     assert not home.exists()
+
+
+def test_what_is_stored_by_a_key_leaves_the_home_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setenv("TOWPATH_HOME", str(home))
+    for _ in range(2):
+        with harness():
+            store = get_result_store()
+            assert not store.exists("invoice")
+            store.write(1, "invoice")
+            assert store.read("invoice").result == 1
+            with transaction(key="payment") as paid:
+                assert not paid.is_committed()
+                paid.stage(2)
+    assert not list(home.glob("results/**/*"))
