@@ -114,8 +114,8 @@ class GrpcTransport:
         """Around the beginning of a stream, which gRPC begins before the thread that reads it.
 
         A channel waits for the last event of each of its calls when it is closed, and it is closed
-        when it is collected. If nobody reads the events, it would wait for ever. Python is ending
-        then, and the process takes the channel with it.
+        when it is collected. If no thread reads the events, it would wait for ever. Python is
+        ending then, and the process takes the channel with it.
         """
         try:
             yield
