@@ -62,7 +62,7 @@ class AbsentMethod:
         self._owner, self._name = owner.__name__, name
 
     def __get__(self, instance: object, owner: type | None = None) -> NoReturn:
-        from towpath._prefect_names.table import prefect_names  # noqa: PLC0415 - see above
+        from towpath._prefect_names.table import prefect_names  # noqa: PLC0415 - parses a table
 
         advice = prefect_names().method(self._owner, self._name)
         raise AttributeError(
@@ -96,7 +96,7 @@ def install() -> None:
 
 def _advice(module: str, name: str) -> str:
     """What to do instead of a name; empty if that isn't known."""
-    from towpath._prefect_names.table import prefect_names  # noqa: PLC0415 - see above
+    from towpath._prefect_names.table import prefect_names  # noqa: PLC0415 - parses a table
 
     for theirs in prefect_names().modules_for(module):
         found = theirs.names.get(name)
@@ -108,7 +108,7 @@ def _advice(module: str, name: str) -> str:
 
 
 def _module_advice(name: str) -> str:
-    from towpath._prefect_names.table import prefect_names  # noqa: PLC0415 - see above
+    from towpath._prefect_names.table import prefect_names  # noqa: PLC0415 - parses a table
 
     theirs = prefect_names().module(f"prefect.{name.partition('.')[2]}")
     if theirs is None or theirs.to == name:
