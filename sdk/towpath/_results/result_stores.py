@@ -302,7 +302,7 @@ class ResultStore:
         return self._manager().is_lock_holder(key, holder or default_holder())
 
     def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:
-        """Waits until nobody has the lock of a key.
+        """Waits until the lock of a key is free.
 
         Args:
             key: The key.

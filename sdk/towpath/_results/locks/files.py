@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from towpath import _strikes
 from towpath._forks import in_child
+from towpath._results.locks.base import BaseLockManager, check_holder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -52,11 +53,12 @@ class _Held:
     """When it is free again, seconds since the Unix epoch; None for never."""
 
 
-class FileSystemLockManager:
+class FileSystemLockManager(BaseLockManager):
     """Locks between the processes of this machine, in a folder.
 
-    The lock of a process that ends is free, however it ends. Processes of several machines may
-    share a folder whose file system carries `flock` between them.
+    Its methods are those of `towpath.locking.LockManager`; they raise OSError where the folder
+    can't be used. The lock of a process that ends is free, however it ends. Processes of several
+    machines may share a folder whose file system carries `flock` between them.
 
     Attributes:
         lock_files_directory: The folder.
@@ -70,80 +72,13 @@ class FileSystemLockManager:
         """
         self.lock_files_directory = Path(lock_files_directory).expanduser().absolute()
 
-    def acquire_lock(
-        self,
-        key: str,
-        holder: str,
-        acquire_timeout: float | None = None,
-        hold_timeout: float | None = None,
-    ) -> bool:
-        """Acquires the lock of a key; a holder that has it already keeps it.
-
-        Args:
-            key: The key.
-            holder: Who is to have the lock.
-            acquire_timeout: Longest wait, seconds; 0 for none, None for no limit.
-            hold_timeout: Time after which the lock is free again, seconds; None for never.
-
-        Returns:
-            Whether the holder has the lock.
-
-        Raises:
-            OSError: The folder can't be used.
-        """
-        return _until(lambda: self._take(key, holder, hold_timeout), acquire_timeout)
-
-    async def aacquire_lock(
-        self,
-        key: str,
-        holder: str,
-        acquire_timeout: float | None = None,
-        hold_timeout: float | None = None,
-    ) -> bool:
-        """As `acquire_lock`; the event loop goes on meanwhile."""
-        return await _until_async(lambda: self._take(key, holder, hold_timeout), acquire_timeout)
-
     def release_lock(self, key: str, holder: str) -> None:
-        """Releases the lock of a key.
-
-        Raises:
-            ValueError: The holder doesn't have it.
-        """
+        """As `LockManager.release_lock`."""
         path = self._path_of(key)
         with self._alone():
             held = _look(path)
-            if held is None or held.holder != holder:
-                raise ValueError(f"{holder} doesn't have the lock of {key!r}")
+            check_holder(key, holder, None if held is None else held.holder)
             _free(path)
-
-    def is_locked(self, key: str) -> bool:
-        """Whether anyone has the lock of a key."""
-        return self._held(key) is not None
-
-    def is_lock_holder(self, key: str, holder: str) -> bool:
-        """Whether a holder has the lock of a key."""
-        held = self._held(key)
-        return held is not None and held.holder == holder
-
-    def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:
-        """Waits until nobody has the lock of a key.
-
-        Args:
-            key: The key.
-            timeout: Longest wait, seconds; None for no limit.
-
-        Returns:
-            Whether the lock is free.
-        """
-        return _until(lambda: not self.is_locked(key), timeout)
-
-    async def await_for_lock(
-        self,
-        key: str,
-        timeout: float | None = None,  # noqa: ASYNC109 - Prefect's name
-    ) -> bool:
-        """As `wait_for_lock`; the event loop goes on meanwhile."""
-        return await _until_async(lambda: not self.is_locked(key), timeout)
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -161,12 +96,13 @@ class FileSystemLockManager:
         # Keys are texts of any kind and length.
         return self.lock_files_directory / f"{hashlib.sha256(key.encode()).hexdigest()}.lock"
 
-    def _held(self, key: str) -> _Held | None:
+    def _holder_of(self, key: str) -> str | None:
         path = self._path_of(key)
         if not path.exists():
             return None
         with self._alone():
-            return _look(path)
+            held = _look(path)
+        return None if held is None else held.holder
 
     def _take(self, key: str, holder: str, hold_timeout: float | None) -> bool:
         path = self._path_of(key)
@@ -187,6 +123,30 @@ class FileSystemLockManager:
                 raise
             _open_files[path] = descriptor
         return True
+
+    def _until(self, key: str, done: Callable[[], bool], timeout: float | None) -> bool:
+        del key
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for rest in _rests():
+            if done():
+                return True
+            left = rest if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                return False
+            _strikes.wait(threading.Event(), min(rest, left))
+        raise AssertionError  # pragma: no cover - there is always another rest
+
+    async def _until_async(self, key: str, done: Callable[[], bool], seconds: float | None) -> bool:
+        del key
+        deadline = None if seconds is None else time.monotonic() + seconds
+        for rest in _rests():
+            if done():
+                return True
+            left = rest if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                return False
+            await asyncio.sleep(min(rest, left))
+        raise AssertionError  # pragma: no cover - there is always another rest
 
     @contextmanager
     def _alone(self) -> Generator[None]:
@@ -231,7 +191,7 @@ def _unlock(descriptor: int) -> None:
 
 
 def _free(path: Path) -> None:
-    """Frees a lock: another one is another file, whoever still has this one open."""
+    """Frees a lock. The next holder makes a new file: this one may still be open elsewhere."""
     path.unlink(missing_ok=True)
     descriptor = _open_files.pop(path, None)
     if descriptor is not None:
@@ -239,32 +199,8 @@ def _free(path: Path) -> None:
 
 
 def _rests() -> Generator[float]:
-    """Seconds between looks: other processes tell nobody that a lock is free."""
+    """Seconds between looks at a lock: no event tells that another process has freed it."""
     rest = _FIRST_REST_SECONDS
     while True:
         yield rest
         rest = min(2 * rest, _LONGEST_REST_SECONDS)
-
-
-def _until(done: Callable[[], bool], timeout: float | None) -> bool:
-    deadline = None if timeout is None else time.monotonic() + timeout
-    for rest in _rests():
-        if done():
-            return True
-        left = rest if deadline is None else deadline - time.monotonic()
-        if left <= 0:
-            return False
-        _strikes.wait(threading.Event(), min(rest, left))
-    raise AssertionError  # pragma: no cover - there is always another rest
-
-
-async def _until_async(done: Callable[[], bool], seconds: float | None) -> bool:
-    deadline = None if seconds is None else time.monotonic() + seconds
-    for rest in _rests():
-        if done():
-            return True
-        left = rest if deadline is None else deadline - time.monotonic()
-        if left <= 0:
-            return False
-        await asyncio.sleep(min(rest, left))
-    raise AssertionError  # pragma: no cover - there is always another rest

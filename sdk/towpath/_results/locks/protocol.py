@@ -60,7 +60,7 @@ class LockManager(Protocol):
         ...
 
     def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:
-        """Waits until nobody has the lock of a key.
+        """Waits until the lock of a key is free.
 
         Args:
             key: The key.
