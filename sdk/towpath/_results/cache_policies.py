@@ -16,13 +16,12 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from towpath._callables import Named, bound_object, plain_function
-from towpath._results.isolation import isolation_of
+from towpath._results.isolation import IsolationLevel, member_of
 from towpath.exceptions import DefinitionError, UnhashableInputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from towpath._results.isolation import IsolationLevel
     from towpath._results.locks.protocol import LockManager
     from towpath._runs.context import RunContext
 
@@ -325,7 +324,7 @@ def _set(policy: CachePolicy, key_storage: Any, isolation_level: Any, lock_manag
     """Sets the options that are given; policies are frozen otherwise."""
     if lock_manager is not None and not hasattr(lock_manager, "acquire_lock"):
         raise DefinitionError(f"lock_manager is an object of towpath.locking, not {lock_manager!r}")
-    level = isolation_of(isolation_level)
+    level = member_of(IsolationLevel, "isolation_level", isolation_level)
     for name, value in zip(_OPTIONS, (key_storage, level, lock_manager), strict=True):
         if value is not None:
             object.__setattr__(policy, name, value)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import TypeVar
 
 from towpath.exceptions import DefinitionError
+
+E = TypeVar("E", bound=StrEnum)
 
 
 class IsolationLevel(StrEnum):
@@ -17,17 +19,20 @@ class IsolationLevel(StrEnum):
     """One runs after the other."""
 
 
-def isolation_of(given: Any) -> IsolationLevel | None:
-    """Returns the level that an option gives, also by its name; None for None.
+def member_of(kind: type[E], option: str, given: E | str | None) -> E | None:
+    """Returns the member of an enumeration that an option gives, also by its value.
+
+    Args:
+        kind: The enumeration.
+        option: The name of the option, for messages.
+        given: What is given; None for nothing.
 
     Raises:
-        DefinitionError: There is no such level.
+        DefinitionError: There is no such member.
     """
     if given is None:
         return None
     try:
-        return IsolationLevel(given)
+        return kind(given)
     except ValueError:
-        raise DefinitionError(
-            f"isolation_level is one of {', '.join(IsolationLevel)}, not {given!r}"
-        ) from None
+        raise DefinitionError(f"{option} is one of {', '.join(kind)}, not {given!r}") from None

@@ -15,7 +15,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from towpath._results.isolation import IsolationLevel, isolation_of
+from towpath._results.isolation import IsolationLevel, member_of
 from towpath._results.opening import store_of
 from towpath._results.policy import serializer_of, storage_of
 from towpath._runs.context import current_run
@@ -120,7 +120,8 @@ class ResultStore:
 
     def supports_isolation_level(self, level: IsolationLevel) -> bool:
         """Whether runs can be kept apart that far: SERIALIZABLE needs a lock manager."""
-        return isolation_of(level) != IsolationLevel.SERIALIZABLE or self.lock_manager is not None
+        asked = member_of(IsolationLevel, "level", level)
+        return asked != IsolationLevel.SERIALIZABLE or self.lock_manager is not None
 
     def exists(self, key: str) -> bool:
         """Whether a record has a key, and hasn't expired.

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
-
-from towpath.exceptions import DefinitionError
 
 
 class CommitMode(StrEnum):
@@ -32,19 +29,3 @@ class TransactionState(StrEnum):
     """It can't be rolled back any more, or was committed by an earlier run with its key."""
     ROLLED_BACK = "ROLLED_BACK"
     """Its rollback hooks have been called."""
-
-
-def mode_of(given: Any) -> CommitMode | None:
-    """Returns the commit mode that an option gives, also by its name; None for None.
-
-    Raises:
-        DefinitionError: There is no such mode.
-    """
-    if given is None:
-        return None
-    try:
-        return CommitMode(given)
-    except ValueError:
-        raise DefinitionError(
-            f"commit_mode is one of {', '.join(CommitMode)}, not {given!r}"
-        ) from None

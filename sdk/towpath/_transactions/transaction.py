@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from towpath._engine.run_logging import get_run_logger
 from towpath._engine.turns import locks_of
-from towpath._results.isolation import IsolationLevel, isolation_of
+from towpath._results.isolation import IsolationLevel, member_of
 from towpath._results.result_stores import ResultRecord, default_holder, get_result_store
 from towpath._runs.context import current_run
 from towpath._settings.current import settings_of_runs
 from towpath._transactions.hooks import HookCall, call_each
 from towpath._transactions.journal import Journal
-from towpath._transactions.modes import CommitMode, TransactionState, mode_of
+from towpath._transactions.modes import CommitMode, TransactionState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,8 +75,8 @@ class BaseTransaction:
         """
         self.key = key
         self.store = store
-        self.commit_mode = mode_of(commit_mode)
-        self.isolation_level = isolation_of(isolation_level)
+        self.commit_mode = member_of(CommitMode, "commit_mode", commit_mode)
+        self.isolation_level = member_of(IsolationLevel, "isolation_level", isolation_level)
         self.overwrite = overwrite
         self.write_on_commit = write_on_commit
         self.state = TransactionState.PENDING
