@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from towpath._results.places import Folder
-from towpath._results.store import ResultStore, Trust
+from towpath._results.store import StoredResults, Trust
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -32,7 +32,7 @@ def use_results_folder(folder: Path) -> Generator[None]:
         _folder.reset(token)
 
 
-def store_of(settings: Settings, storage: Storage | None = None) -> ResultStore:
+def store_of(settings: Settings, storage: Storage | None = None) -> StoredResults:
     """The store of results.
 
     Args:
@@ -42,7 +42,7 @@ def store_of(settings: Settings, storage: Storage | None = None) -> ResultStore:
     Raises:
         ConfigurationError: The bucket's address can't be used.
     """
-    return ResultStore(_place_of(settings, storage), _trust(settings))
+    return StoredResults(_place_of(settings, storage), _trust(settings))
 
 
 def _trust(settings: Settings) -> Trust:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from towpath._results.locks.protocol import LockManager
     from towpath._results.policy import Serializer, Storage
-    from towpath._results.store import ResultStore as StoredResults
+    from towpath._results.store import StoredResults
 
 R = TypeVar("R")
 

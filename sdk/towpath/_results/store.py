@@ -102,7 +102,7 @@ class Trust:
     """Whether pickles are read that are not signed."""
 
 
-class ResultStore:
+class StoredResults:
     """Results by key in a place."""
 
     def __init__(self, place: Place, trust: Trust | None = None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from towpath._deploy.retry_plan import check_kept, names_with_subflows, plan_retry
 from towpath._results.places import Folder
-from towpath._results.store import ResultStore, kept_at
+from towpath._results.store import StoredResults, kept_at
 from towpath._state_type import StateType
 from towpath.client import Run, Step
 from towpath.exceptions import DefinitionError, ResultsExpired
@@ -134,7 +134,7 @@ def test_lost_results_before_a_named_task_are_an_error() -> None:
 
 
 def test_a_stored_result_is_found_without_reading_it(tmp_path: Path) -> None:
-    store = ResultStore(Folder(tmp_path))
+    store = StoredResults(Folder(tmp_path))
     fields: dict[str, Any] = {"run_id": "r", "serializer": "json"}
     lasting = store.write("a", 1, expires=None, **fields)
     short = store.write("b", 1, expires=10.0, **fields)

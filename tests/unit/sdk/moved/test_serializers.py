@@ -10,7 +10,7 @@ import pytest
 from towpath import flow, task
 from towpath._results.places import Folder
 from towpath._results.serializing import may_run_code
-from towpath._results.store import ResultStore, Trust
+from towpath._results.store import StoredResults, Trust
 from towpath.cache_policies import INPUTS
 from towpath.exceptions import DefinitionError, ResultError
 from towpath.serializers import (
@@ -193,14 +193,14 @@ def test_in_shared_places_forms_of_ones_own_need_trust(tmp_path: Path) -> None:
     place = Shared(tmp_path)
     options: dict[str, Any] = {"run_id": "r", "serializer": Plain(), "expires": None}
     with pytest.raises(ResultError, match=r"'own:plain' are not kept.*results\.signing_key"):
-        ResultStore(place).write("k", 1, **options)
-    signed = ResultStore(place, Trust(signing_key="s" * 20))
+        StoredResults(place).write("k", 1, **options)
+    signed = StoredResults(place, Trust(signing_key="s" * 20))
     signed.write("k", 1, **options)
     found = signed.read("k", Plain())
     assert found is not None
     assert found[1] == 1
     with pytest.raises(ResultError, match="can run code"):
-        ResultStore(place).read("k", Plain())
+        StoredResults(place).read("k", Plain())
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from towpath._results.encoding import dumps, loads
 from towpath._results.hashing import stable_hash
 from towpath._results.places import Folder
 from towpath._results.scalars import NotEncodableError
-from towpath._results.store import ResultStore
+from towpath._results.store import StoredResults
 from towpath.exceptions import ResultError
 
 from tests.unit.sdk.results import kinds
@@ -211,7 +211,7 @@ def test_differences_are_found_where_equality_passes_over_them(
 def test_a_result_is_read_back_before_it_is_kept(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    store = ResultStore(Folder(tmp_path))
+    store = StoredResults(Folder(tmp_path))
     monkeypatch.setitem(scalars._READERS, "decimal", float)
     with pytest.raises(ResultError, match=r"\['price'\] would come back as something else"):
         store.write("k", {"price": decimal.Decimal(1)}, run_id="r", serializer="json", expires=None)
@@ -242,7 +242,7 @@ def test_a_pickle_that_gives_back_something_else_is_refused(
     value: Any, says: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ResultError, match=says):
-        ResultStore(Folder(tmp_path)).write(
+        StoredResults(Folder(tmp_path)).write(
             "k", value, run_id="r", serializer="pickle", expires=None
         )
 

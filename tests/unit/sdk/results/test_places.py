@@ -17,7 +17,7 @@ from moto.server import ThreadedMotoServer
 from towpath import flow, task
 from towpath._results.buckets import Bucket
 from towpath._results.places import Folder, Found, Place
-from towpath._results.store import ResultStore, Trust
+from towpath._results.store import StoredResults, Trust
 from towpath._settings.readers import read_results_url
 from towpath.cache_policies import INPUTS
 from towpath.cli._main import cli
@@ -119,7 +119,7 @@ def test_bytes_that_changed_meanwhile_are_not_replaced_in_a_bucket(bucket: str) 
 
 
 def test_a_result_stays_until_it_expires_or_is_damaged(place: Place) -> None:
-    store = ResultStore(place)
+    store = StoredResults(place)
 
     def write(value: int, now: float | None) -> str:
         stored = store.write(
@@ -139,7 +139,7 @@ def test_a_result_stays_until_it_expires_or_is_damaged(place: Place) -> None:
 
 
 def test_a_sweep_removes_what_has_expired(place: Place) -> None:
-    store = ResultStore(place)
+    store = StoredResults(place)
     for number, expires in enumerate([10.0, 20.0, None]):
         store.write(f"k{number}", number, run_id="r", serializer="json", expires=expires)
     place.create("ef" * 32, b"of another program")
@@ -150,7 +150,7 @@ def test_a_sweep_removes_what_has_expired(place: Place) -> None:
 
 
 def _written(url: str, trust: Trust, serializer: Any = "json", value: Any = 1) -> None:
-    ResultStore(Bucket(url), trust).write(
+    StoredResults(Bucket(url), trust).write(
         "k", value, run_id="r", serializer=serializer, expires=None
     )
 
@@ -180,17 +180,17 @@ def test_unsigned_pickles_of_a_bucket_are_neither_written_nor_read(
         _written(url, PRIVATE, serializer)
     _written(url, Trust(pickles=True), serializer)
     with pytest.raises(ResultError, match=r"others may have written it.*pickles can run code"):
-        ResultStore(Bucket(url)).read("k")
-    assert ResultStore(Bucket(url), Trust(pickles=True)).read("k")[1] == 1
+        StoredResults(Bucket(url)).read("k")
+    assert StoredResults(Bucket(url), Trust(pickles=True)).read("k")[1] == 1
 
 
 def test_signed_pickles_of_a_bucket_are_read(tmp_path: Path) -> None:
     url, trust = f"memory:///{tmp_path.name}", Trust(signing_key="s" * 32)
     _written(url, trust, "pickle")
-    assert ResultStore(Bucket(url), trust).read("k")[1] == 1
+    assert StoredResults(Bucket(url), trust).read("k")[1] == 1
     for other in (Trust(signing_key="t" * 32), PRIVATE):
         with pytest.raises(ResultError):
-            ResultStore(Bucket(url), other).read("k")
+            StoredResults(Bucket(url), other).read("k")
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_a_signed_result_that_was_altered_is_not_read(tmp_path: Path, change: An
     _written(url, trust, "pickle")
     _changed(url, change)
     with pytest.raises(ResultError, match="can't be read back"):
-        ResultStore(Bucket(url), trust).read("k")
+        StoredResults(Bucket(url), trust).read("k")
 
 
 def test_an_unsigned_result_of_a_bucket_imports_no_module(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_an_unsigned_result_of_a_bucket_imports_no_module(tmp_path: Path) -> Non
 
     _changed(url, name_a_module)
     with pytest.raises(ResultError, match="this process has not imported"):
-        ResultStore(Bucket(url)).read("k")
+        StoredResults(Bucket(url)).read("k")
     assert "this" not in sys.modules
 
 
@@ -270,7 +270,7 @@ def test_the_command_removes_what_has_expired(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TOWPATH_HOME", str(tmp_path))
-    store = ResultStore(Folder(tmp_path / "results"))
+    store = StoredResults(Folder(tmp_path / "results"))
     store.write("old", 1, run_id="r", serializer="json", expires=1.0)
     store.write("new", 1, run_id="r", serializer="json", expires=None)
     ran = CliRunner().invoke(cli, ["results", "sweep"])

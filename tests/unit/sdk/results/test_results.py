@@ -25,7 +25,7 @@ from towpath._results.encoding import dumps, loads
 from towpath._results.hashing import stable_hash
 from towpath._results.places import Folder
 from towpath._results.scalars import NotEncodableError
-from towpath._results.store import ResultStore
+from towpath._results.store import StoredResults
 from towpath.cache_policies import DEFAULT, INPUTS, NO_CACHE, RUN_ID, TASK_SOURCE
 from towpath.exceptions import DefinitionError, ResultError, UnhashableInputError
 from towpath.tasks import exponential_backoff, task_input_hash
@@ -310,7 +310,7 @@ def test_run_id_keeps_results_within_one_flow_run(towpath_harness: Harness) -> N
 def test_a_stored_result_that_is_damaged_is_computed_anew(
     towpath_harness: Harness, tmp_path: Path
 ) -> None:
-    store = ResultStore(Folder(tmp_path))
+    store = StoredResults(Folder(tmp_path))
     stored = store.write("key", [1, 2], run_id="r", serializer="json", expires=None)
     assert store.read("key") == (stored, [1, 2])
     (path,) = [path for path in tmp_path.rglob("*") if path.is_file()]
