@@ -64,7 +64,7 @@ def imported(names: list[str]) -> None:
         package = importlib.import_module(name.removesuffix(".*"))
         if name.endswith(".*"):
             for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-                if "__main__" not in found.name and not found.name.startswith(left_out or "-"):
+                if "__main__" not in found.name and not found.name.startswith(left_out):
                     importlib.import_module(found.name)
     # A fork has no other thread than the one that forked, and would wait for what those held.
     threads = Path("/proc/self/task")

@@ -24,7 +24,7 @@ _folder: Final[ContextVar[Path | None]] = ContextVar("towpath_results_folder", d
 
 @contextmanager
 def use_results_folder(folder: Path) -> Generator[None]:
-    """Has this context keep results in a folder, whatever settings say."""
+    """Keeps the results of this context in a folder, in place of where the settings say."""
     token = _folder.set(folder)
     try:
         yield

@@ -2,8 +2,8 @@
 
 Each outermost transaction has a file of its own in the Towpath home, made when the first run with
 rollback hooks has ended within it. Its process holds the file by `flock` while there is something
-to roll back, and then removes it: a file that nobody holds is of a process that is gone. Removing
-it is what commits the transaction.
+to roll back, and then removes it: a file without a lock is left from a process that has ended.
+Removing the file commits the transaction.
 
 A line has the CRC of its text, and the text, one JSON object: `stage` says whose hooks are to be
 called, `done` which of them needn't be any more. Each line is on the disk before the code goes on.
@@ -315,7 +315,7 @@ def _pickle_of(value: Any) -> str:
 def _begun(path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-    # Another process takes a file that nobody holds for a left one: its name comes last.
+    # Another process would take a file without a lock for a left one: it gets its name last.
     made = path.with_name(f".{path.name}")
     descriptor = os.open(made, flags, 0o600)
     try:
